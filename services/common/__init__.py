@@ -1,0 +1,1 @@
+"""Words every service shares: documents, instants, regions, errors. Pure: no grpc, no driver, no clock."""

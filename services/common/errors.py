@@ -1,0 +1,110 @@
+"""The errors a caller may see. Each has a gRPC code, one stable reason, and a text for people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """The gRPC status codes in use, by their numbers on the wire."""
+
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text for people: Chinese first, with English."""
+
+    zh: str
+    en: str
+
+    def __str__(self) -> str:
+        return f"{self.zh} / {self.en}"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Why one field was refused. `field` is its path in the request, `reason` stable and in upper snake case."""
+
+    field: str
+    reason: str
+    text: Text
+
+
+class ServiceError(Exception):
+    """An error that reaches the caller as it is: code, reason, text and, for bad input, the fields."""
+
+    def __init__(self, code: Code, reason: str, text: Text, violations: Sequence[Violation] = ()) -> None:
+        super().__init__(code, reason, text, violations)
+        self.code = code
+        self.reason = reason
+        self.text = text
+        self.violations = tuple(violations)
+
+    def __str__(self) -> str:
+        fields = "".join(f"; {v.field}: {v.text}" for v in self.violations)
+        return f"{self.reason}: {self.text}{fields}"
+
+
+class InvalidArgument(ServiceError):
+    """The request cannot be right whatever the state of the system; the violations name every wrong field."""
+
+    def __init__(self, *violations: Violation) -> None:
+        super().__init__(
+            Code.INVALID_ARGUMENT, "INVALID_ARGUMENT", Text("请求有误", "The request is not valid"), violations
+        )
+
+
+def invalid(field: str, reason: str, zh: str, en: str) -> InvalidArgument:
+    """The error for one wrong field."""
+    return InvalidArgument(Violation(field, reason, Text(zh, en)))
+
+
+class NotFound(ServiceError):
+    """What was named does not exist. Never raised because something could not be asked."""
+
+    def __init__(self, reason: str, zh: str, en: str) -> None:
+        super().__init__(Code.NOT_FOUND, reason, Text(zh, en))
+
+
+class AlreadyExists(ServiceError):
+    """Something else is stored under that name."""
+
+    def __init__(self, reason: str, zh: str, en: str) -> None:
+        super().__init__(Code.ALREADY_EXISTS, reason, Text(zh, en))
+
+
+class FailedPrecondition(ServiceError):
+    """Right in itself, but not in the present state; retrying unchanged does not help."""
+
+    def __init__(self, reason: str, zh: str, en: str) -> None:
+        super().__init__(Code.FAILED_PRECONDITION, reason, Text(zh, en))
+
+
+class Unavailable(ServiceError):
+    """Could not be asked; a retry may help."""
+
+    def __init__(self, reason: str, zh: str, en: str) -> None:
+        super().__init__(Code.UNAVAILABLE, reason, Text(zh, en))
+
+
+class DeadlineExceeded(ServiceError):
+    """No time was left."""
+
+    def __init__(self, zh: str = "超时", en: str = "The deadline has passed") -> None:
+        super().__init__(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", Text(zh, en))

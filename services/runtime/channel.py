@@ -1,0 +1,117 @@
+"""Calls to another process: one channel per target, the call's deadline, caller and trace in metadata, errors as ServiceError."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+
+from services.common.errors import DeadlineExceeded
+from services.runtime.binding import response_class
+from services.runtime.call import current_call
+from services.runtime.trace import current_trace
+from services.runtime.wire_errors import from_rpc_error
+
+CALLER_KEY = "hutong-caller"
+TRACE_KEY = "traceparent"
+
+# Timeouts stay out of it: in Python, a `timeout` in the service config fails short calls at once.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": ""},
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 3,
+                "initialBackoff": "0.02s",
+                "maxBackoff": "0.2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}
+
+_OPTIONS: list[tuple[str, int | str]] = [
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A region that comes back must be noticed within a second or so, not after the default two minutes of back-off.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+]
+
+
+def open_channel(target: str) -> grpc.aio.Channel:
+    """A channel to `host:port` or any gRPC name; `dns:///name:port` balances over all its addresses."""
+    return grpc.aio.insecure_channel(target, options=_OPTIONS)
+
+
+def remote(service: str, caller: str, channel: grpc.aio.Channel, contracts: Sequence[ServiceDescriptor]) -> Any:
+    """An object that calls the methods of these contracts over a channel.
+
+    A method takes a request and returns the response; a streaming one returns an async iterator. Raises ServiceError.
+    Every method is retried while the service is UNAVAILABLE, so writes must be idempotent, as all of this mesh are.
+    """
+    methods: dict[str, Any] = {}
+    for contract in contracts:
+        for method in contract.methods:
+            make = _stream if method.server_streaming else _unary
+            methods[method.name] = make(service, caller, channel, contract, method)
+    return SimpleNamespace(**methods)
+
+
+def _metadata(caller: str) -> list[tuple[str, str]]:
+    trace = current_trace() or current_call().trace
+    return [(CALLER_KEY, caller), (TRACE_KEY, trace.traceparent())]
+
+
+def _unary(
+    service: str, caller: str, channel: grpc.aio.Channel, contract: ServiceDescriptor, method: MethodDescriptor
+) -> Callable[[Message], Any]:
+    invoke: Any = channel.unary_unary(
+        f"/{contract.full_name}/{method.name}",
+        request_serializer=lambda request: request.SerializeToString(),
+        response_deserializer=response_class(method).FromString,
+    )
+
+    async def call(request: Message) -> Message:
+        left = current_call().deadline - time.monotonic()
+        if left <= 0:
+            raise DeadlineExceeded()
+        try:
+            return cast(Message, await invoke(request, timeout=left, metadata=_metadata(caller)))
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, service) from None
+
+    return call
+
+
+def _stream(
+    service: str, caller: str, channel: grpc.aio.Channel, contract: ServiceDescriptor, method: MethodDescriptor
+) -> Callable[[Message], AsyncIterator[Message]]:
+    invoke: Any = channel.unary_stream(
+        f"/{contract.full_name}/{method.name}",
+        request_serializer=lambda request: request.SerializeToString(),
+        response_deserializer=response_class(method).FromString,
+    )
+
+    async def call(request: Message) -> AsyncIterator[Message]:
+        stream = invoke(request, metadata=_metadata(caller))
+        try:
+            async for response in stream:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, service) from None
+        finally:
+            stream.cancel()
+
+    return call

@@ -1,0 +1,50 @@
+"""A process of the mesh: uvloop, JSON logs, telemetry, and signals that end it cleanly."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from services.runtime.logs import configure_logs
+from services.runtime.settings import ServerSettings
+from services.runtime.trace import tracing
+
+
+def configure_telemetry(settings: ServerSettings) -> None:
+    """Logs, spans and metrics of this process, as its settings say."""
+    configure_logs(settings.log_level)
+    if settings.otlp_endpoint:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+        tracing.configure(
+            OTLPSpanExporter(endpoint=settings.otlp_endpoint, insecure=settings.otlp_endpoint.startswith("http://")),
+            settings.trace_ratio,
+        )
+    if settings.metrics_listen:
+        import prometheus_client
+
+        host, _, port = settings.metrics_listen.rpartition(":")
+        prometheus_client.start_http_server(int(port), host or "0.0.0.0")
+
+
+async def stop_signal() -> None:
+    """Returns at the first SIGTERM or SIGINT of the process."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+def run(main: Callable[[], Awaitable[None]], settings: ServerSettings) -> None:
+    """Runs a process's main coroutine to its end, then hands in the last spans."""
+    configure_telemetry(settings)
+
+    async def whole() -> None:
+        await main()
+
+    try:
+        uvloop.run(whole())
+    finally:
+        tracing.flush()

@@ -1,0 +1,165 @@
+"""A gRPC server for one service: its bindings, health, reflection, and a drain that loses no call."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from services.common.errors import ServiceError
+from services.runtime.binding import Binding, request_class
+from services.runtime.call import Call
+from services.runtime.channel import CALLER_KEY, TRACE_KEY
+from services.runtime.health import DRAINING, Health
+from services.runtime.pipeline import Pipeline
+from services.runtime.trace import new_trace
+from services.runtime.wire_errors import DETAILS_KEY, STATUS_CODES, to_status
+
+log = logging.getLogger("hutong.server")
+
+DEFAULT_SECONDS = 10.0
+"""The deadline of a call that brings none."""
+
+Ping = Callable[[], Awaitable[None]]
+"""Asks a component for a sign of life; raises when there is none."""
+
+PING_SECONDS = 1.0
+
+_OPTIONS = [
+    # Two servers on one port would share its connections silently.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+]
+
+
+def _call(context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+    caller, traceparent = "", None
+    for key, value in context.invocation_metadata() or ():
+        if key == CALLER_KEY:
+            caller = str(value)
+        elif key == TRACE_KEY:
+            traceparent = str(value)
+    left = context.time_remaining()
+    return Call(caller, time.monotonic() + (DEFAULT_SECONDS if left is None else left), new_trace(traceparent))
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:
+    status: Status = to_status(error)
+    context.set_trailing_metadata([(DETAILS_KEY, status.SerializeToString())])
+    await context.abort(STATUS_CODES[error.code], status.message)
+    raise AssertionError("abort raises")
+
+
+def _unary(pipeline: Pipeline, name: str, handler: Any) -> Any:
+    async def serve(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+        try:
+            return await pipeline.unary(name, handler, request, _call(context))
+        except ServiceError as error:
+            await _abort(context, error)
+
+    return serve
+
+
+def _stream(pipeline: Pipeline, name: str, handler: Any, draining: asyncio.Event) -> Any:
+    async def serve(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
+        responses = pipeline.stream(name, handler, request, _call(context))
+        try:
+            async for response in responses:
+                yield response
+                if draining.is_set():
+                    # The follower comes back to another replica, or to this one once it runs again.
+                    return
+        except ServiceError as error:
+            await _abort(context, error)
+
+    return serve
+
+
+def _handler(pipeline: Pipeline, binding: Binding, method: MethodDescriptor, draining: asyncio.Event) -> Any:
+    name = f"{binding.contract.full_name}/{method.name}"
+    handler = getattr(binding.servicer, method.name)
+    parse = request_class(method).FromString
+
+    def serialise(response: Message) -> bytes:
+        return response.SerializeToString()
+
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(
+            _stream(pipeline, name, handler, draining), request_deserializer=parse, response_serializer=serialise
+        )
+    return grpc.unary_unary_rpc_method_handler(
+        _unary(pipeline, name, handler), request_deserializer=parse, response_serializer=serialise
+    )
+
+
+class Server:
+    """Serves one service's bindings on one address."""
+
+    def __init__(self, service: str, bindings: Sequence[Binding], pings: Mapping[str, Ping] | None = None) -> None:
+        self._service = service
+        self._pings = dict(pings or {})
+        self._draining = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+        contracts = [binding.contract.full_name for binding in bindings]
+        self.health = Health(contracts)
+        self._server = grpc.aio.server(options=_OPTIONS)
+        for binding in bindings:
+            pipeline = Pipeline(service, binding.guard)
+            handlers = {
+                method.name: _handler(pipeline, binding, method, self._draining) for method in binding.contract.methods
+            }
+            self._server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler(binding.contract.full_name, handlers),)
+            )
+        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
+        names = [*contracts, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(names, self._server)
+
+    async def start(self, address: str) -> int:
+        """Listens on `host:port` (port 0 takes a free one) and returns the port. Raises OSError when it is taken."""
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise OSError(f"{self._service}: cannot listen on {address}; is the port taken?") from None
+        await self._server.start()
+        await self._ping()
+        self._watch = asyncio.create_task(self._ping_on(), name=f"{self._service} health")
+        log.info("serving", extra={"service": self._service, "port": port})
+        return port
+
+    async def _ping(self) -> None:
+        for component, ping in self._pings.items():
+            try:
+                await asyncio.wait_for(ping(), PING_SECONDS)
+                await self.health.report(component)
+            except Exception as error:  # noqa: BLE001  # whatever a driver raises, the component is down
+                await self.health.report(component, f"{type(error).__name__}: {error}"[:200])
+        await self.health.report(DRAINING)
+
+    async def _ping_on(self) -> None:
+        while not self._draining.is_set():
+            await asyncio.sleep(PING_SECONDS)
+            if not self._draining.is_set():
+                await self._ping()
+
+    async def drain(self, wait: float, grace: float) -> None:
+        """Stops being healthy, waits for load balancers to notice, lets calls in flight end, then stops.
+
+        `wait` and `grace` are seconds. Safe to call twice.
+        """
+        self._draining.set()
+        if self._watch is not None:
+            self._watch.cancel()
+        await self.health.report(DRAINING, "draining")
+        await asyncio.sleep(wait)
+        await self._server.stop(grace)

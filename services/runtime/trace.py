@@ -1,0 +1,159 @@
+"""Traces (W3C Trace Context) at no cost when they are not sampled.
+
+Whether a request is sampled is decided first, in under a microsecond; only then are OpenTelemetry spans made, which cost
+20 to 90 microseconds each. Attributes never hold personal data: regions, statuses, counts and outcomes only.
+"""
+
+import random
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from opentelemetry import trace as otel
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+__all__ = ["SpanKind", "Trace", "Tracing", "current_trace", "new_trace", "span"]
+
+Attribute = str | int | bool
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_random = random.SystemRandom()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A position in a trace: the trace's id, the span's, and whether it is sampled."""
+
+    trace_id: int
+    span_id: int
+    sampled: bool
+
+    @property
+    def hex_id(self) -> str:
+        """The trace id as it stands in logs, 32 hexadecimal digits."""
+        return f"{self.trace_id:032x}"
+
+    def traceparent(self) -> str:
+        """The value of the traceparent header (W3C Trace Context, version 00)."""
+        return f"00-{self.trace_id:032x}-{self.span_id:016x}-{'01' if self.sampled else '00'}"
+
+
+class Tracing:
+    """Where this process's spans go. Silent until configured."""
+
+    def __init__(self) -> None:
+        self._ratio = 0.0
+        self._providers: dict[str, TracerProvider] = {}
+        self._exporter: SpanExporter | None = None
+
+    @property
+    def ratio(self) -> float:
+        """The share of new traces that is sampled."""
+        return self._ratio
+
+    def configure(self, exporter: SpanExporter | None, ratio: float) -> None:
+        """Exports spans from now on, or stops when the exporter is None. `ratio` of new traces are sampled."""
+        self._exporter = exporter
+        self._ratio = ratio if exporter is not None else 0.0
+        self._providers.clear()
+
+    def tracer(self, service: str) -> otel.Tracer | None:
+        """The tracer of a service of this process, or None when nothing is exported."""
+        if self._exporter is None:
+            return None
+        provider = self._providers.get(service)
+        if provider is None:
+            provider = TracerProvider(resource=Resource.create({"service.name": service}), shutdown_on_exit=False)
+            provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=500))
+            self._providers[service] = provider
+        return provider.get_tracer("hutong")
+
+    def flush(self) -> None:
+        """Hands every finished span to the exporter."""
+        for provider in self._providers.values():
+            provider.force_flush(5_000)
+
+
+tracing = Tracing()
+_trace: ContextVar[Trace | None] = ContextVar("hutong_trace", default=None)
+
+
+def new_trace(traceparent: str | None) -> Trace:
+    """Continues a caller's trace, or begins one; a malformed header begins one. A caller's decision to sample is kept."""
+    if traceparent is not None:
+        match = _TRACEPARENT.fullmatch(traceparent)
+        if match is not None and int(match[1], 16) and int(match[2], 16):
+            return Trace(int(match[1], 16), int(match[2], 16), bool(int(match[3], 16) & 1))
+    ratio = tracing.ratio
+    return Trace(_random.getrandbits(128) or 1, 0, ratio > 0 and random.random() < ratio)
+
+
+def current_trace() -> Trace | None:
+    """The position in the current trace."""
+    return _trace.get()
+
+
+class Span:
+    """A span that may be recorded. Setting attributes on one that is not costs nothing."""
+
+    __slots__ = ("_span", "trace")
+
+    def __init__(self, span: otel.Span | None, trace: Trace) -> None:
+        self._span = span
+        self.trace = trace
+
+    @property
+    def recording(self) -> bool:
+        """Whether attributes will be seen by anyone."""
+        return self._span is not None
+
+    def set(self, **attributes: Attribute) -> None:
+        """Sets attributes; an underscore in a name becomes a dot, so region_code is region.code."""
+        if self._span is not None:
+            self._span.set_attributes({name.replace("_", "."): value for name, value in attributes.items()})
+
+    def fail(self, reason: str) -> None:
+        """Marks the span as failed, with a stable reason."""
+        if self._span is not None:
+            self._span.set_status(Status(StatusCode.ERROR, reason))
+
+
+@contextmanager
+def span(
+    service: str,
+    name: str,
+    kind: SpanKind = SpanKind.INTERNAL,
+    trace: Trace | None = None,
+    attributes: Mapping[str, Attribute] | None = None,
+) -> Iterator[Span]:
+    """A span of `service` below `trace`, or below the current position. The position moves to it meanwhile."""
+    parent = trace or _trace.get() or new_trace(None)
+    tracer = tracing.tracer(service) if parent.sampled else None
+    if tracer is None:
+        token = _trace.set(parent)
+        try:
+            yield Span(None, parent)
+        finally:
+            _trace.reset(token)
+        return
+    context = None
+    if parent.span_id:
+        remote = SpanContext(parent.trace_id, parent.span_id, is_remote=True, trace_flags=TraceFlags(1))
+        context = otel.set_span_in_context(NonRecordingSpan(remote))
+    made = tracer.start_span(name, context=context, kind=kind, attributes=dict(attributes or {}))
+    own = made.get_span_context()
+    here = Trace(own.trace_id, own.span_id, sampled=True)
+    token = _trace.set(here)
+    try:
+        yield Span(made, here)
+    except BaseException as error:
+        made.set_status(Status(StatusCode.ERROR, getattr(error, "reason", type(error).__name__)))
+        raise
+    finally:
+        _trace.reset(token)
+        made.end()

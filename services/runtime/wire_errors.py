@@ -1,0 +1,123 @@
+"""Errors on the wire: google.rpc.Status with one ErrorInfo, BadRequest for fields, LocalizedMessage for people.
+
+Nothing of an unexpected exception reaches the caller but its trace id.
+"""
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, LocalizedMessage
+from google.rpc.status_pb2 import Status
+from hutong.common.v1.error_pb2 import Error, FieldViolation
+from hutong.common.v1.text_pb2 import LocalizedText
+
+from services.common.errors import Code, ServiceError, Text, Violation
+
+DOMAIN = "hutong"
+DETAILS_KEY = "grpc-status-details-bin"
+
+STATUS_CODES: dict[int, grpc.StatusCode] = {status.value[0]: status for status in grpc.StatusCode}
+
+
+def internal(trace_id: str) -> ServiceError:
+    """What a caller sees of an unexpected exception."""
+    return ServiceError(
+        Code.INTERNAL, "INTERNAL", Text(f"内部错误，追踪号 {trace_id}", f"Internal error, trace {trace_id}")
+    )
+
+
+def _localized(text: Text) -> list[LocalizedMessage]:
+    return [LocalizedMessage(locale="zh-CN", message=text.zh), LocalizedMessage(locale="en", message=text.en)]
+
+
+def to_status(error: ServiceError) -> Status:
+    """The google.rpc.Status of an error."""
+    status = Status(code=error.code, message=str(error.text))
+    details: list[ErrorInfo | BadRequest | LocalizedMessage] = [ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if error.violations:
+        details.append(
+            BadRequest(
+                field_violations=[
+                    BadRequest.FieldViolation(
+                        field=violation.field,
+                        description=violation.text.en,
+                        reason=violation.reason,
+                        localized_message=LocalizedMessage(locale="zh-CN", message=violation.text.zh),
+                    )
+                    for violation in error.violations
+                ]
+            )
+        )
+    details.extend(_localized(error.text))
+    for detail in details:
+        packed = Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def _from_status(status: Status) -> ServiceError:
+    reason = ""
+    texts: dict[str, str] = {}
+    violations: list[Violation] = []
+    for packed in status.details:
+        info, bad, local = ErrorInfo(), BadRequest(), LocalizedMessage()
+        if packed.Unpack(info):
+            reason = info.reason
+        elif packed.Unpack(local):
+            texts[local.locale] = local.message
+        elif packed.Unpack(bad):
+            violations.extend(
+                Violation(field.field, field.reason, Text(field.localized_message.message, field.description))
+                for field in bad.field_violations
+            )
+    text = Text(texts.get("zh-CN", status.message), texts.get("en", status.message))
+    return ServiceError(Code(status.code), reason or Code(status.code).name, text, violations)
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError, service: str) -> ServiceError:
+    """The error a call to `service` ended in. Without details of ours, a connection that failed is UNAVAILABLE with
+    reason SERVICE_UNREACHABLE, and anything else keeps its code's name as its reason."""
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            return _from_status(Status.FromString(value))
+    code = Code(error.code().value[0])
+    if code is Code.UNAVAILABLE:
+        return ServiceError(
+            code, "SERVICE_UNREACHABLE", Text(f"{service} 服务无法连接", f"The {service} service cannot be reached")
+        )
+    if code is Code.DEADLINE_EXCEEDED:
+        return ServiceError(
+            code,
+            "DEADLINE_EXCEEDED",
+            Text(f"{service} 服务未及时应答", f"The {service} service did not answer in time"),
+        )
+    failed = Text(f"{service} 服务出错：{code.name}", f"The {service} service failed: {code.name}")
+    return ServiceError(code, code.name, failed)
+
+
+def to_item_error(error: ServiceError) -> Error:
+    """The same error as one item's outcome within a batch."""
+    return Error(
+        code=error.code,
+        reason=error.reason,
+        message=LocalizedText(zh=error.text.zh, en=error.text.en),
+        violations=to_violations(error.violations),
+    )
+
+
+def to_violations(violations: tuple[Violation, ...]) -> list[FieldViolation]:
+    """Field violations as messages."""
+    return [
+        FieldViolation(field=v.field, reason=v.reason, message=LocalizedText(zh=v.text.zh, en=v.text.en))
+        for v in violations
+    ]
+
+
+def from_item_error(error: Error) -> ServiceError:
+    """The error an item of a batch ended in."""
+    return ServiceError(
+        Code(error.code),
+        error.reason,
+        Text(error.message.zh, error.message.en),
+        [Violation(v.field, v.reason, Text(v.message.zh, v.message.en)) for v in error.violations],
+    )
