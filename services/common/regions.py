@@ -13,7 +13,8 @@ class Division:
     """One division.
 
     `health_code` is empty where it had none, `bloc` where it is in none. `interop_mode` is SHARE, CONVERT or ADOPT, the
-    three modes of the national platform. `scope_switch`: its holders switch between the provincial and national database.
+    three modes of the national platform. `scope_switch`: its holders switch between the provincial and the national
+    database.
     """
 
     code: str

@@ -1,12 +1,12 @@
 """Ties a servicer to its contract, for a wire or for the same process.
 
-A servicer is any object whose methods have the contract's names and take a request: `async def GetRegion(self, request)`
-returns the response; a server-streaming method is an async generator. It raises ServiceError. A caller sees the same
-shape through `local` and, over a wire, through `services.runtime.channel.remote`.
+A servicer is any object whose methods have the contract's names and take a request: `async def GetRegion(self,
+request)` returns the response; a server-streaming method is an async generator. It raises ServiceError. A caller sees
+the same shape through `local` and, over a wire, through `services.runtime.channel.remote`.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,8 +15,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from services.runtime.access import Guard, NamedCallers
-from services.runtime.call import current_call
+from services.runtime.call import Call, current_call
 from services.runtime.pipeline import Pipeline
+from services.runtime.trace import current_trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Binding:
 
     contract: ServiceDescriptor
     servicer: object
-    guard: Guard = NamedCallers()
+    guard: Guard = field(default_factory=NamedCallers)
 
     def __post_init__(self) -> None:
         missing = [method.name for method in self.contract.methods if not hasattr(self.servicer, method.name)]
@@ -43,6 +44,12 @@ def response_class(method: MethodDescriptor) -> type[Message]:
     return GetMessageClass(method.output_type)
 
 
+def _onward(caller: str) -> Call:
+    # The callee's span belongs below the caller's innermost one, as it does over a wire.
+    call = current_call()
+    return replace(call, caller=caller, trace=current_trace() or call.trace)
+
+
 def local(service: str, caller: str, bindings: Sequence[Binding]) -> Any:
     """An object that calls the methods of these bindings in this process, with no wire between.
 
@@ -57,12 +64,12 @@ def local(service: str, caller: str, bindings: Sequence[Binding]) -> Any:
             handler = getattr(binding.servicer, method.name)
 
             def unary(request: Message, name: str = name, handler: Any = handler, pipeline: Pipeline = pipeline) -> Any:
-                return pipeline.unary(name, handler, request, replace(current_call(), caller=caller))
+                return pipeline.unary(name, handler, request, _onward(caller))
 
             def stream(
                 request: Message, name: str = name, handler: Any = handler, pipeline: Pipeline = pipeline
             ) -> AsyncIterator[Message]:
-                return pipeline.stream(name, handler, request, replace(current_call(), caller=caller))
+                return pipeline.stream(name, handler, request, _onward(caller))
 
             chosen: Callable[..., Any] = stream if method.server_streaming else unary
             methods[method.name] = chosen

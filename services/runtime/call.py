@@ -2,12 +2,12 @@
 hop in metadata; domain code never sees it."""
 
 import time
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, replace
 
 from hutong.common.v1.subject_pb2 import Purpose
 
-from services.runtime.trace import Trace, new_trace
+from services.runtime.trace import Trace, enter_trace, leave_trace, new_trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,23 @@ def current_call() -> Call:
     return call
 
 
-def enter(call: Call) -> object:
-    """Makes a call the current one; hand what is returned to `leave`."""
-    return _current.set(call)
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What `enter` replaced, for `leave`."""
+
+    call: Token[Call | None]
+    trace: Token[Trace | None]
 
 
-def leave(token: object) -> None:
-    """Undoes `enter`."""
-    _current.reset(token)  # type: ignore[arg-type]  # opaque to callers on purpose
+def enter(call: Call) -> Entered:
+    """Makes a call the current one, and its trace the one that logs and spans belong to; undone by `leave`."""
+    return Entered(_current.set(call), enter_trace(call.trace))
+
+
+def leave(entered: Entered) -> None:
+    """Undoes `enter`. Raises ValueError in another context than the one that entered."""
+    leave_trace(entered.trace)
+    _current.reset(entered.call)
 
 
 def within(seconds: float) -> Call:

@@ -1,4 +1,4 @@
-"""Calls to another process: one channel per target, the call's deadline, caller and trace in metadata, errors as ServiceError."""
+"""Calls to another process: one channel a target; deadline, caller and trace go along, errors come as ServiceError."""
 
 import json
 import time

@@ -63,7 +63,7 @@ class Pipeline:
                 raise DeadlineExceeded(
                     f"{self._service} 未及时完成", f"{self._service} did not finish in time"
                 ) from None
-            except Exception:
+            except Exception:  # noqa: BLE001  # nothing unexpected may reach the caller as it is
                 here.fail("INTERNAL")
                 raise self._unexpected(method, call) from None
             finally:
@@ -86,5 +86,5 @@ class Pipeline:
                     pass
         except ServiceError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001  # nothing unexpected may reach the caller as it is
             raise self._unexpected(method, call) from None

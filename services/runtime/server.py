@@ -131,8 +131,9 @@ class Server:
             port = self._server.add_insecure_port(address)
         except RuntimeError:
             raise OSError(f"{self._service}: cannot listen on {address}; is the port taken?") from None
-        await self._server.start()
+        # Before the first call can arrive: what is down must never look healthy.
         await self._ping()
+        await self._server.start()
         self._watch = asyncio.create_task(self._ping_on(), name=f"{self._service} health")
         log.info("serving", extra={"service": self._service, "port": port})
         return port

@@ -29,7 +29,9 @@ def load(kind: type[T], environ: Mapping[str, str]) -> T:
         if origin in (list, tuple, frozenset):
             values[field.name] = pieces
         elif origin is dict:
-            values[field.name] = dict((key, value) for key, _, value in (piece.partition("=") for piece in pieces))
+            if any("=" not in piece for piece in pieces):
+                raise SettingsError(f"{PREFIX}{field.name.upper()}: expected key=value pairs, comma-separated")
+            values[field.name] = {key: value for key, _, value in (piece.partition("=") for piece in pieces)}
         else:
             values[field.name] = raw
     try:
