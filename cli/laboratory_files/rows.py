@@ -1,0 +1,121 @@
+"""The lines of a file as rows: each either ready to be submitted or refused with every reason found in it."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from hutong.common.v1.subject_pb2 import Document, DocumentType
+from hutong.records.v1.record_pb2 import TestResult, Tube
+
+from cli.laboratory_files import values
+from cli.laboratory_files.columns import Column, Layout, read_header
+from cli.laboratory_files.lines import LONGEST_LINE
+from services.common.documents import normalise
+from services.common.errors import InvalidArgument, Text, Violation
+from services.common.instants import Instant
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row that could be read. `row` counts lines, the header being 1, as spreadsheets do. Whether it makes a valid
+    record (a report after its sample, a sample not in the future) is for the region's store to judge."""
+
+    row: int
+    sample_id: str
+    document_type: DocumentType.ValueType
+    document_number: str = field(repr=False)
+    sampled_at: Instant | None
+    reported_at: Instant | None
+    result: TestResult.ValueType
+    tube: Tube.ValueType
+
+    def document(self) -> Document:
+        """The person's document."""
+        return Document(type=self.document_type, number=self.document_number)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One row that was refused; the violations' fields are the file's own column names."""
+
+    row: int
+    violations: tuple[Violation, ...]
+
+
+def _whole(row: int, reason: str, zh: str, en: str) -> Refusal:
+    return Refusal(row, (Violation("", reason, Text(zh, en)),))
+
+
+class Reader:
+    """Reads a file line by line. A quoted cell cannot span lines: a stray quotation mark spoils its own line only.
+
+    Raises UnreadableFileError when the header cannot be used.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = enumerate(lines, start=1)
+        self.layout: Layout = read_header(self._header())
+
+    def _header(self) -> list[str]:
+        for _, line in self._lines:
+            if line.strip():
+                return next(csv.reader([line]))
+        return []
+
+    def __iter__(self) -> Iterator[Sample | Refusal]:
+        for number, line in self._lines:
+            if len(line) > LONGEST_LINE:
+                yield _whole(number, "ROW_TOO_LONG", "这一行太长", "The line is too long")
+                continue
+            try:
+                cells = next(csv.reader([line], strict=True), [])
+            except csv.Error:
+                yield _whole(number, "ROW_QUOTES", "引号不成对", "The quotation marks do not match")
+                continue
+            if any(cell.strip() for cell in cells):
+                yield self._row(number, cells)
+
+    def _row(self, number: int, cells: list[str]) -> Sample | Refusal:
+        layout = self.layout
+        if len(cells) < layout.width:
+            return _whole(
+                number,
+                "ROW_SHORT",
+                f"只有 {len(cells)} 列，应为 {layout.width} 列",
+                f"The row has {len(cells)} columns instead of {layout.width}",
+            )
+        if len(cells) > layout.width:
+            return _whole(
+                number,
+                "ROW_LONG",
+                f"有 {len(cells)} 列，应为 {layout.width} 列，无法确定哪一列多余",
+                f"The row has {len(cells)} columns instead of {layout.width}; which one is too many cannot be told",
+            )
+        violations: list[Violation] = []
+
+        def read(column: Column, reader: Callable[[str], T]) -> T | None:
+            try:
+                return reader(cells[layout.positions[column]])
+            except values.RefusedValueError as refused:
+                violations.append(Violation(layout.headers[column], refused.reason, refused.text))
+                return None
+
+        sample_id = read(Column.SAMPLE_ID, values.sample_id)
+        document_type = read(Column.DOCUMENT_TYPE, values.document_type)
+        document_number = cells[layout.positions[Column.DOCUMENT_NUMBER]]
+        if document_type is not None:
+            try:
+                document_number = normalise(document_type, document_number)
+            except InvalidArgument as refused:
+                header = layout.headers[Column.DOCUMENT_NUMBER]
+                violations.extend(Violation(header, found.reason, found.text) for found in refused.violations)
+        sampled_at = read(Column.SAMPLED_AT, lambda cell: values.time(cell, layout.local_times))
+        reported_at = read(Column.REPORTED_AT, lambda cell: values.time(cell, layout.local_times))
+        result = read(Column.RESULT, values.result)
+        tube = read(Column.TUBE, values.tube)
+        if violations or sample_id is None or document_type is None or result is None or tube is None:
+            return Refusal(number, tuple(violations))
+        return Sample(number, sample_id, document_type, document_number, sampled_at, reported_at, result, tube)

@@ -1,0 +1,56 @@
+"""Where a running mesh is found: `endpoints.json` in its data directory."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+FILE_NAME = "endpoints.json"
+NATION = "nation"
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
+    """The addresses of one mesh. gRPC addresses are host:port; `records` is by region code, and "nation"."""
+
+    http: str
+    """The gateway's base URL, such as http://127.0.0.1:8080."""
+    gateway: str
+    verdict: str
+    lookup: str
+    records: dict[str, str]
+    pid: int
+    """The process that runs the mesh; it ends the rest."""
+
+    def records_for(self, region: str) -> str:
+        """The store that keeps a region's records: its own, or the nation's where the region is not on the mesh."""
+        return self.records.get(region) or self.records[NATION]
+
+
+def write_endpoints(endpoints: Endpoints, data: Path) -> None:
+    """Puts the file in its place at once: a reader sees the old or the new one, never half of either."""
+    handle, name = tempfile.mkstemp(dir=data, prefix=f".{FILE_NAME}.")
+    with os.fdopen(handle, "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(endpoints), indent=2) + b"\n")
+    Path(name).chmod(0o644)
+    Path(name).replace(data / FILE_NAME)
+
+
+def read_endpoints(data: Path) -> Endpoints | None:
+    """The mesh whose data directory this is, or None when none is running there: no file, or its process has ended."""
+    try:
+        endpoints = msgspec.json.decode((data / FILE_NAME).read_bytes(), type=Endpoints)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    try:
+        os.kill(endpoints.pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return endpoints
+
+
+def remove_endpoints(data: Path) -> None:
+    """Takes the file away when the mesh ends."""
+    (data / FILE_NAME).unlink(missing_ok=True)
