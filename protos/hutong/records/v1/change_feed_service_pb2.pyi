@@ -32,7 +32,7 @@ class FeedCursor(_message.Message):
     feed_id: _builtins.str
     """Names the history the sequence counts in; it changes when a store is rebuilt. Empty: from the start."""
     sequence: _builtins.int
-    """Everything at or below it was seen."""
+    """Everything at or below it was seen; -1 with an empty feed_id: everything there is now, so only what comes next."""
     def __init__(
         self,
         *,
