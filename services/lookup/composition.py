@@ -1,0 +1,90 @@
+"""Puts the lookup service together: the only module that knows its adapters."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
+from hutong.records.v1 import record_read_service_pb2, record_write_service_pb2
+
+from services.common.documents import PersonKeys
+from services.common.instants import Instant
+from services.lookup.claiming import Claimer
+from services.lookup.domain.directory import NATION, Directory
+from services.lookup.evidence import Gatherer
+from services.lookup.feed import HolderFeed
+from services.lookup.ports import RecordsIntake, RecordsSource
+from services.lookup.servicers.directory import RegionDirectoryServicer
+from services.lookup.servicers.evidence import EvidenceServicer
+from services.lookup.servicers.holder import HolderServicer
+from services.lookup.settings import Settings
+from services.lookup.sources import Sources
+from services.lookup.store.opening import open_store
+from services.runtime.binding import Binding
+from services.runtime.channel import open_channel, remote
+from services.runtime.service import Service
+
+NAME = "lookup"
+
+EVIDENCE = evidence_service_pb2.DESCRIPTOR.services_by_name["EvidenceService"]
+HOLDERS = holder_service_pb2.DESCRIPTOR.services_by_name["HolderService"]
+DIRECTORY = region_directory_service_pb2.DESCRIPTOR.services_by_name["RegionDirectoryService"]
+
+_RECORDS = (
+    record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"],
+    record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"],
+)
+
+
+def system_clock() -> Instant:
+    """The present instant by the machine's clock."""
+    return Instant(time.time_ns() // 1000)
+
+
+def build(
+    settings: Settings,
+    *,
+    sources: Mapping[str, RecordsSource] | None = None,
+    intakes: Mapping[str, RecordsIntake] | None = None,
+    clock: Callable[[], Instant] = system_clock,
+) -> Service:
+    """The lookup service, within a running event loop.
+
+    `sources` and `intakes` name the record stores by region code, `sources` also by "nation"; what is not given is
+    reached over gRPC as `settings.records` says. A region without an intake takes no claims. Raises ValueError for a
+    source of another name or a store URL of an unknown kind, Unavailable when an SQLite file cannot be opened.
+    """
+    channels = {}
+    if sources is None or intakes is None:
+        channels = {name: open_channel(target) for name, target in settings.records.items()}
+    remotes: dict[str, Any] = {
+        name: remote(f"records {name}", NAME, channel, _RECORDS) for name, channel in channels.items()
+    }
+    if sources is None:
+        sources = remotes
+    if intakes is None:
+        intakes = {name: store for name, store in remotes.items() if name != NATION}
+
+    directory = Directory(sources)
+    asked = Sources(sources, settings.source_timeout)
+    store = open_store(settings.store_url)
+    keys = PersonKeys(settings.mesh_secret.encode())
+    gatherer = Gatherer(directory, store, asked, settings.source_timeout)
+    holders = HolderServicer(keys, store, HolderFeed(store), Claimer(gatherer, intakes), clock)
+
+    async def close() -> None:
+        await asked.close()
+        for channel in channels.values():
+            await channel.close()
+        await store.close()
+
+    return Service(
+        NAME,
+        [
+            Binding(EVIDENCE, EvidenceServicer(keys, gatherer, settings.source_timeout)),
+            Binding(HOLDERS, holders),
+            Binding(DIRECTORY, RegionDirectoryServicer(directory)),
+        ],
+        pings={"store": store.ping},
+        close=close,
+    )

@@ -1,0 +1,31 @@
+"""Joins what several sources said about one person: each record and each laboratory once, in its newest revision."""
+
+from collections.abc import Iterable, Sequence
+
+from hutong.records.v1.laboratory_pb2 import Laboratory
+from hutong.records.v1.record_pb2 import TestRecord
+
+
+def merge_records(found: Sequence[Sequence[TestRecord]]) -> Sequence[TestRecord]:
+    """Each record once, by (region, source_id), in the highest revision anyone holds. The messages are not copied."""
+    if len(found) == 1 and len(found[0]) == 1:
+        return found[0]
+    newest: dict[tuple[str, str], TestRecord] = {}
+    for records in found:
+        for record in records:
+            identity = (record.region, record.source_id)
+            held = newest.get(identity)
+            if held is None or record.revision > held.revision:
+                newest[identity] = record
+    return [newest[identity] for identity in sorted(newest)]
+
+
+def merge_laboratories(found: Iterable[Iterable[Laboratory]]) -> dict[str, Laboratory]:
+    """Each laboratory once, by id, in the highest revision anyone holds."""
+    newest: dict[str, Laboratory] = {}
+    for laboratories in found:
+        for laboratory in laboratories:
+            held = newest.get(laboratory.laboratory)
+            if held is None or laboratory.revision > held.revision:
+                newest[laboratory.laboratory] = laboratory
+    return newest

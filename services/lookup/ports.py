@@ -1,0 +1,28 @@
+"""What lookup calls, as narrowly as it needs it. A records service of this process or over a wire satisfies both."""
+
+from typing import Protocol
+
+from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, BatchListRecordsResponse
+from hutong.records.v1.record_write_service_pb2 import (
+    AmendRecordRequest,
+    AmendRecordResponse,
+    SubmitRecordRequest,
+    SubmitRecordResponse,
+)
+
+
+class RecordsSource(Protocol):
+    """A store of test records that can be asked: a region's, or the nation's."""
+
+    async def BatchListRecords(self, request: BatchListRecordsRequest, /) -> BatchListRecordsResponse:
+        """See hutong.records.v1.RecordReadService. Raises ServiceError."""
+
+
+class RecordsIntake(Protocol):
+    """A region's store of test records that takes new ones."""
+
+    async def SubmitRecord(self, request: SubmitRecordRequest, /) -> SubmitRecordResponse:
+        """See hutong.records.v1.RecordWriteService. Raises ServiceError."""
+
+    async def AmendRecord(self, request: AmendRecordRequest, /) -> AmendRecordResponse:
+        """See hutong.records.v1.RecordWriteService. Raises ServiceError."""

@@ -1,0 +1,1 @@
+"""The contracts' methods: limits, translate, call, translate."""

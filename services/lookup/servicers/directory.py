@@ -1,0 +1,37 @@
+"""hutong.lookup.v1.RegionDirectoryService."""
+
+from hutong.lookup.v1.region_directory_service_pb2 import (
+    GetRegionRequest,
+    GetRegionResponse,
+    ListRegionsRequest,
+    ListRegionsResponse,
+)
+
+from services.common.errors import NotFound, invalid
+from services.lookup.domain.directory import Directory
+from services.lookup.servicers.paging import page_size
+
+
+class RegionDirectoryServicer:
+    """The directory, read only."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def GetRegion(self, request: GetRegionRequest) -> GetRegionResponse:
+        """See the contract. Raises InvalidArgument (REGION_REQUIRED), NotFound (REGION_UNKNOWN)."""
+        if not request.region:
+            raise invalid("region", "REGION_REQUIRED", "须填写地区代码", "The region's code is required")
+        region = self._directory.get(request.region)
+        if region is None:
+            raise NotFound("REGION_UNKNOWN", "没有该代码的地区", "No region has this code")
+        return GetRegionResponse(region=region)
+
+    async def ListRegions(self, request: ListRegionsRequest) -> ListRegionsResponse:
+        """See the contract. Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN)."""
+        size = page_size(request.page_size)
+        if request.page_token and self._directory.get(request.page_token) is None:
+            raise invalid("page_token", "PAGE_TOKEN", "翻页标记无效", "The page token is not one of this list")
+        found = self._directory.after(request.page_token, size + 1)
+        more = found[size - 1].region if len(found) > size else ""
+        return ListRegionsResponse(regions=found[:size], next_page_token=more)

@@ -1,0 +1,59 @@
+"""hutong.lookup.v1.EvidenceService."""
+
+import time
+from collections.abc import Sequence
+
+from hutong.common.v1.subject_pb2 import Purpose
+from hutong.lookup.v1.evidence_service_pb2 import (
+    BatchGetEvidenceRequest,
+    BatchGetEvidenceResponse,
+    GetEvidenceRequest,
+    GetEvidenceResponse,
+)
+
+from services.common.documents import PersonKeys
+from services.lookup import questions
+from services.lookup.evidence import Gatherer, Question
+from services.runtime.call import current_call
+from services.runtime.coalesce import Coalescer
+
+_Group = tuple[Purpose.ValueType, int]
+
+
+class EvidenceServicer:
+    """Evidence for one or many. Single questions of one moment travel as one batch."""
+
+    def __init__(self, keys: PersonKeys, gatherer: Gatherer, patience: float) -> None:
+        """`patience` is what one source may take at the most, in seconds."""
+        self._keys = keys
+        self._gatherer = gatherer
+        self._plenty = 4 * patience
+        self._coalescer: Coalescer[_Group, Question, GetEvidenceResponse] = Coalescer(self._send)
+
+    async def GetEvidence(self, request: GetEvidenceRequest) -> GetEvidenceResponse:
+        """See the contract."""
+        call = current_call()
+        question = questions.one(request.query, self._keys, call.deadline, "query")
+        return await self._coalescer.ask((call.purpose, self._haste(call.deadline)), question)
+
+    async def BatchGetEvidence(self, request: BatchGetEvidenceRequest) -> BatchGetEvidenceResponse:
+        """See the contract. One wrong query refuses the batch: there is no error of a single item."""
+        call = current_call()
+        asked = questions.many(request.queries, self._keys, call.deadline)
+        response = BatchGetEvidenceResponse()
+        add = response.evidence.add
+        await self._gatherer.fill(call.purpose, asked, [add() for _ in asked])
+        return response
+
+    async def _send(self, group: _Group, asked: Sequence[Question]) -> Sequence[GetEvidenceResponse]:
+        responses = [GetEvidenceResponse() for _ in asked]
+        await self._gatherer.fill(group[0], asked, [response.evidence for response in responses])
+        return responses
+
+    def _haste(self, deadline: float) -> int:
+        """Who travels together: all who have plenty of time, else those with about as much (within a factor of two).
+
+        A batch ends before its earliest deadline, so that each question still gets the answers there are.
+        """
+        left = deadline - time.monotonic()
+        return -1 if left >= self._plenty else int(left * 1000).bit_length()

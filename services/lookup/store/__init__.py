@@ -1,0 +1,1 @@
+"""Where holders' links and switches are kept."""
