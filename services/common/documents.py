@@ -24,11 +24,12 @@ _PROVINCES = frozenset(
     "50 51 52 53 54 61 62 63 64 65 71 81 82 83 91".split()
 )
 
+# [0-9], not \d: the digits of other scripts would give one number two keys.
 _SHAPES = {
     DocumentType.DOCUMENT_TYPE_PASSPORT: re.compile(r"[A-Z0-9]{5,17}"),
-    DocumentType.DOCUMENT_TYPE_HK_MACAO_PERMIT: re.compile(r"[HM](\d{8}|\d{10})"),
-    DocumentType.DOCUMENT_TYPE_TAIWAN_PERMIT: re.compile(r"\d{8}|\d{10}"),
-    DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID: re.compile(r"[A-Z]{3}\d{12}|9\d{16}[\dX]"),
+    DocumentType.DOCUMENT_TYPE_HK_MACAO_PERMIT: re.compile(r"[HM]([0-9]{8}|[0-9]{10})"),
+    DocumentType.DOCUMENT_TYPE_TAIWAN_PERMIT: re.compile(r"[0-9]{8}|[0-9]{10}"),
+    DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID: re.compile(r"[A-Z]{3}[0-9]{12}|9[0-9]{16}[0-9X]"),
 }
 
 

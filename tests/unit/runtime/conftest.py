@@ -1,0 +1,11 @@
+"""Every test of a call runs over a real server and within one process."""
+
+import pytest
+
+from tests.support.contract import DOORS
+
+
+@pytest.fixture(params=sorted(DOORS))
+def door(request):
+    """Opens a servicer to its caller."""
+    return DOORS[request.param]

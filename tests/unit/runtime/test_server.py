@@ -1,0 +1,217 @@
+"""Health, drain, reflection and ports of a server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from hutong.records.v1 import change_feed_service_pb2 as feed_pb
+from hutong.records.v1 import record_read_service_pb2 as read_pb
+
+from services.common.errors import ServiceError
+from services.runtime import server as server_module
+from services.runtime.channel import open_channel, remote
+from services.runtime.server import Server
+from services.runtime.service import Service
+from tests.support.contract import FEED, READ, REQUEST, Servicer, bindings
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def answer(request):
+    """An empty answer."""
+    return read_pb.ListRecordsResponse()
+
+
+@asynccontextmanager
+async def running(servicer: Servicer, pings=None) -> AsyncIterator[tuple[Server, int]]:
+    """A server on a free port."""
+    server = Server("records", bindings(servicer), pings)
+    port = await server.start("127.0.0.1:0")
+    try:
+        yield server, port
+    finally:
+        await server.drain(0, 0)
+
+
+async def health(port: int, service: str = "") -> int:
+    """What the server says of its health."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))
+        return int(reply.status)
+
+
+async def until(wanted: int, port: int) -> None:
+    """Waits for a state of health, ten seconds at most."""
+    async with asyncio.timeout(10):
+        while await health(port) != wanted:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_server_is_healthy_while_every_component_is(monkeypatch):
+    """The store goes down: NOT_SERVING, for the whole and for each contract; it comes back: SERVING."""
+    monkeypatch.setattr(server_module, "PING_SECONDS", 0.05)
+    trouble: list[Exception] = []
+
+    async def store() -> None:
+        if trouble:
+            raise trouble[0]
+
+    async with running(Servicer(answer), {"store": store}) as (server, port):
+        assert (SERVING, SERVING) == (await health(port), await health(port, READ.full_name))
+        trouble.append(ConnectionError("gone"))
+        await until(NOT_SERVING, port)
+        assert NOT_SERVING == await health(port, READ.full_name)
+        assert "ConnectionError: gone" == server.health.components["store"]
+        trouble.clear()
+        await until(SERVING, port)
+
+
+async def test_a_server_whose_store_is_down_never_looks_healthy():
+    """Not even for the moment between listening and the first ping."""
+
+    async def store() -> None:
+        raise ConnectionError("gone")
+
+    async with running(Servicer(answer), {"store": store}) as (_, port):
+        assert NOT_SERVING == await health(port)
+
+
+async def test_a_component_that_hangs_is_down(monkeypatch):
+    """A sign of life that does not come in time is none."""
+    monkeypatch.setattr(server_module, "PING_SECONDS", 0.05)
+
+    async with running(Servicer(answer), {"store": asyncio.Event().wait}) as (_, port):
+        assert NOT_SERVING == await health(port)
+
+
+async def test_reflection_names_every_contract():
+    """A region can explore a server with buf curl."""
+    async with running(Servicer(answer)) as (_, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        )
+        reply = await call.read()
+    names = {service.name for service in reply.list_services_response.service}
+    assert {READ.full_name, FEED.full_name, "grpc.health.v1.Health"} <= names
+
+
+async def test_a_port_that_is_taken_is_an_error():
+    """Two servers never share a port silently."""
+    async with running(Servicer(answer)) as (_, port):
+        second = Server("records", bindings(Servicer(answer)))
+        with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
+            await second.start(f"127.0.0.1:{port}")
+
+
+async def test_a_servicer_that_lacks_a_method_is_refused():
+    """A contract is served whole or not at all."""
+    with pytest.raises(TypeError, match="ListRecords"):
+        Server("records", [server_module.Binding(READ, object())])
+
+
+async def test_a_drain_lets_calls_in_flight_end():
+    """What was accepted is answered."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(request):
+        begun.set()
+        await go.wait()
+        return read_pb.ListRecordsResponse(next_page_token="answered")
+
+    async with running(Servicer(slow)) as (server, port):
+        channel = open_channel(f"127.0.0.1:{port}")
+        call = asyncio.ensure_future(remote("records", "test", channel, [READ]).ListRecords(REQUEST))
+        await asyncio.wait_for(begun.wait(), 10)
+        drain = asyncio.ensure_future(server.drain(0, 10))
+        await asyncio.sleep(0.05)
+        go.set()
+        assert "answered" == (await call).next_page_token
+        await drain
+        await channel.close()
+
+
+async def test_a_drain_ends_streams():
+    """A follower is sent away with what it has, and comes back elsewhere."""
+    changed = asyncio.Event()
+
+    async def watch(request):
+        yield feed_pb.WatchChangesResponse()
+        await changed.wait()
+        yield feed_pb.WatchChangesResponse()
+        await asyncio.Event().wait()
+
+    async with running(Servicer(answer, watch)) as (server, port):
+        channel = open_channel(f"127.0.0.1:{port}")
+        stream = remote("records", "test", channel, [FEED]).WatchChanges(feed_pb.WatchChangesRequest())
+        await anext(stream)
+        drain = asyncio.ensure_future(server.drain(0.1, 5))
+        await asyncio.sleep(0)
+        changed.set()
+        async with asyncio.timeout(10):
+            assert 1 == len([response async for response in stream])
+            await drain
+        await channel.close()
+
+
+async def test_a_drain_under_load_loses_no_call():
+    """While one of two servers drains, the other takes over: health moves the traffic before the port closes."""
+    asked = [0, 0]
+
+    def counting(which: int) -> Servicer:
+        async def list_records(request):
+            asked[which] += 1
+            await asyncio.sleep(0.002)
+            return read_pb.ListRecordsResponse()
+
+        return Servicer(list_records)
+
+    async with running(counting(0)) as (first, port0), running(counting(1)) as (_, port1):
+        channel = open_channel(f"ipv4:127.0.0.1:{port0},127.0.0.1:{port1}")
+        records = remote("records", "test", channel, [READ])
+        failures: list[ServiceError] = []
+        stop = asyncio.Event()
+
+        async def caller() -> None:
+            while not stop.is_set():
+                try:
+                    await records.ListRecords(REQUEST)
+                except ServiceError as error:
+                    failures.append(error)
+
+        async with asyncio.timeout(30):
+            callers = [asyncio.ensure_future(caller()) for _ in range(8)]
+            while min(asked) < 50:
+                await asyncio.sleep(0.01)
+            await first.drain(0.5, 5)
+            drained = list(asked)
+            while asked[1] < drained[1] + 50:
+                await asyncio.sleep(0.01)
+            stop.set()
+            await asyncio.gather(*callers)
+        await channel.close()
+    assert ([], drained[0]) == (failures, asked[0])
+
+
+async def test_a_service_keeps_its_background_work_going_and_closes_what_it_holds():
+    """Background work runs meanwhile, is cancelled at the end, and only then is the store closed."""
+    events: list[str] = []
+    begun = asyncio.Event()
+
+    async def follow() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            events.append("work ended")
+
+    async def close() -> None:
+        events.append("closed")
+
+    async with Service("records", [], background=[follow], close=close).running():
+        await asyncio.wait_for(begun.wait(), 10)
+    assert ["work ended", "closed"] == events
