@@ -374,21 +374,27 @@ class ResultView(_message.Message):
 
     RECORD_FIELD_NUMBER: _builtins.int
     ORIGIN_REGION_FIELD_NUMBER: _builtins.int
+    COPIED_TO_FIELD_NUMBER: _builtins.int
     origin_region: _builtins.str
     """The region it comes from: the origin of a copy, else the region that keeps it."""
     @_builtins.property
     def record(self) -> _record_pb2.TestRecord:
         """The record; its person_key is left out."""
 
+    @_builtins.property
+    def copied_to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other regions whose own record holds a copy of it, ascending: one test is listed once."""
+
     def __init__(
         self,
         *,
         record: _record_pb2.TestRecord | None = ...,
         origin_region: _builtins.str = ...,
+        copied_to: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["origin_region", b"origin_region", "record", b"record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copied_to", b"copied_to", "origin_region", b"origin_region", "record", b"record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
