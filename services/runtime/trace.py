@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-__all__ = ["SpanKind", "Trace", "Tracing", "current_trace", "new_trace", "span"]
+__all__ = ["SpanKind", "Trace", "Tracing", "current_span", "current_trace", "new_trace", "span"]
 
 Attribute = str | int | bool
 
@@ -83,6 +83,7 @@ class Tracing:
 
 tracing = Tracing()
 _trace: ContextVar[Trace | None] = ContextVar("hutong_trace", default=None)
+_span: ContextVar["Span | None"] = ContextVar("hutong_span", default=None)
 
 
 def new_trace(traceparent: str | None) -> Trace:
@@ -135,6 +136,11 @@ class Span:
             self._span.set_status(Status(StatusCode.ERROR, reason))
 
 
+def current_span() -> Span | None:
+    """The innermost span that is recorded, for attributes known only further in; None where nothing is."""
+    return _span.get()
+
+
 @contextmanager
 def span(
     service: str,
@@ -161,11 +167,14 @@ def span(
     own = made.get_span_context()
     here = Trace(own.trace_id, own.span_id, sampled=True)
     token = _trace.set(here)
+    recorded = Span(made, here)
+    entered = _span.set(recorded)
     try:
-        yield Span(made, here)
+        yield recorded
     except BaseException as error:
         made.set_status(Status(StatusCode.ERROR, getattr(error, "reason", type(error).__name__)))
         raise
     finally:
+        _span.reset(entered)
         _trace.reset(token)
         made.end()
