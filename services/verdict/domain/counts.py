@@ -1,0 +1,46 @@
+"""Counts, such as "three days, two tests" (三天两检).
+
+A count holds while its tests, each sampled at least `apart` after the one before, are all inside the window. It ends
+when the first of them leaves the window; of all the ways to choose the tests, the one that lasts longest decides.
+"""
+
+from collections.abc import Sequence
+
+from services.common.instants import Instant
+from services.verdict.domain.model import Test
+
+InWindow = tuple[Instant, Test]
+"""A test inside the window, with the end of its window."""
+
+
+def lasting(in_window: Sequence[InWindow], needed: int, apart: int) -> tuple[Instant, tuple[Test, ...]] | None:
+    """The longest-lasting choice of `needed` tests, each at least `apart` microseconds after the one before by sampling
+    time, newest first, and when it ends; None when there is no such choice."""
+    if len(in_window) < needed:
+        return None
+    by_end = sorted(in_window, key=_latest_end_first)
+    for size in range(needed, len(by_end) + 1):
+        chosen = spaced([test for _, test in by_end[:size]], apart)
+        if len(chosen) >= needed:
+            # The newest of a chain of spaced tests are themselves a chain; none of them ends before the last one added.
+            return by_end[size - 1][0], chosen[:needed]
+    return None
+
+
+def spaced(tests: Sequence[Test], apart: int) -> tuple[Test, ...]:
+    """As many of the tests as can be taken with each at least `apart` after the one before, newest first. Taking the
+    newest at every step never leaves fewer for the rest."""
+    taken: list[Test] = []
+    for test in sorted(tests, key=_newest_first):
+        if not taken or taken[-1].placed_at - test.placed_at >= apart:
+            taken.append(test)
+    return tuple(taken)
+
+
+def _latest_end_first(item: InWindow) -> tuple[int, int, tuple[str, str]]:
+    end, test = item
+    return (-end, -test.placed_at, test.identity)
+
+
+def _newest_first(test: Test) -> tuple[int, tuple[str, str]]:
+    return (-test.placed_at, test.identity)

@@ -1,0 +1,27 @@
+"""The next instant at which an answer can change by time alone.
+
+Whoever reads something that will turn at a known instant notes it here: a window's end, a day's turn, a policy's start,
+a sample or report that lies in the future of the instant judged. The nearest one is how long the answer is fresh.
+"""
+
+from services.common.instants import Instant
+
+
+class Horizon:
+    """Collects the instants after `at` at which something the answer rests on turns."""
+
+    __slots__ = ("_at", "_next")
+
+    def __init__(self, at: Instant) -> None:
+        self._at = at
+        self._next: Instant | None = None
+
+    def note(self, instant: Instant | None) -> None:
+        """Something turns at this instant; what is past or None does not matter."""
+        if instant is not None and instant > self._at and (self._next is None or instant < self._next):
+            self._next = instant
+
+    @property
+    def fresh_until(self) -> Instant | None:
+        """The nearest of them; None when nothing turns."""
+        return self._next

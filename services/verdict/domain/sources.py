@@ -1,0 +1,34 @@
+"""Step 4: could a source that did not answer have helped? An outage is never "no test".
+
+A source helps when it may hold a test that some clause, or the notice, would accept and that no source which answered
+would have shown. A region's own store holds every test that comes from it; the nation's holds everybody's.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from services.verdict.domain.clauses import Clause
+from services.verdict.domain.model import Scope
+from services.verdict.domain.policy import NATION
+
+
+def could_have_helped(
+    coverage: Mapping[str, bool], region: str, scope: int, clauses: Sequence[Clause], notice_enforced: bool
+) -> tuple[str, ...]:
+    """The sources that did not answer and could have helped, by name, ascending."""
+    silent = sorted(source for source, answered in coverage.items() if not answered)
+    if not silent:
+        return ()
+    if scope == Scope.LOCAL:
+        # A region without a store on the mesh has its records kept by the nation.
+        own = region if region in coverage else NATION
+        return (own,) if own in silent else ()
+    if notice_enforced:
+        return tuple(silent)
+    return tuple(source for source in silent if any(_helps(source, clause, coverage) for clause in clauses))
+
+
+def _helps(source: str, clause: Clause, coverage: Mapping[str, bool]) -> bool:
+    if clause.origins is None or clause.channels is not None:
+        # By a given channel a copy may have reached any store, even of a test that is known otherwise.
+        return True
+    return source in clause.origins or any(not coverage.get(origin, False) for origin in clause.origins)
