@@ -119,7 +119,7 @@ async def test_a_caller_that_leaves_takes_only_its_own_question():
     waiting[0].cancel()
     await settle()
     send.open.set()
-    assert [2, 6] == await asyncio.gather(flying[1], waiting[1])
+    assert (2, 6) == (await flying[1], await waiting[1])
     assert [("show", [0, 1]), ("show", [3])] == send.batches
     assert all(one.cancelled() for one in (flying[0], waiting[0]))
 

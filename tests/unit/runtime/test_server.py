@@ -13,6 +13,7 @@ from hutong.records.v1 import record_read_service_pb2 as read_pb
 
 from services.common.errors import ServiceError
 from services.runtime import server as server_module
+from services.runtime.binding import Binding
 from services.runtime.channel import open_channel, remote
 from services.runtime.server import Server
 from services.runtime.service import Service
@@ -111,7 +112,7 @@ async def test_a_port_that_is_taken_is_an_error():
 async def test_a_servicer_that_lacks_a_method_is_refused():
     """A contract is served whole or not at all."""
     with pytest.raises(TypeError, match="ListRecords"):
-        Server("records", [server_module.Binding(READ, object())])
+        Server("records", [Binding(READ, object())])
 
 
 async def test_a_drain_lets_calls_in_flight_end():

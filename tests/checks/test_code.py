@@ -1,0 +1,22 @@
+"""The code is linted, formatted and typed."""
+
+import sys
+
+from tests.support.tools import passes, tool
+
+CODE = ("services", "gateway", "cli", "tests", ".ci/venv", "k8s")
+
+
+def test_ruff_finds_nothing():
+    """The rules stand in pyproject.toml."""
+    passes(tool("ruff"), "check", "--no-cache", "--output-format=concise", *CODE)
+
+
+def test_the_code_is_formatted():
+    """By ruff; `ruff format` mends it."""
+    passes(tool("ruff"), "format", "--no-cache", "--check", *CODE)
+
+
+def test_the_code_is_typed():
+    """Mypy strict over everything handwritten."""
+    passes(sys.executable, "-m", "mypy", "--no-error-summary")
