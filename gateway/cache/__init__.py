@@ -1,0 +1,1 @@
+"""Verdicts kept ready. May be fast, never wrong."""

@@ -1,0 +1,28 @@
+"""Remembers that something is down, so that not every caller waits to find out."""
+
+import time
+
+
+class Circuit:
+    """Open after a failure, for twice as long after each further one. Seconds of time.monotonic()."""
+
+    def __init__(self, first: float = 0.1, longest: float = 2.0) -> None:
+        self._first = first
+        self._longest = longest
+        self._pause = 0.0
+        self._until = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether to go without asking."""
+        return self._until > 0.0 and time.monotonic() < self._until
+
+    def failed(self) -> None:
+        """Takes note of a failure. Failures while already open, of calls that had begun before, count once."""
+        if not self.open:
+            self._pause = min(self._longest, self._pause * 2 or self._first)
+            self._until = time.monotonic() + self._pause
+
+    def succeeded(self) -> None:
+        """Takes note of an answer."""
+        self._pause = self._until = 0.0

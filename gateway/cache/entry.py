@@ -1,0 +1,70 @@
+"""What is kept of a verdict, and when what is kept may be shown."""
+
+from collections.abc import Mapping
+
+import msgspec
+from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
+from hutong.verdict.v1.verdict_pb2 import Status, Verdict
+
+from services.common.instants import HOUR, SECOND, Instant, from_timestamp
+
+LONGEST = HOUR
+"""No entry is fresh for longer, whatever its verdict says: what a lost change could do ends here."""
+PARTIAL = 3 * SECOND
+"""How long an answer is fresh that some source had no part in: long enough to break a stampede."""
+JITTER = 0.1
+"""At most this share of an entry's time is taken off at random, so that neighbours do not expire together."""
+
+
+class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A verdict, rendered. Instants are microseconds since the epoch; 0 stands for none."""
+
+    body: bytes
+    """The JSON of the code without its opening brace and freshness: see `gateway.http.render`."""
+    message: bytes
+    """The serialized ShowHealthCodeResponse without its freshness."""
+    region: str
+    scope: int
+    status: int
+    computed_at: int
+    fresh_until: int
+    """Shown as it is while now is before it."""
+    valid_until: int
+    """Shown as the last known verdict while now is before it, when none can be computed."""
+    laboratories: tuple[str, ...]
+    """Whose standing it rests on."""
+    standing: int
+    """How many changes of any laboratory's standing the cache had seen when the evidence was asked for."""
+    digest: bytes
+    """Of the region's policies when the evidence was asked for."""
+
+    def stands(self, changed: Mapping[str, int]) -> bool:
+        """Whether no laboratory it rests on changed since; `changed` maps a laboratory to its latest change."""
+        return all(changed.get(laboratory, 0) <= self.standing for laboratory in self.laboratories)
+
+    def fresh(self, now: Instant, digest: bytes | None) -> bool:
+        """Whether it is what would be computed now, as far as time and policies go."""
+        return now < self.fresh_until and digest == self.digest
+
+    def displayable(self, now: Instant, digest: bytes | None) -> bool:
+        """Whether it may be shown as the last known verdict when none can be computed. Policies that cannot be asked
+        for are taken not to have changed: `digest` is then the last one known."""
+        return now < self.valid_until and (digest is None or digest == self.digest)
+
+
+def fresh_until(verdict: Verdict, person: bytes, now: Instant, chance: float) -> Instant | None:
+    """Until when a verdict computed now may be served from a cache; None: it must not be cached.
+
+    UNDETERMINED never is: the source may be back. Nor are the verdicts of a person with several documents, because a
+    change under one of their keys would not find the entry under another. `chance` in [0, 1) shortens the time.
+    """
+    if verdict.status == Status.STATUS_UNDETERMINED or list(verdict.person_keys) != [person]:
+        return None
+    until = Instant(now + LONGEST)
+    if verdict.HasField("fresh_until"):
+        until = min(until, from_timestamp(verdict.fresh_until))
+    if any(source.status != SourceStatus.SOURCE_STATUS_OK for source in verdict.coverage):
+        until = min(until, Instant(now + PARTIAL))
+    if until <= now:
+        return None
+    return Instant(until - int((until - now) * JITTER * chance))

@@ -1,0 +1,209 @@
+"""Computations under way: one for each person, region and scope, however many ask at a time."""
+
+import asyncio
+import logging
+import random
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from hutong.common.v1.subject_pb2 import Purpose
+from hutong.gateway.v1.health_code_service_pb2 import ShowHealthCodeResponse
+from hutong.verdict.v1.verdict_pb2 import Verdict
+
+from gateway import render
+from gateway.cache.entry import Entry, fresh_until
+from gateway.cache.protocol import CacheDownError, Lease, VerdictCache
+from gateway.computing import Computer
+from gateway.policies import PolicyDigests
+from gateway.questions import Question
+from services.common.errors import DeadlineExceeded, ServiceError
+from services.common.instants import from_timestamp
+from services.runtime.call import current_call, enter
+from services.runtime.clock import Clock
+from services.runtime.wire_errors import from_item_error, internal
+
+log = logging.getLogger("hutong.codes")
+
+MARGIN_SECONDS = 0.1
+"""Kept of a caller's deadline, so that the last known verdict can still be shown."""
+
+
+class _Landed(NamedTuple):
+    answer: Entry | ServiceError
+    overtaken: bool = False
+    """Something about the person changed meanwhile: fine for who asked before, too old for who joined later."""
+
+
+_Flight = asyncio.Future[_Landed]
+
+
+class Flights:
+    """Computes verdicts and stores those that may be. `seconds` bounds one computation; `chance` in [0, 1) shortens
+    the time of an entry."""
+
+    def __init__(
+        self,
+        cache: VerdictCache,
+        computer: Computer,
+        policies: PolicyDigests,
+        *,
+        clock: Clock,
+        seconds: float,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._cache = cache
+        self._computer = computer
+        self._policies = policies
+        self._clock = clock
+        self._seconds = seconds
+        self._chance = chance
+        self._under_way: dict[bytes, dict[str, _Flight]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def forget(self, person: bytes) -> None:
+        """Lets nobody else join what is under way for a person."""
+        self._under_way.pop(person, None)
+
+    async def compute(
+        self, questions: Sequence[Question], purpose: Purpose.ValueType
+    ) -> Sequence[Entry | ServiceError]:
+        """The computed answers, in order, within the current call's deadline."""
+        answers: list[Entry | ServiceError] = [DeadlineExceeded() for _ in questions]
+        end = current_call().deadline - MARGIN_SECONDS
+        again: list[int] = []
+        for at, (flight, joined) in self._board(range(len(questions)), questions, purpose, alone=False).items():
+            landed = await _land(flight, end)
+            if landed is not None:
+                answers[at] = landed.answer
+                if landed.overtaken and joined:
+                    again.append(at)
+        # What these joined had begun before a change that they came after.
+        for at, (flight, _) in self._board(again, questions, purpose, alone=True).items():
+            landed = await _land(flight, end)
+            answers[at] = DeadlineExceeded() if landed is None else landed.answer
+        return answers
+
+    def _board(
+        self, which: Sequence[int], questions: Sequence[Question], purpose: Purpose.ValueType, *, alone: bool
+    ) -> dict[int, tuple[_Flight, bool]]:
+        """The flight each of these questions is on, and whether it joined one already under way."""
+        loop = asyncio.get_running_loop()
+        boarded: dict[int, tuple[_Flight, bool]] = {}
+        departing: list[tuple[Question, _Flight]] = []
+        for at in which:
+            question = questions[at]
+            person, slot = question.key
+            under_way = self._under_way.get(person, {}).get(slot)
+            if under_way is not None and not alone and not question.refresh and question.at is None:
+                boarded[at] = (under_way, True)
+                continue
+            flight: _Flight = loop.create_future()
+            if question.at is None:
+                self._under_way.setdefault(person, {})[slot] = flight
+            departing.append((question, flight))
+            boarded[at] = (flight, False)
+        if departing:
+            task = loop.create_task(self._fly(departing, purpose))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return boarded
+
+    async def _fly(self, departing: Sequence[tuple[Question, _Flight]], purpose: Purpose.ValueType) -> None:
+        # A flight has a deadline of its own: whoever began it may leave before whoever joined.
+        call = replace(current_call(), deadline=time.monotonic() + self._seconds)
+        enter(call)
+        landed: Sequence[_Landed]
+        try:
+            landed = await self._computed([question for question, _ in departing], purpose)
+        except ServiceError as error:
+            landed = [_Landed(error)] * len(departing)
+        except TimeoutError:
+            landed = [_Landed(DeadlineExceeded("判定服务未及时应答", "The verdict did not come in time"))] * len(
+                departing
+            )
+        except Exception as error:
+            # The message may quote what was being worked on; the place cannot.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("unexpected error", extra={"error": type(error).__name__, "where": where})
+            landed = [_Landed(internal(call.trace.hex_id))] * len(departing)
+        for (question, flight), one in zip(departing, landed, strict=True):
+            person, slot = question.key
+            slots = self._under_way.get(person, {})
+            if slots.get(slot) is flight:
+                del slots[slot]
+                if not slots:
+                    del self._under_way[person]
+            flight.set_result(one)
+
+    async def _computed(self, questions: Sequence[Question], purpose: Purpose.ValueType) -> Sequence[_Landed]:
+        # Both are taken before evidence is asked for: what changes after this moment, an entry must not outlive.
+        leases = await self._leases(questions)
+        digests = {question.region: self._policies.of(question.region) for question in questions}
+        async with asyncio.timeout(self._seconds):
+            outcomes = await self._computer.compute(questions, purpose)
+        now = self._clock()
+        landed: list[_Landed] = []
+        keeping: list[int] = []
+        items: list[tuple[Lease, str, Entry]] = []
+        for at, (question, outcome) in enumerate(zip(questions, outcomes, strict=True)):
+            if outcome.HasField("error"):
+                landed.append(_Landed(from_item_error(outcome.error)))
+                continue
+            lease, digest = leases.get(question.person), digests[question.region]
+            until = fresh_until(outcome.verdict, question.person, now, self._chance())
+            entry = _entry(outcome.verdict, until or 0, lease.standing if lease else 0, digest or b"")
+            landed.append(_Landed(entry))
+            if lease is not None and until is not None and digest is not None and question.at is None:
+                keeping.append(at)
+                items.append((lease, question.key[1], entry))
+        if items:
+            try:
+                stored = await self._cache.store(items)
+            except CacheDownError:
+                return landed
+            for at, kept in zip(keeping, stored, strict=True):
+                if not kept:
+                    landed[at] = _Landed(landed[at].answer, overtaken=True)
+        return landed
+
+    async def _leases(self, questions: Sequence[Question]) -> Mapping[bytes, Lease]:
+        persons = list({question.person for question in questions if question.at is None})
+        if not persons:
+            return {}
+        try:
+            leases = await self._cache.lease(persons)
+        except CacheDownError:
+            return {}
+        return {lease.person: lease for lease in leases if lease is not None}
+
+
+async def _land(flight: _Flight, end: float) -> _Landed | None:
+    """What became of a flight; None when `end`, of time.monotonic(), came first."""
+    if not flight.done():
+        # Waiting, unlike awaiting, leaves the flight going for others when this caller leaves.
+        await asyncio.wait((flight,), timeout=max(0.0, end - time.monotonic()))
+    return flight.result() if flight.done() else None
+
+
+def _entry(verdict: Verdict, until: int, standing: int, digest: bytes) -> Entry:
+    # A copy: the message may be someone else's, too.
+    message = ShowHealthCodeResponse(verdict=verdict)
+    message.verdict.ClearField("person_keys")
+    if verdict.HasField("newest_test"):
+        message.verdict.newest_test.ClearField("person_key")
+    return Entry(
+        body=render.verdict(verdict),
+        message=message.SerializeToString(),
+        region=verdict.region,
+        scope=verdict.scope,
+        status=verdict.status,
+        computed_at=from_timestamp(verdict.computed_at),
+        fresh_until=until,
+        valid_until=from_timestamp(verdict.valid_until) if verdict.HasField("valid_until") else 0,
+        laboratories=tuple(verdict.laboratories),
+        standing=standing,
+        digest=digest,
+    )

@@ -1,0 +1,69 @@
+"""What the gateway asks of the mesh, in the contracts' own messages. Bound to remote services or to objects of this
+process by whoever composes it. Every method raises ServiceError."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
+from hutong.records.v1 import change_feed_service_pb2
+from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
+
+
+class VerdictSource(Protocol):
+    """Judges: the verdict service."""
+
+    async def BatchComputeVerdicts(
+        self, request: verdict_service_pb2.BatchComputeVerdictsRequest
+    ) -> verdict_service_pb2.BatchComputeVerdictsResponse:
+        """See hutong.verdict.v1.VerdictService."""
+
+    async def GetPolicyDigests(
+        self, request: policy_service_pb2.GetPolicyDigestsRequest
+    ) -> policy_service_pb2.GetPolicyDigestsResponse:
+        """See hutong.verdict.v1.PolicyService."""
+
+
+class Evidence(Protocol):
+    """Knows what is known: the lookup service."""
+
+    async def BatchGetEvidence(
+        self, request: evidence_service_pb2.BatchGetEvidenceRequest
+    ) -> evidence_service_pb2.BatchGetEvidenceResponse:
+        """See hutong.lookup.v1.EvidenceService."""
+
+
+class Holders(Protocol):
+    """Does what holders decide: the lookup service."""
+
+    async def ClaimResult(
+        self, request: holder_service_pb2.ClaimResultRequest
+    ) -> holder_service_pb2.ClaimResultResponse:
+        """See hutong.lookup.v1.HolderService."""
+
+    async def SwitchScope(
+        self, request: holder_service_pb2.SwitchScopeRequest
+    ) -> holder_service_pb2.SwitchScopeResponse:
+        """See hutong.lookup.v1.HolderService."""
+
+    def WatchHolders(
+        self, request: holder_service_pb2.WatchHoldersRequest
+    ) -> AsyncIterator[holder_service_pb2.WatchHoldersResponse]:
+        """See hutong.lookup.v1.HolderService."""
+
+
+class Regions(Protocol):
+    """Knows the regions: the lookup service."""
+
+    async def ListRegions(
+        self, request: region_directory_service_pb2.ListRegionsRequest
+    ) -> region_directory_service_pb2.ListRegionsResponse:
+        """See hutong.lookup.v1.RegionDirectoryService."""
+
+
+class NewsFeed(Protocol):
+    """Tells what changes in a store: a records service."""
+
+    def WatchChanges(
+        self, request: change_feed_service_pb2.WatchChangesRequest
+    ) -> AsyncIterator[change_feed_service_pb2.WatchChangesResponse]:
+        """See hutong.records.v1.ChangeFeedService."""

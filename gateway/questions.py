@@ -1,0 +1,102 @@
+"""The door: what is asked is checked, and a document becomes a person key. Its number goes no further."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.common.v1.subject_pb2 import Document
+from hutong.gateway.v1.health_code_service_pb2 import HealthCodeQuery
+from hutong.lookup.v1.region_pb2 import Scope
+
+from gateway.cache.protocol import Key
+from services.common.documents import PersonKeys
+from services.common.errors import InvalidArgument, Text, Violation, invalid
+from services.common.instants import Instant, from_timestamp
+from services.common.regions import divisions, require_region
+
+MOST = 1000
+"""Questions in one batch."""
+
+_SCOPES = frozenset((Scope.SCOPE_UNSPECIFIED, Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL))
+_EARLIEST, _LATEST = -62_135_596_800, 253_402_300_800
+"""Seconds since the epoch of the years 1 and 10000, the bounds of google.protobuf.Timestamp."""
+
+
+class Question(NamedTuple):
+    """One question about one person. `at` None means now; only answers for now are cached."""
+
+    person: bytes
+    region: str
+    scope: Scope.ValueType = Scope.SCOPE_UNSPECIFIED
+    at: Instant | None = None
+    refresh: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Where its answer is cached."""
+        return (self.person, f"{self.region}{self.scope}")
+
+
+def instant(timestamp: Timestamp, field: str) -> Instant:
+    """The instant of a timestamp within the years 1 to 9999. Raises InvalidArgument (INSTANT_RANGE)."""
+    if not (_EARLIEST <= timestamp.seconds < _LATEST and 0 <= timestamp.nanos < 1_000_000_000):
+        raise invalid(field, "INSTANT_RANGE", "时间超出范围", "The instant is out of range")
+    return from_timestamp(timestamp)
+
+
+def check_size(count: int, field: str) -> None:
+    """Raises InvalidArgument (BATCH_SIZE) unless a batch has 1 to 1,000 items."""
+    if not 1 <= count <= MOST:
+        raise invalid(field, "BATCH_SIZE", f"须为1至{MOST}项", f"1 to {MOST} items are allowed")
+
+
+class Door:
+    """Admits questions under the mesh's secret."""
+
+    def __init__(self, keys: PersonKeys) -> None:
+        self._keys = keys
+        self._regions = frozenset(divisions())
+
+    def person(self, document: Document, field: str = "document") -> bytes:
+        """The person key of a document. Raises InvalidArgument as PersonKeys.of does."""
+        return self._keys.of(document, field)
+
+    def question(self, query: HealthCodeQuery, path: str = "", prior: Sequence[Violation] = ()) -> Question:
+        """The question a query asks. Raises InvalidArgument naming every wrong field below `path`, which ends in a dot
+        or is empty, after those found `prior`: REGION_REQUIRED, REGION_UNKNOWN, SCOPE_UNKNOWN, INSTANT_RANGE, and those
+        of the document."""
+        try:
+            person = self._keys.of(query.document, f"{path}document")
+            if not prior and query.region in self._regions and query.scope in _SCOPES and not query.HasField("at"):
+                return Question(person, query.region, query.scope, None, query.refresh)
+        except InvalidArgument:
+            pass
+        return self._scrutinise(query, path, prior)
+
+    def _scrutinise(self, query: HealthCodeQuery, path: str, prior: Sequence[Violation]) -> Question:
+        found = list(prior)
+        person, at = b"", None
+        try:
+            person = self._keys.of(query.document, f"{path}document")
+        except InvalidArgument as error:
+            found += error.violations
+        try:
+            require_region(query.region, f"{path}region")
+        except InvalidArgument as error:
+            found += error.violations
+        if query.scope not in _SCOPES:
+            found.append(
+                Violation(
+                    f"{path}scope",
+                    "SCOPE_UNKNOWN",
+                    Text("范围应为 LOCAL 或 NATIONAL", "The scope is LOCAL or NATIONAL"),
+                )
+            )
+        if query.HasField("at"):
+            try:
+                at = instant(query.at, f"{path}at")
+            except InvalidArgument as error:
+                found += error.violations
+        if found:
+            raise InvalidArgument(*found)
+        return Question(person, query.region, query.scope, at, query.refresh)

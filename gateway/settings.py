@@ -1,0 +1,33 @@
+"""Settings of the gateway."""
+
+from msgspec import field
+
+from services.runtime.settings import ServerSettings
+
+
+class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
+    """What the gateway takes from the environment: HUTONG_HTTP_LISTEN, HUTONG_VERDICT and so on."""
+
+    http_listen: str = "127.0.0.1:8080"
+    """Where to serve HTTP, host:port."""
+    verdict: str = "127.0.0.1:7003"
+    """The verdict service, host:port or a gRPC name."""
+    lookup: str = "127.0.0.1:7002"
+    """The lookup service."""
+    nation: str = "127.0.0.1:7001"
+    """The nation's records, whose change feed says which cached verdicts to drop."""
+    region_feeds: dict[str, str] = field(default_factory=dict)
+    """Region=host:port of records services to follow besides the nation's, so that a region's own changes reach its
+    cached verdicts without waiting for the nation to have followed them."""
+    redis_url: str = ""
+    """The shared cache, such as redis://cache:6379/0. Empty: a cache within the process."""
+    redis_timeout: float = 0.05
+    """Seconds a command to Redis may take before the gateway goes on without it."""
+    cache_entries: int = 200_000
+    """The most entries of the cache within the process; about 4 kB each."""
+    request_seconds: float = 5.0
+    """The deadline of an HTTP request."""
+    compute_seconds: float = 3.0
+    """How long a verdict may take to compute before the last known one is shown instead."""
+    news_seconds: float = 5.0
+    """The oldest news under which cached verdicts are still served: no out-of-date code is shown for longer."""
