@@ -17,10 +17,12 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from services.common.instants import Instant
 from services.lookup.domain.budget import Budget
 from services.lookup.domain.directory import NATION, Directory
-from services.lookup.domain.holders import Person
 from services.lookup.domain.merge import merge_laboratories, merge_records
 from services.lookup.sources import OK, UNREACHABLE, Answer, Sources
 from services.lookup.store.protocol import HolderStore
+
+# Looked up once: on an enum of protobuf's this costs as much as reading a field.
+_NATIONAL = Scope.SCOPE_NATIONAL
 
 
 class Question(NamedTuple):
@@ -72,8 +74,12 @@ class Gatherer:
         for question, target in zip(questions, targets, strict=True):
             person = people.get(question.key)
             target.region = question.region
-            target.scope = question.scope or _switched(person, question.region)
-            keys = person.keys if person is not None else (question.key,)
+            if person is None:
+                keys: tuple[bytes, ...] = (question.key,)
+                target.scope = question.scope or _NATIONAL
+            else:
+                keys = person.keys
+                target.scope = question.scope or person.scopes.get(question.region, _NATIONAL)
             target.person_keys.extend(keys)
             moments.setdefault(question.known_at, []).append(_Asked(question, keys, target))
         budget = Budget(min(question.deadline for question in questions), self._patience)
@@ -140,12 +146,6 @@ class _Round:
         answer = await self._sources.ask(source, keys, self._purpose, self._known_at, limit)
         self.answers.setdefault(source, []).append(answer)
         return answer
-
-
-def _switched(person: Person | None, region: str) -> Scope.ValueType:
-    if person is None:
-        return Scope.SCOPE_NATIONAL
-    return person.scopes.get(region, Scope.SCOPE_NATIONAL)
 
 
 def _coverage(source: str, answers: Sequence[Answer]) -> SourceCoverage:

@@ -1,0 +1,39 @@
+"""Settings of the lookup service, from the environment."""
+
+import pytest
+
+from services.lookup.settings import Settings
+from services.lookup.store.opening import open_store
+from services.runtime.settings import SettingsError, load
+
+SECRET = {"HUTONG_MESH_SECRET": "0123456789abcdef"}
+
+
+def test_the_record_stores_are_a_map() -> None:
+    """A region's code or "nation" to host:port, comma-separated."""
+    environ = {**SECRET, "HUTONG_RECORDS": "430000=127.0.0.1:1, nation=nation:2", "HUTONG_SOURCE_TIMEOUT": "0.5"}
+    settings = load(Settings, environ)
+    assert settings.records == {"430000": "127.0.0.1:1", "nation": "nation:2"}
+    assert settings.source_timeout == 0.5
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({}, "HUTONG_MESH_SECRET"),
+        ({"HUTONG_MESH_SECRET": "short"}, "16 bytes"),
+        ({**SECRET, "HUTONG_RECORDS": "Hunan=127.0.0.1:1"}, "Hunan"),
+        ({**SECRET, "HUTONG_SOURCE_TIMEOUT": "0"}, "HUTONG_SOURCE_TIMEOUT"),
+    ],
+)
+def test_wrong_settings_are_named(environ: dict[str, str], said: str) -> None:
+    """A process with a wrong setting does not start, and says which one it is."""
+    with pytest.raises(SettingsError, match=said):
+        load(Settings, environ)
+
+
+def test_a_store_of_an_unknown_kind_is_refused_without_repeating_its_password() -> None:
+    """The URL may hold a secret: only its scheme is told."""
+    with pytest.raises(ValueError, match="mysql") as refused:
+        open_store("mysql://user:password@host/db")
+    assert "password" not in str(refused.value)
