@@ -1,0 +1,44 @@
+"""The settings of each service of a mesh, as environment variables of its process."""
+
+from cli.mesh.child import inherited_environment
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, NATION, RECORD_STORES, REGIONS, VERDICT, Plan
+
+MODULES = {name: "services.records" for name in RECORD_STORES} | {
+    LOOKUP: "services.lookup",
+    VERDICT: "services.verdict",
+    GATEWAY: "gateway",
+}
+"""The module that runs each service."""
+
+
+def _addresses(plan: Plan, names: tuple[str, ...]) -> str:
+    return ",".join(f"{name}={plan.address(name)}" for name in names)
+
+
+def settings(plan: Plan, name: str) -> dict[str, str]:
+    """What one service is told, without the prefix HUTONG_."""
+    common = {"LISTEN": plan.address(name), "MESH_SECRET": plan.secret}
+    if name in RECORD_STORES:
+        own = {"REGION": name, "KEEPS": ",".join(plan.keeps(name)), "STORE_URL": plan.store_url(name)}
+        if name == NATION:
+            own["FOLLOW"] = _addresses(plan, REGIONS)
+    elif name == LOOKUP:
+        own = {"STORE_URL": plan.store_url(name), "RECORDS": _addresses(plan, RECORD_STORES)}
+    elif name == VERDICT:
+        own = {"LOOKUP": plan.address(LOOKUP), "POLICIES": str(plan.policies.resolve()) if plan.policies else ""}
+    else:
+        own = {
+            "HTTP_LISTEN": plan.address(HTTP),
+            "VERDICT": plan.address(VERDICT),
+            "LOOKUP": plan.address(LOOKUP),
+            "NATION": plan.address(NATION),
+            "REGION_FEEDS": _addresses(plan, REGIONS),
+            "REDIS_URL": plan.redis,
+            "SAMPLE_PEOPLE": str(plan.samples.resolve()) if plan.samples else "",
+        }
+    return common | own
+
+
+def environment(plan: Plan, name: str) -> dict[str, str]:
+    """The whole environment of a service's process."""
+    return inherited_environment() | {f"HUTONG_{key}": value for key, value in settings(plan, name).items()}

@@ -1,0 +1,101 @@
+"""A mesh with a process for each service: started in the order of their dependence, ended in the reverse."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+from cli.mesh.child import Child, ChildFailedError
+from cli.mesh.environment import MODULES, environment
+from cli.mesh.plan import GATEWAY, LOOKUP, NATION, REGIONS, SERVICES, VERDICT, Plan
+
+log = logging.getLogger("hutong.mesh")
+
+_WAVES = (REGIONS, (NATION,), (LOOKUP,), (VERDICT,), (GATEWAY,))
+"""Services that do not depend on one another start together."""
+
+RESTART_SECONDS = (0.5, 2.0, 5.0)
+"""Pauses before a process that died is started again; after as many deaths it is left alone."""
+
+Report = Callable[[str, int, bool], None]
+"""Told of a process that died: its name, its exit status, whether it is started again."""
+
+
+class ProcessMesh:
+    """The processes of one mesh. Services can be stopped, killed and started one by one, by name."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        logs = plan.data / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        self._children = {
+            name: Child(name, MODULES[name], plan.address(name), environment(plan, name), logs / f"{name}.log")
+            for name in SERVICES
+        }
+        self._wanted: set[str] = set()
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self.endpoints = plan.endpoints(os.getpid())
+        self.http = self.endpoints.http
+        self.grpc = {name: plan.address(name) for name in SERVICES}
+
+    def pid(self, name: str) -> int | None:
+        """The process of a service, None while it does not run."""
+        return self._children[name].pid
+
+    async def start_all(self) -> None:
+        """Starts everything. Raises ChildFailedError when a service does not become healthy."""
+        # Python takes its time to import; what a service depends on is there by the time it is needed.
+        await asyncio.gather(*(self._children[name].spawn() for name in SERVICES))
+        self._wanted.update(SERVICES)
+        for wave in _WAVES:
+            await asyncio.gather(*(self._children[name].ready() for name in wave))
+
+    async def stop_all(self) -> None:
+        """Ends everything, the front door first."""
+        self._wanted.clear()
+        for task in self._watchers.values():
+            task.cancel()
+        for wave in reversed(_WAVES):
+            await asyncio.gather(*(self._children[name].stop() for name in wave))
+
+    async def start(self, name: str) -> None:
+        """Starts one service on the address it had, and waits until it is healthy."""
+        self._wanted.add(name)
+        await self._children[name].spawn()
+        await self._children[name].ready()
+
+    async def stop(self, name: str) -> None:
+        """Lets one service drain and end."""
+        self._wanted.discard(name)
+        await self._children[name].stop()
+
+    async def kill(self, name: str) -> None:
+        """Ends one service at once, as if its machine had failed (SIGKILL)."""
+        self._wanted.discard(name)
+        self._children[name].signal(signal.SIGKILL)
+        await self._children[name].ended()
+
+    def supervise(self, report: Report, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """From now on reports processes that die and starts them again, a few times each."""
+        for name in SERVICES:
+            self._watchers[name] = asyncio.create_task(self._watch(name, report, sleep), name=f"watch {name}")
+
+    async def _watch(self, name: str, report: Report, sleep: Callable[[float], Awaitable[None]]) -> None:
+        child = self._children[name]
+        for pause in (*RESTART_SECONDS, None):
+            status = await child.ended()
+            if name not in self._wanted:
+                return
+            log.error("process died", extra={"service": name, "status": status})
+            report(name, status, pause is not None)
+            if pause is None:
+                return
+            await sleep(pause)
+            if name not in self._wanted:
+                return
+            await child.spawn()
+            try:
+                await child.ready()
+            except ChildFailedError as error:
+                log.error("process did not come back", extra={"service": name, "trouble": str(error)})

@@ -1,0 +1,75 @@
+"""What a mesh on one machine consists of: who keeps what, where each service listens, where its data lies. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.mesh.endpoints import NATION, Endpoints
+from services.common.regions import divisions
+
+REGIONS = ("110000", "210000", "220000", "310000", "340000", "410000", "430000", "440000", "510000")
+"""The regions on the mesh: those of the founding text, and 410000 as one that is not yet updated. The records of all
+others reach the nation by file."""
+
+HTTP, GATEWAY, VERDICT, LOOKUP = "http", "gateway", "verdict", "lookup"
+HOST = "127.0.0.1"
+
+RECORD_STORES = (*REGIONS, NATION)
+SERVICES = (*RECORD_STORES, LOOKUP, VERDICT, GATEWAY)
+"""Every service, in the order in which they depend on one another."""
+
+_OFFSETS = {HTTP: 0, GATEWAY: 1, VERDICT: 2, LOOKUP: 3, NATION: 10} | {
+    region: 11 + place for place, region in enumerate(REGIONS)
+}
+PORTS = tuple(_OFFSETS)
+"""The names of all ports: HTTP's, and a gRPC port for each service."""
+
+
+def ports_from(port: int) -> dict[str, int]:
+    """The ports of a mesh whose HTTP port is this: gateway +1, verdict +2, lookup +3, nation +10, regions from +11."""
+    return {name: port + offset for name, offset in _OFFSETS.items()}
+
+
+MOST_PORT = 65_535 - max(_OFFSETS.values())
+"""The greatest HTTP port that leaves room for the others."""
+
+
+def kept_by_nation() -> list[str]:
+    """The regions whose records the nation's store keeps itself."""
+    return [code for code in divisions() if code not in REGIONS]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One mesh. `ports` has a port for each of PORTS; `policies` replaces the policies in the package; an empty `redis`
+    leaves the cache in memory; `samples` is a file of sample people for the gateway to serve, or None."""
+
+    data: Path
+    secret: str
+    ports: Mapping[str, int]
+    policies: Path | None = None
+    redis: str = ""
+    samples: Path | None = None
+
+    def address(self, name: str) -> str:
+        """Where a service listens, host:port."""
+        return f"{HOST}:{self.ports[name]}"
+
+    def store_url(self, name: str) -> str:
+        """Where a service keeps its data."""
+        return f"sqlite:///{self.data.resolve() / f"{name}.db"}"
+
+    def keeps(self, store: str) -> list[str]:
+        """The regions whose records may be written to a records store."""
+        return kept_by_nation() if store == NATION else [store]
+
+    def endpoints(self, pid: int) -> Endpoints:
+        """What is published of the mesh that process `pid` runs."""
+        return Endpoints(
+            http=f"http://{self.address(HTTP)}",
+            gateway=self.address(GATEWAY),
+            verdict=self.address(VERDICT),
+            lookup=self.address(LOOKUP),
+            records={store: self.address(store) for store in (NATION, *REGIONS)},
+            pid=pid,
+        )
