@@ -6,6 +6,14 @@ from grpc_health.v1 import health, health_pb2
 
 DRAINING = "SIGTERM"
 
+LIVENESS = "liveness"
+"""The name to check for whether the process answers at all, whatever its components: a store that is down is no reason
+to restart the service that waits for it."""
+
+
+class Degraded(Exception):
+    """Raised by a ping of a component that is not well but does not keep the service from serving."""
+
 
 class Health:
     """The health of one service, by component, mirrored into grpc.health.v1."""
@@ -13,7 +21,12 @@ class Health:
     def __init__(self, contracts: list[str]) -> None:
         self._contracts = contracts
         self._components: dict[str, str] = {}
+        self._degraded: set[str] = set()
         self.servicer = health.aio.HealthServicer()
+
+    async def alive(self) -> None:
+        """Says that the process runs, from now to its end."""
+        await self.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
 
     @property
     def components(self) -> Mapping[str, str]:
@@ -22,14 +35,18 @@ class Health:
 
     @property
     def serving(self) -> bool:
-        """Whether every component is up."""
-        return not any(self._components.values())
+        """Whether every component is up, or no more than degraded."""
+        return not any(trouble for name, trouble in self._components.items() if name not in self._degraded)
 
-    async def report(self, component: str, trouble: str = "") -> None:
-        """Says that a component is up, or what is wrong with it."""
-        if self._components.get(component) == trouble:
+    async def report(self, component: str, trouble: str = "", *, degraded: bool = False) -> None:
+        """Says that a component is up, or what is wrong with it; when no more than degraded, the service goes on."""
+        if self._components.get(component) == trouble and degraded == (component in self._degraded):
             return
         self._components[component] = trouble
+        if degraded:
+            self._degraded.add(component)
+        else:
+            self._degraded.discard(component)
         status = health_pb2.HealthCheckResponse.SERVING if self.serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ["", *self._contracts]:
             await self.servicer.set(name, status)

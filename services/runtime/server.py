@@ -17,7 +17,7 @@ from services.common.errors import ServiceError
 from services.runtime.binding import Binding, request_class
 from services.runtime.call import Call
 from services.runtime.channel import CALLER_KEY, TRACE_KEY
-from services.runtime.health import DRAINING, Health
+from services.runtime.health import DRAINING, Degraded, Health
 from services.runtime.pipeline import Pipeline
 from services.runtime.trace import new_trace
 from services.runtime.wire_errors import DETAILS_KEY, STATUS_CODES, to_status
@@ -133,6 +133,7 @@ class Server:
             raise OSError(f"{self._service}: cannot listen on {address}; is the port taken?") from None
         # Before the first call can arrive: what is down must never look healthy.
         await self._ping()
+        await self.health.alive()
         await self._server.start()
         self._watch = asyncio.create_task(self._ping_on(), name=f"{self._service} health")
         log.info("serving", extra={"service": self._service, "port": port})
@@ -143,6 +144,8 @@ class Server:
             try:
                 await asyncio.wait_for(ping(), PING_SECONDS)
                 await self.health.report(component)
+            except Degraded as error:
+                await self.health.report(component, str(error)[:200], degraded=True)
             except Exception as error:  # noqa: BLE001  # whatever a driver raises, the component is down
                 await self.health.report(component, f"{type(error).__name__}: {error}"[:200])
         await self.health.report(DRAINING)

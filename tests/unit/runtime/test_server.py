@@ -15,6 +15,7 @@ from services.common.errors import ServiceError
 from services.runtime import server as server_module
 from services.runtime.binding import Binding
 from services.runtime.channel import open_channel, remote
+from services.runtime.health import LIVENESS
 from services.runtime.server import Server
 from services.runtime.service import Service
 from tests.support.contract import FEED, READ, REQUEST, Servicer, bindings
@@ -68,6 +69,7 @@ async def test_a_server_is_healthy_while_every_component_is(monkeypatch):
         await until(NOT_SERVING, port)
         assert NOT_SERVING == await health(port, READ.full_name)
         assert "ConnectionError: gone" == server.health.components["store"]
+        assert SERVING == await health(port, LIVENESS), "an orchestrator would restart it for its store's trouble"
         trouble.clear()
         await until(SERVING, port)
 

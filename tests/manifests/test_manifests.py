@@ -1,0 +1,218 @@
+"""Every overlay builds, validates, and hangs together: what one object names, another is."""
+
+import base64
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from services.common.regions import divisions
+from services.runtime.health import LIVENESS
+from services.runtime.settings import PREFIX, load
+from tests.support.manifests import (
+    KUBERNETES,
+    KUSTOMIZATIONS,
+    Object,
+    addresses,
+    by_name,
+    container,
+    environment,
+    of_kind,
+    rendered,
+    selects,
+    service_of,
+    settings_of,
+    title,
+    workloads,
+)
+from tests.support.tools import passes, run, tool
+
+
+@pytest.fixture(params=KUSTOMIZATIONS)
+def name(request: pytest.FixtureRequest) -> str:
+    """The base, then each overlay."""
+    return str(request.param)
+
+
+@pytest.fixture
+def objects(name: str) -> list[Object]:
+    """Everything a kustomization makes."""
+    return [document for document in yaml.safe_load_all(rendered(name)) if document]
+
+
+def test_it_validates(name, tmp_path):
+    """Against the schemas of Kubernetes, strictly; a warning, such as an unknown kind, is a failure."""
+    path = tmp_path / "all.yaml"
+    path.write_text(rendered(name))
+    said = passes(tool("kubernetes-validate"), "--strict", "-k", KUBERNETES, path)
+    assert [] == [line for line in said.splitlines() if not line.startswith("INFO")]
+
+
+def test_validation_notices(tmp_path):
+    """A misspelt field fails, so the check above is one."""
+    path = tmp_path / "all.yaml"
+    path.write_text(rendered("base").replace("readOnlyRootFilesystem", "readOnlyRootFileSystem", 1))
+    assert 0 != run(tool("kubernetes-validate"), "--strict", "-k", KUBERNETES, path).returncode
+
+
+def test_every_service_of_the_mesh_is_there(objects):
+    """The nation, at least one region, lookup, verdict and gateway."""
+    running = sorted(service_of(one) for one in workloads(objects))
+    assert {"gateway", "lookup", "records", "verdict"} == set(running)
+    assert 2 <= running.count("records")
+
+
+def test_selectors_match_exactly_the_pods_of_one_workload(objects):
+    """Of workloads themselves, services and disruption budgets: a region's address never reaches another's store."""
+    pods = workloads(objects)
+    for one in [*pods, *of_kind(objects, "Service", "PodDisruptionBudget")]:
+        selector = one["spec"]["selector"]
+        matched = [title(pod) for pod in pods if selects(selector.get("matchLabels", selector), pod)]
+        assert len(matched) == 1, f"{title(one)} selects {matched}"
+        if one in pods:
+            assert [title(one)] == matched
+
+
+def test_every_workload_has_a_service_and_a_budget(objects):
+    """And a stateful one the headless service it names."""
+    services = of_kind(objects, "Service")
+    for pod in workloads(objects):
+        assert any(selects(one["spec"]["selector"], pod) for one in services), title(pod)
+        budgets = of_kind(objects, "PodDisruptionBudget")
+        assert any(selects(one["spec"]["selector"]["matchLabels"], pod) for one in budgets), title(pod)
+        if pod["kind"] == "StatefulSet":
+            assert "None" == by_name(objects, "Service")[pod["spec"]["serviceName"]]["spec"]["clusterIP"]
+
+
+def test_service_ports_are_container_ports(objects):
+    """By name, so that a number stands in one place."""
+    for service in of_kind(objects, "Service"):
+        (pod,) = [one for one in workloads(objects) if selects(service["spec"]["selector"], one)]
+        ports = {port["name"] for port in container(pod)["ports"]}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports, title(service)
+
+
+def test_every_reference_is_to_something_that_is_there(objects):
+    """Service accounts, ConfigMaps, Secrets with their keys, and mounted volumes."""
+    accounts = by_name(objects, "ServiceAccount")
+    for pod in workloads(objects):
+        spec = pod["spec"]["template"]["spec"]
+        assert spec["serviceAccountName"] in accounts
+        assert environment(objects, pod)
+        volumes = [one["name"] for one in spec.get("volumes", [])]
+        volumes += [one["metadata"]["name"] for one in pod["spec"].get("volumeClaimTemplates", [])]
+        assert {mount["name"] for mount in container(pod)["volumeMounts"]} <= set(volumes)
+
+
+def test_every_variable_is_a_setting_of_its_service(objects):
+    """A misspelt variable would be ignored; a wrong value would end the process."""
+    for pod in workloads(objects):
+        kind = settings_of(service_of(pod))
+        found = environment(objects, pod)
+        fields = {PREFIX + field.name.upper() for field in msgspec.structs.fields(kind)}
+        assert set() == set(found) - fields, title(pod)
+        load(kind, found | {"HUTONG_MESH_SECRET": "a secret for this test alone"})
+
+
+def test_ports_are_those_the_service_listens_on(objects):
+    """What the environment says and what the container declares are one."""
+    for pod in workloads(objects):
+        found = environment(objects, pod)
+        declared = {port["name"]: port["containerPort"] for port in container(pod)["ports"]}
+        wanted = {"grpc": found["HUTONG_LISTEN"], "metrics": found["HUTONG_METRICS_LISTEN"]}
+        if service_of(pod) == "gateway":
+            wanted["http"] = found["HUTONG_HTTP_LISTEN"]
+        assert {port: f"0.0.0.0:{number}" for port, number in declared.items()} == wanted, title(pod)
+
+
+def test_every_address_is_a_service_of_the_mesh(objects):
+    """With the port it listens on."""
+    known = {
+        f"{name}:{port['port']}"
+        for name, one in by_name(objects, "Service").items()
+        for port in one["spec"]["ports"]
+        if port["name"] == "grpc"
+    }
+    for pod in workloads(objects):
+        named = {target for value in environment(objects, pod).values() for target in addresses(value)}
+        assert named <= known, title(pod)
+        assert named or service_of(pod) == "records"
+
+
+def test_the_regions_on_the_mesh_are_the_same_for_everyone(objects):
+    """The stores that run, those lookup asks and those the nation follows; the nation keeps the others, all of them."""
+    by_region = {
+        environment(objects, pod)["HUTONG_REGION"]: environment(objects, pod)
+        for pod in workloads(objects)
+        if service_of(pod) == "records"
+    }
+    (lookup,) = [environment(objects, pod) for pod in workloads(objects) if service_of(pod) == "lookup"]
+
+    def keys(value: str) -> set[str]:
+        return {piece.partition("=")[0] for piece in value.split(",")}
+
+    regions = set(by_region) - {"nation"}
+    nation = by_region["nation"]
+    assert regions | {"nation"} == keys(lookup["HUTONG_RECORDS"])
+    assert regions == keys(nation["HUTONG_FOLLOW"])
+    assert set(divisions()) - regions == keys(nation["HUTONG_KEEPS"])
+    assert {region: region for region in regions} == {region: by_region[region]["HUTONG_KEEPS"] for region in regions}
+
+
+def test_the_secret_in_the_tree_starts_nothing(objects):
+    """What is committed is a placeholder that every service refuses."""
+    for secret in of_kind(objects, "Secret"):
+        assert all(len(base64.b64decode(value)) < 16 for value in secret["data"].values())
+
+
+def test_probes_ask_what_is_there(objects):
+    """Readiness asks the components; liveness only the process, so that a store's trouble restarts nobody."""
+    for pod in workloads(objects):
+        only = container(pod)
+        ports = {port["name"]: port["containerPort"] for port in only["ports"]}
+        startup, live, ready = only["startupProbe"], only["livenessProbe"], only["readinessProbe"]
+        if service_of(pod) == "gateway":
+            assert {"path": "/healthz", "port": "http"} == live["httpGet"] == startup["httpGet"]
+            assert {"path": "/readyz", "port": "http"} == ready["httpGet"]
+        else:
+            assert {"port": ports["grpc"], "service": LIVENESS} == live["grpc"] == startup["grpc"]
+            assert {"port": ports["grpc"]} == ready["grpc"]
+
+
+def test_pods_end_after_their_drain(objects):
+    """The orchestrator waits longer than the process takes."""
+    for pod in workloads(objects):
+        found = environment(objects, pod)
+        longest = float(found["HUTONG_DRAIN_WAIT"]) + float(found["HUTONG_DRAIN_GRACE"])
+        assert longest < pod["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        assert float(found["HUTONG_DRAIN_WAIT"]) >= container(pod)["readinessProbe"]["periodSeconds"]
+
+
+def test_pods_may_do_nothing_they_need_not(objects):
+    """Non-root, no privileges, a read-only root, no token, no links, bounded memory, spread over nodes."""
+    for pod in workloads(objects):
+        spec, only = pod["spec"]["template"]["spec"], container(pod)
+        assert {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}.items() <= spec[
+            "securityContext"
+        ].items()
+        assert {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        } == only["securityContext"]
+        assert (False, False) == (spec["automountServiceAccountToken"], spec["enableServiceLinks"])
+        assert {"requests", "limits"} == set(only["resources"])
+        assert "memory" in only["resources"]["limits"]
+        assert [constraint["labelSelector"] for constraint in spec["topologySpreadConstraints"]]
+
+
+def test_a_store_on_disk_is_on_its_volume(objects):
+    """What is written elsewhere would be lost with the pod, and cannot be: the root is read-only."""
+    for pod in workloads(objects):
+        url = environment(objects, pod).get("HUTONG_STORE_URL", "")
+        if url.startswith("sqlite:"):
+            path = Path(url.removeprefix("sqlite:///"))
+            mounts = {mount["mountPath"]: mount["name"] for mount in container(pod)["volumeMounts"]}
+            claims = {one["metadata"]["name"] for one in pod["spec"]["volumeClaimTemplates"]}
+            assert mounts[str(path.parent)] in claims
