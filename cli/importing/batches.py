@@ -1,9 +1,8 @@
 """Rows as batches of the contract, and a batch's outcomes as what became of each row. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.records.v1.record_pb2 import Channel, RecordContent, RecordKind, TestResult
@@ -26,6 +25,9 @@ _BATCH_LINES = 5_000
 
 _COLUMN_OF_FIELD = {
     "source_id": Column.SAMPLE_ID,
+    # A conflict is about the whole record, or its person: in a file, about the id that stands for another one.
+    "content": Column.SAMPLE_ID,
+    "subject": Column.SAMPLE_ID,
     "subject.document.type": Column.DOCUMENT_TYPE,
     "subject.document.number": Column.DOCUMENT_NUMBER,
     "content.sampled_at": Column.SAMPLED_AT,
@@ -88,20 +90,21 @@ def _submission(sample: Sample, destination: Destination) -> RecordSubmission:
     )
 
 
-def request(samples: Iterable[Sample], destination: Destination) -> BatchSubmitRecordsRequest:
-    """The call that submits these rows. Its request_id follows from its content, so that a later run repeats it."""
-    made = BatchSubmitRecordsRequest(
-        submissions=[_submission(sample, destination) for sample in samples], purpose=Purpose.PURPOSE_RECORD_KEEPING
+def request(samples: Sequence[Sample], destination: Destination, run: UUID) -> BatchSubmitRecordsRequest:
+    """The call that submits these rows, of which there is at least one.
+
+    Its request_id follows from the run and the row it begins with: a retry gets the first answer. Another run of the
+    same file asks anew, and is told what is stored by then; it is the rows' content that keeps it from doubling anything.
+    """
+    return BatchSubmitRecordsRequest(
+        submissions=[_submission(sample, destination) for sample in samples],
+        purpose=Purpose.PURPOSE_RECORD_KEEPING,
+        request_id=str(uuid5(run, str(samples[0].row))),
     )
-    digest = sha256(made.SerializeToString(deterministic=True)).digest()
-    made.request_id = str(UUID(bytes=digest[:16], version=8))
-    return made
 
 
 def _column(path: str, layout: Layout) -> str:
-    # A batch's violations name fields from the submission on; tolerate a path that names the submission too.
-    tail = path.partition("].")[2] or path
-    column = _COLUMN_OF_FIELD.get(tail)
+    column = _COLUMN_OF_FIELD.get(path)
     return path if column is None else layout.headers[column]
 
 
@@ -110,9 +113,6 @@ def _refusal(sample: Sample, outcome: RowOutcome, layout: Layout) -> Refusal:
         Violation(_column(found.field, layout), found.reason, Text(found.message.zh, found.message.en))
         for found in outcome.violations
     )
-    if outcome.outcome == SubmitOutcome.SUBMIT_OUTCOME_CONFLICT and not violations:
-        text = Text("该样本编号已有不同内容的记录", "Other content is stored under this sample id")
-        violations = (Violation(layout.headers[Column.SAMPLE_ID], "RECORD_CONFLICT", text),)
     return Refusal(sample.row, violations)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
+from uuid import uuid4
 
 from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest, BatchSubmitRecordsResponse
 
@@ -58,12 +59,13 @@ async def send(
     Raises StoppedError.
     """
     tally = Tally()
+    run = uuid4()
 
     async def deliver(batch: Batch) -> None:
         refusals = batch.refusals
         tally.unreadable += len(refusals)
         if batch.samples:
-            response = await _submit(writer, request(batch.samples, destination))
+            response = await _submit(writer, request(batch.samples, destination, run))
             tally.count(response)
             refusals = refusals + refused(batch.samples, response, reader.layout)
         report(sorted(refusals, key=lambda refusal: refusal.row))

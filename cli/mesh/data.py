@@ -35,9 +35,7 @@ def locked(data: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise DataDirectoryError(
-                f"已有互通网在使用 {data}", f"Another mesh is running from {data}"
-            ) from None
+            raise DataDirectoryError(f"已有互通网在使用 {data}", f"Another mesh is running from {data}") from None
         yield
 
 

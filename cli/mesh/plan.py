@@ -57,7 +57,7 @@ class Plan:
 
     def store_url(self, name: str) -> str:
         """Where a service keeps its data."""
-        return f"sqlite:///{self.data.resolve() / f"{name}.db"}"
+        return f"sqlite:///{self.data.resolve() / name}.db"
 
     def keeps(self, store: str) -> list[str]:
         """The regions whose records may be written to a records store."""

@@ -96,9 +96,7 @@ class SampleRefusedError(Exception):
     """A store refused a sample record, which is a mistake in the samples."""
 
 
-async def _submit_region(
-    door: RecordsDoor, tests: list[tuple[SamplePerson, SampleTest]], start: Instant
-) -> None:
+async def _submit_region(door: RecordsDoor, tests: list[tuple[SamplePerson, SampleTest]], start: Instant) -> None:
     request = BatchSubmitRecordsRequest(
         submissions=[_submission(person, test, start) for person, test in tests], purpose=_PURPOSE
     )

@@ -101,9 +101,7 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "440000",
         "湖南的核酸证明在广东有效",
         "a Hunan certificate counts in Guangdong",
-        SampleTest(
-            "440000", "certificate", 30, 22, NEGATIVE, channel=Channel.CHANNEL_CERTIFICATE, origin="430000"
-        ),
+        SampleTest("440000", "certificate", 30, 22, NEGATIVE, channel=Channel.CHANNEL_CERTIFICATE, origin="430000"),
     ),
     _person(
         "switch",

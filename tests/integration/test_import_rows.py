@@ -1,0 +1,286 @@
+"""Laboratory files sent to a real records service: what becomes of every kind of row, and of a second run."""
+
+import csv
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest, BatchSubmitRecordsResponse
+
+from cli.importing.batches import BATCH_ROWS, Destination
+from cli.importing.opening import open_laboratory_file
+from cli.importing.report import HEADER, RejectionReport
+from cli.importing.sending import RecordWriter, StoppedError, send
+from cli.importing.tally import Tally
+from cli.laboratory_files.rows import Reader, Refusal
+from cli.mesh import wiring
+from cli.mesh.plan import Plan, ports_from
+from cli.samples.model import resident_id
+from services.common.errors import Unavailable
+from services.runtime.binding import local
+
+LABS = Path(__file__).resolve().parents[3] / "shared" / "data" / "labs"
+HUNAN = Destination("430000", "430000-test", "430102")
+CHINESE = "样本编号,姓名,证件类型,证件号码,采样时间,报告时间,检测结果,检测方式"
+
+
+@pytest.fixture
+async def writer(tmp_path: Path) -> AsyncIterator[RecordWriter]:
+    """The write side of Hunan's store, in this process."""
+    plan = Plan(tmp_path, "s" * 32, ports_from(9000))
+    service = wiring.records(plan, "430000", {})
+    async with service.running():
+        yield local("records", "test", service.bindings)
+
+
+@dataclass
+class Imported:
+    """What an import came to."""
+
+    tally: Tally
+    refusals: list[Refusal]
+
+    def reasons(self) -> dict[int, list[tuple[str, str]]]:
+        """Row to column and reason."""
+        return {row.row: [(found.field, found.reason) for found in row.violations] for row in self.refusals}
+
+
+async def import_lines(writer: RecordWriter, lines: Iterable[str], destination: Destination = HUNAN) -> Imported:
+    """Sends these lines."""
+    refusals: list[Refusal] = []
+    tally = await send(Reader(iter(lines)), writer, destination, report=refusals.extend)
+    return Imported(tally, refusals)
+
+
+async def import_path(writer: RecordWriter, path: Path) -> Imported:
+    """Sends this file."""
+    refusals: list[Refusal] = []
+    with open_laboratory_file(path) as (reader, _, _):
+        tally = await send(reader, writer, HUNAN, report=refusals.extend)
+    return Imported(tally, refusals)
+
+
+def counts(tally: Tally) -> dict[str, int]:
+    """The counts that are not zero."""
+    return {name: count for name in tally.__slots__ if (count := getattr(tally, name))}
+
+
+def good_lines(number: int) -> Iterator[str]:
+    """A header and as many good rows."""
+    yield CHINESE
+    person = resident_id("430102", "19050505", 5)
+    for row in range(number):
+        yield f"G{row:06d},某人,居民身份证,{person},2022-08-05 13:{row % 60:02d},2022-08-06 03:40,阴性,10混1"
+
+
+# The laboratory's dirty file, row by row: what docs/laboratory-files.md decides.
+DIRTY: dict[str, tuple[str, str] | None] = {
+    "identical duplicate": None,
+    "same id, other content": ("样本编号", "RECORD_CONFLICT"),
+    "too few columns": ("", "ROW_SHORT"),
+    "a column too many": ("", "ROW_LONG"),
+    "no sample id": ("样本编号", "SAMPLE_ID_REQUIRED"),
+    "formula": ("样本编号", "SAMPLE_ID_FORMULA"),
+    "wrong check digit": ("证件号码", "DOCUMENT_NUMBER_CHECK"),
+    "impossible birth date": ("证件号码", "DOCUMENT_NUMBER_BIRTH_DATE"),
+    "no document number": ("证件号码", "DOCUMENT_NUMBER_REQUIRED"),
+    "unknown document type": ("证件类型", "DOCUMENT_TYPE_UNKNOWN"),
+    "month 13": ("采样时间", "TIME_IMPOSSIBLE"),
+    "year 2099": ("采样时间", "SAMPLED_IN_FUTURE"),
+    "report before sample": ("报告时间", "REPORTED_BEFORE_SAMPLED"),
+    "unknown result word": ("检测结果", "RESULT_UNKNOWN"),
+    "pool of unknown size": ("检测方式", "TUBE_POOL_SIZE_MISSING"),
+    "negative without report time": ("报告时间", "REPORTED_AT_REQUIRED"),
+    "no sampling time": None,
+    "trailing blank": None,
+    "full-width digit": None,
+    "slashes": None,
+}
+
+PERSON = resident_id("430102", "19030303", 33)
+
+
+def row(**changes: str) -> str:
+    """A good row with these changes."""
+    cells = {
+        "id": "D1",
+        "name": "某人",
+        "type": "居民身份证",
+        "number": PERSON,
+        "sampled": "2022-08-05 13:20",
+        "reported": "2022-08-06 03:40",
+        "result": "阴性",
+        "tube": "10混1",
+    }
+    return ",".join((cells | changes).values())
+
+
+EXAMPLES = {
+    "identical duplicate": row(id="D0"),
+    "same id, other content": row(id="D0", result="阳性"),
+    "too few columns": "D2,某人,居民身份证",
+    "a column too many": row() + ",多出一列",
+    "no sample id": row(id=""),
+    "formula": row(id='"=HYPERLINK(""x"")"'),
+    "wrong check digit": row(number=PERSON[:-1] + ("0" if PERSON[-1] != "0" else "1")),
+    "impossible birth date": row(number="43010219991332001X"),
+    "no document number": row(number=""),
+    "unknown document type": row(type="学生证"),
+    "month 13": row(sampled="2022-13-05 10:00"),
+    "year 2099": row(sampled="2099-01-01 10:00", reported="2099-01-02 10:00"),
+    "report before sample": row(reported="2022-08-01 01:00"),
+    "unknown result word": row(result="阴"),
+    "pool of unknown size": row(tube="混检"),
+    "negative without report time": row(reported=""),
+    "no sampling time": row(sampled=""),
+    "trailing blank": row(number=PERSON + " "),
+    "full-width digit": row(number="４" + PERSON[1:]),
+    "slashes": row(sampled="2022/8/5 9:05"),
+}
+
+
+@pytest.mark.parametrize("name", DIRTY)
+async def test_each_special_row_is_decided_by_name(writer, name):
+    """The decision of docs/laboratory-files.md on this kind of row, the store's share of the rules included."""
+    imported = await import_lines(writer, [CHINESE, row(id="D0"), EXAMPLES[name]])
+    expected = DIRTY[name]
+    assert imported.reasons().get(3, [None])[0] == expected
+    assert imported.tally.rows == 2
+    assert imported.tally.good == (1 if expected else 2)
+    assert imported.tally.unchanged == (1 if name == "identical duplicate" else 0)
+
+
+def test_the_documentation_decides_what_the_table_decides(repository):
+    """Every reason of the table stands in docs/laboratory-files.md."""
+    page = (repository / "docs" / "laboratory-files.md").read_text(encoding="utf-8")
+    assert [reason for decision in DIRTY.values() if decision for _, reason in [decision] if reason not in page] == []
+
+
+@pytest.mark.skipif(not LABS.is_dir(), reason="the shared laboratory files are not here")
+async def test_the_dirty_file_of_the_laboratories(writer):
+    """Of its 60 rows, 45 stand as they are, one of them twice; 14 are refused and one is a conflict, each for its reason."""
+    imported = await import_path(writer, LABS / "dirty-gb18030.csv")
+    assert counts(imported.tally) == {"created": 44, "unchanged": 1, "conflict": 1, "refused": 3, "unreadable": 11}
+    first = {number: found[0] for number, found in imported.reasons().items()}
+    assert first == {
+        5: ("证件号码", "DOCUMENT_NUMBER_REQUIRED"),
+        14: ("", "ROW_SHORT"),
+        25: ("样本编号", "SAMPLE_ID_REQUIRED"),
+        32: ("证件号码", "DOCUMENT_NUMBER_BIRTH_DATE"),
+        33: ("报告时间", "REPORTED_AT_REQUIRED"),
+        35: ("样本编号", "RECORD_CONFLICT"),
+        36: ("证件类型", "DOCUMENT_TYPE_UNKNOWN"),
+        39: ("采样时间", "SAMPLED_IN_FUTURE"),
+        42: ("检测方式", "TUBE_POOL_SIZE_MISSING"),
+        43: ("证件号码", "DOCUMENT_NUMBER_CHECK"),
+        51: ("检测结果", "RESULT_UNKNOWN"),
+        53: ("报告时间", "REPORTED_BEFORE_SAMPLED"),
+        57: ("样本编号", "SAMPLE_ID_FORMULA"),
+        58: ("采样时间", "TIME_IMPOSSIBLE"),
+        59: ("", "ROW_LONG"),
+    }
+    assert {reason for decision in DIRTY.values() if decision for _, reason in [decision]} == {
+        reason for _, reason in first.values()
+    }
+
+
+@pytest.mark.skipif(not LABS.is_dir(), reason="the shared laboratory files are not here")
+@pytest.mark.parametrize("name", ["hunan-lab-gb18030.csv", "jiangsu-lab-utf8-bom.csv", "beijing-lab-en.csv"])
+async def test_the_clean_files_twice(writer, name):
+    """All 300 rows of each file are stored; a second run finds every one of them unchanged."""
+    first = await import_path(writer, LABS / name)
+    second = await import_path(writer, LABS / name)
+    assert counts(first.tally) == {"created": 300}
+    assert counts(second.tally) == {"unchanged": 300}
+
+
+async def test_batches_keep_the_rows_in_order(writer):
+    """Rows of several batches are all stored once; a conflict far from its first row is still a conflict."""
+    lines = list(good_lines(2 * BATCH_ROWS + 7))
+    lines.append(lines[1].replace("阴性", "阳性"))
+    imported = await import_lines(writer, lines)
+    assert counts(imported.tally) == {"created": 2 * BATCH_ROWS + 7, "conflict": 1}
+    assert imported.reasons() == {len(lines): [("样本编号", "RECORD_CONFLICT")]}
+
+
+async def test_a_result_completes_its_sampling_record(writer):
+    """The sampling record of yesterday's file becomes the result of today's, under the same id."""
+    await import_lines(writer, [CHINESE, row(result="", reported="")])
+    imported = await import_lines(writer, [CHINESE, row()])
+    assert counts(imported.tally) == {"result_added": 1}
+
+
+async def test_rows_for_a_region_kept_elsewhere_are_refused(writer):
+    """A store that does not keep the region refuses the rows, and the report names the region."""
+    imported = await import_lines(writer, good_lines(1), Destination("110000", "110000-test", "110000"))
+    assert [found[0][0] for found in imported.reasons().values()] == ["region"]
+
+
+class Flaky:
+    """Forwards to a store, and loses some answers on their way back."""
+
+    def __init__(self, writer: RecordWriter, fails: set[int]) -> None:
+        self._writer = writer
+        self._fails = fails
+        self.calls: list[BatchSubmitRecordsRequest] = []
+
+    async def BatchSubmitRecords(self, request: BatchSubmitRecordsRequest) -> BatchSubmitRecordsResponse:
+        """Stores, and answers or not."""
+        self.calls.append(request)
+        response = await self._writer.BatchSubmitRecords(request)
+        if len(self.calls) in self._fails:
+            raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "cannot be reached")
+        return response
+
+
+async def test_a_lost_answer_is_asked_for_again(writer):
+    """A batch whose answer was lost is sent again under the same request_id, and gets its first answer: nothing doubles,
+    and nothing new looks old."""
+    flaky = Flaky(writer, {1})
+    imported = await import_lines(flaky, good_lines(3))
+    assert counts(imported.tally) == {"created": 3}
+    assert len(flaky.calls) == 2
+    assert flaky.calls[0].request_id == flaky.calls[1].request_id
+
+
+async def test_an_unreachable_mesh_stops_the_import(writer, monkeypatch):
+    """What was acknowledged before is counted; another run stores the rest and finds the first rows unchanged."""
+    monkeypatch.setattr("cli.importing.sending.RETRY_SECONDS", (0.0,))
+    flaky = Flaky(writer, {2, 3})
+    with pytest.raises(StoppedError) as stopped:
+        await import_lines(flaky, good_lines(BATCH_ROWS + 10))
+    assert counts(stopped.value.tally) == {"created": BATCH_ROWS}
+    again = await import_lines(writer, good_lines(BATCH_ROWS + 10))
+    assert counts(again.tally) == {"unchanged": BATCH_ROWS + 10}
+
+
+async def test_the_report_tells_rows_and_reasons_and_nothing_of_the_content(writer, tmp_path):
+    """The report is a CSV that spreadsheets read, in the file's order, without a document number or a sample id."""
+    wrong = PERSON[:-1] + ("0" if PERSON[-1] != "0" else "1")
+    lines = [CHINESE, row(id="X1", number=wrong), row(id="X2", sampled="2099-01-01 10:00"), row(id="X3", tube="混检")]
+    path = tmp_path / "report.csv"
+    with RejectionReport(path, always=False) as report:
+        await send(Reader(iter(lines)), writer, HUNAN, report=report.add)
+    text = path.read_text(encoding="utf-8-sig")
+    rows: list[dict[str, Any]] = list(csv.DictReader(text.splitlines()))
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert tuple(rows[0]) == HEADER
+    assert [line["row"] for line in rows] == ["2", "3", "3", "4"]
+    assert all(line["message_zh"] and line["message_en"] for line in rows)
+    assert not any(secret in text for secret in (wrong, PERSON, "X1", "某人")), json.dumps(rows, ensure_ascii=False)
+
+
+def test_no_report_is_left_without_refused_rows(tmp_path):
+    """A clean file leaves no report; an older report is replaced by one that says that nothing is refused."""
+    path = tmp_path / "report.csv"
+    with RejectionReport(path, always=False):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    path.write_text("old", encoding="utf-8")
+    with RejectionReport(path, always=False):
+        pass
+    assert path.read_text(encoding="utf-8-sig").strip() == ",".join(HEADER)
+    assert list(tmp_path.iterdir()) == [path]
