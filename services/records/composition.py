@@ -1,0 +1,104 @@
+"""Puts a records service together; the only module here that knows adapters."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hutong.records.v1 import change_feed_service_pb2, record_read_service_pb2, record_write_service_pb2
+
+from services.common.errors import ServiceError
+from services.common.instants import SECOND, Instant
+from services.records.feed import Feed
+from services.records.follower import Follower, Horizon
+from services.records.laboratories import Laboratories
+from services.records.ports import ChangeFeed
+from services.records.servicer import FeedServicer, ReadServicer, WriteServicer
+from services.records.servicer.writer import Writer
+from services.records.settings import Settings
+from services.records.store.postgres import PostgresStore
+from services.records.store.protocol import RecordStore
+from services.records.store.sqlite import SqliteStore
+from services.runtime.binding import Binding
+from services.runtime.channel import open_channel, remote
+from services.runtime.clock import Clock, system_clock
+from services.runtime.service import Background, Service
+from services.runtime.settings import SettingsError
+
+log = logging.getLogger("hutong.records")
+
+_READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
+_WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
+_FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
+
+FORGET_EVERY = 3600.0
+
+
+def open_store(settings: Settings) -> RecordStore:
+    """The store that `store_url` names; PostgreSQL is reached when first asked.
+
+    Raises SettingsError for any other scheme, Unavailable for a file that cannot be opened.
+    """
+    url = settings.store_url
+    if url.startswith("sqlite:///"):
+        return SqliteStore(Path(url.removeprefix("sqlite:///")))
+    if url.startswith(("postgresql://", "postgres://")):
+        return PostgresStore(url, pool_size=settings.store_pool, statement_seconds=settings.statement_timeout)
+    raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
+
+
+def build(
+    settings: Settings,
+    *,
+    store: RecordStore | None = None,
+    clock: Clock = system_clock,
+    feeds: Mapping[str, ChangeFeed] | None = None,
+) -> Service:
+    """A records service, not yet running.
+
+    `feeds` are the feeds to follow, by region, as objects of this process; without them, those of `settings.follow`
+    are reached over the wire, which needs a running event loop. Raises SettingsError.
+    """
+    keeps = settings.kept_regions()
+    keys = settings.person_keys()
+    channels = []
+    if feeds is None:
+        remotes: dict[str, Any] = {}
+        for region, target in settings.follow.items():
+            channel = open_channel(target)
+            channels.append(channel)
+            remotes[region] = remote(f"records-{region}", f"records-{settings.region}", channel, [_FEED])
+        feeds = remotes
+    elif contradiction := sorted(keeps & feeds.keys()):
+        raise SettingsError(f"feeds and the regions kept here both name {contradiction}")
+    store = store or open_store(settings)
+    name = settings.region
+    feed = Feed(name, store, clock)
+    followers = [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]
+    writer = Writer(name, store, feed, keeps, clock)
+    read = ReadServicer(store, Laboratories(store), Horizon(followers, clock), keys, clock)
+    write = WriteServicer(writer, keys, round(settings.clock_skew * SECOND))
+
+    async def close() -> None:
+        for channel in channels:
+            await channel.close()
+        await store.close()
+
+    background: list[Background] = [follower.run for follower in followers]
+    return Service(
+        name=f"records-{name}",
+        bindings=[Binding(_READ, read), Binding(_WRITE, write), Binding(_FEED, FeedServicer(feed))],
+        pings={"store": store.ping},
+        background=[*background, lambda: _forget(store, clock, settings.answers_kept)],
+        close=close,
+    )
+
+
+async def _forget(store: RecordStore, clock: Clock, kept: float) -> None:
+    while True:
+        await asyncio.sleep(FORGET_EVERY)
+        try:
+            await store.forget_answers(Instant(clock() - round(kept * SECOND)))
+        except ServiceError as error:
+            log.warning("forgetting answers: %s", error)

@@ -1,0 +1,53 @@
+"""What a record says, as one comparable value: its identity, its place in time, its bytes."""
+
+from hashlib import blake2b
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.records.v1.record_pb2 import RecordContent, TestRecord
+
+from services.common.instants import Instant, from_timestamp, to_timestamp
+
+DIGEST_BYTES = 16
+
+
+def placed_at(content: RecordContent) -> Instant:
+    """Where the test stands in time: when it was sampled or, where that is unknown, reported."""
+    return from_timestamp(content.sampled_at if content.HasField("sampled_at") else content.reported_at)
+
+
+def _micros(message: Message, field: str) -> str:
+    if not message.HasField(field):
+        return ""
+    timestamp: Timestamp = getattr(message, field)
+    return str(from_timestamp(timestamp))
+
+
+def digest(content: RecordContent) -> bytes:
+    """The identity of a content: equal for equal contents, and only for them.
+
+    Written out field by field, because protobuf promises no canonical bytes, and these outlive its releases. The
+    separator is a control character, which no valid text field contains. Times count to the microsecond.
+    """
+    origin = content.origin if content.HasField("origin") else None
+    parts = (
+        str(content.kind),
+        _micros(content, "sampled_at"),
+        _micros(content, "reported_at"),
+        str(content.result),
+        str(content.tube),
+        content.laboratory,
+        content.site,
+        str(content.channel),
+        *(() if origin is None else (origin.region, origin.source_id, str(origin.revision))),
+    )
+    return blake2b("\x1f".join(parts).encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def stamp(recorded_at: Instant) -> bytes:
+    """What, appended to the bytes of a record without `recorded_at`, gives those of the record with it.
+
+    Serialised messages concatenate. So thousands of records can be serialised before the instant of their commit is
+    known, and nothing but one short suffix has to be made once it is.
+    """
+    return TestRecord(recorded_at=to_timestamp(recorded_at)).SerializeToString()

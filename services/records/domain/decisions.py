@@ -1,0 +1,174 @@
+"""What becomes of a submission, an amendment or a retraction, given the revisions there are."""
+
+from dataclasses import dataclass
+
+from hutong.records.v1.record_pb2 import RecordContent, RecordKind, RevisionAction
+from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
+
+from services.common.errors import FailedPrecondition, NotFound, Violation
+from services.common.instants import from_timestamp
+from services.records.domain.content import digest
+from services.records.domain.revisions import History, NewRevision, RecordId, StoredRevision, first, next_after
+from services.records.domain.rules import wrong
+
+RESULT_CAUSE = "检测结果已报告 / result reported"
+"""The cause of the revision by which a sampling record receives its result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One valid submission, its person and content resolved to what is compared."""
+
+    id: RecordId
+    person_key: bytes
+    content: RecordContent
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a submission: `appended` where something is stored, `violations` where it conflicts.
+
+    `revision` is the number of the current revision afterwards.
+    """
+
+    outcome: SubmitOutcome.ValueType
+    revision: int
+    appended: NewRevision | None = None
+    violations: tuple[Violation, ...] = ()
+
+
+def _conflict(current: StoredRevision, field: str, reason: str, zh: str, en: str) -> Decision:
+    return Decision(
+        SubmitOutcome.SUBMIT_OUTCOME_CONFLICT, current.revision, violations=tuple(wrong(field, reason, zh, en))
+    )
+
+
+def _is_result_of(sampling: RecordContent, content: RecordContent) -> bool:
+    return (
+        sampling.kind == RecordKind.RECORD_KIND_SAMPLING
+        and content.kind == RecordKind.RECORD_KIND_RESULT
+        and content.HasField("sampled_at")
+        and from_timestamp(sampling.sampled_at) == from_timestamp(content.sampled_at)
+        and sampling.tube == content.tube
+        and sampling.laboratory == content.laboratory
+    )
+
+
+def decide_submission(history: History, submission: Submission) -> Decision:
+    """CREATED, UNCHANGED, RESULT_ADDED, ALREADY_RETRACTED or CONFLICT.
+
+    Content equal to *any* revision's is a duplicate, however late: it neither undoes an amendment nor resurrects what
+    was retracted. Other content under a retracted record's id is a conflict, for someone to see.
+    """
+    if not history:
+        new = first(submission.id, submission.person_key, submission.content, submission.digest)
+        return Decision(SubmitOutcome.SUBMIT_OUTCOME_CREATED, 1, new)
+    current = history[-1]
+    if current.person_key != submission.person_key:
+        return _conflict(
+            current,
+            "subject",
+            "PERSON_CONFLICT",
+            "该样本编号已登记在另一人名下",
+            "Another person's test is stored under this source_id",
+        )
+    seen = any(revision.digest == submission.digest for revision in history)
+    if current.retracted:
+        if seen:
+            return Decision(SubmitOutcome.SUBMIT_OUTCOME_ALREADY_RETRACTED, current.revision)
+        return _conflict(
+            current,
+            "source_id",
+            "RECORD_RETRACTED",
+            "该记录已撤回，请以新的样本编号重新提交",
+            "The record was retracted; submit under another source_id",
+        )
+    if seen:
+        return Decision(SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED, current.revision)
+    if _is_result_of(current.message().content, submission.content):
+        new = next_after(
+            history,
+            submission.id,
+            submission.content,
+            RevisionAction.REVISION_ACTION_AMENDED,
+            RESULT_CAUSE,
+            submission.digest,
+        )
+        return Decision(SubmitOutcome.SUBMIT_OUTCOME_RESULT_ADDED, new.revision, new)
+    return _conflict(
+        current,
+        "content",
+        "RECORD_CONFLICT",
+        "该样本编号下已有不同内容，如需更正请使用修订",
+        "Other content is stored under this source_id; amend it instead",
+    )
+
+
+def decide_amendment(
+    history: History, record_id: RecordId, revision: int, content: RecordContent, cause: str
+) -> NewRevision | StoredRevision:
+    """The revision that replaces `revision`; or the stored one where it says what the request asks for already, in a
+    retry or when the content does not change.
+
+    Raises NotFound (RECORD_NOT_FOUND) and FailedPrecondition (REVISION_MISMATCH, RECORD_RETRACTED).
+    """
+    current = _current(history)
+    content_digest = digest(content)
+    if (
+        not current.retracted
+        and current.digest == content_digest
+        and (current.revision == revision or _repeats(current, revision, cause))
+    ):
+        return current
+    _require(current, revision)
+    if current.retracted:
+        raise _retracted()
+    return next_after(
+        history, record_id, content, RevisionAction.REVISION_ACTION_AMENDED, cause, content_digest=content_digest
+    )
+
+
+def decide_retraction(history: History, record_id: RecordId, revision: int, cause: str) -> NewRevision | StoredRevision:
+    """The retraction of `revision`, or the stored one when the request is a retry.
+
+    Raises NotFound (RECORD_NOT_FOUND) and FailedPrecondition (REVISION_MISMATCH, RECORD_RETRACTED).
+    """
+    current = _current(history)
+    if current.retracted and _repeats(current, revision, cause):
+        return current
+    _require(current, revision)
+    if current.retracted:
+        raise _retracted()
+    content = current.message().content
+    return next_after(
+        history, record_id, content, RevisionAction.REVISION_ACTION_RETRACTED, cause, content_digest=current.digest
+    )
+
+
+def record_not_found() -> NotFound:
+    """There is no such record here."""
+    return NotFound("RECORD_NOT_FOUND", "没有该记录", "There is no such record")
+
+
+def _current(history: History) -> StoredRevision:
+    if not history:
+        raise record_not_found()
+    return history[-1]
+
+
+def _repeats(current: StoredRevision, revision: int, cause: str) -> bool:
+    return current.revision == revision + 1 and current.message().cause == cause
+
+
+def _require(current: StoredRevision, revision: int) -> None:
+    if current.revision != revision:
+        raise FailedPrecondition(
+            "REVISION_MISMATCH",
+            f"当前版本为{current.revision}，与所指版本不符",
+            f"The current revision is {current.revision}, not the one named",
+        )
+
+
+def _retracted() -> FailedPrecondition:
+    return FailedPrecondition("RECORD_RETRACTED", "该记录已撤回", "The record was retracted")

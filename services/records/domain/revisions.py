@@ -1,0 +1,130 @@
+"""A record is its revisions: what is stored of each, and what is to be stored of the next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hutong.records.v1.record_pb2 import RecordContent, RevisionAction, TestRecord
+
+from services.common.instants import Instant, from_timestamp
+from services.records.domain.content import digest, placed_at
+
+
+class RecordId(NamedTuple):
+    """The identity of a record: the region that keeps it and its id there."""
+
+    region: str
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRevision:
+    """One revision as a decision needs it. `body` is the serialised TestRecord."""
+
+    revision: int
+    person_key: bytes
+    digest: bytes
+    retracted: bool
+    body: bytes
+
+    def message(self) -> TestRecord:
+        """The revision as a message."""
+        return TestRecord.FromString(self.body)
+
+
+History = Sequence[StoredRevision]
+"""Every revision of one record, oldest first; empty when there is no such record."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRevision:
+    """One revision to append.
+
+    `body` is the serialised TestRecord; without its `recorded_at` where that is None here, for the store to stamp at
+    commit. A copy of another store's revision keeps the instant of the original.
+    """
+
+    id: RecordId
+    revision: int
+    person_key: bytes
+    digest: bytes
+    retracted: bool
+    placed_at: Instant
+    laboratory: str
+    body: bytes
+    recorded_at: Instant | None = None
+
+    def as_stored(self) -> StoredRevision:
+        """What the next decision of the same transaction sees of it."""
+        return StoredRevision(self.revision, self.person_key, self.digest, self.retracted, self.body)
+
+
+def first(record_id: RecordId, person_key: bytes, content: RecordContent, content_digest: bytes) -> NewRevision:
+    """The revision a new record begins with."""
+    return _new(record_id, 1, person_key, content, content_digest, RevisionAction.REVISION_ACTION_SUBMITTED, "")
+
+
+def next_after(
+    history: History,
+    record_id: RecordId,
+    content: RecordContent,
+    action: RevisionAction.ValueType,
+    cause: str,
+    content_digest: bytes | None = None,
+) -> NewRevision:
+    """The revision that follows a history, of the same person."""
+    current = history[-1]
+    return _new(
+        record_id,
+        current.revision + 1,
+        current.person_key,
+        content,
+        content_digest or digest(content),
+        action,
+        cause,
+    )
+
+
+def copy_of(record: TestRecord) -> NewRevision:
+    """A revision of another store, exactly as it is there."""
+    return NewRevision(
+        RecordId(record.region, record.source_id),
+        record.revision,
+        record.person_key,
+        digest(record.content),
+        record.action == RevisionAction.REVISION_ACTION_RETRACTED,
+        placed_at(record.content),
+        record.content.laboratory,
+        record.SerializeToString(),
+        from_timestamp(record.recorded_at),
+    )
+
+
+def _new(
+    record_id: RecordId,
+    revision: int,
+    person_key: bytes,
+    content: RecordContent,
+    content_digest: bytes,
+    action: RevisionAction.ValueType,
+    cause: str,
+) -> NewRevision:
+    record = TestRecord(
+        region=record_id.region,
+        source_id=record_id.source_id,
+        revision=revision,
+        person_key=person_key,
+        content=content,
+        action=action,
+        cause=cause,
+    )
+    return NewRevision(
+        record_id,
+        revision,
+        person_key,
+        content_digest,
+        action == RevisionAction.REVISION_ACTION_RETRACTED,
+        placed_at(content),
+        content.laboratory,
+        record.SerializeToString(),
+    )

@@ -1,0 +1,87 @@
+"""The change feed over a store: read to a cursor, or watched."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from services.common.errors import FailedPrecondition
+from services.common.instants import Instant
+from services.records.metrics import FEED_SEQUENCE
+from services.records.store.protocol import ChangeRow, Head, RecordStore
+from services.runtime.clock import Clock
+
+LIFE_SECONDS = 1.0
+"""A watcher hears something at least this often."""
+
+DEFAULT_CHANGES = 500
+MOST_CHANGES = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Changes in order, where the reader stands after them, and, when it stands at the end, up to when it has all."""
+
+    changes: tuple[ChangeRow, ...]
+    head: Head
+    as_of: Instant | None
+
+
+class Feed:
+    """One store's feed. `moved` tells the watchers of this process at once; other processes' commits are polled for."""
+
+    def __init__(self, name: str, store: RecordStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._moved = asyncio.Event()
+        self._gauge = FEED_SEQUENCE.labels(name)
+
+    def moved(self) -> None:
+        """Wakes the watchers: something was committed."""
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def read(self, feed_id: str, after: int, most: int = DEFAULT_CHANGES) -> Batch:
+        """At most `most` changes after a cursor.
+
+        Raises FailedPrecondition (FEED_REBUILT) when the cursor is of another history or beyond the end. Stops before
+        a number that is missing: whatever it is, it was given out before those above it and must not be skipped.
+        """
+        as_of = self._clock()
+        head = await self._store.head()
+        self._gauge.set(head.sequence)
+        if (feed_id or after) and (feed_id != head.feed_id or not 0 <= after <= head.sequence):
+            raise FailedPrecondition(
+                "FEED_REBUILT",
+                "变更流已重建，请从头读取",
+                "The cursor is of another history of this feed: read again from the start",
+            )
+        if after == head.sequence:
+            return Batch((), head, as_of)
+        changes: list[ChangeRow] = []
+        for row in await self._store.changes(after, most):
+            if row.sequence != after + len(changes) + 1:
+                break
+            changes.append(row)
+        here = after + len(changes)
+        # The head was read first, so what it counts was there; more may have come since.
+        return Batch(tuple(changes), Head(head.feed_id, here), as_of if here >= head.sequence else None)
+
+    async def watch(self, feed_id: str, after: int) -> AsyncIterator[Batch]:
+        """Batches without end: one at once, then changes as they come, and an empty one each second without any."""
+        silent_since = float("-inf")
+        while True:
+            moved = self._moved
+            batch = await self.read(feed_id, after)
+            quiet = time.monotonic() - silent_since
+            if batch.changes or quiet >= LIFE_SECONDS:
+                yield batch
+                feed_id, after = batch.head
+                silent_since, quiet = time.monotonic(), 0.0
+            if batch.as_of is not None:
+                try:
+                    await asyncio.wait_for(moved.wait(), min(self._store.poll_seconds, LIFE_SECONDS - quiet + 0.001))
+                except TimeoutError:
+                    pass
+            elif not batch.changes:
+                await asyncio.sleep(self._store.poll_seconds)

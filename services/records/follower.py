@@ -1,0 +1,154 @@
+"""Follows one region's feed into this store: each change once, in order, across restarts of either side."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import cast
+
+from hutong.records.v1.change_feed_service_pb2 import (
+    FeedCursor,
+    WatchChangesRequest,
+    WatchChangesResponse,
+)
+
+from services.common.errors import Code, ServiceError, Text
+from services.common.instants import SECOND, Instant, from_timestamp
+from services.records.domain import copying
+from services.records.domain.copying import Cursor
+from services.records.domain.revisions import RecordId
+from services.records.feed import Feed
+from services.records.metrics import FOLLOWED, FOLLOWER_LAG, REFUSED_COPIES
+from services.records.ports import ChangeFeed
+from services.records.store.protocol import Known, Plan, RecordStore, Touch
+from services.runtime.clock import Clock
+
+log = logging.getLogger("hutong.records.follower")
+
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 2.0
+"""Seconds between attempts to reach a region that is down: doubling, with jitter."""
+
+SILENCE_SECONDS = 5.0
+"""A feed that gives no sign of life for this long is taken for dead; it promises one a second."""
+
+
+class _CursorMoved(ServiceError):
+    """Another replica took the cursor elsewhere; go on from there."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.ABORTED, "CURSOR_MOVED", Text("游标已移动", "The cursor was moved"))
+
+
+class Follower:
+    """Follows one region. `as_of` is the instant up to which this store has everything of that region."""
+
+    def __init__(
+        self, name: str, region: str, source: ChangeFeed, store: RecordStore, own_feed: Feed, clock: Clock
+    ) -> None:
+        self._name = name
+        self._region = region
+        self._source = source
+        self._store = store
+        self._own_feed = own_feed
+        self._clock = clock
+        self.as_of = Instant(0)
+        FOLLOWER_LAG.labels(name, region).set_function(lambda: (clock() - self.as_of) / SECOND)
+
+    async def run(self) -> None:
+        """Follows without end; whatever goes wrong is logged and tried again."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                async for _ in self._followed():
+                    wait = FIRST_WAIT
+            except ServiceError as error:
+                log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
+                if error.reason == "FEED_REBUILT":
+                    await self._begin_again()
+            except Exception:
+                # A follower that ended would be a region that silently stands still.
+                log.exception("following", extra={"store": self._name, "region": self._region})
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+            wait = min(wait * 2, LONGEST_WAIT)
+
+    async def _followed(self) -> AsyncIterator[None]:
+        here = (await self._store.cursors()).get(self._region, Cursor())
+        self.as_of = Instant(max(self.as_of, here.as_of))
+        request = WatchChangesRequest(cursor=FeedCursor(feed_id=here.feed_id, sequence=here.sequence))
+        stream = self._source.WatchChanges(request)
+        async with aclosing(cast(AsyncGenerator[WatchChangesResponse, None], stream)):
+            while True:
+                try:
+                    async with asyncio.timeout(SILENCE_SECONDS):
+                        batch = await anext(stream)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    log.warning("the feed fell silent", extra={"store": self._name, "region": self._region})
+                    return
+                here = await self._take(here, batch)
+                self.as_of = Instant(max(self.as_of, here.as_of))
+                yield
+
+    async def _take(self, since: Cursor, batch: WatchChangesResponse) -> Cursor:
+        feed_id, sequence = batch.cursor.feed_id, batch.cursor.sequence
+        as_of = from_timestamp(batch.as_of) if batch.HasField("as_of") else since.as_of
+        if not batch.changes and since.feed_id == feed_id:
+            # A sign of life moves no durable cursor: after a restart an older as_of is still true.
+            return Cursor(feed_id, sequence, as_of)
+        own = [change for change in batch.changes if change.HasField("record") and change.record.region == self._region]
+        touch = Touch(
+            records={
+                RecordId(self._region, change.record.source_id): change.record.person_key for change in reversed(own)
+            },
+            laboratories=sorted({c.laboratory.laboratory for c in batch.changes if c.HasField("laboratory")}),
+            followed=self._region,
+        )
+        copies = copying.Copies()
+
+        def decide(known: Known) -> Plan:
+            nonlocal copies
+            if not copying.continues(known.cursor, since, feed_id):
+                raise _CursorMoved
+            copies = copying.take(self._region, batch.changes, known.histories, known.laboratories)
+            cursor = copying.advanced(known.cursor, feed_id, sequence, as_of)
+            return Plan(lambda _: b"", copies.revisions, copies.laboratories, cursor)
+
+        await self._store.commit(touch, decide, self._clock)
+        self._report(copies)
+        return Cursor(feed_id, sequence, as_of)
+
+    def _report(self, copies: copying.Copies) -> None:
+        taken = len(copies.revisions) + len(copies.laboratories)
+        if taken:
+            FOLLOWED.labels(self._name, self._region).inc(taken)
+            self._own_feed.moved()
+        for reason, count in copies.refused.items():
+            REFUSED_COPIES.labels(self._name, self._region, reason).inc(count)
+            log.error(
+                "changes contradict what is stored",
+                extra={"store": self._name, "region": self._region, "reason": reason, "count": count},
+            )
+
+    async def _begin_again(self) -> None:
+        self.as_of = Instant(0)
+        try:
+            await self._store.commit(
+                Touch(followed=self._region), lambda _: Plan(lambda _: b"", cursor=Cursor()), self._clock
+            )
+        except ServiceError as error:
+            log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
+
+
+class Horizon:
+    """Up to when a store has everything: now for what it keeps, and no later than each region it follows."""
+
+    def __init__(self, followers: Sequence[Follower], clock: Clock) -> None:
+        self._followers = followers
+        self._clock = clock
+
+    def as_of(self) -> Instant:
+        """The instant up to which nothing is missing; take it before reading what it is said of."""
+        return min((follower.as_of for follower in self._followers), default=self._clock())

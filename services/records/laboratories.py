@@ -1,0 +1,63 @@
+"""The laboratories of a store, kept in memory with all their revisions: they are few, change seldom, and stand in each
+answer. The store tells with every read of records how far its laboratories have come, so the copy here is never stale.
+"""
+
+import asyncio
+from bisect import insort
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from hutong.records.v1.laboratory_pb2 import Laboratory
+
+from services.common.instants import Instant, from_timestamp
+from services.records.store.protocol import RecordStore
+
+
+class Standing(NamedTuple):
+    """One revision of a laboratory, and its serialised form."""
+
+    revision: int
+    recorded_at: Instant
+    laboratory: Laboratory
+    body: bytes
+
+
+class Laboratories:
+    """Laboratories by id. The messages are shared: nobody may change one."""
+
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
+        self._known: dict[str, list[Standing]] = {}
+        self._sequence = 0
+        self._reading = asyncio.Lock()
+
+    async def refresh(self, sequence: int) -> None:
+        """Reads what is new, when the store's laboratories have come as far as `sequence`."""
+        if sequence <= self._sequence:
+            return
+        async with self._reading:
+            for row in await self._store.laboratories(self._sequence):
+                laboratory = Laboratory.FromString(row.body)
+                standing = Standing(laboratory.revision, from_timestamp(laboratory.recorded_at), laboratory, row.body)
+                insort(self._known.setdefault(laboratory.laboratory, []), standing, key=lambda s: s.revision)
+                self._sequence = row.sequence
+
+    async def refresh_to_end(self) -> None:
+        """Reads whatever is new."""
+        people = await self._store.people((), Instant(0))
+        await self.refresh(people.laboratories)
+
+    def at(self, laboratory: str, known_at: Instant) -> Standing | None:
+        """A laboratory as known at an instant; None when it was not registered then."""
+        for standing in reversed(self._known.get(laboratory, ())):
+            if standing.recorded_at <= known_at:
+                return standing
+        return None
+
+    def of(self, ids: Iterable[str], known_at: Instant) -> list[Standing]:
+        """Those of these laboratories that were known at an instant, by id."""
+        return [standing for i in sorted(ids) if (standing := self.at(i, known_at)) is not None]
+
+    def ids_after(self, laboratory: str, most: int) -> list[str]:
+        """Up to `most` ids that follow one in order."""
+        return sorted(i for i in self._known if i > laboratory)[:most]

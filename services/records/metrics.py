@@ -1,0 +1,18 @@
+"""What is counted about records. `store` is the region that keeps them, or "nation"."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SUBMITTED = Counter("hutong_records_submitted", "Records submitted, by outcome.", ["store", "outcome"])
+COMMIT_SECONDS = Histogram("hutong_records_commit_seconds", "Time a write transaction took.", ["store"])
+FEED_SEQUENCE = Gauge("hutong_records_feed_sequence", "The end of the change feed as last seen.", ["store"])
+FOLLOWER_LAG = Gauge(
+    "hutong_records_follower_lag_seconds",
+    "Age of the instant up to which a region has been followed.",
+    ["store", "region"],
+)
+FOLLOWED = Counter("hutong_records_followed_changes", "Changes taken from a region's feed.", ["store", "region"])
+REFUSED_COPIES = Counter(
+    "hutong_records_refused_copies",
+    "Changes of a region that contradict what is stored.",
+    ["store", "region", "reason"],
+)

@@ -1,0 +1,40 @@
+"""ChangeFeedService over a feed."""
+
+from collections.abc import AsyncIterator
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.records.v1 import change_feed_service_pb2 as pb
+
+from services.common.instants import to_timestamp
+from services.records import paging, wire
+from services.records.feed import DEFAULT_CHANGES, MOST_CHANGES, Batch, Feed
+
+
+def _as_of(batch: Batch) -> Timestamp | None:
+    return None if batch.as_of is None else to_timestamp(batch.as_of)
+
+
+class FeedServicer:
+    """Serves hutong.records.v1.ChangeFeedService."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    async def ListChanges(self, request: pb.ListChangesRequest) -> pb.ListChangesResponse:
+        """Changes after a cursor. Raises FailedPrecondition (FEED_REBUILT)."""
+        most = paging.size(request.page_size, DEFAULT_CHANGES, MOST_CHANGES)
+        batch = await self._feed.read(request.cursor.feed_id, request.cursor.sequence, most)
+        return pb.ListChangesResponse(
+            changes=[wire.change(row) for row in batch.changes],
+            cursor=pb.FeedCursor(feed_id=batch.head.feed_id, sequence=batch.head.sequence),
+            as_of=_as_of(batch),
+        )
+
+    async def WatchChanges(self, request: pb.WatchChangesRequest) -> AsyncIterator[pb.WatchChangesResponse]:
+        """Changes after a cursor as they come. Raises FailedPrecondition (FEED_REBUILT)."""
+        async for batch in self._feed.watch(request.cursor.feed_id, request.cursor.sequence):
+            yield pb.WatchChangesResponse(
+                changes=[wire.change(row) for row in batch.changes],
+                cursor=pb.FeedCursor(feed_id=batch.head.feed_id, sequence=batch.head.sequence),
+                as_of=_as_of(batch),
+            )

@@ -1,0 +1,54 @@
+"""The settings of a records service."""
+
+import msgspec
+
+from services.common.documents import PersonKeys
+from services.common.regions import divisions
+from services.runtime.settings import ServerSettings, SettingsError
+
+NATION = "nation"
+
+
+class Settings(ServerSettings, frozen=True, kw_only=True):
+    """What a records service takes from the environment, with what every server takes. Durations are seconds."""
+
+    region: str
+    """Whose records these are: a province-level code of GB/T 2260, or "nation"."""
+    keeps: tuple[str, ...] = ()
+    """The regions whose records may be written here. Empty: the region itself; the nation: all it does not follow."""
+    store_url: str = "sqlite:///records.db"
+    """sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database."""
+    follow: dict[str, str] = msgspec.field(default_factory=dict)
+    """The regions to follow, each with the address of its records service, host:port."""
+    clock_skew: float = 600.0
+    """How far ahead a laboratory's clock may be before its times count as lying in the future."""
+    store_pool: int = 8
+    """At most this many connections to PostgreSQL."""
+    statement_timeout: float = 5.0
+    """How long one statement, or waiting for a connection, may take in PostgreSQL."""
+    answers_kept: float = 72 * 3600.0
+    """How long a request_id is remembered."""
+
+    def kept_regions(self) -> frozenset[str]:
+        """`keeps`, or what it stands for when empty. Raises SettingsError when the settings contradict each other."""
+        known = divisions()
+        if self.region != NATION and self.region not in known:
+            raise SettingsError(f"HUTONG_REGION: {self.region!r} is neither a province-level code nor {NATION!r}")
+        for name, codes in (("HUTONG_KEEPS", self.keeps), ("HUTONG_FOLLOW", tuple(self.follow))):
+            unknown = [code for code in codes if code not in known]
+            if unknown:
+                raise SettingsError(f"{name}: {unknown} are not province-level codes")
+        keeps = frozenset(self.keeps)
+        if not keeps:
+            keeps = frozenset(known) - frozenset(self.follow) if self.region == NATION else frozenset([self.region])
+        both = sorted(keeps & frozenset(self.follow))
+        if both:
+            raise SettingsError(f"HUTONG_KEEPS and HUTONG_FOLLOW both name {both}: a region is written in one place")
+        return keeps
+
+    def person_keys(self) -> PersonKeys:
+        """What makes person keys. Raises SettingsError when the secret is too short."""
+        try:
+            return PersonKeys(self.mesh_secret.encode())
+        except ValueError as error:
+            raise SettingsError(f"HUTONG_MESH_SECRET: {error}") from None

@@ -1,0 +1,149 @@
+"""One write transaction in PostgreSQL, in bulk statements.
+
+Locks are taken in one order by all writers, so that none wait for each other in a circle: the request's, the followed
+region's cursor, new identities by id, old identities by id, and the head of the feed last.
+
+Why the feed is complete. Every transaction takes its numbers from the one row of `feed_head`, and holds that row until
+it has committed. So whoever gets the next numbers does so after those before are visible, a snapshot that shows one
+number shows all below it, and a rollback gives its numbers back: a follower that has read to n has seen everything at
+or below n. A sequence object would promise none of this. On Citus the row lives on the coordinator, where the same lock
+orders the commits; their parts may become visible on the workers a moment apart, which is why readers stop at a gap.
+The price is that writers append one after another; what is slow, deciding and serialising, is done before.
+"""
+
+from typing import Any
+
+import asyncpg
+from hutong.records.v1.laboratory_pb2 import Laboratory
+
+from services.common.instants import Instant
+from services.records.domain.copying import Cursor
+from services.records.domain.revisions import RecordId, StoredRevision
+from services.records.store.protocol import Decide, Known, Plan, RequestKey, Touch, check_retry
+from services.records.store.rows import laboratory_rows, revision_rows
+from services.runtime.clock import Clock
+
+_CLAIM = """
+insert into identity (region, source_id, person_key)
+select * from unnest($1::text[], $2::text[], $3::bytea[]) as claimed(region, source_id, person_key)
+order by region, source_id
+on conflict do nothing
+"""
+
+_LOCK = """
+select i.region, i.source_id, i.person_key
+from unnest($1::text[], $2::text[]) as touched(region, source_id)
+cross join lateral (
+    select * from identity where region = touched.region and source_id = touched.source_id for update
+) as i
+"""
+
+_HISTORIES = """
+select r.region, r.source_id, r.revision, r.person_key, r.digest, r.retracted, r.body
+from unnest($1::text[], $2::text[], $3::bytea[]) as held(region, source_id, person_key)
+cross join lateral (
+    select * from revision
+    where person_key = held.person_key and region = held.region and source_id = held.source_id
+    order by revision
+) as r
+"""
+
+_LABORATORIES = """
+select distinct on (laboratory) laboratory, body from laboratory
+where laboratory = any($1::text[]) order by laboratory, revision desc
+"""
+
+_COLUMNS = (
+    "person_key region source_id revision sequence recorded_at placed_at retracted laboratory digest body".split()
+)
+
+
+async def transact(connection: asyncpg.Connection, touch: Touch, decide: Decide, clock: Clock) -> bytes:
+    """What RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits."""
+    if touch.request is not None:
+        answered = await _answered(connection, touch.request)
+        if answered is not None:
+            return answered
+    plan = decide(await _known(connection, touch))
+    now = await _append(connection, plan, clock)
+    answer = plan.answer(now)
+    if plan.cursor is not None:
+        await connection.execute(
+            "update follow set feed_id = $2, sequence = $3, as_of = $4 where region = $1",
+            touch.followed,
+            plan.cursor.feed_id,
+            plan.cursor.sequence,
+            plan.cursor.as_of,
+        )
+    if touch.request is not None:
+        key, fingerprint = touch.request.key, touch.request.fingerprint
+        await connection.execute("insert into answer values ($1, $2, $3, $4)", key, fingerprint, answer, now)
+    return answer
+
+
+async def _answered(connection: asyncpg.Connection, request: RequestKey) -> bytes | None:
+    # Retries of one request wait for each other here; two requests whose keys collide do too, which harms nobody.
+    await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", request.key)
+    row = await connection.fetchrow("select fingerprint, body from answer where request = $1", request.key)
+    if row is None:
+        return None
+    check_retry(request, row[0])
+    body: bytes = row[1]
+    return body
+
+
+async def _known(connection: asyncpg.Connection, touch: Touch) -> Known:
+    cursor = Cursor()
+    if touch.followed:
+        await connection.execute("insert into follow values ($1, '', 0, 0) on conflict do nothing", touch.followed)
+        row = await connection.fetchrow(
+            "select feed_id, sequence, as_of from follow where region = $1 for update", touch.followed
+        )
+        cursor = Cursor(*row)
+    histories = await _histories(connection, touch) if touch.records else {}
+    laboratories: dict[str, Laboratory] = {}
+    if touch.laboratories:
+        # Laboratories change seldom: the head's lock is theirs too. The next statement sees what was committed before.
+        await connection.execute("select 1 from feed_head for update")
+        rows = await connection.fetch(_LABORATORIES, list(touch.laboratories))
+        laboratories = {row[0]: Laboratory.FromString(row[1]) for row in rows}
+    return Known(histories, laboratories, cursor)
+
+
+async def _histories(connection: asyncpg.Connection, touch: Touch) -> dict[RecordId, list[StoredRevision]]:
+    claimed = [(*record_id, key) for record_id, key in touch.records.items() if key is not None]
+    wanted = len(touch.records)
+    if claimed:
+        done: str = await connection.execute(_CLAIM, *map(list, zip(*claimed, strict=True)))
+        if int(done.rpartition(" ")[2]) == wanted:
+            # All are new, and nobody else can have given them a revision.
+            return {}
+    held = await connection.fetch(_LOCK, *map(list, zip(*sorted(touch.records), strict=True)))
+    if not held:
+        return {}
+    histories: dict[RecordId, list[StoredRevision]] = {}
+    for row in await connection.fetch(_HISTORIES, *map(list, zip(*held, strict=True))):
+        histories.setdefault(RecordId(row[0], row[1]), []).append(StoredRevision(*row[2:]))
+    return histories
+
+
+async def _append(connection: asyncpg.Connection, plan: Plan, clock: Clock) -> Instant:
+    count = len(plan.revisions) + len(plan.laboratories)
+    if not count:
+        return clock()
+    head: Any = await connection.fetchrow("select sequence, recorded_at from feed_head for update")
+    before, recorded_at = int(head[0]), Instant(max(head[1] + 1, clock()))
+    if plan.revisions:
+        rows = revision_rows(plan, before, recorded_at)
+        await connection.copy_records_to_table("revision", records=rows, columns=_COLUMNS)
+    if plan.laboratories:
+        laboratories = laboratory_rows(plan, before + len(plan.revisions), recorded_at)
+        await connection.executemany("insert into laboratory values ($1, $2, $3, $4)", laboratories)
+    await connection.execute(
+        "update feed_head set sequence = sequence + $1, recorded_at = $2, "
+        "laboratory_sequence = case when $3 then sequence + $1 else laboratory_sequence end",
+        count,
+        recorded_at,
+        bool(plan.laboratories),
+    )
+    return recorded_at

@@ -1,0 +1,168 @@
+"""What the service asks of a store. SQLite and PostgreSQL keep the same promises, held by one suite of tests.
+
+A write is one transaction in three steps: the store locks and reads what the decision rests on (`Touch`), a pure
+function decides (`Known` to `Plan`), and the store appends what it decided, numbers it and commits. So no rule lives in
+SQL, and none is decided on what another writer has changed meanwhile.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from hutong.records.v1.laboratory_pb2 import Laboratory
+
+from services.common.errors import Unavailable, invalid
+from services.common.instants import Instant
+from services.records.domain.copying import Cursor
+from services.records.domain.revisions import History, NewRevision, RecordId
+from services.records.domain.standing import NewLaboratory
+from services.runtime.clock import Clock
+
+LATEST = Instant(2**62)
+"""As `known_at`: everything."""
+
+
+class CurrentRecord(NamedTuple):
+    """The revision of a record that is current, or was at an instant. `body` is the serialised TestRecord."""
+
+    placed_at: int
+    id: RecordId
+    laboratory: str
+    body: bytes
+
+
+class People(NamedTuple):
+    """Records by person, newest sample first; a person without any is left out.
+
+    `laboratories` is the sequence of the latest change to a laboratory that the store has committed.
+    """
+
+    records: Mapping[bytes, Sequence[CurrentRecord]]
+    laboratories: int
+
+
+class Head(NamedTuple):
+    """The end of the feed: the history it counts in and the greatest number used."""
+
+    feed_id: str
+    sequence: int
+
+
+class ChangeRow(NamedTuple):
+    """One change: a serialised TestRecord, or a serialised Laboratory."""
+
+    sequence: int
+    is_laboratory: bool
+    body: bytes
+
+
+class LaboratoryRow(NamedTuple):
+    """One revision of a laboratory, serialised."""
+
+    sequence: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """Names a request across its retries; `fingerprint` tells whether a retry asks for the same."""
+
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What a decision rests on; it is locked until the commit.
+
+    `records`: ids, each with the person for whom it is claimed where there is no such record, or None to claim nothing.
+    A claimed id must receive a revision by the same plan. `followed`: the region whose cursor moves.
+    """
+
+    records: Mapping[RecordId, bytes | None] = field(default_factory=dict)
+    laboratories: Sequence[str] = ()
+    request: RequestKey | None = None
+    followed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store has of what was touched. What is missing is not there."""
+
+    histories: Mapping[RecordId, History]
+    laboratories: Mapping[str, Laboratory]
+    cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to append, in this order, records before laboratories; where the followed region's cursor goes; and the
+    answer to the request, given the instant of the commit."""
+
+    answer: Callable[[Instant], bytes]
+    revisions: Sequence[NewRevision] = ()
+    laboratories: Sequence[NewLaboratory] = ()
+    cursor: Cursor | None = None
+
+
+Decide = Callable[[Known], Plan]
+"""Decides, or raises ServiceError, upon which nothing is stored. Pure: it may run in another thread, or twice."""
+
+
+class RecordStore(Protocol):
+    """Keeps revisions, laboratories, cursors and answers. Every method raises Unavailable (STORE_UNAVAILABLE) when the
+    database does not do its part, never with the words of its driver."""
+
+    poll_seconds: float
+    """How often to look whether another process has committed."""
+
+    async def ping(self) -> None:
+        """Returns when the store can be read."""
+
+    async def close(self) -> None:
+        """Lets go of the database."""
+
+    async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
+        """These people's records as known at an instant."""
+
+    async def history(self, record_id: RecordId) -> Sequence[bytes]:
+        """A record's revisions, serialised, oldest first; empty when there is no such record."""
+
+    async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
+        """The revisions of laboratories above a sequence, in order."""
+
+    async def head(self) -> Head:
+        """The end of the feed."""
+
+    async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
+        """Changes numbered above `after` and up to `after + most`, in order. One snapshot."""
+
+    async def cursors(self) -> Mapping[str, Cursor]:
+        """Where this store stands in the feeds it follows, by region."""
+
+    async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
+        """One transaction: reads what is touched, decides, appends, and returns the answer when all of it is durable.
+
+        Revisions that are new get `recorded_at`: the clock's instant, or later, so that it grows from commit to commit.
+        A request that was answered before gets its first answer and changes nothing; under the same key another
+        request is InvalidArgument (REQUEST_ID_REUSED).
+        """
+
+    async def forget_answers(self, before: Instant) -> int:
+        """Forgets the answers to requests answered before an instant; how many."""
+
+
+def unavailable() -> Unavailable:
+    """The error for whatever goes wrong in a database."""
+    return Unavailable("STORE_UNAVAILABLE", "记录库暂不可用", "The records store is not available")
+
+
+def check_retry(request: RequestKey, fingerprint: bytes) -> None:
+    """Raises InvalidArgument (REQUEST_ID_REUSED) when an answered request was another one."""
+    if request.fingerprint != fingerprint:
+        raise invalid(
+            "request_id",
+            "REQUEST_ID_REUSED",
+            "该请求编号已用于另一请求",
+            "Another request was answered under this request_id",
+        )

@@ -1,0 +1,254 @@
+"""Records in one SQLite file: the default, and enough for a region on one machine.
+
+Reads run where they are asked, on the event loop: one person's records stand side by side in a table clustered by
+person, and a thread hop would cost ten times the read. Writes wait for the disk, so they run in a thread of their own,
+on a connection of their own; WAL lets both go on at once. `synchronous=FULL` syncs the log at every commit: what is
+acknowledged survives a kill and a power cut.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+from hutong.records.v1.laboratory_pb2 import Laboratory
+
+from services.common.instants import Instant
+from services.records.domain.copying import Cursor
+from services.records.domain.revisions import History, RecordId, StoredRevision
+from services.records.store.protocol import (
+    ChangeRow,
+    CurrentRecord,
+    Decide,
+    Head,
+    Known,
+    LaboratoryRow,
+    People,
+    Plan,
+    Touch,
+    check_retry,
+    unavailable,
+)
+from services.records.store.rows import current_records, laboratory_rows, revision_rows
+from services.records.store.sqlite_schema import SCHEMA
+from services.runtime.clock import Clock
+
+T = TypeVar("T")
+
+log = logging.getLogger("hutong.records.sqlite")
+
+AT_ONCE = 128
+"""How many people are read before the event loop gets its turn: about a millisecond's worth."""
+
+BUSY_SECONDS = 5.0
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        log.warning("sqlite: %s", error)
+        raise unavailable() from None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
+    )
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = full")
+    connection.execute("pragma cache_size = -32768")
+    return connection
+
+
+@cache
+def _people_query(count: int) -> str:
+    return (
+        "select person_key, region, source_id, placed_at, laboratory, body from revision "
+        f"where recorded_at <= ? and person_key in ({','.join('?' * count)}) "
+        "order by person_key, region, source_id, revision"
+    )
+
+
+class SqliteStore:
+    """A RecordStore in a file. Raises Unavailable, also when the file cannot be opened."""
+
+    poll_seconds = 1.0
+    """One process writes the file, and it tells its own watchers."""
+
+    def __init__(self, path: Path) -> None:
+        with _guarded():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise sqlite3.OperationalError(str(error)) from None
+            self._write = _connect(path)
+            self._write.executescript(SCHEMA)
+            self._write.execute("insert or ignore into feed_head values (1, ?, 0, 0, 0)", (uuid4().hex,))
+            self._read = _connect(path)
+            self._read.execute("pragma query_only = on")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="records-sqlite")
+
+    async def ping(self) -> None:
+        """See RecordStore."""
+        await self.head()
+
+    async def close(self) -> None:
+        """See RecordStore."""
+        self._writer.shutdown()
+        self._read.close()
+        self._write.close()
+
+    async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
+        """See RecordStore."""
+        records: dict[bytes, Sequence[CurrentRecord]] = {}
+        with _guarded():
+            for start in range(0, len(person_keys), AT_ONCE):
+                if start:
+                    await asyncio.sleep(0)
+                keys = person_keys[start : start + AT_ONCE]
+                # Few lengths, so that the statements stay prepared; a key that stands twice in the list is read once.
+                padding = (1 << (len(keys) - 1).bit_length()) - len(keys)
+                query = _people_query(len(keys) + padding)
+                records.update(current_records(self._read.execute(query, (known_at, *keys, *[keys[0]] * padding))))
+            (laboratories,) = self._read.execute("select laboratory_sequence from feed_head").fetchone()
+        return People(records, laboratories)
+
+    async def history(self, record_id: RecordId) -> Sequence[bytes]:
+        """See RecordStore."""
+        with _guarded():
+            return [revision.body for revision in _history(self._read, record_id)]
+
+    async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
+        """See RecordStore."""
+        with _guarded():
+            rows = self._read.execute(
+                "select sequence, body from laboratory where sequence > ? order by sequence", (after,)
+            )
+            return [LaboratoryRow(*row) for row in rows]
+
+    async def head(self) -> Head:
+        """See RecordStore."""
+        with _guarded():
+            return Head(*self._read.execute("select feed_id, sequence from feed_head").fetchone())
+
+    async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
+        """See RecordStore."""
+        with _guarded():
+            rows = self._read.execute(
+                "select sequence, 0, body from revision where sequence > ?1 and sequence <= ?2 union all "
+                "select sequence, 1, body from laboratory where sequence > ?1 and sequence <= ?2 order by sequence",
+                (after, after + most),
+            )
+            return [ChangeRow(sequence, bool(kind), body) for sequence, kind, body in rows]
+
+    async def cursors(self) -> Mapping[str, Cursor]:
+        """See RecordStore."""
+        with _guarded():
+            rows = self._read.execute("select region, feed_id, sequence, as_of from follow")
+            return {region: Cursor(feed_id, sequence, as_of) for region, feed_id, sequence, as_of in rows}
+
+    async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
+        """See RecordStore."""
+        return await self._in_writer(lambda: self._commit(touch, decide, clock))
+
+    async def forget_answers(self, before: Instant) -> int:
+        """See RecordStore."""
+
+        def forget() -> int:
+            return self._write.execute("delete from answer where answered_at < ?", (before,)).rowcount
+
+        return await self._in_writer(forget)
+
+    async def _in_writer(self, work: Callable[[], T]) -> T:
+        def guarded() -> T:
+            with _guarded():
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer, guarded)
+
+    def _commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
+        write = self._write
+        write.execute("begin immediate")
+        try:
+            answer = _answered(write, touch)
+            if answer is None:
+                plan = decide(_known(write, touch))
+                now = _append(write, plan, clock())
+                answer = plan.answer(now)
+                if plan.cursor is not None:
+                    cursor = plan.cursor
+                    row = (touch.followed, cursor.feed_id, cursor.sequence, cursor.as_of)
+                    write.execute("insert or replace into follow values (?, ?, ?, ?)", row)
+                if touch.request is not None:
+                    kept = (touch.request.key, touch.request.fingerprint, answer, now)
+                    write.execute("insert into answer values (?, ?, ?, ?)", kept)
+            write.execute("commit")
+            return answer
+        except BaseException:
+            if write.in_transaction:
+                write.execute("rollback")
+            raise
+
+
+def _answered(connection: sqlite3.Connection, touch: Touch) -> bytes | None:
+    if touch.request is None:
+        return None
+    row = connection.execute("select fingerprint, body from answer where request = ?", (touch.request.key,)).fetchone()
+    if row is None:
+        return None
+    check_retry(touch.request, row[0])
+    body: bytes = row[1]
+    return body
+
+
+def _history(connection: sqlite3.Connection, record_id: RecordId) -> History:
+    rows = connection.execute(
+        "select r.revision, r.person_key, r.digest, r.retracted, r.body from identity i join revision r "
+        "using (person_key, region, source_id) where i.region = ? and i.source_id = ? order by r.revision",
+        record_id,
+    )
+    return [StoredRevision(revision, key, digest, bool(gone), body) for revision, key, digest, gone, body in rows]
+
+
+def _known(connection: sqlite3.Connection, touch: Touch) -> Known:
+    histories = {record_id: history for record_id in touch.records if (history := _history(connection, record_id))}
+    laboratories: dict[str, Laboratory] = {}
+    for laboratory in touch.laboratories:
+        row = connection.execute(
+            "select body from laboratory where laboratory = ? order by revision desc limit 1", (laboratory,)
+        ).fetchone()
+        if row is not None:
+            laboratories[laboratory] = Laboratory.FromString(row[0])
+    cursor = connection.execute(
+        "select feed_id, sequence, as_of from follow where region = ?", (touch.followed,)
+    ).fetchone()
+    return Known(histories, laboratories, Cursor(*(cursor or ())))
+
+
+def _append(connection: sqlite3.Connection, plan: Plan, now: Instant) -> Instant:
+    count = len(plan.revisions) + len(plan.laboratories)
+    if not count:
+        return now
+    # Numbers come from the one row of feed_head, within the transaction: none is lost to a rollback, and SQLite lets
+    # one transaction write at a time, so they are committed in their order.
+    last, recorded_at = connection.execute(
+        "update feed_head set sequence = sequence + ?, recorded_at = max(recorded_at + 1, ?) "
+        "returning sequence, recorded_at",
+        (count, now),
+    ).fetchone()
+    revisions = revision_rows(plan, last - count, recorded_at)
+    connection.executemany("insert or ignore into identity values (?, ?, ?)", [(r[1], r[2], r[0]) for r in revisions])
+    connection.executemany("insert into revision values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", revisions)
+    laboratories = laboratory_rows(plan, last - len(plan.laboratories), recorded_at)
+    connection.executemany("insert into laboratory values (?, ?, ?, ?)", laboratories)
+    if laboratories:
+        connection.execute("update feed_head set laboratory_sequence = sequence")
+    return Instant(recorded_at)

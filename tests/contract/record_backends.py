@@ -1,0 +1,214 @@
+"""A records service over either backend, called through its contract with nothing between."""
+
+import itertools
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.records.v1 import record_write_service_pb2 as wpb
+from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordKind, TestRecord, TestResult, Tube
+from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, GetRecordHistoryRequest
+
+from services.common.instants import HOUR, SECOND, Instant, parse_rfc3339, to_timestamp
+from services.records.composition import build, open_store
+from services.records.ports import ChangeFeed
+from services.records.settings import Settings
+from services.records.store.protocol import RecordStore
+from services.runtime.binding import local
+
+SECRET = "a secret for tests, long enough"
+NOON = parse_rfc3339("2022-08-05T12:00:00+08:00")
+KEEP = Purpose.PURPOSE_RECORD_KEEPING
+SHOW = Purpose.PURPOSE_SHOW_CODE
+
+_numbers = itertools.count(1)
+
+
+TestRecord.__test__ = False  # type: ignore[attr-defined]  # a message, not a class of tests
+TestResult.__test__ = False  # type: ignore[attr-defined]
+
+
+class ManualClock:
+    """A clock that moves when told to, and by a microsecond whenever it is read."""
+
+    def __init__(self, now: Instant = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> Instant:
+        """The present instant."""
+        self.now = Instant(self.now + 1)
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        """Lets time pass."""
+        self.now = Instant(self.now + round(seconds * SECOND))
+
+
+def person(number: int) -> bytes:
+    """A person key."""
+    return number.to_bytes(16, "big")
+
+
+def fresh_id() -> str:
+    """A source id no other test has."""
+    return f"S{next(_numbers):08d}"
+
+
+def result(
+    sampled: float | None = -2.0,
+    reported: float = -1.0,
+    outcome: TestResult.ValueType = TestResult.TEST_RESULT_NEGATIVE,
+    tube: Tube.ValueType = Tube.TUBE_SINGLE,
+    laboratory: str = "430000-xiangya",
+    origin: Origin | None = None,
+) -> RecordContent:
+    """A result; times in hours from NOON."""
+    return RecordContent(
+        kind=RecordKind.RECORD_KIND_RESULT,
+        sampled_at=None if sampled is None else hours(sampled),
+        reported_at=hours(reported),
+        result=outcome,
+        tube=tube,
+        laboratory=laboratory,
+        site="430100",
+        channel=Channel.CHANNEL_LABORATORY,
+        origin=origin,
+    )
+
+
+def sampling(
+    sampled: float = -2.0, tube: Tube.ValueType = Tube.TUBE_SINGLE, laboratory: str = "430000-xiangya"
+) -> RecordContent:
+    """A sampling record; its time in hours from NOON."""
+    return RecordContent(
+        kind=RecordKind.RECORD_KIND_SAMPLING,
+        sampled_at=hours(sampled),
+        tube=tube,
+        laboratory=laboratory,
+        site="430100",
+        channel=Channel.CHANNEL_LABORATORY,
+    )
+
+
+def hours(number: float) -> Any:
+    """The timestamp so many hours from NOON."""
+    return to_timestamp(Instant(NOON + round(number * HOUR)))
+
+
+def submission(source_id: str, who: bytes, content: RecordContent, region: str = "430000") -> wpb.RecordSubmission:
+    """A submission of region 430000."""
+    return wpb.RecordSubmission(region=region, source_id=source_id, subject=Subject(person_key=who), content=content)
+
+
+class Records:
+    """One composed service: `calls` has the methods of its three contracts."""
+
+    def __init__(
+        self,
+        store: RecordStore,
+        clock: ManualClock,
+        region: str = "430000",
+        feeds: Mapping[str, ChangeFeed] | None = None,
+        keeps: tuple[str, ...] = (),
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        settings = Settings(region=region, mesh_secret=SECRET, keeps=keeps)
+        self.service = build(settings, store=store, clock=clock, feeds=feeds or {})
+        self.calls: Any = local(self.service.name, "tests", self.service.bindings)
+
+    async def submit(
+        self, source_id: str, who: bytes, content: RecordContent, request_id: str = "", region: str = "430000"
+    ) -> wpb.SubmitRecordResponse:
+        """Submits one record."""
+        response: wpb.SubmitRecordResponse = await self.calls.SubmitRecord(
+            wpb.SubmitRecordRequest(
+                submission=submission(source_id, who, content, region), purpose=KEEP, request_id=request_id
+            )
+        )
+        return response
+
+    async def submit_many(
+        self, submissions: list[wpb.RecordSubmission], request_id: str = ""
+    ) -> wpb.BatchSubmitRecordsResponse:
+        """Submits a batch."""
+        response: wpb.BatchSubmitRecordsResponse = await self.calls.BatchSubmitRecords(
+            wpb.BatchSubmitRecordsRequest(submissions=submissions, purpose=KEEP, request_id=request_id)
+        )
+        return response
+
+    async def amend(
+        self, source_id: str, revision: int, content: RecordContent, cause: str = "corrected", request_id: str = ""
+    ) -> TestRecord:
+        """Amends one record."""
+        response: wpb.AmendRecordResponse = await self.calls.AmendRecord(
+            wpb.AmendRecordRequest(
+                region="430000",
+                source_id=source_id,
+                revision=revision,
+                content=content,
+                cause=cause,
+                purpose=KEEP,
+                request_id=request_id,
+            )
+        )
+        return response.record
+
+    async def retract(self, source_id: str, revision: int, cause: str = "mistyped", request_id: str = "") -> TestRecord:
+        """Retracts one record."""
+        response: wpb.RetractRecordResponse = await self.calls.RetractRecord(
+            wpb.RetractRecordRequest(
+                region="430000",
+                source_id=source_id,
+                revision=revision,
+                cause=cause,
+                purpose=KEEP,
+                request_id=request_id,
+            )
+        )
+        return response.record
+
+    async def of(self, who: bytes, known_at: Instant | None = None) -> list[TestRecord]:
+        """One person's records."""
+        response = await self.batch([who], known_at)
+        return list(response.people[0].records)
+
+    async def batch(self, people: list[bytes], known_at: Instant | None = None) -> Any:
+        """Many people's records."""
+        return await self.calls.BatchListRecords(
+            BatchListRecordsRequest(
+                subjects=[Subject(person_key=key) for key in people],
+                purpose=SHOW,
+                known_at=None if known_at is None else to_timestamp(known_at),
+            )
+        )
+
+    async def history(self, source_id: str, region: str = "430000") -> list[TestRecord]:
+        """One record's revisions."""
+        response = await self.calls.GetRecordHistory(
+            GetRecordHistoryRequest(region=region, source_id=source_id, purpose=SHOW)
+        )
+        return list(response.revisions)
+
+
+def request_id() -> str:
+    """A fresh request id."""
+    return str(uuid4())
+
+
+@asynccontextmanager
+async def opened(url: str) -> Any:
+    """A store at a URL, closed afterwards."""
+    store = open_store(Settings(region="430000", store_url=url))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def sqlite_url(directory: Path, name: str = "records") -> str:
+    """The URL of a SQLite file in a directory."""
+    return f"sqlite:///{directory / name}.db"
