@@ -141,21 +141,24 @@ def _for(
     if grounds and notice != REFUSAL:
         for ground in grounds:
             horizon.note(ground.lapse)
+        # Under the notice the region's own clauses refused, and say why.
+        short = reasons.fell_short(evidence, policy, policy.clauses, admitted, tests, at, horizon) if notice else ()
         return Answer(
             status=Status.RECOGNISED,
             grounds=tuple(_ground(ground) for ground in grounds),
+            reasons=short,
             valid_until=max(ground.valid_until for ground in grounds),
             notice=notice,
         )
     for refused in grounds:
         horizon.note(refused.lapse)
     would = evidence.scope == Scope.LOCAL and _would_national(standing, admitted.tests, at, horizon)
-    short = reasons.fell_short(evidence, standing, admitted, tests, at, horizon)
+    enforced = standing.binds and policy.stance.enforce
+    asked = (*policy.clauses, policy.stance.clause) if enforced and evidence.scope != Scope.LOCAL else policy.clauses
+    short = reasons.fell_short(evidence, policy, asked, admitted, tests, at, horizon)
     if notice == REFUSAL:
         short = (reasons.notice_refused(grounds[0]), *short)
-    silent = could_have_helped(
-        evidence.coverage, evidence.region, evidence.scope, policy.clauses, standing.binds and policy.stance.enforce
-    )
+    silent = could_have_helped(evidence.coverage, evidence.region, evidence.scope, policy.clauses, enforced)
     if silent:
         return Answer(
             status=Status.UNDETERMINED,

@@ -10,9 +10,9 @@ from services.common.instants import HOUR, Instant
 from services.verdict.domain import admission
 from services.verdict.domain.admission import Admitted
 from services.verdict.domain.clauses import Clause, Met
+from services.verdict.domain.compiled import CompiledPolicy
 from services.verdict.domain.freshness import Horizon
 from services.verdict.domain.model import NATIONAL_NOTICE, Evidence, Reason, Record, Result, Scope, Test
-from services.verdict.domain.policy_set import Standing
 from services.verdict.domain.positives import ClearanceRule, clearing
 from services.verdict.domain.wording import from_text, hours_text, region_name, when
 
@@ -51,19 +51,22 @@ _KIND, _ORIGIN, _CHANNEL, _TUBE, _WINDOW, _COUNT = range(6)
 
 
 def fell_short(
-    evidence: Evidence, standing: Standing, admitted: Admitted, tests: Sequence[Test], at: Instant, horizon: Horizon
+    evidence: Evidence,
+    policy: CompiledPolicy,
+    clauses: Sequence[Clause],
+    admitted: Admitted,
+    tests: Sequence[Test],
+    at: Instant,
+    horizon: Horizon,
 ) -> tuple[Reason, ...]:
-    """The reasons why `tests`, those that count in the scope, meet nothing, newest first; then the clauses no test came
-    near; then what was not admitted. Notes when any of them turns."""
-    clauses = standing.policy.clauses
-    if evidence.scope == Scope.NATIONAL and standing.binds and standing.policy.stance.enforce:
-        clauses = (*clauses, standing.policy.stance.clause)
+    """The reasons why `tests`, those that count in the scope, meet none of the clauses, newest first; then the clauses
+    no test came near; then what was not admitted. Notes when any of them turns."""
     found: list[Reason] = []
     for test in tests:
         near = max(
             ((_nearness(clause, test, at, horizon), -position) for position, clause in enumerate(clauses)),
         )
-        found.append(_about(test, clauses[-near[1]], near[0], standing, at, horizon))
+        found.append(_about(test, clauses[-near[1]], near[0], policy, at, horizon))
     named = {reason.clause for reason in found}
     found += [_nothing_for(clause) for clause in clauses if clause.id not in named]
     if evidence.scope == Scope.LOCAL:
@@ -94,10 +97,10 @@ def _enough(clause: Clause, zh: str, en: str, code: str, record: Record) -> Reas
     return Reason(code, Text(f"{zh}；须有{need.zh}", f"{en}; enough would be {need.en}"), clause.id, record)
 
 
-def _about(test: Test, clause: Clause, near: int, standing: Standing, at: Instant, horizon: Horizon) -> Reason:
+def _about(test: Test, clause: Clause, near: int, policy: CompiledPolicy, at: Instant, horizon: Horizon) -> Reason:
     record = test.holdings[0]
     if near == _KIND:
-        return _wrong_kind(test, record, standing, at, horizon)
+        return _wrong_kind(test, record, clause, policy, at, horizon)
     if near == _ORIGIN:
         name = region_name(test.provenance)
         return _enough(
@@ -130,7 +133,9 @@ def _about(test: Test, clause: Clause, near: int, standing: Standing, at: Instan
     )
 
 
-def _wrong_kind(test: Test, record: Record, standing: Standing, at: Instant, horizon: Horizon) -> Reason:
+def _wrong_kind(
+    test: Test, record: Record, clause: Clause, policy: CompiledPolicy, at: Instant, horizon: Horizon
+) -> Reason:
     if test.result == Result.INCONCLUSIVE:
         return Reason(
             INCONCLUSIVE,
@@ -144,7 +149,7 @@ def _wrong_kind(test: Test, record: Record, standing: Standing, at: Instant, hor
             evidence=record,
         )
     if test.result == Result.AWAITED:
-        waiting = standing.policy.waiting.window
+        waiting = policy.waiting.window
         end = waiting.end(test)
         if waiting.holds(end, at):
             horizon.note(waiting.lapse(end))
@@ -158,7 +163,6 @@ def _wrong_kind(test: Test, record: Record, standing: Standing, at: Instant, hor
             evidence=record,
         )
     # A negative where only sampling records are asked for.
-    clause = standing.policy.clauses[0]
     return _enough(clause, "该结果不是所要求的依据", "Not the kind of evidence asked for", NO_EVIDENCE, record)
 
 

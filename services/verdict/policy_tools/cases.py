@@ -86,15 +86,15 @@ class Expected(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     status: Literal["recognised", "not_recognised", "pending", "positive", "retest_required", "undetermined"]
     colour: ColourName | None = None
-    days_since_test: int | None | msgspec.UnsetType = msgspec.UNSET
-    days_evidence: str | None | msgspec.UnsetType = msgspec.UNSET
-    valid_until: OffsetInstant | None | msgspec.UnsetType = msgspec.UNSET
-    fresh_until: OffsetInstant | None | msgspec.UnsetType = msgspec.UNSET
+    days_since_test: int | msgspec.UnsetType | None = msgspec.UNSET
+    days_evidence: str | msgspec.UnsetType | None = msgspec.UNSET
+    valid_until: OffsetInstant | msgspec.UnsetType | None = msgspec.UNSET
+    fresh_until: OffsetInstant | msgspec.UnsetType | None = msgspec.UNSET
     grounds: dict[str, list[str]] | None = None
     reasons: tuple[str, ...] | None = None
     notice: Literal["none", "enforced", "refusal"] | None = None
     national_would_recognise: bool | None = None
-    newest: str | None | msgspec.UnsetType = msgspec.UNSET
+    newest: str | msgspec.UnsetType | None = msgspec.UNSET
     laboratories: tuple[str, ...] | None = None
     policy: str | None = None
 
@@ -157,8 +157,8 @@ def _instant(text: str | None) -> Instant | None:
     return None if text is None else parse_rfc3339(text)
 
 
-def _intervals(intervals: Iterable[CaseInterval]) -> tuple[Interval, ...]:
-    return tuple(Interval(_instant(interval.from_), _instant(interval.to)) for interval in intervals)
+def _interval(interval: CaseInterval) -> Interval:
+    return Interval(_instant(interval.from_), _instant(interval.to))
 
 
 def evidence_of(case: Case, region: str = "") -> Evidence:
@@ -170,9 +170,9 @@ def evidence_of(case: Case, region: str = "") -> Evidence:
         laboratories={
             name: Laboratory(
                 name,
-                _intervals(laboratory.accredited),
+                tuple(_interval(interval) for interval in laboratory.accredited),
                 tuple(
-                    Suspension(*_intervals([s.sampled]), _instant(s.recorded), _instant(s.lifted))
+                    Suspension(_interval(s.sampled), _instant(s.recorded), _instant(s.lifted))
                     for s in laboratory.suspensions
                 ),
             )

@@ -1,0 +1,55 @@
+"""Puts the verdict service together: the only module that knows its adapters."""
+
+from pathlib import Path
+
+from hutong.lookup.v1 import evidence_service_pb2
+from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
+
+from services.common.documents import PersonKeys
+from services.runtime.binding import Binding
+from services.runtime.channel import open_channel, remote
+from services.runtime.clock import Clock, system_clock
+from services.runtime.service import Service
+from services.verdict.book import PolicyBook
+from services.verdict.policy_files import DEFAULT_DIRECTORY
+from services.verdict.policy_servicer import PolicyServicer
+from services.verdict.ports import EvidenceSource
+from services.verdict.servicer import VerdictServicer
+from services.verdict.settings import Settings
+
+NAME = "verdict"
+
+VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
+POLICIES = policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"]
+
+_EVIDENCE = evidence_service_pb2.DESCRIPTOR.services_by_name["EvidenceService"]
+
+
+def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: Clock = system_clock) -> Service:
+    """The verdict service, within a running event loop.
+
+    Evidence comes from `evidence`, or over gRPC from `settings.lookup`. Raises PolicyFileError or OSError when the
+    policies cannot be loaded, ValueError when the mesh's secret is too short.
+    """
+    book = PolicyBook(
+        Path(settings.policies) if settings.policies else DEFAULT_DIRECTORY, clock, poll=settings.policy_poll
+    )
+    channel = None
+    if evidence is None:
+        channel = open_channel(settings.lookup)
+        evidence = remote("lookup", NAME, channel, [_EVIDENCE])
+
+    async def close() -> None:
+        if channel is not None:
+            await channel.close()
+
+    return Service(
+        NAME,
+        [
+            Binding(VERDICTS, VerdictServicer(book, evidence, PersonKeys(settings.mesh_secret.encode()), clock)),
+            Binding(POLICIES, PolicyServicer(book)),
+        ],
+        pings={"policies": book.ping},
+        background=[book.watch],
+        close=close,
+    )

@@ -1,0 +1,35 @@
+"""What the verdict service counts, for Prometheus. By region, never by person."""
+
+from prometheus_client import Counter, Gauge
+
+from services.verdict.domain.model import NoticeOutcome, Status, Verdict
+
+VERDICTS = Counter("hutong_verdict_verdicts", "Verdicts by region and status.", ["region", "status"])
+NOTICE = Counter(
+    "hutong_verdict_notice",
+    "How the national notice came in: ENFORCED, recognised on its ground; REFUSAL, refused although it binds.",
+    ["region", "outcome"],
+)
+LOADED = Gauge(
+    "hutong_verdict_policies_loaded_seconds", "When the policies in use were loaded, seconds since the epoch."
+)
+STALE = Gauge("hutong_verdict_policies_stale", "1 while the policy files cannot be used and the last good set is kept.")
+RELOADS = Counter("hutong_verdict_policy_reloads", "Changes of the policy files, by what became of them.", ["outcome"])
+
+_verdicts: dict[tuple[str, int], Counter] = {}
+_notice: dict[tuple[str, int], Counter] = {}
+
+
+def count(verdict: Verdict) -> None:
+    """Counts one verdict. The labelled counters are remembered: finding one by its labels costs more than counting."""
+    key = (verdict.region, verdict.status)
+    counter = _verdicts.get(key)
+    if counter is None:
+        counter = _verdicts[key] = VERDICTS.labels(verdict.region, Status(verdict.status).name)
+    counter.inc()
+    if verdict.notice:
+        outcome = (verdict.region, verdict.notice)
+        supervised = _notice.get(outcome)
+        if supervised is None:
+            supervised = _notice[outcome] = NOTICE.labels(verdict.region, NoticeOutcome(verdict.notice).name)
+        supervised.inc()

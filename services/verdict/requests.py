@@ -1,0 +1,192 @@
+"""What a request must be before it is looked up or judged. Every wrong field is named, by its path in the request."""
+
+from collections.abc import Iterator, Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.lookup.v1.evidence_service_pb2 import Evidence, EvidenceQuery, SourceStatus
+from hutong.lookup.v1.region_pb2 import Scope
+from hutong.records.v1.record_pb2 import Channel, RecordKind, TestRecord, TestResult, Tube
+from hutong.verdict.v1.verdict_service_pb2 import EvidenceToJudge, VerdictQuery
+
+from services.common.documents import PersonKeys
+from services.common.errors import InvalidArgument, ServiceError, Text, Violation, invalid
+from services.common.instants import MINUTE, Instant, from_timestamp
+from services.common.regions import divisions, require_region
+
+MOST = 1000
+"""The most items of a batch."""
+
+SKEW = 5 * MINUTE
+"""How far another clock may run ahead of this one."""
+
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+"""0001-01-01T00:00Z to 9999-12-31T23:59:59Z, as google.protobuf.Timestamp allows."""
+
+_CIVIL = 8 * 3600
+"""Instants are written in UTC+8, so the last hours of the year 9999 are left out."""
+
+
+def check_size(items: Sequence[object], field: str) -> None:
+    """1 to 1,000. Raises InvalidArgument with reason BATCH_SIZE."""
+    if not 1 <= len(items) <= MOST:
+        raise invalid(field, "BATCH_SIZE", f"须有1至{MOST}项", f"There must be 1 to {MOST} items")
+
+
+def _out_of_range(timestamp: Timestamp) -> bool:
+    return not _FIRST_SECOND <= timestamp.seconds <= _LAST_SECOND - _CIVIL or not 0 <= timestamp.nanos <= 999_999_999
+
+
+def _range_violation(field: str) -> Violation:
+    return Violation(
+        field,
+        "INSTANT_RANGE",
+        Text("时刻须在公元1年至9999年之间", "An instant lies between the years 1 and 9999"),
+    )
+
+
+def _future_violation(field: str) -> Violation:
+    return Violation(
+        field, "KNOWN_AT_IN_FUTURE", Text("知悉时刻不能晚于现在", "What is not yet known cannot be judged by")
+    )
+
+
+def instants(
+    item: VerdictQuery | EvidenceToJudge, now: Instant, field: str, violations: list[Violation]
+) -> tuple[Instant | None, Instant | None]:
+    """The `at` and `known_at` of a question; None where absent. Adds to the violations."""
+    at = known_at = None
+    if item.HasField("at"):
+        if _out_of_range(item.at):
+            violations.append(_range_violation(f"{field}.at"))
+        else:
+            at = from_timestamp(item.at)
+    if item.HasField("known_at"):
+        if _out_of_range(item.known_at):
+            violations.append(_range_violation(f"{field}.known_at"))
+        elif (known_at := from_timestamp(item.known_at)) > now + SKEW:
+            violations.append(_future_violation(f"{field}.known_at"))
+    return at, known_at
+
+
+class Question:
+    """A checked question, ready to be looked up and judged."""
+
+    __slots__ = ("at", "known_at", "lookup")
+
+    def __init__(self, lookup: EvidenceQuery, at: Instant | None, known_at: Instant | None) -> None:
+        self.lookup = lookup
+        self.at = at
+        self.known_at = known_at
+
+
+def question(query: VerdictQuery, keys: PersonKeys, now: Instant, field: str) -> Question:
+    """The question a query asks, the person named by key from here on. Raises InvalidArgument."""
+    violations: list[Violation] = []
+    person_key = b""
+    try:
+        person_key = keys.of_subject(query.subject, f"{field}.subject")
+    except ServiceError as error:
+        violations += error.violations
+    if query.region not in divisions():
+        try:
+            require_region(query.region, f"{field}.region")
+        except ServiceError as error:
+            violations += error.violations
+    if query.scope not in _SCOPES:
+        violations.append(_unknown(f"{field}.scope"))
+    at, known_at = instants(query, now, field, violations)
+    if violations:
+        raise InvalidArgument(*violations)
+    lookup = EvidenceQuery(region=query.region, scope=query.scope)
+    lookup.subject.person_key = person_key
+    if known_at is not None:
+        lookup.known_at.CopyFrom(query.known_at)
+    return Question(lookup, at, known_at)
+
+
+_SCOPES = frozenset(Scope.values())
+_KINDS = frozenset(RecordKind.values()) - {0}
+_RESULTS = frozenset(TestResult.values()) - {0}
+_TUBES = frozenset(Tube.values()) - {0}
+_CHANNELS = frozenset(Channel.values()) - {0}
+
+
+def _unknown(field: str) -> Violation:
+    return Violation(field, "VALUE_UNKNOWN", Text("取值未知", "Not a value of this field"))
+
+
+def _required(field: str) -> Violation:
+    return Violation(field, "VALUE_REQUIRED", Text("必填", "This field is required"))
+
+
+def check_evidence(evidence: Evidence, field: str, violations: list[Violation]) -> None:
+    """Evidence a caller brings: adds a violation for every wrong field."""
+    try:
+        require_region(evidence.region, f"{field}.region")
+    except ServiceError as error:
+        violations += error.violations
+    if evidence.scope not in (Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL):
+        violations.append(_required(f"{field}.scope") if evidence.scope == 0 else _unknown(f"{field}.scope"))
+    seen: set[tuple[str, str]] = set()
+    for position, record in enumerate(evidence.records):
+        where = f"{field}.records[{position}]"
+        key = (record.region, record.source_id)
+        if key in seen:
+            violations.append(
+                Violation(
+                    where,
+                    "RECORD_TWICE",
+                    Text("同一记录出现两次", "Each record is brought once, in its current revision"),
+                )
+            )
+        seen.add(key)
+        violations.extend(_record_violations(record, where))
+    for position, laboratory in enumerate(evidence.laboratories):
+        if not laboratory.laboratory:
+            violations.append(_required(f"{field}.laboratories[{position}].laboratory"))
+    for position, source in enumerate(evidence.coverage):
+        if not source.source:
+            violations.append(_required(f"{field}.coverage[{position}].source"))
+        if source.status not in (SourceStatus.SOURCE_STATUS_OK, SourceStatus.SOURCE_STATUS_UNREACHABLE):
+            violations.append(_unknown(f"{field}.coverage[{position}].status"))
+
+
+def _record_violations(record: TestRecord, field: str) -> Iterator[Violation]:
+    if record.region not in divisions():
+        yield _unknown(f"{field}.region") if record.region else _required(f"{field}.region")
+    if not record.source_id:
+        yield _required(f"{field}.source_id")
+    content = record.content
+    if content.kind not in _KINDS:
+        yield _unknown(f"{field}.content.kind")
+    if content.tube not in _TUBES:
+        yield _unknown(f"{field}.content.tube")
+    if content.channel not in _CHANNELS:
+        yield _unknown(f"{field}.content.channel")
+    sampled, reported = content.HasField("sampled_at"), content.HasField("reported_at")
+    for name, present, instant in (
+        ("sampled_at", sampled, content.sampled_at),
+        ("reported_at", reported, content.reported_at),
+    ):
+        if present and _out_of_range(instant):
+            yield _range_violation(f"{field}.content.{name}")
+    if content.kind == RecordKind.RECORD_KIND_RESULT:
+        if content.result not in _RESULTS:
+            yield _unknown(f"{field}.content.result")
+        if not reported:
+            yield _required(f"{field}.content.reported_at")
+    elif content.kind == RecordKind.RECORD_KIND_SAMPLING:
+        if not sampled:
+            yield _required(f"{field}.content.sampled_at")
+        if reported or content.result:
+            yield Violation(
+                f"{field}.content",
+                "RESULT_IN_SAMPLING_RECORD",
+                Text("采样记录不应有结果或报告时间", "A sampling record has neither a result nor a report time"),
+            )
+    if sampled and reported and from_timestamp(content.reported_at) < from_timestamp(content.sampled_at):
+        yield Violation(
+            f"{field}.content.reported_at",
+            "REPORTED_BEFORE_SAMPLED",
+            Text("报告时间不能早于采样时间", "A report does not come before its sample"),
+        )

@@ -1,0 +1,168 @@
+"""Between the contract's messages and the values that are judged. On the way of every verdict, so it does no more than
+it must: texts and references that depend on a policy alone are made once."""
+
+from functools import lru_cache
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.common.v1.text_pb2 import LocalizedText
+from hutong.lookup.v1 import evidence_service_pb2
+from hutong.records.v1 import laboratory_pb2, record_pb2
+from hutong.verdict.v1 import verdict_pb2
+
+from services.common.errors import Text
+from services.common.instants import SECOND, Instant, from_timestamp, to_timestamp
+from services.verdict.domain import model
+from services.verdict.domain.model import Evidence, Interval, Laboratory, Origin, PolicyRef, Record, Suspension, Verdict
+from services.verdict.domain.policy import Words
+
+_OK = evidence_service_pb2.SOURCE_STATUS_OK
+_RETRACTED = record_pb2.REVISION_ACTION_RETRACTED
+
+
+def evidence(message: evidence_service_pb2.Evidence) -> Evidence:
+    """The evidence of a message."""
+    return Evidence(
+        region=message.region,
+        scope=message.scope,
+        records=tuple([_record(item) for item in message.records]),
+        laboratories={item.laboratory: _laboratory(item) for item in message.laboratories},
+        coverage={item.source: item.status == _OK for item in message.coverage},
+    )
+
+
+def _record(message: record_pb2.TestRecord) -> Record:
+    content = message.content
+    origin = None
+    if content.HasField("origin") and content.origin.region:
+        origin = Origin(content.origin.region, content.origin.source_id, content.origin.revision)
+    return Record(
+        region=message.region,
+        source_id=message.source_id,
+        revision=message.revision,
+        kind=content.kind,
+        result=content.result,
+        tube=content.tube,
+        channel=content.channel,
+        laboratory=content.laboratory,
+        sampled_at=_instant(content.sampled_at) if content.HasField("sampled_at") else None,
+        reported_at=_instant(content.reported_at) if content.HasField("reported_at") else None,
+        origin=origin,
+        retracted=message.action == _RETRACTED,
+        recorded_at=_instant(message.recorded_at),
+    )
+
+
+def _instant(timestamp: Timestamp) -> Instant:
+    return Instant(timestamp.seconds * SECOND + timestamp.nanos // 1000)
+
+
+def _interval(message: laboratory_pb2.Interval) -> Interval:
+    # `from` is a keyword in Python.
+    start = from_timestamp(getattr(message, "from")) if message.HasField("from") else None
+    return Interval(start, from_timestamp(message.to) if message.HasField("to") else None)
+
+
+def _laboratory(message: laboratory_pb2.Laboratory) -> Laboratory:
+    return Laboratory(
+        message.laboratory,
+        tuple([_interval(interval) for interval in message.accredited]),
+        tuple(
+            [
+                Suspension(
+                    _interval(suspension.sampled),
+                    from_timestamp(suspension.recorded_at) if suspension.HasField("recorded_at") else None,
+                    from_timestamp(suspension.lifted_at) if suspension.HasField("lifted_at") else None,
+                )
+                for suspension in message.suspensions
+            ]
+        ),
+    )
+
+
+@lru_cache(maxsize=4096)
+def localized(text: Text) -> LocalizedText:
+    """The message of a text; never to be changed."""
+    return LocalizedText(zh=text.zh, en=text.en)
+
+
+def localized_words(words: Words) -> LocalizedText:
+    """The message of a text as a policy file has it."""
+    return localized(Text(words.zh, words.en))
+
+
+@lru_cache(maxsize=1024)
+def policy_ref(ref: PolicyRef) -> verdict_pb2.PolicyRef:
+    """The message that names a policy; never to be changed."""
+    return verdict_pb2.PolicyRef(
+        region=ref.region,
+        policy_id=ref.policy_id,
+        content_hash=ref.content_hash,
+        effective_from=to_timestamp(ref.effective_from),
+    )
+
+
+def _ref(record: Record) -> verdict_pb2.EvidenceRef:
+    return verdict_pb2.EvidenceRef(region=record.region, source_id=record.source_id, revision=record.revision)
+
+
+def verdict(judged: Verdict, seen: evidence_service_pb2.Evidence) -> verdict_pb2.Verdict:
+    """The message of a verdict on the evidence seen, with what it carries over from there: keys, coverage, the newest
+    test as it stood at the instant judged."""
+    message = verdict_pb2.Verdict(
+        region=judged.region,
+        scope=judged.scope,  # type: ignore[arg-type]  # the numbers are the contract's, here and below
+        at=to_timestamp(judged.at),
+        status=judged.status,  # type: ignore[arg-type]
+        colour=judged.colour,  # type: ignore[arg-type]
+        days_since_test=judged.days_since_test,
+        valid_until=None if judged.valid_until is None else to_timestamp(judged.valid_until),
+        fresh_until=None if judged.fresh_until is None else to_timestamp(judged.fresh_until),
+        grounds=[_ground(ground) for ground in judged.grounds],
+        reasons=[_reason(reason) for reason in judged.reasons],
+        coverage=sorted(seen.coverage, key=_source) if len(seen.coverage) > 1 else seen.coverage,
+        policy=policy_ref(judged.policy),
+        computed_at=to_timestamp(judged.computed_at),
+        notice=judged.notice,  # type: ignore[arg-type]
+        national_would_recognise=judged.national_would_recognise,
+        person_keys=seen.person_keys,
+        laboratories=judged.laboratories,
+        days_evidence=None if judged.days_evidence is None else _ref(judged.days_evidence),
+    )
+    if judged.newest is not None:
+        _show_newest(message.newest_test, judged.newest, seen)
+    return message
+
+
+def _source(coverage: evidence_service_pb2.SourceCoverage) -> str:
+    return coverage.source
+
+
+def _ground(ground: model.Ground) -> verdict_pb2.Ground:
+    return verdict_pb2.Ground(
+        clause=ground.clause,
+        text=localized(ground.text),
+        evidence=[_ref(record) for record in ground.evidence],
+        valid_until=None if ground.valid_until is None else to_timestamp(ground.valid_until),
+    )
+
+
+def _reason(reason: model.Reason) -> verdict_pb2.Reason:
+    return verdict_pb2.Reason(
+        code=reason.code,
+        clause=reason.clause,
+        evidence=None if reason.evidence is None else _ref(reason.evidence),
+        text=LocalizedText(zh=reason.text.zh, en=reason.text.en),
+    )
+
+
+def _show_newest(shown: record_pb2.TestRecord, test: model.Test, seen: evidence_service_pb2.Evidence) -> None:
+    truth = test.truth
+    for record in seen.records:
+        if record.source_id == truth.source_id and record.region == truth.region and record.revision == truth.revision:
+            shown.CopyFrom(record)
+            break
+    if test.result == model.Result.AWAITED and shown.content.kind == record_pb2.RECORD_KIND_RESULT:
+        # Reported after the instant judged: then, it was a sampling record.
+        shown.content.kind = record_pb2.RECORD_KIND_SAMPLING
+        shown.content.ClearField("result")
+        shown.content.ClearField("reported_at")
