@@ -1,6 +1,5 @@
 """Puts the lookup service together: the only module that knows its adapters."""
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +21,7 @@ from services.lookup.sources import Sources
 from services.lookup.store.opening import open_store
 from services.runtime.binding import Binding
 from services.runtime.channel import open_channel, remote
+from services.runtime.clock import system_clock
 from services.runtime.service import Service
 
 NAME = "lookup"
@@ -34,11 +34,6 @@ _RECORDS = (
     record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"],
     record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"],
 )
-
-
-def system_clock() -> Instant:
-    """The present instant by the machine's clock."""
-    return Instant(time.time_ns() // 1000)
 
 
 def build(

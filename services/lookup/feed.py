@@ -11,7 +11,8 @@ from services.lookup.store.protocol import HolderStore
 MOST_EVENTS = 500
 LOOK_SECONDS = 0.25
 """How soon a commit of another process is seen at the latest."""
-SIGN_OF_LIFE_SECONDS = 1.0
+SIGN_OF_LIFE_SECONDS = 0.5
+"""Silence after which the next look is answered even if it finds nothing; so a sign comes well within a second."""
 
 
 class HolderFeed:
@@ -47,7 +48,7 @@ class HolderFeed:
             events = await self._store.changes(position, MOST_EVENTS)
             if events:
                 position = events[-1].sequence
-            if events or time.monotonic() - spoken >= SIGN_OF_LIFE_SECONDS - LOOK_SECONDS:
+            if events or time.monotonic() - spoken >= SIGN_OF_LIFE_SECONDS:
                 spoken = time.monotonic()
                 yield events, position
             if len(events) < MOST_EVENTS:

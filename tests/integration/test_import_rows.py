@@ -161,7 +161,7 @@ def test_the_documentation_decides_what_the_table_decides(repository):
 
 @pytest.mark.skipif(not LABS.is_dir(), reason="the shared laboratory files are not here")
 async def test_the_dirty_file_of_the_laboratories(writer):
-    """Of its 60 rows, 45 stand as they are, one of them twice; 14 are refused and one is a conflict, each for its reason."""
+    """Of its 60 rows, 45 are good, one of them a duplicate; 14 are refused, one is a conflict, each for its reason."""
     imported = await import_path(writer, LABS / "dirty-gb18030.csv")
     assert counts(imported.tally) == {"created": 44, "unchanged": 1, "conflict": 1, "refused": 3, "unreadable": 11}
     first = {number: found[0] for number, found in imported.reasons().items()}
@@ -237,8 +237,8 @@ class Flaky:
 
 
 async def test_a_lost_answer_is_asked_for_again(writer):
-    """A batch whose answer was lost is sent again under the same request_id, and gets its first answer: nothing doubles,
-    and nothing new looks old."""
+    """A batch whose answer was lost is sent again under the same request_id, and gets its first answer: nothing
+    doubles, and nothing new looks old."""
     flaky = Flaky(writer, {1})
     imported = await import_lines(flaky, good_lines(3))
     assert counts(imported.tally) == {"created": 3}

@@ -1,6 +1,7 @@
 """Evidence: who is asked, what comes back, and what is refused, through both doors."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -27,15 +28,16 @@ OK = SourceStatus.SOURCE_STATUS_OK
 BEIJING, LIAONING, HUNAN, HUBEI = "110000", "210000", "430000", "420000"
 
 
-async def one(client: object, asked: EvidenceQuery) -> Evidence:
+async def one(client: Any, asked: EvidenceQuery) -> Evidence:
     """The answer to a single question."""
-    return (await client.GetEvidence(GetEvidenceRequest(query=asked, purpose=PURPOSE))).evidence  # type: ignore[attr-defined]
+    evidence: Evidence = (await client.GetEvidence(GetEvidenceRequest(query=asked, purpose=PURPOSE))).evidence
+    return evidence
 
 
-async def many(client: object, *asked: EvidenceQuery) -> list[Evidence]:
+async def many(client: Any, *asked: EvidenceQuery) -> list[Evidence]:
     """The answers to a batch of questions."""
     request = BatchGetEvidenceRequest(queries=asked, purpose=PURPOSE)
-    return list((await client.BatchGetEvidence(request)).evidence)  # type: ignore[attr-defined]
+    return list((await client.BatchGetEvidence(request)).evidence)
 
 
 def ids(evidence: Evidence) -> list[tuple[str, str, int]]:
@@ -175,7 +177,7 @@ async def test_questions_of_one_moment_travel_together(lookup: Start) -> None:
     answers = await asyncio.gather(
         *(one(client, query(n)) for n in range(50)), one(client, query(1, "999999")), return_exceptions=True
     )
-    assert [ids(answer) for answer in answers[:50] if answer.records] == [[(HUNAN, "S7", 1)]]  # type: ignore[union-attr]
+    assert [ids(found) for found in answers if isinstance(found, Evidence) and found.records] == [[(HUNAN, "S7", 1)]]
     assert isinstance(answers[50], ServiceError)
     assert len(stores["nation"].asked) <= 12
     assert sum(len(keys) for keys in stores["nation"].asked) == 50

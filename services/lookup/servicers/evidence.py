@@ -10,12 +10,14 @@ from hutong.lookup.v1.evidence_service_pb2 import (
     GetEvidenceRequest,
     GetEvidenceResponse,
 )
+from hutong.lookup.v1.region_pb2 import Scope
 
 from services.common.documents import PersonKeys
 from services.lookup import questions
 from services.lookup.evidence import Gatherer, Question
 from services.runtime.call import current_call
 from services.runtime.coalesce import Coalescer
+from services.runtime.trace import current_span
 
 _Group = tuple[Purpose.ValueType, int]
 
@@ -34,12 +36,21 @@ class EvidenceServicer:
         """See the contract."""
         call = current_call()
         question = questions.one(request.query, self._keys, call.deadline, "query")
-        return await self._coalescer.ask((call.purpose, self._haste(call.deadline)), question)
+        here = current_span()
+        if here is not None:
+            here.set(region=question.region)
+        response = await self._coalescer.ask((call.purpose, self._haste(call.deadline)), question)
+        if here is not None:
+            here.set(scope=_scope_name(response.evidence.scope))
+        return response
 
     async def BatchGetEvidence(self, request: BatchGetEvidenceRequest) -> BatchGetEvidenceResponse:
         """See the contract. One wrong query refuses the batch: there is no error of a single item."""
         call = current_call()
         asked = questions.many(request.queries, self._keys, call.deadline)
+        here = current_span()
+        if here is not None:
+            here.set(queries=len(asked))
         response = BatchGetEvidenceResponse()
         add = response.evidence.add
         await self._gatherer.fill(call.purpose, asked, [add() for _ in asked])
@@ -57,3 +68,7 @@ class EvidenceServicer:
         """
         left = deadline - time.monotonic()
         return -1 if left >= self._plenty else int(left * 1000).bit_length()
+
+
+def _scope_name(scope: Scope.ValueType) -> str:
+    return Scope.Name(scope).removeprefix("SCOPE_")
