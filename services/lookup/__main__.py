@@ -11,7 +11,7 @@ from services.runtime.settings import SettingsError, load
 
 
 def main() -> None:
-    """Serves until SIGTERM or SIGINT. Exits with status 2 when a setting is wrong."""
+    """Serves until SIGTERM or SIGINT. Exits with status 1 and says which setting is wrong, should one be."""
     try:
         settings = load(Settings, os.environ)
     except SettingsError as error:

@@ -29,6 +29,7 @@ READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
 OK, UNREACHABLE = SourceStatus.SOURCE_STATUS_OK, SourceStatus.SOURCE_STATUS_UNREACHABLE
 BEIJING, HUNAN = "110000", "430000"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 async def serve(store: RecordStore, port: int = 0) -> tuple[Server, int]:
@@ -132,16 +133,22 @@ async def test_a_record_store_of_this_process_is_below_its_span(tmp_path: Path, 
     assert all(by_name[below].parent_span_id == by_name[above].span_id for above, below in pairwise(names))
 
 
+def environment() -> dict[str, str]:
+    """The environment of a process that has no settings yet."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HUTONG_")}
+    return inherited | {"PYTHONPATH": str(ROOT / "protos")}
+
+
 @asynccontextmanager
 async def process(tmp_path: Path, records: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, Any]]:
     """`python -m services.lookup`, and a client of it."""
-    environ = os.environ | {
+    environ = environment() | {
         "HUTONG_MESH_SECRET": SECRET,
         "HUTONG_STORE_URL": f"sqlite:///{tmp_path / 'process.db'}",
         "HUTONG_RECORDS": records,
     }
     running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.lookup", env=environ, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "services.lookup", cwd=ROOT, env=environ, stderr=asyncio.subprocess.PIPE
     )
     assert running.stderr is not None
     try:
@@ -187,9 +194,8 @@ async def test_a_process_of_its_own_forgets_nothing_it_acknowledged(tmp_path: Pa
 
 async def test_a_process_with_a_wrong_setting_says_which() -> None:
     """And does not start."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("HUTONG_")}
     running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.lookup", env=environ, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "services.lookup", cwd=ROOT, env=environment(), stderr=asyncio.subprocess.PIPE
     )
     _, said = await running.communicate()
     assert running.returncode == 1

@@ -11,6 +11,7 @@ from hutong.lookup.v1.evidence_service_pb2 import (
     GetEvidenceRequest,
     SourceStatus,
 )
+from prometheus_client import REGISTRY
 
 from services.lookup.health import PAUSE_SECONDS, PROBE_SECONDS
 from services.lookup.sources import NOBODY
@@ -214,3 +215,25 @@ async def test_an_error_of_one_batch_does_not_make_a_source_down(lookup: Start) 
     assert coverage(await ask(client))["nation"] == UNREACHABLE
     stores["nation"].error = None
     assert coverage(await ask(client))["nation"] == OK
+
+
+def counted(source: str, status: str) -> float:
+    """How many batches were put to a source with this outcome, in this process."""
+    labels = {"source": source, "status": status}
+    return REGISTRY.get_sample_value("hutong_lookup_source_questions_total", labels) or 0.0
+
+
+async def test_an_outage_shows_in_the_metrics(lookup: Start) -> None:
+    """By source and outcome, with a latency for what was really asked; a source that is down is marked so."""
+    stores = mesh(BEIJING)
+    stores["nation"].error = DEAD
+    client = await lookup(stores)
+    outcomes = [(BEIJING, "OK"), ("nation", "UNREACHABLE"), ("nation", "KNOWN_DOWN")]
+    latencies = {"source": "nation"}
+    before = [counted(*outcome) for outcome in outcomes]
+    asked = REGISTRY.get_sample_value("hutong_lookup_source_seconds_count", latencies) or 0.0
+    for _ in range(3):
+        await ask(client)
+    assert [counted(*outcome) - had for outcome, had in zip(outcomes, before, strict=True)] == [3, 1, 2]
+    assert REGISTRY.get_sample_value("hutong_lookup_source_seconds_count", latencies) == asked + 1
+    assert REGISTRY.get_sample_value("hutong_lookup_source_down", latencies) == 1
