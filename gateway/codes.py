@@ -133,6 +133,10 @@ class Codes:
                 CODES[one.outcome].inc()
         return [answers[at] for at in range(len(questions))]
 
+    def count(self, shown: Shown) -> None:
+        """Counts a code that was shown straight from `look`."""
+        CODES[shown.outcome].inc()
+
     async def forget(self, person: bytes) -> None:
         """Drops what is known about a person, here and now. With the cache down that is made up for later."""
         self._flights.forget(person)

@@ -124,7 +124,7 @@ class Flights:
             landed = [_Landed(DeadlineExceeded("判定服务未及时应答", "The verdict did not come in time"))] * len(
                 departing
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it was, those who wait must hear of it
             # The message may quote what was being worked on; the place cannot.
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("unexpected error", extra={"error": type(error).__name__, "where": where})

@@ -1,7 +1,8 @@
 """The door: what is asked is checked, and a document becomes a person key. Its number goes no further."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import uuid
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.subject_pb2 import Document
@@ -13,6 +14,8 @@ from services.common.documents import PersonKeys
 from services.common.errors import InvalidArgument, Text, Violation, invalid
 from services.common.instants import Instant, from_timestamp
 from services.common.regions import divisions, require_region
+
+T = TypeVar("T")
 
 MOST = 1000
 """Questions in one batch."""
@@ -50,6 +53,46 @@ def check_size(count: int, field: str) -> None:
         raise invalid(field, "BATCH_SIZE", f"须为1至{MOST}项", f"1 to {MOST} items are allowed")
 
 
+class Findings:
+    """Gathers what is wrong with a request, so that every wrong field is named at once."""
+
+    def __init__(self, prior: Sequence[Violation] = ()) -> None:
+        self._found = list(prior)
+
+    def keep(self, default: T, read: Callable[[], T]) -> T:
+        """What `read` returns, or the default when it raises InvalidArgument, which is kept."""
+        try:
+            return read()
+        except InvalidArgument as error:
+            self._found += error.violations
+            return default
+
+    def region(self, code: str, field: str = "region") -> None:
+        """Checks a region's code (REGION_REQUIRED, REGION_UNKNOWN)."""
+        self.keep(None, lambda: require_region(code, field))
+
+    def scope(self, field: str, reason: str) -> None:
+        """Adds a finding about a scope."""
+        self.add(field, reason, "范围应为 LOCAL 或 NATIONAL", "The scope is LOCAL or NATIONAL")
+
+    def add(self, field: str, reason: str, zh: str, en: str) -> None:
+        """Adds a finding."""
+        self._found.append(Violation(field, reason, Text(zh, en)))
+
+    def request_id(self, request_id: str) -> None:
+        """Checks a request id, where there is one (REQUEST_ID_FORMAT)."""
+        if request_id:
+            try:
+                uuid.UUID(request_id)
+            except ValueError:
+                self.add("request_id", "REQUEST_ID_FORMAT", "请求编号应为 UUID", "The request id is a UUID")
+
+    def check(self) -> None:
+        """Raises InvalidArgument if anything was found."""
+        if self._found:
+            raise InvalidArgument(*self._found)
+
+
 class Door:
     """Admits questions under the mesh's secret."""
 
@@ -65,38 +108,14 @@ class Door:
         """The question a query asks. Raises InvalidArgument naming every wrong field below `path`, which ends in a dot
         or is empty, after those found `prior`: REGION_REQUIRED, REGION_UNKNOWN, SCOPE_UNKNOWN, INSTANT_RANGE, and those
         of the document."""
-        try:
+        if not prior and query.region in self._regions and query.scope in _SCOPES and not query.HasField("at"):
             person = self._keys.of(query.document, f"{path}document")
-            if not prior and query.region in self._regions and query.scope in _SCOPES and not query.HasField("at"):
-                return Question(person, query.region, query.scope, None, query.refresh)
-        except InvalidArgument:
-            pass
-        return self._scrutinise(query, path, prior)
-
-    def _scrutinise(self, query: HealthCodeQuery, path: str, prior: Sequence[Violation]) -> Question:
-        found = list(prior)
-        person, at = b"", None
-        try:
-            person = self._keys.of(query.document, f"{path}document")
-        except InvalidArgument as error:
-            found += error.violations
-        try:
-            require_region(query.region, f"{path}region")
-        except InvalidArgument as error:
-            found += error.violations
+            return Question(person, query.region, query.scope, None, query.refresh)
+        found = Findings(prior)
+        person = found.keep(b"", lambda: self._keys.of(query.document, f"{path}document"))
+        found.region(query.region, f"{path}region")
         if query.scope not in _SCOPES:
-            found.append(
-                Violation(
-                    f"{path}scope",
-                    "SCOPE_UNKNOWN",
-                    Text("范围应为 LOCAL 或 NATIONAL", "The scope is LOCAL or NATIONAL"),
-                )
-            )
-        if query.HasField("at"):
-            try:
-                at = instant(query.at, f"{path}at")
-            except InvalidArgument as error:
-                found += error.violations
-        if found:
-            raise InvalidArgument(*found)
+            found.scope(f"{path}scope", "SCOPE_UNKNOWN")
+        at = found.keep(None, lambda: instant(query.at, f"{path}at")) if query.HasField("at") else None
+        found.check()
         return Question(person, query.region, query.scope, at, query.refresh)

@@ -25,6 +25,8 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """Seconds a command to Redis may take before the gateway goes on without it."""
     cache_entries: int = 200_000
     """The most entries of the cache within the process; about 4 kB each."""
+    sample_people: str = ""
+    """A JSON file of sample people to show at /v1/samplePeople; empty, as wherever there are real people: none."""
     request_seconds: float = 5.0
     """The deadline of an HTTP request."""
     compute_seconds: float = 3.0

@@ -1,0 +1,113 @@
+"""Puts the gateway together. The only module that knows which cache there is."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hutong.common.v1.subject_pb2 import Purpose
+from hutong.gateway.v1 import health_code_service_pb2
+
+from gateway.cache.memory import MemoryCache
+from gateway.cache.protocol import VerdictCache
+from gateway.codes import Codes
+from gateway.computing import Computer
+from gateway.feeds import HOLDERS, NATION, Feed, HoldersFeed, RecordsFeed
+from gateway.flights import Flights
+from gateway.follower import Follower
+from gateway.front import Front
+from gateway.http.app import Application
+from gateway.http.routes import api_routes, operation_routes
+from gateway.pages.routes import page_routes
+from gateway.policies import PolicyDigests
+from gateway.ports import Evidence, Holders, NewsFeed, Regions, VerdictSource
+from gateway.questions import Door
+from gateway.readiness import Probe
+from gateway.samples import SamplePerson
+from gateway.servicer import HealthCodeServicer
+from gateway.settings import GatewaySettings
+from services.common.documents import PersonKeys
+from services.runtime.access import NamedCallers
+from services.runtime.binding import Binding
+from services.runtime.clock import Clock, system_clock
+from services.runtime.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The gateway, ready to run: `service` over gRPC, with its background work, and `app` over HTTP (ASGI)."""
+
+    service: Service
+    app: Application
+    probe: Probe
+
+
+def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) -> VerdictCache:
+    """The cache the settings name. Redis's driver is needed only where there is a Redis."""
+    if not settings.redis_url:
+        return MemoryCache(settings.cache_entries)
+    from gateway.cache.redis import RedisCache
+
+    return RedisCache(settings.redis_url, feeds=feeds, clock=clock, timeout=settings.redis_timeout)
+
+
+def build(
+    settings: GatewaySettings,
+    *,
+    verdict: VerdictSource,
+    evidence: Evidence,
+    holders: Holders,
+    regions: Regions,
+    news: NewsFeed,
+    region_news: Mapping[str, NewsFeed] | None = None,
+    sample_people: Sequence[SamplePerson] | None = None,
+    cache: VerdictCache | None = None,
+    clock: Clock = system_clock,
+    close: Callable[[], Awaitable[None]] | None = None,
+) -> Gateway:
+    """A gateway over these ports.
+
+    `news` is the nation's change feed, `region_news` those of regions whose own changes are to reach the cache
+    directly; `sample_people` are shown by the embedded mesh and only there. The gateway closes a cache it opened itself
+    or was given, then calls `close`. Raises ValueError when the mesh's secret is too short.
+    """
+    feeds: list[Feed] = [RecordsFeed(NATION, news, clock), HoldersFeed(holders, clock)]
+    feeds += [RecordsFeed(region, source, clock) for region, source in (region_news or {}).items()]
+    names = tuple(feed.name for feed in feeds)
+    kept = cache or open_cache(settings, names, clock)
+    policies = PolicyDigests(verdict)
+    flights = Flights(kept, Computer(verdict), policies, clock=clock, seconds=settings.compute_seconds)
+    codes = Codes(
+        kept,
+        flights,
+        policies,
+        clock=clock,
+        news_seconds=settings.news_seconds,
+        region_feeds=frozenset(names) - {NATION, HOLDERS},
+    )
+    door = Door(PersonKeys(settings.mesh_secret.encode()))
+    front = Front(door, codes, policies, evidence=evidence, holders=holders, regions=regions)
+    follower = Follower(kept, feeds)
+    probe = Probe(kept, policies, clock=clock, feeds=names, news_seconds=settings.news_seconds)
+    guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
+    contract = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
+
+    async def end() -> None:
+        await kept.close()
+        if close is not None:
+            await close()
+
+    return Gateway(
+        service=Service(
+            name="gateway",
+            bindings=[Binding(contract, HealthCodeServicer(front), guard)],
+            pings={"verdict": probe.verdict},
+            background=[policies.keep, follower.run],
+            close=end,
+        ),
+        app=Application(
+            front,
+            {**api_routes(front), **operation_routes(probe), **page_routes(sample_people)},
+            guard,
+            seconds=settings.request_seconds,
+        ),
+        probe=probe,
+    )

@@ -1,0 +1,1 @@
+"""The gateway over HTTP: JSON in, JSON or problem+json out."""

@@ -1,0 +1,205 @@
+"""The ASGI application. Showing one cached code is what it is made for; everything else goes through routes."""
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hutong.common.v1.subject_pb2 import Purpose
+from hutong.gateway.v1.health_code_service_pb2 import ShowHealthCodeRequest
+
+from gateway import render
+from gateway.codes import Shown
+from gateway.front import Front
+from gateway.http.problems import CONTENT_TYPE, HttpError, of_error, problem
+from gateway.http.requests import Decoder, QueryBody
+from gateway.http.routes import JSON, Incoming, Reply, Route
+from gateway.metrics import REQUESTS
+from services.common.errors import Code, DeadlineExceeded, ServiceError, Text, Violation, invalid
+from services.runtime.access import Guard
+from services.runtime.call import Call, enter, leave
+from services.runtime.trace import SpanKind, Trace, new_trace, span
+from services.runtime.wire_errors import internal
+
+log = logging.getLogger("hutong.http")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+
+SHOW = "/v1/healthCode:show"
+LONGEST_BODY = 1 << 20
+CALLER = "http"
+"""Who calls, as far as the guard is told; a bearer token will say more."""
+PURPOSES = render.EnumNames(Purpose, "PURPOSE_")
+
+_NO_STORE = (b"cache-control", b"no-store")
+_SHOWN = REQUESTS.labels("http", "ShowHealthCode", "OK")
+
+
+class Application:
+    """Serves one front over HTTP. `seconds` is the deadline of a request."""
+
+    def __init__(self, front: Front, routes: Mapping[str, Route], guard: Guard, *, seconds: float) -> None:
+        self._front = front
+        self._routes = {SHOW: Route("POST", "ShowHealthCode", self._show), **routes}
+        self._guard = guard
+        self._seconds = seconds
+        self._query = Decoder(QueryBody)
+        # What the guard asks about a request is its purpose; one message for each will do.
+        self._asking = {
+            number: ShowHealthCodeRequest(purpose=number)  # type: ignore[arg-type]  # numbers of the enum
+            for number in PURPOSES.values.values()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI has it."""
+        if scope["type"] != "http":
+            raise RuntimeError("only HTTP is served")
+        content_type = length = purpose = traceparent = None
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                content_type = value
+            elif name == b"content-length":
+                length = value
+            elif name == b"traceparent":
+                traceparent = value
+            elif name == b"hutong-purpose":
+                purpose = value
+        trace = _trace(traceparent)
+        operation = "unknown"
+        try:
+            route = self._route(scope)
+            operation = route.operation
+            body = await _body(receive, length, content_type) if route.method == "POST" else b""
+            incoming = Incoming(body, scope["query_string"], self._admitted(operation, purpose), trace)
+            reply = await self._serve(route, scope["path"], incoming)
+            outcome = "OK" if reply.status == 200 else reply.status
+        except ServiceError as error:
+            status, body = of_error(error, trace.hex_id)
+            retry = ((b"retry-after", b"1"),) if status == 503 else ()
+            reply, outcome = Reply(body, status, CONTENT_TYPE, retry), error.code.name
+        except HttpError as error:
+            body = problem(error.status, error.reason, error.text, trace.hex_id)
+            reply, outcome = Reply(body, error.status, CONTENT_TYPE, error.headers), error.reason
+        except Exception as error:  # noqa: BLE001  # nothing of it reaches the caller but the trace id
+            # Its message may quote the request; the place it came from cannot.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            extra = {"operation": operation, "error": type(error).__name__, "where": where, "trace_id": trace.hex_id}
+            log.error("unexpected error", extra=extra)
+            status, body = of_error(internal(trace.hex_id), trace.hex_id)
+            reply, outcome = Reply(body, status, CONTENT_TYPE), "INTERNAL"
+        if operation == "ShowHealthCode" and outcome == "OK":
+            _SHOWN.inc()
+        else:
+            REQUESTS.labels("http", operation, outcome).inc()
+        await _send(send, reply, trace)
+
+    def _route(self, scope: Scope) -> Route:
+        route = self._routes.get(scope["path"])
+        if route is None:
+            raise HttpError(404, "PATH_UNKNOWN", Text("没有这个路径，见 /docs", "There is no such path; see /docs"))
+        method = scope["method"]
+        if method != route.method and not (method == "HEAD" and route.method == "GET"):
+            allowed = b"POST" if route.method == "POST" else b"GET, HEAD"
+            text = Text(f"应使用 {route.method}", f"Use {route.method}")
+            raise HttpError(405, "METHOD_NOT_ALLOWED", text, ((b"allow", allowed),))
+        return route
+
+    def _admitted(self, operation: str, header: bytes | None) -> Purpose.ValueType:
+        purpose: int = Purpose.PURPOSE_SHOW_CODE
+        if header is not None:
+            purpose = PURPOSES.values.get(header.decode("latin-1"), 0)
+            if not purpose:
+                raise invalid("hutong-purpose", "PURPOSE_UNKNOWN", "没有这种使用目的", "There is no such purpose")
+        return self._guard.admit(CALLER, operation, self._asking[purpose])
+
+    async def _serve(self, route: Route, path: str, incoming: Incoming) -> Reply:
+        trace = incoming.trace
+        if trace.sampled:
+            with span("gateway", f"{route.method} {path}", SpanKind.SERVER, trace) as here:
+                return await self._within(route, incoming._replace(trace=here.trace))
+        if route.operation == "ShowHealthCode":
+            # Before anything else is set up: a cached code needs none of it.
+            return await self._show(incoming)
+        return await self._within(route, incoming)
+
+    async def _within(self, route: Route, incoming: Incoming) -> Reply:
+        entered = enter(Call(CALLER, time.monotonic() + self._seconds, incoming.trace, incoming.purpose))
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await route.handler(incoming)
+        except TimeoutError:
+            raise DeadlineExceeded() from None
+        finally:
+            leave(entered)
+
+    async def _show(self, incoming: Incoming) -> Reply:
+        front = self._front
+        problems: list[Violation] = []
+        question = front.door.question(self._query(incoming.body).message("", problems), "", problems)
+        looked = await front.codes.look(question)
+        if isinstance(looked, Shown) and not incoming.trace.sampled:
+            front.codes.count(looked)
+            return Reply(looked.json())
+
+        async def computed(incoming: Incoming) -> Reply:
+            return Reply((await front.codes.show(question, looked, incoming.purpose)).json())
+
+        return await self._within(Route("POST", "ShowHealthCode", computed), incoming)
+
+
+def _trace(traceparent: bytes | None) -> Trace:
+    trace = new_trace(None if traceparent is None else traceparent.decode("latin-1"))
+    if trace.span_id or trace.sampled:
+        return trace
+    # A trace that begins here and is not recorded has no span; the header that names it must not say so.
+    return replace(trace, span_id=trace.trace_id & 0xFFFF_FFFF_FFFF_FFFF or 1)
+
+
+async def _body(receive: Receive, length: bytes | None, content_type: bytes | None) -> bytes:
+    if length is not None and len(length) > 6 and int(length) > LONGEST_BODY:
+        raise _too_large()
+    if content_type not in (JSON, None) and not _is_json(content_type):
+        text = Text("内容类型应为 application/json", "The content type is application/json")
+        raise HttpError(415, "CONTENT_TYPE_UNSUPPORTED", text, ((b"accept", JSON),))
+    event = await receive()
+    body: bytes = event.get("body", b"")
+    if event.get("more_body"):
+        pieces, size = [body], len(body)
+        while event.get("more_body"):
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise ServiceError(Code.CANCELLED, "CANCELLED", Text("连接已断开", "The connection is gone"))
+            pieces.append(event.get("body", b""))
+            size += len(pieces[-1])
+            if size > LONGEST_BODY:
+                raise _too_large()
+        body = b"".join(pieces)
+    if len(body) > LONGEST_BODY:
+        raise _too_large()
+    return body
+
+
+def _is_json(content_type: bytes | None) -> bool:
+    return content_type is not None and content_type.split(b";")[0].strip().lower() == JSON
+
+
+def _too_large() -> HttpError:
+    return HttpError(413, "BODY_TOO_LARGE", Text("请求体不得超过 1 MiB", "A body has at most 1 MiB"))
+
+
+async def _send(send: Send, reply: Reply, trace: Trace) -> None:
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"content-length", b"%d" % len(reply.body)),
+        _NO_STORE,
+        (b"traceparent", trace.traceparent().encode()),
+        *reply.headers,
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,95 @@
+"""Errors as application/problem+json (RFC 9457), with the same reason as the ErrorInfo over gRPC."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.render import Json, encode
+from services.common.errors import Code, ServiceError, Text, Violation
+
+CONTENT_TYPE = b"application/problem+json"
+
+# As google.rpc.Code documents it.
+STATUSES: Mapping[Code, int] = {
+    Code.CANCELLED: 499,
+    Code.UNKNOWN: 500,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.INTERNAL: 500,
+    Code.UNAVAILABLE: 503,
+    Code.DATA_LOSS: 500,
+    Code.UNAUTHENTICATED: 401,
+}
+
+_TITLES: Mapping[int, Text] = {
+    400: Text("请求有误", "Bad request"),
+    401: Text("未认证", "Unauthenticated"),
+    403: Text("无权限", "Permission denied"),
+    404: Text("不存在", "Not found"),
+    405: Text("方法不适用", "Method not allowed"),
+    409: Text("冲突", "Conflict"),
+    413: Text("请求体过大", "Request body too large"),
+    415: Text("内容类型不支持", "Unsupported content type"),
+    429: Text("请求过多", "Too many requests"),
+    499: Text("已取消", "Cancelled"),
+    500: Text("内部错误", "Internal error"),
+    501: Text("未实现", "Not implemented"),
+    503: Text("暂时无法回答", "Unavailable"),
+    504: Text("超时", "Deadline exceeded"),
+}
+
+
+class HttpError(Exception):
+    """An error that only HTTP knows, such as a wrong method."""
+
+    def __init__(self, status: int, reason: str, text: Text, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.text = text
+        self.headers = headers
+
+
+def json_path(field: str) -> str:
+    """The path of a field in JSON from its path in the contract: origin_region is originRegion."""
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), field)
+
+
+def _violation(violation: Violation) -> Json:
+    return {
+        "field": json_path(violation.field),
+        "reason": violation.reason,
+        "message": {"zh": violation.text.zh, "en": violation.text.en},
+    }
+
+
+def problem(
+    status: int, reason: str, text: Text, trace_id: str, violations: Sequence[Violation] = (), **more: Any
+) -> bytes:
+    """The body of a problem."""
+    return encode(
+        {
+            "type": f"urn:hutong:reason:{reason}",
+            "title": str(_TITLES[status]),
+            "status": status,
+            "detail": str(text),
+            "reason": reason,
+            "violations": [_violation(violation) for violation in violations],
+            "traceId": trace_id,
+            **more,
+        }
+    )
+
+
+def of_error(error: ServiceError, trace_id: str) -> tuple[int, bytes]:
+    """The status and the body for an error of a service."""
+    status = STATUSES[error.code]
+    return status, problem(status, error.reason, error.text, trace_id, error.violations)

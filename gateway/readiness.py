@@ -1,0 +1,71 @@
+"""Whether the gateway should be sent requests, by named components."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from gateway.cache.protocol import CacheDownError, VerdictCache
+from gateway.metrics import NEWS_AGE
+from gateway.policies import PolicyDigests
+from services.common.instants import SECOND
+from services.runtime.clock import Clock
+
+
+class Readiness(NamedTuple):
+    """`components` maps each to what is wrong with it, empty when nothing is."""
+
+    ready: bool
+    components: Mapping[str, str]
+
+
+class Probe:
+    """Looks at the components.
+
+    Without the verdict service there is nothing to show, so that decides. A cache that is down, or without news, makes
+    the gateway slower and not wrong; taking every replica out of service for it would turn slow into gone.
+    """
+
+    def __init__(
+        self, cache: VerdictCache, policies: PolicyDigests, *, clock: Clock, feeds: tuple[str, ...], news_seconds: float
+    ) -> None:
+        self._cache = cache
+        self._policies = policies
+        self._clock = clock
+        self._feeds = feeds
+        self._news_seconds = news_seconds
+        self.draining = False
+        """Set when the process is about to end."""
+
+    async def verdict(self) -> None:
+        """A sign of life of the verdict service. Raises RuntimeError."""
+        trouble = self._verdict()
+        if trouble:
+            raise RuntimeError(trouble)
+
+    def _verdict(self) -> str:
+        if self._policies.age <= self._news_seconds:
+            return ""
+        return self._policies.trouble or "no answer"
+
+    async def look(self) -> Readiness:
+        """The state of every component."""
+        components = {"verdict": self._verdict(), "cache": "", "news": ""}
+        try:
+            ages = await self.news_ages()
+            late = [feed for feed, age in ages.items() if age is None or age > self._news_seconds]
+            components["news"] = f"no recent news of {', '.join(late)}" if late else ""
+        except CacheDownError:
+            components["cache"] = "no answer"
+            components["news"] = "unknown while the cache is down"
+        if self.draining:
+            components["SIGTERM"] = "draining"
+        return Readiness(not components["verdict"] and not self.draining, components)
+
+    async def news_ages(self) -> Mapping[str, float | None]:
+        """Seconds since the news in the cache, by feed, None where there never was any; the metrics are told, too.
+        Raises CacheDownError."""
+        news = (await self._cache.read([(b"", "")])).news
+        now = self._clock()
+        ages = {feed: (now - news[feed]) / SECOND if feed in news else None for feed in self._feeds}
+        for feed, age in ages.items():
+            NEWS_AGE.labels(feed).set(float("nan") if age is None else age)
+        return ages

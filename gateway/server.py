@@ -1,0 +1,129 @@
+"""Serves a gateway over HTTP and gRPC in one loop, and ends both without losing a request."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from gateway.composition import Gateway
+from gateway.http.app import Application
+from gateway.settings import GatewaySettings
+from services.runtime.process import stop_signal
+from services.runtime.server import Server
+
+log = logging.getLogger("hutong.server")
+
+START_SECONDS = 10.0
+
+
+class _Embedded(uvicorn.Server):
+    """Leaves signals to the process it lives in."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpServer:
+    """An ASGI application on one address."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._server: _Embedded | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, address: str, grace: float) -> int:
+        """Listens on `host:port` (port 0 takes a free one) and returns the port; `grace` is how many seconds requests
+        in flight have at the end. Raises OSError when the address cannot be had."""
+        listener = _listen(address)
+        port: int = listener.getsockname()[1]
+        config = uvicorn.Config(
+            self._app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=max(1, round(grace)),
+        )
+        self._server = _Embedded(config)
+        self._task = asyncio.create_task(self._server.serve([listener]), name="http server")
+        async with asyncio.timeout(START_SECONDS):
+            while not self._server.started:
+                if self._task.done():
+                    self._task.result()
+                    raise OSError(f"http: the server on {address} ended while starting")
+                await asyncio.sleep(0.005)
+        log.info("serving", extra={"service": "gateway http", "port": port})
+        return port
+
+    async def stop(self) -> None:
+        """Takes no more connections, lets requests in flight end, and returns. Safe to call twice."""
+        if self._server is not None and self._task is not None:
+            self._server.should_exit = True
+            await self._task
+
+
+def _listen(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    family, kind, protocol, _, where = socket.getaddrinfo(
+        host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        # Restarts do not wait for old connections. SO_REUSEPORT stays off: two gateways on one port would share its
+        # connections silently.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise OSError(f"http: cannot listen on {address}: {error.strerror}; is the port taken?") from None
+    listener.setblocking(False)
+    return listener
+
+
+class GatewayServer:
+    """A gateway on its two addresses."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._grpc = Server(gateway.service.name, gateway.service.bindings, gateway.service.pings)
+        self._http = HttpServer(gateway.app)
+
+    async def start(self, settings: GatewaySettings) -> tuple[int, int]:
+        """Starts serving and returns the ports of HTTP and gRPC. Raises OSError when an address cannot be had."""
+        http = await self._http.start(settings.http_listen, settings.drain_grace)
+        try:
+            return http, await self._grpc.start(settings.listen)
+        except OSError:
+            await self._http.stop()
+            raise
+
+    async def drain(self, wait: float, grace: float) -> None:
+        """Stops being ready, waits `wait` seconds for load balancers to notice, lets requests in flight end within
+        `grace`, then stops. Safe to call twice."""
+        self._gateway.probe.draining = True
+
+        async def http() -> None:
+            await asyncio.sleep(wait)
+            await self._http.stop()
+
+        await asyncio.gather(http(), self._grpc.drain(wait, grace))
+
+
+async def serve(gateway: Gateway, settings: GatewaySettings) -> None:
+    """Serves a gateway until SIGTERM or SIGINT, then drains. Raises OSError when an address cannot be had."""
+    server = GatewayServer(gateway)
+    async with gateway.service.running():
+        await server.start(settings)
+        await stop_signal()
+        log.info("draining", extra={"service": gateway.service.name})
+        await server.drain(settings.drain_wait, settings.drain_grace)
