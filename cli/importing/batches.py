@@ -94,7 +94,7 @@ def request(samples: Sequence[Sample], destination: Destination, run: UUID) -> B
     """The call that submits these rows, of which there is at least one.
 
     Its request_id follows from the run and the row it begins with: a retry gets the first answer. Another run of the
-    same file asks anew, and is told what is stored by then; it is the rows' content that keeps it from doubling anything.
+    same file asks anew, and is told what is stored by then; the rows' content keeps it from doubling anything.
     """
     return BatchSubmitRecordsRequest(
         submissions=[_submission(sample, destination) for sample in samples],

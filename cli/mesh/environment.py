@@ -3,7 +3,7 @@
 from cli.mesh.child import inherited_environment
 from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, NATION, RECORD_STORES, REGIONS, VERDICT, Plan
 
-MODULES = {name: "services.records" for name in RECORD_STORES} | {
+MODULES = dict.fromkeys(RECORD_STORES, "services.records") | {
     LOOKUP: "services.lookup",
     VERDICT: "services.verdict",
     GATEWAY: "gateway",

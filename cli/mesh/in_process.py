@@ -1,11 +1,13 @@
 """A mesh in one process: every service an object, no wire between them, each with its own gRPC port for others."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from cli.mesh import wiring
-from cli.mesh.node import Node
+from cli.mesh.node import Node, grpc_service
 from cli.mesh.plan import GATEWAY, LOOKUP, NATION, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
+from services.runtime.binding import Binding
 from services.runtime.service import Service
 
 
@@ -15,16 +17,14 @@ class EmbeddedMesh:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        build: Mapping[str, Callable[[], Service]] = {region: self._records_builder(region) for region in REGIONS} | {
-            NATION: self._nation,
-            LOOKUP: self._lookup,
-            VERDICT: self._verdict,
-            GATEWAY: self._gateway,
-        }
-        self._nodes = {name: Node(name, plan.address(name), build[name]) for name in SERVICES}
+        build: dict[str, Callable[[], Service]] = {region: self._records_builder(region) for region in REGIONS}
+        build |= {NATION: self._nation, LOOKUP: self._lookup, VERDICT: self._verdict}
+        launch = {name: grpc_service(service, plan.address(name)) for name, service in build.items()}
+        launch[GATEWAY] = self._gateway
+        self._nodes = {name: Node(name, launch[name]) for name in SERVICES}
         self.endpoints = plan.endpoints(os.getpid())
         self.http = self.endpoints.http
-        self.grpc = {name: plan.address(name) for name in SERVICES}
+        self.grpc: Mapping[str, str] = {name: plan.address(name) for name in SERVICES}
 
     def _records_builder(self, region: str) -> Callable[[], Service]:
         return lambda: wiring.records(self.plan, region, {})
@@ -39,7 +39,7 @@ class EmbeddedMesh:
     def _verdict(self) -> Service:
         return wiring.verdict(self.plan, self._nodes[LOOKUP].port(VERDICT))
 
-    def _gateway(self) -> Service:
+    def _gateway(self) -> AbstractAsyncContextManager[Sequence[Binding]]:
         return wiring.gateway(
             self.plan,
             verdict=self._nodes[VERDICT].port(GATEWAY),

@@ -1,7 +1,7 @@
 """One service of a mesh in one process: it can be stopped and started again while the others go on calling it."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 from google.protobuf.message import Message
@@ -15,13 +15,33 @@ DRAIN_GRACE_SECONDS = 2.0
 """How long calls in flight may take to end when a service stops."""
 
 
+Launch = Callable[[], AbstractAsyncContextManager[Sequence[Binding]]]
+"""Runs a service meanwhile, each time on the same address; gives its bindings. Raises OSError when it is taken."""
+
+
+def grpc_service(build: Callable[[], Service], address: str) -> Launch:
+    """How to run a service that serves gRPC alone."""
+
+    @asynccontextmanager
+    async def launch() -> AsyncIterator[Sequence[Binding]]:
+        service = build()
+        async with service.running():
+            server = Server(service.name, service.bindings, service.pings)
+            await server.start(address)
+            try:
+                yield service.bindings
+            finally:
+                await server.drain(0.0, DRAIN_GRACE_SECONDS)
+
+    return launch
+
+
 class Node:
     """A service with its gRPC port, and with no wire to its neighbours in the same process."""
 
-    def __init__(self, name: str, address: str, build: Callable[[], Service]) -> None:
+    def __init__(self, name: str, launch: Launch) -> None:
         self.name = name
-        self._address = address
-        self._build = build
+        self._launch = launch
         self._running: AsyncExitStack | None = None
         self.bindings: Sequence[Binding] = ()
         self.starts = 0
@@ -36,14 +56,9 @@ class Node:
         """Starts the service and its gRPC port. Does nothing while it runs. Raises OSError when the port is taken."""
         if self._running is not None:
             return
-        service = self._build()
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(service.running())
-            server = Server(service.name, service.bindings, service.pings)
-            await server.start(self._address)
-            stack.push_async_callback(server.drain, 0.0, DRAIN_GRACE_SECONDS)
+            self.bindings = await stack.enter_async_context(self._launch())
             self._running = stack.pop_all()
-        self.bindings = service.bindings
         self.starts += 1
 
     async def stop(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from cli.mesh.child import Child, ChildFailedError
 from cli.mesh.environment import MODULES, environment
@@ -37,7 +37,7 @@ class ProcessMesh:
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self.endpoints = plan.endpoints(os.getpid())
         self.http = self.endpoints.http
-        self.grpc = {name: plan.address(name) for name in SERVICES}
+        self.grpc: Mapping[str, str] = {name: plan.address(name) for name in SERVICES}
 
     def pid(self, name: str) -> int | None:
         """The process of a service, None while it does not run."""
@@ -45,11 +45,9 @@ class ProcessMesh:
 
     async def start_all(self) -> None:
         """Starts everything. Raises ChildFailedError when a service does not become healthy."""
-        # Python takes its time to import; what a service depends on is there by the time it is needed.
-        await asyncio.gather(*(self._children[name].spawn() for name in SERVICES))
         self._wanted.update(SERVICES)
         for wave in _WAVES:
-            await asyncio.gather(*(self._children[name].ready() for name in wave))
+            await asyncio.gather(*(self.start(name) for name in wave))
 
     async def stop_all(self) -> None:
         """Ends everything, the front door first."""

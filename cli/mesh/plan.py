@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.mesh.endpoints import NATION, Endpoints
+from cli.mesh.endpoints import NATION as NATION
+from cli.mesh.endpoints import Endpoints
 from services.common.regions import divisions
 
 REGIONS = ("110000", "210000", "220000", "310000", "340000", "410000", "430000", "440000", "510000")

@@ -1,9 +1,11 @@
 """Each service of an embedded mesh, put together with the ports of its neighbours in the same process."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-from cli.mesh.plan import Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, NATION, REGIONS, Plan
+from services.runtime.binding import Binding
 from services.runtime.service import Service
 
 
@@ -20,7 +22,6 @@ def records(plan: Plan, store: str, feeds: Mapping[str, Any]) -> Service:
 
 def lookup(plan: Plan, stores: Mapping[str, Any]) -> Service:
     """The lookup service; `stores` are all records services, by region and "nation"."""
-    from cli.mesh.plan import LOOKUP, NATION
     from services.lookup.composition import build
     from services.lookup.settings import Settings
 
@@ -36,3 +37,38 @@ def verdict(plan: Plan, evidence: Any) -> Service:
 
     policies = str(plan.policies.resolve()) if plan.policies else ""
     return build(Settings(mesh_secret=plan.secret, policies=policies), evidence=evidence)
+
+
+@asynccontextmanager
+async def gateway(
+    plan: Plan, *, verdict: Any, lookup: Any, stores: Mapping[str, Any]
+) -> AsyncIterator[Sequence[Binding]]:
+    """Runs the gateway on its two ports meanwhile. Raises OSError when one is taken."""
+    from gateway.composition import build
+    from gateway.samples import read_people
+    from gateway.server import GatewayServer
+    from gateway.settings import GatewaySettings
+
+    settings = GatewaySettings(
+        listen=plan.address(GATEWAY),
+        http_listen=plan.address(HTTP),
+        mesh_secret=plan.secret,
+        redis_url=plan.redis,
+    )
+    made = build(
+        settings,
+        verdict=verdict,
+        evidence=lookup,
+        holders=lookup,
+        regions=lookup,
+        news=stores[NATION],
+        region_news={region: stores[region] for region in REGIONS},
+        sample_people=read_people(plan.samples) if plan.samples else None,
+    )
+    server = GatewayServer(made)
+    async with made.service.running():
+        await server.start(settings)
+        try:
+            yield made.service.bindings
+        finally:
+            await server.drain(0.0, settings.drain_grace)

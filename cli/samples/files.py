@@ -25,4 +25,4 @@ FILES = (
     SampleFile("320000-utf8-bom.csv", "320000", "320000-sample"),
     SampleFile("110000-en.csv", "110000", "110000-sample"),
 )
-"""Hunan in GB18030, Jiangsu (not on the mesh: the nation keeps it) in UTF-8 with a byte order mark, Beijing in English."""
+"""Hunan in GB18030, Jiangsu (not on the mesh: kept by the nation) in UTF-8 with a mark, Beijing in English."""

@@ -20,8 +20,8 @@ def instant(when: When, start: Instant) -> Instant:
 
 @dataclass(frozen=True, slots=True)
 class SampleTest:
-    """One record of a sample person: `region` keeps it, `name` tells it from the person's others. Without a result it is
-    a sampling record. `corrected` is what the laboratory later amended the result to."""
+    """One record of a sample person: `region` keeps it, `name` tells it from the person's others. Without a result it
+    is a sampling record. `corrected` is what the laboratory later amended the result to."""
 
     region: str
     name: str

@@ -1,0 +1,33 @@
+"""`hutong`: one command line for the whole mesh."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cli import import_command, policy, up_command
+
+_DESCRIPTION = """\
+互通：一次核酸检测，全国互认。
+hutong: one national answer to one question: is this person's nucleic-acid test recognised here, now, and until when?"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; each command sets `run`, which takes the arguments and returns a status."""
+    whole = argparse.ArgumentParser(
+        prog="hutong", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = whole.add_subparsers(metavar="COMMAND", required=True, title="命令 commands")
+    up_command.add_parser(commands)
+    import_command.add_parser(commands)
+    policy.add_parser(commands)
+    return whole
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit status."""
+    args = parser().parse_args(arguments)
+    return int(args.run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
