@@ -161,43 +161,91 @@ async def test_a_drain_ends_streams():
         await channel.close()
 
 
-async def test_a_drain_under_load_loses_no_call():
-    """While one of two servers drains, the other takes over: health moves the traffic before the port closes."""
-    asked = [0, 0]
+class Counting:
+    """Counts what it is asked."""
 
-    def counting(which: int) -> Servicer:
-        async def list_records(request):
-            asked[which] += 1
-            await asyncio.sleep(0.002)
-            return read_pb.ListRecordsResponse()
+    def __init__(self) -> None:
+        self.asked = 0
+        self.servicer = Servicer(self.list_records)
 
-        return Servicer(list_records)
+    async def list_records(self, request):
+        """Answers after a moment."""
+        self.asked += 1
+        await asyncio.sleep(0.002)
+        return read_pb.ListRecordsResponse()
 
-    async with running(counting(0)) as (first, port0), running(counting(1)) as (_, port1):
-        channel = open_channel(f"ipv4:127.0.0.1:{port0},127.0.0.1:{port1}")
-        records = remote("records", "test", channel, [READ])
-        failures: list[ServiceError] = []
-        stop = asyncio.Event()
 
-        async def caller() -> None:
-            while not stop.is_set():
-                try:
-                    await records.ListRecords(REQUEST)
-                except ServiceError as error:
-                    failures.append(error)
+@asynccontextmanager
+async def under_load(port0: int, port1: int) -> AsyncIterator[list[ServiceError]]:
+    """Eight callers that never pause, balanced over two servers; what fails is kept."""
+    channel = open_channel(f"ipv4:127.0.0.1:{port0},127.0.0.1:{port1}")
+    records = remote("records", "test", channel, [READ])
+    failures: list[ServiceError] = []
+    stop = asyncio.Event()
 
-        async with asyncio.timeout(30):
-            callers = [asyncio.ensure_future(caller()) for _ in range(8)]
-            while min(asked) < 50:
+    async def caller() -> None:
+        while not stop.is_set():
+            try:
+                await records.ListRecords(REQUEST)
+            except ServiceError as error:
+                failures.append(error)
                 await asyncio.sleep(0.01)
-            await first.drain(0.5, 5)
-            drained = list(asked)
-            while asked[1] < drained[1] + 50:
-                await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(30):
+        callers = [asyncio.ensure_future(caller()) for _ in range(8)]
+        try:
+            yield failures
+        finally:
             stop.set()
             await asyncio.gather(*callers)
-        await channel.close()
-    assert ([], drained[0]) == (failures, asked[0])
+    await channel.close()
+
+
+async def test_a_drain_under_load_loses_no_call():
+    """While one of two servers drains, the other takes over: health moves the traffic before the port closes."""
+    one, other = Counting(), Counting()
+    async with (
+        running(one.servicer) as (first, port0),
+        running(other.servicer) as (_, port1),
+        under_load(port0, port1) as failures,
+    ):
+        while min(one.asked, other.asked) < 50:
+            await asyncio.sleep(0.01)
+        await first.drain(0.5, 5)
+        drained = one.asked, other.asked
+        while other.asked < drained[1] + 50:
+            await asyncio.sleep(0.01)
+    assert ([], drained[0]) == (failures, one.asked)
+
+
+async def test_traffic_leaves_a_sick_server(monkeypatch):
+    """A server whose store is down still answers, but is asked no longer; once well, it is asked again."""
+    monkeypatch.setattr(server_module, "PING_SECONDS", 0.05)
+    one, other = Counting(), Counting()
+    trouble: list[Exception] = []
+
+    async def store() -> None:
+        if trouble:
+            raise trouble[0]
+
+    async with (
+        running(one.servicer, {"store": store}) as (_, port0),
+        running(other.servicer) as (_, port1),
+        under_load(port0, port1) as failures,
+    ):
+        while min(one.asked, other.asked) < 50:
+            await asyncio.sleep(0.01)
+        trouble.append(ConnectionError("gone"))
+        quiet = 0
+        while quiet < 5:
+            before = one.asked
+            await asyncio.sleep(0.05)
+            quiet = quiet + 1 if one.asked == before else 0
+        served = other.asked
+        trouble.clear()
+        while one.asked < before + 50 or other.asked <= served:
+            await asyncio.sleep(0.01)
+    assert [] == failures
 
 
 async def test_a_service_keeps_its_background_work_going_and_closes_what_it_holds():
