@@ -9,7 +9,7 @@ from typing import Any
 from services.common.instants import Instant, parse_rfc3339
 from services.common.regions import divisions
 from services.verdict.domain.compiled import CompiledPolicy
-from services.verdict.domain.policy_set import NoPolicyInForce, PolicySet
+from services.verdict.domain.policy_set import NoPolicyInForce, OverlappingPolicies, PolicySet
 from services.verdict.policy_files import CASES_SUFFIX, DEFAULT_DIRECTORY, PolicyFileError, load_directory, parse_policy
 from services.verdict.policy_tools.cases import run_cases
 from services.verdict.policy_tools.check import check, files, notices
@@ -79,18 +79,14 @@ def run_test(args: argparse.Namespace) -> int:
     """Runs the cases beside the policies. 0 when all pass, 1 when one fails, 2 when a file cannot be used."""
     try:
         paths = files(args.paths)
-        loaded = [
-            parse_policy(path.read_text(encoding="utf-8"), path)
-            for path in paths
-            if not path.name.endswith(CASES_SUFFIX)
-        ]
+        loaded = [parse_policy(path.read_text(encoding="utf-8"), path) for path in paths]
         policies = PolicySet(
             [item.policy for item in loaded if isinstance(item.policy, CompiledPolicy)],
             notices(item.policy for item in loaded),
         )
         beside = [path.with_name(path.stem + CASES_SUFFIX) for path in paths]
         outcomes = [outcome for path in beside if path.exists() for outcome in run_cases(path, policies)]
-    except (PolicyFileError, NoPolicyInForce, OSError) as error:
+    except (PolicyFileError, OverlappingPolicies, NoPolicyInForce, OSError) as error:
         return _fail(error)
     failed = [outcome for outcome in outcomes if outcome.differences]
     for outcome in failed:

@@ -90,6 +90,11 @@ def origins_text(names: tuple[str, ...]) -> Text:
     return Text("、".join(zh), ", ".join(en))
 
 
+def tubes_text(names: tuple[str, ...]) -> Text:
+    """Kinds of tube as a policy names them."""
+    return Text("、".join(_TUBES[name].zh for name in names), " or ".join(_TUBES[name].en for name in names))
+
+
 def requirement(entry: ClauseEntry) -> Text:
     """What a clause asks for, in one phrase."""
     origins = origins_text(entry.origins)
@@ -101,8 +106,8 @@ def requirement(entry: ClauseEntry) -> Text:
         en += f", shown by {' or '.join(c.en for c in channels)}"
     tube_zh = tube_en = ""
     if entry.tubes is not None:
-        tube_zh = "、".join(_TUBES[name].zh for name in entry.tubes)
-        tube_en = " or ".join(_TUBES[name].en for name in entry.tubes) + " "
+        tubes = tubes_text(entry.tubes)
+        tube_zh, tube_en = tubes.zh, f"{tubes.en} "
     awaited = entry.evidence == "sampling_record"
     what_zh = "采样记录" if awaited else "阴性结果"
     if entry.count is None:

@@ -1,0 +1,47 @@
+"""Clauses that can never decide anything, because a more generous one of the same policy is met whenever they are."""
+
+from services.verdict.domain.clauses import Clause
+from services.verdict.domain.compiled import CompiledPolicy
+
+
+def unreachable(policy: CompiledPolicy) -> list[tuple[int, Clause]]:
+    """The position of every clause that another implies, with that other. Of two that imply each other the first
+    stays."""
+    found: list[tuple[int, Clause]] = []
+    for position, clause in enumerate(policy.clauses):
+        for other_position, other in enumerate(policy.clauses):
+            if other_position == position or not implies(clause, other):
+                continue
+            if other_position < position or not implies(other, clause):
+                found.append((position, other))
+                break
+    return found
+
+
+def implies(narrow: Clause, wide: Clause) -> bool:
+    """Whether evidence that meets `narrow` always meets `wide`, and for at least as long."""
+    return (
+        narrow.result == wide.result
+        and _within(narrow.origins, wide.origins)
+        and _within(narrow.channels, wide.channels)
+        and _within(narrow.tubes, wide.tubes)
+        and _lasts(narrow, wide)
+        and _counts(narrow, wide)
+    )
+
+
+def _within(narrow: frozenset[str] | frozenset[int] | None, wide: frozenset[str] | frozenset[int] | None) -> bool:
+    return wide is None or (narrow is not None and set(narrow) <= set(wide))
+
+
+def _lasts(narrow: Clause, wide: Clause) -> bool:
+    # A report never comes before its sample, so a window from the report lasts at least as long as one from sampling.
+    if narrow.window.from_reported and not wide.window.from_reported:
+        return False
+    if wide.window.length != narrow.window.length:
+        return wide.window.length > narrow.window.length
+    return wide.window.inclusive or not narrow.window.inclusive
+
+
+def _counts(narrow: Clause, wide: Clause) -> bool:
+    return wide.tests == 1 or (wide.tests <= narrow.tests and wide.apart <= narrow.apart)
