@@ -17,6 +17,9 @@ LIFE_SECONDS = 1.0
 DEFAULT_CHANGES = 500
 MOST_CHANGES = 5_000
 
+FROM_NOW_ON = -1
+"""The cursor of a reader that has no use for the past, with no feed id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -50,6 +53,8 @@ class Feed:
         as_of = self._clock()
         head = await self._store.head()
         self._gauge.set(head.sequence)
+        if after == FROM_NOW_ON and not feed_id:
+            return Batch((), head, as_of)
         if (feed_id or after) and (feed_id != head.feed_id or not 0 <= after <= head.sequence):
             raise FailedPrecondition(
                 "FEED_REBUILT",
