@@ -60,7 +60,7 @@ def build(
     `feeds` are the feeds to follow, by region, as objects of this process; without them, those of `settings.follow`
     are reached over the wire, which needs a running event loop. Raises SettingsError.
     """
-    keeps = settings.kept_regions()
+    keeps = settings.kept_regions(settings.follow if feeds is None else feeds.keys())
     keys = settings.person_keys()
     channels = []
     if feeds is None:
@@ -70,8 +70,6 @@ def build(
             channels.append(channel)
             remotes[region] = remote(f"records-{region}", f"records-{settings.region}", channel, [_FEED])
         feeds = remotes
-    elif contradiction := sorted(keeps & feeds.keys()):
-        raise SettingsError(f"feeds and the regions kept here both name {contradiction}")
     store = store or open_store(settings)
     name = settings.region
     feed = Feed(name, store, clock)

@@ -1,5 +1,7 @@
 """The settings of a records service."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from services.common.documents import PersonKeys
@@ -29,19 +31,22 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     answers_kept: float = 72 * 3600.0
     """How long a request_id is remembered."""
 
-    def kept_regions(self) -> frozenset[str]:
-        """`keeps`, or what it stands for when empty. Raises SettingsError when the settings contradict each other."""
+    def kept_regions(self, followed: Collection[str]) -> frozenset[str]:
+        """`keeps`, or what it stands for when empty, in a store that follows these regions.
+
+        Raises SettingsError when the settings contradict each other.
+        """
         known = divisions()
         if self.region != NATION and self.region not in known:
             raise SettingsError(f"HUTONG_REGION: {self.region!r} is neither a province-level code nor {NATION!r}")
-        for name, codes in (("HUTONG_KEEPS", self.keeps), ("HUTONG_FOLLOW", tuple(self.follow))):
+        for name, codes in (("HUTONG_KEEPS", self.keeps), ("HUTONG_FOLLOW", tuple(followed))):
             unknown = [code for code in codes if code not in known]
             if unknown:
                 raise SettingsError(f"{name}: {unknown} are not province-level codes")
         keeps = frozenset(self.keeps)
         if not keeps:
-            keeps = frozenset(known) - frozenset(self.follow) if self.region == NATION else frozenset([self.region])
-        both = sorted(keeps & frozenset(self.follow))
+            keeps = frozenset(known) - frozenset(followed) if self.region == NATION else frozenset([self.region])
+        both = sorted(keeps & frozenset(followed))
         if both:
             raise SettingsError(f"HUTONG_KEEPS and HUTONG_FOLLOW both name {both}: a region is written in one place")
         return keeps

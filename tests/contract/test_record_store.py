@@ -15,6 +15,7 @@ from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.laboratory_pb2 import Interval, Laboratory
 from hutong.records.v1.record_pb2 import Origin, RecordContent, RevisionAction, TestRecord, TestResult
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
+from prometheus_client import REGISTRY
 
 from services.common.errors import ServiceError
 from services.common.instants import DAY, Instant, from_timestamp
@@ -364,6 +365,43 @@ async def test_answers_are_forgotten_in_time(records: Records) -> None:
     await records.submit(fresh_id(), person(1), result(), request_id())
     assert await records.store.forget_answers(NOON) == 0
     assert await records.store.forget_answers(Instant(records.clock() + 1)) == 1
+
+
+async def test_a_store_that_fails_says_only_that_it_is_not_available(records: Records) -> None:
+    """Whatever a database says when it fails stays in the log: the caller learns a stable reason, and may try again."""
+    await records.submit(fresh_id(), person(1), result())
+    await records.store.close()
+    for call in (
+        records.submit(fresh_id(), person(1), result()),
+        records.of(person(1)),
+        records.history("S1"),
+        records.calls.ListChanges(fpb.ListChangesRequest()),
+        records.calls.GetLaboratory(rpb.GetLaboratoryRequest(laboratory="430000-xiangya")),
+    ):
+        error = await refused(call)
+        assert (error.code.name, error.reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")
+        assert str(error.text) == "记录库暂不可用 / The records store is not available"
+
+
+async def test_outcomes_are_counted(records: Records) -> None:
+    """Every row of an intake is counted under its outcome."""
+
+    def counted(outcome: str) -> float:
+        labels = {"store": "430000", "outcome": outcome}
+        return REGISTRY.get_sample_value("hutong_records_submitted_total", labels) or 0.0
+
+    before = {outcome: counted(outcome) for outcome in ("CREATED", "UNCHANGED", "REFUSED", "CONFLICT")}
+    source_id = fresh_id()
+    same = submission(source_id, person(1), result())
+    await records.submit_many([same, same, submission("", person(1), result())])
+    with pytest.raises(ServiceError):
+        await records.submit(source_id, person(2), result())
+    assert {outcome: counted(outcome) - start for outcome, start in before.items()} == {
+        "CREATED": 1,
+        "UNCHANGED": 1,
+        "REFUSED": 1,
+        "CONFLICT": 1,
+    }
 
 
 # Reading

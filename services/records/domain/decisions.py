@@ -11,6 +11,13 @@ from services.records.domain.content import digest
 from services.records.domain.revisions import History, NewRevision, RecordId, StoredRevision, first, next_after
 from services.records.domain.rules import wrong
 
+# Looked up once: an enum's wrapper finds its numbers by name at every access.
+_CREATED = SubmitOutcome.SUBMIT_OUTCOME_CREATED
+_UNCHANGED = SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED
+_RESULT_ADDED = SubmitOutcome.SUBMIT_OUTCOME_RESULT_ADDED
+_ALREADY_RETRACTED = SubmitOutcome.SUBMIT_OUTCOME_ALREADY_RETRACTED
+_CONFLICT = SubmitOutcome.SUBMIT_OUTCOME_CONFLICT
+
 RESULT_CAUSE = "检测结果已报告 / result reported"
 """The cause of the revision by which a sampling record receives its result."""
 
@@ -39,9 +46,7 @@ class Decision:
 
 
 def _conflict(current: StoredRevision, field: str, reason: str, zh: str, en: str) -> Decision:
-    return Decision(
-        SubmitOutcome.SUBMIT_OUTCOME_CONFLICT, current.revision, violations=tuple(wrong(field, reason, zh, en))
-    )
+    return Decision(_CONFLICT, current.revision, violations=tuple(wrong(field, reason, zh, en)))
 
 
 def _is_result_of(sampling: RecordContent, content: RecordContent) -> bool:
@@ -63,7 +68,7 @@ def decide_submission(history: History, submission: Submission) -> Decision:
     """
     if not history:
         new = first(submission.id, submission.person_key, submission.content, submission.digest)
-        return Decision(SubmitOutcome.SUBMIT_OUTCOME_CREATED, 1, new)
+        return Decision(_CREATED, 1, new)
     current = history[-1]
     if current.person_key != submission.person_key:
         return _conflict(
@@ -76,7 +81,7 @@ def decide_submission(history: History, submission: Submission) -> Decision:
     seen = any(revision.digest == submission.digest for revision in history)
     if current.retracted:
         if seen:
-            return Decision(SubmitOutcome.SUBMIT_OUTCOME_ALREADY_RETRACTED, current.revision)
+            return Decision(_ALREADY_RETRACTED, current.revision)
         return _conflict(
             current,
             "source_id",
@@ -85,7 +90,7 @@ def decide_submission(history: History, submission: Submission) -> Decision:
             "The record was retracted; submit under another source_id",
         )
     if seen:
-        return Decision(SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED, current.revision)
+        return Decision(_UNCHANGED, current.revision)
     if _is_result_of(current.message().content, submission.content):
         new = next_after(
             history,
@@ -95,7 +100,7 @@ def decide_submission(history: History, submission: Submission) -> Decision:
             RESULT_CAUSE,
             submission.digest,
         )
-        return Decision(SubmitOutcome.SUBMIT_OUTCOME_RESULT_ADDED, new.revision, new)
+        return Decision(_RESULT_ADDED, new.revision, new)
     return _conflict(
         current,
         "content",

@@ -9,6 +9,9 @@ from hutong.records.v1.record_pb2 import RecordContent, RevisionAction, TestReco
 from services.common.instants import Instant, from_timestamp
 from services.records.domain.content import digest, placed_at
 
+_SUBMITTED = RevisionAction.REVISION_ACTION_SUBMITTED
+_RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
+
 
 class RecordId(NamedTuple):
     """The identity of a record: the region that keeps it and its id there."""
@@ -61,7 +64,7 @@ class NewRevision:
 
 def first(record_id: RecordId, person_key: bytes, content: RecordContent, content_digest: bytes) -> NewRevision:
     """The revision a new record begins with."""
-    return _new(record_id, 1, person_key, content, content_digest, RevisionAction.REVISION_ACTION_SUBMITTED, "")
+    return _new(record_id, 1, person_key, content, content_digest, _SUBMITTED, "")
 
 
 def next_after(
@@ -92,7 +95,7 @@ def copy_of(record: TestRecord) -> NewRevision:
         record.revision,
         record.person_key,
         digest(record.content),
-        record.action == RevisionAction.REVISION_ACTION_RETRACTED,
+        record.action == _RETRACTED,
         placed_at(record.content),
         record.content.laboratory,
         record.SerializeToString(),
@@ -123,7 +126,7 @@ def _new(
         revision,
         person_key,
         content_digest,
-        action == RevisionAction.REVISION_ACTION_RETRACTED,
+        action == _RETRACTED,
         placed_at(content),
         content.laboratory,
         record.SerializeToString(),

@@ -11,6 +11,10 @@ from services.records.domain.rules import wrong
 DEFAULT_SKEW = 10 * MINUTE
 """How far a laboratory's clock may be ahead before its times count as lying in the future, in microseconds."""
 
+# Looked up once: an enum's wrapper finds its numbers by name at every access.
+_SAMPLING = RecordKind.RECORD_KIND_SAMPLING
+_RESULT = RecordKind.RECORD_KIND_RESULT
+
 _kind = rules.enumerated(RecordKind.values(), "KIND", "记录类型", "kind of record")
 _result = rules.enumerated(TestResult.values(), "RESULT", "检测结果", "result")
 _tube = rules.enumerated(Tube.values(), "TUBE", "单检或混检", "tube")
@@ -26,14 +30,14 @@ def _times(content: RecordContent, latest: Instant, at: str) -> list[Violation]:
     sampled, reported = content.HasField("sampled_at"), content.HasField("reported_at")
     if sampled:
         found += _time(content.sampled_at, latest, f"{at}sampled_at", "SAMPLED", "采样时间")
-    elif content.kind == RecordKind.RECORD_KIND_SAMPLING:
+    elif content.kind == _SAMPLING:
         found += wrong(
             f"{at}sampled_at",
             "SAMPLED_AT_REQUIRED",
             "采样记录须有采样时间",
             "A sampling record needs its sampling time",
         )
-    if content.kind == RecordKind.RECORD_KIND_SAMPLING and reported:
+    if content.kind == _SAMPLING and reported:
         found += wrong(
             f"{at}reported_at",
             "REPORTED_AT_NOT_ALLOWED",
@@ -50,7 +54,7 @@ def _times(content: RecordContent, latest: Instant, at: str) -> list[Violation]:
                 "A report cannot be issued before its sample was taken",
             )
         found += late
-    elif content.kind == RecordKind.RECORD_KIND_RESULT:
+    elif content.kind == _RESULT:
         found += wrong(
             f"{at}reported_at", "REPORTED_AT_REQUIRED", "检测报告须有报告时间", "A result needs the time of its report"
         )
@@ -58,9 +62,9 @@ def _times(content: RecordContent, latest: Instant, at: str) -> list[Violation]:
 
 
 def _outcome(content: RecordContent, at: str) -> list[Violation]:
-    if content.kind == RecordKind.RECORD_KIND_RESULT:
+    if content.kind == _RESULT:
         return _result(content.result, f"{at}result")
-    if content.kind == RecordKind.RECORD_KIND_SAMPLING and content.result:
+    if content.kind == _SAMPLING and content.result:
         return wrong(f"{at}result", "RESULT_NOT_ALLOWED", "采样记录不应有结果", "A sampling record has no result")
     return []
 

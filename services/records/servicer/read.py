@@ -114,13 +114,13 @@ class ReadServicer:
         people = await self._store.people([key], LATEST if asked is None and position is None else known_at)
         records = list(people.records.get(key, ()))
         if position is not None:
-            after = (-position.placed_at, RecordId(position.region, position.source_id))
-            records = [record for record in records if (-record.placed_at, record.id) > after]
+            after = (-position.placed_at, position.region, position.source_id)
+            records = [record for record in records if (-record.placed_at, record.region, record.source_id) > after]
         page, rest = records[:size], records[size:]
         token = ""
         if rest:
             last = page[-1]
-            token = paging.encode(_RecordPosition(question, known_at, last.placed_at, *last.id))
+            token = paging.encode(_RecordPosition(question, known_at, last.placed_at, last.region, last.source_id))
         return pb.ListRecordsResponse(
             records=[TestRecord.FromString(record.body) for record in page], next_page_token=token
         )

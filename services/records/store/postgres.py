@@ -81,6 +81,7 @@ class PostgresStore:
                     max_size=self._pool_size,
                     timeout=self._statement_seconds,
                     command_timeout=self._statement_seconds + 1,
+                    reset=_nothing_to_reset,
                     server_settings={
                         "application_name": "hutong-records",
                         "statement_timeout": limit,
@@ -157,6 +158,10 @@ class PostgresStore:
         async with self._connection() as connection:
             done: str = await connection.execute("delete from answer where answered_at < $1", before)
         return int(done.rpartition(" ")[2])
+
+
+async def _nothing_to_reset(connection: asyncpg.Connection) -> None:
+    """No statement here leaves session state behind; the default reset is a round trip after every use."""
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

@@ -25,8 +25,10 @@ LATEST = Instant(2**62)
 class CurrentRecord(NamedTuple):
     """The revision of a record that is current, or was at an instant. `body` is the serialised TestRecord."""
 
+    person_key: bytes
+    region: str
+    source_id: str
     placed_at: int
-    id: RecordId
     laboratory: str
     body: bytes
 

@@ -1,10 +1,10 @@
 """What both stores do with rows: those they have read, and those they are about to write."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from services.common.instants import Instant
 from services.records.domain.content import stamp
-from services.records.domain.revisions import RecordId
 from services.records.store.protocol import CurrentRecord, Plan
 
 RevisionRow = tuple[bytes, str, str, int, int, int, int, bool, str, bytes, bytes]
@@ -13,29 +13,26 @@ RevisionRow = tuple[bytes, str, str, int, int, int, int, bool, str, bytes, bytes
 LaboratoryRevisionRow = tuple[str, int, int, bytes]
 """laboratory, revision, sequence, body."""
 
-PersonRow = tuple[bytes, str, str, int, str, bytes]
-"""person_key, region, source_id, placed_at, laboratory, body."""
+_by_place = itemgetter(CurrentRecord._fields.index("placed_at"))
 
 
 def current_records(rows: Iterable[Sequence[object]]) -> Mapping[bytes, Sequence[CurrentRecord]]:
     """The last revision of each record, by person, newest sample first.
 
-    Rows are PersonRows; those of one record stand in order of revision.
+    Rows have the fields of a CurrentRecord and stand in order of person, region, source_id and revision.
     """
-    people: dict[bytes, dict[RecordId, CurrentRecord]] = {}
-    for person_key, region, source_id, placed, laboratory, body in rows:
-        record_id = RecordId(region, source_id)  # type: ignore[arg-type]  # as PersonRow says
-        records = people.get(person_key)  # type: ignore[call-overload]
+    people: dict[bytes, dict[tuple[object, object], Sequence[object]]] = {}
+    for row in rows:
+        key: bytes = row[0]  # type: ignore[assignment]  # as CurrentRecord says
+        records = people.get(key)
         if records is None:
-            records = people[person_key] = {}  # type: ignore[index]
-        records[record_id] = CurrentRecord(placed, record_id, laboratory, body)  # type: ignore[arg-type]
-    return {key: _newest_first(records) for key, records in people.items()}
-
-
-def _newest_first(records: dict[RecordId, CurrentRecord]) -> Sequence[CurrentRecord]:
-    if len(records) == 1:
-        return tuple(records.values())
-    return sorted(records.values(), key=lambda record: (-record.placed_at, record.id))
+            records = people[key] = {}
+        records[row[1], row[2]] = row
+    # Sorting is stable, so of equal places the order is still that of the ids.
+    return {
+        key: [CurrentRecord._make(row) for row in sorted(records.values(), key=_by_place, reverse=True)]
+        for key, records in people.items()
+    }
 
 
 def revision_rows(plan: Plan, after: int, recorded_at: Instant) -> list[RevisionRow]:

@@ -1,0 +1,68 @@
+"""A records service as a process of its own, to be killed and started again."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from pathlib import Path
+from typing import Any
+
+import grpc
+from hutong.records.v1 import change_feed_service_pb2, record_read_service_pb2, record_write_service_pb2
+
+from services.runtime.channel import open_channel, remote
+
+ROOT = Path(__file__).parents[2]
+SECRET = "a secret for tests, long enough"
+
+CONTRACTS = [
+    record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"],
+    record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"],
+    change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"],
+]
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RecordsProcess:
+    """`python -m services.records` on a port of its own, over one store, however often it is started."""
+
+    def __init__(self, region: str, store_url: str) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self._environ = {
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos'}",
+            "HUTONG_REGION": region,
+            "HUTONG_STORE_URL": store_url,
+            "HUTONG_LISTEN": self.address,
+            "HUTONG_MESH_SECRET": SECRET,
+        }
+        self._process: Process | None = None
+        self._channel: grpc.aio.Channel | None = None
+        self.calls: Any = None
+
+    async def start(self) -> None:
+        """Starts it and returns when it serves."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.records", env=self._environ, cwd=ROOT, stderr=DEVNULL
+        )
+        self._channel = open_channel(self.address)
+        await asyncio.wait_for(self._channel.channel_ready(), 30)
+        self.calls = remote("records", "tests", self._channel, CONTRACTS)
+
+    async def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ends it and returns its exit status."""
+        assert self._process is not None
+        if self._channel is not None:
+            await self._channel.close()
+        if self._process.returncode is None:
+            self._process.send_signal(how)
+        return await asyncio.wait_for(self._process.wait(), 20)

@@ -1,0 +1,86 @@
+"""What a follower takes of another store's changes, and what it leaves."""
+
+from hutong.records.v1 import record_pb2
+from hutong.records.v1.change_feed_service_pb2 import Change
+from hutong.records.v1.laboratory_pb2 import Laboratory
+
+from services.common.instants import Instant, to_timestamp
+from services.records.domain.copying import Cursor, advanced, continues, take
+from services.records.domain.revisions import RecordId, copy_of
+
+
+def change(sequence: int, source_id: str = "S1", revision: int = 1, **fields: object) -> Change:
+    """A change by which a revision was appended."""
+    record = record_pb2.TestRecord(
+        region="430000",
+        source_id=source_id,
+        revision=revision,
+        person_key=b"a" * 16,
+        content=record_pb2.RecordContent(laboratory=f"430000-{revision}"),
+        recorded_at=to_timestamp(Instant(sequence)),
+    )
+    for name, value in fields.items():
+        setattr(record, name, value)
+    return Change(sequence=sequence, record=record)
+
+
+def standing(sequence: int, revision: int, region: str = "430000") -> Change:
+    """A change of a laboratory's standing."""
+    return Change(sequence=sequence, laboratory=Laboratory(region=region, laboratory="430000-x", revision=revision))
+
+
+def test_news_is_taken_exactly_as_it_is() -> None:
+    """A copied revision keeps its bytes and the instant of the original's commit."""
+    news = change(7)
+    copies = take("430000", [news], {}, {})
+    assert [(new.body, new.recorded_at) for new in copies.revisions] == [(news.record.SerializeToString(), 7)]
+
+
+def test_what_was_taken_before_is_skipped() -> None:
+    """The same changes again, in one batch or the next, are taken once."""
+    changes = [change(1), change(2, revision=2), change(1), standing(3, 1), standing(3, 1)]
+    first = take("430000", changes, {}, {})
+    assert [new.revision for new in first.revisions] == [1, 2]
+    assert len(first.laboratories) == 1
+    histories = {RecordId("430000", "S1"): [new.as_stored() for new in first.revisions]}
+    laboratories = {"430000-x": first.laboratories[0].laboratory}
+    again = take("430000", [*changes, change(4, revision=3), standing(5, 2)], histories, laboratories)
+    assert [new.revision for new in again.revisions] == [3]
+    assert [new.laboratory.revision for new in again.laboratories] == [2]
+    assert again.refused == {}
+
+
+def test_contradictions_are_counted_and_not_taken() -> None:
+    """Nothing that is stored is overwritten, and no region speaks for another."""
+    stored = {RecordId("430000", "S1"): [copy_of(change(1).record).as_stored()]}
+    other = change(2)
+    other.record.content.laboratory = "430000-other"
+    laboratories = {"430000-x": Laboratory(region="440000", laboratory="430000-x", revision=1)}
+    changes = [
+        other,
+        change(3, revision=2, person_key=b"b" * 16),
+        change(4, source_id="S2", region="440000"),
+        standing(5, 2),
+        standing(6, 1, region="440000"),
+    ]
+    copies = take("430000", changes, stored, laboratories)
+    assert (copies.revisions, copies.laboratories) == ([], [])
+    assert copies.refused == {"DIVERGED": 1, "PERSON_CONFLICT": 1, "OTHER_REGION": 2, "LABORATORY_TAKEN": 1}
+
+
+def test_a_batch_continues_where_it_leaves_no_gap() -> None:
+    """A batch counts only on what is stored of the same feed, or from the start."""
+    stored = Cursor("f", 5)
+    assert continues(stored, Cursor("f", 5), "f")
+    assert continues(stored, Cursor("f", 3), "f")
+    assert not continues(stored, Cursor("f", 6), "f")
+    assert not continues(stored, Cursor("g", 5), "g")
+    assert continues(Cursor(), Cursor(), "f")
+    assert not continues(Cursor(), Cursor("f", 5), "f")
+
+
+def test_a_cursor_never_goes_back_within_a_feed() -> None:
+    """A batch that another replica has stored already moves nothing."""
+    assert advanced(Cursor("f", 5, Instant(50)), "f", 3, Instant(30)) == Cursor("f", 5, Instant(50))
+    assert advanced(Cursor("f", 5, Instant(50)), "f", 7, Instant(70)) == Cursor("f", 7, Instant(70))
+    assert advanced(Cursor(), "g", 3, Instant(30)) == Cursor("g", 3, Instant(30))

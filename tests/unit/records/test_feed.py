@@ -1,0 +1,64 @@
+"""The feed stops at what is missing, and never claims more than it has read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from services.common.instants import Instant
+from services.records.feed import Feed
+from services.records.store.protocol import ChangeRow, Head
+
+
+class FakeStore:
+    """A store whose changes become visible out of order, as on a database of several machines."""
+
+    poll_seconds = 0.01
+
+    def __init__(self, visible: set[int], end: int) -> None:
+        self.visible = visible
+        self.end = end
+
+    async def head(self) -> Head:
+        """The end of the feed."""
+        return Head("f", self.end)
+
+    async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
+        """The changes that are visible."""
+        return [ChangeRow(n, False, b"") for n in sorted(self.visible) if after < n <= after + most]
+
+
+def feed(store: Any) -> Feed:
+    """A feed over a fake store at an instant."""
+    return Feed("test", store, lambda: Instant(7))
+
+
+def numbers(rows: Sequence[ChangeRow]) -> list[int]:
+    """The numbers of some changes."""
+    return [row.sequence for row in rows]
+
+
+async def test_a_reader_stops_at_a_gap() -> None:
+    """What is numbered above something not yet visible waits until that is."""
+    store = FakeStore({1, 2, 4}, 4)
+    batch = await feed(store).read("", 0)
+    assert (numbers(batch.changes), batch.head, batch.as_of) == ([1, 2], Head("f", 2), None)
+    store.visible.add(3)
+    batch = await feed(store).read("f", 2)
+    assert (numbers(batch.changes), batch.head, batch.as_of) == ([3, 4], Head("f", 4), 7)
+
+
+async def test_only_a_reader_at_the_end_knows_up_to_when_it_has_all() -> None:
+    """A page that is not the last has no as_of."""
+    store = FakeStore({1, 2, 3}, 3)
+    assert (await feed(store).read("", 0, 2)).as_of is None
+    assert (await feed(store).read("f", 2, 2)).as_of == 7
+    assert (await feed(store).read("f", 3, 2)).as_of == 7
+
+
+async def test_a_watcher_waits_out_a_gap() -> None:
+    """A watch goes on by itself when what was missing appears."""
+    store = FakeStore({2}, 2)
+    watch = feed(store).watch("", 0)
+    assert numbers((await anext(watch)).changes) == []
+    store.visible.add(1)
+    assert numbers((await anext(watch)).changes) == [1, 2]
+    await watch.aclose()  # type: ignore[attr-defined]  # an async generator
