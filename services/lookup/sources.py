@@ -141,12 +141,15 @@ class Sources:
         async def probe() -> bool:
             call = within(PROBE_SECONDS)
             # Probes go on for as long as an outage does: no traces of them.
-            enter(replace(call, trace=replace(call.trace, sampled=False)))
+            token = enter(replace(call, trace=replace(call.trace, sampled=False)))
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
                     await store.BatchListRecords(request)
             except Exception:  # noqa: BLE001  # still down, in whatever way
                 return False
+            finally:
+                # The next probe gets time of its own, not what this one has left.
+                leave(token)
             return True
 
         return probe

@@ -190,6 +190,23 @@ async def test_a_dead_nation_costs_its_timeout_once_and_is_back_within_a_second(
     assert PAUSE_SECONDS + PROBE_SECONDS < 1.0
 
 
+async def test_a_source_that_comes_back_after_a_long_outage_is_noticed_too(lookup: Start) -> None:
+    """Each probe has time of its own: an outage may last longer than one probe may take."""
+    stores = mesh(BEIJING)
+    stores["nation"].error = DEAD
+    client = await lookup(stores)
+    await ask(client)
+    await asyncio.sleep(2 * (PAUSE_SECONDS + PROBE_SECONDS))
+    stores["nation"].error = None
+    deadline = time.monotonic() + 2 * (PAUSE_SECONDS + PROBE_SECONDS)
+    while time.monotonic() < deadline:
+        evidence = await ask(client)
+        if coverage(evidence)["nation"] == OK:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the nation was not asked again")
+
+
 async def test_one_callers_haste_does_not_make_a_source_down(lookup: Start) -> None:
     """A timeout cut short by a caller with little time says nothing of the source, until it happens again and again."""
     stores = mesh(BEIJING)

@@ -26,7 +26,16 @@ from hutong.records.v1.record_write_service_pb2 import (
     SubmitRecordResponse,
 )
 
-from services.common.errors import AlreadyExists, Code, FailedPrecondition, ServiceError, Text, Unavailable
+from services.common.errors import (
+    AlreadyExists,
+    Code,
+    DeadlineExceeded,
+    FailedPrecondition,
+    ServiceError,
+    Text,
+    Unavailable,
+)
+from services.runtime.call import current_call
 
 DEAD = Unavailable("SERVICE_UNREACHABLE", "无法连接", "Cannot be reached")
 BROKEN = ServiceError(Code.INTERNAL, "INTERNAL", Text("内部错误", "Internal error"))
@@ -122,6 +131,9 @@ class RecordStore:
             await asyncio.sleep(self.delay)
         if self.error is not None:
             raise self.error
+        if current_call().remaining() <= 0:
+            # As any client does for a call that has no time left.
+            raise DeadlineExceeded()
         known: dict[bytes, list[TestRecord]] = {}
         for store in (self, *self.follows):
             for revisions in store.records.values():
