@@ -66,8 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.port <= MOST_PORT:
         complain(Text(f"端口应在 0 至 {MOST_PORT} 之间", f"The port lies between 0 and {MOST_PORT}"))
         return Exit.USAGE
-    if args.policies is not None and not args.policies.is_dir():
-        complain(Text(f"没有这个目录：{args.policies}", f"There is no such directory: {args.policies}"))
+    if args.policies is not None and not _usable(args.policies):
         return Exit.USAGE
     try:
         with locked(args.data):
@@ -91,6 +90,20 @@ def run(args: argparse.Namespace) -> int:
     except DataDirectoryError as error:
         complain(error.text)
         return Exit.USAGE
+
+
+def _usable(policies: Path) -> bool:
+    from services.verdict.policy_files import PolicyFileError, load_directory
+
+    if not policies.is_dir():
+        complain(Text(f"没有这个目录：{policies}", f"There is no such directory: {policies}"))
+        return False
+    try:
+        load_directory(policies)
+    except (PolicyFileError, OSError, ValueError) as error:
+        complain(Text(f"规则不可用：{error}", f"the policies cannot be used: {error}"))
+        return False
+    return True
 
 
 async def _run(args: argparse.Namespace, plan: "Plan") -> Exit:

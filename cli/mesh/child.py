@@ -63,7 +63,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 # A Ctrl-C at the terminal is for the launcher, which ends its children in order.
-                process_group=0,
+                start_new_session=True,
             )
 
     async def ready(self) -> None:

@@ -85,7 +85,8 @@ class ProcessMesh:
             status = await child.ended()
             if name not in self._wanted:
                 return
-            log.error("process died", extra={"service": name, "status": status})
+            # The terminal is told by `report`.
+            log.info("process died", extra={"service": name, "status": status})
             report(name, status, pause is not None)
             if pause is None:
                 return

@@ -74,7 +74,7 @@ async def test_starting_twice_doubles_nothing(tmp_path):
     for _ in range(2):
         async with running(data) as up, httpx.AsyncClient(base_url=up.endpoints.http) as client:
             results = (await client.post("/v1/results:list", json={"document": person})).json()["results"]
-            found.append({result["sourceId"] for result in results})
+            found.append({result["record"]["sourceId"] for result in results})
             assert len(results) == len(found[-1])
     # An hour may turn between the two starts; then the second adds records of its own.
     assert found[0] <= found[1]
