@@ -1,0 +1,53 @@
+"""The systems of the founding text, by name, on data that went in through the front door.
+
+Each case is played over HTTP and over gRPC, in one process and as a process per service.
+"""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from cli.mesh import embedded, processes
+from tests.golden.doors import GrpcDoor, HttpDoor
+from tests.golden.scenario import RunningMesh, Scenario
+
+SYSTEMS = Path(__file__).parent / "systems"
+DOORS = ["http", "grpc"]
+
+
+def _cases() -> list[Any]:
+    found = []
+    for path in sorted(SYSTEMS.glob("*.yaml")):
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for case in document["cases"]:
+            found.append(pytest.param(case, id=f"{path.stem}: {case['name']}"))
+    return found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["one-process", "process-per-service"])
+async def mesh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
+    """A running mesh without sample people."""
+    data = tmp_path_factory.mktemp("mesh")
+    if request.param == "one-process":
+        async with embedded(data) as in_one:
+            yield in_one
+    else:
+        async with processes(data) as in_many:
+            yield in_many
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("case", _cases())
+async def test_system(mesh: RunningMesh, door: str, case: dict[str, Any]) -> None:
+    """What the founding text says of the system is what its code shows."""
+    async with AsyncExitStack() as stack:
+        chosen = HttpDoor(mesh.http) if door == "http" else GrpcDoor(mesh.grpc["gateway"])
+        stack.push_async_callback(chosen.close)
+        await Scenario(mesh, chosen, uuid.uuid4().hex[:12]).play(case["steps"])
