@@ -22,6 +22,7 @@ from services.runtime.trace import current_span
 
 log = logging.getLogger("hutong.codes")
 
+_CACHED = Freshness.FRESHNESS_CACHED
 _NO_ANSWER = frozenset((Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED))
 
 
@@ -151,11 +152,11 @@ class Codes:
             news.get(NATION, 0) < oldest
             or news.get(HOLDERS, 0) < oldest
             or (region in self._region_feeds and news.get(region, 0) < oldest)
-            or self._policies.age > self._news_seconds
+            or not self._policies.recent(self._news_seconds)
         ):
             return Outcome.BYPASS
         if entry is not None and entry.fresh(now, self._policies.of(region)):
-            return Shown(entry, Freshness.FRESHNESS_CACHED, Outcome.HIT)
+            return Shown(entry, _CACHED, Outcome.HIT)
         return Outcome.MISS
 
     async def _last_known(self, questions: Sequence[Question], answers: dict[int, Shown | ServiceError]) -> None:

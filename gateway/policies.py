@@ -31,10 +31,9 @@ class PolicyDigests:
         """The digest of a region's policies as last told; None for a region without."""
         return self._digests.get(region)
 
-    @property
-    def age(self) -> float:
-        """Seconds since they were told."""
-        return time.monotonic() - self._told_at
+    def recent(self, seconds: float) -> bool:
+        """Whether they were told no longer ago than this."""
+        return time.monotonic() - self._told_at <= seconds
 
     async def regions(self) -> list[str]:
         """The regions that have a policy, by code. Raises ServiceError when that was never told and cannot be."""

@@ -104,13 +104,25 @@ class Door:
         """The person key of a document. Raises InvalidArgument as PersonKeys.of does."""
         return self._keys.of(document, field)
 
+    def plain(
+        self, document_type: int, number: str, region: str, scope: int, refresh: bool, path: str = ""
+    ) -> Question | None:
+        """The question about now that these ask, the common case; None when region or scope is wrong, for `question` to
+        say how. Raises InvalidArgument when only the document is."""
+        if region not in self._regions or scope not in _SCOPES:
+            return None
+        person = self._keys.of_number(document_type, number, f"{path}document")  # type: ignore[arg-type]  # checked there
+        return Question(person, region, scope, None, refresh)  # type: ignore[arg-type]  # checked above
+
     def question(self, query: HealthCodeQuery, path: str = "", prior: Sequence[Violation] = ()) -> Question:
         """The question a query asks. Raises InvalidArgument naming every wrong field below `path`, which ends in a dot
         or is empty, after those found `prior`: REGION_REQUIRED, REGION_UNKNOWN, SCOPE_UNKNOWN, INSTANT_RANGE, and those
         of the document."""
-        if not prior and query.region in self._regions and query.scope in _SCOPES and not query.HasField("at"):
-            person = self._keys.of(query.document, f"{path}document")
-            return Question(person, query.region, query.scope, None, query.refresh)
+        if not prior and not query.HasField("at"):
+            document = query.document
+            asked = self.plain(document.type, document.number, query.region, query.scope, query.refresh, path)
+            if asked is not None:
+                return asked
         found = Findings(prior)
         person = found.keep(b"", lambda: self._keys.of(query.document, f"{path}document"))
         found.region(query.region, f"{path}region")

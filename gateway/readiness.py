@@ -42,7 +42,7 @@ class Probe:
             raise RuntimeError(trouble)
 
     def _verdict(self) -> str:
-        if self._policies.age <= self._news_seconds:
+        if self._policies.recent(self._news_seconds):
             return ""
         return self._policies.trouble or "no answer"
 

@@ -153,15 +153,16 @@ def verdict(message: Verdict) -> bytes:
     return encode(shown)[1:]
 
 
+_COMPUTED, _CACHED = Freshness.FRESHNESS_COMPUTED, Freshness.FRESHNESS_CACHED
 COMPUTED_START = b'{"freshness":"COMPUTED","age":null,'
 CACHED_START = b'{"freshness":"CACHED","age":null,'
 
 
 def code(body: bytes, freshness: int, age: int) -> bytes:
     """A whole code from what `verdict` made; `age` in seconds counts when it is stale."""
-    if freshness == Freshness.FRESHNESS_CACHED:
+    if freshness == _CACHED:
         return CACHED_START + body
-    if freshness == Freshness.FRESHNESS_COMPUTED:
+    if freshness == _COMPUTED:
         return COMPUTED_START + body
     return b'{"freshness":"STALE","age":%d,' % age + body
 

@@ -5,7 +5,6 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hutong.common.v1.subject_pb2 import Purpose
@@ -18,7 +17,7 @@ from gateway.http.problems import CONTENT_TYPE, HttpError, of_error, problem
 from gateway.http.requests import Decoder, QueryBody
 from gateway.http.routes import JSON, Incoming, Reply, Route
 from gateway.metrics import REQUESTS
-from services.common.errors import Code, DeadlineExceeded, ServiceError, Text, Violation, invalid
+from services.common.errors import Code, DeadlineExceeded, ServiceError, Text, invalid
 from services.runtime.access import Guard
 from services.runtime.call import Call, enter, leave
 from services.runtime.trace import SpanKind, Trace, new_trace, span
@@ -37,6 +36,7 @@ CALLER = "http"
 """Who calls, as far as the guard is told; a bearer token will say more."""
 PURPOSES = render.EnumNames(Purpose, "PURPOSE_")
 
+_SHOW_CODE = Purpose.PURPOSE_SHOW_CODE
 _NO_STORE = (b"cache-control", b"no-store")
 _SHOWN = REQUESTS.labels("http", "ShowHealthCode", "OK")
 
@@ -111,7 +111,7 @@ class Application:
         return route
 
     def _admitted(self, operation: str, header: bytes | None) -> Purpose.ValueType:
-        purpose: int = Purpose.PURPOSE_SHOW_CODE
+        purpose: int = _SHOW_CODE
         if header is not None:
             purpose = PURPOSES.values.get(header.decode("latin-1"), 0)
             if not purpose:
@@ -140,8 +140,7 @@ class Application:
 
     async def _show(self, incoming: Incoming) -> Reply:
         front = self._front
-        problems: list[Violation] = []
-        question = front.door.question(self._query(incoming.body).message("", problems), "", problems)
+        question = self._query(incoming.body).question(front.door)
         looked = await front.codes.look(question)
         if isinstance(looked, Shown) and not incoming.trace.sampled:
             front.codes.count(looked)
@@ -158,7 +157,7 @@ def _trace(traceparent: bytes | None) -> Trace:
     if trace.span_id or trace.sampled:
         return trace
     # A trace that begins here and is not recorded has no span; the header that names it must not say so.
-    return replace(trace, span_id=trace.trace_id & 0xFFFF_FFFF_FFFF_FFFF or 1)
+    return Trace(trace.trace_id, trace.trace_id & 0xFFFF_FFFF_FFFF_FFFF or 1, False)
 
 
 async def _body(receive: Receive, length: bytes | None, content_type: bytes | None) -> bytes:

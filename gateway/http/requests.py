@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.subject_pb2 import Document, DocumentType
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
+from gateway.questions import Door, Question
 from gateway.render import SCOPE, EnumNames
 from services.common.errors import InvalidArgument, Text, Violation, invalid
 from services.common.instants import parse_rfc3339, to_timestamp
@@ -31,9 +32,13 @@ class DocumentBody(_Body):
     type: str = ""
     number: str = ""
 
+    def kind(self) -> int:
+        """The number of its type."""
+        return _number(DOCUMENT_TYPES, self.type)
+
     def message(self) -> Document:
         """As the contract has it."""
-        return Document(type=_number(DOCUMENT_TYPES, self.type), number=self.number)  # type: ignore[arg-type]  # open
+        return Document(type=self.kind(), number=self.number)  # type: ignore[arg-type]  # open
 
 
 class QueryBody(_Body):
@@ -45,8 +50,18 @@ class QueryBody(_Body):
     at: str | None = None
     refresh: bool = False
 
-    def message(self, path: str, problems: list[Violation]) -> pb.HealthCodeQuery:
-        """As the contract has it; what is wrong with `at` is added to the problems."""
+    def question(self, door: Door, path: str = "") -> Question:
+        """The question it asks, with every wrong field named below `path`. Raises InvalidArgument."""
+        if self.at is None:
+            document = self.document
+            scope = _number(SCOPE, self.scope)
+            asked = door.plain(document.kind(), document.number, self.region, scope, self.refresh, path)
+            if asked is not None:
+                return asked
+        problems: list[Violation] = []
+        return door.question(self._message(path, problems), path, problems)
+
+    def _message(self, path: str, problems: list[Violation]) -> pb.HealthCodeQuery:
         return pb.HealthCodeQuery(
             document=self.document.message(),
             region=self.region,

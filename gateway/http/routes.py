@@ -81,10 +81,8 @@ class Api:
         check_size(len(queries), "queries")
         questions: list[Question | ServiceError] = []
         for index, query in enumerate(queries):
-            path = f"queries[{index}]."
-            problems: list[Violation] = []
             try:
-                questions.append(self._front.door.question(query.message(path, problems), path, problems))
+                questions.append(query.question(self._front.door, f"queries[{index}]."))
             except InvalidArgument as error:
                 questions.append(error)
         shown = await self._front.show_many(questions, incoming.purpose)
@@ -176,7 +174,7 @@ def fixed(body: bytes, content_type: bytes = JSON, headers: Sequence[tuple[bytes
 
 def sample_people(people: Sequence[SamplePerson]) -> Handler:
     """GET /v1/samplePeople."""
-    return fixed(render.encode({"people": [person.json() for person in people]}))
+    return fixed(render.encode({"people": people}))
 
 
 def api_routes(front: Front) -> Mapping[str, Route]:
