@@ -1,0 +1,112 @@
+"""An independent, slow reading of the design's clauses, counts, clearance and pools: every choice of tests is tried.
+
+It knows nothing of the engine's own functions but reads the same policy files, straight from their YAML fields.
+"""
+
+from itertools import combinations, pairwise
+
+from services.common.instants import HOUR, Instant
+from services.common.regions import divisions
+from services.verdict.domain.model import Channel, Kind, Record, Result, Tube
+from services.verdict.domain.policy import ClauseEntry, PolicyFile
+
+
+def _sampled(record: Record) -> Instant:
+    instant = record.sampled_at if record.sampled_at is not None else record.reported_at
+    assert instant is not None
+    return instant
+
+
+def _exists(record: Record, at: Instant) -> bool:
+    return not record.retracted and _sampled(record) <= at
+
+
+def _reported(record: Record, at: Instant) -> bool:
+    return record.kind == Kind.RESULT and record.reported_at is not None and record.reported_at <= at
+
+
+def _comes_from(record: Record) -> str:
+    return record.origin.region if record.origin is not None else record.region
+
+
+def _origin_accepted(name: str, comes_from: str, region: str) -> bool:
+    if name == "anywhere":
+        return True
+    if name == "local":
+        return comes_from == region
+    if name.startswith("bloc:"):
+        return divisions()[comes_from].bloc == name[5:]
+    return comes_from == name
+
+
+def _acceptable(entry: ClauseEntry, region: str, record: Record, at: Instant) -> bool:
+    if entry.evidence == "result":
+        right_kind = _reported(record, at) and record.result == Result.NEGATIVE
+    else:
+        right_kind = not _reported(record, at)
+    return (
+        right_kind
+        and any(_origin_accepted(name, _comes_from(record), region) for name in entry.origins)
+        and (entry.channels is None or Channel(record.channel).name.lower() in entry.channels)
+        and (entry.tubes is None or Tube(record.tube).name.lower() in entry.tubes)
+    )
+
+
+def _end(entry: ClauseEntry, record: Record) -> Instant:
+    begins = _sampled(record)
+    if entry.window.from_ == "reported":
+        assert record.reported_at is not None
+        begins = record.reported_at
+    return Instant(begins + int(entry.window.hours * HOUR))
+
+
+def clause_until(entry: ClauseEntry, region: str, records: list[Record], at: Instant) -> Instant | None:
+    """The latest instant at which the clause, met at `at`, still holds; None when it is not met."""
+    needed, apart = (1, 0.0) if entry.count is None else (entry.count.tests, entry.count.apart_hours)
+    inside = []
+    for record in records:
+        if not _exists(record, at) or not _acceptable(entry, region, record, at):
+            continue
+        end = _end(entry, record)
+        if at < end or (at == end and entry.window.edge == "inclusive"):
+            if entry.evidence == "sampling_record" and record.reported_at is not None:
+                end = min(end, record.reported_at)
+            inside.append((record, end))
+    best: Instant | None = None
+    for choice in combinations(inside, needed):
+        times = sorted(_sampled(record) for record, _ in choice)
+        if all(later - earlier >= apart * HOUR for earlier, later in pairwise(times)):
+            until = min(end for _, end in choice)
+            best = until if best is None else max(best, until)
+    return best
+
+
+def positive_stands(policy: PolicyFile, records: list[Record], at: Instant) -> bool:
+    """Whether any positive of a single tube is open."""
+    known = [record for record in records if _exists(record, at) and _reported(record, at)]
+    for positive in known:
+        if positive.result != Result.POSITIVE or positive.tube != Tube.SINGLE:
+            continue
+        walked, last = 0, None
+        for negative in sorted(known, key=_sampled):
+            if negative.result != Result.NEGATIVE or Tube(negative.tube).name.lower() not in policy.clearance.tubes:
+                continue
+            if _sampled(negative) <= _sampled(positive):
+                continue
+            if last is None or _sampled(negative) >= last + policy.clearance.apart_hours * HOUR:
+                walked, last = walked + 1, _sampled(negative)
+        if walked < policy.clearance.negatives:
+            return True
+    return False
+
+
+def retest_owed(records: list[Record], at: Instant) -> bool:
+    """Whether any positive pool has no later single result."""
+    known = [record for record in records if _exists(record, at) and _reported(record, at)]
+    singles = [r for r in known if r.tube == Tube.SINGLE and r.result in (Result.NEGATIVE, Result.POSITIVE)]
+    return any(
+        pool.result == Result.POSITIVE
+        and pool.tube != Tube.SINGLE
+        and not any(_sampled(single) > _sampled(pool) for single in singles)
+        for pool in known
+    )

@@ -1,0 +1,216 @@
+"""What must hold of every verdict, whatever the evidence."""
+
+from pathlib import Path
+
+import msgspec
+from hutong.lookup.v1 import evidence_service_pb2
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from services.common.instants import HOUR, Instant
+from services.verdict import translate
+from services.verdict.domain.compiled import CompiledPolicy
+from services.verdict.domain.judge import judge
+from services.verdict.domain.model import (
+    NATIONAL_NOTICE,
+    Channel,
+    Evidence,
+    Kind,
+    NoticeOutcome,
+    Record,
+    Result,
+    Scope,
+    Status,
+    Tube,
+    Verdict,
+)
+from services.verdict.policy_files import load_directory
+from tests.unit.verdict import reference
+from tests.unit.verdict.strategies import ELSEWHERE, NOON, evidence, hours, instants
+
+POLICIES = load_directory(Path(__file__).parents[2] / "golden" / "engine" / "fine_print" / "policies")
+EXAMPLES = settings(max_examples=300)
+
+
+def _answer(verdict: Verdict) -> Verdict:
+    """The verdict without the instants it was asked at, and without when it must be asked again."""
+    return msgspec.structs.replace(verdict, at=0, computed_at=0, fresh_until=None)
+
+
+def _in_force(region: str, at: Instant) -> CompiledPolicy:
+    return POLICIES.standing(region, at).policy
+
+
+@EXAMPLES
+@given(evidence(), instants, st.randoms(use_true_random=False))
+def test_the_order_of_records_does_not_matter(seen: Evidence, at: Instant, random):
+    """The same evidence in another order gives the same bytes."""
+    shuffled = list(seen.records)
+    random.shuffle(shuffled)
+    again = msgspec.structs.replace(seen, records=tuple(shuffled))
+    bare = evidence_service_pb2.Evidence()
+    assert (
+        translate.verdict(judge(seen, POLICIES, at, at), bare).SerializeToString()
+        == translate.verdict(judge(again, POLICIES, at, at), bare).SerializeToString()
+    )
+
+
+@EXAMPLES
+@given(evidence(), instants, st.data())
+def test_the_answer_does_not_change_before_fresh_until(seen: Evidence, at: Instant, data):
+    """Nothing but the instants of the question differs strictly before fresh_until."""
+    verdict = judge(seen, POLICIES, at, at)
+    end = at + 400 * HOUR if verdict.fresh_until is None else verdict.fresh_until
+    assert end > at
+    later = Instant(data.draw(st.one_of(st.just(end - 1), st.integers(at, end - 1)), label="later"))
+    # Both as known at that later instant and as known before.
+    assert _answer(judge(seen, POLICIES, later, at)) == _answer(verdict)
+    assert _answer(judge(seen, POLICIES, later, later)) == _answer(verdict)
+
+
+@EXAMPLES
+@given(evidence(), instants, st.data())
+def test_recognised_until_valid_until(seen: Evidence, at: Instant, data):
+    """Recognition lasts until valid_until unless the policy changes, or a report known to come then counts against."""
+    ages = [data.draw(st.integers(0, 20), label="age"), 30]
+    fresh = [
+        _result(seen.region, f"fresh{age}", Instant(at - age * HOUR), Instant(at - age * HOUR // 2)) for age in ages
+    ]
+    seen = msgspec.structs.replace(seen, records=(*seen.records, *fresh))
+    verdict = judge(seen, POLICIES, at, at)
+    assume(verdict.status == Status.RECOGNISED)
+    assert verdict.valid_until is not None
+    assert verdict.valid_until >= at
+    later = Instant(data.draw(st.integers(at, max(at, verdict.valid_until - 1)), label="later"))
+    again = judge(seen, POLICIES, later, at)
+    assume(again.policy == verdict.policy)
+    assume(again.status not in (Status.POSITIVE, Status.RETEST_REQUIRED))
+    assert again.status == Status.RECOGNISED
+
+
+@EXAMPLES
+@given(evidence(copies=False, suspensions=False), instants, st.sampled_from([Tube.SINGLE, Tube.POOL_10]), hours)
+def test_a_positive_never_makes_recognition(seen: Evidence, at: Instant, tube: Tube, sampled: Instant):
+    """Who is not recognised is not recognised for one positive more.
+
+    A positive retest may settle a positive pool, but then stands itself.
+    """
+    assume(judge(seen, POLICIES, at, at).status != Status.RECOGNISED)
+    positive = _result("430000", "extra", sampled, Instant(sampled + HOUR), result=Result.POSITIVE, tube=tube)
+    assume(positive.reported_at is not None and positive.reported_at <= at)
+    more = msgspec.structs.replace(seen, records=(*seen.records, positive))
+    assert judge(more, POLICIES, at, at).status != Status.RECOGNISED
+
+
+@EXAMPLES
+@given(evidence(outages=False), instants, st.data())
+def test_an_outage_is_never_no_test(seen: Evidence, at: Instant, data):
+    """Where a record that a silent source keeps would have made recognition, the answer was not NOT_RECOGNISED."""
+    silent = data.draw(st.sampled_from([seen.region, "nation"]), label="silent")
+    # The nation keeps what regions without a store on the mesh have; a region keeps its own.
+    kept_by = (
+        seen.region
+        if silent == seen.region
+        else data.draw(st.sampled_from([code for code in ELSEWHERE if code != seen.region]), label="kept by")
+    )
+    reported = Instant(at - data.draw(st.integers(0, 30), label="age") * HOUR)
+    hidden = [
+        _result(kept_by, f"hidden{number}", Instant(reported - number * 24 * HOUR), reported, tube=Tube.SINGLE)
+        for number in range(data.draw(st.integers(1, 2), label="tests"))
+    ]
+    hidden = [msgspec.structs.replace(item, channel=data.draw(st.sampled_from(list(Channel)))) for item in hidden]
+    whole = msgspec.structs.replace(seen, records=(*seen.records, *hidden))
+    assume(judge(whole, POLICIES, at, at).status == Status.RECOGNISED)
+    partial = msgspec.structs.replace(seen, coverage={**seen.coverage, silent: False})
+    assert judge(partial, POLICIES, at, at).status != Status.NOT_RECOGNISED
+
+
+@EXAMPLES
+@given(evidence(copies=False), instants, st.sampled_from(list(Channel)), st.sampled_from(list(Tube)), st.data())
+def test_the_notice_is_carried_out_where_it_is_enforced(seen: Evidence, at: Instant, channel, tube, data):
+    """Under enforce every negative reported within the region's own window is recognised, unless a positive stands."""
+    seen = msgspec.structs.replace(seen, region="140000", scope=Scope.NATIONAL)
+    policy = _in_force("140000", at)
+    assume(policy.stance.enforce and POLICIES.standing("140000", at).binds)
+    age = data.draw(st.integers(0, policy.stance.clause.window.length), label="age")
+    reported = Instant(at - age)
+    sampled = data.draw(st.sampled_from([None, Instant(reported - 200 * HOUR), reported]), label="sampled")
+    negative = msgspec.structs.replace(_result("650000", "n", sampled, reported, tube=tube), channel=channel)
+    verdict = judge(msgspec.structs.replace(seen, records=(*seen.records, negative)), POLICIES, at, at)
+    assert verdict.status in (Status.RECOGNISED, Status.POSITIVE, Status.RETEST_REQUIRED)
+
+
+@EXAMPLES
+@given(evidence(copies=False, suspensions=False, outages=False), instants)
+def test_the_engine_agrees_with_a_slow_reading_of_the_design(seen: Evidence, at: Instant):
+    """Clauses, counts, ends, clearance and pools are what trying every choice says."""
+    seen = msgspec.structs.replace(seen, scope=Scope.NATIONAL)
+    verdict = judge(seen, POLICIES, at, at)
+    policy = _in_force(seen.region, at).source
+    records = list(seen.records)
+    ends = {entry.id: reference.clause_until(entry, seen.region, records, at) for entry in policy.clauses}
+    met = {clause: end for clause, end in ends.items() if end is not None}
+    if reference.positive_stands(policy, records, at):
+        assert verdict.status == Status.POSITIVE
+    elif reference.retest_owed(records, at):
+        assert verdict.status == Status.RETEST_REQUIRED
+    elif met:
+        assert verdict.status == Status.RECOGNISED
+        assert {ground.clause: ground.valid_until for ground in verdict.grounds} == met
+        assert verdict.valid_until == max(met.values())
+        assert verdict.notice == NoticeOutcome.NONE
+    else:
+        assert verdict.status in (Status.RECOGNISED, Status.NOT_RECOGNISED, Status.PENDING)
+        assert [ground.clause for ground in verdict.grounds if verdict.status == Status.RECOGNISED] in (
+            [],
+            [NATIONAL_NOTICE],
+        )
+
+
+@EXAMPLES
+@given(evidence(), instants)
+def test_local_says_whether_national_would_help(seen: Evidence, at: Instant):
+    """With scope LOCAL and no recognition, national_would_recognise is what NATIONAL answers."""
+    local = judge(msgspec.structs.replace(seen, scope=Scope.LOCAL), POLICIES, at, at)
+    national = judge(msgspec.structs.replace(seen, scope=Scope.NATIONAL), POLICIES, at, at)
+    assume(local.status != Status.RECOGNISED)
+    assert local.national_would_recognise == (national.status == Status.RECOGNISED)
+
+
+@EXAMPLES
+@given(evidence(outages=False), instants)
+def test_not_recognised_says_why(seen: Evidence, at: Instant):
+    """Every record seen is named in a reason, by itself or by the test it is a copy of; so is every clause not met."""
+    verdict = judge(seen, POLICIES, at, at)
+    assume(verdict.status == Status.NOT_RECOGNISED)
+    named = {(reason.evidence.region, reason.evidence.source_id) for reason in verdict.reasons if reason.evidence}
+    alone = {(record.region, record.source_id) for record in seen.records if record.origin is None}
+    copied = {(r.origin.region, r.origin.source_id) for r in seen.records if r.origin is not None}
+    assert alone - copied <= named
+    assert all(reason.text.zh and reason.text.en for reason in verdict.reasons)
+
+
+def _result(
+    region: str,
+    source_id: str,
+    sampled: Instant | None,
+    reported: Instant,
+    result: Result = Result.NEGATIVE,
+    tube: Tube = Tube.SINGLE,
+) -> Record:
+    return Record(
+        region=region,
+        source_id=source_id,
+        kind=Kind.RESULT,
+        result=result,
+        tube=tube,
+        channel=Channel.LABORATORY,
+        laboratory="other",
+        sampled_at=sampled,
+        reported_at=reported,
+    )
+
+
+def test_the_grid_meets_the_change_of_policies():
+    """The random instants straddle the midnight at which the fine print's policies change."""
+    assert _in_force("140000", NOON) is not _in_force("140000", Instant(NOON + 12 * HOUR))
