@@ -54,7 +54,6 @@ def wire(settings: GatewaySettings) -> Gateway:
         news=reach("records", settings.nation),
         region_news={region: reach("records", target) for region, target in settings.region_feeds.items()},
         sample_people=read_people(Path(settings.sample_people)) if settings.sample_people else None,
-        sample_people=read_people(Path(settings.sample_people)) if settings.sample_people else None,
         close=close,
     )
 

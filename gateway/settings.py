@@ -23,8 +23,6 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """The shared cache, such as redis://cache:6379/0. Empty: a cache within the process."""
     redis_timeout: float = 0.05
     """Seconds a command to Redis may take before the gateway goes on without it."""
-    sample_people: str = ""
-    """A JSON file of sample people to show at /v1/samplePeople. Empty: none."""
     cache_entries: int = 200_000
     """The most entries of the cache within the process; about 4 kB each."""
     sample_people: str = ""
