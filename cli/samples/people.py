@@ -228,9 +228,9 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Han Yinuo",
         "440103",
         "440000",
-        "有效期将满：validUntil 就在一小时内，用 at= 试它前后一秒",
-        "at the window's edge: validUntil is within the hour; try at= a second before and after it",
-        SampleTest("440000", "edge", 71, 71, NEGATIVE),
+        "有效期将满：validUntil 就在两小时内，用 at= 试它前后一秒",
+        "at the window's edge: validUntil is within two hours; try at= a second before and after it",
+        SampleTest("440000", "edge", 70, 70, NEGATIVE),
     ),
 )
 """Everyone, in the order to look at them."""
