@@ -17,7 +17,6 @@ from services.records.ports import ChangeFeed
 from services.records.servicer import FeedServicer, ReadServicer, WriteServicer
 from services.records.servicer.writer import Writer
 from services.records.settings import Settings
-from services.records.store.postgres import PostgresStore
 from services.records.store.protocol import RecordStore
 from services.records.store.sqlite import SqliteStore
 from services.runtime.binding import Binding
@@ -44,6 +43,9 @@ def open_store(settings: Settings) -> RecordStore:
     if url.startswith("sqlite:///"):
         return SqliteStore(Path(url.removeprefix("sqlite:///")))
     if url.startswith(("postgresql://", "postgres://")):
+        # Its driver is an optional dependency.
+        from services.records.store.postgres import PostgresStore
+
         return PostgresStore(url, pool_size=settings.store_pool, statement_seconds=settings.statement_timeout)
     raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
 

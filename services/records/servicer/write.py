@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from hutong.common.v1.error_pb2 import FieldViolation
-from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.records.v1 import record_write_service_pb2 as pb
 from hutong.records.v1.record_pb2 import TestRecord
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
@@ -27,6 +25,7 @@ from services.records.servicer.laboratory import LaboratoryMethods
 from services.records.servicer.read import check_batch
 from services.records.servicer.writer import Writer, refuse, request_key
 from services.records.store.protocol import Known, Plan, Touch
+from services.runtime.wire_errors import to_violations
 
 _OUTCOMES = {number: name.removeprefix("SUBMIT_OUTCOME_") for name, number in SubmitOutcome.items()}
 
@@ -35,13 +34,6 @@ def _record(revision: NewRevision | StoredRevision, committed: Instant) -> TestR
     if isinstance(revision, NewRevision):
         return TestRecord.FromString(revision.body + stamp(committed))
     return revision.message()
-
-
-def _field_violations(violations: Sequence[Violation]) -> list[FieldViolation]:
-    return [
-        FieldViolation(field=v.field, reason=v.reason, message=LocalizedText(zh=v.text.zh, en=v.text.en))
-        for v in violations
-    ]
 
 
 class WriteServicer(LaboratoryMethods):
@@ -185,7 +177,7 @@ class WriteServicer(LaboratoryMethods):
 
 
 def _refused(violations: Sequence[Violation]) -> pb.RowOutcome:
-    return pb.RowOutcome(outcome=SubmitOutcome.SUBMIT_OUTCOME_REFUSED, violations=_field_violations(violations))
+    return pb.RowOutcome(outcome=SubmitOutcome.SUBMIT_OUTCOME_REFUSED, violations=to_violations(tuple(violations)))
 
 
 def _row(decision: Decision) -> pb.RowOutcome:
@@ -193,6 +185,6 @@ def _row(decision: Decision) -> pb.RowOutcome:
         return pb.RowOutcome(
             outcome=decision.outcome,
             revision=decision.revision,
-            violations=_field_violations(decision.violations),
+            violations=to_violations(decision.violations),
         )
     return pb.RowOutcome(outcome=decision.outcome, revision=decision.revision)

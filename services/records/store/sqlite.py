@@ -17,26 +17,22 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from hutong.records.v1.laboratory_pb2 import Laboratory
-
 from services.common.instants import Instant
 from services.records.domain.copying import Cursor
-from services.records.domain.revisions import History, RecordId, StoredRevision
+from services.records.domain.revisions import RecordId
 from services.records.store.protocol import (
     ChangeRow,
     CurrentRecord,
     Decide,
     Head,
-    Known,
     LaboratoryRow,
     People,
-    Plan,
     Touch,
-    check_retry,
     unavailable,
 )
-from services.records.store.rows import current_records, laboratory_rows, revision_rows
+from services.records.store.rows import current_records
 from services.records.store.sqlite_schema import SCHEMA
+from services.records.store.sqlite_write import read_history, transact
 from services.runtime.clock import Clock
 
 T = TypeVar("T")
@@ -127,7 +123,7 @@ class SqliteStore:
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""
         with _guarded():
-            return [revision.body for revision in _history(self._read, record_id)]
+            return [revision.body for revision in read_history(self._read, record_id)]
 
     async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
         """See RecordStore."""
@@ -160,7 +156,7 @@ class SqliteStore:
 
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
         """See RecordStore."""
-        return await self._in_writer(lambda: self._commit(touch, decide, clock))
+        return await self._in_writer(lambda: transact(self._write, touch, decide, clock))
 
     async def forget_answers(self, before: Instant) -> int:
         """See RecordStore."""
@@ -181,87 +177,3 @@ class SqliteStore:
             # The store was closed.
             raise unavailable() from None
         return await pending
-
-    def _commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
-        write = self._write
-        write.execute("begin immediate")
-        try:
-            answer = _answered(write, touch)
-            if answer is None:
-                plan = decide(_known(write, touch))
-                now = _append(write, plan, clock())
-                answer = plan.answer(now)
-                if plan.cursor is not None:
-                    cursor = plan.cursor
-                    row = (touch.followed, cursor.feed_id, cursor.sequence, cursor.as_of)
-                    write.execute("insert or replace into follow values (?, ?, ?, ?)", row)
-                if touch.request is not None:
-                    kept = (touch.request.key, touch.request.fingerprint, answer, now)
-                    write.execute("insert into answer values (?, ?, ?, ?)", kept)
-            write.execute("commit")
-            return answer
-        except BaseException:
-            if write.in_transaction:
-                write.execute("rollback")
-            raise
-
-
-def _answered(connection: sqlite3.Connection, touch: Touch) -> bytes | None:
-    if touch.request is None:
-        return None
-    row = connection.execute("select fingerprint, body from answer where request = ?", (touch.request.key,)).fetchone()
-    if row is None:
-        return None
-    check_retry(touch.request, row[0])
-    body: bytes = row[1]
-    return body
-
-
-def _history(connection: sqlite3.Connection, record_id: RecordId) -> History:
-    # Most ids of an intake are new: one narrow look tells.
-    identity = "select person_key from identity where region = ? and source_id = ?"
-    found = connection.execute(identity, record_id).fetchone()
-    if found is None:
-        return []
-    rows = connection.execute(
-        "select revision, digest, retracted, body from revision "
-        "where person_key = ? and region = ? and source_id = ? order by revision",
-        (found[0], *record_id),
-    )
-    return [StoredRevision(revision, found[0], digest, bool(gone), body) for revision, digest, gone, body in rows]
-
-
-def _known(connection: sqlite3.Connection, touch: Touch) -> Known:
-    histories = {record_id: history for record_id in touch.records if (history := _history(connection, record_id))}
-    laboratories: dict[str, Laboratory] = {}
-    for laboratory in touch.laboratories:
-        row = connection.execute(
-            "select body from laboratory where laboratory = ? order by revision desc limit 1", (laboratory,)
-        ).fetchone()
-        if row is not None:
-            laboratories[laboratory] = Laboratory.FromString(row[0])
-    cursor = connection.execute(
-        "select feed_id, sequence, as_of from follow where region = ?", (touch.followed,)
-    ).fetchone()
-    return Known(histories, laboratories, Cursor(*(cursor or ())))
-
-
-def _append(connection: sqlite3.Connection, plan: Plan, now: Instant) -> Instant:
-    count = len(plan.revisions) + len(plan.laboratories)
-    if not count:
-        return now
-    # Numbers come from the one row of feed_head, within the transaction: none is lost to a rollback, and SQLite lets
-    # one transaction write at a time, so they are committed in their order.
-    last, recorded_at = connection.execute(
-        "update feed_head set sequence = sequence + ?, recorded_at = max(recorded_at + 1, ?) "
-        "returning sequence, recorded_at",
-        (count, now),
-    ).fetchone()
-    revisions = revision_rows(plan, last - count, recorded_at)
-    connection.executemany("insert or ignore into identity values (?, ?, ?)", [(r[1], r[2], r[0]) for r in revisions])
-    connection.executemany("insert into revision values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", revisions)
-    laboratories = laboratory_rows(plan, last - len(plan.laboratories), recorded_at)
-    connection.executemany("insert into laboratory values (?, ?, ?, ?)", laboratories)
-    if laboratories:
-        connection.execute("update feed_head set laboratory_sequence = sequence")
-    return Instant(recorded_at)
