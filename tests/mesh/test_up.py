@@ -13,6 +13,9 @@ import pytest
 from cli.mesh.endpoints import FILE_NAME, read_endpoints
 from cli.samples.people import PEOPLE
 from tests.mesh.conftest import child_environment, run_cli, running
+from tests.support.redis import RedisServer, redis_server
+
+__all__ = ["redis_server"]
 
 HUNAN = {"type": "RESIDENT_ID", "number": PEOPLE[0].number}
 
@@ -64,6 +67,17 @@ async def test_it_says_where_to_look(tmp_path, way):
             assert [(await client.get(link)).status_code for link in links] == [200, 200, 200]
             people = (await client.get(f"{up.endpoints.http}/v1/samplePeople")).json()
         assert [person["document"]["number"] for person in people["people"]] == [one.number for one in PEOPLE]
+
+
+async def test_codes_are_cached_in_redis_when_there_is_one(tmp_path: Path, redis_server: RedisServer, way):
+    """With --redis, the second showing comes from the cache there, and no document number is in it."""
+    async with running(tmp_path / "data", *way, "--redis", redis_server.url) as up:
+        first = await up.show(HUNAN, "110000")
+        second = await up.show(HUNAN, "110000")
+        assert (first["freshness"], second["freshness"]) == ("COMPUTED", "CACHED")
+        held = redis_server.everything()
+    assert b"110000" in held
+    assert HUNAN["number"].encode() not in held
 
 
 async def test_starting_twice_doubles_nothing(tmp_path):
