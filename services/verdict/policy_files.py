@@ -31,6 +31,7 @@ CASES_SUFFIX = ".cases.yaml"
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PATH = re.compile(r" - at `(\$[^`]*)`$")
+_UNKNOWN = re.compile(r"^Object contains unknown field `([^`]*)`")
 
 
 class PolicyFileError(Exception):
@@ -76,7 +77,8 @@ def read_yaml(text: str, name: str) -> Document:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
+        # What is missing at the end is missing in the last line.
+        line = min(mark.line + 1, len(text.splitlines())) if mark is not None else 1
         problem = getattr(error, "problem", None) or str(error)
         raise PolicyFileError(f"{name}:{line}", f"not YAML: {problem}") from None
     if root is None:
@@ -117,6 +119,13 @@ def _scalar(node: Any) -> object:
             return node.value
 
 
+def place(message: str) -> str:
+    """The path a validation error is about: that of the unknown field itself, not of what holds it."""
+    found, unknown = _PATH.search(message), _UNKNOWN.match(message)
+    path = found[1] if found else "$"
+    return f"{path}.{unknown[1]}" if unknown else path
+
+
 def parse_policy(text: str, path: Path) -> LoadedPolicy:
     """The policy or notice in a file's text. Raises PolicyFileError at the first thing wrong."""
     name = str(path)
@@ -130,8 +139,7 @@ def parse_policy(text: str, path: Path) -> LoadedPolicy:
             compiled = compile_policy(msgspec.convert(data, PolicyFile))
     except msgspec.ValidationError as error:
         message = str(error)
-        found = _PATH.search(message)
-        at = found[1] if found else "$"
+        at = place(message)
         raise PolicyFileError(f"{name}:{document.line(at)}", message) from None
     except PolicyError as error:
         raise PolicyFileError(f"{name}:{document.line(error.path)}", f"{error.message} - at `{error.path}`") from None

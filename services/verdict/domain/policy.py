@@ -111,7 +111,7 @@ class Clearance(Struct, frozen=True, forbid_unknown_fields=True):
     """What clears a positive: so many negatives sampled after it, each so long after the one before."""
 
     negatives: Annotated[int, Meta(ge=1, le=20)] = 2
-    apart_hours: Annotated[float, Meta(ge=0, le=8784)] = 24
+    apart_hours: Annotated[float, Meta(ge=0, le=8784)] = 24.0
     tubes: Annotated[tuple[TubeName, ...], Meta(min_length=1)] = ("single",)
 
 

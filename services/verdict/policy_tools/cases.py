@@ -31,7 +31,7 @@ from services.verdict.domain.model import (
 )
 from services.verdict.domain.policy import ChannelName, ColourName, OffsetInstant, TubeName
 from services.verdict.domain.policy_set import PolicySet
-from services.verdict.policy_files import PolicyFileError, read_yaml
+from services.verdict.policy_files import PolicyFileError, place, read_yaml
 
 
 class CaseOrigin(Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,8 +134,7 @@ def read_cases(path: Path) -> tuple[CasesFile, Callable[[int], str]]:
         cases = msgspec.convert(document.data, CasesFile)
     except msgspec.ValidationError as error:
         message = str(error)
-        at = message.rpartition(" - at `")[2].rstrip("`") if " - at `" in message else "$"
-        raise PolicyFileError(f"{path}:{document.line(at)}", message) from None
+        raise PolicyFileError(f"{path}:{document.line(place(message))}", message) from None
     return cases, lambda position: f"{path}:{document.line(f'$.cases[{position}]')}"
 
 
