@@ -45,7 +45,7 @@ class Application:
     """Serves one front over HTTP. `seconds` is the deadline of a request."""
 
     def __init__(self, front: Front, routes: Mapping[str, Route], guard: Guard, *, seconds: float) -> None:
-        self._front = front
+        self.front = front
         self._routes = {SHOW: Route("POST", "ShowHealthCode", self._show), **routes}
         self._guard = guard
         self._seconds = seconds
@@ -139,7 +139,7 @@ class Application:
             leave(entered)
 
     async def _show(self, incoming: Incoming) -> Reply:
-        front = self._front
+        front = self.front
         question = self._query(incoming.body).question(front.door)
         looked = await front.codes.look(question)
         if isinstance(looked, Shown) and not incoming.trace.sampled:

@@ -6,23 +6,24 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from hutong.common.v1.error_pb2 import Error
+from hutong.common.v1.subject_pb2 import DocumentType
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
-from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage
-from hutong.lookup.v1.region_pb2 import Region, Scope
+from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage, SourceStatus
+from hutong.lookup.v1.region_pb2 import InteropMode, Region, Scope
 from hutong.records.v1 import change_feed_service_pb2
 from hutong.records.v1.change_feed_service_pb2 import Change, FeedCursor
 from hutong.records.v1.laboratory_pb2 import Laboratory
-from hutong.records.v1.record_pb2 import RecordContent, TestRecord
+from hutong.records.v1.record_pb2 import RecordContent, RevisionAction, TestRecord
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
-from hutong.verdict.v1.verdict_pb2 import EvidenceRef, Ground, PolicyRef, Reason, Verdict
+from hutong.verdict.v1.verdict_pb2 import Colour, EvidenceRef, Ground, PolicyRef, Reason, Status, Verdict
 from hutong.verdict.v1.verdict_service_pb2 import VerdictOutcome
 
 from gateway.composition import Gateway, build
 from gateway.server import GatewayServer
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
-from services.common.errors import NotFound, ServiceError, Unavailable
+from services.common.errors import FailedPrecondition, NotFound, ServiceError, Unavailable
 from services.common.instants import DAY, HOUR, Instant, from_timestamp, to_timestamp
 from services.common.regions import divisions
 from services.runtime.clock import system_clock
@@ -35,14 +36,12 @@ NUMBER = "11010519491231002X"
 DOCUMENT = {"type": "RESIDENT_ID", "number": NUMBER}
 
 
-def key(document_type: int, number: str) -> bytes:
+def key(document_type: DocumentType.ValueType, number: str) -> bytes:
     """The person key of a document in the test's mesh."""
-    from hutong.common.v1.subject_pb2 import Document
-
-    return KEYS.of(Document(type=document_type, number=number))  # type: ignore[arg-type]
+    return KEYS.of_number(document_type, number)
 
 
-PERSON = key(1, NUMBER)
+PERSON = key(DocumentType.DOCUMENT_TYPE_RESIDENT_ID, NUMBER)
 
 ON_MESH = ("110000", "210000", "430000")
 DOWN = Unavailable("SERVICE_UNREACHABLE", "verdict 服务无法连接", "The verdict service cannot be reached")
@@ -67,7 +66,7 @@ def record(person: bytes = PERSON, region: str = "430000", source_id: str = "S1"
         revision=1,
         person_key=person,
         content=RecordContent(**{**fields, **content}),  # type: ignore[arg-type]
-        action=1,
+        action=RevisionAction.REVISION_ACTION_SUBMITTED,
         recorded_at=to_timestamp(now),
     )
 
@@ -125,8 +124,8 @@ class Mesh:
             region=query.region,
             scope=scope,  # type: ignore[arg-type]
             at=to_timestamp(at),
-            status=1 if seen else 2,
-            colour=1 if seen else 5,
+            status=Status.STATUS_RECOGNISED if seen else Status.STATUS_NOT_RECOGNISED,
+            colour=Colour.COLOUR_GREEN if seen else Colour.COLOUR_GREY,
             fresh_until=to_timestamp(Instant(now + DAY)),
             coverage=self._coverage(query.region),
             policy=PolicyRef(
@@ -160,9 +159,9 @@ class Mesh:
     def _coverage(self, region: str) -> list[SourceCoverage]:
         now = to_timestamp(self.clock())
         return [
-            SourceCoverage(source=source, status=2)
+            SourceCoverage(source=source, status=SourceStatus.SOURCE_STATUS_UNREACHABLE)
             if source in self.unreachable
-            else SourceCoverage(source=source, status=1, as_of=now)
+            else SourceCoverage(source=source, status=SourceStatus.SOURCE_STATUS_OK, as_of=now)
             for source in (region, "nation")
         ]
 
@@ -234,7 +233,7 @@ class Mesh:
                 display_name=LocalizedText(zh=one.name.zh, en=one.name.en),
                 health_code=one.health_code,
                 bloc=one.bloc,
-                interop_mode=1,
+                interop_mode=InteropMode.INTEROP_MODE_SHARE,
                 on_mesh=one.code in ON_MESH,
                 scope_switch=one.scope_switch,
             )
@@ -282,8 +281,6 @@ class Mesh:
         if at == -1:
             at = len(self.changes)
         elif request.cursor.feed_id not in ("", self.feed_id) or at > len(self.changes):
-            from services.common.errors import FailedPrecondition
-
             raise FailedPrecondition("FEED_REBUILT", "变更流已重建", "The feed has been rebuilt")
         feed_id = self.feed_id
         while True:
