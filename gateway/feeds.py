@@ -57,9 +57,10 @@ class RecordsFeed:
         self._clock = clock
 
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
-        """See Feed. A cursor reads FEED_ID/SEQUENCE."""
-        feed_id, _, sequence = (cursor or f"/{FROM_NOW_ON}").rpartition("/")
-        request = WatchChangesRequest(cursor=FeedCursor(feed_id=feed_id, sequence=int(sequence)))
+        """See Feed. A cursor reads FEED_ID/SEQUENCE, or FEED_ID/SEQUENCE/MARK with the mark in hexadecimal."""
+        feed_id, sequence, mark = [*(cursor or f"/{FROM_NOW_ON}").split("/"), ""][:3]
+        position = FeedCursor(feed_id=feed_id, sequence=int(sequence), mark=bytes.fromhex(mark))
+        request = WatchChangesRequest(cursor=position)
         async with aclosing(_alive(self._source.WatchChanges(request))) as batches:
             async for told in batches:
                 yield self._news(told)
@@ -73,7 +74,7 @@ class RecordsFeed:
             elif change.HasField("laboratory"):
                 laboratories.add(change.laboratory.laboratory)
         return News(
-            cursor=f"{told.cursor.feed_id}/{told.cursor.sequence}",
+            cursor=f"{told.cursor.feed_id}/{told.cursor.sequence}/{told.cursor.mark.hex()}",
             persons=persons,
             laboratories=sorted(laboratories),
             # The store's clock may be ahead; what it says of the future is not known yet.

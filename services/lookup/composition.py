@@ -64,7 +64,7 @@ def build(
     asked = Sources(sources, settings.source_timeout)
     store = open_store(settings.store_url)
     keys = PersonKeys(settings.mesh_secret.encode())
-    gatherer = Gatherer(directory, store, asked, settings.source_timeout)
+    gatherer = Gatherer(directory, store, asked, settings.source_timeout, clock)
     holders = HolderServicer(keys, store, HolderFeed(store), Claimer(gatherer, intakes), clock)
 
     async def close() -> None:

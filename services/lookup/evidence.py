@@ -14,12 +14,13 @@ from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage
 from hutong.lookup.v1.region_pb2 import Scope
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
-from services.common.instants import Instant
+from services.common.instants import Instant, to_timestamp
 from services.lookup.domain.budget import Budget
 from services.lookup.domain.directory import NATION, Directory
 from services.lookup.domain.merge import merge_laboratories, merge_records
 from services.lookup.sources import OK, UNREACHABLE, Answer, Sources
 from services.lookup.store.protocol import HolderStore
+from services.runtime.clock import Clock, system_clock
 
 # Looked up once: on an enum of protobuf's this costs as much as reading a field.
 _NATIONAL = Scope.SCOPE_NATIONAL
@@ -54,8 +55,11 @@ class _View(NamedTuple):
 class Gatherer:
     """Answers questions about people from every source that may know."""
 
-    def __init__(self, directory: Directory, holders: HolderStore, sources: Sources, patience: float) -> None:
+    def __init__(
+        self, directory: Directory, holders: HolderStore, sources: Sources, patience: float, clock: Clock = system_clock
+    ) -> None:
         """`patience` is what one source may take at the most, in seconds."""
+        self._clock = clock
         self._on_mesh = directory.on_mesh
         self._holders = holders
         self._sources = sources
@@ -93,7 +97,8 @@ class Gatherer:
     async def _moment(
         self, purpose: Purpose.ValueType, known_at: Instant | None, asked: Sequence[_Asked], budget: Budget
     ) -> None:
-        round_of = _Round(self._sources, purpose, known_at)
+        asked_at = self._clock() if known_at is None else None
+        round_of = _Round(self._sources, purpose, known_at, asked_at)
         at_home: dict[str, dict[bytes, None]] = {}
         everyone: dict[bytes, None] = {}
         for one in asked:
@@ -112,9 +117,17 @@ class Gatherer:
                     others = {key for code, keys in at_home.items() if code != region for key in keys}
                     if wanted := others - at_home.get(region, {}).keys():
                         group.create_task(round_of.ask(region, sorted(wanted), limit))
+        if asked_at is not None:
+            known_at = round_of.known_at(asked_at)
+            if known_at > asked_at:
+                # Something arrived while the sources were asked: they are asked again as of one and the same instant,
+                # at which they will say the same whenever they are asked.
+                await self._moment(purpose, known_at, asked, budget)
+                return
         views = {region: self._view(region, round_of.answers, nation) for region in at_home}
         for one in asked:
             _assemble(views[one.question.region], one.keys, one.evidence)
+            one.evidence.known_at.CopyFrom(to_timestamp(known_at or Instant(0)))
 
     def _view(self, region: str, answers: dict[str, list[Answer]], nation: Answer) -> _View:
         names = [region] if region in self._on_mesh else []
@@ -136,16 +149,23 @@ class Gatherer:
 class _Round:
     """The asking for one batch as known at one instant; collects every answer by source."""
 
-    def __init__(self, sources: Sources, purpose: Purpose.ValueType, known_at: Instant | None) -> None:
+    def __init__(
+        self, sources: Sources, purpose: Purpose.ValueType, known_at: Instant | None, asked_at: Instant | None
+    ) -> None:
+        self._asked_at = asked_at
         self._sources = sources
         self._purpose = purpose
         self._known_at = known_at
         self.answers: dict[str, list[Answer]] = {}
 
     async def ask(self, source: str, keys: Sequence[bytes], limit: float) -> Answer:
-        answer = await self._sources.ask(source, keys, self._purpose, self._known_at, limit)
+        answer = await self._sources.ask(source, keys, self._purpose, self._known_at, limit, self._asked_at)
         self.answers.setdefault(source, []).append(answer)
         return answer
+
+    def known_at(self, asked_at: Instant) -> Instant:
+        """The instant as known at which all that answered say the same again."""
+        return max([asked_at, *(answer.known_at for given in self.answers.values() for answer in given)])
 
 
 def _coverage(source: str, answers: Sequence[Answer]) -> SourceCoverage:

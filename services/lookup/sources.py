@@ -15,7 +15,7 @@ from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, B
 
 from services.common.documents import PERSON_KEY_BYTES
 from services.common.errors import Code, ServiceError
-from services.common.instants import Instant, to_timestamp
+from services.common.instants import Instant, from_timestamp, to_timestamp
 from services.lookup.health import PROBE_SECONDS, Probe, SourceHealth
 from services.lookup.metrics import QUESTIONS, SECONDS
 from services.lookup.ports import RecordsSource
@@ -23,6 +23,8 @@ from services.runtime.call import enter, leave, within
 from services.runtime.trace import SpanKind, span
 
 log = logging.getLogger("hutong.lookup.source")
+
+_NEVER = Instant(0)
 
 CHUNK = 1000
 """The most persons BatchListRecords takes."""
@@ -42,6 +44,7 @@ class Answer:
     source: str
     status: SourceStatus.ValueType
     as_of: Timestamp | None = None
+    known_at: Instant = _NEVER
     records: Mapping[bytes, Sequence[TestRecord]] = field(default_factory=dict)
     laboratories: Sequence[Sequence[Laboratory]] = ()
 
@@ -60,9 +63,16 @@ class Sources:
         self._health = {name: SourceHealth(name, self._prober(name)) for name in stores}
 
     async def ask(
-        self, source: str, keys: Sequence[bytes], purpose: Purpose.ValueType, known_at: Instant | None, limit: float
+        self,
+        source: str,
+        keys: Sequence[bytes],
+        purpose: Purpose.ValueType,
+        known_at: Instant | None,
+        limit: float,
+        asked_at: Instant | None = None,
     ) -> Answer:
-        """What a source knows of these persons. It has `limit` seconds and never makes the caller wait longer.
+        """What a source knows of these persons, as known at an instant or, without one, at `asked_at`, the present. It
+        has `limit` seconds and never makes the caller wait longer.
 
         Whatever goes wrong, the answer says UNREACHABLE and the log why: nothing follows about what the source holds.
         """
@@ -80,7 +90,7 @@ class Sources:
             token = enter(replace(within(limit), trace=here.trace))
             try:
                 async with asyncio.timeout(limit):
-                    answer = await self._answer(store, source, keys, purpose, known_at)
+                    answer = await self._answer(store, source, keys, purpose, known_at, asked_at)
                 health.answered()
             except Exception as error:  # noqa: BLE001  # nothing that goes wrong with one source may sink the others
                 cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
@@ -107,9 +117,10 @@ class Sources:
         keys: Sequence[bytes],
         purpose: Purpose.ValueType,
         known_at: Instant | None,
+        asked_at: Instant | None,
     ) -> Answer:
         chunks = [keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK)]
-        requests = [_request(chunk, purpose, known_at) for chunk in chunks]
+        requests = [_request(chunk, purpose, known_at, asked_at) for chunk in chunks]
         if len(requests) == 1:
             responses = [await store.BatchListRecords(requests[0])]
         else:
@@ -119,7 +130,15 @@ class Sources:
         records: dict[bytes, Sequence[TestRecord]] = {}
         for chunk, response in zip(chunks, responses, strict=True):
             _read(chunk, response, records)
-        return Answer(source, OK, _as_of(responses), records, [response.laboratories for response in responses])
+        told = [from_timestamp(response.known_at) for response in responses if response.HasField("known_at")]
+        return Answer(
+            source,
+            OK,
+            _as_of(responses),
+            max(told, default=_NEVER),
+            records,
+            [response.laboratories for response in responses],
+        )
 
     def _failed(self, health: SourceHealth, source: str, error: Exception, limit: float) -> None:
         extra = {"source": source, "reason": _reason(error)}
@@ -163,13 +182,17 @@ def _reason(error: Exception) -> str:
     return error.reason if isinstance(error, ServiceError) else type(error).__name__
 
 
-def _request(keys: Sequence[bytes], purpose: Purpose.ValueType, known_at: Instant | None) -> BatchListRecordsRequest:
+def _request(
+    keys: Sequence[bytes], purpose: Purpose.ValueType, known_at: Instant | None, asked_at: Instant | None = None
+) -> BatchListRecordsRequest:
     request = BatchListRecordsRequest(purpose=purpose)
     add = request.subjects.add
     for key in keys:
         add(person_key=key)
     if known_at is not None:
         request.known_at.CopyFrom(to_timestamp(known_at))
+    elif asked_at is not None:
+        request.asked_at.CopyFrom(to_timestamp(asked_at))
     return request
 
 

@@ -4,19 +4,26 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from hutong.records.v1 import change_feed_service_pb2, record_read_service_pb2, record_write_service_pb2
+from hutong.records.v1 import (
+    change_feed_service_pb2,
+    conflict_service_pb2,
+    record_read_service_pb2,
+    record_write_service_pb2,
+)
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
+from services.records.copies import CopyKeeper
 from services.records.feed import Feed
-from services.records.follower import Follower, Horizon
+from services.records.follower import Follower
+from services.records.horizon import Horizon
 from services.records.laboratories import Laboratories
-from services.records.ports import ChangeFeed
-from services.records.servicer import FeedServicer, ReadServicer, WriteServicer
+from services.records.ports import Copies, Region
+from services.records.servicer import ConflictServicer, FeedServicer, ReadServicer, WriteServicer
 from services.records.servicer.writer import Writer
-from services.records.settings import Settings
+from services.records.settings import NATION, Settings
 from services.records.store.protocol import RecordStore
 from services.records.store.sqlite import SqliteStore
 from services.runtime.binding import Binding
@@ -30,6 +37,8 @@ log = logging.getLogger("hutong.records")
 _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 _WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
 _FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
+
+_CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
 
 FORGET_EVERY = 3600.0
 
@@ -55,11 +64,11 @@ def build(
     *,
     store: RecordStore | None = None,
     clock: Clock = system_clock,
-    feeds: Mapping[str, ChangeFeed] | None = None,
+    feeds: Mapping[str, Region] | None = None,
 ) -> Service:
     """A records service, not yet running.
 
-    `feeds` are the feeds to follow, by region, as objects of this process; without them, those of `settings.follow`
+    `feeds` are the regions to follow, by code, as objects of this process; without them, those of `settings.follow`
     are reached over the wire, which needs a running event loop. Raises SettingsError.
     """
     keeps = settings.kept_regions(settings.follow if feeds is None else feeds.keys())
@@ -70,14 +79,15 @@ def build(
         for region, target in settings.follow.items():
             channel = open_channel(target)
             channels.append(channel)
-            remotes[region] = remote(f"records-{region}", f"records-{settings.region}", channel, [_FEED])
+            remotes[region] = remote(f"records-{region}", f"records-{settings.region}", channel, [_FEED, _READ, _WRITE])
         feeds = remotes
     store = store or open_store(settings)
     name = settings.region
     feed = Feed(name, store, clock)
     followers = [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]
     writer = Writer(name, store, feed, keeps, clock)
-    read = ReadServicer(store, Laboratories(store), Horizon(followers, clock), keys, clock)
+    horizon = Horizon(followers, store, clock)
+    read = ReadServicer(store, Laboratories(store), horizon, keys, clock)
     write = WriteServicer(writer, keys, round(settings.clock_skew * SECOND))
 
     async def close() -> None:
@@ -86,9 +96,21 @@ def build(
         await store.close()
 
     background: list[Background] = [follower.run for follower in followers]
+    if name == NATION:
+        # The nation sees copies and originals; each region writes its own copies, the nation those it keeps itself.
+        store.drives_copies = True
+        own = dict.fromkeys(keeps, cast(Copies, write))
+        background.append(CopyKeeper(name, store, feed, {**own, **feeds}).run)
+    if followers:
+        background.append(horizon.run)
     return Service(
         name=f"records-{name}",
-        bindings=[Binding(_READ, read), Binding(_WRITE, write), Binding(_FEED, FeedServicer(feed))],
+        bindings=[
+            Binding(_READ, read),
+            Binding(_WRITE, write),
+            Binding(_FEED, FeedServicer(feed)),
+            Binding(_CONFLICTS, ConflictServicer(store, writer)),
+        ],
         pings={"store": store.ping},
         background=[*background, lambda: _forget(store, clock, settings.answers_kept)],
         close=close,

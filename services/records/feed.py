@@ -44,11 +44,19 @@ class Feed:
         self._moved.set()
         self._moved = asyncio.Event()
 
-    async def read(self, feed_id: str, after: int, most: int = DEFAULT_CHANGES) -> Batch:
+    async def moves(self, seconds: float) -> None:
+        """Returns when something is committed in this process, and after so many seconds at the latest."""
+        try:
+            await asyncio.wait_for(self._moved.wait(), seconds)
+        except TimeoutError:
+            pass
+
+    async def read(self, feed_id: str, after: int, most: int = DEFAULT_CHANGES, mark: bytes = b"") -> Batch:
         """At most `most` changes after a cursor.
 
-        Raises FailedPrecondition (FEED_REBUILT) when the cursor is of another history or beyond the end. Stops before
-        a number that is missing: whatever it is, it was given out before those above it and must not be skipped.
+        Raises FailedPrecondition (FEED_REBUILT) when the cursor is of another history, of a commit that is not the one
+        with that number here, or beyond the end. Stops before a number that is missing: whatever it is, it was given
+        out before those above it and must not be skipped.
         """
         as_of = self._clock()
         head = await self._store.head()
@@ -56,11 +64,10 @@ class Feed:
         if after == FROM_NOW_ON and not feed_id:
             return Batch((), head, as_of)
         if (feed_id or after) and (feed_id != head.feed_id or not 0 <= after <= head.sequence):
-            raise FailedPrecondition(
-                "FEED_REBUILT",
-                "变更流已重建，请从头读取",
-                "The cursor is of another history of this feed: read again from the start",
-            )
+            raise _rebuilt()
+        if mark and (await self._mark(head, after) or mark) != mark:
+            # The number is of another commit: this store was restored, and has gone on since.
+            raise _rebuilt()
         if after == head.sequence:
             return Batch((), head, as_of)
         changes: list[ChangeRow] = []
@@ -70,18 +77,25 @@ class Feed:
             changes.append(row)
         here = after + len(changes)
         # The head was read first, so what it counts was there; more may have come since.
-        return Batch(tuple(changes), Head(head.feed_id, here), as_of if here >= head.sequence else None)
+        return Batch(
+            tuple(changes),
+            Head(head.feed_id, here, await self._mark(head, here)),
+            as_of if here >= head.sequence else None,
+        )
 
-    async def watch(self, feed_id: str, after: int) -> AsyncIterator[Batch]:
+    async def _mark(self, head: Head, sequence: int) -> bytes:
+        return head.mark if sequence == head.sequence else await self._store.mark(sequence)
+
+    async def watch(self, feed_id: str, after: int, mark: bytes = b"") -> AsyncIterator[Batch]:
         """Batches without end: one at once, then changes as they come, and an empty one each second without any."""
         silent_since = float("-inf")
         while True:
             moved = self._moved
-            batch = await self.read(feed_id, after)
+            batch = await self.read(feed_id, after, mark=mark)
             quiet = time.monotonic() - silent_since
             if batch.changes or quiet >= LIFE_SECONDS:
                 yield batch
-                feed_id, after = batch.head
+                feed_id, after, mark = batch.head
                 silent_since, quiet = time.monotonic(), 0.0
             if batch.as_of is not None:
                 try:
@@ -90,3 +104,11 @@ class Feed:
                     pass
             elif not batch.changes:
                 await asyncio.sleep(self._store.poll_seconds)
+
+
+def _rebuilt() -> FailedPrecondition:
+    return FailedPrecondition(
+        "FEED_REBUILT",
+        "变更流已重建，请从头读取",
+        "The cursor is of another history of this feed: read again from the start",
+    )

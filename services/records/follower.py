@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import cast
 
 from hutong.records.v1.change_feed_service_pb2 import (
@@ -19,8 +20,9 @@ from services.records.domain import copying
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.feed import Feed
-from services.records.metrics import FOLLOWED, FOLLOWER_LAG, REFUSED_COPIES
-from services.records.ports import ChangeFeed
+from services.records.metrics import FOLLOWED, FOLLOWER_LAG, REFUSED_COPIES, RESTATED_COPIES
+from services.records.ports import Region
+from services.records.restoring import restore
 from services.records.store.protocol import Known, Plan, RecordStore, Touch
 from services.runtime.clock import Clock
 
@@ -45,14 +47,15 @@ class Follower:
     """Follows one region. `as_of` is the instant up to which this store has everything of that region."""
 
     def __init__(
-        self, name: str, region: str, source: ChangeFeed, store: RecordStore, own_feed: Feed, clock: Clock
+        self, name: str, region: str, source: Region, store: RecordStore, own_feed: Feed, clock: Clock
     ) -> None:
         self._name = name
-        self._region = region
+        self.region = self._region = region
         self._source = source
         self._store = store
         self._own_feed = own_feed
         self._clock = clock
+        self._here = Cursor()
         self.as_of = Instant(0)
         FOLLOWER_LAG.labels(name, region).set_function(lambda: (clock() - self.as_of) / SECOND)
 
@@ -74,9 +77,10 @@ class Follower:
             wait = min(wait * 2, LONGEST_WAIT)
 
     async def _followed(self) -> AsyncIterator[None]:
-        here = (await self._store.cursors()).get(self._region, Cursor())
-        self.as_of = Instant(max(self.as_of, here.as_of))
-        request = WatchChangesRequest(cursor=FeedCursor(feed_id=here.feed_id, sequence=here.sequence))
+        here = self._here = (await self._store.cursors()).get(self._region, Cursor())
+        self._hear(here)
+        position = FeedCursor(feed_id=here.feed_id, sequence=here.sequence, mark=here.mark)
+        request = WatchChangesRequest(cursor=position)
         stream = self._source.WatchChanges(request)
         async with aclosing(cast(AsyncGenerator[WatchChangesResponse, None], stream)):
             while True:
@@ -89,15 +93,34 @@ class Follower:
                     log.warning("the feed fell silent", extra={"store": self._name, "region": self._region})
                     return
                 here = await self._take(here, batch)
-                self.as_of = Instant(max(self.as_of, here.as_of))
+                if here.rereading and batch.HasField("as_of"):
+                    here = await self._restored(here)
+                self._hear(here)
                 yield
+
+    def _hear(self, here: Cursor) -> None:
+        if not here.rereading:
+            self.as_of = Instant(max(self.as_of, here.as_of))
+
+    async def _restored(self, here: Cursor) -> Cursor:
+        """The region's feed has been read again to its end: what it no longer has is found before anyone is told that
+        the region is known."""
+        await restore(self._region, self._source, self._store, self._clock)
+        done = replace(here, rereading=False)
+
+        def decide(known: Known) -> Plan:
+            return Plan(lambda _: b"", cursor=replace(known.cursor, rereading=False))
+
+        await self._store.commit(Touch(followed=self._region), decide, self._clock)
+        self._own_feed.moved()
+        return done
 
     async def _take(self, since: Cursor, batch: WatchChangesResponse) -> Cursor:
         feed_id, sequence = batch.cursor.feed_id, batch.cursor.sequence
         as_of = from_timestamp(batch.as_of) if batch.HasField("as_of") else since.as_of
         if not batch.changes and since.feed_id == feed_id:
             # A sign of life moves no durable cursor: after a restart an older as_of is still true.
-            return Cursor(feed_id, sequence, as_of)
+            return Cursor(feed_id, sequence, as_of, batch.cursor.mark, since.rereading)
         own = [change for change in batch.changes if change.HasField("record") and change.record.region == self._region]
         touch = Touch(
             records={
@@ -113,18 +136,20 @@ class Follower:
             if not copying.continues(known.cursor, since, feed_id):
                 raise _CursorMoved
             copies = copying.take(self._region, batch.changes, known.histories, known.laboratories)
-            cursor = copying.advanced(known.cursor, feed_id, sequence, as_of)
-            return Plan(lambda _: b"", copies.revisions, copies.laboratories, cursor)
+            cursor = copying.advanced(known.cursor, feed_id, sequence, as_of, batch.cursor.mark)
+            return Plan(lambda _: b"", copies.revisions, copies.laboratories, cursor, copies.conflicts)
 
         await self._store.commit(touch, decide, self._clock)
         self._report(copies)
-        return Cursor(feed_id, sequence, as_of)
+        return Cursor(feed_id, sequence, as_of, batch.cursor.mark, since.rereading)
 
     def _report(self, copies: copying.Copies) -> None:
         taken = len(copies.revisions) + len(copies.laboratories)
         if taken:
             FOLLOWED.labels(self._name, self._region).inc(taken)
             self._own_feed.moved()
+        if copies.restated:
+            RESTATED_COPIES.labels(self._name, self._region).inc(copies.restated)
         for reason, count in copies.refused.items():
             REFUSED_COPIES.labels(self._name, self._region, reason).inc(count)
             log.error(
@@ -134,21 +159,14 @@ class Follower:
 
     async def _begin_again(self) -> None:
         self.as_of = Instant(0)
+        refused = self._here
+
+        def decide(known: Known) -> Plan:
+            # Another replica may have begun again already.
+            again = Cursor(rereading=True) if known.cursor == refused else None
+            return Plan(lambda _: b"", cursor=again)
+
         try:
-            await self._store.commit(
-                Touch(followed=self._region), lambda _: Plan(lambda _: b"", cursor=Cursor()), self._clock
-            )
+            await self._store.commit(Touch(followed=self._region), decide, self._clock)
         except ServiceError as error:
             log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
-
-
-class Horizon:
-    """Up to when a store has everything: now for what it keeps, and no later than each region it follows."""
-
-    def __init__(self, followers: Sequence[Follower], clock: Clock) -> None:
-        self._followers = followers
-        self._clock = clock
-
-    def as_of(self) -> Instant:
-        """The instant up to which nothing is missing; take it before reading what it is said of."""
-        return min((follower.as_of for follower in self._followers), default=self._clock())

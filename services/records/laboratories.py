@@ -14,10 +14,10 @@ from services.records.store.protocol import RecordStore
 
 
 class Standing(NamedTuple):
-    """One revision of a laboratory, and its serialised form."""
+    """One revision of a laboratory, when it arrived in this store, and its serialised form."""
 
     revision: int
-    recorded_at: Instant
+    arrived_at: Instant
     laboratory: Laboratory
     body: bytes
 
@@ -38,7 +38,9 @@ class Laboratories:
         async with self._reading:
             for row in await self._store.laboratories(self._sequence):
                 laboratory = Laboratory.FromString(row.body)
-                standing = Standing(laboratory.revision, from_timestamp(laboratory.recorded_at), laboratory, row.body)
+                # A commit older than marks has no arrival of its own.
+                arrived_at = row.arrived_at or from_timestamp(laboratory.recorded_at)
+                standing = Standing(laboratory.revision, Instant(arrived_at), laboratory, row.body)
                 insort(self._known.setdefault(laboratory.laboratory, []), standing, key=lambda s: s.revision)
                 self._sequence = row.sequence
 
@@ -50,7 +52,7 @@ class Laboratories:
     def at(self, laboratory: str, known_at: Instant) -> Standing | None:
         """A laboratory as known at an instant; None when it was not registered then."""
         for standing in reversed(self._known.get(laboratory, ())):
-            if standing.recorded_at <= known_at:
+            if standing.arrived_at <= known_at:
                 return standing
         return None
 

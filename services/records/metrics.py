@@ -11,6 +11,19 @@ FOLLOWER_LAG = Gauge(
     ["store", "region"],
 )
 FOLLOWED = Counter("hutong_records_followed_changes", "Changes taken from a region's feed.", ["store", "region"])
+RESTATED_COPIES = Counter(
+    "hutong_records_restated_copies",
+    "Changes of a restored region that follow, under another number, what it no longer has.",
+    ["store", "region"],
+)
+COPIES_FOLLOWED = Counter(
+    "hutong_records_copies_followed", "Copies that were amended or retracted after their origin.", ["store", "region"]
+)
+COPIES_REFUSED = Counter(
+    "hutong_records_copies_not_followed",
+    "Copies that their region would not let follow their origin.",
+    ["store", "region", "reason"],
+)
 REFUSED_COPIES = Counter(
     "hutong_records_refused_copies",
     "Changes of a region that contradict what is stored.",

@@ -1,17 +1,45 @@
-"""What this service asks of others: a region's change feed, in the contract's messages."""
+"""What this service asks of others: a region's change feed, what it holds, and that it corrects its copies."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
 
 from hutong.records.v1.change_feed_service_pb2 import WatchChangesRequest, WatchChangesResponse
+from hutong.records.v1.record_read_service_pb2 import (
+    BatchListRecordsRequest,
+    BatchListRecordsResponse,
+    ListLaboratoriesRequest,
+    ListLaboratoriesResponse,
+)
+from hutong.records.v1.record_write_service_pb2 import (
+    AmendRecordRequest,
+    AmendRecordResponse,
+    RetractRecordRequest,
+    RetractRecordResponse,
+)
 
 
-class ChangeFeed(Protocol):
-    """The feed of a region that this store follows."""
+class Copies(Protocol):
+    """A store that keeps copies, and alone writes them."""
 
-    def WatchChanges(self, request: WatchChangesRequest) -> AsyncIterator[WatchChangesResponse]:
+    async def AmendRecord(self, request: AmendRecordRequest, /) -> AmendRecordResponse:
+        """See hutong.records.v1.RecordWriteService. Raises ServiceError."""
+
+    async def RetractRecord(self, request: RetractRecordRequest, /) -> RetractRecordResponse:
+        """See hutong.records.v1.RecordWriteService. Raises ServiceError."""
+
+
+class Region(Copies, Protocol):
+    """A region that this store follows."""
+
+    def WatchChanges(self, request: WatchChangesRequest, /) -> AsyncIterator[WatchChangesResponse]:
         """Changes after a cursor as they come, and an empty batch at least every second.
 
         Raises ServiceError: Unavailable when the region cannot be asked, FailedPrecondition (FEED_REBUILT) when the
         cursor is of another history.
         """
+
+    async def BatchListRecords(self, request: BatchListRecordsRequest, /) -> BatchListRecordsResponse:
+        """See hutong.records.v1.RecordReadService. Raises ServiceError."""
+
+    async def ListLaboratories(self, request: ListLaboratoriesRequest, /) -> ListLaboratoriesResponse:
+        """See hutong.records.v1.RecordReadService. Raises ServiceError."""

@@ -21,7 +21,7 @@ from services.common.errors import (
     Text,
     Violation,
 )
-from services.common.instants import Instant, format_rfc3339
+from services.common.instants import Instant, format_rfc3339, from_timestamp
 from services.runtime.call import current_call
 from services.runtime.clock import Clock
 from services.runtime.coalesce import Coalescer
@@ -49,7 +49,7 @@ class VerdictServicer:
         """Raises InvalidArgument, FailedPrecondition (NO_POLICY_IN_FORCE), and what the lookup raises."""
         asked = self._question(request.query, "query")
         evidence = await self._lookups.ask(request.purpose or current_call().purpose, asked.lookup)
-        verdict = self._judge(evidence, asked.at, asked.known_at, self._clock())
+        verdict = self._judge(evidence, asked.at, asked.known_at, self._now(evidence))
         _annotate(verdict)
         return pb.ComputeVerdictResponse(verdict=verdict)
 
@@ -65,14 +65,14 @@ class VerdictServicer:
                 asked.append(error)
         lookups = [item.lookup for item in asked if isinstance(item, Question)]
         found = iter(await self._look_up(request.purpose or current_call().purpose, lookups) if lookups else ())
-        now = self._clock()
         for item in asked:
             outcome = response.outcomes.add()
             if isinstance(item, ServiceError):
                 outcome.error.CopyFrom(to_item_error(item))
                 continue
             try:
-                outcome.verdict.CopyFrom(self._judge(next(found), item.at, item.known_at, now))
+                evidence = next(found)
+                outcome.verdict.CopyFrom(self._judge(evidence, item.at, item.known_at, self._now(evidence)))
             except ServiceError as error:
                 outcome.error.CopyFrom(to_item_error(error))
         _annotate_batch(response.outcomes)
@@ -106,6 +106,10 @@ class VerdictServicer:
         except NoPolicyInForce as error:
             raise _no_policy(error) from None
         return asked
+
+    def _now(self, evidence: Evidence) -> Instant:
+        """The present, as the evidence has it: asked about that instant again, it will be the same."""
+        return from_timestamp(evidence.known_at) if evidence.HasField("known_at") else self._clock()
 
     async def _look_up(self, purpose: Purpose.ValueType, queries: Sequence[EvidenceQuery]) -> Sequence[Evidence]:
         response = await self._source.BatchGetEvidence(BatchGetEvidenceRequest(queries=queries, purpose=purpose))

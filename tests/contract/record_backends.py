@@ -14,7 +14,7 @@ from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, G
 
 from services.common.instants import HOUR, SECOND, Instant, parse_rfc3339, to_timestamp
 from services.records.composition import build, open_store
-from services.records.ports import ChangeFeed
+from services.records.ports import Region
 from services.records.settings import Settings
 from services.records.store.protocol import RecordStore
 from services.runtime.binding import local
@@ -111,7 +111,7 @@ class Records:
         store: RecordStore,
         clock: ManualClock,
         region: str = "430000",
-        feeds: Mapping[str, ChangeFeed] | None = None,
+        feeds: Mapping[str, Region] | None = None,
         keeps: tuple[str, ...] = (),
     ) -> None:
         self.store = store

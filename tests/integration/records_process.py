@@ -35,7 +35,7 @@ def free_port() -> int:
 class RecordsProcess:
     """`python -m services.records` on a port of its own, over one store, however often it is started."""
 
-    def __init__(self, region: str, store_url: str) -> None:
+    def __init__(self, region: str, store_url: str, follow: str = "") -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self._environ = {
             **os.environ,
@@ -44,6 +44,7 @@ class RecordsProcess:
             "HUTONG_STORE_URL": store_url,
             "HUTONG_LISTEN": self.address,
             "HUTONG_MESH_SECRET": SECRET,
+            "HUTONG_FOLLOW": follow,
         }
         self._process: Process | None = None
         self._channel: grpc.aio.Channel | None = None

@@ -103,7 +103,7 @@ async def test_the_nation_has_what_the_regions_have(tmp_path: Path, nation_url: 
             assert await hunan.history(source_id) == await whole.history(source_id)
             assert list((await hunan.batch([person(1)])).laboratories) == list(ours.laboratories)
             first = (await hunan.history(source_id))[0]
-            assert [first] == await whole.of(person(1), from_timestamp(first.recorded_at))
+            assert [first] == await hunan.of(person(1), from_timestamp(first.recorded_at))
 
 
 async def test_the_nation_hears_within_the_second(tmp_path: Path) -> None:

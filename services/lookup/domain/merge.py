@@ -7,7 +7,11 @@ from hutong.records.v1.record_pb2 import TestRecord
 
 
 def merge_records(found: Sequence[Sequence[TestRecord]]) -> Sequence[TestRecord]:
-    """Each record once, by (region, source_id), in the highest revision anyone holds. The messages are not copied."""
+    """Each record once, by (region, source_id), in the latest revision anyone holds. The messages are not copied.
+
+    Latest goes by when its region recorded it: after a region was restored from a backup, the nation counts on where
+    the region begins again, and only then do the numbers of the two differ.
+    """
     if len(found) == 1 and len(found[0]) == 1:
         return found[0]
     newest: dict[tuple[str, str], TestRecord] = {}
@@ -15,17 +19,22 @@ def merge_records(found: Sequence[Sequence[TestRecord]]) -> Sequence[TestRecord]
         for record in records:
             identity = (record.region, record.source_id)
             held = newest.get(identity)
-            if held is None or record.revision > held.revision:
+            if held is None or _age(record) > _age(held):
                 newest[identity] = record
     return [newest[identity] for identity in sorted(newest)]
 
 
 def merge_laboratories(found: Iterable[Iterable[Laboratory]]) -> dict[str, Laboratory]:
-    """Each laboratory once, by id, in the highest revision anyone holds."""
+    """Each laboratory once, by id, in the latest revision anyone holds."""
     newest: dict[str, Laboratory] = {}
     for laboratories in found:
         for laboratory in laboratories:
             held = newest.get(laboratory.laboratory)
-            if held is None or laboratory.revision > held.revision:
+            if held is None or _age(laboratory) > _age(held):
                 newest[laboratory.laboratory] = laboratory
     return newest
+
+
+def _age(revision: TestRecord | Laboratory) -> tuple[int, int, int]:
+    recorded_at = revision.recorded_at
+    return recorded_at.seconds, recorded_at.nanos, revision.revision

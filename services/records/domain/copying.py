@@ -1,38 +1,69 @@
-"""How a follower takes another store's changes into its own: each once, exactly as it is there, in order."""
+"""How a follower takes another store's changes into its own: each once, exactly as it is there, in order.
+
+The region is the authority on its own records. Nothing that is stored is changed or removed: where a region, restored
+from a backup, no longer has what it once told, what it does have is appended after that.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hutong.records.v1.change_feed_service_pb2 import Change
 from hutong.records.v1.laboratory_pb2 import Laboratory
+from hutong.records.v1.record_pb2 import RevisionAction, TestRecord
 
-from services.common.instants import Instant
+from services.common.instants import Instant, from_timestamp
+from services.records.domain.conflicts import NewConflict
+from services.records.domain.content import digest
 from services.records.domain.revisions import History, NewRevision, RecordId, StoredRevision, copy_of
 from services.records.domain.standing import NewLaboratory
 
 _NEVER = Instant(0)
 
+RESTATED_CAUSE = "地区记录库已恢复，以地区为准 / the region's store was restored; what it holds stands"
+"""The cause of a revision that repeats what a region holds, after others that it no longer has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a follower stands in a feed, and the instant up to which it has everything of that feed."""
+    """Where a follower stands in a feed, and the instant up to which it has everything of that feed. `mark` names the
+    commit it stands at; `rereading`: it began again, and what the region no longer has is still to be found."""
 
     feed_id: str = ""
     sequence: int = 0
     as_of: Instant = _NEVER
+    mark: bytes = b""
+    rereading: bool = False
 
 
 @dataclass(slots=True)
 class Copies:
-    """What of a batch of changes is to be stored. `refused` counts those that contradict what is stored, by reason."""
+    """What of a batch of changes is to be stored. `refused` counts those that contradict what is stored, by reason;
+    those that are about a record are among the conflicts. `restated` counts revisions that got another number."""
 
     revisions: list[NewRevision] = field(default_factory=list)
     laboratories: list[NewLaboratory] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
+    conflicts: list[NewConflict] = field(default_factory=list)
+    restated: int = 0
 
     def refuse(self, reason: str) -> None:
         """Counts a change that is not taken."""
         self.refused[reason] = self.refused.get(reason, 0) + 1
+
+    def refuse_record(self, reason: str, record: TestRecord, revision: int, feed: str) -> None:
+        """Counts a revision that is not taken, and keeps it for someone to settle."""
+        self.refuse(reason)
+        self.conflicts.append(
+            NewConflict(
+                RecordId(record.region, record.source_id),
+                revision,
+                reason,
+                record.person_key,
+                digest(record.content),
+                record.content.SerializeToString(),
+                f"feed of {feed}",
+            )
+        )
 
 
 def continues(stored: Cursor, since: Cursor, feed_id: str) -> bool:
@@ -40,16 +71,20 @@ def continues(stored: Cursor, since: Cursor, feed_id: str) -> bool:
 
     Another replica may have stored more meanwhile, or begun again from the start.
     """
+    if stored.rereading != since.rereading:
+        return False
     if stored.feed_id == feed_id:
         return since.sequence <= stored.sequence
     return not stored.feed_id and since.sequence == 0
 
 
-def advanced(stored: Cursor, feed_id: str, sequence: int, as_of: Instant) -> Cursor:
+def advanced(stored: Cursor, feed_id: str, sequence: int, as_of: Instant, mark: bytes = b"") -> Cursor:
     """The cursor after a batch; it never goes back within one feed."""
     if stored.feed_id != feed_id:
-        return Cursor(feed_id, sequence, as_of)
-    return Cursor(feed_id, max(sequence, stored.sequence), Instant(max(as_of, stored.as_of)))
+        return Cursor(feed_id, sequence, as_of, mark, stored.rereading)
+    if stored.sequence > sequence:
+        sequence, mark = stored.sequence, stored.mark
+    return Cursor(feed_id, sequence, Instant(max(as_of, stored.as_of)), mark, stored.rereading)
 
 
 def take(
@@ -60,44 +95,102 @@ def take(
 ) -> Copies:
     """The changes of `region`'s feed that are news here.
 
-    A revision that is stored is skipped: the same change may come again after either side died. Refused, and left to
-    people: OTHER_REGION, what the region has no say in; DIVERGED, a revision other than the one stored under its
-    number; PERSON_CONFLICT; LABORATORY_TAKEN, a laboratory that another region registered.
+    A revision that is stored is skipped: the same change may come again after either side died. One whose number has
+    gone to a revision that the region no longer has is restated: it follows what is stored, under the next number.
+    Refused, and left to people: OTHER_REGION, what the region has no say in; PERSON_CONFLICT, a sample that is stored
+    as another person's; LABORATORY_TAKEN, a laboratory that another region registered.
     """
     copies = Copies()
-    known: dict[RecordId, list[NewRevision]] = {}
+    known: dict[RecordId, list[StoredRevision]] = {}
     standing = dict(laboratories)
     for change in changes:
         if change.HasField("record"):
-            if change.record.region != region:
-                copies.refuse("OTHER_REGION")
+            record = change.record
+            record_id = RecordId(record.region, record.source_id)
+            if record.region != region:
+                copies.refuse_record("OTHER_REGION", record, 0, region)
                 continue
-            new = copy_of(change.record)
-            _take_revision(new, histories.get(new.id, ()), known.setdefault(new.id, []), copies)
+            stored = known.get(record_id)
+            if stored is None:
+                stored = known[record_id] = list(histories.get(record_id, ()))
+            _take_revision(region, record, stored, copies)
         elif change.HasField("laboratory"):
-            laboratory = change.laboratory
-            current = standing.get(laboratory.laboratory)
-            if laboratory.region != region:
-                copies.refuse("OTHER_REGION")
-            elif current is not None and current.region != region:
-                copies.refuse("LABORATORY_TAKEN")
-            elif current is None or current.revision < laboratory.revision:
-                standing[laboratory.laboratory] = laboratory
-                copies.laboratories.append(NewLaboratory(laboratory, copied=True))
-            elif current.revision == laboratory.revision and current != laboratory:
-                copies.refuse("DIVERGED")
+            _take_laboratory(region, change.laboratory, standing, copies)
     return copies
 
 
-def _take_revision(new: NewRevision, stored: History, taken: list[NewRevision], copies: Copies) -> None:
-    before: list[NewRevision | StoredRevision] = [*stored, *taken]
-    for old in before:
-        if old.person_key != new.person_key:
-            copies.refuse("PERSON_CONFLICT")
+def _take_revision(region: str, record: TestRecord, stored: list[StoredRevision], copies: Copies) -> None:
+    new = copy_of(record)
+    if stored:
+        current = stored[-1]
+        if current.person_key != new.person_key:
+            copies.refuse_record("PERSON_CONFLICT", record, current.revision, region)
             return
-        if old.revision == new.revision:
-            if old.digest != new.digest or old.retracted != new.retracted:
-                copies.refuse("DIVERGED")
+        if is_stored(stored, new):
             return
-    taken.append(new)
+        if new.revision <= current.revision:
+            new = restated(record, current.revision + 1)
+            copies.restated += 1
+    stored.append(new.as_stored())
     copies.revisions.append(new)
+
+
+def is_stored(stored: History, new: NewRevision) -> bool:
+    """Whether a revision of the region is among these: as it is or restated or, as the current one, with the same
+    number and content, which a region that was built anew may have recorded at another instant."""
+    current = stored[-1]
+    if (current.revision, current.digest, current.retracted) == (new.revision, new.digest, new.retracted):
+        return True
+    return any(
+        old.digest == new.digest
+        and old.retracted == new.retracted
+        and from_timestamp(old.message().recorded_at) == new.recorded_at
+        for old in reversed(stored)
+    )
+
+
+def restated(record: TestRecord, revision: int, cause: str = RESTATED_CAUSE) -> NewRevision:
+    """A region's revision under another number, where its own has gone to one that the region no longer has. It keeps
+    the instant at which the region recorded it, by which it is known again."""
+    made = TestRecord()
+    made.CopyFrom(record)
+    made.revision = revision
+    if made.action == RevisionAction.REVISION_ACTION_SUBMITTED:
+        made.action = RevisionAction.REVISION_ACTION_AMENDED
+    made.cause = made.cause or cause
+    return copy_of(made)
+
+
+def _take_laboratory(region: str, laboratory: Laboratory, standing: dict[str, Laboratory], copies: Copies) -> None:
+    current = standing.get(laboratory.laboratory)
+    if laboratory.region != region:
+        copies.refuse("OTHER_REGION")
+        return
+    if current is not None:
+        if current.region != region:
+            copies.refuse("LABORATORY_TAKEN")
+            return
+        if _recorded(laboratory) < _recorded(current) or same_standing(laboratory, current):
+            return
+        if laboratory.revision <= current.revision:
+            laboratory = renumbered(laboratory, current.revision + 1)
+            copies.restated += 1
+    standing[laboratory.laboratory] = laboratory
+    copies.laboratories.append(NewLaboratory(laboratory, copied=True))
+
+
+def _recorded(laboratory: Laboratory) -> Instant:
+    return from_timestamp(laboratory.recorded_at)
+
+
+def same_standing(one: Laboratory, other: Laboratory) -> bool:
+    """Whether two revisions say the same, whatever their numbers."""
+    return one == other or renumbered(one, other.revision) == other
+
+
+def renumbered(laboratory: Laboratory, revision: int) -> Laboratory:
+    """The same revision of a laboratory under another number."""
+    made = Laboratory()
+    made.CopyFrom(laboratory)
+    made.revision = revision
+    return made

@@ -56,6 +56,8 @@ class NewRevision:
     laboratory: str
     body: bytes
     recorded_at: Instant | None = None
+    origin: RecordId | None = None
+    """Where it is a copy that names its original: that."""
 
     def as_stored(self) -> StoredRevision:
         """What the next decision of the same transaction sees of it."""
@@ -100,7 +102,14 @@ def copy_of(record: TestRecord) -> NewRevision:
         record.content.laboratory,
         record.SerializeToString(),
         from_timestamp(record.recorded_at),
+        _origin(record.content),
     )
+
+
+def _origin(content: RecordContent) -> RecordId | None:
+    if not content.HasField("origin") or not content.origin.source_id:
+        return None
+    return RecordId(content.origin.region, content.origin.source_id)
 
 
 def _new(
@@ -130,4 +139,5 @@ def _new(
         placed_at(content),
         content.laboratory,
         record.SerializeToString(),
+        origin=_origin(content),
     )

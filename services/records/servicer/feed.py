@@ -23,18 +23,20 @@ class FeedServicer:
     async def ListChanges(self, request: pb.ListChangesRequest) -> pb.ListChangesResponse:
         """Changes after a cursor. Raises FailedPrecondition (FEED_REBUILT)."""
         most = paging.size(request.page_size, DEFAULT_CHANGES, MOST_CHANGES)
-        batch = await self._feed.read(request.cursor.feed_id, request.cursor.sequence, most)
+        cursor = request.cursor
+        batch = await self._feed.read(cursor.feed_id, cursor.sequence, most, cursor.mark)
         return pb.ListChangesResponse(
             changes=[wire.change(row) for row in batch.changes],
-            cursor=pb.FeedCursor(feed_id=batch.head.feed_id, sequence=batch.head.sequence),
+            cursor=pb.FeedCursor(**batch.head._asdict()),
             as_of=_as_of(batch),
         )
 
     async def WatchChanges(self, request: pb.WatchChangesRequest) -> AsyncIterator[pb.WatchChangesResponse]:
         """Changes after a cursor as they come. Raises FailedPrecondition (FEED_REBUILT)."""
-        async for batch in self._feed.watch(request.cursor.feed_id, request.cursor.sequence):
+        cursor = request.cursor
+        async for batch in self._feed.watch(cursor.feed_id, cursor.sequence, cursor.mark):
             yield pb.WatchChangesResponse(
                 changes=[wire.change(row) for row in batch.changes],
-                cursor=pb.FeedCursor(feed_id=batch.head.feed_id, sequence=batch.head.sequence),
+                cursor=pb.FeedCursor(**batch.head._asdict()),
                 as_of=_as_of(batch),
             )

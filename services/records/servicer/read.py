@@ -17,7 +17,7 @@ from services.records.domain import rules
 from services.records.domain.decisions import record_not_found
 from services.records.domain.revisions import RecordId
 from services.records.domain.standing import laboratory_not_found
-from services.records.follower import Horizon
+from services.records.horizon import Horizon
 from services.records.laboratories import Laboratories
 from services.records.store.protocol import LATEST, RecordStore
 from services.runtime.clock import Clock
@@ -45,8 +45,8 @@ def check_batch(count: int, field: str) -> None:
         raise invalid(field, "BATCH_SIZE", f"每批应有1至{MOST_IN_BATCH}条", f"A batch has 1 to {MOST_IN_BATCH} items")
 
 
-def _known_at(timestamp: Timestamp) -> Instant:
-    found = rules.instant(timestamp, "known_at", "KNOWN_AT")
+def _known_at(timestamp: Timestamp, field: str = "known_at") -> Instant:
+    found = rules.instant(timestamp, field, field.upper())
     if found:
         raise InvalidArgument(*found)
     return from_timestamp(timestamp)
@@ -83,8 +83,18 @@ class ReadServicer:
         """Many people's records, each store row parsed once, as part of the whole answer."""
         check_batch(len(request.subjects), "subjects")
         keys = self._person_keys(request.subjects)
-        known_at = _known_at(request.known_at) if request.HasField("known_at") else LATEST
-        as_of = self._horizon.as_of()
+        if request.HasField("known_at") and request.HasField("asked_at"):
+            raise invalid(
+                "asked_at", "ASKED_AT_NOT_ALLOWED", "不能同时指明已知时刻", "Either known_at or asked_at is given"
+            )
+        known_at, said_at = LATEST, None
+        if request.HasField("known_at"):
+            known_at = said_at = _known_at(request.known_at)
+        elif request.HasField("asked_at"):
+            said_at = _known_at(request.asked_at, "asked_at")
+        if said_at is not None:
+            await self._store.settle(said_at, self._clock())
+        as_of = self._horizon.as_of() if said_at is None else Instant(0)
         people = await self._store.people(keys, known_at)
         await self._laboratories.refresh(people.laboratories)
         parts: list[bytes] = []
@@ -93,8 +103,16 @@ class ReadServicer:
             records = people.records.get(key, ())
             parts.append(wire.person(key, [record.body for record in records]))
             seen.update([record.laboratory for record in records])
-        parts += [wire.laboratory(standing.body) for standing in self._laboratories.of(seen, known_at)]
+        standings = self._laboratories.of(seen, known_at)
+        parts += [wire.laboratory(standing.body) for standing in standings]
         response = pb.BatchListRecordsResponse.FromString(b"".join(parts))
+        if said_at is not None:
+            if known_at == LATEST:
+                # What arrived after it was asked, or by a clock that is ahead, is part of the answer.
+                arrived = [record.arrived_at for records in people.records.values() for record in records]
+                said_at = max([said_at, *arrived, *[standing.arrived_at for standing in standings]])
+            response.known_at.CopyFrom(to_timestamp(said_at))
+            as_of = await self._horizon.at(said_at)
         response.as_of.CopyFrom(to_timestamp(as_of))
         return response
 

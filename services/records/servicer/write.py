@@ -10,6 +10,7 @@ from services.common.documents import PersonKeys
 from services.common.errors import Code, InvalidArgument, ServiceError, Violation
 from services.common.instants import Instant
 from services.records.domain import rules
+from services.records.domain.conflicts import NewConflict, of_submission
 from services.records.domain.content import digest, stamp
 from services.records.domain.decisions import (
     Decision,
@@ -25,6 +26,7 @@ from services.records.servicer.laboratory import LaboratoryMethods
 from services.records.servicer.read import check_batch
 from services.records.servicer.writer import Writer, refuse, request_key
 from services.records.store.protocol import Known, Plan, Touch
+from services.runtime.call import current_call
 from services.runtime.wire_errors import to_violations
 
 _OUTCOMES = {number: name.removeprefix("SUBMIT_OUTCOME_") for name, number in SubmitOutcome.items()}
@@ -64,11 +66,16 @@ class WriteServicer(LaboratoryMethods):
         refuse(found, "submission.region")
         assert isinstance(made, Submission)
         submission = made
+        caller = current_call().caller
+
+        kept: list[NewConflict] = []
 
         def decide(known: Known) -> Plan:
+            kept.clear()
             history = known.histories.get(submission.id, ())
             decision = decide_submission(history, submission)
             if decision.violations:
+                kept.append(of_submission(submission, decision, caller))
                 raise ServiceError(
                     Code.ALREADY_EXISTS,
                     "RECORD_CONFLICT",
@@ -88,6 +95,8 @@ class WriteServicer(LaboratoryMethods):
             response = pb.SubmitRecordResponse.FromString(await self._writer.commit(touch, decide))
         except ServiceError as error:
             if error.reason == "RECORD_CONFLICT":
+                # The submission itself changed nothing, not even its request_id is taken.
+                await self._writer.commit(Touch(), lambda _: Plan(lambda _: b"", conflicts=kept))
                 self._count(SubmitOutcome.SUBMIT_OUTCOME_CONFLICT, 1)
             raise
         self._count(response.outcome, 1)
@@ -98,6 +107,7 @@ class WriteServicer(LaboratoryMethods):
         check_batch(len(request.submissions), "submissions")
         refuse(rules.request_id(request.request_id))
         now = self._writer.clock()
+        caller = current_call().caller
         made = [self._submission(asked, now) for asked in request.submissions]
         claims: dict[RecordId, bytes | None] = {}
         for submission in made:
@@ -108,6 +118,7 @@ class WriteServicer(LaboratoryMethods):
             histories: dict[RecordId, History] = {}
             appended: list[NewRevision] = []
             rows: list[pb.RowOutcome] = []
+            kept: list[NewConflict] = []
             for submission in made:
                 if not isinstance(submission, Submission):
                     rows.append(_refused(submission))
@@ -117,9 +128,11 @@ class WriteServicer(LaboratoryMethods):
                 if decision.appended is not None:
                     appended.append(decision.appended)
                     histories[submission.id] = [*history, decision.appended.as_stored()]
+                if decision.violations:
+                    kept.append(of_submission(submission, decision, caller))
                 rows.append(_row(decision))
             answer = pb.BatchSubmitRecordsResponse(rows=rows).SerializeToString()
-            return Plan(lambda _: answer, appended)
+            return Plan(lambda _: answer, appended, conflicts=kept)
 
         touch = Touch(claims, request=request_key(request, request.request_id))
         response = pb.BatchSubmitRecordsResponse.FromString(await self._writer.commit(touch, decide))

@@ -9,12 +9,25 @@ from uuid import uuid4
 import asyncpg
 
 from services.common.instants import Instant
+from services.records.domain.conflicts import StoredConflict
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
+from services.records.store import postgres_correction as correction
 from services.records.store import postgres_write as writing
 from services.records.store.postgres_schema import VERSION, statements
-from services.records.store.protocol import ChangeRow, Decide, Head, LaboratoryRow, People, Touch, unavailable
+from services.records.store.protocol import (
+    ChangeRow,
+    Decide,
+    DueCopy,
+    Head,
+    LaboratoryRow,
+    Lag,
+    People,
+    Touch,
+    unavailable,
+)
 from services.records.store.rows import current_records
+from services.records.store.stamps import Stamps
 from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.records.postgres")
@@ -22,14 +35,14 @@ log = logging.getLogger("hutong.records.postgres")
 # The keys of one moment share a query; the lateral subquery keeps each person's rows in the order of the primary key.
 # The last row carries the watermark of the laboratories, so that it costs no round trip of its own.
 _PEOPLE = """
-select r.person_key, r.region, r.source_id, r.placed_at, r.laboratory, r.body
+select r.person_key, r.region, r.source_id, r.placed_at, r.laboratory, r.body, r.recorded_at
 from unnest($1::bytea[]) as asked(person_key) cross join lateral (
     select * from revision
     where person_key = asked.person_key and recorded_at <= $2
     order by region, source_id, revision
 ) as r
 union all
-select null, null, null, laboratory_sequence, null, null from feed_head
+select null, null, null, laboratory_sequence, null, null, null from feed_head
 """
 
 # Numbers have no gaps, so a range of numbers needs no limit, and each partition answers from its index.
@@ -60,6 +73,8 @@ class PostgresStore:
         self._statement_seconds = statement_seconds
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._stamps = Stamps()
+        self.drives_copies = False
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -113,6 +128,10 @@ class PostgresStore:
             except _FAILURES:
                 self._pool.terminate()
 
+    async def settle(self, at: Instant, now: Instant) -> None:
+        """See RecordStore."""
+        await self._stamps.settle(at, now)
+
     async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
         """See RecordStore."""
         async with self._connection() as connection:
@@ -128,14 +147,26 @@ class PostgresStore:
         """See RecordStore."""
         async with self._connection() as connection:
             rows = await connection.fetch(
-                "select sequence, body from laboratory where sequence > $1 order by sequence", after
+                "select sequence, body, coalesce((select arrived_at from feed_mark where last_sequence >= sequence "
+                "order by last_sequence limit 1), 0) from laboratory where sequence > $1 order by sequence",
+                after,
             )
         return [LaboratoryRow(*row) for row in rows]
 
     async def head(self) -> Head:
         """See RecordStore."""
         async with self._connection() as connection:
-            return Head(*await connection.fetchrow("select feed_id, sequence from feed_head"))
+            row = await connection.fetchrow(
+                "select feed_id, sequence, (select mark from feed_mark where last_sequence = sequence) from feed_head"
+            )
+        return Head(row[0], row[1], row[2] or b"")
+
+    async def mark(self, sequence: int) -> bytes:
+        """See RecordStore."""
+        if not sequence:
+            return b""
+        async with self._connection() as connection:
+            return await correction.mark(connection, sequence)
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """See RecordStore."""
@@ -145,13 +176,65 @@ class PostgresStore:
     async def cursors(self) -> Mapping[str, Cursor]:
         """See RecordStore."""
         async with self._connection() as connection:
-            rows = await connection.fetch("select region, feed_id, sequence, as_of from follow")
-        return {row[0]: Cursor(row[1], row[2], row[3]) for row in rows}
+            rows = await connection.fetch("select region, feed_id, sequence, as_of, mark, rereading from follow")
+        return {row[0]: Cursor(*row[1:]) for row in map(tuple, rows)}
+
+    async def due_copies(self, regions: Sequence[str], most: int) -> Sequence[DueCopy]:
+        """See RecordStore."""
+        async with self._connection() as connection:
+            return [DueCopy(*row) for row in await correction.due(connection, list(regions), most)]
+
+    async def copies_done(self, done: Sequence[DueCopy]) -> None:
+        """See RecordStore."""
+        async with self._connection() as connection:
+            await connection.execute(
+                "delete from copy_due as d "
+                "using unnest($1::text[], $2::text[], $3::bigint[]) as done(region, source_id, sequence) "
+                "where d.region = done.region and d.source_id = done.source_id and d.sequence <= done.sequence",
+                *map(list, zip(*((*due.id, due.sequence) for due in done), strict=True)),
+            )
+
+    async def conflicts(self, after: int, most: int, settled_too: bool) -> Sequence[StoredConflict]:
+        """See RecordStore."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(
+                f"select {correction.CONFLICT_COLUMNS} from conflict where number > $1 and ($3 or settlement = 0) "
+                "order by number limit $2",
+                after,
+                most,
+                settled_too,
+            )
+        return [StoredConflict(*row) for row in rows]
+
+    async def note_lag(self, lag: Lag) -> None:
+        """See RecordStore."""
+        async with self._connection() as connection:
+            await connection.execute(
+                "insert into followed_lag values ($1, $2, $3) on conflict (region, noted_at) do update set as_of = $3",
+                *lag,
+            )
+
+    async def lags(self) -> Sequence[Lag]:
+        """See RecordStore."""
+        async with self._connection() as connection:
+            rows = await connection.fetch("select region, noted_at, as_of from followed_lag order by noted_at")
+        return [Lag(*row) for row in rows]
 
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
         """See RecordStore."""
-        async with self._connection() as connection, connection.transaction():
-            return await writing.transact(connection, touch, decide, clock)
+        tokens: list[int] = []
+
+        def stamp() -> Instant:
+            token, instant = self._stamps.begin(clock)
+            tokens.append(token)
+            return instant
+
+        try:
+            async with self._connection() as connection, connection.transaction():
+                return await writing.transact(connection, touch, decide, stamp, self.drives_copies)
+        finally:
+            for token in tokens:
+                self._stamps.end(token)
 
     async def forget_answers(self, before: Instant) -> int:
         """See RecordStore."""
@@ -179,3 +262,5 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         version = await connection.fetchval("select schema_version from feed_head")
         if version != VERSION:
             raise asyncpg.InterfaceError(f"the database has schema version {version}, this program {VERSION}")
+        if await connection.fetchval("select to_regclass('followed_lag')") is None:
+            await connection.execute(correction.ADDED)

@@ -11,6 +11,7 @@ orders the commits; their parts may become visible on the workers a moment apart
 The price is that writers append one after another; what is slow, deciding and serialising, is done before.
 """
 
+from secrets import token_bytes
 from typing import Any
 
 import asyncpg
@@ -19,8 +20,9 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from services.common.instants import Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId, StoredRevision
+from services.records.store import postgres_correction as correction
 from services.records.store.protocol import Decide, Known, Plan, RequestKey, Touch, check_retry
-from services.records.store.rows import laboratory_rows, revision_rows
+from services.records.store.rows import MARK_BYTES, laboratory_rows, revision_rows
 from services.runtime.clock import Clock
 
 _CLAIM = """
@@ -58,23 +60,28 @@ _COLUMNS = (
 )
 
 
-async def transact(connection: asyncpg.Connection, touch: Touch, decide: Decide, clock: Clock) -> bytes:
+async def transact(
+    connection: asyncpg.Connection, touch: Touch, decide: Decide, clock: Clock, drives_copies: bool = False
+) -> bytes:
     """What RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits."""
     if touch.request is not None:
         answered = await _answered(connection, touch.request)
         if answered is not None:
             return answered
     plan = decide(await _known(connection, touch))
-    now = await _append(connection, plan, clock)
+    now = await _append(connection, plan, clock, drives_copies)
     answer = plan.answer(now)
     if plan.cursor is not None:
         await connection.execute(
-            "update follow set feed_id = $2, sequence = $3, as_of = $4 where region = $1",
+            "update follow set feed_id = $2, sequence = $3, as_of = $4, mark = $5, rereading = $6 where region = $1",
             touch.followed,
             plan.cursor.feed_id,
             plan.cursor.sequence,
             plan.cursor.as_of,
+            plan.cursor.mark,
+            plan.cursor.rereading,
         )
+    await correction.keep_conflicts(connection, plan, now)
     if touch.request is not None:
         key, fingerprint = touch.request.key, touch.request.fingerprint
         await connection.execute("insert into answer values ($1, $2, $3, $4)", key, fingerprint, answer, now)
@@ -95,9 +102,12 @@ async def _answered(connection: asyncpg.Connection, request: RequestKey) -> byte
 async def _known(connection: asyncpg.Connection, touch: Touch) -> Known:
     cursor = Cursor()
     if touch.followed:
-        await connection.execute("insert into follow values ($1, '', 0, 0) on conflict do nothing", touch.followed)
+        await connection.execute(
+            "insert into follow (region, feed_id, sequence, as_of) values ($1, '', 0, 0) on conflict do nothing",
+            touch.followed,
+        )
         row = await connection.fetchrow(
-            "select feed_id, sequence, as_of from follow where region = $1 for update", touch.followed
+            "select feed_id, sequence, as_of, mark, rereading from follow where region = $1 for update", touch.followed
         )
         cursor = Cursor(*row)
     histories = await _histories(connection, touch) if touch.records else {}
@@ -107,7 +117,8 @@ async def _known(connection: asyncpg.Connection, touch: Touch) -> Known:
         await connection.execute("select 1 from feed_head for update")
         rows = await connection.fetch(_LABORATORIES, list(touch.laboratories))
         laboratories = {row[0]: Laboratory.FromString(row[1]) for row in rows}
-    return Known(histories, laboratories, cursor)
+    conflict = await correction.conflict(connection, touch.conflict) if touch.conflict else None
+    return Known(histories, laboratories, cursor, conflict)
 
 
 async def _histories(connection: asyncpg.Connection, touch: Touch) -> dict[RecordId, list[StoredRevision]]:
@@ -127,7 +138,7 @@ async def _histories(connection: asyncpg.Connection, touch: Touch) -> dict[Recor
     return histories
 
 
-async def _append(connection: asyncpg.Connection, plan: Plan, clock: Clock) -> Instant:
+async def _append(connection: asyncpg.Connection, plan: Plan, clock: Clock, drives_copies: bool) -> Instant:
     count = len(plan.revisions) + len(plan.laboratories)
     if not count:
         return clock()
@@ -140,10 +151,13 @@ async def _append(connection: asyncpg.Connection, plan: Plan, clock: Clock) -> I
         laboratories = laboratory_rows(plan, before + len(plan.revisions), recorded_at)
         await connection.executemany("insert into laboratory values ($1, $2, $3, $4)", laboratories)
     await connection.execute(
-        "update feed_head set sequence = sequence + $1, recorded_at = $2, "
-        "laboratory_sequence = case when $3 then sequence + $1 else laboratory_sequence end",
+        "with moved as (update feed_head set sequence = sequence + $1, recorded_at = $2, "
+        "laboratory_sequence = case when $3 then sequence + $1 else laboratory_sequence end returning sequence) "
+        "insert into feed_mark select sequence, $2, $4 from moved",
         count,
         recorded_at,
         bool(plan.laboratories),
+        token_bytes(MARK_BYTES),
     )
+    await correction.note_copies(connection, plan, before + count, drives_copies)
     return recorded_at

@@ -13,6 +13,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.errors import Unavailable, invalid
 from services.common.instants import Instant
+from services.records.domain.conflicts import NewConflict, Settled, StoredConflict
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import History, NewRevision, RecordId
 from services.records.domain.standing import NewLaboratory
@@ -23,7 +24,8 @@ LATEST = Instant(2**62)
 
 
 class CurrentRecord(NamedTuple):
-    """The revision of a record that is current, or was at an instant. `body` is the serialised TestRecord."""
+    """The revision of a record that is current, or was at an instant. `body` is the serialised TestRecord; `arrived_at`
+    the instant of its commit in this store, which for a record of a followed region is not that of its own."""
 
     person_key: bytes
     region: str
@@ -31,6 +33,7 @@ class CurrentRecord(NamedTuple):
     placed_at: int
     laboratory: str
     body: bytes
+    arrived_at: Instant
 
 
 class People(NamedTuple):
@@ -44,10 +47,11 @@ class People(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The end of the feed: the history it counts in and the greatest number used."""
+    """The end of the feed: the history it counts in, the greatest number used, and the mark of its commit."""
 
     feed_id: str
     sequence: int
+    mark: bytes = b""
 
 
 class ChangeRow(NamedTuple):
@@ -59,10 +63,26 @@ class ChangeRow(NamedTuple):
 
 
 class LaboratoryRow(NamedTuple):
-    """One revision of a laboratory, serialised."""
+    """One revision of a laboratory, serialised, and the instant of its commit in this store."""
 
     sequence: int
     body: bytes
+    arrived_at: Instant
+
+
+class DueCopy(NamedTuple):
+    """A copy whose original changed, or that is new: it is to be compared. `sequence` tells of which change."""
+
+    id: RecordId
+    sequence: int
+
+
+class Lag(NamedTuple):
+    """From `noted_at` on, a followed region was known up to `as_of`; None: it was being followed without delay."""
+
+    region: str
+    noted_at: Instant
+    as_of: Instant | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +98,15 @@ class Touch:
     """What a decision rests on; it is locked until the commit.
 
     `records`: ids, each with the person for whom it is claimed where there is no such record, or None to claim nothing.
-    A claimed id must receive a revision by the same plan. `followed`: the region whose cursor moves.
+    A claimed id must receive a revision by the same plan. `followed`: the region whose cursor moves. `conflict`: the
+    one that is settled.
     """
 
     records: Mapping[RecordId, bytes | None] = field(default_factory=dict)
     laboratories: Sequence[str] = ()
     request: RequestKey | None = None
     followed: str = ""
+    conflict: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +116,20 @@ class Known:
     histories: Mapping[RecordId, History]
     laboratories: Mapping[str, Laboratory]
     cursor: Cursor
+    conflict: StoredConflict | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to append, in this order, records before laboratories; where the followed region's cursor goes; and the
-    answer to the request, given the instant of the commit."""
+    """What to append, in this order, records before laboratories; where the followed region's cursor goes; conflicts to
+    keep, and how one is settled; and the answer to the request, given the instant of the commit."""
 
     answer: Callable[[Instant], bytes]
     revisions: Sequence[NewRevision] = ()
     laboratories: Sequence[NewLaboratory] = ()
     cursor: Cursor | None = None
+    conflicts: Sequence[NewConflict] = ()
+    settled: Settled | None = None
 
 
 Decide = Callable[[Known], Plan]
@@ -124,8 +149,14 @@ class RecordStore(Protocol):
     async def close(self) -> None:
         """Lets go of the database."""
 
+    drives_copies: bool
+    """Whether copies are listed as due when their originals change: in the nation, which sees both."""
+
+    async def settle(self, at: Instant, now: Instant) -> None:
+        """See Stamps.settle."""
+
     async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
-        """These people's records as known at an instant."""
+        """These people's records as they had arrived at an instant."""
 
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """A record's revisions, serialised, oldest first; empty when there is no such record."""
@@ -138,6 +169,24 @@ class RecordStore(Protocol):
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """Changes numbered above `after` and up to `after + most`, in order. One snapshot."""
+
+    async def mark(self, sequence: int) -> bytes:
+        """The mark of the commit that used a number; empty for 0, and for commits older than marks."""
+
+    async def due_copies(self, regions: Sequence[str], most: int) -> Sequence[DueCopy]:
+        """Copies kept in these regions that are to be compared with their originals."""
+
+    async def copies_done(self, done: Sequence[DueCopy]) -> None:
+        """These were compared; what became due again meanwhile stays due."""
+
+    async def conflicts(self, after: int, most: int, settled_too: bool) -> Sequence[StoredConflict]:
+        """Conflicts numbered above `after`, in order."""
+
+    async def note_lag(self, lag: Lag) -> None:
+        """Notes how far a followed region was known, for those who ask later."""
+
+    async def lags(self) -> Sequence[Lag]:
+        """All that was noted, in order of time."""
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """Where this store stands in the feeds it follows, by region."""

@@ -5,13 +5,20 @@ from operator import itemgetter
 
 from services.common.instants import Instant
 from services.records.domain.content import stamp
+from services.records.domain.revisions import RecordId
 from services.records.store.protocol import CurrentRecord, Plan
 
 RevisionRow = tuple[bytes, str, str, int, int, int, int, bool, str, bytes, bytes]
-"""person_key, region, source_id, revision, sequence, recorded_at, placed_at, retracted, laboratory, digest, body."""
+"""person_key, region, source_id, revision, sequence, recorded_at, placed_at, retracted, laboratory, digest, body.
+
+The column recorded_at is the instant of this store's commit: what is known at an instant is what had arrived here. A
+copy's own recorded_at is in its body."""
 
 LaboratoryRevisionRow = tuple[str, int, int, bytes]
 """laboratory, revision, sequence, body."""
+
+MARK_BYTES = 8
+"""The length of what names a commit in cursors: random, so that no two histories have it in common."""
 
 _by_place = itemgetter(CurrentRecord._fields.index("placed_at"))
 
@@ -45,7 +52,7 @@ def revision_rows(plan: Plan, after: int, recorded_at: Instant) -> list[Revision
             new.id.source_id,
             new.revision,
             sequence,
-            recorded_at if new.recorded_at is None else new.recorded_at,
+            recorded_at,
             new.placed_at,
             new.retracted,
             new.laboratory,
@@ -53,6 +60,25 @@ def revision_rows(plan: Plan, after: int, recorded_at: Instant) -> list[Revision
             new.body + suffix if new.recorded_at is None else new.body,
         )
         for sequence, new in enumerate(plan.revisions, after + 1)
+    ]
+
+
+def copy_rows(plan: Plan) -> list[tuple[str, str, str, str]]:
+    """The copies among a plan's revisions: origin's region and source_id, the copy's region and source_id."""
+    return sorted({(*new.origin, *new.id) for new in plan.revisions if new.origin is not None})
+
+
+def changed_ids(plan: Plan) -> list[RecordId]:
+    """The records that a plan changes rather than begins."""
+    return sorted({new.id for new in plan.revisions if new.revision > 1})
+
+
+def conflict_rows(plan: Plan, now: Instant) -> list[tuple[str, str, str, int, str, bytes, bytes, str, int]]:
+    """The rows of a plan's conflicts: conflict_id, region, source_id, revision, reason, person_key, content, offered_by
+    and the instant."""
+    return [
+        (c.conflict_id, c.id.region, c.id.source_id, c.revision, c.reason, c.person_key, c.content, c.offered_by, now)
+        for c in plan.conflicts
     ]
 
 

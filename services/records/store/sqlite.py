@@ -11,28 +11,32 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 from services.common.instants import Instant
+from services.records.domain.conflicts import StoredConflict
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.store.protocol import (
     ChangeRow,
     CurrentRecord,
     Decide,
+    DueCopy,
     Head,
     LaboratoryRow,
+    Lag,
     People,
     Touch,
     unavailable,
 )
 from services.records.store.rows import current_records
-from services.records.store.sqlite_schema import SCHEMA
-from services.records.store.sqlite_write import read_history, transact
+from services.records.store.sqlite_schema import ADDED_COLUMNS, SCHEMA
+from services.records.store.sqlite_write import CONFLICT_COLUMNS, as_cursor, read_history, transact
+from services.records.store.stamps import Stamps
 from services.runtime.clock import Clock
 
 T = TypeVar("T")
@@ -70,7 +74,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 @cache
 def _people_query(count: int) -> str:
     return (
-        "select person_key, region, source_id, placed_at, laboratory, body from revision "
+        "select person_key, region, source_id, placed_at, laboratory, body, recorded_at from revision "
         f"where recorded_at <= ? and person_key in ({','.join('?' * count)}) "
         "order by person_key, region, source_id, revision"
     )
@@ -90,10 +94,15 @@ class SqliteStore:
                 raise sqlite3.OperationalError(str(error)) from None
             self._write = _connect(path)
             self._write.executescript(SCHEMA)
+            for column in ADDED_COLUMNS:
+                with suppress(sqlite3.OperationalError):
+                    self._write.execute(column)
             self._write.execute("insert or ignore into feed_head values (1, ?, 0, 0, 0)", (uuid4().hex,))
             self._read = _connect(path)
             self._read.execute("pragma query_only = on")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="records-sqlite")
+        self._stamps = Stamps()
+        self.drives_copies = False
 
     async def ping(self) -> None:
         """See RecordStore."""
@@ -104,6 +113,10 @@ class SqliteStore:
         self._writer.shutdown()
         self._read.close()
         self._write.close()
+
+    async def settle(self, at: Instant, now: Instant) -> None:
+        """See RecordStore."""
+        await self._stamps.settle(at, now)
 
     async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
         """See RecordStore."""
@@ -129,14 +142,29 @@ class SqliteStore:
         """See RecordStore."""
         with _guarded():
             rows = self._read.execute(
-                "select sequence, body from laboratory where sequence > ? order by sequence", (after,)
+                "select sequence, body, coalesce((select arrived_at from feed_mark where last_sequence >= sequence "
+                "order by last_sequence limit 1), 0) from laboratory where sequence > ? order by sequence",
+                (after,),
             )
             return [LaboratoryRow(*row) for row in rows]
 
     async def head(self) -> Head:
         """See RecordStore."""
         with _guarded():
-            return Head(*self._read.execute("select feed_id, sequence from feed_head").fetchone())
+            row = self._read.execute(
+                "select feed_id, sequence, (select mark from feed_mark where last_sequence = sequence) from feed_head"
+            ).fetchone()
+        return Head(row[0], row[1], row[2] or b"")
+
+    async def mark(self, sequence: int) -> bytes:
+        """See RecordStore."""
+        if not sequence:
+            return b""
+        with _guarded():
+            row = self._read.execute(
+                "select mark from feed_mark where last_sequence >= ? order by last_sequence limit 1", (sequence,)
+            ).fetchone()
+        return b"" if row is None else bytes(row[0])
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """See RecordStore."""
@@ -151,12 +179,67 @@ class SqliteStore:
     async def cursors(self) -> Mapping[str, Cursor]:
         """See RecordStore."""
         with _guarded():
-            rows = self._read.execute("select region, feed_id, sequence, as_of from follow")
-            return {region: Cursor(feed_id, sequence, as_of) for region, feed_id, sequence, as_of in rows}
+            rows = self._read.execute("select region, feed_id, sequence, as_of, mark, rereading from follow")
+            return {row[0]: as_cursor(row[1:]) for row in rows}
+
+    async def due_copies(self, regions: Sequence[str], most: int) -> Sequence[DueCopy]:
+        """See RecordStore."""
+        with _guarded():
+            rows = self._read.execute(
+                f"select region, source_id, sequence from copy_due where region in ({','.join('?' * len(regions))}) "
+                "order by sequence limit ?",
+                (*regions, most),
+            )
+            return [DueCopy(RecordId(region, source_id), sequence) for region, source_id, sequence in rows]
+
+    async def copies_done(self, done: Sequence[DueCopy]) -> None:
+        """See RecordStore."""
+
+        def forget() -> None:
+            self._write.executemany(
+                "delete from copy_due where region = ? and source_id = ? and sequence <= ?",
+                [(*due.id, due.sequence) for due in done],
+            )
+
+        await self._in_writer(forget)
+
+    async def conflicts(self, after: int, most: int, settled_too: bool) -> Sequence[StoredConflict]:
+        """See RecordStore."""
+        with _guarded():
+            rows = self._read.execute(
+                f"select {CONFLICT_COLUMNS} from conflict where number > ? and (? or settlement = 0) "
+                "order by number limit ?",
+                (after, settled_too, most),
+            )
+            return [StoredConflict(*row) for row in rows]
+
+    async def note_lag(self, lag: Lag) -> None:
+        """See RecordStore."""
+        await self._in_writer(lambda: self._write.execute("insert or replace into followed_lag values (?, ?, ?)", lag))
+
+    async def lags(self) -> Sequence[Lag]:
+        """See RecordStore."""
+        with _guarded():
+            rows = self._read.execute("select region, noted_at, as_of from followed_lag order by noted_at")
+            return [Lag(*row) for row in rows]
 
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
         """See RecordStore."""
-        return await self._in_writer(lambda: transact(self._write, touch, decide, clock))
+        tokens: list[int] = []
+
+        def stamp() -> Instant:
+            token, instant = self._stamps.begin(clock)
+            tokens.append(token)
+            return instant
+
+        def write() -> bytes:
+            try:
+                return transact(self._write, touch, decide, stamp, self.drives_copies)
+            finally:
+                for token in tokens:
+                    self._stamps.end(token)
+
+        return await self._in_writer(write)
 
     async def forget_answers(self, before: Instant) -> int:
         """See RecordStore."""

@@ -49,4 +49,52 @@ create table if not exists answer (
     answered_at integer not null
 ) without rowid;
 create index if not exists answer_by_age on answer (answered_at);
+create table if not exists feed_mark (
+    last_sequence integer primary key,
+    arrived_at integer not null,
+    mark blob not null
+);
+create table if not exists origin_copy (
+    origin_region text not null,
+    origin_source_id text not null,
+    region text not null,
+    source_id text not null,
+    primary key (origin_region, origin_source_id, region, source_id)
+) without rowid;
+create table if not exists copy_due (
+    region text not null,
+    source_id text not null,
+    sequence integer not null,
+    primary key (region, source_id)
+) without rowid;
+create table if not exists conflict (
+    number integer primary key,
+    conflict_id text not null unique,
+    region text not null,
+    source_id text not null,
+    revision integer not null,
+    reason text not null,
+    person_key blob not null,
+    content blob not null,
+    offered_by text not null,
+    first_at integer not null,
+    last_at integer not null,
+    times integer not null,
+    settlement integer not null,
+    cause text not null,
+    settled_by text not null,
+    settled_at integer
+);
+create table if not exists followed_lag (
+    region text not null,
+    noted_at integer not null,
+    as_of integer,
+    primary key (region, noted_at)
+) without rowid;
 """
+
+ADDED_COLUMNS = (
+    "alter table follow add column mark blob not null default x''",
+    "alter table follow add column rereading integer not null default 0",
+)
+"""What tables made by an earlier version lack; each is refused where it is there already."""

@@ -1,30 +1,62 @@
 """One write transaction in SQLite."""
 
 import sqlite3
+from secrets import token_bytes
 
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant
+from services.records.domain.conflicts import StoredConflict
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import History, RecordId, StoredRevision
 from services.records.store.protocol import Decide, Known, Plan, Touch, check_retry
-from services.records.store.rows import laboratory_rows, revision_rows
+from services.records.store.rows import (
+    MARK_BYTES,
+    changed_ids,
+    conflict_rows,
+    copy_rows,
+    laboratory_rows,
+    revision_rows,
+)
 from services.runtime.clock import Clock
 
+_KEEP_CONFLICT = """
+insert into conflict (conflict_id, region, source_id, revision, reason, person_key, content, offered_by,
+    first_at, last_at, times, settlement, cause, settled_by)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 1, 0, '', '')
+on conflict (conflict_id) do update
+set times = times + 1, last_at = excluded.last_at, offered_by = excluded.offered_by
+"""
 
-def transact(write: sqlite3.Connection, touch: Touch, decide: Decide, clock: Clock) -> bytes:
+_SETTLE = "update conflict set settlement = ?, cause = ?, settled_by = ?, settled_at = ? where conflict_id = ?"
+
+CONFLICT_COLUMNS = """
+number, conflict_id, region, source_id, revision, reason, person_key, content, offered_by, first_at, last_at, times,
+settlement, cause, settled_by, settled_at
+"""
+"""In the order of a StoredConflict."""
+
+
+def transact(
+    write: sqlite3.Connection, touch: Touch, decide: Decide, clock: Clock, drives_copies: bool = False
+) -> bytes:
     """What RecordStore.commit does. Raises sqlite3.Error, and what `decide` raises, with nothing stored."""
     write.execute("begin immediate")
     try:
         answer = _answered(write, touch)
         if answer is None:
             plan = decide(_known(write, touch))
-            now = _append(write, plan, clock())
+            now = _append(write, plan, clock(), drives_copies)
             answer = plan.answer(now)
             if plan.cursor is not None:
                 cursor = plan.cursor
-                row = (touch.followed, cursor.feed_id, cursor.sequence, cursor.as_of)
-                write.execute("insert or replace into follow values (?, ?, ?, ?)", row)
+                row = (touch.followed, cursor.feed_id, cursor.sequence, cursor.as_of, cursor.mark, cursor.rereading)
+                write.execute("insert or replace into follow values (?, ?, ?, ?, ?, ?)", row)
+            if plan.conflicts:
+                write.executemany(_KEEP_CONFLICT, conflict_rows(plan, now))
+            if plan.settled is not None:
+                settled = plan.settled
+                write.execute(_SETTLE, (settled.settlement, settled.cause, settled.by, now, settled.conflict_id))
             if touch.request is not None:
                 kept = (touch.request.key, touch.request.fingerprint, answer, now)
                 write.execute("insert into answer values (?, ?, ?, ?)", kept)
@@ -72,12 +104,23 @@ def _known(connection: sqlite3.Connection, touch: Touch) -> Known:
         if row is not None:
             laboratories[laboratory] = Laboratory.FromString(row[0])
     cursor = connection.execute(
-        "select feed_id, sequence, as_of from follow where region = ?", (touch.followed,)
+        "select feed_id, sequence, as_of, mark, rereading from follow where region = ?", (touch.followed,)
     ).fetchone()
-    return Known(histories, laboratories, Cursor(*(cursor or ())))
+    conflict = None
+    if touch.conflict:
+        row = connection.execute(
+            f"select {CONFLICT_COLUMNS} from conflict where conflict_id = ?", (touch.conflict,)
+        ).fetchone()
+        conflict = None if row is None else StoredConflict(*row)
+    return Known(histories, laboratories, as_cursor(cursor), conflict)
 
 
-def _append(connection: sqlite3.Connection, plan: Plan, now: Instant) -> Instant:
+def as_cursor(row: tuple[str, int, int, bytes, int] | None) -> Cursor:
+    """The cursor of a row of `follow`: feed_id, sequence, as_of, mark, rereading."""
+    return Cursor() if row is None else Cursor(row[0], row[1], Instant(row[2]), row[3], bool(row[4]))
+
+
+def _append(connection: sqlite3.Connection, plan: Plan, now: Instant, drives_copies: bool) -> Instant:
     count = len(plan.revisions) + len(plan.laboratories)
     if not count:
         return now
@@ -95,4 +138,20 @@ def _append(connection: sqlite3.Connection, plan: Plan, now: Instant) -> Instant
     connection.executemany("insert into laboratory values (?, ?, ?, ?)", laboratories)
     if laboratories:
         connection.execute("update feed_head set laboratory_sequence = sequence")
+    connection.execute("insert into feed_mark values (?, ?, ?)", (last, recorded_at, token_bytes(MARK_BYTES)))
+    _note_copies(connection, plan, last, drives_copies)
     return Instant(recorded_at)
+
+
+def _note_copies(connection: sqlite3.Connection, plan: Plan, last: int, drives_copies: bool) -> None:
+    copies = copy_rows(plan)
+    connection.executemany("insert or ignore into origin_copy values (?, ?, ?, ?)", copies)
+    if not drives_copies:
+        return
+    due = [(region, source_id, last) for *_, region, source_id in copies]
+    connection.executemany("insert or replace into copy_due values (?, ?, ?)", due)
+    connection.executemany(
+        "insert or replace into copy_due select region, source_id, ?3 from origin_copy "
+        "where origin_region = ?1 and origin_source_id = ?2",
+        [(*record_id, last) for record_id in changed_ids(plan)],
+    )

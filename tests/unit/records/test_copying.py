@@ -5,7 +5,7 @@ from hutong.records.v1.change_feed_service_pb2 import Change
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant, to_timestamp
-from services.records.domain.copying import Cursor, advanced, continues, take
+from services.records.domain.copying import Cursor, advanced, continues, restated, take
 from services.records.domain.revisions import RecordId, copy_of
 
 
@@ -26,7 +26,10 @@ def change(sequence: int, source_id: str = "S1", revision: int = 1, **fields: ob
 
 def standing(sequence: int, revision: int, region: str = "430000") -> Change:
     """A change of a laboratory's standing."""
-    return Change(sequence=sequence, laboratory=Laboratory(region=region, laboratory="430000-x", revision=revision))
+    laboratory = Laboratory(
+        region=region, laboratory="430000-x", revision=revision, recorded_at=to_timestamp(Instant(sequence))
+    )
+    return Change(sequence=sequence, laboratory=laboratory)
 
 
 def test_news_is_taken_exactly_as_it_is() -> None:
@@ -53,11 +56,8 @@ def test_what_was_taken_before_is_skipped() -> None:
 def test_contradictions_are_counted_and_not_taken() -> None:
     """Nothing that is stored is overwritten, and no region speaks for another."""
     stored = {RecordId("430000", "S1"): [copy_of(change(1).record).as_stored()]}
-    other = change(2)
-    other.record.content.laboratory = "430000-other"
     laboratories = {"430000-x": Laboratory(region="440000", laboratory="430000-x", revision=1)}
     changes = [
-        other,
         change(3, revision=2, person_key=b"b" * 16),
         change(4, source_id="S2", region="440000"),
         standing(5, 2),
@@ -65,7 +65,48 @@ def test_contradictions_are_counted_and_not_taken() -> None:
     ]
     copies = take("430000", changes, stored, laboratories)
     assert (copies.revisions, copies.laboratories) == ([], [])
-    assert copies.refused == {"DIVERGED": 1, "PERSON_CONFLICT": 1, "OTHER_REGION": 2, "LABORATORY_TAKEN": 1}
+    assert copies.refused == {"PERSON_CONFLICT": 1, "OTHER_REGION": 2, "LABORATORY_TAKEN": 1}
+    assert [(c.id.source_id, c.revision, c.reason, c.person_key[:1], c.offered_by) for c in copies.conflicts] == [
+        ("S1", 1, "PERSON_CONFLICT", b"b", "feed of 430000"),
+        ("S2", 0, "OTHER_REGION", b"a", "feed of 430000"),
+    ]
+
+
+def test_what_a_restored_region_says_follows_what_it_lost() -> None:
+    """A revision whose number is taken by one that the region lost comes after it, and is known again."""
+    lost = change(2, revision=2, action=record_pb2.REVISION_ACTION_AMENDED)
+    stored = {RecordId("430000", "S1"): [copy_of(change(1).record).as_stored(), copy_of(lost.record).as_stored()]}
+    other = change(9, revision=2, action=record_pb2.REVISION_ACTION_AMENDED)
+    other.record.content.laboratory = "430000-other"
+    copies = take("430000", [change(1), other, other], stored, {})
+    [new] = copies.revisions
+    message = new.as_stored().message()
+    assert (new.revision, new.recorded_at, message.content) == (3, 9, other.record.content)
+    assert (copies.restated, copies.refused) == (1, {})
+    stored[RecordId("430000", "S1")].append(new.as_stored())
+    assert take("430000", [change(1), other], stored, {}).revisions == []
+
+
+def test_a_lost_amendment_made_again_is_news() -> None:
+    """The same content under the same number, recorded later, is another revision than the one that was lost."""
+    lost = change(2, revision=2, action=record_pb2.REVISION_ACTION_AMENDED)
+    again = change(9, revision=2, action=record_pb2.REVISION_ACTION_AMENDED)
+    back = restated(change(1).record, 3)
+    stored = {
+        RecordId("430000", "S1"): [
+            *(copy_of(c.record).as_stored() for c in (change(1), lost)),
+            back.as_stored(),
+        ]
+    }
+    assert [new.revision for new in take("430000", [again], stored, {}).revisions] == [4]
+
+
+def test_a_restored_standing_goes_on_from_what_was_lost() -> None:
+    """A laboratory's later revision with a number that is taken gets the next; an older one is old news."""
+    laboratories = {"430000-x": standing(5, 4).laboratory}
+    assert take("430000", [standing(3, 2)], {}, laboratories).laboratories == []
+    [new] = take("430000", [standing(9, 2)], {}, laboratories).laboratories
+    assert new.laboratory.revision == 5
 
 
 def test_a_batch_continues_where_it_leaves_no_gap() -> None:

@@ -1,8 +1,11 @@
-"""The feed stops at what is missing, and never claims more than it has read."""
+"""The feed stops at what is missing, never claims more than it has read, and knows whose cursor it is shown."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
+from services.common.errors import FailedPrecondition
 from services.common.instants import Instant
 from services.records.feed import Feed
 from services.records.store.protocol import ChangeRow, Head
@@ -19,7 +22,11 @@ class FakeStore:
 
     async def head(self) -> Head:
         """The end of the feed."""
-        return Head("f", self.end)
+        return Head("f", self.end, await self.mark(self.end))
+
+    async def mark(self, sequence: int) -> bytes:
+        """Names the commit of a number."""
+        return b"m%d" % sequence
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """The changes that are visible."""
@@ -40,10 +47,10 @@ async def test_a_reader_stops_at_a_gap() -> None:
     """What is numbered above something not yet visible waits until that is."""
     store = FakeStore({1, 2, 4}, 4)
     batch = await feed(store).read("", 0)
-    assert (numbers(batch.changes), batch.head, batch.as_of) == ([1, 2], Head("f", 2), None)
+    assert (numbers(batch.changes), batch.head, batch.as_of) == ([1, 2], Head("f", 2, b"m2"), None)
     store.visible.add(3)
     batch = await feed(store).read("f", 2)
-    assert (numbers(batch.changes), batch.head, batch.as_of) == ([3, 4], Head("f", 4), 7)
+    assert (numbers(batch.changes), batch.head, batch.as_of) == ([3, 4], Head("f", 4, b"m4"), 7)
 
 
 async def test_only_a_reader_at_the_end_knows_up_to_when_it_has_all() -> None:
@@ -62,3 +69,18 @@ async def test_a_watcher_waits_out_a_gap() -> None:
     store.visible.add(1)
     assert numbers((await anext(watch)).changes) == [1, 2]
     await watch.aclose()  # type: ignore[attr-defined]  # an async generator
+
+
+async def test_a_cursor_of_a_lost_commit_is_refused() -> None:
+    """The number alone is not enough: a restored store has given it to another commit."""
+    store = FakeStore({1, 2, 3}, 3)
+    assert numbers((await feed(store).read("f", 2, mark=b"m2")).changes) == [3]
+    for after in (2, 3):
+        with pytest.raises(FailedPrecondition) as caught:
+            await feed(store).read("f", after, mark=b"lost")
+        assert caught.value.reason == "FEED_REBUILT"
+
+
+async def test_a_cursor_without_a_mark_is_taken_at_its_word() -> None:
+    """A reader that keeps no marks, as before there were any, goes on as it did."""
+    assert numbers((await feed(FakeStore({1, 2, 3}, 3)).read("f", 2)).changes) == [3]

@@ -130,6 +130,7 @@ class Evidence(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     LABORATORIES_FIELD_NUMBER: _builtins.int
     COVERAGE_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The region whose verdict is sought."""
     scope: _region_pb2.Scope.ValueType
@@ -152,6 +153,12 @@ class Evidence(_message.Message):
     def coverage(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceCoverage]:
         """Every source that should have been asked, by name."""
 
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """The instant of this knowledge: the query's known_at or, when it had none, that as known at which the same sources say
+        the same again.
+        """
+
     def __init__(
         self,
         *,
@@ -161,10 +168,11 @@ class Evidence(_message.Message):
         records: _abc.Iterable[_record_pb2.TestRecord] | None = ...,
         laboratories: _abc.Iterable[_laboratory_pb2.Laboratory] | None = ...,
         coverage: _abc.Iterable[Global___SourceCoverage] | None = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "laboratories", b"laboratories", "person_keys", b"person_keys", "records", b"records", "region", b"region", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "known_at", b"known_at", "laboratories", b"laboratories", "person_keys", b"person_keys", "records", b"records", "region", b"region", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,19 +29,26 @@ class FeedCursor(_message.Message):
 
     FEED_ID_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    MARK_FIELD_NUMBER: _builtins.int
     feed_id: _builtins.str
     """Names the history the sequence counts in; it changes when a store is rebuilt. Empty: from the start."""
     sequence: _builtins.int
     """Everything at or below it was seen; -1 with an empty feed_id: everything there is now, so only what comes next."""
+    mark: _builtins.bytes
+    """Names the commit that wrote the change at `sequence`. A store restored from a backup gives the same numbers to other
+    commits; by this the reader of what was lost is told so (FEED_REBUILT), however far the store has come since. Empty
+    at the start, or in a cursor kept by hand: then only feed_id and the feed's end are checked.
+    """
     def __init__(
         self,
         *,
         feed_id: _builtins.str = ...,
         sequence: _builtins.int = ...,
+        mark: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feed_id", b"feed_id", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feed_id", b"feed_id", "mark", b"mark", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -96,7 +103,8 @@ class ListChangesRequest(_message.Message):
     @_builtins.property
     def cursor(self) -> Global___FeedCursor:
         """Where the follower stands; absent means from the start. FAILED_PRECONDITION with reason FEED_REBUILT when the
-        cursor is of another history or lies beyond the feed's end: read again from the start.
+        cursor is of another history, of a commit that this store does not have, or lies beyond the feed's end: read again
+        from the start.
         """
 
     def __init__(

@@ -45,7 +45,7 @@ class ListRecordsRequest(_message.Message):
 
     @_builtins.property
     def known_at(self) -> _timestamp_pb2.Timestamp:
-        """As the store knew it then: revisions recorded later are left out. Absent means now."""
+        """As the store knew it then: revisions that arrived in it later are left out. Absent means now."""
 
     def __init__(
         self,
@@ -101,6 +101,7 @@ class BatchListRecordsRequest(_message.Message):
     SUBJECTS_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     KNOWN_AT_FIELD_NUMBER: _builtins.int
+    ASKED_AT_FIELD_NUMBER: _builtins.int
     purpose: _subject_pb2.Purpose.ValueType
     """Why; required."""
     @_builtins.property
@@ -109,7 +110,14 @@ class BatchListRecordsRequest(_message.Message):
 
     @_builtins.property
     def known_at(self) -> _timestamp_pb2.Timestamp:
-        """As the store knew it then. Absent means now."""
+        """As the store knew it then: what arrived in it later is left out. Absent means now."""
+
+    @_builtins.property
+    def asked_at(self) -> _timestamp_pb2.Timestamp:
+        """The present instant of a caller that wants to be able to ask the same again: the answer is of now, and whatever
+        arrives here afterwards counts as known later than this. Not together with known_at; more than a second ahead of the
+        store's clock promises nothing.
+        """
 
     def __init__(
         self,
@@ -117,10 +125,11 @@ class BatchListRecordsRequest(_message.Message):
         subjects: _abc.Iterable[_subject_pb2.Subject] | None = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
         known_at: _timestamp_pb2.Timestamp | None = ...,
+        asked_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "purpose", b"purpose", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at", "purpose", b"purpose", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -163,6 +172,7 @@ class BatchListRecordsResponse(_message.Message):
     PEOPLE_FIELD_NUMBER: _builtins.int
     LABORATORIES_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def people(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonRecords]:
         """One for each subject, in the order asked; empty for a person the store does not know."""
@@ -173,7 +183,15 @@ class BatchListRecordsResponse(_message.Message):
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """The store has everything that was committed in the regions it keeps, or follows, up to this instant."""
+        """The store has everything that was committed in the regions it keeps, or follows, up to this instant. With known_at or
+        asked_at: had it then, as far as it noted it, so that the same instant always gives the same.
+        """
+
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """With known_at that instant; with asked_at the least instant, not before it, as known at which this store says the
+        same again. Otherwise absent.
+        """
 
     def __init__(
         self,
@@ -181,10 +199,11 @@ class BatchListRecordsResponse(_message.Message):
         people: _abc.Iterable[Global___PersonRecords] | None = ...,
         laboratories: _abc.Iterable[_laboratory_pb2.Laboratory] | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "laboratories", b"laboratories", "people", b"people"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at", "laboratories", b"laboratories", "people", b"people"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,158 @@
+"""`hutong records conflicts`: lists what could not be taken into a store, and settles it."""
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.exits import Exit, complain
+from services.common.errors import Code, ServiceError, Text
+
+if TYPE_CHECKING:
+    from hutong.records.v1.conflict_service_pb2 import Conflict
+    from hutong.records.v1.record_pb2 import RecordContent
+
+CALLER = "hutong-records"
+
+_DESCRIPTION = """\
+列出一个记录库中未能入库、与已有内容冲突的提交，并作出处理：保留原内容，或以所报内容修订。
+Lists what a store was offered and could not take because it says otherwise already, and settles it: what is stored
+stays, or what was offered becomes an amendment.
+
+退出状态 exit status: 0 完成 done; 2 命令有误或不能如此处理 wrong command, or it cannot be settled so;
+4 无法连接 the store is unreachable"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "conflicts",
+        help="列出并处理冲突 / list and settle conflicts",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="列出冲突，最早的在前 / list conflicts, oldest first")
+    listing.add_argument("--all", action="store_true", help="连同已处理的 / those that were settled as well")
+    listing.set_defaults(run=run, action=_list)
+    settling = actions.add_parser("settle", help="处理一个冲突 / settle a conflict")
+    settling.add_argument("conflict", metavar="CONFLICT", help="冲突编号 / the conflict's id")
+    how = settling.add_mutually_exclusive_group(required=True)
+    how.add_argument("--keep", action="store_true", help="保留原内容 / what is stored stays")
+    how.add_argument("--take", action="store_true", help="以所报内容修订 / what was offered becomes an amendment")
+    settling.add_argument("--cause", required=True, help="原因，1至500字，不含个人信息 / why; no personal data")
+    settling.set_defaults(run=run, action=_settle)
+    for command in (listing, settling):
+        command.add_argument("--store", default="nation", help="地区代码或 nation / a region's code, or nation")
+        command.add_argument("--to", metavar="HOST:PORT", help="记录库的 gRPC 地址 / the store's gRPC address")
+        command.add_argument(
+            "--data",
+            type=Path,
+            default=Path(".hutong"),
+            help="`hutong up` 的数据目录 / data of the running `hutong up`",
+        )
+
+
+def _address(args: argparse.Namespace) -> str | None:
+    from cli.mesh.endpoints import read_endpoints
+
+    if args.to is not None:
+        return str(args.to)
+    endpoints = read_endpoints(args.data)
+    if endpoints is None:
+        complain(
+            Text(
+                f"{args.data} 中没有运行的互通网；请先 `hutong up`，或用 --to 指明地址",
+                f"No mesh is running from {args.data}; start `hutong up`, or name the store with --to",
+            )
+        )
+        return None
+    return endpoints.records_for(args.store)
+
+
+async def _list(args: argparse.Namespace, store: Any) -> None:
+    from hutong.common.v1.subject_pb2 import Purpose
+    from hutong.records.v1.conflict_service_pb2 import ListConflictsRequest
+
+    request = ListConflictsRequest(purpose=Purpose.PURPOSE_RECORD_KEEPING, settled_too=args.all)
+    count = 0
+    while True:
+        page = await store.ListConflicts(request)
+        for conflict in page.conflicts:
+            print(describe(conflict))
+        count += len(page.conflicts)
+        request.page_token = page.next_page_token
+        if not page.next_page_token:
+            break
+    print(f"{count} 个冲突 / {count} conflicts")
+
+
+async def _settle(args: argparse.Namespace, store: Any) -> None:
+    from hutong.common.v1.subject_pb2 import Purpose
+    from hutong.records.v1.conflict_service_pb2 import SettleConflictRequest, Settlement
+
+    how = Settlement.SETTLEMENT_OFFERED_TAKEN if args.take else Settlement.SETTLEMENT_STORED_KEPT
+    response = await store.SettleConflict(
+        SettleConflictRequest(
+            conflict_id=args.conflict, settlement=how, cause=args.cause, purpose=Purpose.PURPOSE_RECORD_KEEPING
+        )
+    )
+    print(describe(response.conflict))
+
+
+def describe(conflict: "Conflict") -> str:
+    """One conflict for people: which record, what was offered, when and by whom. Nobody is named by more than a key."""
+    from hutong.records.v1.conflict_service_pb2 import Settlement
+
+    from services.common.instants import format_rfc3339, from_timestamp
+
+    first, last = from_timestamp(conflict.first_offered_at), from_timestamp(conflict.last_offered_at)
+    lines = [
+        f"{conflict.conflict_id}  {conflict.region}/{conflict.source_id}  r{conflict.revision}  {conflict.reason}",
+        f"    所报 offered: {_content(conflict.offered)}",
+        f"    人员 person: {conflict.person_key.hex()}",
+        f"    {conflict.offered_by} ×{conflict.times}  {format_rfc3339(first)} … {format_rfc3339(last)}",
+    ]
+    if conflict.settlement:
+        kept = conflict.settlement == Settlement.SETTLEMENT_STORED_KEPT
+        how = "保留原内容 kept" if kept else "已修订 taken"
+        lines.append(f"    {how}: {conflict.cause} ({conflict.settled_by})")
+    return "\n".join(lines)
+
+
+def _content(content: "RecordContent") -> str:
+    from hutong.records.v1.record_pb2 import RecordKind, TestResult
+
+    from services.common.instants import format_rfc3339, from_timestamp
+
+    said = [TestResult.Name(content.result) if content.result else RecordKind.Name(content.kind)]
+    for name in ("sampled_at", "reported_at"):
+        if content.HasField(name):
+            said.append(f"{name} {format_rfc3339(from_timestamp(getattr(content, name)))}")
+    return "  ".join([*said, content.laboratory])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Lists or settles; returns the exit status."""
+    address = _address(args)
+    if address is None:
+        return Exit.UNREACHABLE
+    try:
+        asyncio.run(_run(args, address))
+    except ServiceError as error:
+        complain(error.text)
+        for violation in error.violations:
+            complain(violation.text)
+        away = error.code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
+        return Exit.UNREACHABLE if away else Exit.USAGE
+    return Exit.OK
+
+
+async def _run(args: argparse.Namespace, address: str) -> None:
+    from hutong.records.v1 import conflict_service_pb2
+
+    from services.runtime.channel import open_channel, remote
+
+    contract = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
+    async with open_channel(address) as channel:
+        await args.action(args, remote("records", CALLER, channel, [contract]))

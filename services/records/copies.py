@@ -1,0 +1,132 @@
+"""Copies follow their originals: the nation, which sees both, tells the region that keeps a copy, and that region alone
+writes it. What is due is noted in the transaction that brought the change, so no crash forgets it; doing it twice does
+it once."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from hutong.common.v1.subject_pb2 import Purpose
+from hutong.records.v1.record_pb2 import TestRecord
+from hutong.records.v1.record_write_service_pb2 import AmendRecordRequest, RetractRecordRequest
+
+from services.common.errors import Code, ServiceError
+from services.records.domain.following_origin import Follow, follow
+from services.records.domain.revisions import RecordId
+from services.records.feed import Feed
+from services.records.metrics import COPIES_FOLLOWED, COPIES_REFUSED
+from services.records.ports import Copies
+from services.records.store.protocol import DueCopy, RecordStore
+
+log = logging.getLogger("hutong.records.copies")
+
+AT_ONCE = 200
+IDLE_SECONDS = 1.0
+"""How soon work noted by another process is seen; that of this one is seen at once."""
+RETRY_SECONDS = 1.0
+"""How long a region that could not be asked is left alone."""
+
+_MOVED_ON = frozenset(("REVISION_MISMATCH", "RECORD_RETRACTED", "RECORD_NOT_FOUND"))
+"""The copy is not what it was thought to be: its newer revision is on its way here and will be compared in turn."""
+
+
+def _end(busy: dict[str, asyncio.Task[None]], region: str, _: asyncio.Task[None]) -> None:
+    del busy[region]
+
+
+class CopyKeeper:
+    """Keeps the copies of one mesh up to date. `stores` are the stores that keep copies, by region."""
+
+    def __init__(self, name: str, store: RecordStore, feed: Feed, stores: Mapping[str, Copies]) -> None:
+        self._name = name
+        self._store = store
+        self._feed = feed
+        self._stores = stores
+
+    async def run(self) -> None:
+        """Works without end; a region that cannot be asked does not hold up the others."""
+        busy: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    due = await self._store.due_copies(
+                        [region for region in self._stores if region not in busy], AT_ONCE
+                    )
+                except ServiceError as error:
+                    log.warning("copies: %s", error, extra={"store": self._name})
+                    due = ()
+                for region in {copy.id.region for copy in due}:
+                    busy[region] = group.create_task(self._work(region))
+                    busy[region].add_done_callback(partial(_end, busy, region))
+                if not due:
+                    await self._feed.moves(IDLE_SECONDS)
+
+    async def _work(self, region: str) -> None:
+        try:
+            while due := await self._store.due_copies([region], AT_ONCE):
+                await self._compare(region, due)
+        except ServiceError as error:
+            log.warning("copies: %s", error, extra={"store": self._name, "region": region})
+            await asyncio.sleep(RETRY_SECONDS)
+        except Exception:
+            log.exception("copies", extra={"store": self._name, "region": region})
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _compare(self, region: str, due: Sequence[DueCopy]) -> None:
+        done: list[DueCopy] = []
+        try:
+            for copy in due:
+                await self._compare_one(region, copy.id)
+                done.append(copy)
+        finally:
+            if done:
+                await self._store.copies_done(done)
+
+    async def _compare_one(self, region: str, copy_id: RecordId) -> None:
+        copy = await self._current(copy_id)
+        if copy is None:
+            return
+        origin = await self._current(RecordId(copy.content.origin.region, copy.content.origin.source_id))
+        wanted = follow(copy, origin)
+        if wanted is None:
+            return
+        try:
+            await self._ask(self._stores[region], copy_id, wanted)
+        except ServiceError as error:
+            if error.reason in _MOVED_ON:
+                return
+            if error.code in (Code.INVALID_ARGUMENT, Code.FAILED_PRECONDITION):
+                # Asking again would end the same; someone has to look.
+                COPIES_REFUSED.labels(self._name, region, error.reason).inc()
+                log.error("a copy cannot follow its origin: %s", error, extra={"region": region})
+                return
+            raise
+        COPIES_FOLLOWED.labels(self._name, region).inc()
+
+    async def _current(self, record_id: RecordId) -> TestRecord | None:
+        revisions = await self._store.history(record_id)
+        return TestRecord.FromString(revisions[-1]) if revisions else None
+
+    async def _ask(self, store: Copies, copy_id: RecordId, wanted: Follow) -> None:
+        if wanted.content is None:
+            await store.RetractRecord(
+                RetractRecordRequest(
+                    region=copy_id.region,
+                    source_id=copy_id.source_id,
+                    revision=wanted.revision,
+                    cause=wanted.cause,
+                    purpose=Purpose.PURPOSE_REPLICATION,
+                )
+            )
+            return
+        await store.AmendRecord(
+            AmendRecordRequest(
+                region=copy_id.region,
+                source_id=copy_id.source_id,
+                revision=wanted.revision,
+                content=wanted.content,
+                cause=wanted.cause,
+                purpose=Purpose.PURPOSE_REPLICATION,
+            )
+        )

@@ -1,0 +1,120 @@
+"""Conflicts: what was offered and could not be taken, kept until someone says which of the two is right."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from hutong.records.v1.conflict_service_pb2 import Settlement
+from hutong.records.v1.record_pb2 import RecordContent
+
+from services.common.errors import FailedPrecondition, NotFound
+from services.common.instants import Instant
+from services.records.domain.decisions import Decision, Submission, decide_amendment
+from services.records.domain.revisions import History, NewRevision, RecordId
+
+OPEN = Settlement.SETTLEMENT_UNSPECIFIED
+KEPT = Settlement.SETTLEMENT_STORED_KEPT
+TAKEN = Settlement.SETTLEMENT_OFFERED_TAKEN
+
+
+@dataclass(frozen=True, slots=True)
+class NewConflict:
+    """One offer that conflicts with a revision. `content` is the serialised RecordContent that was offered, `digest`
+    its identity; `revision` the current one, 0 where there is none."""
+
+    id: RecordId
+    revision: int
+    reason: str
+    person_key: bytes
+    digest: bytes
+    content: bytes
+    offered_by: str
+
+    @property
+    def conflict_id(self) -> str:
+        """The same for the same offer against the same revision."""
+        parts = (*self.id, str(self.revision), self.reason, self.person_key.hex(), self.digest.hex())
+        return blake2b("\x1f".join(parts).encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConflict:
+    """One conflict as it is stored. Instants are of this store's commits; `settled_at` None while it is open."""
+
+    number: int
+    conflict_id: str
+    region: str
+    source_id: str
+    revision: int
+    reason: str
+    person_key: bytes
+    content: bytes
+    offered_by: str
+    first_at: Instant
+    last_at: Instant
+    times: int
+    settlement: int
+    cause: str
+    settled_by: str
+    settled_at: Instant | None
+
+    @property
+    def id(self) -> RecordId:
+        """The record it is about."""
+        return RecordId(self.region, self.source_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a conflict was settled, by whom and why."""
+
+    conflict_id: str
+    settlement: int
+    cause: str
+    by: str
+
+
+def of_submission(submission: Submission, decision: Decision, offered_by: str) -> NewConflict:
+    """What is kept of a submission that ended in CONFLICT."""
+    return NewConflict(
+        submission.id,
+        decision.revision,
+        decision.violations[0].reason,
+        submission.person_key,
+        submission.digest,
+        submission.content.SerializeToString(),
+        offered_by,
+    )
+
+
+def conflict_not_found() -> NotFound:
+    """There is no such conflict here."""
+    return NotFound("CONFLICT_NOT_FOUND", "没有该冲突", "There is no such conflict")
+
+
+def settle(
+    conflict: StoredConflict | None, settled: Settled, history: History, keeps: bool
+) -> tuple[NewRevision | None, Settled | None]:
+    """What settling appends, and how the conflict is settled; neither when it was settled the same way before.
+
+    `keeps`: whether the record's region is written in this store. Raises NotFound (CONFLICT_NOT_FOUND) and
+    FailedPrecondition (CONFLICT_SETTLED, CONFLICT_NOT_AMENDABLE, REVISION_MISMATCH).
+    """
+    if conflict is None:
+        raise conflict_not_found()
+    if conflict.settlement != OPEN:
+        if conflict.settlement == settled.settlement:
+            return None, None
+        raise FailedPrecondition("CONFLICT_SETTLED", "该冲突已另行处理", "The conflict was settled the other way")
+    if settled.settlement == KEPT:
+        return None, settled
+    current = history[-1] if history else None
+    if not keeps or current is None or current.retracted or current.person_key != conflict.person_key:
+        raise FailedPrecondition(
+            "CONFLICT_NOT_AMENDABLE",
+            "所报内容属于另一人，或该记录已撤回、不在本库写入，只能保留原内容",
+            "What was offered is another person's, or the record is retracted or written elsewhere: "
+            "only what is stored can stay",
+        )
+    content = RecordContent.FromString(conflict.content)
+    made = decide_amendment(history, conflict.id, conflict.revision, content, settled.cause)
+    return (made if isinstance(made, NewRevision) else None), settled

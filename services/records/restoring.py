@@ -1,0 +1,105 @@
+"""After a region's feed had to be read again: finds what the region no longer has, by asking it, and makes the records
+here say the same. It may be interrupted anywhere and done again: what is right already is left alone."""
+
+import logging
+from collections.abc import Sequence
+
+from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.records.v1.laboratory_pb2 import Laboratory
+from hutong.records.v1.record_pb2 import TestRecord
+from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, ListLaboratoriesRequest
+
+from services.records.domain.restoring import corrected, corrected_laboratory
+from services.records.domain.revisions import NewRevision, RecordId
+from services.records.domain.standing import NewLaboratory
+from services.records.ports import Region
+from services.records.store.protocol import LATEST, Known, Plan, RecordStore, Touch
+from services.runtime.clock import Clock
+
+log = logging.getLogger("hutong.records.restoring")
+
+AT_ONCE = 500
+"""How many changes of this store's own feed are looked at in one step."""
+
+ON_PAGE = 1_000
+
+
+async def restore(code: str, region: Region, store: RecordStore, clock: Clock) -> int:
+    """Compares everything of one region here with what the region holds; returns how much was corrected.
+
+    Raises ServiceError when the region or the store cannot be asked. Walks this store's own feed, so every record of
+    the region passes, a bounded number at a time.
+    """
+    head = await store.head()
+    count = await _laboratories(code, region, store, clock)
+    for after in range(0, head.sequence, AT_ONCE):
+        people: dict[bytes, None] = {}
+        for row in await store.changes(after, AT_ONCE):
+            if not row.is_laboratory:
+                record = TestRecord.FromString(row.body)
+                if record.region == code:
+                    people[record.person_key] = None
+        if people:
+            count += await _records(code, region, store, list(people), clock)
+    log.warning("a restored region was compared", extra={"region": code, "corrected": count})
+    return count
+
+
+async def _records(code: str, region: Region, store: RecordStore, people: Sequence[bytes], clock: Clock) -> int:
+    # Ours is read first: what the region says afterwards knows at least as much, unless it has lost something.
+    ours = await store.people(people, LATEST)
+    request = BatchListRecordsRequest(purpose=Purpose.PURPOSE_REPLICATION)
+    request.subjects.extend(Subject(person_key=key) for key in people)
+    answer = await region.BatchListRecords(request)
+    theirs = {
+        RecordId(record.region, record.source_id): record for person in answer.people for record in person.records
+    }
+    seen: dict[RecordId, int] = {}
+    for rows in ours.records.values():
+        for row in rows:
+            if row.region == code:
+                record_id = RecordId(row.region, row.source_id)
+                held = theirs.get(record_id)
+                current = TestRecord.FromString(row.body)
+                if held is None or (held.content, held.action) != (current.content, current.action):
+                    seen[record_id] = current.revision
+    if not seen:
+        return 0
+    revisions: list[NewRevision] = []
+
+    def decide(known: Known) -> Plan:
+        nonlocal revisions
+        made = (corrected(i, seen[i], known.histories.get(i, ()), theirs.get(i)) for i in seen)
+        revisions = [revision for revision in made if revision is not None]
+        return Plan(lambda _: b"", revisions)
+
+    await store.commit(Touch(dict.fromkeys(seen)), decide, clock)
+    return len(revisions)
+
+
+async def _laboratories(code: str, region: Region, store: RecordStore, clock: Clock) -> int:
+    ours: dict[str, Laboratory] = {}
+    for row in await store.laboratories(0):
+        laboratory = Laboratory.FromString(row.body)
+        ours[laboratory.laboratory] = laboratory
+    seen = {name: found.revision for name, found in ours.items() if found.region == code}
+    if not seen:
+        return 0
+    theirs: dict[str, Laboratory] = {}
+    token = ""
+    while True:
+        page = await region.ListLaboratories(ListLaboratoriesRequest(page_size=ON_PAGE, page_token=token))
+        theirs.update((laboratory.laboratory, laboratory) for laboratory in page.laboratories)
+        token = page.next_page_token
+        if not token:
+            break
+    made: list[NewLaboratory] = []
+
+    def decide(known: Known) -> Plan:
+        nonlocal made
+        found = (corrected_laboratory(seen[i], known.laboratories.get(i), theirs.get(i)) for i in seen)
+        made = [laboratory for laboratory in found if laboratory is not None]
+        return Plan(lambda _: b"", laboratories=made)
+
+    await store.commit(Touch(laboratories=sorted(seen)), decide, clock)
+    return len(made)

@@ -1,0 +1,140 @@
+"""What a PostgreSQL store keeps for correction: the marks of commits, copies by origin, conflicts, how far followed
+regions were known. Added to a database that lacks it."""
+
+import asyncpg
+
+from services.common.instants import Instant
+from services.records.domain.conflicts import StoredConflict
+from services.records.domain.revisions import RecordId
+from services.records.store.protocol import Plan
+from services.records.store.rows import changed_ids, conflict_rows, copy_rows
+
+ADDED = """
+alter table follow add column if not exists mark bytea not null default '';
+alter table follow add column if not exists rereading boolean not null default false;
+create table if not exists feed_mark (
+    last_sequence bigint primary key,
+    arrived_at bigint not null,
+    mark bytea not null
+);
+create table if not exists origin_copy (
+    origin_region text not null,
+    origin_source_id text not null,
+    region text not null,
+    source_id text not null,
+    primary key (origin_region, origin_source_id, region, source_id)
+);
+create table if not exists copy_due (
+    region text not null,
+    source_id text not null,
+    sequence bigint not null,
+    primary key (region, source_id)
+);
+create table if not exists conflict (
+    number bigint generated always as identity primary key,
+    conflict_id text not null unique,
+    region text not null,
+    source_id text not null,
+    revision integer not null,
+    reason text not null,
+    person_key bytea not null,
+    content bytea not null,
+    offered_by text not null,
+    first_at bigint not null,
+    last_at bigint not null,
+    times integer not null,
+    settlement integer not null,
+    cause text not null,
+    settled_by text not null,
+    settled_at bigint
+);
+create table if not exists followed_lag (
+    region text not null,
+    noted_at bigint not null,
+    as_of bigint,
+    primary key (region, noted_at)
+);
+"""
+
+CONFLICT_COLUMNS = """
+number, conflict_id, region, source_id, revision, reason, person_key, content, offered_by, first_at, last_at, times,
+settlement, cause, settled_by, settled_at
+"""
+"""In the order of a StoredConflict."""
+
+_KEEP_CONFLICT = """
+insert into conflict (conflict_id, region, source_id, revision, reason, person_key, content, offered_by,
+    first_at, last_at, times, settlement, cause, settled_by)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, 1, 0, '', '')
+on conflict (conflict_id) do update
+set times = conflict.times + 1, last_at = excluded.last_at, offered_by = excluded.offered_by
+"""
+
+_SETTLE = "update conflict set settlement = $2, cause = $3, settled_by = $4, settled_at = $5 where conflict_id = $1"
+
+_COPIES = """
+insert into origin_copy select * from unnest($1::text[], $2::text[], $3::text[], $4::text[]) on conflict do nothing
+"""
+
+_NEW_DUE = """
+insert into copy_due select *, $3::bigint from unnest($1::text[], $2::text[])
+on conflict (region, source_id) do update set sequence = excluded.sequence
+"""
+
+_CHANGED_DUE = """
+insert into copy_due
+select distinct c.region, c.source_id, $3::bigint from unnest($1::text[], $2::text[]) as changed(region, source_id)
+join origin_copy as c on c.origin_region = changed.region and c.origin_source_id = changed.source_id
+on conflict (region, source_id) do update set sequence = excluded.sequence
+"""
+
+
+async def note_copies(connection: asyncpg.Connection, plan: Plan, last: int, drives_copies: bool) -> None:
+    """Notes the copies among a plan's revisions and, in the store that drives them, which are due. The caller holds the
+    row of feed_head, so that no two writers do this at once."""
+    copies = copy_rows(plan)
+    if copies:
+        await connection.execute(_COPIES, *map(list, zip(*copies, strict=True)))
+    if not drives_copies:
+        return
+    if copies:
+        kept = sorted({(region, source_id) for *_, region, source_id in copies})
+        await connection.execute(_NEW_DUE, *map(list, zip(*kept, strict=True)), last)
+    changed = changed_ids(plan)
+    if changed:
+        await connection.execute(_CHANGED_DUE, *map(list, zip(*changed, strict=True)), last)
+
+
+async def keep_conflicts(connection: asyncpg.Connection, plan: Plan, now: Instant) -> None:
+    """Stores a plan's conflicts, and how one was settled."""
+    if plan.conflicts:
+        await connection.executemany(_KEEP_CONFLICT, sorted(conflict_rows(plan, now)))
+    if plan.settled is not None:
+        settled = plan.settled
+        await connection.execute(_SETTLE, settled.conflict_id, settled.settlement, settled.cause, settled.by, now)
+
+
+async def conflict(connection: asyncpg.Connection, conflict_id: str) -> StoredConflict | None:
+    """One conflict, locked until the commit."""
+    row = await connection.fetchrow(
+        f"select {CONFLICT_COLUMNS} from conflict where conflict_id = $1 for update", conflict_id
+    )
+    return None if row is None else StoredConflict(*row)
+
+
+async def mark(connection: asyncpg.Connection, sequence: int) -> bytes:
+    """The mark of the commit that used a number."""
+    found = await connection.fetchval(
+        "select mark from feed_mark where last_sequence >= $1 order by last_sequence limit 1", sequence
+    )
+    return found or b""
+
+
+async def due(connection: asyncpg.Connection, regions: list[str], most: int) -> list[tuple[RecordId, int]]:
+    """The copies due in these regions."""
+    rows = await connection.fetch(
+        "select region, source_id, sequence from copy_due where region = any($1::text[]) order by sequence limit $2",
+        regions,
+        most,
+    )
+    return [(RecordId(row[0], row[1]), row[2]) for row in rows]
