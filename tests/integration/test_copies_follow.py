@@ -1,0 +1,183 @@
+"""Copies follow their origins whatever is down meanwhile, over every backend of the nation."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hutong.records.v1.record_pb2 import Origin, RevisionAction, TestRecord, TestResult
+from prometheus_client import REGISTRY
+
+from services.common.errors import Unavailable
+from services.records.store.protocol import RecordStore
+from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url
+from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+
+POSITIVE = TestResult.TEST_RESULT_POSITIVE
+RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def nation_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the nation's store is."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path, "nation")
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+class Door:
+    """A region that can be shut to writes."""
+
+    def __init__(self, calls: Any) -> None:
+        self._calls = calls
+        self.shut = False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.shut and name in ("AmendRecord", "RetractRecord"):
+
+            async def refuse(_: Any) -> Any:
+                raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "Cannot be reached")
+
+            return refuse
+        return getattr(self._calls, name)
+
+
+def nation(store: RecordStore, regions: dict[str, Any]) -> Records:
+    """The nation's service over a store that outlives it."""
+    whole = Records(store, ManualClock(), "nation", regions)
+    whole.service.close = None
+    return whole
+
+
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    """Returns when something has become true; fails when it does not in time."""
+    end = time.monotonic() + seconds
+    while not await true():
+        assert time.monotonic() < end, "did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+async def current(records: Records) -> TestRecord:
+    """The one record of the person."""
+    [record] = await records.of(person(1))
+    return record
+
+
+async def test_copies_in_several_regions_follow(tmp_path: Path, nation_url: str) -> None:
+    """One origin, a copy on the mesh and one that the nation keeps: both follow; one that cannot be reached follows as
+    soon as it can, also when the nation was stopped in between."""
+    async with (
+        opened(sqlite_url(tmp_path, "430000")) as hunan_store,
+        opened(sqlite_url(tmp_path, "110000")) as beijing_store,
+        opened(sqlite_url(tmp_path, "440000")) as guangdong_store,
+        opened(nation_url) as store,
+    ):
+        hunan = Records(hunan_store, ManualClock(), "430000")
+        beijing = Records(beijing_store, ManualClock(), "110000")
+        guangdong = Records(guangdong_store, ManualClock(), "440000")
+        door = Door(guangdong.calls)
+        regions = {"430000": hunan.calls, "110000": beijing.calls, "440000": door}
+        whole = nation(store, regions)
+        copied = result(origin=Origin(region="430000", source_id="X1", revision=1))
+        await hunan.submit("X1", person(1), result())
+        async with whole.service.running():
+            await beijing.submit("C1", person(1), copied, region="110000")
+            await guangdong.submit("C2", person(1), copied, region="440000")
+            await whole.submit("C3", person(2), copied, region="360000")
+
+            async def all_known() -> bool:
+                return len(await whole.of(person(1))) == 3
+
+            await until(all_known)
+            door.shut = True
+            await hunan.amend("X1", 1, result(outcome=POSITIVE))
+
+            async def followed() -> bool:
+                kept_here = (await whole.of(person(2)))[0]
+                return (await current(beijing)).revision == 2 and kept_here.revision == 2
+
+            await until(followed)
+            assert (await current(guangdong)).revision == 1
+        # Nobody remembers now that the third is due, but the store.
+        door.shut = False
+        whole = nation(store, regions)
+        async with whole.service.running():
+
+            async def third() -> bool:
+                return (await current(guangdong)).revision == 2
+
+            await until(third)
+            assert (await current(guangdong)).content.result == POSITIVE
+            await hunan.retract("X1", 2)
+
+            async def gone() -> bool:
+                copies = [await current(beijing), await current(guangdong), (await whole.of(person(2)))[0]]
+                return {copy.action for copy in copies} == {RETRACTED}
+
+            await until(gone)
+
+            async def nothing_due() -> bool:
+                return not await store.due_copies(["110000", "360000", "430000", "440000"], 10)
+
+            await until(nothing_due)
+
+
+async def test_a_copy_that_comes_late_follows(tmp_path: Path, nation_url: str) -> None:
+    """A copy made of a revision that has been amended since is put right as soon as the nation sees it."""
+    async with (
+        opened(sqlite_url(tmp_path, "430000")) as hunan_store,
+        opened(sqlite_url(tmp_path, "110000")) as beijing_store,
+        opened(nation_url) as store,
+    ):
+        hunan, beijing = Records(hunan_store, ManualClock()), Records(beijing_store, ManualClock(), "110000")
+        await hunan.submit("X1", person(1), result())
+        await hunan.retract("X1", 1)
+        whole = nation(store, {"430000": hunan.calls, "110000": beijing.calls})
+        async with whole.service.running():
+
+            async def known() -> bool:
+                return (await store.head()).sequence == 2
+
+            await until(known)
+            copied = result(origin=Origin(region="430000", source_id="X1", revision=1))
+            await beijing.submit("C1", person(1), copied, region="110000")
+
+            async def gone() -> bool:
+                return (await current(beijing)).action == RETRACTED
+
+            await until(gone)
+
+
+def lag(region: str) -> float:
+    """How far the nation is behind a region, in seconds."""
+    value = REGISTRY.get_sample_value("hutong_records_follower_lag_seconds", {"store": "nation", "region": region})
+    assert value is not None
+    return value
+
+
+async def test_lag_tells_a_silent_region_from_one_that_is_gone(tmp_path: Path) -> None:
+    """A region in which nothing happens is not behind; one that cannot be heard is, and more so every second."""
+    async with opened(sqlite_url(tmp_path, "430000")) as hunan_store, opened(sqlite_url(tmp_path, "n")) as store:
+        clock = ManualClock()
+        hunan = Records(hunan_store, clock, "430000")
+        await hunan.submit("X1", person(1), result())
+        whole = Records(store, clock, "nation", {"430000": hunan.calls})
+        whole.service.close = None
+        async with whole.service.running():
+
+            async def heard() -> bool:
+                return lag("430000") < 1
+
+            await until(heard)
+            for _ in range(2):
+                # Time passes and nothing happens; the next sign of life closes the gap.
+                clock.forward(60)
+                assert lag("430000") >= 59
+                await until(heard)
+        clock.forward(60)
+        assert lag("430000") >= 60
+        clock.forward(60)
+        assert lag("430000") >= 120

@@ -1,0 +1,243 @@
+"""A copy follows its origin, a suspension voids copies too, any answer can be given again: in both kinds of mesh."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.common.v1.text_pb2 import LocalizedText
+from hutong.lookup.v1.holder_service_pb2 import ClaimResultRequest
+from hutong.lookup.v1.region_pb2 import Scope
+from hutong.records.v1 import record_write_service_pb2 as wpb
+from hutong.records.v1.laboratory_pb2 import Interval
+from hutong.records.v1.record_pb2 import (
+    Channel,
+    RecordContent,
+    RecordKind,
+    RevisionAction,
+    TestRecord,
+    TestResult,
+    Tube,
+)
+from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
+from hutong.verdict.v1 import verdict_service_pb2
+from hutong.verdict.v1.verdict_pb2 import Status, Verdict
+
+from cli.mesh import embedded, processes
+from cli.mesh.client import MeshClient
+from services.common.errors import ServiceError
+from services.common.instants import HOUR, Instant, to_timestamp
+from services.runtime.channel import open_channel, remote
+from services.runtime.clock import system_clock
+
+TestRecord.__test__ = False  # type: ignore[attr-defined]  # a message, not a class of tests
+TestResult.__test__ = False  # type: ignore[attr-defined]
+
+HUNAN, BEIJING = "430000", "110000"
+KEEP = Purpose.PURPOSE_RECORD_KEEPING
+WHO = Subject(person_key=b"correction" + bytes(6))
+LABORATORY = "430000-xiangya"
+_VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
+
+
+class Mesh:
+    """What these tests ask of a mesh, and every verdict it gave."""
+
+    def __init__(self, client: MeshClient, verdicts: Any) -> None:
+        self.hunan, self.beijing, self.nation = (client.records(code) for code in (HUNAN, BEIJING, "nation"))
+        self.holders = client.holders()
+        self._verdicts = verdicts
+        self.given: list[Verdict] = []
+
+    async def verdict(self, scope: Scope.ValueType) -> Verdict:
+        """The verdict in Beijing now."""
+        query = verdict_service_pb2.VerdictQuery(subject=WHO, region=BEIJING, scope=scope)
+        verdict = await self._compute(query)
+        self.given.append(verdict)
+        return verdict
+
+    async def again(self, given: Verdict) -> Verdict:
+        """The verdict of a question asked before, as known then."""
+        return await self._compute(
+            verdict_service_pb2.VerdictQuery(
+                subject=WHO, region=BEIJING, scope=given.scope, at=given.at, known_at=given.computed_at
+            )
+        )
+
+    async def _compute(self, query: verdict_service_pb2.VerdictQuery) -> Verdict:
+        request = verdict_service_pb2.ComputeVerdictRequest(query=query, purpose=Purpose.PURPOSE_SHOW_CODE)
+        answer: Verdict = (await self._verdicts.ComputeVerdict(request)).verdict
+        return answer
+
+    async def local_status(self) -> Status.ValueType:
+        """What Beijing's own database says."""
+        return (await self.verdict(Scope.SCOPE_LOCAL)).status
+
+    async def copy(self) -> TestRecord:
+        """The copy in Beijing's own store."""
+        request = BatchListRecordsRequest(subjects=[WHO], purpose=KEEP)
+        [record] = (await self.beijing.BatchListRecords(request)).people[0].records
+        assert record.region == BEIJING
+        return record
+
+    async def claim(self) -> TestRecord:
+        """The holder uploads the result."""
+        request = ClaimResultRequest(subject=WHO, region=BEIJING, purpose=Purpose.PURPOSE_SHOW_CODE)
+        record: TestRecord = (await self.holders.ClaimResult(request)).record
+        return record
+
+
+@pytest.fixture(params=["one process", "process per service"])
+async def mesh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Mesh]:
+    """Both ways of running a mesh, asked over its ports."""
+    run = embedded if request.param == "one process" else processes
+    async with (
+        run(tmp_path) as running,
+        MeshClient(running.endpoints, "test") as client,
+        open_channel(running.endpoints.verdict) as channel,
+    ):
+        yield Mesh(client, remote("verdict", "test", channel, [_VERDICTS]))
+
+
+def content(result: TestResult.ValueType = TestResult.TEST_RESULT_NEGATIVE) -> RecordContent:
+    """A result of this morning, in Changsha."""
+    now = system_clock()
+    morning = Instant(now - now % HOUR - 5 * HOUR)
+    return RecordContent(
+        kind=RecordKind.RECORD_KIND_RESULT,
+        sampled_at=to_timestamp(morning),
+        reported_at=to_timestamp(Instant(morning + 2 * HOUR)),
+        result=result,
+        tube=Tube.TUBE_SINGLE,
+        laboratory=LABORATORY,
+        site="430100",
+        channel=Channel.CHANNEL_LABORATORY,
+    )
+
+
+async def within(seconds: float, true: Callable[[], Awaitable[bool]]) -> float:
+    """Returns how long it took until something was true; fails when it did not become so in time."""
+    began = time.monotonic()
+    while not await true():
+        assert time.monotonic() - began < seconds, "did not happen in time"
+        await asyncio.sleep(0.02)
+    return time.monotonic() - began
+
+
+async def submit(mesh: Mesh, said: RecordContent) -> wpb.SubmitRecordResponse:
+    """Hunan's laboratory sends a result."""
+    submission = wpb.RecordSubmission(region=HUNAN, source_id="X1", subject=WHO, content=said)
+    response: wpb.SubmitRecordResponse = await mesh.hunan.SubmitRecord(
+        wpb.SubmitRecordRequest(submission=submission, purpose=KEEP)
+    )
+    return response
+
+
+async def amend(mesh: Mesh, revision: int, said: RecordContent) -> None:
+    """Hunan corrects the result."""
+    await mesh.hunan.AmendRecord(
+        wpb.AmendRecordRequest(
+            region=HUNAN, source_id="X1", revision=revision, content=said, cause="mixed up", purpose=KEEP
+        )
+    )
+
+
+async def test_a_copy_follows_its_origin(mesh: Mesh) -> None:
+    """Claimed, amended, amended back, retracted, sent late: Beijing's copy and its LOCAL code follow each time, by
+    themselves; and every answer given on the way is given again, byte for byte."""
+    said = content()
+    await submit(mesh, said)
+    claimed = await mesh.claim()
+    assert claimed.region == BEIJING
+    assert await mesh.local_status() == Status.STATUS_RECOGNISED
+
+    await amend(mesh, 1, content(TestResult.TEST_RESULT_INCONCLUSIVE))
+
+    async def amended() -> bool:
+        return (await mesh.copy()).revision == 2
+
+    assert await within(5, amended) < 5
+    copy = await mesh.copy()
+    assert copy.content.result == TestResult.TEST_RESULT_INCONCLUSIVE
+    assert copy.content.channel == claimed.content.channel
+    assert (copy.content.origin.region, copy.content.origin.source_id, copy.content.origin.revision) == (HUNAN, "X1", 2)
+    assert "430000/X1" in copy.cause
+    assert "mixed up" in copy.cause
+    assert await mesh.local_status() == Status.STATUS_NOT_RECOGNISED
+
+    await amend(mesh, 2, said)
+
+    async def recognised() -> bool:
+        return await mesh.local_status() == Status.STATUS_RECOGNISED
+
+    await within(5, recognised)
+    await mesh.verdict(Scope.SCOPE_NATIONAL)
+
+    await mesh.hunan.RetractRecord(
+        wpb.RetractRecordRequest(region=HUNAN, source_id="X1", revision=3, cause="another person's", purpose=KEEP)
+    )
+
+    async def retracted() -> bool:
+        return (await mesh.copy()).action == RevisionAction.REVISION_ACTION_RETRACTED
+
+    await within(5, retracted)
+    assert "430000/X1" in (await mesh.copy()).cause
+    assert await mesh.local_status() == Status.STATUS_NOT_RECOGNISED
+
+    late = await submit(mesh, said)
+    assert late.outcome == wpb.SubmitOutcome.SUBMIT_OUTCOME_ALREADY_RETRACTED
+    submission = wpb.RecordSubmission(region=BEIJING, source_id=claimed.source_id, subject=WHO, content=claimed.content)
+    late = await mesh.beijing.SubmitRecord(wpb.SubmitRecordRequest(submission=submission, purpose=KEEP))
+    assert late.outcome == wpb.SubmitOutcome.SUBMIT_OUTCOME_ALREADY_RETRACTED
+    with pytest.raises(ServiceError):
+        await mesh.claim()
+    assert await mesh.local_status() == Status.STATUS_NOT_RECOGNISED
+    assert (await mesh.copy()).action == RevisionAction.REVISION_ACTION_RETRACTED
+
+    assert len(mesh.given) >= 6
+    for given in mesh.given:
+        assert await mesh.again(given) == given
+        assert (await mesh.again(given)).SerializeToString(deterministic=True) == given.SerializeToString(
+            deterministic=True
+        )
+
+
+async def test_a_suspension_voids_copies_too(mesh: Mesh) -> None:
+    """What a suspended laboratory sampled counts nowhere, claimed or not, and counts again when that is lifted."""
+    await mesh.hunan.PutLaboratory(
+        wpb.PutLaboratoryRequest(
+            region=HUNAN, laboratory=LABORATORY, display_name=LocalizedText(zh="湘雅", en="Xiangya")
+        )
+    )
+    await submit(mesh, content())
+    await mesh.claim()
+    assert await mesh.local_status() == Status.STATUS_RECOGNISED
+    await mesh.hunan.SuspendLaboratory(
+        wpb.SuspendLaboratoryRequest(
+            laboratory=LABORATORY,
+            suspension_id="licence",
+            sampled=Interval(to=to_timestamp(system_clock())),
+            cause="licence lost",
+        )
+    )
+
+    async def void() -> bool:
+        answers = [(await mesh.verdict(scope)).status for scope in (Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL)]
+        return answers == [Status.STATUS_NOT_RECOGNISED] * 2
+
+    await within(5, void)
+    assert (await mesh.copy()).revision == 1
+    await mesh.hunan.LiftSuspension(
+        wpb.LiftSuspensionRequest(laboratory=LABORATORY, suspension_id="licence", cause="appeal granted")
+    )
+
+    async def counts() -> bool:
+        answers = [(await mesh.verdict(scope)).status for scope in (Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL)]
+        return answers == [Status.STATUS_RECOGNISED] * 2
+
+    await within(5, counts)
+    for given in mesh.given:
+        assert await mesh.again(given) == given

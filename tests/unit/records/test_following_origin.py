@@ -1,0 +1,81 @@
+"""What becomes of a copy when its origin changes."""
+
+import pytest
+from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RevisionAction, TestRecord, TestResult
+
+from services.records.domain.following_origin import Follow, follow
+
+TestRecord.__test__ = False  # type: ignore[attr-defined]  # a message, not a class of tests
+TestResult.__test__ = False  # type: ignore[attr-defined]
+
+NEGATIVE, POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE
+AMENDED, RETRACTED = RevisionAction.REVISION_ACTION_AMENDED, RevisionAction.REVISION_ACTION_RETRACTED
+
+
+def origin(revision: int = 1, result: TestResult.ValueType = NEGATIVE, **fields: object) -> TestRecord:
+    """Hunan's record."""
+    content = RecordContent(result=result, laboratory="430000-x", channel=Channel.CHANNEL_LABORATORY)
+    return TestRecord(region="430000", source_id="X1", revision=revision, content=content, **fields)  # type: ignore[arg-type]
+
+
+def copy(made_from: int = 1, result: TestResult.ValueType = NEGATIVE, **fields: object) -> TestRecord:
+    """Beijing's copy of it."""
+    content = RecordContent(
+        result=result,
+        laboratory="430000-x",
+        channel=Channel.CHANNEL_HEALTH_CODE,
+        origin=Origin(region="430000", source_id="X1", revision=made_from),
+    )
+    return TestRecord(region="110000", source_id="C1", revision=5, content=content, **fields)  # type: ignore[arg-type]
+
+
+def test_an_amended_origin_is_followed() -> None:
+    """The copy gets the origin's content, keeps its own channel, and says why."""
+    wanted = follow(copy(), origin(2, POSITIVE, action=AMENDED, cause="mixed up"))
+    assert wanted is not None
+    assert (wanted.revision, wanted.content) == (5, copy(2, POSITIVE).content)
+    assert "430000/X1" in wanted.cause
+    assert wanted.cause.endswith("mixed up")
+
+
+def test_a_retracted_origin_is_followed() -> None:
+    """The copy is retracted, for the origin's cause."""
+    wanted = follow(copy(), origin(2, action=RETRACTED, cause="another person's"))
+    assert isinstance(wanted, Follow)
+    assert (wanted.revision, wanted.content) == (5, None)
+    assert wanted.cause.endswith("another person's")
+
+
+@pytest.mark.parametrize(
+    ("held", "original"),
+    [
+        (copy(), None),
+        (None, origin()),
+        (copy(), origin()),
+        (copy(1), origin(3)),
+        (copy(3, POSITIVE), origin(2)),
+        (copy(2, POSITIVE), origin(2)),
+        (copy(action=RETRACTED), origin(2, POSITIVE)),
+        (copy(action=RETRACTED), origin(2, action=RETRACTED)),
+    ],
+    ids=[
+        "no origin here",
+        "no copy here",
+        "the same",
+        "the same content in a later revision",
+        "made from a later revision than is known",
+        "changed by the copy's own region",
+        "withdrawn, the origin amended",
+        "withdrawn, the origin retracted",
+    ],
+)
+def test_a_copy_that_may_stay(held: TestRecord | None, original: TestRecord | None) -> None:
+    """Nothing follows."""
+    assert follow(held, original) is None
+
+
+def test_a_cause_fits() -> None:
+    """However long the origin's cause is, the copy's is one that may be stored."""
+    wanted = follow(copy(), origin(2, action=RETRACTED, cause="x" * 500))
+    assert wanted is not None
+    assert len(wanted.cause) <= 500
