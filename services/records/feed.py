@@ -46,10 +46,7 @@ class Feed:
 
     async def moves(self, seconds: float) -> None:
         """Returns when something is committed in this process, and after so many seconds at the latest."""
-        try:
-            await asyncio.wait_for(self._moved.wait(), seconds)
-        except TimeoutError:
-            pass
+        await _within(self._moved, seconds)
 
     async def read(self, feed_id: str, after: int, most: int = DEFAULT_CHANGES, mark: bytes = b"") -> Batch:
         """At most `most` changes after a cursor.
@@ -98,12 +95,18 @@ class Feed:
                 feed_id, after, mark = batch.head
                 silent_since, quiet = time.monotonic(), 0.0
             if batch.as_of is not None:
-                try:
-                    await asyncio.wait_for(moved.wait(), min(self._store.poll_seconds, LIFE_SECONDS - quiet + 0.001))
-                except TimeoutError:
-                    pass
+                await _within(moved, min(self._store.poll_seconds, LIFE_SECONDS - quiet + 0.001))
             elif not batch.changes:
                 await asyncio.sleep(self._store.poll_seconds)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
 
 
 def _rebuilt() -> FailedPrecondition:
