@@ -10,6 +10,8 @@ import grpc
 import httpx
 import jsonschema
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.common.v1.subject_pb2 import Document
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 from hutong.gateway.v1.health_code_service_pb2_grpc import HealthCodeServiceStub
 
@@ -33,7 +35,7 @@ class Doors:
 
     mesh: Mesh
     http: httpx.AsyncClient
-    stub: HealthCodeServiceStub
+    stub: Any  # typed for the synchronous channel
     document: dict[str, Any]
 
     async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
@@ -129,7 +131,7 @@ async def test_both_doors_refuse_for_the_same_reasons(
     assert (reply.status_code, reasons(reply)) == (400, ("INVALID_ARGUMENT", expected))
     document = body.get("document", {})
     query = pb.HealthCodeQuery(
-        document={"type": TYPES.get(document.get("type", ""), 0), "number": document.get("number", "")},
+        document=_document(TYPES.get(document.get("type", ""), 0), document.get("number", "")),
         region=body.get("region", ""),
         scope=7 if "scope" in body else 0,  # type: ignore[arg-type]
     )
@@ -255,7 +257,7 @@ async def test_instant_is_never_guessed(doors: Doors, at: str, reason: str) -> N
 
 async def test_instant_beyond_the_calendar_is_refused_over_grpc(doors: Doors) -> None:
     """A timestamp message can say more than a calendar can."""
-    query = pb.HealthCodeQuery(document=_document(), region="110000", at={"seconds": 1 << 50})
+    query = pb.HealthCodeQuery(document=_document(), region="110000", at=Timestamp(seconds=1 << 50))
     reason = await doors.grpc_reason("ShowHealthCode", pb.ShowHealthCodeRequest(query=query))
     assert reason == ("INVALID_ARGUMENT", [("at", "INSTANT_RANGE")])
 
@@ -527,5 +529,5 @@ async def test_taken_port_is_an_error_not_a_shared_one(doors: Doors, mesh: Mesh)
         await HttpServer(app).start(f"127.0.0.1:{doors.http.base_url.port}", 1)
 
 
-def _document() -> Any:
-    return {"type": 1, "number": NUMBER}
+def _document(kind: int = 1, number: str = NUMBER) -> Document:
+    return Document(type=kind, number=number)  # type: ignore[arg-type]
