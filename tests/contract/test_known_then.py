@@ -17,7 +17,7 @@ from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, B
 from services.common.errors import ServiceError
 from services.common.instants import Instant, from_timestamp, to_timestamp
 from services.records.domain import copying
-from services.records.domain.revisions import RecordId
+from services.records.domain.revisions import RecordId, copy_of
 from services.records.store.protocol import Known, Plan, Touch
 from services.runtime.clock import system_clock
 from tests.contract.record_backends import SHOW, ManualClock, Records, hours, opened, person, result, sqlite_url
@@ -112,7 +112,7 @@ async def test_answers_under_way_are_closed(store_url: str) -> None:
         async def write(writer: int) -> None:
             for number in range(12):
                 source_id = f"W{writer}-{number}"
-                made = copying.copy_of((await _template(source_id)).record)
+                made = copy_of((await _template(source_id)).record)
 
                 def plan(_: Known, made: Any = made) -> Plan:
                     def answer(_: Instant) -> bytes:

@@ -139,7 +139,8 @@ async def test_a_copy_that_comes_late_follows(tmp_path: Path, nation_url: str) -
         async with whole.service.running():
 
             async def known() -> bool:
-                return (await store.head()).sequence == 2
+                head = await store.head()
+                return bool(head.sequence == 2)
 
             await until(known)
             copied = result(origin=Origin(region="430000", source_id="X1", revision=1))

@@ -79,6 +79,7 @@ class Mesh:
     async def copy(self) -> TestRecord:
         """The copy in Beijing's own store."""
         request = BatchListRecordsRequest(subjects=[WHO], purpose=KEEP)
+        record: TestRecord
         [record] = (await self.beijing.BatchListRecords(request)).people[0].records
         assert record.region == BEIJING
         return record

@@ -1,0 +1,67 @@
+"""`hutong records conflicts` against a records process, as people run it."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import pytest
+from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest
+
+from services.common.instants import HOUR, Instant, to_timestamp
+from services.runtime.clock import system_clock
+from tests.contract.record_backends import KEEP, person, sampling, submission
+from tests.integration.records_process import ROOT, RecordsProcess
+
+
+async def hutong(*arguments: str) -> tuple[int, str, str]:
+    """One command to its end: exit status, output, errors."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "cli", "records", "conflicts", *arguments),
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'protos'}", "PATH": "/usr/bin:/bin"},
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_conflicts_are_listed_and_settled(tmp_path: Path) -> None:
+    """A conflict is shown with its id, settled by it, and then shown only when asked for."""
+    store = RecordsProcess("430000", f"sqlite:///{tmp_path / 'records'}.db")
+    await store.start()
+    try:
+        first, other = sampling(), sampling()
+        first.sampled_at.CopyFrom(to_timestamp(Instant(system_clock() - HOUR)))
+        other.sampled_at.CopyFrom(to_timestamp(Instant(system_clock() - 2 * HOUR)))
+        rows = [submission("S1", person(1), first), submission("S1", person(1), other)]
+        await store.calls.BatchSubmitRecords(BatchSubmitRecordsRequest(submissions=rows, purpose=KEEP))
+
+        status, shown, _ = await hutong("list", "--to", store.address)
+        assert status == 0
+        assert "430000/S1  r1  RECORD_CONFLICT" in shown
+        assert person(1).hex() in shown
+        assert "1 conflicts" in shown
+        conflict = shown.split()[0]
+
+        cause = ("--cause", "the tube was read again")
+        status, shown, _ = await hutong("settle", conflict, "--take", *cause, "--to", store.address)
+        assert status == 0
+        assert "taken: the tube was read again" in shown
+        status, _, wrong = await hutong("settle", conflict, "--keep", *cause, "--to", store.address)
+        assert (status, "settled the other way" in wrong) == (2, True)
+        assert "0 conflicts" in (await hutong("list", "--to", store.address))[1]
+        assert conflict in (await hutong("list", "--all", "--to", store.address))[1]
+    finally:
+        await store.end()
+
+
+@pytest.mark.parametrize("arguments", [("list", "--data", "/nowhere"), ("list", "--to", "127.0.0.1:1")])
+async def test_a_store_that_is_not_there(arguments: tuple[str, ...]) -> None:
+    """It says that the store cannot be reached, and ends with 4."""
+    status, _, wrong = await hutong(*arguments)
+    assert status == 4
+    assert wrong.startswith("hutong: ")
