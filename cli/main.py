@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cli import import_command, policy, up_command
+from cli import bench_command, import_command, policy, up_command
 
 _DESCRIPTION = """\
 互通：一次核酸检测，全国互认。
@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     up_command.add_parser(commands)
     import_command.add_parser(commands)
     policy.add_parser(commands)
+    bench_command.add_parser(commands)
     return whole
 
 
