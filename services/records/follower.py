@@ -33,6 +33,11 @@ LONGEST_WAIT = 2.0
 SILENCE_SECONDS = 5.0
 """A feed that gives no sign of life for this long is taken for dead; it promises one a second."""
 
+BEHIND = 2 * SECOND
+"""A region not heard of for longer is behind: whoever asks here is told to ask it as well. A live one is heard of each
+second. With the time an entry of the gateway's cache counts without news it stays within the bound on what is out of
+date (docs/decisions/0009)."""
+
 
 class _CursorMoved(ServiceError):
     """Another replica took the cursor elsewhere; go on from there."""
@@ -42,13 +47,13 @@ class _CursorMoved(ServiceError):
 
 
 class Follower:
-    """Follows one region. `as_of` is the instant up to which this store has everything of that region."""
+    """Follows one `region`. `as_of` is the instant up to which this store has everything of that region."""
 
     def __init__(
         self, name: str, region: str, source: ChangeFeed, store: RecordStore, own_feed: Feed, clock: Clock
     ) -> None:
         self._name = name
-        self._region = region
+        self.region = region
         self._source = source
         self._store = store
         self._own_feed = own_feed
@@ -64,17 +69,17 @@ class Follower:
                 async for _ in self._followed():
                     wait = FIRST_WAIT
             except ServiceError as error:
-                log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
+                log.warning("following: %s", error, extra={"store": self._name, "region": self.region})
                 if error.reason == "FEED_REBUILT":
                     await self._begin_again()
             except Exception:
                 # A follower that ended would be a region that silently stands still.
-                log.exception("following", extra={"store": self._name, "region": self._region})
+                log.exception("following", extra={"store": self._name, "region": self.region})
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))
             wait = min(wait * 2, LONGEST_WAIT)
 
     async def _followed(self) -> AsyncIterator[None]:
-        here = (await self._store.cursors()).get(self._region, Cursor())
+        here = (await self._store.cursors()).get(self.region, Cursor())
         self.as_of = Instant(max(self.as_of, here.as_of))
         request = WatchChangesRequest(cursor=FeedCursor(feed_id=here.feed_id, sequence=here.sequence))
         stream = self._source.WatchChanges(request)
@@ -86,7 +91,7 @@ class Follower:
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
-                    log.warning("the feed fell silent", extra={"store": self._name, "region": self._region})
+                    log.warning("the feed fell silent", extra={"store": self._name, "region": self.region})
                     return
                 here = await self._take(here, batch)
                 self.as_of = Instant(max(self.as_of, here.as_of))
@@ -98,13 +103,13 @@ class Follower:
         if not batch.changes and since.feed_id == feed_id:
             # A sign of life moves no durable cursor: after a restart an older as_of is still true.
             return Cursor(feed_id, sequence, as_of)
-        own = [change for change in batch.changes if change.HasField("record") and change.record.region == self._region]
+        own = [change for change in batch.changes if change.HasField("record") and change.record.region == self.region]
         touch = Touch(
             records={
-                RecordId(self._region, change.record.source_id): change.record.person_key for change in reversed(own)
+                RecordId(self.region, change.record.source_id): change.record.person_key for change in reversed(own)
             },
             laboratories=sorted({c.laboratory.laboratory for c in batch.changes if c.HasField("laboratory")}),
-            followed=self._region,
+            followed=self.region,
         )
         copies = copying.Copies()
 
@@ -112,7 +117,7 @@ class Follower:
             nonlocal copies
             if not copying.continues(known.cursor, since, feed_id):
                 raise _CursorMoved
-            copies = copying.take(self._region, batch.changes, known.histories, known.laboratories)
+            copies = copying.take(self.region, batch.changes, known.histories, known.laboratories)
             cursor = copying.advanced(known.cursor, feed_id, sequence, as_of)
             return Plan(lambda _: b"", copies.revisions, copies.laboratories, cursor)
 
@@ -123,23 +128,23 @@ class Follower:
     def _report(self, copies: copying.Copies) -> None:
         taken = len(copies.revisions) + len(copies.laboratories)
         if taken:
-            FOLLOWED.labels(self._name, self._region).inc(taken)
+            FOLLOWED.labels(self._name, self.region).inc(taken)
             self._own_feed.moved()
         for reason, count in copies.refused.items():
-            REFUSED_COPIES.labels(self._name, self._region, reason).inc(count)
+            REFUSED_COPIES.labels(self._name, self.region, reason).inc(count)
             log.error(
                 "changes contradict what is stored",
-                extra={"store": self._name, "region": self._region, "reason": reason, "count": count},
+                extra={"store": self._name, "region": self.region, "reason": reason, "count": count},
             )
 
     async def _begin_again(self) -> None:
         self.as_of = Instant(0)
         try:
             await self._store.commit(
-                Touch(followed=self._region), lambda _: Plan(lambda _: b"", cursor=Cursor()), self._clock
+                Touch(followed=self.region), lambda _: Plan(lambda _: b"", cursor=Cursor()), self._clock
             )
         except ServiceError as error:
-            log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
+            log.warning("following: %s", error, extra={"store": self._name, "region": self.region})
 
 
 class Horizon:
@@ -152,3 +157,9 @@ class Horizon:
     def as_of(self) -> Instant:
         """The instant up to which nothing is missing; take it before reading what it is said of."""
         return min((follower.as_of for follower in self._followers), default=self._clock())
+
+    def behind(self, known_at: Instant) -> list[str]:
+        """The regions that were not heard of for over BEHIND, so that what they committed before `known_at` may be
+        missing, ascending; take them before reading what they are said of."""
+        needed = min(known_at, Instant(self._clock() - BEHIND))
+        return sorted(follower.region for follower in self._followers if follower.as_of < needed)
