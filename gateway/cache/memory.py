@@ -110,6 +110,11 @@ class MemoryCache:
         self._leader, self._leads_until = owner, now + seconds
         return True
 
+    async def resign(self, owner: str) -> None:
+        """See VerdictCache."""
+        if owner == self._leader:
+            self._leads_until = 0.0
+
     async def cursor(self, feed: str) -> str | None:
         """See VerdictCache."""
         return self._cursors.get(feed)

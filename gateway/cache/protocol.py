@@ -83,6 +83,9 @@ class VerdictCache(Protocol):
     async def lead(self, owner: str, seconds: float) -> bool:
         """Becomes, or stays, the one follower for so long; False while another is."""
 
+    async def resign(self, owner: str) -> None:
+        """Stops being the one follower, so that another need not wait; no-op for who is not."""
+
     async def cursor(self, feed: str) -> str | None:
         """Where the following of a feed stands; None when it must begin anew."""
 

@@ -51,7 +51,7 @@ class RedisCache:
         self._state = [scripts.STATE, scripts.PEOPLE]
         self._scripts = {
             name: self._client.register_script(getattr(scripts, name))
-            for name in ("READ", "LEASE", "STORE", "FORGET", "EMPTY", "BEGIN", "APPLY", "LEAD")
+            for name in ("READ", "LEASE", "STORE", "FORGET", "EMPTY", "BEGIN", "APPLY", "LEAD", "RESIGN")
         }
         self._standing = Standing(-1)
         self._owed: dict[bytes, object] = {}
@@ -157,6 +157,10 @@ class RedisCache:
     async def lead(self, owner: str, seconds: float) -> bool:
         """See VerdictCache."""
         return bool(await self._run("LEAD", [owner, int(seconds * 1000)], [scripts.FOLLOWER]))
+
+    async def resign(self, owner: str) -> None:
+        """See VerdictCache."""
+        await self._run("RESIGN", [owner], [scripts.FOLLOWER])
 
     async def cursor(self, feed: str) -> str | None:
         """See VerdictCache."""

@@ -14,7 +14,7 @@ from services.runtime.trace import tracing
 
 def configure_process(settings: ServerSettings) -> None:
     """Logs, spans and metrics of this process, as its settings say; and fewer, larger garbage collections."""
-    # Messages and futures die by reference count. The default threshold of 700 walks a warm cache over and over: about a
+    # Messages and futures die by reference count. The default threshold of 700 walks a warm cache over and over: a
     # tenth of the CPU of an uncached code.
     gc.set_threshold(50_000, 20, 20)
     configure_logs(settings.log_level)
