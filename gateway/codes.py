@@ -8,7 +8,7 @@ from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1.health_code_service_pb2 import Freshness, ShowHealthCodeResponse
 
 from gateway import render
-from gateway.cache.entry import Entry
+from gateway.cache.entry import WITHOUT_NEWS, Entry
 from gateway.cache.protocol import CacheDownError, VerdictCache
 from gateway.feeds import HOLDERS, NATION
 from gateway.flights import Flights
@@ -46,8 +46,9 @@ class Shown(NamedTuple):
 
 
 class Codes:
-    """Answers questions. `news_seconds` is the age of news under which entries are served; `region_feeds` are the
-    regions that have a feed of their own."""
+    """Answers questions. `news_seconds` is the age of news under which entries are served for as long as they are fresh;
+    under older news they are served while younger than WITHOUT_NEWS. `region_feeds` are the regions that have a feed of
+    their own."""
 
     def __init__(
         self,
@@ -65,13 +66,14 @@ class Codes:
         self._clock = clock
         self._news_seconds = news_seconds
         self._oldest = int(news_seconds * SECOND)
+        self._without_news = min(WITHOUT_NEWS, self._oldest)
         self._region_feeds = region_feeds
 
     async def look(self, question: Question) -> Shown | Outcome:
         """The answer the cache may give to one question, or why it gives none."""
         if question.refresh:
             return Outcome.REFRESH
-        if question.at is not None:
+        if question.past:
             return Outcome.BYPASS
         try:
             reading = await self._cache.read((question.key,))
@@ -84,7 +86,7 @@ class Codes:
         looked: list[Shown | Outcome] = [
             Outcome.REFRESH if question.refresh else Outcome.BYPASS for question in questions
         ]
-        cacheable = [at for at, question in enumerate(questions) if not question.refresh and question.at is None]
+        cacheable = [at for at, question in enumerate(questions) if not question.refresh and not question.past]
         if not cacheable:
             return looked
         try:
@@ -147,24 +149,28 @@ class Codes:
             log.warning("cache down: a person is forgotten later")
 
     def _judge(self, entry: Entry | None, news: Mapping[str, int], region: str, now: Instant) -> Shown | Outcome:
-        oldest = now - self._oldest
-        if (
-            news.get(NATION, 0) < oldest
-            or news.get(HOLDERS, 0) < oldest
-            or (region in self._region_feeds and news.get(region, 0) < oldest)
-            or not self._policies.recent(self._news_seconds)
-        ):
+        if not self._policies.recent(self._news_seconds):
             return Outcome.BYPASS
-        if entry is not None and entry.fresh(now, self._policies.of(region)):
+        oldest = now - self._oldest
+        told = (
+            news.get(NATION, 0) >= oldest
+            and news.get(HOLDERS, 0) >= oldest
+            and (region not in self._region_feeds or news.get(region, 0) >= oldest)
+        )
+        if (
+            entry is not None
+            and entry.fresh(now, self._policies.of(region))
+            and (told or entry.asked_at > now - self._without_news)
+        ):
             return Shown(entry, _CACHED, Outcome.HIT)
-        return Outcome.MISS
+        return Outcome.MISS if told else Outcome.BYPASS
 
     async def _last_known(self, questions: Sequence[Question], answers: dict[int, Shown | ServiceError]) -> None:
         """Puts the last known verdict, where there is one, in place of an error that says nobody answered."""
         failed = [
             at
             for at, answer in answers.items()
-            if isinstance(answer, ServiceError) and answer.code in _NO_ANSWER and questions[at].at is None
+            if isinstance(answer, ServiceError) and answer.code in _NO_ANSWER and not questions[at].past
         ]
         if not failed:
             return
