@@ -46,9 +46,8 @@ class Shown(NamedTuple):
 
 
 class Codes:
-    """Answers questions. `news_seconds` is the age of news under which entries are served for as long as they are fresh;
-    under older news they are served while younger than WITHOUT_NEWS. `region_feeds` are the regions that have a feed of
-    their own."""
+    """Answers questions. Under news no older than `news_seconds` an entry is served for as long as it is fresh, under
+    older news while it is younger than WITHOUT_NEWS. `region_feeds` are the regions that have a feed of their own."""
 
     def __init__(
         self,
