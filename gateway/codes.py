@@ -23,6 +23,7 @@ from services.runtime.trace import current_span
 log = logging.getLogger("hutong.codes")
 
 _CACHED = Freshness.FRESHNESS_CACHED
+_HIT = Outcome.HIT
 _NO_ANSWER = frozenset((Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED))
 
 
@@ -67,6 +68,21 @@ class Codes:
         self._oldest = int(news_seconds * SECOND)
         self._without_news = min(WITHOUT_NEWS, self._oldest)
         self._region_feeds = region_feeds
+
+    def peek(self, question: Question) -> bytes | None:
+        """The JSON of the code, where the cache can give it without waiting; it is counted as shown."""
+        if question.refresh or question.past:
+            return None
+        kept = self._cache.peek(question.key)
+        if kept is None:
+            return None
+        entry, news = kept
+        region = question.region
+        now = self._clock()
+        if not self._serves(entry, self._told(news, region, now), region, now):
+            return None
+        CODES.add(_HIT)
+        return render.CACHED_START + entry.body
 
     async def look(self, question: Question) -> Shown | Outcome:
         """The answer the cache may give to one question, or why it gives none."""
@@ -132,12 +148,8 @@ class Codes:
             await self._last_known(questions, answers)
         for one in answers.values():
             if isinstance(one, Shown):
-                CODES[one.outcome].inc()
+                CODES.add(one.outcome)
         return [answers[at] for at in range(len(questions))]
-
-    def count(self, shown: Shown) -> None:
-        """Counts a code that was shown straight from `look`."""
-        CODES[shown.outcome].inc()
 
     async def forget(self, person: bytes) -> None:
         """Drops what is known about a person, here and now. With the cache down that is made up for later."""
@@ -147,22 +159,26 @@ class Codes:
         except CacheDownError:
             log.warning("cache down: a person is forgotten later")
 
-    def _judge(self, entry: Entry | None, news: Mapping[str, int], region: str, now: Instant) -> Shown | Outcome:
-        if not self._policies.recent(self._news_seconds):
-            return Outcome.BYPASS
+    def _told(self, news: Mapping[str, int], region: str, now: Instant) -> bool:
         oldest = now - self._oldest
-        told = (
+        return (
             news.get(NATION, 0) >= oldest
             and news.get(HOLDERS, 0) >= oldest
             and (region not in self._region_feeds or news.get(region, 0) >= oldest)
         )
-        if (
-            entry is not None
+
+    def _serves(self, entry: Entry, told: bool, region: str, now: Instant) -> bool:
+        return (
+            (told or entry.asked_at > now - self._without_news)
+            and self._policies.recent(self._news_seconds)
             and entry.fresh(now, self._policies.of(region))
-            and (told or entry.asked_at > now - self._without_news)
-        ):
+        )
+
+    def _judge(self, entry: Entry | None, news: Mapping[str, int], region: str, now: Instant) -> Shown | Outcome:
+        told = self._told(news, region, now)
+        if entry is not None and self._serves(entry, told, region, now):
             return Shown(entry, _CACHED, Outcome.HIT)
-        return Outcome.MISS if told else Outcome.BYPASS
+        return Outcome.MISS if told and self._policies.recent(self._news_seconds) else Outcome.BYPASS
 
     async def _last_known(self, questions: Sequence[Question], answers: dict[int, Shown | ServiceError]) -> None:
         """Puts the last known verdict, where there is one, in place of an error that says nobody answered."""

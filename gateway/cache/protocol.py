@@ -66,6 +66,9 @@ class Standing:
 class VerdictCache(Protocol):
     """Raises CacheDownError, and nothing else, when it cannot answer."""
 
+    def peek(self, key: Key) -> tuple[Entry, Mapping[str, int]] | None:
+        """As `read` finds it, where that can be told at once; None: not found, or `read` must be asked."""
+
     async def read(self, keys: Sequence[Key]) -> Reading:
         """The entries under these keys, but those a laboratory's standing has voided, which count as not found.
 
