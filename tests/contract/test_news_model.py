@@ -306,7 +306,7 @@ def test_bound_is_the_sum_of_what_may_be_late() -> None:
 def test_no_answer_is_older_than_the_news_nor_than_the_bound() -> None:
     """With a cache within the process."""
     machine = type("InMemory", (GatewayAndModel,), {"open_cache": staticmethod(lambda clock: MemoryCache(1000))})
-    run_state_machine_as_test(machine, settings=settings(max_examples=1500, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(machine, settings=settings(max_examples=1000, stateful_step_count=30, deadline=None))
 
 
 @pytest.mark.redis
