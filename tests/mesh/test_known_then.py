@@ -99,8 +99,10 @@ def _judged(code: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _over_grpc(address: str, region: str, **past: Timestamp) -> Verdict:
-    query = HealthCodeQuery(document=SUBJECT.document, region=region, **past)
+async def _over_grpc(
+    address: str, region: str, *, at: Timestamp | None = None, known_at: Timestamp | None = None
+) -> Verdict:
+    query = HealthCodeQuery(document=SUBJECT.document, region=region, at=at, known_at=known_at)
     async with grpc.aio.insecure_channel(address) as channel:
         reply = await HealthCodeServiceStub(channel).ShowHealthCode(
             ShowHealthCodeRequest(query=query), metadata=[("hutong-caller", "test")], timeout=10
