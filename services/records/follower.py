@@ -53,7 +53,7 @@ class Follower:
         self, name: str, region: str, source: ChangeFeed, store: RecordStore, own_feed: Feed, clock: Clock
     ) -> None:
         self._name = name
-        self.region = region
+        self.region = self._region = region
         self._source = source
         self._store = store
         self._own_feed = own_feed
@@ -69,17 +69,17 @@ class Follower:
                 async for _ in self._followed():
                     wait = FIRST_WAIT
             except ServiceError as error:
-                log.warning("following: %s", error, extra={"store": self._name, "region": self.region})
+                log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
                 if error.reason == "FEED_REBUILT":
                     await self._begin_again()
             except Exception:
                 # A follower that ended would be a region that silently stands still.
-                log.exception("following", extra={"store": self._name, "region": self.region})
+                log.exception("following", extra={"store": self._name, "region": self._region})
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))
             wait = min(wait * 2, LONGEST_WAIT)
 
     async def _followed(self) -> AsyncIterator[None]:
-        here = (await self._store.cursors()).get(self.region, Cursor())
+        here = (await self._store.cursors()).get(self._region, Cursor())
         self.as_of = Instant(max(self.as_of, here.as_of))
         request = WatchChangesRequest(cursor=FeedCursor(feed_id=here.feed_id, sequence=here.sequence))
         stream = self._source.WatchChanges(request)
@@ -91,7 +91,7 @@ class Follower:
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
-                    log.warning("the feed fell silent", extra={"store": self._name, "region": self.region})
+                    log.warning("the feed fell silent", extra={"store": self._name, "region": self._region})
                     return
                 here = await self._take(here, batch)
                 self.as_of = Instant(max(self.as_of, here.as_of))
@@ -103,13 +103,13 @@ class Follower:
         if not batch.changes and since.feed_id == feed_id:
             # A sign of life moves no durable cursor: after a restart an older as_of is still true.
             return Cursor(feed_id, sequence, as_of)
-        own = [change for change in batch.changes if change.HasField("record") and change.record.region == self.region]
+        own = [change for change in batch.changes if change.HasField("record") and change.record.region == self._region]
         touch = Touch(
             records={
-                RecordId(self.region, change.record.source_id): change.record.person_key for change in reversed(own)
+                RecordId(self._region, change.record.source_id): change.record.person_key for change in reversed(own)
             },
             laboratories=sorted({c.laboratory.laboratory for c in batch.changes if c.HasField("laboratory")}),
-            followed=self.region,
+            followed=self._region,
         )
         copies = copying.Copies()
 
@@ -117,7 +117,7 @@ class Follower:
             nonlocal copies
             if not copying.continues(known.cursor, since, feed_id):
                 raise _CursorMoved
-            copies = copying.take(self.region, batch.changes, known.histories, known.laboratories)
+            copies = copying.take(self._region, batch.changes, known.histories, known.laboratories)
             cursor = copying.advanced(known.cursor, feed_id, sequence, as_of)
             return Plan(lambda _: b"", copies.revisions, copies.laboratories, cursor)
 
@@ -128,23 +128,23 @@ class Follower:
     def _report(self, copies: copying.Copies) -> None:
         taken = len(copies.revisions) + len(copies.laboratories)
         if taken:
-            FOLLOWED.labels(self._name, self.region).inc(taken)
+            FOLLOWED.labels(self._name, self._region).inc(taken)
             self._own_feed.moved()
         for reason, count in copies.refused.items():
-            REFUSED_COPIES.labels(self._name, self.region, reason).inc(count)
+            REFUSED_COPIES.labels(self._name, self._region, reason).inc(count)
             log.error(
                 "changes contradict what is stored",
-                extra={"store": self._name, "region": self.region, "reason": reason, "count": count},
+                extra={"store": self._name, "region": self._region, "reason": reason, "count": count},
             )
 
     async def _begin_again(self) -> None:
         self.as_of = Instant(0)
         try:
             await self._store.commit(
-                Touch(followed=self.region), lambda _: Plan(lambda _: b"", cursor=Cursor()), self._clock
+                Touch(followed=self._region), lambda _: Plan(lambda _: b"", cursor=Cursor()), self._clock
             )
         except ServiceError as error:
-            log.warning("following: %s", error, extra={"store": self._name, "region": self.region})
+            log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
 
 
 def _told_before(batch: WatchChangesResponse, before: Instant) -> Instant:
