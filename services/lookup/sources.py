@@ -38,8 +38,8 @@ NOBODY = bytes(PERSON_KEY_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of asking one source. Of people without records nothing is in `records`. A source that did not answer
-    has said nothing."""
+    """What became of asking one source. Of people without records nothing is in `records`; `behind` are the regions it
+    follows but has not heard of lately. A source that did not answer has said nothing."""
 
     source: str
     status: SourceStatus.ValueType
@@ -47,6 +47,7 @@ class Answer:
     known_at: Instant = _NEVER
     records: Mapping[bytes, Sequence[TestRecord]] = field(default_factory=dict)
     laboratories: Sequence[Sequence[Laboratory]] = ()
+    behind: Sequence[str] = ()
 
 
 class MalformedAnswerError(Exception):
@@ -131,14 +132,9 @@ class Sources:
         for chunk, response in zip(chunks, responses, strict=True):
             _read(chunk, response, records)
         told = [from_timestamp(response.known_at) for response in responses if response.HasField("known_at")]
-        return Answer(
-            source,
-            OK,
-            _as_of(responses),
-            max(told, default=_NEVER),
-            records,
-            [response.laboratories for response in responses],
-        )
+        laboratories = [response.laboratories for response in responses]
+        behind = sorted({region for response in responses for region in response.behind})
+        return Answer(source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind)
 
     def _failed(self, health: SourceHealth, source: str, error: Exception, limit: float) -> None:
         extra = {"source": source, "reason": _reason(error)}

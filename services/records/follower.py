@@ -44,7 +44,7 @@ class _CursorMoved(ServiceError):
 
 
 class Follower:
-    """Follows one region. `as_of` is the instant up to which this store has everything of that region."""
+    """Follows one `region`. `as_of` is the instant up to which this store has everything of that region."""
 
     def __init__(
         self, name: str, region: str, source: Region, store: RecordStore, own_feed: Feed, clock: Clock
@@ -117,7 +117,7 @@ class Follower:
 
     async def _take(self, since: Cursor, batch: WatchChangesResponse) -> Cursor:
         feed_id, sequence = batch.cursor.feed_id, batch.cursor.sequence
-        as_of = from_timestamp(batch.as_of) if batch.HasField("as_of") else since.as_of
+        as_of = from_timestamp(batch.as_of) if batch.HasField("as_of") else _told_before(batch, since.as_of)
         if not batch.changes and since.feed_id == feed_id:
             # A sign of life moves no durable cursor: after a restart an older as_of is still true.
             return Cursor(feed_id, sequence, as_of, batch.cursor.mark, since.rereading)
@@ -170,3 +170,13 @@ class Follower:
             await self._store.commit(Touch(followed=self._region), decide, self._clock)
         except ServiceError as error:
             log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
+
+
+def _told_before(batch: WatchChangesResponse, before: Instant) -> Instant:
+    """Up to when a batch that more is to follow has told everything: a region's commits are recorded at instants that
+    grow, so only the last one may go on. Without this a region in a surge would seem silent."""
+    if not batch.changes:
+        return before
+    last = batch.changes[-1]
+    recorded = last.record.recorded_at if last.HasField("record") else last.laboratory.recorded_at
+    return Instant(max(before, from_timestamp(recorded) - 1))

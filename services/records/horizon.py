@@ -17,12 +17,14 @@ from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.records.horizon")
 
-BEHIND = 5 * SECOND
-"""A region not heard of for longer has fallen behind, in microseconds; a healthy one is heard of every second."""
+BEHIND = 2 * SECOND
+"""A region not heard of for longer is behind: whoever asks here is told to ask it as well. A live one is heard of each
+second. With the time an entry of the gateway's cache counts without news it stays within the bound on what is out of
+date (docs/decisions/0009)."""
 
-ALLOWANCE = 10 * SECOND
+ALLOWANCE = 3 * SECOND
 """For who asks about an instant, a region followed without delay was known up to this long before, in microseconds:
-`BEHIND`, and the time in which falling behind is noticed and noted."""
+`BEHIND`, and the time in which falling behind is noticed where nobody asks."""
 
 LOOK_SECONDS = 0.5
 
@@ -43,32 +45,49 @@ class Horizon:
         self._clock = clock
         self._noted: dict[str, list[tuple[Instant, Instant | None]]] = {}
         self._unsaved: list[Lag] = []
+        self._latest = Instant(0)
         self._loading = asyncio.Lock()
-        self._loaded = not followers
+        self._loaded = False
 
     def as_of(self) -> Instant:
         """The instant up to which nothing is missing now; take it before reading what it is said of."""
         return min((follower.as_of for follower in self._followers), default=self._clock())
 
-    async def at(self, instant: Instant) -> Instant:
-        """The instant up to which, as known at `instant`, nothing was missing. Raises Unavailable."""
-        if not self._loaded:
+    def behind(self) -> list[str]:
+        """The regions not heard of for over BEHIND, ascending: what they committed since may be missing. Take them
+        before reading what they are said of."""
+        heard = self._clock() - BEHIND
+        return sorted(follower.region for follower in self._followers if follower.as_of < heard)
+
+    async def look(self) -> Instant:
+        """Notes now which regions are behind; returns the instant of the latest note. Raises Unavailable."""
+        if self._followers:
             await self._load()
+            self._look()
+        return self._latest
+
+    async def at(self, instant: Instant) -> tuple[Instant, list[str]]:
+        """What was noted as known at `instant`: up to when nothing was missing, and which regions were behind,
+        ascending. Raises Unavailable."""
+        if not self._followers:
+            return instant, []
+        await self._load()
         known = [instant]
+        behind: list[str] = []
         for follower in self._followers:
             noted = self._noted.get(follower.region, ())
             place = bisect_right(noted, instant, key=lambda note: note[0])
-            behind = noted[place - 1][1] if place else Instant(0)
-            known.append(Instant(instant - ALLOWANCE) if behind is None else behind)
-        return max(Instant(0), min(known))
+            as_of = noted[place - 1][1] if place else Instant(0)
+            if as_of is not None:
+                behind.append(follower.region)
+            known.append(Instant(instant - ALLOWANCE) if as_of is None else as_of)
+        return max(Instant(0), min(known)), sorted(behind)
 
     async def run(self) -> None:
         """Notes without end which region fell behind, and which came back."""
         while self._followers:
             try:
-                if not self._loaded:
-                    await self._load()
-                self._look()
+                await self.look()
                 while self._unsaved:
                     await self._store.note_lag(self._unsaved[0])
                     self._unsaved.pop(0)
@@ -77,6 +96,8 @@ class Horizon:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _load(self) -> None:
+        if self._loaded:
+            return
         async with self._loading:
             if self._loaded:
                 return
@@ -93,7 +114,9 @@ class Horizon:
             as_of = follower.as_of if known is None else max(follower.as_of, known.get(follower.region, Instant(0)))
             said = None if now - as_of <= BEHIND else as_of
             noted = self._noted.setdefault(follower.region, [])
-            if not noted or noted[-1][1] != said:
+            # While it is behind the first note stands: it was known at least as far.
+            if not noted or (noted[-1][1] is None) != (said is None):
                 # Told to those who ask before it is durable, so that nobody is told otherwise in between.
                 noted.append((now, said))
+                self._latest = max(self._latest, now)
                 self._unsaved.append(Lag(follower.region, now, said))

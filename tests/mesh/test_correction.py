@@ -86,7 +86,13 @@ class Mesh:
 
     async def claim(self) -> TestRecord:
         """The holder uploads the result."""
-        request = ClaimResultRequest(subject=WHO, region=BEIJING, purpose=Purpose.PURPOSE_SHOW_CODE)
+        request = ClaimResultRequest(
+            subject=WHO,
+            region=BEIJING,
+            origin_region=HUNAN,
+            origin_source_id="X1",
+            purpose=Purpose.PURPOSE_SHOW_CODE,
+        )
         record: TestRecord = (await self.holders.ClaimResult(request)).record
         return record
 

@@ -91,10 +91,10 @@ class ReadServicer:
         if request.HasField("known_at"):
             known_at = said_at = _known_at(request.known_at)
         elif request.HasField("asked_at"):
-            said_at = _known_at(request.asked_at, "asked_at")
+            said_at = max(_known_at(request.asked_at, "asked_at"), await self._horizon.look())
         if said_at is not None:
             await self._store.settle(said_at, self._clock())
-        as_of = self._horizon.as_of() if said_at is None else Instant(0)
+        as_of, behind = self._horizon.as_of(), self._horizon.behind()
         people = await self._store.people(keys, known_at)
         await self._laboratories.refresh(people.laboratories)
         parts: list[bytes] = []
@@ -112,8 +112,9 @@ class ReadServicer:
                 arrived = [record.arrived_at for records in people.records.values() for record in records]
                 said_at = max([said_at, *arrived, *[standing.arrived_at for standing in standings]])
             response.known_at.CopyFrom(to_timestamp(said_at))
-            as_of = await self._horizon.at(said_at)
+            as_of, behind = await self._horizon.at(said_at)
         response.as_of.CopyFrom(to_timestamp(as_of))
+        response.behind.extend(behind)
         return response
 
     async def ListRecords(self, request: pb.ListRecordsRequest) -> pb.ListRecordsResponse:
