@@ -39,7 +39,8 @@ def _horizon(notes: Any = None, **heard: int) -> Horizon:
         SimpleNamespace(region=region.removeprefix("r"), as_of=Instant(NOW - ago * SECOND))
         for region, ago in heard.items()
     ]
-    return Horizon(followers, notes or Notes(), lambda: NOW)
+    store: Any = notes or Notes()
+    return Horizon(followers, store, lambda: NOW)
 
 
 def test_store_that_follows_nobody_has_everything_until_now() -> None:
