@@ -1,5 +1,6 @@
 # make up      the whole mesh on this machine: http://127.0.0.1:8080 (PORT=), data under .hutong (DATA=)
 # make test    every check and every test (T= takes pytest's arguments)
+# make bench   every benchmark: ours beside its yardstick (ROUNDS= rounds of each)
 # make stubs   the stubs again, after a change of protos/
 # make clean   away with the virtual environment and caches; DATA stays
 
@@ -7,9 +8,10 @@ PYTHON ?= python3
 PORT ?= 8080
 DATA ?= .hutong
 T ?=
+ROUNDS ?= 5
 
 .DEFAULT_GOAL := up
-.PHONY: up test stubs clean
+.PHONY: up test bench stubs clean
 
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
@@ -18,6 +20,9 @@ up: .venv/.ready-run
 
 test: .venv/.ready-dev
 	@.venv/bin/python -m pytest $(T)
+
+bench: .venv/.ready-dev
+	@.venv/bin/hutong bench all --rounds "$(ROUNDS)"
 
 stubs: .venv/.ready-dev
 	@PYTHON=.venv/bin/python protos/generate

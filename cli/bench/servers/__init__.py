@@ -1,0 +1,1 @@
+"""Real servers that are started for a while: PostgreSQL and Redis, whatever the machine has."""

