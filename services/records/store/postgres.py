@@ -153,11 +153,18 @@ class PostgresStore:
         async with self._connection() as connection, connection.transaction():
             return await writing.transact(connection, touch, decide, clock)
 
+    async def batches(self, session: str) -> int:
+        """See RecordStore."""
+        async with self._connection() as connection:
+            found = await connection.fetchval("select batch from intake_session where session = $1", session)
+        return int(found or 0)
+
     async def forget_answers(self, before: Instant) -> int:
         """See RecordStore."""
         async with self._connection() as connection:
             done: str = await connection.execute("delete from answer where answered_at < $1", before)
-        return int(done.rpartition(" ")[2])
+            ended: str = await connection.execute("delete from intake_session where moved_at < $1", before)
+        return int(done.rpartition(" ")[2]) + int(ended.rpartition(" ")[2])
 
 
 async def _nothing_to_reset(connection: asyncpg.Connection) -> None:

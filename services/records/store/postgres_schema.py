@@ -60,6 +60,11 @@ create table answer (
     answered_at bigint not null
 );
 create index answer_by_age on answer (answered_at);
+create table intake_session (
+    session text primary key,
+    batch bigint not null,
+    moved_at bigint not null
+);
 """
 
 

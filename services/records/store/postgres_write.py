@@ -1,7 +1,8 @@
 """One write transaction in PostgreSQL, in bulk statements.
 
-Locks are taken in one order by all writers, so that none wait for each other in a circle: the request's, the followed
-region's cursor, new identities by id, old identities by id, and the head of the feed last.
+Locks are taken in one order by all writers, so that none wait for each other in a circle: the request's, the session's,
+the followed region's cursor, new identities by id, and the head of the feed last. What is appended to a record that
+exists is decided with the head locked: nothing is locked row by row, which a distributed table could not do.
 
 Why the feed is complete. Every transaction takes its numbers from the one row of `feed_head`, and holds that row until
 it has committed. So whoever gets the next numbers does so after those before are visible, a snapshot that shows one
@@ -19,22 +20,21 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from services.common.instants import Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId, StoredRevision
-from services.records.store.protocol import Decide, Known, Plan, RequestKey, Touch, check_retry
+from services.records.store.protocol import Decide, Known, Plan, RequestKey, Touch, batch_gap, check_retry
 from services.records.store.rows import laboratory_rows, revision_rows
 from services.runtime.clock import Clock
 
 _CLAIM = """
 insert into identity (region, source_id, person_key)
 select * from unnest($1::text[], $2::text[], $3::bytea[]) as claimed(region, source_id, person_key)
-order by region, source_id
 on conflict do nothing
 """
 
-_LOCK = """
+_HELD = """
 select i.region, i.source_id, i.person_key
 from unnest($1::text[], $2::text[]) as touched(region, source_id)
 cross join lateral (
-    select * from identity where region = touched.region and source_id = touched.source_id for update
+    select * from identity where region = touched.region and source_id = touched.source_id
 ) as i
 """
 
@@ -58,13 +58,38 @@ _COLUMNS = (
 )
 
 
+# Moves a session on, or stays where it is when the batch was committed before; no row when one before it is missing.
+_MOVE = """
+insert into intake_session (session, batch, moved_at)
+select $1, $2, $3 where $2 = 1 or exists (select 1 from intake_session where session = $1)
+on conflict (session) do update set batch = greatest(intake_session.batch, excluded.batch), moved_at = excluded.moved_at
+where excluded.batch <= intake_session.batch + 1
+returning batch
+"""
+
+_LOCK_HEAD = "select 1 from feed_head for update"
+
+MANY = 200
+"""From so many claims on, they are copied in, which is cheap where all of them are new."""
+
+
 async def transact(connection: asyncpg.Connection, touch: Touch, decide: Decide, clock: Clock) -> bytes:
     """What RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits."""
     if touch.request is not None:
         answered = await _answered(connection, touch.request)
         if answered is not None:
             return answered
-    plan = decide(await _known(connection, touch))
+    if touch.batch is not None and not await connection.fetchval(
+        _MOVE, touch.batch.session, touch.batch.batch, clock()
+    ):
+        raise batch_gap()
+    cursor = await _cursor(connection, touch)
+    held = await _claim(connection, touch)
+    plan = decide(await _known(connection, touch, held, cursor))
+    if held and plan.count and not touch.laboratories:
+        # It rests on revisions that others may follow up meanwhile. With the head locked nobody can: once more.
+        await connection.execute(_LOCK_HEAD)
+        plan = decide(await _known(connection, touch, held, cursor))
     now = await _append(connection, plan, clock)
     answer = plan.answer(now)
     if plan.cursor is not None:
@@ -92,52 +117,70 @@ async def _answered(connection: asyncpg.Connection, request: RequestKey) -> byte
     return body
 
 
-async def _known(connection: asyncpg.Connection, touch: Touch) -> Known:
-    cursor = Cursor()
-    if touch.followed:
-        await connection.execute("insert into follow values ($1, '', 0, 0) on conflict do nothing", touch.followed)
-        row = await connection.fetchrow(
-            "select feed_id, sequence, as_of from follow where region = $1 for update", touch.followed
-        )
-        cursor = Cursor(*row)
-    histories = await _histories(connection, touch) if touch.records else {}
-    laboratories: dict[str, Laboratory] = {}
-    if touch.laboratories:
-        # Laboratories change seldom: the head's lock is theirs too. The next statement sees what was committed before.
-        await connection.execute("select 1 from feed_head for update")
-        rows = await connection.fetch(_LABORATORIES, list(touch.laboratories))
-        laboratories = {row[0]: Laboratory.FromString(row[1]) for row in rows}
-    return Known(histories, laboratories, cursor)
+async def _cursor(connection: asyncpg.Connection, touch: Touch) -> Cursor:
+    if not touch.followed:
+        return Cursor()
+    await connection.execute("insert into follow values ($1, '', 0, 0) on conflict do nothing", touch.followed)
+    row = await connection.fetchrow(
+        "select feed_id, sequence, as_of from follow where region = $1 for update", touch.followed
+    )
+    return Cursor(*row)
 
 
-async def _histories(connection: asyncpg.Connection, touch: Touch) -> dict[RecordId, list[StoredRevision]]:
-    claimed = [(*record_id, key) for record_id, key in touch.records.items() if key is not None]
+async def _claim(connection: asyncpg.Connection, touch: Touch) -> list[Any]:
+    """Claims what is to be claimed; returns the identities that were there already, or may have been."""
+    claimed = sorted((*record_id, key) for record_id, key in touch.records.items() if key is not None)
     wanted = len(touch.records)
+    if len(claimed) >= MANY and await _copied(connection, claimed) and len(claimed) == wanted:
+        return []
     if claimed:
         done: str = await connection.execute(_CLAIM, *map(list, zip(*claimed, strict=True)))
         if int(done.rpartition(" ")[2]) == wanted:
             # All are new, and nobody else can have given them a revision.
-            return {}
-    held = await connection.fetch(_LOCK, *map(list, zip(*sorted(touch.records), strict=True)))
-    if not held:
-        return {}
+            return []
+    if not wanted:
+        return []
+    held: list[Any] = await connection.fetch(_HELD, *map(list, zip(*sorted(touch.records), strict=True)))
+    return held
+
+
+async def _copied(connection: asyncpg.Connection, claimed: list[tuple[str, str, bytes]]) -> bool:
+    # Almost every batch of an intake is new to the last row; the others pay for the attempt.
+    try:
+        async with connection.transaction():
+            await connection.copy_records_to_table(
+                "identity", records=claimed, columns=("region", "source_id", "person_key")
+            )
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
+
+
+async def _known(connection: asyncpg.Connection, touch: Touch, held: list[Any], cursor: Cursor) -> Known:
+    laboratories: dict[str, Laboratory] = {}
+    if touch.laboratories:
+        # Laboratories change seldom: the head's lock is theirs too. The next statement sees what was committed before.
+        await connection.execute(_LOCK_HEAD)
+        rows = await connection.fetch(_LABORATORIES, list(touch.laboratories))
+        laboratories = {row[0]: Laboratory.FromString(row[1]) for row in rows}
     histories: dict[RecordId, list[StoredRevision]] = {}
-    for row in await connection.fetch(_HISTORIES, *map(list, zip(*held, strict=True))):
-        histories.setdefault(RecordId(row[0], row[1]), []).append(StoredRevision(*row[2:]))
-    return histories
+    if held:
+        for row in await connection.fetch(_HISTORIES, *map(list, zip(*held, strict=True))):
+            histories.setdefault(RecordId(row[0], row[1]), []).append(StoredRevision(*row[2:]))
+    return Known(histories, laboratories, cursor)
 
 
 async def _append(connection: asyncpg.Connection, plan: Plan, clock: Clock) -> Instant:
-    count = len(plan.revisions) + len(plan.laboratories)
+    count = plan.count
     if not count:
         return clock()
     head: Any = await connection.fetchrow("select sequence, recorded_at from feed_head for update")
     before, recorded_at = int(head[0]), Instant(max(head[1] + 1, clock()))
-    if plan.revisions:
+    if plan.firsts or plan.revisions:
         rows = revision_rows(plan, before, recorded_at)
         await connection.copy_records_to_table("revision", records=rows, columns=_COLUMNS)
     if plan.laboratories:
-        laboratories = laboratory_rows(plan, before + len(plan.revisions), recorded_at)
+        laboratories = laboratory_rows(plan, before + count - len(plan.laboratories), recorded_at)
         await connection.executemany("insert into laboratory values ($1, $2, $3, $4)", laboratories)
     await connection.execute(
         "update feed_head set sequence = sequence + $1, recorded_at = $2, "

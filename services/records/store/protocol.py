@@ -11,10 +11,10 @@ from typing import NamedTuple, Protocol
 
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
-from services.common.errors import Unavailable, invalid
+from services.common.errors import FailedPrecondition, Unavailable, invalid
 from services.common.instants import Instant
 from services.records.domain.copying import Cursor
-from services.records.domain.revisions import History, NewRevision, RecordId
+from services.records.domain.revisions import FirstRevision, History, NewRevision, RecordId
 from services.records.domain.standing import NewLaboratory
 from services.runtime.clock import Clock
 
@@ -74,17 +74,27 @@ class RequestKey:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchKey:
+    """Names a batch of an intake session: the session's batches are committed in order, from 1, without a gap."""
+
+    session: str
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Touch:
     """What a decision rests on; it is locked until the commit.
 
     `records`: ids, each with the person for whom it is claimed where there is no such record, or None to claim nothing.
-    A claimed id must receive a revision by the same plan. `followed`: the region whose cursor moves.
+    A claimed id must receive a revision by the same plan. `followed`: the region whose cursor moves. `batch`: the session
+    that moves on with the commit.
     """
 
     records: Mapping[RecordId, bytes | None] = field(default_factory=dict)
     laboratories: Sequence[str] = ()
     request: RequestKey | None = None
     followed: str = ""
+    batch: BatchKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +108,19 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to append, in this order, records before laboratories; where the followed region's cursor goes; and the
+    """What to append, in this order, new records, further revisions, laboratories; where the followed region's cursor goes; and the
     answer to the request, given the instant of the commit."""
 
     answer: Callable[[Instant], bytes]
     revisions: Sequence[NewRevision] = ()
     laboratories: Sequence[NewLaboratory] = ()
     cursor: Cursor | None = None
+    firsts: Sequence[FirstRevision] = ()
+
+    @property
+    def count(self) -> int:
+        """How many numbers of the feed it takes."""
+        return len(self.firsts) + len(self.revisions) + len(self.laboratories)
 
 
 Decide = Callable[[Known], Plan]
@@ -147,16 +163,27 @@ class RecordStore(Protocol):
 
         Revisions that are new get `recorded_at`: the clock's instant, or later, so that it grows from commit to commit.
         A request that was answered before gets its first answer and changes nothing; under the same key another
-        request is InvalidArgument (REQUEST_ID_REUSED).
+        request is InvalidArgument (REQUEST_ID_REUSED). A batch whose session lacks the one before is FailedPrecondition
+        (BATCH_GAP); one that was committed before is decided again, and moves nothing.
         """
 
+    async def batches(self, session: str) -> int:
+        """The greatest batch of a session that was committed; 0 for a session that is not known."""
+
     async def forget_answers(self, before: Instant) -> int:
-        """Forgets the answers to requests answered before an instant; how many."""
+        """Forgets the answers to requests answered, and the sessions that last moved, before an instant; how many."""
 
 
 def unavailable() -> Unavailable:
     """The error for whatever goes wrong in a database."""
     return Unavailable("STORE_UNAVAILABLE", "记录库暂不可用", "The records store is not available")
+
+
+def batch_gap() -> FailedPrecondition:
+    """The error for a batch that would leave a gap in its session."""
+    return FailedPrecondition(
+        "BATCH_GAP", "前面的批次尚未入库，请重新打开会话", "Batches before this one are missing: open the session again"
+    )
 
 
 def check_retry(request: RequestKey, fingerprint: bytes) -> None:

@@ -36,9 +36,13 @@ def current_records(rows: Iterable[Sequence[object]]) -> Mapping[bytes, Sequence
 
 
 def revision_rows(plan: Plan, after: int, recorded_at: Instant) -> list[RevisionRow]:
-    """The rows of a plan's revisions, numbered from `after` + 1, those that are new stamped with their commit."""
+    """The rows of a plan's records and revisions, numbered from `after` + 1, those that are new stamped with their commit."""
     suffix = stamp(recorded_at)
-    return [
+    rows: list[RevisionRow] = [
+        (key, region, source_id, 1, sequence, recorded_at, placed_at, False, laboratory, digest, body + suffix)
+        for sequence, (region, source_id, key, placed_at, laboratory, digest, body) in enumerate(plan.firsts, after + 1)
+    ]
+    rows += [
         (
             new.person_key,
             new.id.region,
@@ -52,8 +56,9 @@ def revision_rows(plan: Plan, after: int, recorded_at: Instant) -> list[Revision
             new.digest,
             new.body + suffix if new.recorded_at is None else new.body,
         )
-        for sequence, new in enumerate(plan.revisions, after + 1)
+        for sequence, new in enumerate(plan.revisions, after + len(rows) + 1)
     ]
+    return rows
 
 
 def laboratory_rows(plan: Plan, after: int, recorded_at: Instant) -> list[LaboratoryRevisionRow]:

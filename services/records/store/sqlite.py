@@ -158,11 +158,18 @@ class SqliteStore:
         """See RecordStore."""
         return await self._in_writer(lambda: transact(self._write, touch, decide, clock))
 
+    async def batches(self, session: str) -> int:
+        """See RecordStore."""
+        with _guarded():
+            row = self._read.execute("select batch from intake_session where session = ?", (session,)).fetchone()
+            return 0 if row is None else int(row[0])
+
     async def forget_answers(self, before: Instant) -> int:
         """See RecordStore."""
 
         def forget() -> int:
-            return self._write.execute("delete from answer where answered_at < ?", (before,)).rowcount
+            answers = self._write.execute("delete from answer where answered_at < ?", (before,)).rowcount
+            return answers + self._write.execute("delete from intake_session where moved_at < ?", (before,)).rowcount
 
         return await self._in_writer(forget)
 

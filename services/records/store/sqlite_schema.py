@@ -48,5 +48,10 @@ create table if not exists answer (
     body blob not null,
     answered_at integer not null
 ) without rowid;
+create table if not exists intake_session (
+    session text primary key,
+    batch integer not null,
+    moved_at integer not null
+) without rowid;
 create index if not exists answer_by_age on answer (answered_at);
 """

@@ -7,9 +7,17 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from services.common.instants import Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import History, RecordId, StoredRevision
-from services.records.store.protocol import Decide, Known, Plan, Touch, check_retry
+from services.records.store.protocol import BatchKey, Decide, Known, Plan, Touch, batch_gap, check_retry
 from services.records.store.rows import laboratory_rows, revision_rows
 from services.runtime.clock import Clock
+
+# Moves a session on, or stays where it is when the batch was committed before; no row when one before it is missing.
+MOVE = """
+insert into intake_session (session, batch, moved_at)
+select ?1, ?2, ?3 where ?2 = 1 or exists (select 1 from intake_session where session = ?1)
+on conflict (session) do update set batch = max(batch, excluded.batch), moved_at = excluded.moved_at
+where excluded.batch <= intake_session.batch + 1
+"""
 
 
 def transact(write: sqlite3.Connection, touch: Touch, decide: Decide, clock: Clock) -> bytes:
@@ -18,6 +26,8 @@ def transact(write: sqlite3.Connection, touch: Touch, decide: Decide, clock: Clo
     try:
         answer = _answered(write, touch)
         if answer is None:
+            if touch.batch is not None:
+                _move(write, touch.batch, clock())
             plan = decide(_known(write, touch))
             now = _append(write, plan, clock())
             answer = plan.answer(now)
@@ -45,6 +55,11 @@ def _answered(connection: sqlite3.Connection, touch: Touch) -> bytes | None:
     check_retry(touch.request, row[0])
     body: bytes = row[1]
     return body
+
+
+def _move(connection: sqlite3.Connection, key: BatchKey, now: Instant) -> None:
+    if not connection.execute(MOVE, (key.session, key.batch, now)).rowcount:
+        raise batch_gap()
 
 
 def read_history(connection: sqlite3.Connection, record_id: RecordId) -> History:
@@ -78,7 +93,7 @@ def _known(connection: sqlite3.Connection, touch: Touch) -> Known:
 
 
 def _append(connection: sqlite3.Connection, plan: Plan, now: Instant) -> Instant:
-    count = len(plan.revisions) + len(plan.laboratories)
+    count = plan.count
     if not count:
         return now
     # Numbers come from the one row of feed_head, within the transaction: none is lost to a rollback, and SQLite lets
