@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hutong.records.v1 import change_feed_service_pb2, record_read_service_pb2, record_write_service_pb2
+from hutong.records.v1 import (
+    change_feed_service_pb2,
+    intake_service_pb2,
+    record_read_service_pb2,
+    record_write_service_pb2,
+)
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
@@ -14,7 +19,7 @@ from services.records.feed import Feed
 from services.records.follower import Follower, Horizon
 from services.records.laboratories import Laboratories
 from services.records.ports import ChangeFeed
-from services.records.servicer import FeedServicer, ReadServicer, WriteServicer
+from services.records.servicer import FeedServicer, IntakeServicer, ReadServicer, WriteServicer
 from services.records.servicer.writer import Writer
 from services.records.settings import Settings
 from services.records.store.protocol import RecordStore
@@ -29,6 +34,7 @@ log = logging.getLogger("hutong.records")
 
 _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 _WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
+_INTAKE = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
 _FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
 
 FORGET_EVERY = 3600.0
@@ -46,8 +52,29 @@ def open_store(settings: Settings) -> RecordStore:
         # Its driver is an optional dependency.
         from services.records.store.postgres import PostgresStore
 
-        return PostgresStore(url, pool_size=settings.store_pool, statement_seconds=settings.statement_timeout)
+        return PostgresStore(
+            url,
+            pool_size=settings.store_pool,
+            statement_seconds=settings.statement_timeout,
+            migrates=settings.store_migrate,
+        )
     raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
+
+
+async def open_checked_store(settings: Settings) -> RecordStore:
+    """The same, after a look at its tables. Raises SettingsError also when they are not up to date; a database that
+    cannot be asked yet is no reason not to start."""
+    store = open_store(settings)
+    if not isinstance(store, SqliteStore):
+        from services.records.store.postgres import PostgresStore
+        from services.records.store.postgres_migrating import SchemaError
+
+        assert isinstance(store, PostgresStore)
+        try:
+            await store.check_schema()
+        except SchemaError as error:
+            raise SettingsError(f"HUTONG_STORE_URL: {error}") from None
+    return store
 
 
 def build(
@@ -78,7 +105,9 @@ def build(
     followers = [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]
     writer = Writer(name, store, feed, keeps, clock)
     read = ReadServicer(store, Laboratories(store), Horizon(followers, clock), keys, clock)
-    write = WriteServicer(writer, keys, round(settings.clock_skew * SECOND))
+    skew = round(settings.clock_skew * SECOND)
+    write = WriteServicer(writer, keys, skew)
+    intake = IntakeServicer(store, writer, keys, skew)
 
     async def close() -> None:
         for channel in channels:
@@ -88,7 +117,7 @@ def build(
     background: list[Background] = [follower.run for follower in followers]
     return Service(
         name=f"records-{name}",
-        bindings=[Binding(_READ, read), Binding(_WRITE, write), Binding(_FEED, FeedServicer(feed))],
+        bindings=[Binding(_READ, read), Binding(_WRITE, write), Binding(_INTAKE, intake), Binding(_FEED, FeedServicer(feed))],
         pings={"store": store.ping},
         background=[*background, lambda: _forget(store, clock, settings.answers_kept)],
         close=close,

@@ -28,6 +28,8 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     """At most this many connections to PostgreSQL."""
     statement_timeout: float = 5.0
     """How long one statement, or waiting for a connection, may take in PostgreSQL."""
+    store_migrate: bool = False
+    """Brings the tables up to date when it starts, instead of refusing to: for embedded services and tests."""
     answers_kept: float = 72 * 3600.0
     """How long a request_id is remembered."""
 

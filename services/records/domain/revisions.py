@@ -77,6 +77,32 @@ class FirstRevision(NamedTuple):
     body: bytes
 
 
+_LENGTHS = [bytes([n]) if n < 128 else bytes([n & 0x7F | 0x80, n >> 7]) for n in range(1 << 14)]
+
+
+def first_body(head: bytes, source_id: str, person_key: bytes, content: bytes) -> bytes:
+    """The serialised TestRecord of a first revision, put together from parts: a third of the cost of making a message.
+
+    `head` is the serialised TestRecord of its region alone; `person_key` has 16 bytes, `content` is serialised. Raises
+    IndexError for a content of 16 kB and more, which no valid one has.
+    """
+    name = source_id.encode()
+    return b"".join(
+        (
+            head,
+            b"\x12",
+            _LENGTHS[len(name)],
+            name,
+            b"\x18\x01\x22\x10",
+            person_key,
+            b"\x2a",
+            _LENGTHS[len(content)],
+            content,
+            b"\x30\x01",
+        )
+    )
+
+
 def first(record_id: RecordId, person_key: bytes, content: RecordContent, content_digest: bytes) -> NewRevision:
     """The revision a new record begins with."""
     return _new(record_id, 1, person_key, content, content_digest, _SUBMITTED, "")

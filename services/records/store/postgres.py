@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from uuid import uuid4
 
 import asyncpg
 
@@ -12,7 +11,7 @@ from services.common.instants import Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.store import postgres_write as writing
-from services.records.store.postgres_schema import VERSION, statements
+from services.records.store.postgres_migrating import SchemaError, check, migrate
 from services.records.store.protocol import ChangeRow, Decide, Head, LaboratoryRow, People, Touch, unavailable
 from services.records.store.rows import current_records
 from services.runtime.clock import Clock
@@ -45,19 +44,25 @@ select r.body from identity as i join revision as r using (person_key, region, s
 where i.region = $1 and i.source_id = $2 order by r.revision
 """
 
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+_FAILURES = (SchemaError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 class PostgresStore:
-    """A RecordStore in a PostgreSQL database, which it opens, and prepares where it is empty, when first asked."""
+    """A RecordStore in a PostgreSQL database, which it opens when first asked.
+
+    Its tables must be there, up to date; with `migrates` it makes them so itself, as embedded services and tests like it.
+    """
 
     poll_seconds = 0.2
     """Another replica may write; it says so to its own watchers only."""
 
-    def __init__(self, url: str, *, pool_size: int = 8, statement_seconds: float = 5.0) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int = 8, statement_seconds: float = 5.0, migrates: bool = False
+    ) -> None:
         self._url = url
         self._pool_size = pool_size
         self._statement_seconds = statement_seconds
+        self._migrates = migrates
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
 
@@ -94,12 +99,24 @@ class PostgresStore:
                 )
                 try:
                     async with pool.acquire() as connection:
-                        await _prepare(connection)
+                        if self._migrates:
+                            await migrate(connection)
+                        else:
+                            await check(connection)
                 except BaseException:
                     pool.terminate()
                     raise
                 self._pool = pool
         return self._pool
+
+    async def check_schema(self) -> None:
+        """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
+        try:
+            await self._open()
+        except SchemaError:
+            raise
+        except _FAILURES as error:
+            log.warning("postgres: %s: %s", type(error).__name__, error)
 
     async def ping(self) -> None:
         """See RecordStore."""
@@ -169,20 +186,3 @@ class PostgresStore:
 
 async def _nothing_to_reset(connection: asyncpg.Connection) -> None:
     """No statement here leaves session state behind; the default reset is a round trip after every use."""
-
-
-async def _prepare(connection: asyncpg.Connection) -> None:
-    async with connection.transaction():
-        # One replica prepares an empty database; the others wait for it.
-        await connection.execute("select pg_advisory_xact_lock(hashtext('hutong.records.schema'))")
-        if await connection.fetchval("select to_regclass('feed_head')") is None:
-            await connection.execute(statements())
-            await connection.execute(
-                "insert into feed_head (feed_id, sequence, laboratory_sequence, recorded_at, schema_version) "
-                "values ($1, 0, 0, 0, $2)",
-                uuid4().hex,
-                VERSION,
-            )
-        version = await connection.fetchval("select schema_version from feed_head")
-        if version != VERSION:
-            raise asyncpg.InterfaceError(f"the database has schema version {version}, this program {VERSION}")

@@ -61,7 +61,8 @@ _COLUMNS = (
 # Moves a session on, or stays where it is when the batch was committed before; no row when one before it is missing.
 _MOVE = """
 insert into intake_session (session, batch, moved_at)
-select $1, $2, $3 where $2 = 1 or exists (select 1 from intake_session where session = $1)
+select $1::text, $2::bigint, $3::bigint
+where $2 = 1 or exists (select 1 from intake_session where session = $1)
 on conflict (session) do update set batch = greatest(intake_session.batch, excluded.batch), moved_at = excluded.moved_at
 where excluded.batch <= intake_session.batch + 1
 returning batch
