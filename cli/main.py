@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cli import bench_command, import_command, policy, up_command
 from cli.exits import Exit
+
 _DESCRIPTION = """\
 互通：一次核酸检测，全国互认。
 hutong: one national answer to one question: is this person's nucleic-acid test recognised here, now, and until when?"""

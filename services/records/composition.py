@@ -117,7 +117,12 @@ def build(
     background: list[Background] = [follower.run for follower in followers]
     return Service(
         name=f"records-{name}",
-        bindings=[Binding(_READ, read), Binding(_WRITE, write), Binding(_INTAKE, intake), Binding(_FEED, FeedServicer(feed))],
+        bindings=[
+            Binding(_READ, read),
+            Binding(_WRITE, write),
+            Binding(_INTAKE, intake),
+            Binding(_FEED, FeedServicer(feed)),
+        ],
         pings={"store": store.ping},
         background=[*background, lambda: _forget(store, clock, settings.answers_kept)],
         close=close,

@@ -77,7 +77,10 @@ def local(service: str, caller: str, bindings: Sequence[Binding]) -> Any:
                 return pipeline.stream(name, handler, request, _onward(caller))
 
             def duplex(
-                requests: AsyncIterator[Message], name: str = name, handler: Any = handler, pipeline: Pipeline = pipeline
+                requests: AsyncIterator[Message],
+                name: str = name,
+                handler: Any = handler,
+                pipeline: Pipeline = pipeline,
             ) -> AsyncIterator[Message]:
                 return pipeline.duplex(name, handler, requests, _onward(caller))
 

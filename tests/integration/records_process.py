@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from hutong.records.v1 import change_feed_service_pb2, intake_service_pb2, record_read_service_pb2, record_write_service_pb2
+from hutong.records.v1 import (
+    change_feed_service_pb2,
+    intake_service_pb2,
+    record_read_service_pb2,
+    record_write_service_pb2,
+)
 
 from services.runtime.channel import open_channel, remote
 

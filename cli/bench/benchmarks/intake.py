@@ -47,7 +47,9 @@ REGION = "430000"
 RATIO = 0.5
 _ROOT = Path(__file__).resolve().parents[3]
 _CONTRACT = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
-_COLUMNS = "person_key region source_id revision sequence recorded_at placed_at retracted laboratory digest body".split()
+_COLUMNS = (
+    "person_key region source_id revision sequence recorded_at placed_at retracted laboratory digest body".split()
+)
 
 
 def _content(rng: random.Random, laboratory: str, now: Instant) -> RecordContent:

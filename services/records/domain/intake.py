@@ -7,6 +7,7 @@ laboratory are alike: everything but the sample, the person and the times is jud
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from hutong.records.v1.record_pb2 import RecordContent, RecordKind, TestRecord
@@ -31,7 +32,12 @@ from services.records.domain.validation import content_violations
 _RESULT = RecordKind.RECORD_KIND_RESULT
 _REFUSED = SubmitOutcome.SUBMIT_OUTCOME_REFUSED
 _NANOS = 1_000_000_000
+_SAMPLED_AT = RecordContent.SAMPLED_AT_FIELD_NUMBER << 3 | 2
+_REPORTED_AT = RecordContent.REPORTED_AT_FIELD_NUMBER << 3 | 2
 MOST_KINDS = 10_000
+
+_made = partial(tuple.__new__, FirstRevision)
+"""A FirstRevision of a tuple of its fields, in half the time."""
 
 Judged = FirstRevision | list[Violation]
 """A valid submission, as the record it would begin; or everything wrong with it."""
@@ -42,7 +48,9 @@ class _Kind:
     """What rows share that differ in sample, person and times only. `head` begins their bodies, `rest` ends what their
     digests are made of."""
 
+    number: int
     is_result: bool
+    laboratory: str
     head: bytes
     rest: str
 
@@ -72,7 +80,7 @@ class Judge:
         self._keys = keys
         self._regions = regions
         self._skew = skew
-        self._kinds: dict[tuple[object, ...], _Kind] = {}
+        self._kinds: dict[tuple[str, bytes, bytes], _Kind] = {}
 
     def judge(self, submissions: Sequence[RecordSubmission], now: Instant) -> list[Judged]:
         """Each submission, in order; a violation's field is as within the submission."""
@@ -80,78 +88,79 @@ class Judge:
         return [self._quick(asked, latest) or self._thorough(asked, now) for asked in submissions]
 
     def _quick(self, asked: RecordSubmission, latest: Instant) -> FirstRevision | None:
-        """The row when it is plainly right, else None: it may still be right."""
+        """The row when it is plainly right, else None: it may still be right.
+
+        Every look at a field of a message costs as much as a dozen bytes compared, so what rows share is recognised by
+        its bytes: a content is serialised in order of field numbers, the kind, the two times, the rest.
+        """
         content = asked.content
-        region = asked.region
-        shared = (
-            region,
-            content.kind,
-            content.result,
-            content.tube,
-            content.laboratory,
-            content.site,
-            content.channel,
-        )
-        kind = self._kinds.get(shared)
-        if content.HasField("origin"):
+        body = content.SerializeToString()
+        try:
+            if body[2] != _SAMPLED_AT:
+                return None
+            end = 4 + body[3]
+            if body[end] == _REPORTED_AT:
+                end += 2 + body[end + 1]
+        except IndexError:
             return None
+        region = asked.region
+        kind = self._kinds.get((region, body[:2], body[end:])) or self._learn(
+            region, body[:2], body[end:], content, latest
+        )
         if kind is None:
-            kind = self._learn(shared, content, latest)
-            if kind is None:
-                return None
-        sampled: int | str = ""
+            return None
+        moment = content.sampled_at
+        seconds, nanos = moment.seconds, moment.nanos
+        sampled = seconds * SECOND + nanos // 1000
         reported: int | str = ""
-        placed = 0
         bound: int = latest
+        if seconds < 0 or not 0 <= nanos < _NANOS:
+            return None
         if kind.is_result:
-            if not content.HasField("reported_at"):
-                return None
             moment = content.reported_at
             seconds, nanos = moment.seconds, moment.nanos
-            placed = reported = bound = seconds * SECOND + nanos // 1000
-            if seconds < 0 or not 0 <= nanos < _NANOS or bound > latest:
+            reported = bound = seconds * SECOND + nanos // 1000
+            # Zero is also what a report without a time reads as: the long way tells.
+            if seconds <= 0 or not 0 <= nanos < _NANOS or bound > latest:
                 return None
         elif content.HasField("reported_at"):
             return None
-        if content.HasField("sampled_at"):
-            moment = content.sampled_at
-            seconds, nanos = moment.seconds, moment.nanos
-            placed = sampled = seconds * SECOND + nanos // 1000
-            if seconds < 0 or not 0 <= nanos < _NANOS or placed > bound:
-                return None
-        elif not kind.is_result:
-            return None
         source_id = asked.source_id
-        if rules.source_id(source_id, "source_id"):
+        if sampled > bound or rules.source_id(source_id, "source_id"):
             return None
         subject = asked.subject
         key = subject.person_key
         if len(key) != PERSON_KEY_BYTES:
-            if not subject.HasField("document"):
-                return None
             document = subject.document
             try:
                 key = self._keys.of_number(document.type, document.number)
             except InvalidArgument:
                 return None
-        return FirstRevision(
-            region,
-            source_id,
-            key,
-            placed,
-            content.laboratory,
-            digest_of(content.kind, sampled, reported, kind.rest),
-            first_body(kind.head, source_id, key, content.SerializeToString()),
+        return _made(
+            (
+                region,
+                source_id,
+                key,
+                sampled,
+                kind.laboratory,
+                digest_of(kind.number, sampled, reported, kind.rest),
+                first_body(kind.head, source_id, key, body),
+            )
         )
 
-    def _learn(self, shared: tuple[object, ...], content: RecordContent, latest: Instant) -> _Kind | None:
+    def _learn(self, region: str, before: bytes, after: bytes, content: RecordContent, latest: Instant) -> _Kind | None:
         # Of a row that is right in everything, all that it shares with others is.
-        if self._regions(str(shared[0])) or content_violations(content, str(shared[0]), Instant(latest), 0):
+        if content.HasField("origin") or self._regions(region) or content_violations(content, region, latest, 0):
             return None
         if len(self._kinds) >= MOST_KINDS:
             self._kinds.clear()
-        head = TestRecord(region=str(shared[0])).SerializeToString()
-        made = self._kinds[shared] = _Kind(content.kind == _RESULT, head, digest_rest(content))
+        made = self._kinds[region, before, after] = _Kind(
+            content.kind,
+            content.kind == _RESULT,
+            content.laboratory,
+            TestRecord(region=region).SerializeToString(),
+            digest_rest(content),
+        )
         return made
 
     def _thorough(self, asked: RecordSubmission, now: Instant) -> Judged:

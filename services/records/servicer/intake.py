@@ -92,7 +92,9 @@ class IntakeServicer:
             raise invalid("batch", "BATCH_ORDER", "批次须连续编号", "Batches are numbered one after another")
         count = len(request.submissions)
         if not 1 <= count <= MOST_ROWS:
-            raise invalid("submissions", "BATCH_SIZE", f"每批应有1至{MOST_ROWS}条", f"A batch has 1 to {MOST_ROWS} rows")
+            raise invalid(
+                "submissions", "BATCH_SIZE", f"每批应有1至{MOST_ROWS}条", f"A batch has 1 to {MOST_ROWS} rows"
+            )
         now = self._writer.clock()
         rows: list[Judged] = []
         for start in range(0, count, AT_ONCE):

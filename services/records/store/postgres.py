@@ -44,7 +44,14 @@ select r.body from identity as i join revision as r using (person_key, region, s
 where i.region = $1 and i.source_id = $2 order by r.revision
 """
 
-_FAILURES = (SchemaError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+_FAILURES = (
+    SchemaError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 
 class PostgresStore:
@@ -56,9 +63,7 @@ class PostgresStore:
     poll_seconds = 0.2
     """Another replica may write; it says so to its own watchers only."""
 
-    def __init__(
-        self, url: str, *, pool_size: int = 8, statement_seconds: float = 5.0, migrates: bool = False
-    ) -> None:
+    def __init__(self, url: str, *, pool_size: int = 8, statement_seconds: float = 5.0, migrates: bool = False) -> None:
         self._url = url
         self._pool_size = pool_size
         self._statement_seconds = statement_seconds
