@@ -32,9 +32,8 @@ from cli.bench.servers.postgres import PostgresServer, free_port, start
 from cli.samples.model import resident_id
 from services.common.errors import Text
 from services.common.instants import HOUR, Instant, to_timestamp
-from services.records.domain.content import placed_at, stamp
+from services.records.domain.content import digest, placed_at, stamp
 from services.records.domain.revisions import RecordId, first
-from services.records.domain.content import digest
 from services.runtime.channel import open_channel, remote
 from services.runtime.clock import system_clock
 

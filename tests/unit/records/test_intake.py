@@ -1,12 +1,12 @@
 """The quick way through a batch comes to the same as the long one."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Subject
 from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordKind, TestRecord, TestResult, Tube
 from hutong.records.v1.record_write_service_pb2 import RecordSubmission
+from hypothesis import given
+from hypothesis import strategies as st
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.documents import PersonKeys
 from services.common.instants import MINUTE, SECOND, Instant
 from services.records.domain import rules
