@@ -223,7 +223,7 @@ async def test_rows_for_a_region_kept_elsewhere_are_refused(writer):
 
 
 class Flaky:
-    """Forwards to a store, and breaks a stream when it has given so many answers: the next was committed and is lost."""
+    """Forwards to a store, and breaks a stream after so many answers: the next was committed and is lost."""
 
     def __init__(self, writer: RecordIntake, *answers: int) -> None:
         self._writer = writer

@@ -22,7 +22,7 @@ REQUEST = read_pb.ListRecordsRequest(purpose=Purpose.PURPOSE_SHOW_CODE)
 
 
 class Servicer:
-    """Serves three contracts: a list, a watch and an intake do what the test says, everything else what the list does."""
+    """Serves three contracts: list, watch and intake do what the test says, everything else what the list does."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ _FAILURES = (
 class PostgresStore:
     """A RecordStore in a PostgreSQL database, which it opens when first asked.
 
-    Its tables must be there, up to date; with `migrates` it makes them so itself, as embedded services and tests like it.
+    Its tables must be there, up to date; with `migrates` it makes them so itself, for embedded services and tests.
     """
 
     poll_seconds = 0.2

@@ -213,11 +213,11 @@ def test_another_resource_is_no_bundle():
 def test_elements_come_whole_however_the_text_is_cut(chunk, monkeypatch):
     """Whatever the pieces it is read in."""
     monkeypatch.setattr(json_elements, "CHUNK", chunk)
-    document = {"a": [1, 2], "n": 12345, "entry": [{"x": "”}]"}, 17, [], "é", -2.5e3], "z": None}
+    document: dict[str, Any] = {"a": [1, 2], "n": 12345, "entry": [{"x": "”}]"}, 17, [], "é", -2.5e3], "z": None}
     for indent in (None, 2):
         text = json.dumps(document, indent=indent, ensure_ascii=indent is None)
         found = list(top_level(io.StringIO(text), "entry"))
-        assert [("a", [1, 2]), ("n", 12345), *(("entry", one) for one in document["entry"]), ("z", None)] == found  # type: ignore[union-attr]
+        assert [("a", [1, 2]), ("n", 12345), *(("entry", one) for one in document["entry"]), ("z", None)] == found
 
 
 def test_an_endless_element_is_refused(monkeypatch):

@@ -89,9 +89,11 @@ async def test_a_handler_reads_only_what_it_asks_for():
         yield StreamRecordsResponse(batch=(await anext(requests)).batch)
         await asyncio.Event().wait()
 
-    async with DOORS["process"](Servicer(no_list, stream_records=slow)) as calls:
-        async with aclosing(calls.StreamRecords(sent(50, read=read))) as responses:
-            assert 0 == (await anext(responses)).batch
+    async with (
+        DOORS["process"](Servicer(no_list, stream_records=slow)) as calls,
+        aclosing(calls.StreamRecords(sent(50, read=read))) as responses,
+    ):
+        assert 0 == (await anext(responses)).batch
     assert [0] == read
 
 
