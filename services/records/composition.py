@@ -23,6 +23,7 @@ from services.records.servicer import FeedServicer, IntakeServicer, ReadServicer
 from services.records.servicer.writer import Writer
 from services.records.settings import Settings
 from services.records.store.protocol import RecordStore
+from services.records.store.replica import ReplicatedStore
 from services.records.store.sqlite import SqliteStore
 from services.runtime.binding import Binding
 from services.runtime.channel import open_channel, remote
@@ -40,7 +41,7 @@ _FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
 FORGET_EVERY = 3600.0
 
 
-def open_store(settings: Settings) -> RecordStore:
+def open_store(settings: Settings, clock: Clock = system_clock) -> RecordStore:
     """The store that `store_url` names; PostgreSQL is reached when first asked.
 
     Raises SettingsError for any other scheme, Unavailable for a file that cannot be opened.
@@ -52,29 +53,37 @@ def open_store(settings: Settings) -> RecordStore:
         # Its driver is an optional dependency.
         from services.records.store.postgres import PostgresStore
 
-        return PostgresStore(
-            url,
-            pool_size=settings.store_pool,
-            statement_seconds=settings.statement_timeout,
-            migrates=settings.store_migrate,
-        )
+        def opened(address: str, *, is_replica: bool) -> PostgresStore:
+            return PostgresStore(
+                address,
+                pool_size=settings.store_pool,
+                statement_seconds=settings.statement_timeout,
+                migrates=settings.store_migrate and not is_replica,
+                is_replica=is_replica,
+            )
+
+        original = opened(url, is_replica=False)
+        if not settings.read_store_url:
+            return original
+        return ReplicatedStore(original, opened(settings.read_store_url, is_replica=True), clock)
     raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
 
 
 async def open_checked_store(settings: Settings) -> RecordStore:
     """The same, after a look at its tables. Raises SettingsError also when they are not up to date; a database that
     cannot be asked yet is no reason not to start."""
-    store = open_store(settings)
-    if not isinstance(store, SqliteStore):
+    if not settings.store_url.startswith("sqlite:") and not settings.store_migrate:
         from services.records.store.postgres import PostgresStore
         from services.records.store.postgres_migrating import SchemaError
 
-        assert isinstance(store, PostgresStore)
+        looking = PostgresStore(settings.store_url, pool_size=1, statement_seconds=settings.statement_timeout)
         try:
-            await store.check_schema()
+            await looking.check_schema()
         except SchemaError as error:
             raise SettingsError(f"HUTONG_STORE_URL: {error}") from None
-    return store
+        finally:
+            await looking.close()
+    return open_store(settings)
 
 
 def build(
@@ -99,7 +108,7 @@ def build(
             channels.append(channel)
             remotes[region] = remote(f"records-{region}", f"records-{settings.region}", channel, [_FEED])
         feeds = remotes
-    store = store or open_store(settings)
+    store = store or open_store(settings, clock)
     name = settings.region
     feed = Feed(name, store, clock)
     followers = [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]

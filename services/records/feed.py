@@ -48,7 +48,8 @@ class Feed:
         """At most `most` changes after a cursor.
 
         Raises FailedPrecondition (FEED_REBUILT) when the cursor is of another history or beyond the end. Stops before
-        a number that is missing: whatever it is, it was given out before those above it and must not be skipped.
+        a number that is missing: whatever it is, it was given out before those above it and must not be skipped. Only
+        what is known to be purged is passed over.
         """
         as_of = self._clock()
         head = await self._store.head()
@@ -64,11 +65,13 @@ class Feed:
         if after == head.sequence:
             return Batch((), head, as_of)
         changes: list[ChangeRow] = []
+        here = after
         for row in await self._store.changes(after, most):
-            if row.sequence != after + len(changes) + 1:
+            if (row.purged_from or row.sequence) > here + 1:
                 break
-            changes.append(row)
-        here = after + len(changes)
+            here = row.sequence
+            if not row.purged_from:
+                changes.append(row)
         # The head was read first, so what it counts was there; more may have come since.
         return Batch(tuple(changes), Head(head.feed_id, here), as_of if here >= head.sequence else None)
 
@@ -79,7 +82,8 @@ class Feed:
             moved = self._moved
             batch = await self.read(feed_id, after)
             quiet = time.monotonic() - silent_since
-            if batch.changes or quiet >= LIFE_SECONDS:
+            ahead = batch.head.sequence > after
+            if ahead or quiet >= LIFE_SECONDS:
                 yield batch
                 feed_id, after = batch.head
                 silent_since, quiet = time.monotonic(), 0.0
@@ -88,5 +92,5 @@ class Feed:
                     await asyncio.wait_for(moved.wait(), min(self._store.poll_seconds, LIFE_SECONDS - quiet + 0.001))
                 except TimeoutError:
                     pass
-            elif not batch.changes:
+            elif not ahead:
                 await asyncio.sleep(self._store.poll_seconds)

@@ -20,6 +20,8 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     """The regions whose records may be written here. Empty: the region itself; the nation: all it does not follow."""
     store_url: str = "sqlite:///records.db"
     """sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database."""
+    read_store_url: str = ""
+    """A replica of a PostgreSQL store, from which people are read while it keeps up. Empty: there is none."""
     follow: dict[str, str] = msgspec.field(default_factory=dict)
     """The regions to follow, each with the address of its records service, host:port."""
     clock_skew: float = 600.0

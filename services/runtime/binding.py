@@ -23,8 +23,8 @@ from services.runtime.trace import current_trace
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A contract's service and the object that serves it. Raises TypeError when a method is missing, and for a stream of
-    requests that is answered once: nothing could be acknowledged on the way."""
+    """A contract's service and the object that serves it. Raises TypeError when a method is missing, and for a stream
+    of requests that is answered once: nothing could be acknowledged on the way."""
 
     contract: ServiceDescriptor
     servicer: object

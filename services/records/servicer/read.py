@@ -86,6 +86,8 @@ class ReadServicer:
         known_at = _known_at(request.known_at) if request.HasField("known_at") else LATEST
         as_of = self._horizon.as_of()
         people = await self._store.people(keys, known_at)
+        if people.as_of is not None:
+            as_of = min(as_of, people.as_of)
         await self._laboratories.refresh(people.laboratories)
         parts: list[bytes] = []
         seen: set[str] = set()

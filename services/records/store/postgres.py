@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 import asyncpg
 
@@ -12,14 +12,17 @@ from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.store import postgres_write as writing
 from services.records.store.postgres_migrating import SchemaError, check, migrate
-from services.records.store.protocol import ChangeRow, Decide, Head, LaboratoryRow, People, Touch, unavailable
+from services.records.store.postgres_purge import purge
+from services.records.store.protocol import ChangeRow, Decide, Head, LaboratoryRow, People, Purged, Touch, unavailable
 from services.records.store.rows import current_records
 from services.runtime.clock import Clock
+
+T = TypeVar("T")
 
 log = logging.getLogger("hutong.records.postgres")
 
 # The keys of one moment share a query; the lateral subquery keeps each person's rows in the order of the primary key.
-# The last row carries the watermark of the laboratories, so that it costs no round trip of its own.
+# The last row carries the watermark of the laboratories and the end of the feed, so that they cost no round trip.
 _PEOPLE = """
 select r.person_key, r.region, r.source_id, r.placed_at, r.laboratory, r.body
 from unnest($1::bytea[]) as asked(person_key) cross join lateral (
@@ -28,21 +31,33 @@ from unnest($1::bytea[]) as asked(person_key) cross join lateral (
     order by region, source_id, revision
 ) as r
 union all
-select null, null, null, laboratory_sequence, null, null from feed_head
+select null, recorded_at::text, sequence::text, laboratory_sequence, null, null from feed_head
 """
 
 # Numbers have no gaps, so a range of numbers needs no limit, and each partition answers from its index.
 _CHANGES = """
-select sequence, false as is_laboratory, body from revision where sequence > $1 and sequence <= $2
+select sequence, false as is_laboratory, body, 0::bigint from revision where sequence > $1 and sequence <= $2
 union all
-select sequence, true, body from laboratory where sequence > $1 and sequence <= $2
-order by sequence
+select sequence, true, body, 0 from laboratory where sequence > $1 and sequence <= $2
+union all
+select last, false, ''::bytea, first from purged where last > $1 and first <= $2
+order by 1
 """
 
+_PERSON_OF = "select person_key from identity where region = $1 and source_id = $2"
+
 _HISTORY = """
-select r.body from identity as i join revision as r using (person_key, region, source_id)
-where i.region = $1 and i.source_id = $2 order by r.revision
+select body from revision where person_key = $1 and region = $2 and source_id = $3 order by revision
 """
+
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.AdminShutdownError,
+    ConnectionError,
+)
+"""Failures that say nothing against another attempt, on another connection."""
 
 _FAILURES = (
     SchemaError,
@@ -57,29 +72,43 @@ _FAILURES = (
 class PostgresStore:
     """A RecordStore in a PostgreSQL database, which it opens when first asked.
 
-    Its tables must be there, up to date; with `migrates` it makes them so itself, for embedded services and tests.
+    Its tables must be there, up to date; with `migrates` it makes them so itself, for embedded services and tests. What
+    is read of a replica is true as of the last commit that has reached it.
     """
 
     poll_seconds = 0.2
     """Another replica may write; it says so to its own watchers only."""
 
-    def __init__(self, url: str, *, pool_size: int = 8, statement_seconds: float = 5.0, migrates: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        statement_seconds: float = 5.0,
+        migrates: bool = False,
+        is_replica: bool = False,
+    ) -> None:
         self._url = url
         self._pool_size = pool_size
         self._statement_seconds = statement_seconds
         self._migrates = migrates
+        self._is_replica = is_replica
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
-        try:
-            pool = self._pool or await self._open()
-            async with pool.acquire(timeout=self._statement_seconds) as connection:
-                yield connection
-        except _FAILURES as error:
-            log.warning("postgres: %s: %s", type(error).__name__, error)
-            raise unavailable() from None
+    async def _run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Does one piece of work on a connection of its own, twice when that is lost on the way or the victim of a
+        deadlock. Raises Unavailable."""
+        for attempts_left in (True, False):
+            try:
+                pool = self._pool or await self._open()
+                async with pool.acquire(timeout=self._statement_seconds) as connection:
+                    return await work(connection)
+            except _FAILURES as error:
+                log.warning("postgres: %s: %s", type(error).__name__, error)
+                if not (attempts_left and isinstance(error, _LOST)):
+                    break
+        raise unavailable()
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:
@@ -137,56 +166,75 @@ class PostgresStore:
 
     async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
         """See RecordStore."""
-        async with self._connection() as connection:
-            rows = await connection.fetch(_PEOPLE, list(dict.fromkeys(person_keys)), known_at)
-        return People(current_records(row for row in rows if row[0] is not None), rows[-1][3])
+        keys = list(dict.fromkeys(person_keys))
+        rows = await self._run(lambda connection: connection.fetch(_PEOPLE, keys, known_at))
+        *records, end = rows
+        return People(current_records(records), end[3], Instant(int(end[1])) if self._is_replica else None, int(end[2]))
 
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""
-        async with self._connection() as connection:
-            return [row[0] for row in await connection.fetch(_HISTORY, *record_id)]
+
+        async def read(connection: asyncpg.Connection) -> Sequence[bytes]:
+            # Two questions of one partition each: no distributed table can join what is not kept together.
+            person_key = await connection.fetchval(_PERSON_OF, *record_id)
+            return [row[0] for row in await connection.fetch(_HISTORY, person_key, *record_id)]
+
+        return await self._run(read)
 
     async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
         """See RecordStore."""
-        async with self._connection() as connection:
-            rows = await connection.fetch(
-                "select sequence, body from laboratory where sequence > $1 order by sequence", after
-            )
-        return [LaboratoryRow(*row) for row in rows]
+        query = "select sequence, body from laboratory where sequence > $1 order by sequence"
+        return [LaboratoryRow(*row) for row in await self._run(lambda connection: connection.fetch(query, after))]
 
     async def head(self) -> Head:
         """See RecordStore."""
-        async with self._connection() as connection:
-            return Head(*await connection.fetchrow("select feed_id, sequence from feed_head"))
+        query = "select feed_id, sequence from feed_head"
+        return Head(*await self._run(lambda connection: connection.fetchrow(query)))
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """See RecordStore."""
-        async with self._connection() as connection:
-            return [ChangeRow(*row) for row in await connection.fetch(_CHANGES, after, after + most)]
+        rows = await self._run(lambda connection: connection.fetch(_CHANGES, after, after + most))
+        return [ChangeRow(*row) for row in rows]
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """See RecordStore."""
-        async with self._connection() as connection:
-            rows = await connection.fetch("select region, feed_id, sequence, as_of from follow")
+        query = "select region, feed_id, sequence, as_of from follow"
+        rows = await self._run(lambda connection: connection.fetch(query))
         return {row[0]: Cursor(row[1], row[2], row[3]) for row in rows}
 
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
-        """See RecordStore."""
-        async with self._connection() as connection, connection.transaction():
-            return await writing.transact(connection, touch, decide, clock)
+        """See RecordStore. Done again when the connection is lost: nobody knows whether the commit was, but every
+        write is idempotent, by its content, its request's id, its revision or its cursor."""
+
+        async def transact(connection: asyncpg.Connection) -> bytes:
+            async with connection.transaction():
+                return await writing.transact(connection, touch, decide, clock)
+
+        return await self._run(transact)
+
+    async def purge(self, before: Instant, position: int, most: int) -> Purged:
+        """See RecordPurge."""
+
+        async def delete(connection: asyncpg.Connection) -> Purged:
+            async with connection.transaction():
+                return await purge(connection, before, position, most)
+
+        return await self._run(delete)
 
     async def batches(self, session: str) -> int:
         """See RecordStore."""
-        async with self._connection() as connection:
-            found = await connection.fetchval("select batch from intake_session where session = $1", session)
-        return int(found or 0)
+        query = "select batch from intake_session where session = $1"
+        return int(await self._run(lambda connection: connection.fetchval(query, session)) or 0)
 
     async def forget_answers(self, before: Instant) -> int:
         """See RecordStore."""
-        async with self._connection() as connection:
+
+        async def forget(connection: asyncpg.Connection) -> int:
             done: str = await connection.execute("delete from answer where answered_at < $1", before)
             ended: str = await connection.execute("delete from intake_session where moved_at < $1", before)
-        return int(done.rpartition(" ")[2]) + int(ended.rpartition(" ")[2])
+            return int(done.rpartition(" ")[2]) + int(ended.rpartition(" ")[2])
+
+        return await self._run(forget)
 
 
 async def _nothing_to_reset(connection: asyncpg.Connection) -> None:

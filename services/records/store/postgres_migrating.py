@@ -36,7 +36,8 @@ async def migrate(connection: asyncpg.Connection, *, distribute: bool = False) -
     """Applies what is missing, each migration in a transaction of its own; what was applied.
 
     Safe to run by several at once, and again after it was killed. With `distribute` the tables are made for Citus,
-    whose extension must be there; that is decided with the first migration, and later ones follow it. Raises SchemaError.
+    whose extension must be there; that is decided with the first migration, and later ones follow it. Raises
+    SchemaError.
     """
     applied: list[Migration] = []
     while True:

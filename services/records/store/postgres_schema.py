@@ -1,10 +1,11 @@
 """The tables of a PostgreSQL store, as numbered migrations, and the statements that apply them.
 
-Revisions are hash-partitioned by person, so that each hot query goes to one partition for each person it names; on Citus
-(`distribute`) the same tables are distributed by the same columns instead. A unique index of such a table must contain
-the column, so that (region, source_id) is unique is held by `identity`, a narrow table by source_id. The row of
-`feed_head`, and what is small, is in ordinary tables; on Citus those that are read together with revisions are reference
-tables, and the others stay on the coordinator. No statement here is ever edited once released: a change is a new one.
+Revisions are hash-partitioned by person, so that each hot query goes to one partition for each person it names; on
+Citus (`distribute`) the same tables are distributed by the same columns instead. A unique index of such a table must
+contain the column, so that (region, source_id) is unique is held by `identity`, a narrow table by source_id. The row of
+`feed_head`, and what is small, is in ordinary tables; on Citus those that are read together with revisions are
+reference tables, and the others stay on the coordinator. No statement here is ever edited once released: a change is a
+new one.
 """
 
 from collections.abc import Sequence

@@ -36,11 +36,14 @@ class CurrentRecord(NamedTuple):
 class People(NamedTuple):
     """Records by person, newest sample first; a person without any is left out.
 
-    `laboratories` is the sequence of the latest change to a laboratory that the store has committed.
+    `laboratories` is the sequence of the latest change to a laboratory that the store has committed. What a replica
+    gave has everything up to `as_of`, and the feed up to `sequence`; where `as_of` is None, it has all there is.
     """
 
     records: Mapping[bytes, Sequence[CurrentRecord]]
     laboratories: int
+    as_of: Instant | None = None
+    sequence: int = 0
 
 
 class Head(NamedTuple):
@@ -51,11 +54,13 @@ class Head(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """One change: a serialised TestRecord, or a serialised Laboratory."""
+    """One change: a serialised TestRecord, or a serialised Laboratory; or, where `purged_from` is not 0, nothing any
+    more: what was numbered from there up to `sequence` was purged."""
 
     sequence: int
     is_laboratory: bool
     body: bytes
+    purged_from: int = 0
 
 
 class LaboratoryRow(NamedTuple):
@@ -86,8 +91,8 @@ class Touch:
     """What a decision rests on; it is locked until the commit.
 
     `records`: ids, each with the person for whom it is claimed where there is no such record, or None to claim nothing.
-    A claimed id must receive a revision by the same plan. `followed`: the region whose cursor moves. `batch`: the session
-    that moves on with the commit.
+    A claimed id must receive a revision by the same plan. `followed`: the region whose cursor moves. `batch`: whose
+    session moves on with the commit.
     """
 
     records: Mapping[RecordId, bytes | None] = field(default_factory=dict)
@@ -108,8 +113,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to append, in this order, new records, further revisions, laboratories; where the followed region's cursor goes; and the
-    answer to the request, given the instant of the commit."""
+    """What to append, in this order, new records, further revisions, laboratories; where the followed region's cursor
+    goes; and the answer to the request, given the instant of the commit."""
 
     answer: Callable[[Instant], bytes]
     revisions: Sequence[NewRevision] = ()
@@ -153,7 +158,7 @@ class RecordStore(Protocol):
         """The end of the feed."""
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
-        """Changes numbered above `after` and up to `after + most`, in order. One snapshot."""
+        """Changes numbered above `after` and up to `after + most`, in order, purged ranges whole. One snapshot."""
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """Where this store stands in the feeds it follows, by region."""
@@ -172,6 +177,32 @@ class RecordStore(Protocol):
 
     async def forget_answers(self, before: Instant) -> int:
         """Forgets the answers to requests answered, and the sessions that last moved, before an instant; how many."""
+
+
+class Purged(NamedTuple):
+    """One batch of a purge: how many records were deleted, and where in the feed to go on; None at its end."""
+
+    records: int
+    position: int | None
+
+
+class RecordPurge(Protocol):
+    """What ends a record's time in a store. Apart from RecordStore: services do not purge, operators do."""
+
+    async def purge(self, before: Instant, position: int, most: int) -> Purged:
+        """Looks at `most` revisions from a position in the feed on (0 at first), and deletes the whole records of those
+        whose newest revision was committed before an instant, in one transaction. Their numbers are kept as purged."""
+
+
+def merged_ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Numbers as ranges, first and last, in order."""
+    ranges: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return ranges
 
 
 def unavailable() -> Unavailable:

@@ -36,7 +36,7 @@ def current_records(rows: Iterable[Sequence[object]]) -> Mapping[bytes, Sequence
 
 
 def revision_rows(plan: Plan, after: int, recorded_at: Instant) -> list[RevisionRow]:
-    """The rows of a plan's records and revisions, numbered from `after` + 1, those that are new stamped with their commit."""
+    """The rows of a plan's records and revisions, numbered from `after` + 1, the new ones stamped with their commit."""
     suffix = stamp(recorded_at)
     rows: list[RevisionRow] = [
         (key, region, source_id, 1, sequence, recorded_at, placed_at, False, laboratory, digest, body + suffix)

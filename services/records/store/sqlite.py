@@ -27,10 +27,12 @@ from services.records.store.protocol import (
     Head,
     LaboratoryRow,
     People,
+    Purged,
     Touch,
     unavailable,
 )
 from services.records.store.rows import current_records
+from services.records.store.sqlite_purge import purge
 from services.records.store.sqlite_schema import SCHEMA
 from services.records.store.sqlite_write import read_history, transact
 from services.runtime.clock import Clock
@@ -142,11 +144,12 @@ class SqliteStore:
         """See RecordStore."""
         with _guarded():
             rows = self._read.execute(
-                "select sequence, 0, body from revision where sequence > ?1 and sequence <= ?2 union all "
-                "select sequence, 1, body from laboratory where sequence > ?1 and sequence <= ?2 order by sequence",
+                "select sequence, 0, body, 0 from revision where sequence > ?1 and sequence <= ?2 union all "
+                "select sequence, 1, body, 0 from laboratory where sequence > ?1 and sequence <= ?2 union all "
+                "select last, 0, x'', first from purged where last > ?1 and first <= ?2 order by 1",
                 (after, after + most),
             )
-            return [ChangeRow(sequence, bool(kind), body) for sequence, kind, body in rows]
+            return [ChangeRow(sequence, bool(kind), body, first) for sequence, kind, body, first in rows]
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """See RecordStore."""
@@ -172,6 +175,10 @@ class SqliteStore:
             return answers + self._write.execute("delete from intake_session where moved_at < ?", (before,)).rowcount
 
         return await self._in_writer(forget)
+
+    async def purge(self, before: Instant, position: int, most: int) -> Purged:
+        """See RecordPurge."""
+        return await self._in_writer(lambda: purge(self._write, before, position, most))
 
     async def _in_writer(self, work: Callable[[], T]) -> T:
         def guarded() -> T:

@@ -53,5 +53,9 @@ create table if not exists intake_session (
     batch integer not null,
     moved_at integer not null
 ) without rowid;
+create table if not exists purged (
+    first integer primary key,
+    last integer not null
+) without rowid;
 create index if not exists answer_by_age on answer (answered_at);
 """
