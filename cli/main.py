@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from cli import bench_command, import_command, policy, up_command
+from cli import bench_command, import_command, policy, records_command, up_command
 from cli.exits import Exit
 
 _DESCRIPTION = """\
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     up_command.add_parser(commands)
     import_command.add_parser(commands)
     policy.add_parser(commands)
+    records_command.add_parser(commands)
     bench_command.add_parser(commands)
     return whole
 
