@@ -118,7 +118,7 @@ async def _run(args: argparse.Namespace, plan: "Plan", telemetry: "ServerSetting
     from cli.mesh.child import ChildFailedError
     from cli.mesh.endpoints import remove_endpoints, write_endpoints
     from cli.mesh.logs import configure_terminal_logs
-    from services.runtime.process import configure_telemetry
+    from services.runtime.process import configure_process
     from services.runtime.trace import tracing
 
     began = perf_counter()
@@ -127,7 +127,7 @@ async def _run(args: argparse.Namespace, plan: "Plan", telemetry: "ServerSetting
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if not args.mesh:
         # Processes of their own send their spans and numbers themselves.
-        configure_telemetry(telemetry)
+        configure_process(telemetry)
     log = configure_terminal_logs(args.data)
     mesh = _mesh(plan, processes=args.mesh)
     starting = asyncio.create_task(_start(mesh, args, began))

@@ -23,6 +23,7 @@ from services.runtime.trace import current_span
 log = logging.getLogger("hutong.codes")
 
 _CACHED = Freshness.FRESHNESS_CACHED
+_HIT = Outcome.HIT
 _NO_ANSWER = frozenset((Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED))
 
 
@@ -66,6 +67,21 @@ class Codes:
         self._news_seconds = news_seconds
         self._oldest = int(news_seconds * SECOND)
         self._region_feeds = region_feeds
+
+    def peek(self, question: Question) -> bytes | None:
+        """The JSON of the code, where the cache can give it without waiting; it is counted as shown."""
+        if question.refresh or question.at is not None:
+            return None
+        kept = self._cache.peek(question.key)
+        if kept is None:
+            return None
+        entry, news = kept
+        region = question.region
+        now = self._clock()
+        if not self._current(news, region, now) or not entry.fresh(now, self._policies.of(region)):
+            return None
+        CODES.add(_HIT)
+        return render.CACHED_START + entry.body
 
     async def look(self, question: Question) -> Shown | Outcome:
         """The answer the cache may give to one question, or why it gives none."""
@@ -131,12 +147,8 @@ class Codes:
             await self._last_known(questions, answers)
         for one in answers.values():
             if isinstance(one, Shown):
-                CODES[one.outcome].inc()
+                CODES.add(one.outcome)
         return [answers[at] for at in range(len(questions))]
-
-    def count(self, shown: Shown) -> None:
-        """Counts a code that was shown straight from `look`."""
-        CODES[shown.outcome].inc()
 
     async def forget(self, person: bytes) -> None:
         """Drops what is known about a person, here and now. With the cache down that is made up for later."""
@@ -146,14 +158,17 @@ class Codes:
         except CacheDownError:
             log.warning("cache down: a person is forgotten later")
 
-    def _judge(self, entry: Entry | None, news: Mapping[str, int], region: str, now: Instant) -> Shown | Outcome:
+    def _current(self, news: Mapping[str, int], region: str, now: Instant) -> bool:
         oldest = now - self._oldest
-        if (
-            news.get(NATION, 0) < oldest
-            or news.get(HOLDERS, 0) < oldest
-            or (region in self._region_feeds and news.get(region, 0) < oldest)
-            or not self._policies.recent(self._news_seconds)
-        ):
+        return (
+            news.get(NATION, 0) >= oldest
+            and news.get(HOLDERS, 0) >= oldest
+            and (region not in self._region_feeds or news.get(region, 0) >= oldest)
+            and self._policies.recent(self._news_seconds)
+        )
+
+    def _judge(self, entry: Entry | None, news: Mapping[str, int], region: str, now: Instant) -> Shown | Outcome:
+        if not self._current(news, region, now):
             return Outcome.BYPASS
         if entry is not None and entry.fresh(now, self._policies.of(region)):
             return Shown(entry, _CACHED, Outcome.HIT)

@@ -147,7 +147,7 @@ class SwitchBody(_Body):
 
 Body = TypeVar("Body", bound=_Body)
 
-_PLACE = re.compile(r" - at `\$\.?(.*)`$")
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]{1,40}")
 _KINDS = re.compile(r"Expected `([a-z |]+)`, got `([a-z]+)`")
@@ -172,7 +172,7 @@ class Decoder(Generic[Body]):
 def _misshapen(message: str) -> InvalidArgument:
     place = _PLACE.search(message)
     field = place[1] if place else ""
-    unknown = _UNKNOWN_FIELD.search(message)
+    unknown = _UNKNOWN_FIELD.fullmatch(message[: place.start()] if place else message)
     if unknown:
         # Anything may have been sent as a name, a document number too; it is repeated only when it looks like a name.
         name = unknown[1] if _NAME.fullmatch(unknown[1]) else "?"

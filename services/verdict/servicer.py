@@ -156,7 +156,11 @@ def _no_policy(error: NoPolicyInForce) -> FailedPrecondition:
 def _annotate(verdict: Verdict) -> None:
     here = current_span()
     if here is not None:
-        here.set(region=verdict.region, scope=Scope.Name(verdict.scope), status=Status.Name(verdict.status))
+        here.set(
+            region=verdict.region,
+            scope=Scope.Name(verdict.scope).removeprefix("SCOPE_"),
+            status=Status.Name(verdict.status).removeprefix("STATUS_"),
+        )
 
 
 def _annotate_batch(outcomes: Sequence[pb.VerdictOutcome]) -> None:
