@@ -16,6 +16,7 @@ from uuid import uuid4
 import pytest
 from hutong.records.v1.record_pb2 import TestRecord
 
+from services.records.store.protocol import ChangeRow
 from tests.contract.record_backends import opened, sqlite_url
 from tests.integration.intake_client import BATCH, source_id
 from tests.integration.records_process import ROOT, RecordsProcess
@@ -99,7 +100,7 @@ async def test_kills_lose_nothing_and_double_nothing(store_url: str, tmp_path: P
 
     async with opened(store_url) as store:
         head = await store.head()
-        changes = []
+        changes: list[ChangeRow] = []
         while len(changes) < head.sequence:
             changes += await store.changes(len(changes), 5000)
         stands = [await store.batches(f"laboratory/{one.session}") for one in laboratories]

@@ -12,6 +12,7 @@ orders the commits; their parts may become visible on the workers a moment apart
 The price is that writers append one after another; what is slow, deciding and serialising, is done before.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -20,6 +21,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from services.common.instants import Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId, StoredRevision
+from services.records.store.postgres_copy import first_revisions, identities
 from services.records.store.protocol import Decide, Known, Plan, RequestKey, Touch, batch_gap, check_retry
 from services.records.store.rows import laboratory_rows, revision_rows
 from services.runtime.clock import Clock
@@ -149,8 +151,11 @@ async def _copied(connection: asyncpg.Connection, claimed: list[tuple[str, str, 
     # Almost every batch of an intake is new to the last row; the others pay for the attempt.
     try:
         async with connection.transaction():
-            await connection.copy_records_to_table(
-                "identity", records=claimed, columns=("region", "source_id", "person_key")
+            await connection.copy_to_table(
+                "identity",
+                source=identities(claimed),
+                columns=("region", "source_id", "person_key"),
+                format="binary",
             )
     except asyncpg.UniqueViolationError:
         return False
@@ -177,8 +182,11 @@ async def _append(connection: asyncpg.Connection, plan: Plan, clock: Clock) -> I
         return clock()
     head: Any = await connection.fetchrow("select sequence, recorded_at from feed_head for update")
     before, recorded_at = int(head[0]), Instant(max(head[1] + 1, clock()))
-    if plan.firsts or plan.revisions:
-        rows = revision_rows(plan, before, recorded_at)
+    if plan.firsts:
+        source = first_revisions(plan.firsts, before, recorded_at)
+        await connection.copy_to_table("revision", source=source, columns=_COLUMNS, format="binary")
+    if plan.revisions:
+        rows = revision_rows(replace(plan, firsts=()), before + len(plan.firsts), recorded_at)
         await connection.copy_records_to_table("revision", records=rows, columns=_COLUMNS)
     if plan.laboratories:
         laboratories = laboratory_rows(plan, before + count - len(plan.laboratories), recorded_at)
