@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hutong.records.v1 import change_feed_service_pb2, record_read_service_pb2, record_write_service_pb2
+from hutong.records.v1 import (
+    change_feed_service_pb2,
+    laboratory_quality_service_pb2,
+    record_read_service_pb2,
+    record_write_service_pb2,
+)
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
@@ -14,7 +19,9 @@ from services.records.feed import Feed
 from services.records.follower import Follower, Horizon
 from services.records.laboratories import Laboratories
 from services.records.ports import ChangeFeed
-from services.records.servicer import FeedServicer, ReadServicer, WriteServicer
+from services.records.quality import Quality
+from services.records.quality_metrics import QualityMetrics
+from services.records.servicer import FeedServicer, QualityServicer, ReadServicer, WriteServicer
 from services.records.servicer.writer import Writer
 from services.records.settings import Settings
 from services.records.store.protocol import RecordStore
@@ -30,6 +37,7 @@ log = logging.getLogger("hutong.records")
 _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 _WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
 _FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
+_QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
 
 FORGET_EVERY = 3600.0
 
@@ -80,15 +88,26 @@ def build(
     read = ReadServicer(store, Laboratories(store), Horizon(followers, clock), keys, clock)
     write = WriteServicer(writer, keys, round(settings.clock_skew * SECOND))
 
+    quality = Quality(store)
+    quality_servicer = QualityServicer(quality, settings.overdue_hours, clock)
+
     async def close() -> None:
         for channel in channels:
             await channel.close()
         await store.close()
 
     background: list[Background] = [follower.run for follower in followers]
+    if settings.quality_every:
+        metrics = QualityMetrics(name, quality, settings.overdue_hours, settings.quality_every, clock)
+        background.append(metrics.run)
     return Service(
         name=f"records-{name}",
-        bindings=[Binding(_READ, read), Binding(_WRITE, write), Binding(_FEED, FeedServicer(feed))],
+        bindings=[
+            Binding(_READ, read),
+            Binding(_WRITE, write),
+            Binding(_FEED, FeedServicer(feed)),
+            Binding(_QUALITY, quality_servicer),
+        ],
         pings={"store": store.ping},
         background=[*background, lambda: _forget(store, clock, settings.answers_kept)],
         close=close,

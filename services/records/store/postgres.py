@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ from services.common.instants import Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.store import postgres_write as writing
+from services.records.store.placed import PlacedRecord
 from services.records.store.postgres_schema import VERSION, statements
 from services.records.store.protocol import ChangeRow, Decide, Head, LaboratoryRow, People, Touch, unavailable
 from services.records.store.rows import current_records
@@ -44,6 +45,23 @@ _HISTORY = """
 select r.body from identity as i join revision as r using (person_key, region, source_id)
 where i.region = $1 and i.source_id = $2 order by r.revision
 """
+
+_PLACED = """
+select (
+    select array_agg(body order by revision) from revision
+    where (person_key, region, source_id) = (this.person_key, this.region, this.source_id) and recorded_at <= $3
+)
+from revision as this
+where placed_at >= $1 and placed_at < $2 and recorded_at <= $3 and not exists (
+    select 1 from revision as later
+    where (later.person_key, later.region, later.source_id) = (this.person_key, this.region, this.source_id)
+    and later.revision > this.revision and later.recorded_at <= $3
+)
+"""
+
+PLACED_AT_ONCE = 256
+PLACED_SECONDS = 60.0
+"""How long the database may look for one batch of records by their place in time."""
 
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
@@ -148,6 +166,19 @@ class PostgresStore:
             rows = await connection.fetch("select region, feed_id, sequence, as_of from follow")
         return {row[0]: Cursor(row[1], row[2], row[3]) for row in rows}
 
+    async def placed(
+        self, first: Instant, end: Instant, known_at: Instant
+    ) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+        """See RecordStore."""
+        async with self._connection() as connection, connection.transaction(readonly=True):
+            # Asked seldom, over ranges of any size: each deserves its own plan, and more time than a hot query.
+            await connection.execute(
+                f"set local statement_timeout = '{PLACED_SECONDS}s'; set local plan_cache_mode = force_custom_plan"
+            )
+            cursor = await connection.cursor(_PLACED, first, end, known_at, timeout=PLACED_SECONDS)
+            while rows := await cursor.fetch(PLACED_AT_ONCE, timeout=PLACED_SECONDS):
+                yield [row[0] for row in rows]
+
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
         """See RecordStore."""
         async with self._connection() as connection, connection.transaction():
@@ -176,6 +207,10 @@ async def _prepare(connection: asyncpg.Connection) -> None:
                 uuid4().hex,
                 VERSION,
             )
+        # Databases that were prepared before there was this index: asked for by name first, because creating an index
+        # waits for writers even where it exists.
+        elif await connection.fetchval("select to_regclass('revision_by_place')") is None:
+            await connection.execute("create index revision_by_place on revision using brin (placed_at)")
         version = await connection.fetchval("select schema_version from feed_head")
         if version != VERSION:
             raise asyncpg.InterfaceError(f"the database has schema version {version}, this program {VERSION}")

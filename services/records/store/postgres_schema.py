@@ -40,6 +40,7 @@ create table revision (
     primary key (person_key, region, source_id, revision)
 ) partition by hash (person_key);
 create index revision_by_sequence on revision (sequence);
+create index revision_by_place on revision using brin (placed_at);
 create table laboratory (
     laboratory text not null,
     revision integer not null,
