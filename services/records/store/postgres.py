@@ -46,7 +46,7 @@ select r.body from identity as i join revision as r using (person_key, region, s
 where i.region = $1 and i.source_id = $2 order by r.revision
 """
 
-_PLACED = """
+PLACED = """
 select (
     select array_agg(body order by revision) from revision
     where (person_key, region, source_id) = (this.person_key, this.region, this.source_id) and recorded_at <= $3
@@ -175,7 +175,7 @@ class PostgresStore:
             await connection.execute(
                 f"set local statement_timeout = '{PLACED_SECONDS}s'; set local plan_cache_mode = force_custom_plan"
             )
-            cursor = await connection.cursor(_PLACED, first, end, known_at, timeout=PLACED_SECONDS)
+            cursor = await connection.cursor(PLACED, first, end, known_at, timeout=PLACED_SECONDS)
             while rows := await cursor.fetch(PLACED_AT_ONCE, timeout=PLACED_SECONDS):
                 yield [row[0] for row in rows]
 

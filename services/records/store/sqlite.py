@@ -43,6 +43,9 @@ log = logging.getLogger("hutong.records.sqlite")
 AT_ONCE = 128
 """How many people are read before the event loop gets its turn: about a millisecond's worth."""
 
+PLACED_AT_ONCE = 64
+"""The same for records read by their place in time, each of which is parsed and counted before the next turn."""
+
 BUSY_SECONDS = 5.0
 
 
@@ -69,7 +72,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 # Entries of the index end with the primary key, so a page begins where the one before ended.
-_PLACED = """
+PLACED = """
 select c.placed_at, c.person_key, c.region, c.source_id, c.revision, r.body
 from (
     select placed_at, person_key, region, source_id, revision from revision as this
@@ -178,9 +181,9 @@ class SqliteStore:
         after: tuple[object, ...] = (first, b"", "", "", 0)
         while True:
             with _guarded():
-                page = list(records_of(self._read.execute(_PLACED, (AT_ONCE, end, known_at, *after))))
+                page = list(records_of(self._read.execute(PLACED, (PLACED_AT_ONCE, end, known_at, *after))))
             yield [record for _, record in page]
-            if len(page) < AT_ONCE:
+            if len(page) < PLACED_AT_ONCE:
                 return
             after = page[-1][0]
             await asyncio.sleep(0)
