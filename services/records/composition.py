@@ -9,6 +9,7 @@ from typing import Any
 from hutong.records.v1 import (
     change_feed_service_pb2,
     intake_service_pb2,
+    laboratory_quality_service_pb2,
     record_read_service_pb2,
     record_write_service_pb2,
 )
@@ -19,7 +20,9 @@ from services.records.feed import Feed
 from services.records.follower import Follower, Horizon
 from services.records.laboratories import Laboratories
 from services.records.ports import ChangeFeed
-from services.records.servicer import FeedServicer, IntakeServicer, ReadServicer, WriteServicer
+from services.records.quality import Quality
+from services.records.quality_metrics import QualityMetrics
+from services.records.servicer import FeedServicer, IntakeServicer, QualityServicer, ReadServicer, WriteServicer
 from services.records.servicer.writer import Writer
 from services.records.settings import Settings
 from services.records.store.protocol import RecordStore
@@ -37,6 +40,7 @@ _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 _WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
 _INTAKE = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
 _FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
+_QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
 
 FORGET_EVERY = 3600.0
 
@@ -118,12 +122,18 @@ def build(
     write = WriteServicer(writer, keys, skew)
     intake = IntakeServicer(store, writer, keys, skew)
 
+    quality = Quality(store)
+    quality_servicer = QualityServicer(quality, settings.overdue_hours, clock)
+
     async def close() -> None:
         for channel in channels:
             await channel.close()
         await store.close()
 
     background: list[Background] = [follower.run for follower in followers]
+    if settings.quality_every:
+        metrics = QualityMetrics(name, quality, settings.overdue_hours, settings.quality_every, clock)
+        background.append(metrics.run)
     return Service(
         name=f"records-{name}",
         bindings=[
@@ -131,6 +141,7 @@ def build(
             Binding(_WRITE, write),
             Binding(_INTAKE, intake),
             Binding(_FEED, FeedServicer(feed)),
+            Binding(_QUALITY, quality_servicer),
         ],
         pings={"store": store.ping},
         background=[*background, lambda: _forget(store, clock, settings.answers_kept)],

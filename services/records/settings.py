@@ -35,6 +35,11 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     answers_kept: float = 72 * 3600.0
     """How long a request_id is remembered."""
 
+    overdue_hours: int = 24
+    """From how many hours after sampling a missing result is overdue, unless a request says otherwise."""
+    quality_every: float = 300.0
+    """How often the laboratories' figures are refreshed as metrics, in seconds; 0 for never."""
+
     def kept_regions(self, followed: Collection[str]) -> frozenset[str]:
         """`keeps`, or what it stands for when empty, in a store that follows these regions.
 

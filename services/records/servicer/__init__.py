@@ -1,8 +1,9 @@
-"""The four services of a records store, as plain objects: limits, translate, call, translate."""
+"""The services of a records store, as plain objects: limits, translate, call, translate."""
 
 from services.records.servicer.feed import FeedServicer
 from services.records.servicer.intake import IntakeServicer
+from services.records.servicer.quality import QualityServicer
 from services.records.servicer.read import ReadServicer
 from services.records.servicer.write import WriteServicer
 
-__all__ = ["FeedServicer", "IntakeServicer", "ReadServicer", "WriteServicer"]
+__all__ = ["FeedServicer", "IntakeServicer", "QualityServicer", "ReadServicer", "WriteServicer"]

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import asyncpg
@@ -11,6 +12,7 @@ from services.common.instants import Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.store import postgres_write as writing
+from services.records.store.placed import PlacedRecord
 from services.records.store.postgres_migrating import SchemaError, check, migrate
 from services.records.store.postgres_purge import purge
 from services.records.store.protocol import ChangeRow, Decide, Head, LaboratoryRow, People, Purged, Touch, unavailable
@@ -49,6 +51,23 @@ _PERSON_OF = "select person_key from identity where region = $1 and source_id = 
 _HISTORY = """
 select body from revision where person_key = $1 and region = $2 and source_id = $3 order by revision
 """
+
+PLACED = """
+select (
+    select array_agg(body order by revision) from revision
+    where (person_key, region, source_id) = (this.person_key, this.region, this.source_id) and recorded_at <= $3
+)
+from revision as this
+where placed_at >= $1 and placed_at < $2 and recorded_at <= $3 and not exists (
+    select 1 from revision as later
+    where (later.person_key, later.region, later.source_id) = (this.person_key, this.region, this.source_id)
+    and later.revision > this.revision and later.recorded_at <= $3
+)
+"""
+
+PLACED_AT_ONCE = 256
+PLACED_SECONDS = 60.0
+"""How long the database may look for one batch of records by their place in time."""
 
 _LOST = (
     asyncpg.PostgresConnectionError,
@@ -95,6 +114,17 @@ class PostgresStore:
         self._is_replica = is_replica
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for a reading that goes on in pieces, and so cannot be done again. Raises Unavailable."""
+        try:
+            pool = self._pool or await self._open()
+            async with pool.acquire(timeout=self._statement_seconds) as connection:
+                yield connection
+        except _FAILURES as error:
+            log.warning("postgres: %s: %s", type(error).__name__, error)
+            raise unavailable() from None
 
     async def _run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Does one piece of work on a connection of its own, twice when that is lost on the way or the victim of a
@@ -201,6 +231,19 @@ class PostgresStore:
         query = "select region, feed_id, sequence, as_of from follow"
         rows = await self._run(lambda connection: connection.fetch(query))
         return {row[0]: Cursor(row[1], row[2], row[3]) for row in rows}
+
+    async def placed(
+        self, first: Instant, end: Instant, known_at: Instant
+    ) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+        """See RecordStore."""
+        async with self._connection() as connection, connection.transaction(readonly=True):
+            # Asked seldom, over ranges of any size: each deserves its own plan, and more time than a hot query.
+            await connection.execute(
+                f"set local statement_timeout = '{PLACED_SECONDS}s'; set local plan_cache_mode = force_custom_plan"
+            )
+            cursor = await connection.cursor(PLACED, first, end, known_at, timeout=PLACED_SECONDS)
+            while rows := await cursor.fetch(PLACED_AT_ONCE, timeout=PLACED_SECONDS):
+                yield [row[0] for row in rows]
 
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
         """See RecordStore. Done again when the connection is lost: nobody knows whether the commit was, but every

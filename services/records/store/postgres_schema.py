@@ -95,6 +95,10 @@ create table purged (
 );
 """
 
+_QUALITY = """
+create index revision_by_place on revision using brin (placed_at);
+"""
+
 MIGRATIONS = (
     Migration(
         1,
@@ -106,6 +110,7 @@ MIGRATIONS = (
     ),
     Migration(2, "intake sessions", _INTAKE),
     Migration(3, "retention", _RETENTION, shared=("purged",)),
+    Migration(4, "quality of laboratories", _QUALITY),
 )
 
 VERSION = MIGRATIONS[-1].number

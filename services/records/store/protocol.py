@@ -5,7 +5,7 @@ function decides (`Known` to `Plan`), and the store appends what it decided, num
 SQL, and none is decided on what another writer has changed meanwhile.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ from services.common.instants import Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import FirstRevision, History, NewRevision, RecordId
 from services.records.domain.standing import NewLaboratory
+from services.records.store.placed import PlacedRecord
 from services.runtime.clock import Clock
 
 LATEST = Instant(2**62)
@@ -162,6 +163,13 @@ class RecordStore(Protocol):
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """Where this store stands in the feeds it follows, by region."""
+
+    def placed(self, first: Instant, end: Instant, known_at: Instant) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+        """The records that, as known at an instant, were sampled (or, where that is unknown, reported) at `first` or
+        later and before `end`, in batches and in no order.
+
+        Reading them may take long; between batches others have their turn, and nothing in it keeps a writer waiting.
+        """
 
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
         """One transaction: reads what is touched, decides, appends, and returns the answer when all of it is durable.

@@ -7,12 +7,13 @@ cannot be reached, what the replica has, as of its own last commit.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from services.common.errors import Unavailable
 from services.common.instants import SECOND, Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
+from services.records.store.placed import PlacedRecord
 from services.records.store.protocol import ChangeRow, Decide, Head, LaboratoryRow, People, RecordStore, Touch
 from services.runtime.clock import Clock
 
@@ -86,6 +87,10 @@ class ReplicatedStore:
     async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
         """See RecordStore."""
         return await self._original.laboratories(after)
+
+    def placed(self, first: Instant, end: Instant, known_at: Instant) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+        """See RecordStore."""
+        return self._original.placed(first, end, known_at)
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """See RecordStore."""

@@ -9,7 +9,7 @@ acknowledged survives a kill and a power cut.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -20,6 +20,7 @@ from uuid import uuid4
 from services.common.instants import Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
+from services.records.store.placed import PlacedRecord, records_of
 from services.records.store.protocol import (
     ChangeRow,
     CurrentRecord,
@@ -44,6 +45,9 @@ log = logging.getLogger("hutong.records.sqlite")
 AT_ONCE = 128
 """How many people are read before the event loop gets its turn: about a millisecond's worth."""
 
+PLACED_AT_ONCE = 64
+"""The same for records read by their place in time, each of which is parsed and counted before the next turn."""
+
 BUSY_SECONDS = 5.0
 
 
@@ -67,6 +71,22 @@ def _connect(path: Path) -> sqlite3.Connection:
     # each page once for many commits.
     connection.execute("pragma wal_autocheckpoint = 10000")
     return connection
+
+
+# Entries of the index end with the primary key, so a page begins where the one before ended.
+PLACED = """
+select c.placed_at, c.person_key, c.region, c.source_id, c.revision, r.body
+from (
+    select placed_at, person_key, region, source_id, revision from revision as this
+    where placed_at < ?2 and (placed_at, person_key, region, source_id, revision) > (?4, ?5, ?6, ?7, ?8)
+    and recorded_at <= ?3 and not exists (
+        select 1 from revision where (person_key, region, source_id) = (this.person_key, this.region, this.source_id)
+        and revision > this.revision and recorded_at <= ?3
+    )
+    order by placed_at, person_key, region, source_id, revision limit ?1
+) as c join revision as r using (person_key, region, source_id)
+where r.recorded_at <= ?3 order by c.placed_at, c.person_key, c.region, c.source_id, r.revision
+"""
 
 
 @cache
@@ -156,6 +176,20 @@ class SqliteStore:
         with _guarded():
             rows = self._read.execute("select region, feed_id, sequence, as_of from follow")
             return {region: Cursor(feed_id, sequence, as_of) for region, feed_id, sequence, as_of in rows}
+
+    async def placed(
+        self, first: Instant, end: Instant, known_at: Instant
+    ) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+        """See RecordStore."""
+        after: tuple[object, ...] = (first, b"", "", "", 0)
+        while True:
+            with _guarded():
+                page = list(records_of(self._read.execute(PLACED, (PLACED_AT_ONCE, end, known_at, *after))))
+            yield [record for _, record in page]
+            if len(page) < PLACED_AT_ONCE:
+                return
+            after = page[-1][0]
+            await asyncio.sleep(0)
 
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
         """See RecordStore."""

@@ -29,6 +29,7 @@ create table if not exists revision (
     primary key (person_key, region, source_id, revision)
 ) without rowid;
 create unique index if not exists revision_by_sequence on revision (sequence);
+create index if not exists revision_by_place on revision (placed_at);
 create table if not exists laboratory (
     laboratory text not null,
     revision integer not null,
