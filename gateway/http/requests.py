@@ -49,10 +49,11 @@ class QueryBody(_Body):
     scope: str | None = None
     at: str | None = None
     refresh: bool = False
+    known_at: str | None = None
 
     def question(self, door: Door, path: str = "") -> Question:
         """The question it asks, with every wrong field named below `path`. Raises InvalidArgument."""
-        if self.at is None:
+        if self.at is None and self.known_at is None:
             document = self.document
             scope = _number(SCOPE, self.scope)
             asked = door.plain(document.kind(), document.number, self.region, scope, self.refresh, path)
@@ -68,6 +69,7 @@ class QueryBody(_Body):
             scope=_number(SCOPE, self.scope),  # type: ignore[arg-type]  # open
             at=None if self.at is None else instant(self.at, f"{path}at", problems),
             refresh=self.refresh,
+            known_at=None if self.known_at is None else instant(self.known_at, f"{path}known_at", problems),
         )
 
 

@@ -114,10 +114,12 @@ def build(
         feeds = remotes
     store = store or open_store(settings, clock)
     name = settings.region
-    feed = Feed(name, store, clock)
-    followers = [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]
+    followers: list[Follower] = []
+    horizon = Horizon(followers, clock)
+    feed = Feed(name, store, horizon.as_of)
+    followers += [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]
     writer = Writer(name, store, feed, keeps, clock)
-    read = ReadServicer(store, Laboratories(store), Horizon(followers, clock), keys, clock)
+    read = ReadServicer(store, Laboratories(store), horizon, keys, clock)
     skew = round(settings.clock_skew * SECOND)
     write = WriteServicer(writer, keys, skew)
     intake = IntakeServicer(store, writer, keys, skew)

@@ -305,7 +305,7 @@ class Mesh:
                 raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "Cannot be reached")
             fresh = self.holder_changes[at:]
             at = len(self.holder_changes)
-            yield holder_service_pb2.WatchHoldersResponse(changes=fresh, sequence=at)
+            yield holder_service_pb2.WatchHoldersResponse(changes=fresh, sequence=at, as_of=to_timestamp(self.clock()))
             if len(self.holder_changes) == at:
                 await self._wait()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from secrets import token_bytes
 
 import pytest
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose
@@ -418,7 +419,6 @@ async def _until(front: Front, *, status: int, question: Question = BEIJING) -> 
 
 async def _heard(front: Front, mesh: Mesh) -> None:
     """Waits until the feeds have spoken by the new time."""
-    other = Question(b"h" * 16, "110000")
     async with asyncio.timeout(5):
-        while await outcome(front, other) == Outcome.BYPASS:
+        while await outcome(front, Question(token_bytes(16), "110000")) == Outcome.BYPASS:
             await asyncio.sleep(0.02)

@@ -78,12 +78,20 @@ async def test_records_tell_of_persons_and_laboratories() -> None:
     ]
 
 
-async def test_holders_are_up_to_date_only_when_nothing_is_outstanding() -> None:
-    """A batch of changes may be followed by another; the empty one says that there is none."""
+async def test_holders_tell_up_to_when_nothing_is_outstanding() -> None:
+    """When a batch arrived says nothing of it, nor does a clock that is ahead."""
     change = HolderChange(sequence=4, person_keys=[b"p" * 16, b"q" * 16])
-    source = Told(WatchHoldersResponse(changes=[change], sequence=4), WatchHoldersResponse(sequence=4))
+    source = Told(
+        WatchHoldersResponse(changes=[change], sequence=4),
+        WatchHoldersResponse(sequence=4, as_of=to_timestamp(Instant(NOW - HOUR))),
+        WatchHoldersResponse(sequence=4, as_of=to_timestamp(Instant(NOW + HOUR))),
+    )
     told, _ = await read(HoldersFeed(source, lambda: NOW), "3")  # type: ignore[arg-type]
-    assert told == [News("4", {b"p" * 16, b"q" * 16}, (), None), News("4", set(), (), NOW)]
+    assert told == [
+        News("4", {b"p" * 16, b"q" * 16}, (), None),
+        News("4", set(), (), Instant(NOW - HOUR)),
+        News("4", set(), (), NOW),
+    ]
     assert source.asked == [3]
 
 

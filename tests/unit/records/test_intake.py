@@ -2,7 +2,9 @@
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Subject
-from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordKind, TestRecord, TestResult, Tube
+from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordKind, Tube
+from hutong.records.v1.record_pb2 import TestRecord as Record
+from hutong.records.v1.record_pb2 import TestResult as Outcome
 from hutong.records.v1.record_write_service_pb2 import RecordSubmission
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ contents = st.builds(
     kind=st.sampled_from([*RecordKind.values(), 7]),
     sampled_at=timestamps,
     reported_at=timestamps,
-    result=st.sampled_from([*TestResult.values(), 9]),
+    result=st.sampled_from([*Outcome.values(), 9]),
     tube=st.sampled_from([*Tube.values(), 3]),
     laboratory=st.sampled_from(["430000-xiangya", "", "J-j", "j"]),
     site=st.sampled_from(["430102", "43010", ""]),
@@ -91,4 +93,4 @@ def test_a_row_is_the_revision_that_a_single_submission_makes(content):
         row.laboratory,
         row.digest,
     )
-    assert TestRecord.FromString(made.body) == TestRecord.FromString(row.body)
+    assert Record.FromString(made.body) == Record.FromString(row.body)
