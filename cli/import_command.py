@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import re
+import signal
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -20,17 +21,18 @@ _SITE = re.compile(r"[0-9]{6}")
 CALLER = "hutong-import"
 
 _DESCRIPTION = """\
-把检验机构的结果文件（CSV）导入其地区的记录库。编码（UTF-8、GB18030）和表头语言自动识别；
+把检验机构的结果文件（CSV、JSON Lines、FHIR R4）导入其地区的记录库。编码（UTF-8、GB18030）和表头语言自动识别；
 合格的行入库，不合格的行连同原因写入报告。重复导入不会重复入库。文件格式见 docs/laboratory-files.md。
 
-Sends a laboratory's result file (CSV) to the store of its region. Encoding and header language are found out; good
-rows are stored, bad ones go into a report with their reasons. Importing twice doubles nothing.
+Sends a laboratory's result file (CSV, JSON Lines, FHIR R4) to the store of its region. Encoding and header language are
+found out; good rows are stored, bad ones go into a report with their reasons. Importing twice doubles nothing.
 
 退出状态 exit status:
   0  全部入库 every row is stored
   2  命令或文件有误 the command line is wrong or the file unreadable
   3  有行被拒收，见报告 some rows were refused, see the report
-  4  无法连接；已确认的行不会丢失，重新运行即可 mesh unreachable; nothing acknowledged is lost, run it again"""
+  4  无法连接；已确认的行不会丢失，重新运行即可 mesh unreachable; nothing acknowledged is lost, run it again
+  130  已中断；重新运行即继续 interrupted; run it again to go on"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,7 +43,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="CSV 文件 / the CSV file")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="CSV、JSON Lines 或 FHIR R4 文件 / a CSV, JSON Lines or FHIR R4 file"
+    )
+    parser.add_argument(
+        "--format",
+        choices=["auto", "csv", "jsonl", "fhir"],
+        default="auto",
+        help="文件格式，缺省由内容判断 / the file's format, by default found out from its content",
+    )
     parser.add_argument("--region", required=True, help="地区代码，如 430000 / the region's GB/T 2260 code")
     parser.add_argument("--lab", required=True, help="机构编号，如 430000-xiangya / the laboratory's id in the mesh")
     parser.add_argument(
@@ -94,27 +104,44 @@ def _address(args: argparse.Namespace) -> str | None:
     return endpoints.records_for(args.region)
 
 
-async def _send(args: argparse.Namespace, destination: "Destination", address: str, report_path: Path) -> Exit:
-    from hutong.records.v1 import record_write_service_pb2
+def _stops_at_interrupt() -> asyncio.Event:
+    """Set at the first Ctrl-C, so that what is under way comes to its end; the second ends the process."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
+    def interrupted() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    return stop
+
+
+async def _send(args: argparse.Namespace, destination: "Destination", address: str, report_path: Path) -> Exit:
+    from hutong.records.v1 import intake_service_pb2
+
+    from cli.importing.journal import Journal
     from cli.importing.opening import open_laboratory_file
     from cli.importing.progress import progress_bar
     from cli.importing.report import RejectionReport
-    from cli.importing.sending import RecordWriter, StoppedError, send
+    from cli.importing.sending import RecordIntake, StoppedError, send
     from services.runtime.channel import open_channel, remote
 
     began = perf_counter()
-    with open_laboratory_file(args.file) as (reader, encoding, position):
+    stop = _stops_at_interrupt()
+    with open_laboratory_file(args.file, args.format) as (reader, encoding, position):
         async with open_channel(address) as channel:
-            contract = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
-            writer: RecordWriter = remote("records", CALLER, channel, [contract])
+            contract = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
+            intake: RecordIntake = remote("records", CALLER, channel, [contract])
+            journal = Journal(args.file, destination)
             with (
                 RejectionReport(report_path, always=args.report is not None) as report,
                 progress_bar(args.file, position) as show,
             ):
                 error: ServiceError | None = None
                 try:
-                    tally = await send(reader, writer, destination, report=report.add, progress=show)
+                    tally = await send(
+                        reader, intake, destination, report=report.add, progress=show, journal=journal, stop=stop
+                    )
                 except StoppedError as stopped:
                     tally, error = stopped.tally, stopped.error
         _summarise(args.file, encoding, reader.layout.unused, tally, perf_counter() - began)
@@ -128,6 +155,14 @@ async def _send(args: argparse.Namespace, destination: "Destination", address: s
             )
         )
         return Exit.UNREACHABLE
+    if journal.path.exists():
+        complain(
+            Text(
+                f"已中断；已确认的 {tally.good} 行不会丢失，再次运行同一命令即从此处继续",
+                f"Interrupted; {tally.good} acknowledged rows are safe; run the same command again to go on from here",
+            )
+        )
+        return Exit.INTERRUPTED
     return Exit.ROWS_REFUSED if tally.bad else Exit.OK
 
 

@@ -2,9 +2,9 @@
 
 import argparse
 
-from cli.records import conflicts
+from cli.records import conflicts, migrate, purge
 
-COMMANDS = (conflicts.add_parser,)
+COMMANDS = (conflicts.add_parser, migrate.add_parser, purge.add_parser)
 """Each adds one sub-command."""
 
 

@@ -2,25 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID, uuid5
+from typing import Protocol
 
-from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.common.v1.subject_pb2 import Subject
+from hutong.records.v1.intake_service_pb2 import ListedRow, StreamRecordsResponse
 from hutong.records.v1.record_pb2 import Channel, RecordContent, RecordKind, TestResult
-from hutong.records.v1.record_write_service_pb2 import (
-    BatchSubmitRecordsRequest,
-    BatchSubmitRecordsResponse,
-    RecordSubmission,
-    RowOutcome,
-    SubmitOutcome,
-)
+from hutong.records.v1.record_write_service_pb2 import RecordSubmission, SubmitOutcome
 
 from cli.laboratory_files.columns import Column, Layout
 from cli.laboratory_files.rows import Refusal, Sample
 from services.common.errors import Text, Violation
 from services.common.instants import to_timestamp
 
-BATCH_ROWS = 500
-"""Rows sent in one call; the contract allows 1,000."""
+BATCH_ROWS = 2_000
+"""Rows sent in one batch; the contract allows 5,000. What waits after Ctrl-C is a few of them."""
 _BATCH_LINES = 5_000
 
 _COLUMN_OF_FIELD = {
@@ -35,6 +30,17 @@ _COLUMN_OF_FIELD = {
     "content.result": Column.RESULT,
     "content.tube": Column.TUBE,
 }
+
+
+class Rows(Protocol):
+    """A file of any format, row by row. `layout` has its own names for the columns."""
+
+    @property
+    def layout(self) -> Layout:
+        """Where the columns stand."""
+
+    def __iter__(self) -> Iterator[Sample | Refusal]:
+        """The rows in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +96,9 @@ def _submission(sample: Sample, destination: Destination) -> RecordSubmission:
     )
 
 
-def request(samples: Sequence[Sample], destination: Destination, run: UUID) -> BatchSubmitRecordsRequest:
-    """The call that submits these rows, of which there is at least one.
-
-    Its request_id follows from the run and the row it begins with: a retry gets the first answer. Another run of the
-    same file asks anew, and is told what is stored by then; the rows' content keeps it from doubling anything.
-    """
-    return BatchSubmitRecordsRequest(
-        submissions=[_submission(sample, destination) for sample in samples],
-        purpose=Purpose.PURPOSE_RECORD_KEEPING,
-        request_id=str(uuid5(run, str(samples[0].row))),
-    )
+def submissions(samples: Iterable[Sample], destination: Destination) -> list[RecordSubmission]:
+    """These rows as the contract has them."""
+    return [_submission(sample, destination) for sample in samples]
 
 
 def _column(path: str, layout: Layout) -> str:
@@ -108,7 +106,7 @@ def _column(path: str, layout: Layout) -> str:
     return path if column is None else layout.headers[column]
 
 
-def _refusal(sample: Sample, outcome: RowOutcome, layout: Layout) -> Refusal:
+def _refusal(sample: Sample, outcome: ListedRow, layout: Layout) -> Refusal:
     violations = tuple(
         Violation(_column(found.field, layout), found.reason, Text(found.message.zh, found.message.en))
         for found in outcome.violations
@@ -119,10 +117,6 @@ def _refusal(sample: Sample, outcome: RowOutcome, layout: Layout) -> Refusal:
 _BAD = frozenset({SubmitOutcome.SUBMIT_OUTCOME_REFUSED, SubmitOutcome.SUBMIT_OUTCOME_CONFLICT})
 
 
-def refused(samples: list[Sample], response: BatchSubmitRecordsResponse, layout: Layout) -> list[Refusal]:
+def refused(samples: Sequence[Sample], response: StreamRecordsResponse, layout: Layout) -> list[Refusal]:
     """The rows the store did not take: refused, or in conflict with what it holds."""
-    return [
-        _refusal(sample, outcome, layout)
-        for sample, outcome in zip(samples, response.rows, strict=True)
-        if outcome.outcome in _BAD
-    ]
+    return [_refusal(samples[listed.row], listed, layout) for listed in response.rows if listed.outcome in _BAD]

@@ -1,26 +1,37 @@
-"""Sends the rows of one file, one batch at a time, the next being read while the store commits."""
+"""Sends the rows of one file over a stream, a few batches on the way at once, and goes on after an interruption."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from typing import Protocol, cast
 from uuid import uuid4
 
-from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest, BatchSubmitRecordsResponse
+from hutong.common.v1.subject_pb2 import Purpose
+from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRecordsResponse
 
-from cli.importing.batches import Batch, Destination, batches, refused, request
+from cli.importing.batches import Batch, Destination, Rows, batches, refused, submissions
+from cli.importing.journal import Journal
 from cli.importing.tally import Tally
-from cli.laboratory_files.rows import Reader, Refusal
-from services.common.errors import Code, ServiceError
+from cli.laboratory_files.rows import Refusal
+from services.common.errors import Code, ServiceError, Unavailable
 
 _RETRIED = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.ABORTED})
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 """Pauses between attempts: a store that restarts is waited for, one that stays away is reported within seconds."""
 
+IN_FLIGHT = 3
+"""Batches on the way at once: one is committed, one judged, one travels. No more of a file is in memory."""
 
-class RecordWriter(Protocol):
+
+_NOTHING = 0
+"""Instead of the number of a batch none of whose rows could be read."""
+
+
+class RecordIntake(Protocol):
     """What an import needs of a store."""
 
-    async def BatchSubmitRecords(self, request: BatchSubmitRecordsRequest) -> BatchSubmitRecordsResponse:
+    def StreamRecords(self, requests: AsyncIterator[StreamRecordsRequest]) -> AsyncIterator[StreamRecordsResponse]:
         """See the contract."""
         ...
 
@@ -34,56 +45,167 @@ class StoppedError(Exception):
         self.error = error
 
 
-async def _submit(writer: RecordWriter, call: BatchSubmitRecordsRequest) -> BatchSubmitRecordsResponse:
-    for pause in RETRY_SECONDS:
+class _Sending:
+    """One file on its way, over as many streams as it takes."""
+
+    def __init__(
+        self,
+        reader: Rows,
+        destination: Destination,
+        journal: Journal | None,
+        stop: asyncio.Event,
+        report: Callable[[Sequence[Refusal]], None],
+        progress: Callable[[Tally], None],
+    ) -> None:
+        self._layout = reader.layout
+        self._destination = destination
+        self._journal = journal
+        self._session = str(uuid4()) if journal is None else journal.session
+        self._stop = stop
+        self._report = report
+        self._progress = progress
+        self._source = batches(reader)
+        self._last = 0
+        self._sent: deque[tuple[int, Batch]] = deque()
+        self._moved = asyncio.Event()
+        self._stands: int | None = None
+        self._failure: Exception | None = None
+        self.tally = Tally()
+        self.complete = False
+        self.acknowledged = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether every row was dealt with."""
+        return self.complete and not self._sent
+
+    async def over(self, intake: RecordIntake) -> None:
+        """Sends over one stream until all is acknowledged or it was told to stop. Raises ServiceError."""
+        stream = intake.StreamRecords(self._requests())
+        async with aclosing(cast(AsyncGenerator[StreamRecordsResponse, None], stream)):
+            opened = False
+            async for response in stream:
+                if opened:
+                    self._take(response)
+                else:
+                    opened, self._stands = True, response.batch
+                self._moved.set()
+        if self._failure is not None:
+            raise self._failure
+        if self._sent or not (self.complete or self._stop.is_set()):
+            raise Unavailable("STREAM_ENDED", "服务结束了传输", "The service ended the stream")
+
+    async def _requests(self) -> AsyncIterator[StreamRecordsRequest]:
+        stands, self._stands = self._stands, None
+        yield StreamRecordsRequest(session_id=self._session, purpose=Purpose.PURPOSE_RECORD_KEEPING)
         try:
-            return await writer.BatchSubmitRecords(call)
-        except ServiceError as error:
-            if error.code not in _RETRIED:
-                raise
-        await asyncio.sleep(pause)
-    return await writer.BatchSubmitRecords(call)
+            await self._until(lambda: self._stands is not None)
+            if stands is None:
+                self._resume(self._stands or 0)
+            for number, batch in list(self._sent):
+                if number != _NOTHING:
+                    yield self._request(number, batch)
+            while not self._stop.is_set():
+                following = next(self._source, None)
+                if following is None:
+                    self.complete = True
+                    return
+                batch = following
+                if not batch.samples:
+                    # Nothing to send, so it takes no number: the store's have no gaps.
+                    self._sent.append((_NOTHING, batch))
+                    self._settle()
+                    continue
+                self._last += 1
+                self._sent.append((self._last, batch))
+                yield self._request(self._last, batch)
+                await self._until(lambda: len(self._sent) < IN_FLIGHT)
+        except Exception as error:  # noqa: BLE001  # raised again by whoever reads the answers
+            self._failure = error
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _request(self, number: int, batch: Batch) -> StreamRecordsRequest:
+        return StreamRecordsRequest(batch=number, submissions=submissions(batch.samples, self._destination))
+
+    def _resume(self, stands: int) -> None:
+        """Passes over the batches that both sides know to be durable: what the store no longer has is sent again."""
+        if self._journal is None:
+            return
+        passed = 0
+        for counts, refusals in self._journal.acknowledged():
+            sent = counts.rows - counts.unreadable
+            if sent and self._last >= stands:
+                break
+            if next(self._source, None) is None:
+                break
+            self._last += bool(sent)
+            passed += 1
+            self._count(counts, refusals)
+        self._journal.begin(passed)
+
+    def _take(self, response: StreamRecordsResponse) -> None:
+        number, batch = self._sent.popleft()
+        if number != response.batch:
+            raise ValueError(f"batch {response.batch} was acknowledged, {number} is the next")
+        counts = Tally(unreadable=len(batch.refusals))
+        counts.count(response)
+        self._acknowledge(counts, batch.refusals + refused(batch.samples, response, self._layout))
+        self._settle()
+
+    def _settle(self) -> None:
+        # Batches without a row to send wait for those before them: the report keeps the file's order.
+        while self._sent and self._sent[0][0] == _NOTHING:
+            _, batch = self._sent.popleft()
+            self._acknowledge(Tally(unreadable=len(batch.refusals)), batch.refusals)
+
+    def _acknowledge(self, counts: Tally, refusals: list[Refusal]) -> None:
+        refusals.sort(key=lambda refusal: refusal.row)
+        if self._journal is not None:
+            self._journal.add(counts, refusals)
+        self.acknowledged += 1
+        self._count(counts, refusals)
+
+    def _count(self, counts: Tally, refusals: Sequence[Refusal]) -> None:
+        self.tally.add(counts)
+        self._report(refusals)
+        self._progress(self.tally)
 
 
 async def send(
-    reader: Reader,
-    writer: RecordWriter,
+    reader: Rows,
+    intake: RecordIntake,
     destination: Destination,
     *,
     report: Callable[[Sequence[Refusal]], None],
     progress: Callable[[Tally], None] = lambda tally: None,
+    journal: Journal | None = None,
+    stop: asyncio.Event | None = None,
 ) -> Tally:
-    """Sends every row. `report` is given the rows that were not stored, in the file's order, `progress` the counts.
+    """Sends every row, or until `stop` is set the batches under way. `report` is given the rows that were not stored,
+    in the file's order, `progress` the counts; with a `journal` an interrupted import goes on where it stood.
 
     Order is kept: of two rows with one id and different content, the first is stored and the second is the conflict.
     Raises StoppedError.
     """
-    tally = Tally()
-    run = uuid4()
-
-    async def deliver(batch: Batch) -> None:
-        refusals = batch.refusals
-        tally.unreadable += len(refusals)
-        if batch.samples:
-            response = await _submit(writer, request(batch.samples, destination, run))
-            tally.count(response)
-            refusals = refusals + refused(batch.samples, response, reader.layout)
-        report(sorted(refusals, key=lambda refusal: refusal.row))
-        progress(tally)
-
-    under_way: asyncio.Task[None] | None = None
+    sending = _Sending(reader, destination, journal, stop or asyncio.Event(), report, progress)
+    pauses: Iterator[float] = iter(RETRY_SECONDS)
     try:
-        for batch in batches(reader):
-            if under_way is not None:
-                await under_way
-            under_way = asyncio.create_task(deliver(batch))
-            # Lets the call leave before the next batch is read.
-            await asyncio.sleep(0)
-        if under_way is not None:
-            await under_way
-    except ServiceError as error:
-        raise StoppedError(tally, error) from None
+        while True:
+            before = sending.acknowledged
+            try:
+                await sending.over(intake)
+                return sending.tally
+            except ServiceError as error:
+                if sending.acknowledged > before:
+                    pauses = iter(RETRY_SECONDS)
+                pause = next(pauses, None)
+                if error.code not in _RETRIED or pause is None:
+                    raise StoppedError(sending.tally, error) from None
+            await asyncio.sleep(pause)
     finally:
-        if under_way is not None and not under_way.done():
-            under_way.cancel()
-    return tally
+        if journal is not None:
+            journal.close(complete=sending.done)

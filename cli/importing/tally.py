@@ -1,8 +1,9 @@
 """What an import came to, row by row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsResponse, SubmitOutcome
+from hutong.records.v1.intake_service_pb2 import StreamRecordsResponse
+from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 
 @dataclass(slots=True)
@@ -33,12 +34,11 @@ class Tally:
         """Rows that are in the report."""
         return self.conflict + self.refused + self.unreadable
 
-    def count(self, response: BatchSubmitRecordsResponse) -> None:
+    def count(self, response: StreamRecordsResponse) -> None:
         """Adds a batch's outcomes."""
+        self.created += response.created
         for row in response.rows:
             match row.outcome:
-                case SubmitOutcome.SUBMIT_OUTCOME_CREATED:
-                    self.created += 1
                 case SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED:
                     self.unchanged += 1
                 case SubmitOutcome.SUBMIT_OUTCOME_RESULT_ADDED:
@@ -51,3 +51,8 @@ class Tally:
                     self.refused += 1
                 case unknown:
                     raise ValueError(f"outcome {unknown} is not of this contract")
+
+    def add(self, other: "Tally") -> None:
+        """Adds another's counts."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))

@@ -1,7 +1,7 @@
 """The lines of a file as rows: each either ready to be submitted or refused with every reason found in it."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -45,7 +45,8 @@ class Refusal:
     violations: tuple[Violation, ...]
 
 
-def _whole(row: int, reason: str, zh: str, en: str) -> Refusal:
+def whole(row: int, reason: str, zh: str, en: str) -> Refusal:
+    """A row refused as a whole."""
     return Refusal(row, (Violation("", reason, Text(zh, en)),))
 
 
@@ -68,12 +69,12 @@ class Reader:
     def __iter__(self) -> Iterator[Sample | Refusal]:
         for number, line in self._lines:
             if len(line) > LONGEST_LINE:
-                yield _whole(number, "ROW_TOO_LONG", "这一行太长", "The line is too long")
+                yield whole(number, "ROW_TOO_LONG", "这一行太长", "The line is too long")
                 continue
             try:
                 cells = next(csv.reader([line], strict=True), [])
             except csv.Error:
-                yield _whole(number, "ROW_QUOTES", "引号不成对", "The quotation marks do not match")
+                yield whole(number, "ROW_QUOTES", "引号不成对", "The quotation marks do not match")
                 continue
             if any(cell.strip() for cell in cells):
                 yield self._row(number, cells)
@@ -81,41 +82,46 @@ class Reader:
     def _row(self, number: int, cells: list[str]) -> Sample | Refusal:
         layout = self.layout
         if len(cells) < layout.width:
-            return _whole(
+            return whole(
                 number,
                 "ROW_SHORT",
                 f"只有 {len(cells)} 列，应为 {layout.width} 列",
                 f"The row has {len(cells)} columns instead of {layout.width}",
             )
         if len(cells) > layout.width:
-            return _whole(
+            return whole(
                 number,
                 "ROW_LONG",
                 f"有 {len(cells)} 列，应为 {layout.width} 列，无法确定哪一列多余",
                 f"The row has {len(cells)} columns instead of {layout.width}; which one is too many cannot be told",
             )
-        violations: list[Violation] = []
+        return read_row(number, {column: cells[at] for column, at in layout.positions.items()}, layout)
 
-        def read(column: Column, reader: Callable[[str], T]) -> T | None:
-            try:
-                return reader(cells[layout.positions[column]])
-            except values.RefusedValueError as refused:
-                violations.append(Violation(layout.headers[column], refused.reason, refused.text))
-                return None
 
-        sample_id = read(Column.SAMPLE_ID, values.sample_id)
-        document_type = read(Column.DOCUMENT_TYPE, values.document_type)
-        document_number = cells[layout.positions[Column.DOCUMENT_NUMBER]]
-        if document_type is not None:
-            try:
-                document_number = normalise(document_type, document_number)
-            except InvalidArgument as refused:
-                header = layout.headers[Column.DOCUMENT_NUMBER]
-                violations.extend(Violation(header, found.reason, found.text) for found in refused.violations)
-        sampled_at = read(Column.SAMPLED_AT, lambda cell: values.time(cell, layout.local_times))
-        reported_at = read(Column.REPORTED_AT, lambda cell: values.time(cell, layout.local_times))
-        result = read(Column.RESULT, values.result)
-        tube = read(Column.TUBE, values.tube)
-        if violations or sample_id is None or document_type is None or result is None or tube is None:
-            return Refusal(number, tuple(violations))
-        return Sample(number, sample_id, document_type, document_number, sampled_at, reported_at, result, tube)
+def read_row(number: int, cells: Mapping[Column, str], layout: Layout) -> Sample | Refusal:
+    """One row of any format from the texts of its columns, refused with every reason found in it."""
+    violations: list[Violation] = []
+
+    def read(column: Column, reader: Callable[[str], T]) -> T | None:
+        try:
+            return reader(cells[column])
+        except values.RefusedValueError as refused:
+            violations.append(Violation(layout.headers[column], refused.reason, refused.text))
+            return None
+
+    sample_id = read(Column.SAMPLE_ID, values.sample_id)
+    document_type = read(Column.DOCUMENT_TYPE, values.document_type)
+    document_number = cells[Column.DOCUMENT_NUMBER]
+    if document_type is not None:
+        try:
+            document_number = normalise(document_type, document_number)
+        except InvalidArgument as refused:
+            header = layout.headers[Column.DOCUMENT_NUMBER]
+            violations.extend(Violation(header, found.reason, found.text) for found in refused.violations)
+    sampled_at = read(Column.SAMPLED_AT, lambda cell: values.time(cell, layout.local_times))
+    reported_at = read(Column.REPORTED_AT, lambda cell: values.time(cell, layout.local_times))
+    result = read(Column.RESULT, values.result)
+    tube = read(Column.TUBE, values.tube)
+    if violations or sample_id is None or document_type is None or result is None or tube is None:
+        return Refusal(number, tuple(violations))
+    return Sample(number, sample_id, document_type, document_number, sampled_at, reported_at, result, tube)

@@ -6,7 +6,7 @@ from typing import Any, Self
 import grpc
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.lookup.v1 import holder_service_pb2
-from hutong.records.v1 import record_read_service_pb2, record_write_service_pb2
+from hutong.records.v1 import intake_service_pb2, record_read_service_pb2, record_write_service_pb2
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 
 from cli.mesh.endpoints import NATION, Endpoints
@@ -15,6 +15,7 @@ from services.common.instants import Instant, from_timestamp
 from services.runtime.channel import open_channel, remote
 
 _RECORDS = [
+    intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"],
     record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"],
     record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"],
 ]

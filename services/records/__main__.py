@@ -3,7 +3,7 @@
 import os
 import sys
 
-from services.records.composition import build
+from services.records.composition import build, open_checked_store
 from services.records.settings import Settings
 from services.runtime.process import run
 from services.runtime.service import serve
@@ -16,7 +16,7 @@ def main() -> None:
         settings = load(Settings, os.environ)
 
         async def whole() -> None:
-            await serve(build(settings), settings)
+            await serve(build(settings, store=await open_checked_store(settings)), settings)
 
         run(whole, settings)
     except SettingsError as error:

@@ -9,6 +9,8 @@ from typing import Any, cast
 from hutong.records.v1 import (
     change_feed_service_pb2,
     conflict_service_pb2,
+    intake_service_pb2,
+    laboratory_quality_service_pb2,
     record_read_service_pb2,
     record_write_service_pb2,
 )
@@ -21,10 +23,20 @@ from services.records.follower import Follower
 from services.records.horizon import Horizon
 from services.records.laboratories import Laboratories
 from services.records.ports import Copies, Region
-from services.records.servicer import ConflictServicer, FeedServicer, ReadServicer, WriteServicer
+from services.records.quality import Quality
+from services.records.quality_metrics import QualityMetrics
+from services.records.servicer import (
+    ConflictServicer,
+    FeedServicer,
+    IntakeServicer,
+    QualityServicer,
+    ReadServicer,
+    WriteServicer,
+)
 from services.records.servicer.writer import Writer
 from services.records.settings import NATION, Settings
 from services.records.store.protocol import RecordStore
+from services.records.store.replica import ReplicatedStore
 from services.records.store.sqlite import SqliteStore
 from services.runtime.binding import Binding
 from services.runtime.channel import open_channel, remote
@@ -36,14 +48,16 @@ log = logging.getLogger("hutong.records")
 
 _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 _WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
+_INTAKE = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
 _FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
+_QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
 
 _CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
 
 FORGET_EVERY = 3600.0
 
 
-def open_store(settings: Settings) -> RecordStore:
+def open_store(settings: Settings, clock: Clock = system_clock) -> RecordStore:
     """The store that `store_url` names; PostgreSQL is reached when first asked.
 
     Raises SettingsError for any other scheme, Unavailable for a file that cannot be opened.
@@ -55,8 +69,37 @@ def open_store(settings: Settings) -> RecordStore:
         # Its driver is an optional dependency.
         from services.records.store.postgres import PostgresStore
 
-        return PostgresStore(url, pool_size=settings.store_pool, statement_seconds=settings.statement_timeout)
+        def opened(address: str, *, is_replica: bool) -> PostgresStore:
+            return PostgresStore(
+                address,
+                pool_size=settings.store_pool,
+                statement_seconds=settings.statement_timeout,
+                migrates=settings.store_migrate and not is_replica,
+                is_replica=is_replica,
+            )
+
+        original = opened(url, is_replica=False)
+        if not settings.read_store_url:
+            return original
+        return ReplicatedStore(original, opened(settings.read_store_url, is_replica=True), clock)
     raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
+
+
+async def open_checked_store(settings: Settings) -> RecordStore:
+    """The same, after a look at its tables. Raises SettingsError also when they are not up to date; a database that
+    cannot be asked yet is no reason not to start."""
+    if not settings.store_url.startswith("sqlite:") and not settings.store_migrate:
+        from services.records.store.postgres import PostgresStore
+        from services.records.store.postgres_migrating import SchemaError
+
+        looking = PostgresStore(settings.store_url, pool_size=1, statement_seconds=settings.statement_timeout)
+        try:
+            await looking.check_schema()
+        except SchemaError as error:
+            raise SettingsError(f"HUTONG_STORE_URL: {error}") from None
+        finally:
+            await looking.close()
+    return open_store(settings)
 
 
 def build(
@@ -81,7 +124,7 @@ def build(
             channels.append(channel)
             remotes[region] = remote(f"records-{region}", f"records-{settings.region}", channel, [_FEED, _READ, _WRITE])
         feeds = remotes
-    store = store or open_store(settings)
+    store = store or open_store(settings, clock)
     name = settings.region
     followers: list[Follower] = []
     horizon = Horizon(followers, store, clock)
@@ -89,7 +132,12 @@ def build(
     followers += [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]
     writer = Writer(name, store, feed, keeps, clock)
     read = ReadServicer(store, Laboratories(store), horizon, keys, clock)
-    write = WriteServicer(writer, keys, round(settings.clock_skew * SECOND))
+    skew = round(settings.clock_skew * SECOND)
+    write = WriteServicer(writer, keys, skew)
+    intake = IntakeServicer(store, writer, keys, skew)
+
+    quality = Quality(store)
+    quality_servicer = QualityServicer(quality, settings.overdue_hours, clock)
 
     async def close() -> None:
         for channel in channels:
@@ -104,13 +152,18 @@ def build(
         background.append(CopyKeeper(name, store, feed, {**own, **feeds}).run)
     if followers:
         background.append(horizon.run)
+    if settings.quality_every:
+        metrics = QualityMetrics(name, quality, settings.overdue_hours, settings.quality_every, clock)
+        background.append(metrics.run)
     return Service(
         name=f"records-{name}",
         bindings=[
             Binding(_READ, read),
             Binding(_WRITE, write),
+            Binding(_INTAKE, intake),
             Binding(_FEED, FeedServicer(feed)),
             Binding(_CONFLICTS, ConflictServicer(store, writer)),
+            Binding(_QUALITY, quality_servicer),
         ],
         pings={"store": store.ping},
         background=[*background, lambda: _forget(store, clock, settings.answers_kept)],

@@ -54,7 +54,7 @@ class Feed:
 
         Raises FailedPrecondition (FEED_REBUILT) when the cursor is of another history, of a commit that is not the one
         with that number here, or beyond the end. Stops before a number that is missing: whatever it is, it was given
-        out before those above it and must not be skipped.
+        out before those above it and must not be skipped. Only what is known to be purged is passed over.
         """
         # Taken first: what the store has up to then is in the feed that is read afterwards.
         as_of = self._horizon()
@@ -70,11 +70,13 @@ class Feed:
         if after == head.sequence:
             return Batch((), head, as_of)
         changes: list[ChangeRow] = []
+        here = after
         for row in await self._store.changes(after, most):
-            if row.sequence != after + len(changes) + 1:
+            if (row.purged_from or row.sequence) > here + 1:
                 break
-            changes.append(row)
-        here = after + len(changes)
+            here = row.sequence
+            if not row.purged_from:
+                changes.append(row)
         # The head was read first, so what it counts was there; more may have come since.
         return Batch(
             tuple(changes),
@@ -92,13 +94,14 @@ class Feed:
             moved = self._moved
             batch = await self.read(feed_id, after, mark=mark)
             quiet = time.monotonic() - silent_since
-            if batch.changes or quiet >= LIFE_SECONDS:
+            ahead = batch.head.sequence > after
+            if ahead or quiet >= LIFE_SECONDS:
                 yield batch
                 feed_id, after, mark = batch.head
                 silent_since, quiet = time.monotonic(), 0.0
             if batch.as_of is not None:
                 await _within(moved, min(self._store.poll_seconds, LIFE_SECONDS - quiet + 0.001))
-            elif not batch.changes:
+            elif not ahead:
                 await asyncio.sleep(self._store.poll_seconds)
 
 

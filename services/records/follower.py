@@ -118,7 +118,7 @@ class Follower:
     async def _take(self, since: Cursor, batch: WatchChangesResponse) -> Cursor:
         feed_id, sequence = batch.cursor.feed_id, batch.cursor.sequence
         as_of = from_timestamp(batch.as_of) if batch.HasField("as_of") else _told_before(batch, since.as_of)
-        if not batch.changes and since.feed_id == feed_id:
+        if not batch.changes and since.feed_id == feed_id and since.sequence == sequence:
             # A sign of life moves no durable cursor: after a restart an older as_of is still true.
             return Cursor(feed_id, sequence, as_of, batch.cursor.mark, since.rereading)
         own = [change for change in batch.changes if change.HasField("record") and change.record.region == self._region]

@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 SUBMITTED = Counter("hutong_records_submitted", "Records submitted, by outcome.", ["store", "outcome"])
+INTAKE_SESSIONS = Gauge("hutong_records_intake_sessions", "Streams of intake that are open.", ["store"])
 COMMIT_SECONDS = Histogram("hutong_records_commit_seconds", "Time a write transaction took.", ["store"])
 FEED_SEQUENCE = Gauge("hutong_records_feed_sequence", "The end of the change feed as last seen.", ["store"])
 FOLLOWER_LAG = Gauge(

@@ -35,7 +35,7 @@ async def restore(code: str, region: Region, store: RecordStore, clock: Clock) -
     for after in range(0, head.sequence, AT_ONCE):
         people: dict[bytes, None] = {}
         for row in await store.changes(after, AT_ONCE):
-            if not row.is_laboratory:
+            if not row.is_laboratory and not row.purged_from:
                 record = TestRecord.FromString(row.body)
                 if record.region == code:
                     people[record.person_key] = None

@@ -20,6 +20,8 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     """The regions whose records may be written here. Empty: the region itself; the nation: all it does not follow."""
     store_url: str = "sqlite:///records.db"
     """sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database."""
+    read_store_url: str = ""
+    """A replica of a PostgreSQL store, from which people are read while it keeps up. Empty: there is none."""
     follow: dict[str, str] = msgspec.field(default_factory=dict)
     """The regions to follow, each with the address of its records service, host:port."""
     clock_skew: float = 600.0
@@ -28,8 +30,15 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     """At most this many connections to PostgreSQL."""
     statement_timeout: float = 5.0
     """How long one statement, or waiting for a connection, may take in PostgreSQL."""
+    store_migrate: bool = False
+    """Brings the tables up to date when it starts, instead of refusing to: for embedded services and tests."""
     answers_kept: float = 72 * 3600.0
     """How long a request_id is remembered."""
+
+    overdue_hours: int = 24
+    """From how many hours after sampling a missing result is overdue, unless a request says otherwise."""
+    quality_every: float = 300.0
+    """How often the laboratories' figures are refreshed as metrics, in seconds; 0 for never."""
 
     def kept_regions(self, followed: Collection[str]) -> frozenset[str]:
         """`keeps`, or what it stands for when empty, in a store that follows these regions.

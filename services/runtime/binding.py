@@ -1,8 +1,9 @@
 """Ties a servicer to its contract, for a wire or for the same process.
 
 A servicer is any object whose methods have the contract's names and take a request: `async def GetRegion(self,
-request)` returns the response; a server-streaming method is an async generator. It raises ServiceError. A caller sees
-the same shape through `local` and, over a wire, through `services.runtime.channel.remote`.
+request)` returns the response; a server-streaming method is an async generator; one that takes a stream as well is an
+async generator that is given an async iterator of requests. It raises ServiceError. A caller sees the same shape
+through `local` and, over a wire, through `services.runtime.channel.remote`.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,13 +23,17 @@ from services.runtime.trace import current_trace
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A contract's service and the object that serves it. Raises TypeError when a method is missing."""
+    """A contract's service and the object that serves it. Raises TypeError when a method is missing, and for a stream
+    of requests that is answered once: nothing could be acknowledged on the way."""
 
     contract: ServiceDescriptor
     servicer: object
     guard: Guard = field(default_factory=NamedCallers)
 
     def __post_init__(self) -> None:
+        half = [m.name for m in self.contract.methods if m.client_streaming and not m.server_streaming]
+        if half:
+            raise TypeError(f"{self.contract.full_name}: a stream of requests has a stream of responses, unlike {half}")
         missing = [method.name for method in self.contract.methods if not hasattr(self.servicer, method.name)]
         if missing:
             raise TypeError(f"{type(self.servicer).__name__} lacks {missing} of {self.contract.full_name}")
@@ -71,6 +76,16 @@ def local(service: str, caller: str, bindings: Sequence[Binding]) -> Any:
             ) -> AsyncIterator[Message]:
                 return pipeline.stream(name, handler, request, _onward(caller))
 
-            chosen: Callable[..., Any] = stream if method.server_streaming else unary
+            def duplex(
+                requests: AsyncIterator[Message],
+                name: str = name,
+                handler: Any = handler,
+                pipeline: Pipeline = pipeline,
+            ) -> AsyncIterator[Message]:
+                return pipeline.duplex(name, handler, requests, _onward(caller))
+
+            chosen: Callable[..., Any] = unary
+            if method.server_streaming:
+                chosen = duplex if method.client_streaming else stream
             methods[method.name] = chosen
     return SimpleNamespace(**methods)

@@ -58,13 +58,16 @@ def open_channel(target: str) -> grpc.aio.Channel:
 def remote(service: str, caller: str, channel: grpc.aio.Channel, contracts: Sequence[ServiceDescriptor]) -> Any:
     """An object that calls the methods of these contracts over a channel.
 
-    A method takes a request and returns the response; a streaming one returns an async iterator. Raises ServiceError.
+    A method takes a request, or an async iterator of them, and returns the response; a streaming one returns an async
+    iterator. Raises ServiceError.
     Every method is retried while the service is UNAVAILABLE, so writes must be idempotent, as all of this mesh are.
     """
     methods: dict[str, Any] = {}
     for contract in contracts:
         for method in contract.methods:
-            make = _stream if method.server_streaming else _unary
+            make: Any = _unary
+            if method.server_streaming:
+                make = _duplex if method.client_streaming else _stream
             methods[method.name] = make(service, caller, channel, contract, method)
     return SimpleNamespace(**methods)
 
@@ -106,6 +109,28 @@ def _stream(
 
     async def call(request: Message) -> AsyncIterator[Message]:
         stream = invoke(request, metadata=_metadata(caller))
+        try:
+            async for response in stream:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, service) from None
+        finally:
+            stream.cancel()
+
+    return call
+
+
+def _duplex(
+    service: str, caller: str, channel: grpc.aio.Channel, contract: ServiceDescriptor, method: MethodDescriptor
+) -> Callable[[AsyncIterator[Message]], AsyncIterator[Message]]:
+    invoke: Any = channel.stream_stream(
+        f"/{contract.full_name}/{method.name}",
+        request_serializer=lambda request: request.SerializeToString(),
+        response_deserializer=response_class(method).FromString,
+    )
+
+    async def call(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+        stream = invoke(requests, metadata=_metadata(caller))
         try:
             async for response in stream:
                 yield response

@@ -4,8 +4,10 @@ admission, deadline, trace, and errors that say what they should and no more."""
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
+from typing import cast
 
 from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
@@ -25,6 +27,7 @@ LEAST_SECONDS = 0.05
 
 UnaryHandler = Callable[[Message], Awaitable[Message]]
 StreamHandler = Callable[[Message], AsyncIterator[Message]]
+DuplexHandler = Callable[[AsyncIterator[Message]], AsyncIterator[Message]]
 
 
 class Pipeline:
@@ -72,12 +75,38 @@ class Pipeline:
 
     async def stream(self, method: str, handler: StreamHandler, request: Message, call: Call) -> AsyncIterator[Message]:
         """Serves one request with a stream of responses. No span: a stream lives for days."""
+        async with aclosing(self._responses(method, lambda: handler(request), request, call)) as responses:
+            async for response in responses:
+                yield response
+
+    async def duplex(
+        self, method: str, handler: DuplexHandler, requests: AsyncIterator[Message], call: Call
+    ) -> AsyncIterator[Message]:
+        """Serves a stream of requests with a stream of responses; its first request says whether it is admitted, and
+        for what purpose. The handler gets a request whenever it asks for the next, and none is read before."""
+        first = await anext(requests, None)
+        if first is None:
+            return
+
+        async def all_requests() -> AsyncIterator[Message]:
+            yield first
+            async for request in requests:
+                yield request
+
+        async with aclosing(self._responses(method, lambda: handler(all_requests()), first, call)) as responses:
+            async for response in responses:
+                yield response
+
+    async def _responses(
+        self, method: str, serve: Callable[[], AsyncIterator[Message]], request: Message, call: Call
+    ) -> AsyncGenerator[Message, None]:
         try:
             call = replace(call, purpose=self._guard.admit(call.caller, method, request))
             token = enter(call)
             try:
-                async for response in handler(request):
-                    yield response
+                async with aclosing(cast(AsyncGenerator[Message, None], serve())) as responses:
+                    async for response in responses:
+                        yield response
             finally:
                 try:
                     leave(token)

@@ -85,6 +85,40 @@ def _stream(pipeline: Pipeline, name: str, handler: Any, draining: asyncio.Event
     return serve
 
 
+async def _until(draining: asyncio.Event, requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    # A drain ends what the handler reads, not what it does: it answers what it has, and the client comes back.
+    ended = asyncio.ensure_future(draining.wait())
+    reading: asyncio.Future[Message] | None = None
+    try:
+        while not draining.is_set():
+            reading = asyncio.ensure_future(anext(requests))
+            await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                return
+            try:
+                request = reading.result()
+            except StopAsyncIteration:
+                return
+            yield request
+    finally:
+        ended.cancel()
+        if reading is not None:
+            reading.cancel()
+
+
+def _duplex(pipeline: Pipeline, name: str, handler: Any, draining: asyncio.Event) -> Any:
+    async def serve(
+        requests: AsyncIterator[Message], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[Message]:
+        try:
+            async for response in pipeline.duplex(name, handler, _until(draining, requests), _call(context)):
+                yield response
+        except ServiceError as error:
+            await _abort(context, error)
+
+    return serve
+
+
 def _handler(pipeline: Pipeline, binding: Binding, method: MethodDescriptor, draining: asyncio.Event) -> Any:
     name = f"{binding.contract.full_name}/{method.name}"
     handler = getattr(binding.servicer, method.name)
@@ -93,6 +127,10 @@ def _handler(pipeline: Pipeline, binding: Binding, method: MethodDescriptor, dra
     def serialise(response: Message) -> bytes:
         return response.SerializeToString()
 
+    if method.client_streaming:
+        return grpc.stream_stream_rpc_method_handler(
+            _duplex(pipeline, name, handler, draining), request_deserializer=parse, response_serializer=serialise
+        )
     if method.server_streaming:
         return grpc.unary_stream_rpc_method_handler(
             _stream(pipeline, name, handler, draining), request_deserializer=parse, response_serializer=serialise

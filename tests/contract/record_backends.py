@@ -202,7 +202,7 @@ def request_id() -> str:
 @asynccontextmanager
 async def opened(url: str) -> Any:
     """A store at a URL, closed afterwards."""
-    store = open_store(Settings(region="430000", store_url=url))
+    store = open_store(Settings(region="430000", store_url=url, store_migrate=True))
     try:
         yield store
     finally:

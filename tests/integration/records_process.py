@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from hutong.records.v1 import change_feed_service_pb2, record_read_service_pb2, record_write_service_pb2
+from hutong.records.v1 import (
+    change_feed_service_pb2,
+    intake_service_pb2,
+    record_read_service_pb2,
+    record_write_service_pb2,
+)
 
 from services.runtime.channel import open_channel, remote
 
@@ -20,6 +25,7 @@ SECRET = "a secret for tests, long enough"
 CONTRACTS = [
     record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"],
     record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"],
+    intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"],
     change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"],
 ]
 
@@ -42,6 +48,7 @@ class RecordsProcess:
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos'}",
             "HUTONG_REGION": region,
             "HUTONG_STORE_URL": store_url,
+            "HUTONG_STORE_MIGRATE": "true",
             "HUTONG_LISTEN": self.address,
             "HUTONG_MESH_SECRET": SECRET,
             "HUTONG_FOLLOW": follow,

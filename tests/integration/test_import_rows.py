@@ -1,19 +1,22 @@
 """Laboratory files sent to a real records service: what becomes of every kind of row, and of a second run."""
 
+import asyncio
 import csv
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest, BatchSubmitRecordsResponse
+from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRecordsResponse
 
 from cli.importing.batches import BATCH_ROWS, Destination
+from cli.importing.journal import Journal
 from cli.importing.opening import open_laboratory_file
 from cli.importing.report import HEADER, RejectionReport
-from cli.importing.sending import RecordWriter, StoppedError, send
+from cli.importing.sending import RecordIntake, StoppedError, send
 from cli.importing.tally import Tally
 from cli.laboratory_files.rows import Reader, Refusal
 from cli.mesh import wiring
@@ -28,8 +31,8 @@ CHINESE = "样本编号,姓名,证件类型,证件号码,采样时间,报告时�
 
 
 @pytest.fixture
-async def writer(tmp_path: Path) -> AsyncIterator[RecordWriter]:
-    """The write side of Hunan's store, in this process."""
+async def writer(tmp_path: Path) -> AsyncIterator[RecordIntake]:
+    """The intake of Hunan's store, in this process."""
     plan = Plan(tmp_path, "s" * 32, ports_from(9000))
     service = wiring.records(plan, "430000", {})
     async with service.running():
@@ -48,14 +51,14 @@ class Imported:
         return {row.row: [(found.field, found.reason) for found in row.violations] for row in self.refusals}
 
 
-async def import_lines(writer: RecordWriter, lines: Iterable[str], destination: Destination = HUNAN) -> Imported:
+async def import_lines(writer: RecordIntake, lines: Iterable[str], destination: Destination = HUNAN) -> Imported:
     """Sends these lines."""
     refusals: list[Refusal] = []
     tally = await send(Reader(iter(lines)), writer, destination, report=refusals.extend)
     return Imported(tally, refusals)
 
 
-async def import_path(writer: RecordWriter, path: Path) -> Imported:
+async def import_path(writer: RecordIntake, path: Path) -> Imported:
     """Sends this file."""
     refusals: list[Refusal] = []
     with open_laboratory_file(path) as (reader, _, _):
@@ -220,41 +223,133 @@ async def test_rows_for_a_region_kept_elsewhere_are_refused(writer):
 
 
 class Flaky:
-    """Forwards to a store, and loses some answers on their way back."""
+    """Forwards to a store, and breaks a stream after so many answers: the next was committed and is lost."""
 
-    def __init__(self, writer: RecordWriter, fails: set[int]) -> None:
+    def __init__(self, writer: RecordIntake, *answers: int) -> None:
         self._writer = writer
-        self._fails = fails
-        self.calls: list[BatchSubmitRecordsRequest] = []
+        self._answers = list(answers)
+        self.sessions: list[str] = []
 
-    async def BatchSubmitRecords(self, request: BatchSubmitRecordsRequest) -> BatchSubmitRecordsResponse:
+    async def StreamRecords(
+        self, requests: AsyncIterator[StreamRecordsRequest]
+    ) -> AsyncIterator[StreamRecordsResponse]:
         """Stores, and answers or not."""
-        self.calls.append(request)
-        response = await self._writer.BatchSubmitRecords(request)
-        if len(self.calls) in self._fails:
-            raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "cannot be reached")
-        return response
+
+        async def noted() -> AsyncIterator[StreamRecordsRequest]:
+            async for request in requests:
+                if request.session_id:
+                    self.sessions.append(request.session_id)
+                yield request
+
+        left = self._answers.pop(0) if self._answers else None
+        async for response in self._writer.StreamRecords(noted()):
+            if left == 0:
+                raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "cannot be reached")
+            left = None if left is None else left - 1
+            yield response
 
 
-async def test_a_lost_answer_is_asked_for_again(writer):
-    """A batch whose answer was lost is sent again under the same request_id, and gets its first answer: nothing
-    doubles, and nothing new looks old."""
-    flaky = Flaky(writer, {1})
-    imported = await import_lines(flaky, good_lines(3))
-    assert counts(imported.tally) == {"created": 3}
-    assert len(flaky.calls) == 2
-    assert flaky.calls[0].request_id == flaky.calls[1].request_id
+@pytest.fixture
+def patient(monkeypatch):
+    """Retries without pauses."""
+    monkeypatch.setattr("cli.importing.sending.RETRY_SECONDS", (0.0, 0.0, 0.0))
 
 
-async def test_an_unreachable_mesh_stops_the_import(writer, monkeypatch):
-    """What was acknowledged before is counted; another run stores the rest and finds the first rows unchanged."""
-    monkeypatch.setattr("cli.importing.sending.RETRY_SECONDS", (0.0,))
-    flaky = Flaky(writer, {2, 3})
+async def test_a_lost_answer_is_asked_for_again(writer, patient):
+    """A batch whose acknowledgement was lost is sent again in the same session: nothing is lost and nothing doubles."""
+    flaky = Flaky(writer, 2, 1, 0)
+    imported = await import_lines(flaky, good_lines(3 * BATCH_ROWS))
+    assert imported.tally.rows == imported.tally.good == 3 * BATCH_ROWS
+    assert len(flaky.sessions) == 4
+    assert len(set(flaky.sessions)) == 1
+    again = await import_lines(writer, good_lines(3 * BATCH_ROWS))
+    assert counts(again.tally) == {"unchanged": 3 * BATCH_ROWS}
+
+
+async def test_an_unreachable_mesh_stops_the_import(writer, patient):
+    """What was acknowledged before is counted; another run stores the rest."""
+    flaky = Flaky(writer, 2, 0, 0, 0)
     with pytest.raises(StoppedError) as stopped:
-        await import_lines(flaky, good_lines(BATCH_ROWS + 10))
+        await import_lines(flaky, good_lines(2 * BATCH_ROWS))
     assert counts(stopped.value.tally) == {"created": BATCH_ROWS}
-    again = await import_lines(writer, good_lines(BATCH_ROWS + 10))
-    assert counts(again.tally) == {"unchanged": BATCH_ROWS + 10}
+    again = await import_lines(writer, good_lines(2 * BATCH_ROWS))
+    assert again.tally.unchanged + again.tally.created == 2 * BATCH_ROWS
+
+
+def written(path: Path, lines: Iterable[str]) -> Path:
+    """A file of these lines."""
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+async def sent(
+    writer: RecordIntake, path: Path, stop_after: int | None = None, destination: Destination = HUNAN
+) -> tuple[Imported, Journal]:
+    """Sends a file with its journal, until so many batches were acknowledged."""
+    refusals: list[Refusal] = []
+    stop = asyncio.Event()
+    seen = 0
+
+    def progress(tally: Tally) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == stop_after:
+            stop.set()
+
+    journal = Journal(path, destination)
+    with open_laboratory_file(path) as (reader, _, _):
+        tally = await send(
+            reader, writer, destination, report=refusals.extend, progress=progress, journal=journal, stop=stop
+        )
+    return Imported(tally, refusals), journal
+
+
+async def test_a_stopped_import_goes_on_where_it_stood(writer, tmp_path):
+    """Told to stop, it ends what is under way; run again it goes on, and the counts and the report are of the whole."""
+    lines = list(good_lines(6 * BATCH_ROWS))
+    lines[10] = lines[10].replace("阴性", "阴")
+    lines.insert(BATCH_ROWS + 20, row(id="F1", sampled="2099-01-01 10:00"))
+    lines.append(lines[1].replace("阴性", "阳性"))
+    path = written(tmp_path / "large.csv", lines)
+    first, journal = await sent(writer, path, stop_after=1)
+    assert 0 < first.tally.rows < len(lines) - 1
+    assert journal.path.exists()
+    second, journal = await sent(writer, path)
+    assert journal.resumes
+    assert counts(second.tally) == {"created": 6 * BATCH_ROWS - 1, "conflict": 1, "refused": 1, "unreadable": 1}
+    assert list(second.reasons()) == [11, BATCH_ROWS + 21, len(lines)]
+    assert not journal.path.exists()
+
+
+async def test_a_journal_of_another_file_is_not_believed(writer, tmp_path):
+    """After the file was changed, or for another destination, everything is sent."""
+    path = written(tmp_path / "changed.csv", good_lines(3 * BATCH_ROWS))
+    await sent(writer, path, stop_after=1)
+    changed = written(path, good_lines(3 * BATCH_ROWS + 1))
+    assert not Journal(changed, HUNAN).resumes
+    imported, _ = await sent(writer, changed)
+    assert imported.tally.rows == 3 * BATCH_ROWS + 1
+
+
+async def test_a_store_that_forgot_is_sent_everything_again(writer, tmp_path):
+    """A session that the store does not know, because it was restored from a backup, is believed to hold nothing."""
+    path = written(tmp_path / "restored.csv", good_lines(3 * BATCH_ROWS))
+    _, journal = await sent(writer, path, stop_after=1)
+    text = journal.path.read_text()
+    journal.path.write_text(text.replace(journal.session, str(uuid4())))
+    imported, _ = await sent(writer, path)
+    assert imported.tally.good == 3 * BATCH_ROWS
+    assert imported.tally.unchanged >= BATCH_ROWS
+
+
+async def test_a_line_of_the_journal_that_was_cut_off_counts_for_nothing(writer, tmp_path):
+    """Killed while it wrote, the journal ends in half a line: that batch is sent again, and nothing doubles."""
+    path = written(tmp_path / "cut.csv", good_lines(4 * BATCH_ROWS))
+    _, journal = await sent(writer, path, stop_after=2)
+    journal.path.write_text(journal.path.read_text()[:-5])
+    imported, _ = await sent(writer, path)
+    assert imported.tally.good == imported.tally.rows == 4 * BATCH_ROWS
+    assert imported.tally.unchanged == BATCH_ROWS
 
 
 async def test_the_report_tells_rows_and_reasons_and_nothing_of_the_content(writer, tmp_path):

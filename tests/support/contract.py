@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1 import change_feed_service_pb2 as feed_pb
+from hutong.records.v1 import intake_service_pb2 as intake_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
 from services.runtime.binding import Binding, local
@@ -14,21 +15,24 @@ from services.runtime.channel import open_channel, remote
 from services.runtime.server import Server
 
 READ = read_pb.DESCRIPTOR.services_by_name["RecordReadService"]
+INTAKE = intake_pb.DESCRIPTOR.services_by_name["RecordIntakeService"]
 FEED = feed_pb.DESCRIPTOR.services_by_name["ChangeFeedService"]
 
 REQUEST = read_pb.ListRecordsRequest(purpose=Purpose.PURPOSE_SHOW_CODE)
 
 
 class Servicer:
-    """Serves both contracts: a list and a watch do what the test says, everything else what the list does."""
+    """Serves three contracts: list, watch and intake do what the test says, everything else what the list does."""
 
     def __init__(
         self,
         list_records: Callable[[Any], Awaitable[Message]],
         watch_changes: Callable[[Any], AsyncIterator[Message]] | None = None,
+        stream_records: Callable[[AsyncIterator[Any]], AsyncIterator[Message]] | None = None,
     ) -> None:
         self.ListRecords = list_records
         self.WatchChanges = watch_changes
+        self.StreamRecords = stream_records
 
     def __getattr__(self, name: str) -> Any:
         """The methods a test does not care about."""
@@ -36,8 +40,8 @@ class Servicer:
 
 
 def bindings(servicer: Servicer) -> Sequence[Binding]:
-    """Both contracts, bound."""
-    return [Binding(READ, servicer), Binding(FEED, servicer)]
+    """All contracts, bound."""
+    return [Binding(READ, servicer), Binding(FEED, servicer), Binding(INTAKE, servicer)]
 
 
 @asynccontextmanager
@@ -47,7 +51,7 @@ async def over_a_wire(servicer: Servicer, caller: str = "test") -> AsyncIterator
     port = await server.start("127.0.0.1:0")
     channel = open_channel(f"127.0.0.1:{port}")
     try:
-        yield remote("records", caller, channel, [READ, FEED])
+        yield remote("records", caller, channel, [READ, FEED, INTAKE])
     finally:
         await channel.close()
         await server.drain(0, 0)

@@ -63,7 +63,8 @@ def _as_server_user() -> tuple[list[str], str]:
     return [setpriv, f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups"], user
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -164,7 +165,7 @@ def start(*options: str, durable: bool = False) -> PostgresServer:
 
 
 def _launch(prefix: list[str], binaries: Path, home: Path, data: Path, options: list[str]) -> PostgresServer:
-    port = _free_port()
+    port = free_port()
     settings = [
         f"port={port}",
         "listen_addresses=127.0.0.1",

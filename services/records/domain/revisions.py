@@ -64,6 +64,49 @@ class NewRevision:
         return StoredRevision(self.revision, self.person_key, self.digest, self.retracted, self.body)
 
 
+class FirstRevision(NamedTuple):
+    """What a new record begins with, ready to be stored: a NewRevision with less to it, for intake by the thousand.
+
+    `body` is the serialised TestRecord without its `recorded_at`.
+    """
+
+    region: str
+    source_id: str
+    person_key: bytes
+    placed_at: int
+    laboratory: str
+    digest: bytes
+    body: bytes
+    origin: RecordId | None = None
+    """Where it is a copy that names its original: that."""
+
+
+_LENGTHS = [bytes([n]) if n < 128 else bytes([n & 0x7F | 0x80, n >> 7]) for n in range(1 << 14)]
+
+
+def first_body(head: bytes, source_id: str, person_key: bytes, content: bytes) -> bytes:
+    """The serialised TestRecord of a first revision, put together from parts: a third of the cost of making a message.
+
+    `head` is the serialised TestRecord of its region alone; `person_key` has 16 bytes, `content` is serialised. Raises
+    IndexError for a content of 16 kB and more, which no valid one has.
+    """
+    name = source_id.encode()
+    return b"".join(
+        (
+            head,
+            b"\x12",
+            _LENGTHS[len(name)],
+            name,
+            b"\x18\x01\x22\x10",
+            person_key,
+            b"\x2a",
+            _LENGTHS[len(content)],
+            content,
+            b"\x30\x01",
+        )
+    )
+
+
 def first(record_id: RecordId, person_key: bytes, content: RecordContent, content_digest: bytes) -> NewRevision:
     """The revision a new record begins with."""
     return _new(record_id, 1, person_key, content, content_digest, _SUBMITTED, "")
@@ -102,11 +145,12 @@ def copy_of(record: TestRecord) -> NewRevision:
         record.content.laboratory,
         record.SerializeToString(),
         from_timestamp(record.recorded_at),
-        _origin(record.content),
+        origin_of(record.content),
     )
 
 
-def _origin(content: RecordContent) -> RecordId | None:
+def origin_of(content: RecordContent) -> RecordId | None:
+    """The original that a copy names; None for what names none."""
     if not content.HasField("origin") or not content.origin.source_id:
         return None
     return RecordId(content.origin.region, content.origin.source_id)
@@ -139,5 +183,5 @@ def _new(
         placed_at(content),
         content.laboratory,
         record.SerializeToString(),
-        origin=_origin(content),
+        origin=origin_of(content),
     )

@@ -96,6 +96,8 @@ class ReadServicer:
             await self._store.settle(said_at, self._clock())
         as_of, behind = self._horizon.as_of(), self._horizon.behind()
         people = await self._store.people(keys, known_at)
+        if people.as_of is not None:
+            as_of = min(as_of, people.as_of)
         await self._laboratories.refresh(people.laboratories)
         parts: list[bytes] = []
         seen: set[str] = set()
@@ -113,6 +115,8 @@ class ReadServicer:
                 said_at = max([said_at, *arrived, *[standing.arrived_at for standing in standings]])
             response.known_at.CopyFrom(to_timestamp(said_at))
             as_of, behind = await self._horizon.at(said_at)
+            if people.as_of is not None:
+                as_of = min(as_of, people.as_of)
         response.as_of.CopyFrom(to_timestamp(as_of))
         response.behind.extend(behind)
         return response

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from uuid import uuid4
+from typing import TypeVar
 
 import asyncpg
 
@@ -14,7 +14,9 @@ from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
 from services.records.store import postgres_write as writing
-from services.records.store.postgres_schema import VERSION, statements
+from services.records.store.placed import PlacedRecord
+from services.records.store.postgres_migrating import SchemaError, check, migrate
+from services.records.store.postgres_purge import purge
 from services.records.store.protocol import (
     ChangeRow,
     Decide,
@@ -23,6 +25,7 @@ from services.records.store.protocol import (
     LaboratoryRow,
     Lag,
     People,
+    Purged,
     Touch,
     unavailable,
 )
@@ -30,10 +33,12 @@ from services.records.store.rows import current_records
 from services.records.store.stamps import Stamps
 from services.runtime.clock import Clock
 
+T = TypeVar("T")
+
 log = logging.getLogger("hutong.records.postgres")
 
 # The keys of one moment share a query; the lateral subquery keeps each person's rows in the order of the primary key.
-# The last row carries the watermark of the laboratories, so that it costs no round trip of its own.
+# The last row carries the watermark of the laboratories and the end of the feed, so that they cost no round trip.
 _PEOPLE = """
 select r.person_key, r.region, r.source_id, r.placed_at, r.laboratory, r.body, r.recorded_at
 from unnest($1::bytea[]) as asked(person_key) cross join lateral (
@@ -42,35 +47,85 @@ from unnest($1::bytea[]) as asked(person_key) cross join lateral (
     order by region, source_id, revision
 ) as r
 union all
-select null, null, null, laboratory_sequence, null, null, null from feed_head
+select null, recorded_at::text, sequence::text, laboratory_sequence, null, null, null from feed_head
 """
 
 # Numbers have no gaps, so a range of numbers needs no limit, and each partition answers from its index.
 _CHANGES = """
-select sequence, false as is_laboratory, body from revision where sequence > $1 and sequence <= $2
+select sequence, false as is_laboratory, body, 0::bigint from revision where sequence > $1 and sequence <= $2
 union all
-select sequence, true, body from laboratory where sequence > $1 and sequence <= $2
-order by sequence
+select sequence, true, body, 0 from laboratory where sequence > $1 and sequence <= $2
+union all
+select last, false, ''::bytea, first from purged where last > $1 and first <= $2
+order by 1
 """
+
+_PERSON_OF = "select person_key from identity where region = $1 and source_id = $2"
 
 _HISTORY = """
-select r.body from identity as i join revision as r using (person_key, region, source_id)
-where i.region = $1 and i.source_id = $2 order by r.revision
+select body from revision where person_key = $1 and region = $2 and source_id = $3 order by revision
 """
 
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+PLACED = """
+select (
+    select array_agg(body order by revision) from revision
+    where (person_key, region, source_id) = (this.person_key, this.region, this.source_id) and recorded_at <= $3
+)
+from revision as this
+where placed_at >= $1 and placed_at < $2 and recorded_at <= $3 and not exists (
+    select 1 from revision as later
+    where (later.person_key, later.region, later.source_id) = (this.person_key, this.region, this.source_id)
+    and later.revision > this.revision and later.recorded_at <= $3
+)
+"""
+
+PLACED_AT_ONCE = 256
+PLACED_SECONDS = 60.0
+"""How long the database may look for one batch of records by their place in time."""
+
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.AdminShutdownError,
+    ConnectionError,
+)
+"""Failures that say nothing against another attempt, on another connection."""
+
+_FAILURES = (
+    SchemaError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 
 class PostgresStore:
-    """A RecordStore in a PostgreSQL database, which it opens, and prepares where it is empty, when first asked."""
+    """A RecordStore in a PostgreSQL database, which it opens when first asked.
+
+    Its tables must be there, up to date; with `migrates` it makes them so itself, for embedded services and tests. What
+    is read of a replica is true as of the last commit that has reached it.
+    """
 
     poll_seconds = 0.2
     """Another replica may write; it says so to its own watchers only."""
 
-    def __init__(self, url: str, *, pool_size: int = 8, statement_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        statement_seconds: float = 5.0,
+        migrates: bool = False,
+        is_replica: bool = False,
+    ) -> None:
         self._url = url
         self._pool_size = pool_size
         self._statement_seconds = statement_seconds
+        self._migrates = migrates
+        self._is_replica = is_replica
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._stamps = Stamps()
@@ -78,6 +133,7 @@ class PostgresStore:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for a reading that goes on in pieces, and so cannot be done again. Raises Unavailable."""
         try:
             pool = self._pool or await self._open()
             async with pool.acquire(timeout=self._statement_seconds) as connection:
@@ -85,6 +141,20 @@ class PostgresStore:
         except _FAILURES as error:
             log.warning("postgres: %s: %s", type(error).__name__, error)
             raise unavailable() from None
+
+    async def _run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Does one piece of work on a connection of its own, twice when that is lost on the way or the victim of a
+        deadlock. Raises Unavailable."""
+        for attempts_left in (True, False):
+            try:
+                pool = self._pool or await self._open()
+                async with pool.acquire(timeout=self._statement_seconds) as connection:
+                    return await work(connection)
+            except _FAILURES as error:
+                log.warning("postgres: %s: %s", type(error).__name__, error)
+                if not (attempts_left and isinstance(error, _LOST)):
+                    break
+        raise unavailable()
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:
@@ -109,12 +179,24 @@ class PostgresStore:
                 )
                 try:
                     async with pool.acquire() as connection:
-                        await _prepare(connection)
+                        if self._migrates:
+                            await migrate(connection)
+                        else:
+                            await check(connection)
                 except BaseException:
                     pool.terminate()
                     raise
                 self._pool = pool
         return self._pool
+
+    async def check_schema(self) -> None:
+        """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
+        try:
+            await self._open()
+        except SchemaError:
+            raise
+        except _FAILURES as error:
+            log.warning("postgres: %s: %s", type(error).__name__, error)
 
     async def ping(self) -> None:
         """See RecordStore."""
@@ -134,94 +216,89 @@ class PostgresStore:
 
     async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
         """See RecordStore."""
-        async with self._connection() as connection:
-            rows = await connection.fetch(_PEOPLE, list(dict.fromkeys(person_keys)), known_at)
-        return People(current_records(row for row in rows if row[0] is not None), rows[-1][3])
+        keys = list(dict.fromkeys(person_keys))
+        rows = await self._run(lambda connection: connection.fetch(_PEOPLE, keys, known_at))
+        *records, end = rows
+        return People(current_records(records), end[3], Instant(int(end[1])) if self._is_replica else None, int(end[2]))
 
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""
-        async with self._connection() as connection:
-            return [row[0] for row in await connection.fetch(_HISTORY, *record_id)]
+
+        async def read(connection: asyncpg.Connection) -> Sequence[bytes]:
+            # Two questions of one partition each: no distributed table can join what is not kept together.
+            person_key = await connection.fetchval(_PERSON_OF, *record_id)
+            return [row[0] for row in await connection.fetch(_HISTORY, person_key, *record_id)]
+
+        return await self._run(read)
 
     async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
         """See RecordStore."""
-        async with self._connection() as connection:
-            rows = await connection.fetch(
-                "select sequence, body, coalesce((select arrived_at from feed_mark where last_sequence >= sequence "
-                "order by last_sequence limit 1), 0) from laboratory where sequence > $1 order by sequence",
-                after,
-            )
-        return [LaboratoryRow(*row) for row in rows]
+        query = (
+            "select sequence, body, coalesce((select arrived_at from feed_mark where last_sequence >= sequence "
+            "order by last_sequence limit 1), 0) from laboratory where sequence > $1 order by sequence"
+        )
+        return [LaboratoryRow(*row) for row in await self._run(lambda connection: connection.fetch(query, after))]
 
     async def head(self) -> Head:
         """See RecordStore."""
-        async with self._connection() as connection:
-            row = await connection.fetchrow(
-                "select feed_id, sequence, (select mark from feed_mark where last_sequence = sequence) from feed_head"
-            )
+        query = "select feed_id, sequence, (select mark from feed_mark where last_sequence = sequence) from feed_head"
+        row = await self._run(lambda connection: connection.fetchrow(query))
         return Head(row[0], row[1], row[2] or b"")
 
     async def mark(self, sequence: int) -> bytes:
         """See RecordStore."""
         if not sequence:
             return b""
-        async with self._connection() as connection:
-            return await correction.mark(connection, sequence)
+        return await self._run(lambda connection: correction.mark(connection, sequence))
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """See RecordStore."""
-        async with self._connection() as connection:
-            return [ChangeRow(*row) for row in await connection.fetch(_CHANGES, after, after + most)]
+        rows = await self._run(lambda connection: connection.fetch(_CHANGES, after, after + most))
+        return [ChangeRow(*row) for row in rows]
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """See RecordStore."""
-        async with self._connection() as connection:
-            rows = await connection.fetch("select region, feed_id, sequence, as_of, mark, rereading from follow")
+        query = "select region, feed_id, sequence, as_of, mark, rereading from follow"
+        rows = await self._run(lambda connection: connection.fetch(query))
         return {row[0]: Cursor(*row[1:]) for row in map(tuple, rows)}
 
     async def due_copies(self, regions: Sequence[str], most: int) -> Sequence[DueCopy]:
         """See RecordStore."""
-        async with self._connection() as connection:
-            return [DueCopy(*row) for row in await correction.due(connection, list(regions), most)]
+        rows = await self._run(lambda connection: correction.due(connection, list(regions), most))
+        return [DueCopy(*row) for row in rows]
 
     async def copies_done(self, done: Sequence[DueCopy]) -> None:
         """See RecordStore."""
-        async with self._connection() as connection:
-            await connection.execute(
-                "delete from copy_due as d "
-                "using unnest($1::text[], $2::text[], $3::bigint[]) as done(region, source_id, sequence) "
-                "where d.region = done.region and d.source_id = done.source_id and d.sequence <= done.sequence",
-                *map(list, zip(*((*due.id, due.sequence) for due in done), strict=True)),
-            )
+        await self._run(lambda connection: correction.forget_due(connection, done))
 
     async def conflicts(self, after: int, most: int, settled_too: bool) -> Sequence[StoredConflict]:
         """See RecordStore."""
-        async with self._connection() as connection:
-            rows = await connection.fetch(
-                f"select {correction.CONFLICT_COLUMNS} from conflict where number > $1 and ($3 or settlement = 0) "
-                "order by number limit $2",
-                after,
-                most,
-                settled_too,
-            )
-        return [StoredConflict(*row) for row in rows]
+        return await self._run(lambda connection: correction.conflicts(connection, after, most, settled_too))
 
     async def note_lag(self, lag: Lag) -> None:
         """See RecordStore."""
-        async with self._connection() as connection:
-            await connection.execute(
-                "insert into followed_lag values ($1, $2, $3) on conflict (region, noted_at) do update set as_of = $3",
-                *lag,
-            )
+        await self._run(lambda connection: correction.note_lag(connection, lag))
 
     async def lags(self) -> Sequence[Lag]:
         """See RecordStore."""
-        async with self._connection() as connection:
-            rows = await connection.fetch("select region, noted_at, as_of from followed_lag order by noted_at")
-        return [Lag(*row) for row in rows]
+        return await self._run(correction.lags)
+
+    async def placed(
+        self, first: Instant, end: Instant, known_at: Instant
+    ) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+        """See RecordStore."""
+        async with self._connection() as connection, connection.transaction(readonly=True):
+            # Asked seldom, over ranges of any size: each deserves its own plan, and more time than a hot query.
+            await connection.execute(
+                f"set local statement_timeout = '{PLACED_SECONDS}s'; set local plan_cache_mode = force_custom_plan"
+            )
+            cursor = await connection.cursor(PLACED, first, end, known_at, timeout=PLACED_SECONDS)
+            while rows := await cursor.fetch(PLACED_AT_ONCE, timeout=PLACED_SECONDS):
+                yield [row[0] for row in rows]
 
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
-        """See RecordStore."""
+        """See RecordStore. Done again when the connection is lost: nobody knows whether the commit was, but every
+        write is idempotent, by its content, its request's id, its revision or its cursor."""
         tokens: list[int] = []
 
         def stamp() -> Instant:
@@ -229,38 +306,40 @@ class PostgresStore:
             tokens.append(token)
             return instant
 
+        async def transact(connection: asyncpg.Connection) -> bytes:
+            async with connection.transaction():
+                return await writing.transact(connection, touch, decide, clock, stamp, self.drives_copies)
+
         try:
-            async with self._connection() as connection, connection.transaction():
-                return await writing.transact(connection, touch, decide, stamp, self.drives_copies)
+            return await self._run(transact)
         finally:
             for token in tokens:
                 self._stamps.end(token)
 
+    async def purge(self, before: Instant, position: int, most: int) -> Purged:
+        """See RecordPurge."""
+
+        async def delete(connection: asyncpg.Connection) -> Purged:
+            async with connection.transaction():
+                return await purge(connection, before, position, most)
+
+        return await self._run(delete)
+
+    async def batches(self, session: str) -> int:
+        """See RecordStore."""
+        query = "select batch from intake_session where session = $1"
+        return int(await self._run(lambda connection: connection.fetchval(query, session)) or 0)
+
     async def forget_answers(self, before: Instant) -> int:
         """See RecordStore."""
-        async with self._connection() as connection:
+
+        async def forget(connection: asyncpg.Connection) -> int:
             done: str = await connection.execute("delete from answer where answered_at < $1", before)
-        return int(done.rpartition(" ")[2])
+            ended: str = await connection.execute("delete from intake_session where moved_at < $1", before)
+            return int(done.rpartition(" ")[2]) + int(ended.rpartition(" ")[2])
+
+        return await self._run(forget)
 
 
 async def _nothing_to_reset(connection: asyncpg.Connection) -> None:
     """No statement here leaves session state behind; the default reset is a round trip after every use."""
-
-
-async def _prepare(connection: asyncpg.Connection) -> None:
-    async with connection.transaction():
-        # One replica prepares an empty database; the others wait for it.
-        await connection.execute("select pg_advisory_xact_lock(hashtext('hutong.records.schema'))")
-        if await connection.fetchval("select to_regclass('feed_head')") is None:
-            await connection.execute(statements())
-            await connection.execute(
-                "insert into feed_head (feed_id, sequence, laboratory_sequence, recorded_at, schema_version) "
-                "values ($1, 0, 0, 0, $2)",
-                uuid4().hex,
-                VERSION,
-            )
-        version = await connection.fetchval("select schema_version from feed_head")
-        if version != VERSION:
-            raise asyncpg.InterfaceError(f"the database has schema version {version}, this program {VERSION}")
-        if await connection.fetchval("select to_regclass('followed_lag')") is None:
-            await connection.execute(correction.ADDED)

@@ -1,60 +1,15 @@
 """What a PostgreSQL store keeps for correction: the marks of commits, copies by origin, conflicts, how far followed
-regions were known. Added to a database that lacks it."""
+regions were known."""
+
+from collections.abc import Sequence
 
 import asyncpg
 
 from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.revisions import RecordId
-from services.records.store.protocol import Plan
+from services.records.store.protocol import DueCopy, Lag, Plan
 from services.records.store.rows import changed_ids, conflict_rows, copy_rows
-
-ADDED = """
-alter table follow add column if not exists mark bytea not null default '';
-alter table follow add column if not exists rereading boolean not null default false;
-create table if not exists feed_mark (
-    last_sequence bigint primary key,
-    arrived_at bigint not null,
-    mark bytea not null
-);
-create table if not exists origin_copy (
-    origin_region text not null,
-    origin_source_id text not null,
-    region text not null,
-    source_id text not null,
-    primary key (origin_region, origin_source_id, region, source_id)
-);
-create table if not exists copy_due (
-    region text not null,
-    source_id text not null,
-    sequence bigint not null,
-    primary key (region, source_id)
-);
-create table if not exists conflict (
-    number bigint generated always as identity primary key,
-    conflict_id text not null unique,
-    region text not null,
-    source_id text not null,
-    revision integer not null,
-    reason text not null,
-    person_key bytea not null,
-    content bytea not null,
-    offered_by text not null,
-    first_at bigint not null,
-    last_at bigint not null,
-    times integer not null,
-    settlement integer not null,
-    cause text not null,
-    settled_by text not null,
-    settled_at bigint
-);
-create table if not exists followed_lag (
-    region text not null,
-    noted_at bigint not null,
-    as_of bigint,
-    primary key (region, noted_at)
-);
-"""
 
 CONFLICT_COLUMNS = """
 number, conflict_id, region, source_id, revision, reason, person_key, content, offered_by, first_at, last_at, times,
@@ -138,3 +93,51 @@ async def due(connection: asyncpg.Connection, regions: list[str], most: int) -> 
         most,
     )
     return [(RecordId(row[0], row[1]), row[2]) for row in rows]
+
+
+async def forget_due(connection: asyncpg.Connection, done: Sequence[DueCopy]) -> None:
+    """These were compared; one that became due again meanwhile stays."""
+    await connection.execute(
+        "delete from copy_due as d "
+        "using unnest($1::text[], $2::text[], $3::bigint[]) as done(region, source_id, sequence) "
+        "where d.region = done.region and d.source_id = done.source_id and d.sequence <= done.sequence",
+        *map(list, zip(*((*due.id, due.sequence) for due in done), strict=True)),
+    )
+
+
+async def forget_records(connection: asyncpg.Connection, gone: Sequence[RecordId]) -> None:
+    """Nothing is kept about records that were purged: not what was offered for them, nor that they are copies."""
+    columns = list(map(list, zip(*gone, strict=True)))
+    for table in ("conflict", "copy_due", "origin_copy"):
+        await connection.execute(
+            f"delete from {table} as kept using unnest($1::text[], $2::text[]) as gone(region, source_id) "
+            "where (kept.region, kept.source_id) = (gone.region, gone.source_id)",
+            *columns,
+        )
+
+
+async def conflicts(
+    connection: asyncpg.Connection, after: int, most: int, settled_too: bool
+) -> Sequence[StoredConflict]:
+    """Conflicts numbered above `after`, in order."""
+    rows = await connection.fetch(
+        f"select {CONFLICT_COLUMNS} from conflict where number > $1 and ($3 or settlement = 0) "
+        "order by number limit $2",
+        after,
+        most,
+        settled_too,
+    )
+    return [StoredConflict(*row) for row in rows]
+
+
+async def note_lag(connection: asyncpg.Connection, lag: Lag) -> None:
+    """Notes how far a followed region was known."""
+    await connection.execute(
+        "insert into followed_lag values ($1, $2, $3) on conflict (region, noted_at) do update set as_of = $3", *lag
+    )
+
+
+async def lags(connection: asyncpg.Connection) -> Sequence[Lag]:
+    """All that was noted, in order of time."""
+    rows = await connection.fetch("select region, noted_at, as_of from followed_lag order by noted_at")
+    return [Lag(*row) for row in rows]

@@ -1,16 +1,34 @@
-"""The tables of a PostgreSQL store, hash-partitioned from the start.
+"""The tables of a PostgreSQL store, as numbered migrations, and the statements that apply them.
 
-Revisions are partitioned by person, so that each hot query goes to one partition for each person it names; on Citus the
-same tables are distributed by the same columns. A unique index of a partitioned table must contain the partition key,
-so that (region, source_id) is unique is held by `identity`, a narrow table partitioned by source_id, whose rows are
-also the locks of their records. The row of `feed_head`, and what is small, is in ordinary tables.
+Revisions are hash-partitioned by person, so that each hot query goes to one partition for each person it names; on
+Citus (`distribute`) the same tables are distributed by the same columns instead. A unique index of such a table must
+contain the column, so that (region, source_id) is unique is held by `identity`, a narrow table by source_id. The row of
+`feed_head`, and what is small, is in ordinary tables; on Citus those that are read together with revisions are
+reference tables, and the others stay on the coordinator. No statement here is ever edited once released: a change is a
+new one.
 """
 
-VERSION = 1
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 PARTITIONS = 16
+SHARDS = 32
+"""Of each distributed table, on Citus."""
 
-_TABLES = """
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the schema. `hashed` are the tables it creates by hash, each with its column: in `statements`,
+    {table} stands for how that table is partitioned. `shared` are those that become reference tables on Citus."""
+
+    number: int
+    name: str
+    statements: str
+    hashed: Sequence[tuple[str, str]] = ()
+    shared: Sequence[str] = ()
+
+
+_RECORDS = """
 create table feed_head (
     only_row boolean primary key default true check (only_row),
     feed_id text not null,
@@ -24,7 +42,7 @@ create table identity (
     source_id text not null,
     person_key bytea not null,
     primary key (region, source_id)
-) partition by hash (source_id);
+) {identity};
 create table revision (
     person_key bytea not null,
     region text not null,
@@ -38,7 +56,7 @@ create table revision (
     digest bytea not null,
     body bytea not null,
     primary key (person_key, region, source_id, revision)
-) partition by hash (person_key);
+) {revision};
 create index revision_by_sequence on revision (sequence);
 create table laboratory (
     laboratory text not null,
@@ -62,12 +80,118 @@ create table answer (
 create index answer_by_age on answer (answered_at);
 """
 
+_INTAKE = """
+create table intake_session (
+    session text primary key,
+    batch bigint not null,
+    moved_at bigint not null
+);
+"""
 
-def statements() -> str:
-    """Everything that makes an empty database a store, except the row of feed_head."""
-    partitions = [
-        f"create table {table}_{n} partition of {table} for values with (modulus {PARTITIONS}, remainder {n});"
-        for table in ("identity", "revision")
-        for n in range(PARTITIONS)
-    ]
-    return _TABLES + "\n".join(partitions)
+_RETENTION = """
+create table purged (
+    first bigint primary key,
+    last bigint not null
+);
+"""
+
+_QUALITY = """
+create index revision_by_place on revision using brin (placed_at);
+"""
+
+_CORRECTION = """
+alter table follow add column if not exists mark bytea not null default '';
+alter table follow add column if not exists rereading boolean not null default false;
+create table if not exists feed_mark (
+    last_sequence bigint primary key,
+    arrived_at bigint not null,
+    mark bytea not null
+);
+create table if not exists origin_copy (
+    origin_region text not null,
+    origin_source_id text not null,
+    region text not null,
+    source_id text not null,
+    primary key (origin_region, origin_source_id, region, source_id)
+);
+create table if not exists copy_due (
+    region text not null,
+    source_id text not null,
+    sequence bigint not null,
+    primary key (region, source_id)
+);
+create table if not exists conflict (
+    number bigint generated always as identity primary key,
+    conflict_id text not null unique,
+    region text not null,
+    source_id text not null,
+    revision integer not null,
+    reason text not null,
+    person_key bytea not null,
+    content bytea not null,
+    offered_by text not null,
+    first_at bigint not null,
+    last_at bigint not null,
+    times integer not null,
+    settlement integer not null,
+    cause text not null,
+    settled_by text not null,
+    settled_at bigint
+);
+create table if not exists followed_lag (
+    region text not null,
+    noted_at bigint not null,
+    as_of bigint,
+    primary key (region, noted_at)
+);
+create index if not exists conflict_by_record on conflict (region, source_id);
+create index if not exists origin_copy_by_copy on origin_copy (region, source_id);
+"""
+
+MIGRATIONS = (
+    Migration(
+        1,
+        "records",
+        _RECORDS,
+        hashed=(("identity", "source_id"), ("revision", "person_key")),
+        # PostgreSQL has no unique index of `sequence` alone, nor has Citus: reference tables keep theirs.
+        shared=("feed_head", "laboratory"),
+    ),
+    Migration(2, "intake sessions", _INTAKE),
+    Migration(3, "retention", _RETENTION, shared=("purged",)),
+    Migration(4, "quality of laboratories", _QUALITY),
+    # Marks are read together with laboratories and the head; the rest stays on the coordinator, like `follow`.
+    Migration(5, "correction", _CORRECTION, shared=("feed_mark",)),
+)
+
+VERSION = MIGRATIONS[-1].number
+
+LEDGER = """
+create table if not exists schema_migration (
+    number integer primary key,
+    name text not null,
+    distributed boolean not null,
+    applied_at timestamptz not null default now()
+)
+"""
+
+
+def statements(migration: Migration, *, distribute: bool) -> str:
+    """Everything that applies one migration; with `distribute`, on the coordinator of a Citus cluster."""
+    if distribute:
+        made = migration.statements.format_map({table: "" for table, _ in migration.hashed})
+        calls = [
+            f"select create_distributed_table('{table}', '{column}', shard_count => {SHARDS}, colocate_with => 'none');"
+            for table, column in migration.hashed
+        ]
+        calls += [f"select create_reference_table('{table}');" for table in migration.shared]
+    else:
+        made = migration.statements.format_map(
+            {table: f"partition by hash ({column})" for table, column in migration.hashed}
+        )
+        calls = [
+            f"create table {table}_{n} partition of {table} for values with (modulus {PARTITIONS}, remainder {n});"
+            for table, _ in migration.hashed
+            for n in range(PARTITIONS)
+        ]
+    return "\n".join([made, *calls])

@@ -1,7 +1,9 @@
 """One write transaction in PostgreSQL, in bulk statements.
 
-Locks are taken in one order by all writers, so that none wait for each other in a circle: the request's, the followed
-region's cursor, new identities by id, old identities by id, and the head of the feed last.
+Locks are taken in one order by all writers, so that none wait for each other in a circle: the request's, the session's,
+the followed region's cursor, new identities by id, the head of the feed, and conflicts by id last. What is appended to
+a record that exists is decided with the head locked: nothing is locked row by row, which a distributed table could not
+do.
 
 Why the feed is complete. Every transaction takes its numbers from the one row of `feed_head`, and holds that row until
 it has committed. So whoever gets the next numbers does so after those before are visible, a snapshot that shows one
@@ -11,6 +13,7 @@ orders the commits; their parts may become visible on the workers a moment apart
 The price is that writers append one after another; what is slow, deciding and serialising, is done before.
 """
 
+from dataclasses import replace
 from secrets import token_bytes
 from typing import Any
 
@@ -21,22 +24,22 @@ from services.common.instants import Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId, StoredRevision
 from services.records.store import postgres_correction as correction
-from services.records.store.protocol import Decide, Known, Plan, RequestKey, Touch, check_retry
+from services.records.store.postgres_copy import first_revisions, identities
+from services.records.store.protocol import Decide, Known, Plan, RequestKey, Touch, batch_gap, check_retry
 from services.records.store.rows import MARK_BYTES, laboratory_rows, revision_rows
 from services.runtime.clock import Clock
 
 _CLAIM = """
 insert into identity (region, source_id, person_key)
 select * from unnest($1::text[], $2::text[], $3::bytea[]) as claimed(region, source_id, person_key)
-order by region, source_id
 on conflict do nothing
 """
 
-_LOCK = """
+_HELD = """
 select i.region, i.source_id, i.person_key
 from unnest($1::text[], $2::text[]) as touched(region, source_id)
 cross join lateral (
-    select * from identity where region = touched.region and source_id = touched.source_id for update
+    select * from identity where region = touched.region and source_id = touched.source_id
 ) as i
 """
 
@@ -60,16 +63,43 @@ _COLUMNS = (
 )
 
 
+# Moves a session on, or stays where it is when the batch was committed before; no row when one before it is missing.
+_MOVE = """
+insert into intake_session (session, batch, moved_at)
+select $1::text, $2::bigint, $3::bigint
+where $2 = 1 or exists (select 1 from intake_session where session = $1)
+on conflict (session) do update set batch = greatest(intake_session.batch, excluded.batch), moved_at = excluded.moved_at
+where excluded.batch <= intake_session.batch + 1
+returning batch
+"""
+
+_LOCK_HEAD = "select 1 from feed_head for update"
+
+MANY = 200
+"""From so many claims on, they are copied in, which is cheap where all of them are new."""
+
+
 async def transact(
-    connection: asyncpg.Connection, touch: Touch, decide: Decide, clock: Clock, drives_copies: bool = False
+    connection: asyncpg.Connection, touch: Touch, decide: Decide, clock: Clock, stamp: Clock, drives_copies: bool
 ) -> bytes:
-    """What RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits."""
+    """What RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits; `stamp` gives the
+    instant that it bears."""
     if touch.request is not None:
         answered = await _answered(connection, touch.request)
         if answered is not None:
             return answered
-    plan = decide(await _known(connection, touch))
-    now = await _append(connection, plan, clock, drives_copies)
+    if touch.batch is not None and not await connection.fetchval(
+        _MOVE, touch.batch.session, touch.batch.batch, clock()
+    ):
+        raise batch_gap()
+    cursor = await _cursor(connection, touch)
+    held = await _claim(connection, touch)
+    plan = decide(await _known(connection, touch, held, cursor))
+    if held and plan.count and not _locks_head(touch):
+        # It rests on revisions that others may follow up meanwhile. With the head locked nobody can: once more.
+        await connection.execute(_LOCK_HEAD)
+        plan = decide(await _known(connection, touch, held, cursor))
+    now = await _append(connection, plan, stamp, drives_copies)
     answer = plan.answer(now)
     if plan.cursor is not None:
         await connection.execute(
@@ -99,65 +129,96 @@ async def _answered(connection: asyncpg.Connection, request: RequestKey) -> byte
     return body
 
 
-async def _known(connection: asyncpg.Connection, touch: Touch) -> Known:
-    cursor = Cursor()
-    if touch.followed:
-        await connection.execute(
-            "insert into follow (region, feed_id, sequence, as_of) values ($1, '', 0, 0) on conflict do nothing",
-            touch.followed,
-        )
-        row = await connection.fetchrow(
-            "select feed_id, sequence, as_of, mark, rereading from follow where region = $1 for update", touch.followed
-        )
-        cursor = Cursor(*row)
-    histories = await _histories(connection, touch) if touch.records else {}
-    laboratories: dict[str, Laboratory] = {}
-    if touch.laboratories:
-        # Laboratories change seldom: the head's lock is theirs too. The next statement sees what was committed before.
-        await connection.execute("select 1 from feed_head for update")
-        rows = await connection.fetch(_LABORATORIES, list(touch.laboratories))
-        laboratories = {row[0]: Laboratory.FromString(row[1]) for row in rows}
-    conflict = await correction.conflict(connection, touch.conflict) if touch.conflict else None
-    return Known(histories, laboratories, cursor, conflict)
+async def _cursor(connection: asyncpg.Connection, touch: Touch) -> Cursor:
+    if not touch.followed:
+        return Cursor()
+    await connection.execute(
+        "insert into follow (region, feed_id, sequence, as_of) values ($1, '', 0, 0) on conflict do nothing",
+        touch.followed,
+    )
+    row = await connection.fetchrow(
+        "select feed_id, sequence, as_of, mark, rereading from follow where region = $1 for update", touch.followed
+    )
+    return Cursor(*row)
 
 
-async def _histories(connection: asyncpg.Connection, touch: Touch) -> dict[RecordId, list[StoredRevision]]:
-    claimed = [(*record_id, key) for record_id, key in touch.records.items() if key is not None]
+async def _claim(connection: asyncpg.Connection, touch: Touch) -> list[Any]:
+    """Claims what is to be claimed; returns the identities that were there already, or may have been."""
+    claimed = sorted((*record_id, key) for record_id, key in touch.records.items() if key is not None)
     wanted = len(touch.records)
+    if len(claimed) >= MANY and await _copied(connection, claimed) and len(claimed) == wanted:
+        return []
     if claimed:
         done: str = await connection.execute(_CLAIM, *map(list, zip(*claimed, strict=True)))
         if int(done.rpartition(" ")[2]) == wanted:
             # All are new, and nobody else can have given them a revision.
-            return {}
-    held = await connection.fetch(_LOCK, *map(list, zip(*sorted(touch.records), strict=True)))
-    if not held:
-        return {}
+            return []
+    if not wanted:
+        return []
+    held: list[Any] = await connection.fetch(_HELD, *map(list, zip(*sorted(touch.records), strict=True)))
+    return held
+
+
+async def _copied(connection: asyncpg.Connection, claimed: list[tuple[str, str, bytes]]) -> bool:
+    # Almost every batch of an intake is new to the last row; the others pay for the attempt.
+    try:
+        async with connection.transaction():
+            await connection.copy_to_table(
+                "identity",
+                source=identities(claimed),
+                columns=("region", "source_id", "person_key"),
+                format="binary",
+            )
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
+
+
+def _locks_head(touch: Touch) -> bool:
+    # Conflicts are written with the head locked, so one that is settled is locked after it.
+    return bool(touch.laboratories or touch.conflict)
+
+
+async def _known(connection: asyncpg.Connection, touch: Touch, held: list[Any], cursor: Cursor) -> Known:
+    laboratories: dict[str, Laboratory] = {}
+    if _locks_head(touch):
+        # Laboratories change seldom: the head's lock is theirs too. The next statement sees what was committed before.
+        await connection.execute(_LOCK_HEAD)
+    if touch.laboratories:
+        rows = await connection.fetch(_LABORATORIES, list(touch.laboratories))
+        laboratories = {row[0]: Laboratory.FromString(row[1]) for row in rows}
     histories: dict[RecordId, list[StoredRevision]] = {}
-    for row in await connection.fetch(_HISTORIES, *map(list, zip(*held, strict=True))):
-        histories.setdefault(RecordId(row[0], row[1]), []).append(StoredRevision(*row[2:]))
-    return histories
+    if held:
+        for row in await connection.fetch(_HISTORIES, *map(list, zip(*held, strict=True))):
+            histories.setdefault(RecordId(row[0], row[1]), []).append(StoredRevision(*row[2:]))
+    conflict = await correction.conflict(connection, touch.conflict) if touch.conflict else None
+    return Known(histories, laboratories, cursor, conflict)
 
 
-async def _append(connection: asyncpg.Connection, plan: Plan, clock: Clock, drives_copies: bool) -> Instant:
-    count = len(plan.revisions) + len(plan.laboratories)
+async def _append(connection: asyncpg.Connection, plan: Plan, stamp: Clock, drives_copies: bool) -> Instant:
+    count = plan.count
     if not count:
-        return clock()
+        return stamp()
     head: Any = await connection.fetchrow("select sequence, recorded_at from feed_head for update")
-    before, recorded_at = int(head[0]), Instant(max(head[1] + 1, clock()))
+    before, recorded_at = int(head[0]), Instant(max(head[1] + 1, stamp()))
+    if plan.firsts:
+        source = first_revisions(plan.firsts, before, recorded_at)
+        await connection.copy_to_table("revision", source=source, columns=_COLUMNS, format="binary")
     if plan.revisions:
-        rows = revision_rows(plan, before, recorded_at)
+        rows = revision_rows(replace(plan, firsts=()), before + len(plan.firsts), recorded_at)
         await connection.copy_records_to_table("revision", records=rows, columns=_COLUMNS)
     if plan.laboratories:
-        laboratories = laboratory_rows(plan, before + len(plan.revisions), recorded_at)
+        laboratories = laboratory_rows(plan, before + count - len(plan.laboratories), recorded_at)
         await connection.executemany("insert into laboratory values ($1, $2, $3, $4)", laboratories)
+    # Two statements: a distributed database does not write two tables in one.
     await connection.execute(
-        "with moved as (update feed_head set sequence = sequence + $1, recorded_at = $2, "
-        "laboratory_sequence = case when $3 then sequence + $1 else laboratory_sequence end returning sequence) "
-        "insert into feed_mark select sequence, $2, $4 from moved",
+        "update feed_head set sequence = sequence + $1, recorded_at = $2, "
+        "laboratory_sequence = case when $3 then sequence + $1 else laboratory_sequence end",
         count,
         recorded_at,
         bool(plan.laboratories),
-        token_bytes(MARK_BYTES),
     )
+    mark = token_bytes(MARK_BYTES)
+    await connection.execute("insert into feed_mark values ($1, $2, $3)", before + count, recorded_at, mark)
     await correction.note_copies(connection, plan, before + count, drives_copies)
     return recorded_at

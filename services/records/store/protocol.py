@@ -5,18 +5,19 @@ function decides (`Known` to `Plan`), and the store appends what it decided, num
 SQL, and none is decided on what another writer has changed meanwhile.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
-from services.common.errors import Unavailable, invalid
+from services.common.errors import FailedPrecondition, Unavailable, invalid
 from services.common.instants import Instant
 from services.records.domain.conflicts import NewConflict, Settled, StoredConflict
 from services.records.domain.copying import Cursor
-from services.records.domain.revisions import History, NewRevision, RecordId
+from services.records.domain.revisions import FirstRevision, History, NewRevision, RecordId
 from services.records.domain.standing import NewLaboratory
+from services.records.store.placed import PlacedRecord
 from services.runtime.clock import Clock
 
 LATEST = Instant(2**62)
@@ -39,11 +40,14 @@ class CurrentRecord(NamedTuple):
 class People(NamedTuple):
     """Records by person, newest sample first; a person without any is left out.
 
-    `laboratories` is the sequence of the latest change to a laboratory that the store has committed.
+    `laboratories` is the sequence of the latest change to a laboratory that the store has committed. What a replica
+    gave has everything up to `as_of`, and the feed up to `sequence`; where `as_of` is None, it has all there is.
     """
 
     records: Mapping[bytes, Sequence[CurrentRecord]]
     laboratories: int
+    as_of: Instant | None = None
+    sequence: int = 0
 
 
 class Head(NamedTuple):
@@ -55,11 +59,13 @@ class Head(NamedTuple):
 
 
 class ChangeRow(NamedTuple):
-    """One change: a serialised TestRecord, or a serialised Laboratory."""
+    """One change: a serialised TestRecord, or a serialised Laboratory; or, where `purged_from` is not 0, nothing any
+    more: what was numbered from there up to `sequence` was purged."""
 
     sequence: int
     is_laboratory: bool
     body: bytes
+    purged_from: int = 0
 
 
 class LaboratoryRow(NamedTuple):
@@ -94,12 +100,20 @@ class RequestKey:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchKey:
+    """Names a batch of an intake session: the session's batches are committed in order, from 1, without a gap."""
+
+    session: str
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Touch:
     """What a decision rests on; it is locked until the commit.
 
     `records`: ids, each with the person for whom it is claimed where there is no such record, or None to claim nothing.
     A claimed id must receive a revision by the same plan. `followed`: the region whose cursor moves. `conflict`: the
-    one that is settled.
+    one that is settled. `batch`: whose session moves on with the commit.
     """
 
     records: Mapping[RecordId, bytes | None] = field(default_factory=dict)
@@ -107,6 +121,7 @@ class Touch:
     request: RequestKey | None = None
     followed: str = ""
     conflict: str = ""
+    batch: BatchKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +136,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to append, in this order, records before laboratories; where the followed region's cursor goes; conflicts to
-    keep, and how one is settled; and the answer to the request, given the instant of the commit."""
+    """What to append, in this order, new records, further revisions, laboratories; where the followed region's cursor
+    goes; conflicts to keep, and how one is settled; and the answer to the request, given the instant of the commit."""
 
     answer: Callable[[Instant], bytes]
     revisions: Sequence[NewRevision] = ()
@@ -130,6 +145,12 @@ class Plan:
     cursor: Cursor | None = None
     conflicts: Sequence[NewConflict] = ()
     settled: Settled | None = None
+    firsts: Sequence[FirstRevision] = ()
+
+    @property
+    def count(self) -> int:
+        """How many numbers of the feed it takes."""
+        return len(self.firsts) + len(self.revisions) + len(self.laboratories)
 
 
 Decide = Callable[[Known], Plan]
@@ -168,7 +189,7 @@ class RecordStore(Protocol):
         """The end of the feed."""
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
-        """Changes numbered above `after` and up to `after + most`, in order. One snapshot."""
+        """Changes numbered above `after` and up to `after + most`, in order, purged ranges whole. One snapshot."""
 
     async def mark(self, sequence: int) -> bytes:
         """The mark of the commit that used a number; empty for 0, and for commits older than marks."""
@@ -191,21 +212,65 @@ class RecordStore(Protocol):
     async def cursors(self) -> Mapping[str, Cursor]:
         """Where this store stands in the feeds it follows, by region."""
 
+    def placed(self, first: Instant, end: Instant, known_at: Instant) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+        """The records that, as known at an instant, were sampled (or, where that is unknown, reported) at `first` or
+        later and before `end`, in batches and in no order.
+
+        Reading them may take long; between batches others have their turn, and nothing in it keeps a writer waiting.
+        """
+
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
         """One transaction: reads what is touched, decides, appends, and returns the answer when all of it is durable.
 
         Revisions that are new get `recorded_at`: the clock's instant, or later, so that it grows from commit to commit.
         A request that was answered before gets its first answer and changes nothing; under the same key another
-        request is InvalidArgument (REQUEST_ID_REUSED).
+        request is InvalidArgument (REQUEST_ID_REUSED). A batch whose session lacks the one before is FailedPrecondition
+        (BATCH_GAP); one that was committed before is decided again, and moves nothing.
         """
 
+    async def batches(self, session: str) -> int:
+        """The greatest batch of a session that was committed; 0 for a session that is not known."""
+
     async def forget_answers(self, before: Instant) -> int:
-        """Forgets the answers to requests answered before an instant; how many."""
+        """Forgets the answers to requests answered, and the sessions that last moved, before an instant; how many."""
+
+
+class Purged(NamedTuple):
+    """One batch of a purge: how many records were deleted, and where in the feed to go on; None at its end."""
+
+    records: int
+    position: int | None
+
+
+class RecordPurge(Protocol):
+    """What ends a record's time in a store. Apart from RecordStore: services do not purge, operators do."""
+
+    async def purge(self, before: Instant, position: int, most: int) -> Purged:
+        """Looks at `most` revisions from a position in the feed on (0 at first), and deletes the whole records of those
+        whose newest revision was committed before an instant, in one transaction. Their numbers are kept as purged."""
+
+
+def merged_ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Numbers as ranges, first and last, in order."""
+    ranges: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return ranges
 
 
 def unavailable() -> Unavailable:
     """The error for whatever goes wrong in a database."""
     return Unavailable("STORE_UNAVAILABLE", "记录库暂不可用", "The records store is not available")
+
+
+def batch_gap() -> FailedPrecondition:
+    """The error for a batch that would leave a gap in its session."""
+    return FailedPrecondition(
+        "BATCH_GAP", "前面的批次尚未入库，请重新打开会话", "Batches before this one are missing: open the session again"
+    )
 
 
 def check_retry(request: RequestKey, fingerprint: bytes) -> None:

@@ -43,9 +43,15 @@ def current_records(rows: Iterable[Sequence[object]]) -> Mapping[bytes, Sequence
 
 
 def revision_rows(plan: Plan, after: int, recorded_at: Instant) -> list[RevisionRow]:
-    """The rows of a plan's revisions, numbered from `after` + 1, those that are new stamped with their commit."""
+    """The rows of a plan's records and revisions, numbered from `after` + 1, the new ones stamped with their commit."""
     suffix = stamp(recorded_at)
-    return [
+    rows: list[RevisionRow] = [
+        (key, region, source_id, 1, sequence, recorded_at, placed_at, False, laboratory, digest, body + suffix)
+        for sequence, (region, source_id, key, placed_at, laboratory, digest, body, _) in enumerate(
+            plan.firsts, after + 1
+        )
+    ]
+    rows += [
         (
             new.person_key,
             new.id.region,
@@ -59,13 +65,16 @@ def revision_rows(plan: Plan, after: int, recorded_at: Instant) -> list[Revision
             new.digest,
             new.body + suffix if new.recorded_at is None else new.body,
         )
-        for sequence, new in enumerate(plan.revisions, after + 1)
+        for sequence, new in enumerate(plan.revisions, after + len(rows) + 1)
     ]
+    return rows
 
 
 def copy_rows(plan: Plan) -> list[tuple[str, str, str, str]]:
-    """The copies among a plan's revisions: origin's region and source_id, the copy's region and source_id."""
-    return sorted({(*new.origin, *new.id) for new in plan.revisions if new.origin is not None})
+    """The copies among a plan's records and revisions: origin's region and source_id, the copy's region and
+    source_id."""
+    copies = {(*new.origin, new.region, new.source_id) for new in plan.firsts if new.origin is not None}
+    return sorted(copies | {(*new.origin, *new.id) for new in plan.revisions if new.origin is not None})
 
 
 def changed_ids(plan: Plan) -> list[RecordId]:

@@ -9,7 +9,7 @@ acknowledged survives a kill and a power cut.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -21,6 +21,7 @@ from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
+from services.records.store.placed import PlacedRecord, records_of
 from services.records.store.protocol import (
     ChangeRow,
     CurrentRecord,
@@ -30,10 +31,12 @@ from services.records.store.protocol import (
     LaboratoryRow,
     Lag,
     People,
+    Purged,
     Touch,
     unavailable,
 )
 from services.records.store.rows import current_records
+from services.records.store.sqlite_purge import purge
 from services.records.store.sqlite_schema import ADDED_COLUMNS, SCHEMA
 from services.records.store.sqlite_write import CONFLICT_COLUMNS, as_cursor, read_history, transact
 from services.records.store.stamps import Stamps
@@ -45,6 +48,9 @@ log = logging.getLogger("hutong.records.sqlite")
 
 AT_ONCE = 128
 """How many people are read before the event loop gets its turn: about a millisecond's worth."""
+
+PLACED_AT_ONCE = 64
+"""The same for records read by their place in time, each of which is parsed and counted before the next turn."""
 
 BUSY_SECONDS = 5.0
 
@@ -69,6 +75,22 @@ def _connect(path: Path) -> sqlite3.Connection:
     # each page once for many commits.
     connection.execute("pragma wal_autocheckpoint = 10000")
     return connection
+
+
+# Entries of the index end with the primary key, so a page begins where the one before ended.
+PLACED = """
+select c.placed_at, c.person_key, c.region, c.source_id, c.revision, r.body
+from (
+    select placed_at, person_key, region, source_id, revision from revision as this
+    where placed_at < ?2 and (placed_at, person_key, region, source_id, revision) > (?4, ?5, ?6, ?7, ?8)
+    and recorded_at <= ?3 and not exists (
+        select 1 from revision where (person_key, region, source_id) = (this.person_key, this.region, this.source_id)
+        and revision > this.revision and recorded_at <= ?3
+    )
+    order by placed_at, person_key, region, source_id, revision limit ?1
+) as c join revision as r using (person_key, region, source_id)
+where r.recorded_at <= ?3 order by c.placed_at, c.person_key, c.region, c.source_id, r.revision
+"""
 
 
 @cache
@@ -170,11 +192,12 @@ class SqliteStore:
         """See RecordStore."""
         with _guarded():
             rows = self._read.execute(
-                "select sequence, 0, body from revision where sequence > ?1 and sequence <= ?2 union all "
-                "select sequence, 1, body from laboratory where sequence > ?1 and sequence <= ?2 order by sequence",
+                "select sequence, 0, body, 0 from revision where sequence > ?1 and sequence <= ?2 union all "
+                "select sequence, 1, body, 0 from laboratory where sequence > ?1 and sequence <= ?2 union all "
+                "select last, 0, x'', first from purged where last > ?1 and first <= ?2 order by 1",
                 (after, after + most),
             )
-            return [ChangeRow(sequence, bool(kind), body) for sequence, kind, body in rows]
+            return [ChangeRow(sequence, bool(kind), body, first) for sequence, kind, body, first in rows]
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """See RecordStore."""
@@ -223,6 +246,20 @@ class SqliteStore:
             rows = self._read.execute("select region, noted_at, as_of from followed_lag order by noted_at")
             return [Lag(*row) for row in rows]
 
+    async def placed(
+        self, first: Instant, end: Instant, known_at: Instant
+    ) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+        """See RecordStore."""
+        after: tuple[object, ...] = (first, b"", "", "", 0)
+        while True:
+            with _guarded():
+                page = list(records_of(self._read.execute(PLACED, (PLACED_AT_ONCE, end, known_at, *after))))
+            yield [record for _, record in page]
+            if len(page) < PLACED_AT_ONCE:
+                return
+            after = page[-1][0]
+            await asyncio.sleep(0)
+
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
         """See RecordStore."""
         tokens: list[int] = []
@@ -241,13 +278,24 @@ class SqliteStore:
 
         return await self._in_writer(write)
 
+    async def batches(self, session: str) -> int:
+        """See RecordStore."""
+        with _guarded():
+            row = self._read.execute("select batch from intake_session where session = ?", (session,)).fetchone()
+            return 0 if row is None else int(row[0])
+
     async def forget_answers(self, before: Instant) -> int:
         """See RecordStore."""
 
         def forget() -> int:
-            return self._write.execute("delete from answer where answered_at < ?", (before,)).rowcount
+            answers = self._write.execute("delete from answer where answered_at < ?", (before,)).rowcount
+            return answers + self._write.execute("delete from intake_session where moved_at < ?", (before,)).rowcount
 
         return await self._in_writer(forget)
+
+    async def purge(self, before: Instant, position: int, most: int) -> Purged:
+        """See RecordPurge."""
+        return await self._in_writer(lambda: purge(self._write, before, position, most))
 
     async def _in_writer(self, work: Callable[[], T]) -> T:
         def guarded() -> T:

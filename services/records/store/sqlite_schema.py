@@ -29,6 +29,7 @@ create table if not exists revision (
     primary key (person_key, region, source_id, revision)
 ) without rowid;
 create unique index if not exists revision_by_sequence on revision (sequence);
+create index if not exists revision_by_place on revision (placed_at);
 create table if not exists laboratory (
     laboratory text not null,
     revision integer not null,
@@ -47,6 +48,15 @@ create table if not exists answer (
     fingerprint blob not null,
     body blob not null,
     answered_at integer not null
+) without rowid;
+create table if not exists intake_session (
+    session text primary key,
+    batch integer not null,
+    moved_at integer not null
+) without rowid;
+create table if not exists purged (
+    first integer primary key,
+    last integer not null
 ) without rowid;
 create index if not exists answer_by_age on answer (answered_at);
 create table if not exists feed_mark (
@@ -85,6 +95,8 @@ create table if not exists conflict (
     settled_by text not null,
     settled_at integer
 );
+create index if not exists conflict_by_record on conflict (region, source_id);
+create index if not exists origin_copy_by_copy on origin_copy (region, source_id);
 create table if not exists followed_lag (
     region text not null,
     noted_at integer not null,

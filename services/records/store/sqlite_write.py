@@ -9,7 +9,7 @@ from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import History, RecordId, StoredRevision
-from services.records.store.protocol import Decide, Known, Plan, Touch, check_retry
+from services.records.store.protocol import BatchKey, Decide, Known, Plan, Touch, batch_gap, check_retry
 from services.records.store.rows import (
     MARK_BYTES,
     changed_ids,
@@ -19,6 +19,14 @@ from services.records.store.rows import (
     revision_rows,
 )
 from services.runtime.clock import Clock
+
+# Moves a session on, or stays where it is when the batch was committed before; no row when one before it is missing.
+MOVE = """
+insert into intake_session (session, batch, moved_at)
+select ?1, ?2, ?3 where ?2 = 1 or exists (select 1 from intake_session where session = ?1)
+on conflict (session) do update set batch = max(batch, excluded.batch), moved_at = excluded.moved_at
+where excluded.batch <= intake_session.batch + 1
+"""
 
 _KEEP_CONFLICT = """
 insert into conflict (conflict_id, region, source_id, revision, reason, person_key, content, offered_by,
@@ -47,6 +55,8 @@ def transact(
         if answer is None:
             plan = decide(_known(write, touch))
             now = _append(write, plan, clock(), drives_copies)
+            if touch.batch is not None:
+                _move(write, touch.batch, now)
             answer = plan.answer(now)
             if plan.cursor is not None:
                 cursor = plan.cursor
@@ -77,6 +87,11 @@ def _answered(connection: sqlite3.Connection, touch: Touch) -> bytes | None:
     check_retry(touch.request, row[0])
     body: bytes = row[1]
     return body
+
+
+def _move(connection: sqlite3.Connection, key: BatchKey, now: Instant) -> None:
+    if not connection.execute(MOVE, (key.session, key.batch, now)).rowcount:
+        raise batch_gap()
 
 
 def read_history(connection: sqlite3.Connection, record_id: RecordId) -> History:
@@ -121,7 +136,7 @@ def as_cursor(row: tuple[str, int, int, bytes, int] | None) -> Cursor:
 
 
 def _append(connection: sqlite3.Connection, plan: Plan, now: Instant, drives_copies: bool) -> Instant:
-    count = len(plan.revisions) + len(plan.laboratories)
+    count = plan.count
     if not count:
         return now
     # Numbers come from the one row of feed_head, within the transaction: none is lost to a rollback, and SQLite lets

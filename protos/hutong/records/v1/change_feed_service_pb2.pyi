@@ -64,7 +64,9 @@ class Change(_message.Message):
     RECORD_FIELD_NUMBER: _builtins.int
     LABORATORY_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """Grows from 1; no number is used twice, none becomes visible after a greater one."""
+    """Grows from 1; no number is used twice, none becomes visible after a greater one. Numbers of records that were purged
+    since are passed over, and the cursor moves on without them.
+    """
     @_builtins.property
     def record(self) -> _record_pb2.TestRecord:
         """A revision was appended."""

@@ -1,0 +1,45 @@
+"""JSON Lines: one object a line, with the English column names as keys, or one FHIR resource a line."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from cli.laboratory_files import fhir
+from cli.laboratory_files.columns import Column, Layout
+from cli.laboratory_files.lines import LONGEST_LINE
+from cli.laboratory_files.rows import Refusal, Sample, read_row, whole
+
+LAYOUT = Layout({}, {column: column.value for column in Column}, len(Column), False, ())
+_decode = msgspec.json.Decoder().decode
+
+
+class JsonLinesReader:
+    """Reads a file line by line. Times need their offset. A key that means nothing here is passed over."""
+
+    layout = LAYOUT
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = enumerate(lines, start=1)
+
+    def __iter__(self) -> Iterator[Sample | Refusal]:
+        for number, line in self._lines:
+            if len(line) > LONGEST_LINE:
+                yield whole(number, "ROW_TOO_LONG", "这一行太长", "The line is too long")
+            elif line.strip():
+                row = self._row(number, line)
+                if row is not None:
+                    yield row
+
+    def _row(self, number: int, line: str) -> Sample | Refusal | None:
+        try:
+            found = _decode(line.removeprefix("\ufeff"))
+        except msgspec.DecodeError:
+            return whole(number, "ROW_JSON", "这一行不是 JSON", "The line is not JSON")
+        if not isinstance(found, Mapping):
+            return whole(number, "ROW_OBJECT", "这一行不是 JSON 对象", "The line is not a JSON object")
+        if "resourceType" in found:
+            return fhir.read_resource(number, found, {})
+        cells = {column: found.get(column.value) for column in Column}
+        if any(not (cell is None or isinstance(cell, str)) for cell in cells.values()):
+            return whole(number, "ROW_TEXT", "各项的值应为文本", "The value of every column is a text")
+        return read_row(number, {column: cell or "" for column, cell in cells.items()}, LAYOUT)

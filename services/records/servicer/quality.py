@@ -1,0 +1,202 @@
+"""LaboratoryQualityService over a store."""
+
+from datetime import date, timedelta
+from hashlib import blake2b
+
+import msgspec
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.records.v1 import laboratory_quality_service_pb2 as pb
+
+from services.common.errors import InvalidArgument, Violation
+from services.common.instants import HOUR, Instant, calendar_day, from_timestamp, to_timestamp
+from services.records import paging
+from services.records.domain import rules
+from services.records.domain.quality import MEDIAN, P95, Figures, Key, Work, ratio
+from services.records.domain.rules import wrong
+from services.records.quality import Quality
+from services.runtime.clock import Clock
+
+MOST_DAYS = 31
+OVERDUE_DAYS = 7
+"""How many days are searched for overdue samples when none are named."""
+MOST_OVERDUE_HOURS = 240
+
+_EPOCH = date(1970, 1, 1)
+
+
+class _Position(msgspec.Struct, array_like=True):
+    """Where a page ended. `question` stands for what was asked, `known_at` for the knowledge of the first page."""
+
+    question: bytes
+    known_at: int
+    place: tuple[str, int]
+
+
+class _SamplePosition(msgspec.Struct, array_like=True):
+    question: bytes
+    known_at: int
+    place: tuple[int, str, str]
+
+
+def _day(text: str, field: str, found: list[Violation]) -> int | None:
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    # Python reads more than one notation.
+    if day is None or day.isoformat() != text:
+        found += wrong(field, "DAY_FORMAT", "日期应如2022-08-05", "A day is written like 2022-08-05")
+        return None
+    return (day - _EPOCH).days
+
+
+def day_text(day: int) -> str:
+    """A calendar day as it is written: 2022-08-05."""
+    return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+def _days(days: pb.DayRange, known_at: Instant, default_length: int) -> tuple[int, int]:
+    found: list[Violation] = []
+    first, last = _day(days.first, "days.first", found), _day(days.last, "days.last", found)
+    unnamed = first is None and last is None
+    last = calendar_day(known_at) if last is None else last
+    first = last - (default_length - 1 if unnamed else 0) if first is None else first
+    if not found and last < first:
+        found += wrong("days", "DAYS_ORDER", "起始日不得晚于截止日", "The first day is not after the last")
+    if not found and last - first >= MOST_DAYS:
+        found += wrong("days", "DAYS_TOO_MANY", f"一次最多{MOST_DAYS}天", f"At most {MOST_DAYS} days at once")
+    if found:
+        raise InvalidArgument(*found)
+    return first, last
+
+
+def _question(request: Message) -> bytes:
+    asked = type(request)()
+    asked.CopyFrom(request)
+    asked.ClearField("page_token")
+    asked.ClearField("page_size")
+    return blake2b(asked.SerializeToString(deterministic=True), digest_size=8).digest()
+
+
+def _quality(key: Key, figures: Figures) -> pb.LaboratoryQuality:
+    laboratory, day = key
+    return pb.LaboratoryQuality(
+        laboratory=laboratory,
+        day=day_text(day),
+        records=figures.records,
+        retracted=figures.retracted,
+        amended=figures.amended,
+        reported=figures.reported,
+        positive=figures.positive,
+        waiting=figures.waiting,
+        overdue=figures.overdue,
+        timed=figures.turnarounds.total(),
+        turnaround_median_seconds=figures.turnaround(MEDIAN),
+        turnaround_p95_seconds=figures.turnaround(P95),
+        retraction_rate=ratio(figures.retracted, figures.records),
+        amendment_rate=ratio(figures.amended, figures.records),
+        positive_rate=ratio(figures.positive, figures.reported),
+        discordant_pairs=figures.discordant.total(),
+        discordant_with=[
+            pb.Discordance(laboratory=other, pairs=pairs) for other, pairs in sorted(figures.discordant.items())
+        ],
+    )
+
+
+def _overdue(done: Work, known_at: Instant, hours: int) -> pb.OverdueSample:
+    return pb.OverdueSample(
+        region=done.region,
+        source_id=done.source_id,
+        laboratory=done.laboratory,
+        sampled_at=to_timestamp(done.placed_at),
+        overdue_by_hours=(known_at - done.placed_at) / HOUR - hours,
+    )
+
+
+class QualityServicer:
+    """Serves hutong.records.v1.LaboratoryQualityService. `overdue_hours` stands in where a request names none."""
+
+    def __init__(self, quality: Quality, overdue_hours: int, clock: Clock) -> None:
+        self._quality = quality
+        self._overdue_hours = overdue_hours
+        self._clock = clock
+
+    def _hours(self, asked: int) -> int:
+        if not 0 <= asked <= MOST_OVERDUE_HOURS:
+            raise InvalidArgument(
+                *wrong(
+                    "overdue_hours",
+                    "OVERDUE_HOURS",
+                    f"逾期时限为1至{MOST_OVERDUE_HOURS}小时",
+                    f"1 to {MOST_OVERDUE_HOURS} hours",
+                )
+            )
+        return asked or self._overdue_hours
+
+    def _known_at(self, request: Message, timestamp: Timestamp) -> Instant:
+        if not request.HasField("known_at"):
+            return self._clock()
+        found = rules.instant(timestamp, "known_at", "KNOWN_AT")
+        if found:
+            raise InvalidArgument(*found)
+        return from_timestamp(timestamp)
+
+    async def GetLaboratoryQuality(self, request: pb.GetLaboratoryQualityRequest) -> pb.GetLaboratoryQualityResponse:
+        """One laboratory's figures by day."""
+        found = rules.laboratory_id(request.laboratory, "laboratory")
+        if found:
+            raise InvalidArgument(*found)
+        hours = self._hours(request.overdue_hours)
+        known_at = self._known_at(request, request.known_at)
+        summary = await self._quality.summary(*_days(request.days, known_at, 1), known_at, hours)
+        return pb.GetLaboratoryQualityResponse(
+            days=[_quality(*item) for item in summary.of_laboratory(request.laboratory)],
+            known_at=to_timestamp(known_at),
+        )
+
+    async def ListLaboratoryQuality(self, request: pb.ListLaboratoryQualityRequest) -> pb.ListLaboratoryQualityResponse:
+        """All laboratories' figures, a page at a time."""
+        size, hours = paging.size(request.page_size), self._hours(request.overdue_hours)
+        known_at, after = self._known_at(request, request.known_at), ("", 0)
+        question = _question(request)
+        if request.page_token:
+            position = paging.decode(request.page_token, _Position)
+            if position.question != question:
+                raise paging.bad_token()
+            known_at, after = Instant(position.known_at), position.place
+        summary = await self._quality.summary(*_days(request.days, known_at, 1), known_at, hours)
+        keys = sorted(key for key in summary.figures if key > after)
+        more = len(keys) > size
+        return pb.ListLaboratoryQualityResponse(
+            quality=[_quality(key, summary.figures[key]) for key in keys[:size]],
+            next_page_token=paging.encode(_Position(question, known_at, keys[size - 1])) if more else "",
+            known_at=to_timestamp(known_at),
+        )
+
+    async def ListOverdueSamples(self, request: pb.ListOverdueSamplesRequest) -> pb.ListOverdueSamplesResponse:
+        """Overdue samples, oldest first, a page at a time."""
+        found = rules.laboratory_id(request.laboratory, "laboratory") if request.laboratory else []
+        if found:
+            raise InvalidArgument(*found)
+        size, hours = paging.size(request.page_size), self._hours(request.overdue_hours)
+        known_at, after = self._known_at(request, request.known_at), (-(1 << 62), "", "")
+        question = _question(request)
+        if request.page_token:
+            position = paging.decode(request.page_token, _SamplePosition)
+            if position.question != question:
+                raise paging.bad_token()
+            known_at, after = Instant(position.known_at), position.place
+        first, last = _days(request.days, known_at, OVERDUE_DAYS)
+        samples = await self._quality.overdue(first, last, known_at, hours, request.laboratory, after, size + 1)
+        token = ""
+        if len(samples) > size:
+            end = samples[size - 1]
+            token = paging.encode(_SamplePosition(question, known_at, (end.placed_at, end.region, end.source_id)))
+        return pb.ListOverdueSamplesResponse(
+            samples=[_overdue(done, known_at, hours) for done in samples[:size]],
+            next_page_token=token,
+            known_at=to_timestamp(known_at),
+        )

@@ -1,0 +1,164 @@
+"""Reads from a replica where that is as good as reading the original, and honest about it where it is not.
+
+A replica lags. What it gives is used when it has everything that the original's feed had when this process last looked,
+which is at most a second ago, or has itself told of since: then it is true as of that look. So nobody who was told of a
+change by this process is given what was before it. When the replica is behind, the original is read; when the original
+cannot be reached, what the replica has, as of its own last commit.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+from services.common.errors import Unavailable
+from services.common.instants import SECOND, Instant
+from services.records.domain.conflicts import StoredConflict
+from services.records.domain.copying import Cursor
+from services.records.domain.revisions import RecordId
+from services.records.store.placed import PlacedRecord
+from services.records.store.protocol import (
+    ChangeRow,
+    Decide,
+    DueCopy,
+    Head,
+    LaboratoryRow,
+    Lag,
+    People,
+    RecordStore,
+    Touch,
+)
+from services.runtime.clock import Clock
+
+LOOK_SECONDS = 1.0
+
+
+class ReplicatedStore:
+    """A RecordStore whose people are read from a replica. Everything else goes to the original."""
+
+    def __init__(self, original: RecordStore, replica: RecordStore, clock: Clock) -> None:
+        self._original = original
+        self._replica = replica
+        self._clock = clock
+        self._told = 0
+        self._looked = Instant(0)
+        self._needed = Instant(0)
+        self._looking = asyncio.Lock()
+        self.poll_seconds = original.poll_seconds
+
+    async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
+        """See RecordStore."""
+        try:
+            told, looked = await self._look()
+        except Unavailable:
+            return await self._replica.people(person_keys, known_at)
+        try:
+            found = await self._replica.people(person_keys, known_at)
+        except Unavailable:
+            return await self._original.people(person_keys, known_at)
+        if found.sequence >= max(told, self._told):
+            return found._replace(as_of=looked)
+        try:
+            return await self._original.people(person_keys, known_at)
+        except Unavailable:
+            return found
+
+    async def _look(self) -> tuple[int, Instant]:
+        async with self._looking:
+            now = self._clock()
+            if now - self._looked > LOOK_SECONDS * SECOND or self._looked <= self._needed:
+                self._tell((await self._original.head()).sequence)
+                self._looked = now
+            return self._told, self._looked
+
+    def _tell(self, sequence: int) -> None:
+        self._told = max(self._told, sequence)
+
+    async def head(self) -> Head:
+        """See RecordStore."""
+        found = await self._original.head()
+        self._tell(found.sequence)
+        return found
+
+    async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
+        """See RecordStore."""
+        found = await self._original.changes(after, most)
+        if found:
+            self._tell(found[-1].sequence)
+        return found
+
+    async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
+        """See RecordStore."""
+        answer = await self._original.commit(touch, decide, clock)
+        # Whoever wrote reads what was written.
+        self._needed = self._clock()
+        return answer
+
+    async def settle(self, at: Instant, now: Instant) -> None:
+        """See RecordStore. Whoever says at which instant he reads gets what the original had by then: one look more."""
+        await self._original.settle(at, now)
+        self._needed = self._clock()
+
+    @property
+    def drives_copies(self) -> bool:
+        """See RecordStore."""
+        return self._original.drives_copies
+
+    @drives_copies.setter
+    def drives_copies(self, drives: bool) -> None:
+        self._original.drives_copies = drives
+
+    async def mark(self, sequence: int) -> bytes:
+        """See RecordStore."""
+        return await self._original.mark(sequence)
+
+    async def due_copies(self, regions: Sequence[str], most: int) -> Sequence[DueCopy]:
+        """See RecordStore."""
+        return await self._original.due_copies(regions, most)
+
+    async def copies_done(self, done: Sequence[DueCopy]) -> None:
+        """See RecordStore."""
+        await self._original.copies_done(done)
+
+    async def conflicts(self, after: int, most: int, settled_too: bool) -> Sequence[StoredConflict]:
+        """See RecordStore."""
+        return await self._original.conflicts(after, most, settled_too)
+
+    async def note_lag(self, lag: Lag) -> None:
+        """See RecordStore."""
+        await self._original.note_lag(lag)
+
+    async def lags(self) -> Sequence[Lag]:
+        """See RecordStore."""
+        return await self._original.lags()
+
+    async def history(self, record_id: RecordId) -> Sequence[bytes]:
+        """See RecordStore."""
+        return await self._original.history(record_id)
+
+    async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
+        """See RecordStore."""
+        return await self._original.laboratories(after)
+
+    def placed(self, first: Instant, end: Instant, known_at: Instant) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+        """See RecordStore."""
+        return self._original.placed(first, end, known_at)
+
+    async def cursors(self) -> Mapping[str, Cursor]:
+        """See RecordStore."""
+        return await self._original.cursors()
+
+    async def batches(self, session: str) -> int:
+        """See RecordStore."""
+        return await self._original.batches(session)
+
+    async def forget_answers(self, before: Instant) -> int:
+        """See RecordStore."""
+        return await self._original.forget_answers(before)
+
+    async def ping(self) -> None:
+        """See RecordStore."""
+        await self._original.ping()
+
+    async def close(self) -> None:
+        """See RecordStore."""
+        await self._replica.close()
+        await self._original.close()

@@ -1,0 +1,43 @@
+"""Deletes records whose time is over from SQLite."""
+
+import sqlite3
+
+from services.common.instants import Instant
+from services.records.store.protocol import Purged, merged_ranges
+
+
+def purge(write: sqlite3.Connection, before: Instant, position: int, most: int) -> Purged:
+    """What RecordPurge.purge does."""
+    write.execute("begin immediate")
+    try:
+        found = write.execute(
+            "select person_key, region, source_id, sequence from revision "
+            "where sequence > ? and recorded_at < ? order by sequence limit ?",
+            (position, before, most),
+        ).fetchall()
+        numbers: list[int] = []
+        records = 0
+        for identity in dict.fromkeys(tuple(row[:3]) for row in found):
+            revisions = write.execute(
+                "select sequence, recorded_at from revision where person_key = ? and region = ? and source_id = ?",
+                identity,
+            ).fetchall()
+            if max(recorded_at for _, recorded_at in revisions) < before:
+                write.execute("delete from revision where person_key = ? and region = ? and source_id = ?", identity)
+                write.execute("delete from identity where region = ? and source_id = ?", identity[1:])
+                for table in ("conflict", "copy_due", "origin_copy"):
+                    write.execute(f"delete from {table} where region = ? and source_id = ?", identity[1:])
+                numbers += [sequence for sequence, _ in revisions]
+                records += 1
+        for first, last in merged_ranges(numbers):
+            for neighbour in write.execute(
+                "delete from purged where last = ? or first = ? returning first, last", (first - 1, last + 1)
+            ).fetchall():
+                first, last = min(first, neighbour[0]), max(last, neighbour[1])
+            write.execute("insert into purged values (?, ?)", (first, last))
+        write.execute("commit")
+    except BaseException:
+        if write.in_transaction:
+            write.execute("rollback")
+        raise
+    return Purged(records, found[-1][3] if len(found) == most else None)
