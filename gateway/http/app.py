@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -92,11 +91,9 @@ class Application:
         except HttpError as error:
             body = problem(error.status, error.reason, error.text, trace.hex_id)
             reply, outcome = Reply(body, error.status, CONTENT_TYPE, error.headers), error.reason
-        except Exception as error:  # noqa: BLE001  # nothing of it reaches the caller but the trace id
-            # Its message may quote the request; the place it came from cannot.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            extra = {"operation": operation, "error": type(error).__name__, "where": where, "trace_id": trace.hex_id}
-            log.error("unexpected error", extra=extra)
+        except Exception:
+            # Nothing of it reaches the caller but the trace id.
+            log.exception("unexpected error", extra={"operation": operation, "trace_id": trace.hex_id})
             status, body = of_error(internal(trace.hex_id), trace.hex_id)
             reply, outcome = Reply(body, status, CONTENT_TYPE), "INTERNAL"
         REQUESTS.add("http", operation, outcome)

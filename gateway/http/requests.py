@@ -150,7 +150,7 @@ class SwitchBody(_Body):
 Body = TypeVar("Body", bound=_Body)
 
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
-_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*?)`(?: - at `|$)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]{1,40}")
 _KINDS = re.compile(r"Expected `([a-z |]+)`, got `([a-z]+)`")
 

@@ -88,7 +88,7 @@ class Services(Truth):
         await answering
         return verdict_service_pb2.BatchComputeVerdictsResponse(
             outcomes=[
-                VerdictOutcome(verdict=self.verdict(query, version, self.clock()))
+                VerdictOutcome(verdict=self.verdict(query, version, self.clock()), policy_digest=self.digest)
                 for query, version in zip(request.queries, read, strict=True)
             ]
         )
