@@ -114,8 +114,8 @@ def _against(tests: Sequence[Test], policy: CompiledPolicy) -> Answer | None:
     if positives:
         return Answer(
             status=Status.POSITIVE,
-            grounds=tuple(Ground(OPEN_POSITIVE, wording.POSITIVE_GROUND, (test.holdings[0],)) for test in positives),
-            reasons=tuple(reasons.not_cleared(test, tests, policy.clearance) for test in positives),
+            grounds=tuple(Ground(OPEN_POSITIVE, wording.POSITIVE_GROUND, (test.holdings[0],)) for test, _ in positives),
+            reasons=tuple(reasons.not_cleared(test, have, policy.clearance) for test, have in positives),
         )
     pools = retests_owed(tests)
     if pools:
