@@ -21,9 +21,10 @@ class Readiness(NamedTuple):
 class Probe:
     """Looks at the components.
 
-    None of them takes the gateway out of service: without the verdict service it still shows the last verdicts while
-    they hold, and a cache that is down, or without news, makes it slower and not wrong. The same trouble meets every
-    replica at once, and taking all of them out would turn less into nothing.
+    A gateway that has never reached the verdict service is not ready. From then on nothing takes it out of service:
+    without the verdict service it still shows the last verdicts while they hold, and a cache that is down, or without
+    news, makes it slower and not wrong. The same trouble meets every replica at once, and taking all of them out would
+    turn less into nothing.
     """
 
     def __init__(
@@ -38,10 +39,10 @@ class Probe:
         """Set when the process is about to end."""
 
     async def verdict(self) -> None:
-        """A sign of life of the verdict service. Raises Degraded."""
+        """A sign of life of the verdict service. Raises Degraded, or RuntimeError when there never was one."""
         trouble = self._verdict()
         if trouble:
-            raise Degraded(trouble)
+            raise Degraded(trouble) if self._policies.told else RuntimeError(trouble)
 
     def _verdict(self) -> str:
         if self._policies.recent(self._news_seconds):
@@ -60,7 +61,7 @@ class Probe:
             components["news"] = "unknown while the cache is down"
         if self.draining:
             components["SIGTERM"] = "draining"
-        return Readiness(not self.draining, components)
+        return Readiness(self._policies.told and not self.draining, components)
 
     async def news_ages(self) -> Mapping[str, float | None]:
         """Seconds since the news in the cache, by feed, None where there never was any; the metrics are told, too.

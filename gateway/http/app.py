@@ -74,7 +74,11 @@ class Application:
         try:
             route = self._route(scope)
             operation = route.operation
-            body = await _body(receive, length, content_type) if route.method == "POST" else b""
+            body = b""
+            if route.method == "POST":
+                # A body that never comes must not hold a connection.
+                async with asyncio.timeout(self._seconds):
+                    body = await _body(receive, length, content_type)
             admitted = self._admitted(operation, purpose)
             if route is self._show and not trace.sampled:
                 # Before anything else is set up: a cached code needs none of it.
@@ -91,6 +95,9 @@ class Application:
         except HttpError as error:
             body = problem(error.status, error.reason, error.text, trace.hex_id)
             reply, outcome = Reply(body, error.status, CONTENT_TYPE, error.headers), error.reason
+        except TimeoutError:
+            status, body = of_error(DeadlineExceeded("请求体未及时到达", "The body did not come in time"), trace.hex_id)
+            reply, outcome = Reply(body, status, CONTENT_TYPE), "DEADLINE_EXCEEDED"
         except Exception:
             # Nothing of it reaches the caller but the trace id.
             log.exception("unexpected error", extra={"operation": operation, "trace_id": trace.hex_id})

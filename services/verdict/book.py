@@ -107,6 +107,11 @@ class PolicyBook:
         except (PolicyFileError, OSError) as error:
             self._keep(str(error))
             return False
+        except Exception as error:
+            # Whatever a file does to its reader, the next look must still come.
+            log.exception("policies could not be read")
+            self._keep(f"could not be read: {type(error).__name__}")
+            return False
         self._trouble = ""
         changed = policies.digests != self._policies.digests
         self._take(policies, files, parsed)
