@@ -158,7 +158,8 @@ def _for(
     short = reasons.fell_short(evidence, policy, asked, admitted, tests, at, horizon)
     if notice == REFUSAL:
         short = (reasons.notice_refused(grounds[0]), *short)
-    silent = could_have_helped(evidence.coverage, evidence.region, evidence.scope, policy.clauses, enforced)
+    notice_open = standing.binds and notice != REFUSAL
+    silent = could_have_helped(evidence.coverage, evidence.region, evidence.scope, policy.clauses, notice_open)
     if silent:
         return Answer(
             status=Status.UNDETERMINED,
