@@ -109,6 +109,12 @@ class ResultsBody(_Body):
         )
 
 
+class BatchResultsBody(_Body):
+    """Which results do these people have?"""
+
+    documents: list[DocumentBody] = msgspec.field(default_factory=list)
+
+
 class ClaimBody(_Body):
     """Make this result part of that region's record."""
 

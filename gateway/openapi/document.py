@@ -121,6 +121,17 @@ def _calls() -> Json:
             ("ResultsRequest", examples.RESULTS),
             ("ResultsResponse", {"results": [examples.RESULT], "coverage": [], "nextPageToken": None}),
         ),
+        "/v1/results:batchList": _post(
+            "batchListResults",
+            "批量检测结果 · List many people's results",
+            "一次至多 1000 人，每人第一页；证件有误不影响其余。"
+            " Up to 1,000 people, the first page of each; a wrong document does not sink the others.",
+            ("BatchResultsRequest", {"documents": [examples.RESULTS["document"]]}),
+            (
+                "BatchResultsResponse",
+                {"outcomes": [{"results": {"results": [examples.RESULT], "coverage": [], "nextPageToken": None}}]},
+            ),
+        ),
         "/v1/results:claim": _post(
             "claimResult",
             "上传外地结果 · Claim a result",

@@ -379,6 +379,13 @@ async def test_claim_makes_a_copy_that_is_listed_once(doors: Doors) -> None:
     assert {one["source"] for one in listed["coverage"]} == {"110000", "210000", "430000", "nation"}
     assert PERSON.hex() not in json.dumps(listed)
 
+    wrong = {"type": "PASSPORT", "number": "?"}
+    many = (await doors.post("/v1/results:batchList", {"documents": [DOCUMENT, wrong, DOCUMENT]})).json()["outcomes"]
+    assert [many[0]["results"]["results"], many[2]["results"]["results"]] == [listed["results"]] * 2
+    assert [one["field"] for one in many[1]["error"]["violations"]] == ["documents[1].number"]
+    request = pb.BatchListResultsRequest(documents=[Document()] * 1001)
+    assert (await doors.grpc_reason("BatchListResults", request))[1] == [("documents", "BATCH_SIZE")]
+
 
 @pytest.mark.parametrize(
     ("path", "body", "expected"),
