@@ -4,7 +4,6 @@ import asyncio
 import logging
 import random
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -136,10 +135,9 @@ class Flights:
             landed = [_Landed(DeadlineExceeded("判定服务未及时应答", "The verdict did not come in time"))] * len(
                 departing
             )
-        except Exception as error:  # noqa: BLE001  # whatever it was, those who wait must hear of it
-            # The message may quote what was being worked on; the place cannot.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("unexpected error", extra={"error": type(error).__name__, "where": where})
+        except Exception:
+            # Whatever it was, those who wait must hear of it.
+            log.exception("unexpected error")
             landed = [_Landed(internal(call.trace.hex_id))] * len(departing)
         self._arrived(departing)
         for (_, flight), one in zip(departing, landed, strict=True):
@@ -173,11 +171,12 @@ class Flights:
             if outcome.HasField("error"):
                 landed.append(_Landed(from_item_error(outcome.error)))
                 continue
-            lease, digest = leases.get(question.person), digests[question.region]
+            # The policies that judged, not those last told of: verdict's replicas do not reload at one moment.
+            lease, digest = leases.get(question.person), outcome.policy_digest
             until = fresh_until(outcome.verdict, question.person, now, self._chance())
-            entry = _entry(outcome.verdict, until or 0, lease.standing if lease else 0, digest or b"", asked_at)
+            entry = _entry(outcome.verdict, until or 0, lease.standing if lease else 0, digest, asked_at)
             landed.append(_Landed(entry, overtaken=_changes_elsewhere(outcome.verdict, question.person)))
-            if lease is not None and until is not None and digest is not None and not question.past:
+            if lease is not None and until is not None and digest and not question.past:
                 keeping.append(at)
                 items.append((lease, question.key[1], entry))
         if items:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.common.v1.subject_pb2 import Document, Purpose, Subject
 from hutong.gateway.v1.health_code_service_pb2 import (
     CheckDestinationsRequest,
     ClaimResultRequest,
@@ -17,6 +17,7 @@ from hutong.gateway.v1.health_code_service_pb2 import (
 )
 from hutong.lookup.v1 import holder_service_pb2, region_directory_service_pb2
 from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, EvidenceQuery
+from hutong.lookup.v1.evidence_service_pb2 import Evidence as Found
 from hutong.lookup.v1.region_pb2 import Region, Scope
 
 from gateway import results
@@ -24,8 +25,13 @@ from gateway.codes import Codes, Shown
 from gateway.directory import Directory
 from gateway.policies import PolicyDigests
 from gateway.ports import Evidence, Holders, Regions
-from gateway.questions import Door, Findings, Question, check_size, instant
-from services.common.errors import ServiceError, Violation
+from gateway.questions import MOST, Door, Findings, Question, check_size, instant
+from services.common.errors import InvalidArgument, ServiceError, Violation
+
+
+def _results(evidence: Sequence[Found], size: int, token: str) -> ListResultsResponse:
+    shown, following = results.page(results.views(evidence), size, token)
+    return ListResultsResponse(results=shown, coverage=results.coverage(evidence), next_page_token=following)
 
 
 class Destination(NamedTuple):
@@ -93,13 +99,43 @@ class Front:
         """The person's results, from the nation and from every region's own store: what a region has just recorded
         may not have reached the nation yet."""
         person = self.door.person(request.document)
+        ((_, evidence),) = await self._everywhere([person], purpose)
+        return _results(evidence, request.page_size, request.page_token)
+
+    async def results_of_many(
+        self, documents: Sequence[Document], purpose: Purpose.ValueType
+    ) -> Sequence[ListResultsResponse | ServiceError]:
+        """The first page of each person's results, in order, or why a document is wrong."""
+        check_size(len(documents), "documents")
+        persons: list[bytes | ServiceError] = []
+        for index, document in enumerate(documents):
+            try:
+                persons.append(self.door.person(document, f"documents[{index}]"))
+            except InvalidArgument as error:
+                persons.append(error)
+        asked = [person for person in persons if isinstance(person, bytes)]
+        found = dict(await self._everywhere(asked, purpose))
+        return [_results(found[person], 0, "") if isinstance(person, bytes) else person for person in persons]
+
+    async def _everywhere(
+        self, persons: Sequence[bytes], purpose: Purpose.ValueType
+    ) -> Sequence[tuple[bytes, Sequence[Found]]]:
+        """What every region on the mesh, and the nation, know of each person."""
         directory = await self._directory.all()
         regions = [code for code, region in directory.items() if region.on_mesh] or list(directory)[:1]
-        subject = Subject(person_key=person)
-        queries = [EvidenceQuery(subject=subject, region=region, scope=Scope.SCOPE_NATIONAL) for region in regions]
-        response = await self._evidence.BatchGetEvidence(BatchGetEvidenceRequest(queries=queries, purpose=purpose))
-        shown, token = results.page(results.views(response.evidence), request.page_size, request.page_token)
-        return ListResultsResponse(results=shown, coverage=results.coverage(response.evidence), next_page_token=token)
+        found: list[tuple[bytes, Sequence[Found]]] = []
+        at_once = MOST // len(regions)
+        for start in range(0, len(persons), at_once):
+            some = persons[start : start + at_once]
+            queries = [
+                EvidenceQuery(subject=Subject(person_key=person), region=region, scope=Scope.SCOPE_NATIONAL)
+                for person in some
+                for region in regions
+            ]
+            response = await self._evidence.BatchGetEvidence(BatchGetEvidenceRequest(queries=queries, purpose=purpose))
+            each = len(regions)
+            found += [(one, response.evidence[at * each : (at + 1) * each]) for at, one in enumerate(some)]
+        return found
 
     async def claim(self, request: ClaimResultRequest, purpose: Purpose.ValueType) -> ClaimResultResponse:
         """Makes a result from elsewhere part of a region's record. What was cached about the person is gone when this

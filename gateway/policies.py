@@ -31,6 +31,11 @@ class PolicyDigests:
         """The digest of a region's policies as last told; None for a region without."""
         return self._digests.get(region)
 
+    @property
+    def told(self) -> bool:
+        """Whether they were ever told."""
+        return self._told_at > float("-inf")
+
     def recent(self, seconds: float) -> bool:
         """Whether they were told no longer ago than this."""
         return time.monotonic() - self._told_at <= seconds

@@ -8,6 +8,7 @@ from gateway.metrics import NEWS_AGE
 from gateway.policies import PolicyDigests
 from services.common.instants import SECOND
 from services.runtime.clock import Clock
+from services.runtime.health import Degraded
 
 
 class Readiness(NamedTuple):
@@ -20,8 +21,10 @@ class Readiness(NamedTuple):
 class Probe:
     """Looks at the components.
 
-    Without the verdict service there is nothing to show, so that decides. A cache that is down, or without news, makes
-    the gateway slower and not wrong; taking every replica out of service for it would turn slow into gone.
+    A gateway that has never reached the verdict service is not ready. From then on nothing takes it out of service:
+    without the verdict service it still shows the last verdicts while they hold, and a cache that is down, or without
+    news, makes it slower and not wrong. The same trouble meets every replica at once, and taking all of them out would
+    turn less into nothing.
     """
 
     def __init__(
@@ -36,10 +39,10 @@ class Probe:
         """Set when the process is about to end."""
 
     async def verdict(self) -> None:
-        """A sign of life of the verdict service. Raises RuntimeError."""
+        """A sign of life of the verdict service. Raises Degraded, or RuntimeError when there never was one."""
         trouble = self._verdict()
         if trouble:
-            raise RuntimeError(trouble)
+            raise Degraded(trouble) if self._policies.told else RuntimeError(trouble)
 
     def _verdict(self) -> str:
         if self._policies.recent(self._news_seconds):
@@ -58,7 +61,7 @@ class Probe:
             components["news"] = "unknown while the cache is down"
         if self.draining:
             components["SIGTERM"] = "draining"
-        return Readiness(not components["verdict"] and not self.draining, components)
+        return Readiness(self._policies.told and not self.draining, components)
 
     async def news_ages(self) -> Mapping[str, float | None]:
         """Seconds since the news in the cache, by feed, None where there never was any; the metrics are told, too.

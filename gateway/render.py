@@ -9,7 +9,7 @@ import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.error_pb2 import Error
 from hutong.common.v1.text_pb2 import LocalizedText
-from hutong.gateway.v1.health_code_service_pb2 import Freshness, ResultView
+from hutong.gateway.v1.health_code_service_pb2 import Freshness, ListResultsResponse, ResultView
 from hutong.lookup.v1.evidence_service_pb2 import SourceCoverage, SourceStatus
 from hutong.lookup.v1.region_pb2 import InteropMode, Region, Scope
 from hutong.records.v1.record_pb2 import Channel, RecordKind, RevisionAction, TestRecord, TestResult, Tube
@@ -183,6 +183,15 @@ def region(message: Region) -> Json:
 def result(view: ResultView) -> Json:
     """One result as its holder sees it."""
     return {"record": record(view.record), "originRegion": view.origin_region, "copiedTo": list(view.copied_to)}
+
+
+def results(page: ListResultsResponse) -> Json:
+    """A page of one person's results."""
+    return {
+        "results": [result(view) for view in page.results],
+        "coverage": coverage(page.coverage),
+        "nextPageToken": page.next_page_token or None,
+    }
 
 
 @cache

@@ -32,7 +32,9 @@ def views(evidence: Iterable[Evidence]) -> list[ResultView]:
                 current[key] = record
     tests: dict[tuple[str, str], list[TestRecord]] = {}
     for record in current.values():
-        if record.action != RevisionAction.REVISION_ACTION_RETRACTED:
+        original = current.get(_identity(record), record)
+        # What its own region withdrew is withdrawn in every copy, also in one that has not followed yet.
+        if RevisionAction.REVISION_ACTION_RETRACTED not in (record.action, original.action):
             tests.setdefault(_identity(record), []).append(record)
     listed = [_view(identity, records) for identity, records in tests.items()]
     return sorted(listed, key=lambda view: _place(view.record))

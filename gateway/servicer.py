@@ -96,6 +96,19 @@ class HealthCodeServicer:
         return await self._front.results(request, _purpose())
 
     @_counted
+    async def BatchListResults(self, request: pb.BatchListResultsRequest) -> pb.BatchListResultsResponse:
+        """Many people's results."""
+        listed = await self._front.results_of_many(request.documents, _purpose())
+        return pb.BatchListResultsResponse(
+            outcomes=[
+                pb.ResultsOutcome(error=to_item_error(one))
+                if isinstance(one, ServiceError)
+                else pb.ResultsOutcome(results=one)
+                for one in listed
+            ]
+        )
+
+    @_counted
     async def ClaimResult(self, request: pb.ClaimResultRequest) -> pb.ClaimResultResponse:
         """A result from elsewhere becomes part of a region's record."""
         return await self._front.claim(request, _purpose())

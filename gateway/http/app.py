@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -75,7 +74,11 @@ class Application:
         try:
             route = self._route(scope)
             operation = route.operation
-            body = await _body(receive, length, content_type) if route.method == "POST" else b""
+            body = b""
+            if route.method == "POST":
+                # A body that never comes must not hold a connection.
+                async with asyncio.timeout(self._seconds):
+                    body = await _body(receive, length, content_type)
             admitted = self._admitted(operation, purpose)
             if route is self._show and not trace.sampled:
                 # Before anything else is set up: a cached code needs none of it.
@@ -92,11 +95,12 @@ class Application:
         except HttpError as error:
             body = problem(error.status, error.reason, error.text, trace.hex_id)
             reply, outcome = Reply(body, error.status, CONTENT_TYPE, error.headers), error.reason
-        except Exception as error:  # noqa: BLE001  # nothing of it reaches the caller but the trace id
-            # Its message may quote the request; the place it came from cannot.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            extra = {"operation": operation, "error": type(error).__name__, "where": where, "trace_id": trace.hex_id}
-            log.error("unexpected error", extra=extra)
+        except TimeoutError:
+            status, body = of_error(DeadlineExceeded("请求体未及时到达", "The body did not come in time"), trace.hex_id)
+            reply, outcome = Reply(body, status, CONTENT_TYPE), "DEADLINE_EXCEEDED"
+        except Exception:
+            # Nothing of it reaches the caller but the trace id.
+            log.exception("unexpected error", extra={"operation": operation, "trace_id": trace.hex_id})
             status, body = of_error(internal(trace.hex_id), trace.hex_id)
             reply, outcome = Reply(body, status, CONTENT_TYPE), "INTERNAL"
         REQUESTS.add("http", operation, outcome)

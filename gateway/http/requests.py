@@ -109,6 +109,12 @@ class ResultsBody(_Body):
         )
 
 
+class BatchResultsBody(_Body):
+    """Which results do these people have?"""
+
+    documents: list[DocumentBody] = msgspec.field(default_factory=list)
+
+
 class ClaimBody(_Body):
     """Make this result part of that region's record."""
 
@@ -150,7 +156,7 @@ class SwitchBody(_Body):
 Body = TypeVar("Body", bound=_Body)
 
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
-_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*?)`(?: - at `|$)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]{1,40}")
 _KINDS = re.compile(r"Expected `([a-z |]+)`, got `([a-z]+)`")
 

@@ -16,6 +16,7 @@ from gateway.front import Front
 from gateway.http.problems import problem
 from gateway.http.requests import (
     BatchBody,
+    BatchResultsBody,
     ClaimBody,
     Decoder,
     DestinationsBody,
@@ -72,6 +73,7 @@ class Api:
         self._batch = Decoder(BatchBody)
         self._destinations = Decoder(DestinationsBody)
         self._results = Decoder(ResultsBody)
+        self._batch_results = Decoder(BatchResultsBody)
         self._claim = Decoder(ClaimBody)
         self._switch = Decoder(SwitchBody)
 
@@ -101,10 +103,19 @@ class Api:
     async def results(self, incoming: Incoming) -> Reply:
         """POST /v1/results:list."""
         page = await self._front.results(self._results(incoming.body).message(), incoming.purpose)
+        return Reply(render.encode(render.results(page)))
+
+    async def batch_results(self, incoming: Incoming) -> Reply:
+        """POST /v1/results:batchList."""
+        documents = [document.message() for document in self._batch_results(incoming.body).documents]
+        listed = await self._front.results_of_many(documents, incoming.purpose)
         return _json(
-            results=[render.result(view) for view in page.results],
-            coverage=render.coverage(page.coverage),
-            nextPageToken=page.next_page_token or None,
+            outcomes=[
+                {"error": render.item_error(to_item_error(one))}
+                if isinstance(one, ServiceError)
+                else {"results": render.results(one)}
+                for one in listed
+            ]
         )
 
     async def claim(self, incoming: Incoming) -> Reply:
@@ -184,6 +195,7 @@ def api_routes(front: Front) -> Mapping[str, Route]:
         "/v1/healthCode:batchShow": Route("POST", "BatchShowHealthCodes", api.batch_show),
         "/v1/destinations:check": Route("POST", "CheckDestinations", api.destinations),
         "/v1/results:list": Route("POST", "ListResults", api.results),
+        "/v1/results:batchList": Route("POST", "BatchListResults", api.batch_results),
         "/v1/results:claim": Route("POST", "ClaimResult", api.claim),
         "/v1/healthCode:switchScope": Route("POST", "SwitchScope", api.switch_scope),
         "/v1/regions": Route("GET", "ListRegions", api.regions),

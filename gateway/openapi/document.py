@@ -13,6 +13,7 @@ from gateway.render import Json
 _ERRORS = {
     400: "请求有误：字段见 violations；或在当前状态下不可行。 The request is wrong, see violations; or impossible in the present state.",
     404: "所指的不存在。 What was named does not exist.",
+    409: "与已有内容冲突。 In conflict with what is stored.",
     405: "方法不适用，见 Allow。 Wrong method; see Allow.",
     413: "请求体超过 1 MiB。 A body of more than 1 MiB.",
     415: "内容类型不是 application/json。 The content type is not application/json.",
@@ -62,7 +63,7 @@ def _post(operation: str, summary: str, description: str, asks: tuple[str, Json]
             },
             "responses": {
                 "200": _answered("成功。 Answered.", gives[0], gives[1]),
-                **{str(status): _problem(status) for status in (400, 404, 405, 413, 415, 500, 503, 504)},
+                **{str(status): _problem(status) for status in (400, 404, 405, 409, 413, 415, 500, 503, 504)},
             },
         }
     }
@@ -119,6 +120,17 @@ def _calls() -> Json:
             " Results and sampling records from everywhere, newest first, each test once.",
             ("ResultsRequest", examples.RESULTS),
             ("ResultsResponse", {"results": [examples.RESULT], "coverage": [], "nextPageToken": None}),
+        ),
+        "/v1/results:batchList": _post(
+            "batchListResults",
+            "批量检测结果 · List many people's results",
+            "一次至多 1000 人，每人第一页；证件有误不影响其余。"
+            " Up to 1,000 people, the first page of each; a wrong document does not sink the others.",
+            ("BatchResultsRequest", {"documents": [examples.RESULTS["document"]]}),
+            (
+                "BatchResultsResponse",
+                {"outcomes": [{"results": {"results": [examples.RESULT], "coverage": [], "nextPageToken": None}}]},
+            ),
         ),
         "/v1/results:claim": _post(
             "claimResult",

@@ -63,6 +63,11 @@ def inputs() -> Json:
             },
             pageToken=maybe(string("上一页的 nextPageToken。 The nextPageToken of the page before.")),
         ),
+        "BatchResultsRequest": question(
+            "批量查检测结果。 Which results do these people have?",
+            ["documents"],
+            documents=items(DOCUMENT, "1 至 1000 项。 1 to 1,000.", minItems=1, maxItems=1000),
+        ),
         "ClaimRequest": question(
             "把外地结果纳入本地记录。 Make a result from elsewhere part of this region's record.",
             ["document", "region"],

@@ -110,6 +110,17 @@ def outputs() -> Json:
             ),
             nextPageToken=maybe(string("末页为 null。 Null on the last page.")),
         ),
+        "ResultsOutcome": {
+            "type": "object",
+            "description": "一人的检测结果。 One person's results, the first page of 50.",
+            "properties": {"results": ref("ResultsResponse"), "error": ref("ItemError")},
+            "oneOf": [{"required": ["results"]}, {"required": ["error"]}],
+            "additionalProperties": False,
+        },
+        "BatchResultsResponse": answer(
+            "多人的检测结果。 Many people's results.",
+            outcomes=items(ref("ResultsOutcome"), "逐项对应。 One for each document, in order."),
+        ),
         "ClaimResponse": answer(
             "纳入的结果。 The claimed result.",
             result=ref("Result"),

@@ -11,6 +11,8 @@ from hutong.common.v1.subject_pb2 import Purpose
 
 from services.common.errors import Code, ServiceError, Text, invalid
 
+_PURPOSES = frozenset(Purpose.values())
+
 
 class Guard(Protocol):
     """Admits a call or raises."""
@@ -31,7 +33,7 @@ class NamedCallers:
 
     def admit(self, caller: str, method: str, request: Message) -> Purpose.ValueType:
         """See Guard. Raises UNAUTHENTICATED (CALLER_UNNAMED) or INVALID_ARGUMENT (PURPOSE_REQUIRED)."""
-        if not caller:
+        if not caller.strip():
             raise ServiceError(
                 Code.UNAUTHENTICATED,
                 "CALLER_UNNAMED",
@@ -45,4 +47,6 @@ class NamedCallers:
         purpose: Purpose.ValueType = request.purpose or self._default  # type: ignore[attr-defined]  # checked above
         if purpose == Purpose.PURPOSE_UNSPECIFIED:
             raise invalid("purpose", "PURPOSE_REQUIRED", "须说明使用目的", "The purpose is required")
+        if purpose not in _PURPOSES:
+            raise invalid("purpose", "PURPOSE_UNKNOWN", "没有这种使用目的", "There is no such purpose")
         return purpose

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
 
 from services.runtime.trace import current_trace
@@ -25,8 +26,10 @@ class JsonLines(logging.Formatter):
         if trace is not None:
             line["trace_id"] = trace.hex_id
         line.update((key, value) for key, value in record.__dict__.items() if key not in _STANDARD)
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[0] is not None:
+            # Where it happened, and not its message: that may quote what was being worked on, a document number too.
+            line["exception"] = record.exc_info[0].__name__
+            line["where"] = "".join(traceback.format_tb(record.exc_info[2]))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -17,6 +18,9 @@ def configure_process(settings: ServerSettings) -> None:
     # Messages and futures die by reference count. The default threshold of 700 walks a warm cache over and over: a
     # tenth of the CPU of an uncached code.
     gc.set_threshold(50_000, 20, 20)
+    # A thousand idle connections must not use up what the system would give: the usual soft limit is 1,024.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     configure_logs(settings.log_level)
     if settings.otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter

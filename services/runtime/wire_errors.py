@@ -29,24 +29,42 @@ def _localized(text: Text) -> list[LocalizedMessage]:
     return [LocalizedMessage(locale="zh-CN", message=text.zh), LocalizedMessage(locale="en", message=text.en)]
 
 
+_VIOLATION_BYTES = 3_000
+"""What field violations may take of a status. Trailers travel in one header block, of at most 8 KiB by default, and a
+third larger in base64; a status that does not fit reaches the caller as RESOURCE_EXHAUSTED, with nothing in it."""
+
+
+def _told(violations: tuple[Violation, ...]) -> list[BadRequest.FieldViolation]:
+    """As many as fit, the rest counted in one more."""
+    told: list[BadRequest.FieldViolation] = []
+    room = _VIOLATION_BYTES
+    for violation in violations:
+        message = BadRequest.FieldViolation(
+            field=violation.field,
+            description=violation.text.en,
+            reason=violation.reason,
+            localized_message=LocalizedMessage(locale="zh-CN", message=violation.text.zh),
+        )
+        room -= message.ByteSize()
+        if room < 0 and told:
+            more = len(violations) - len(told)
+            zh = LocalizedMessage(locale="zh-CN", message=f"另有{more}处错误")
+            told.append(
+                BadRequest.FieldViolation(
+                    description=f"{more} more are wrong", reason="MORE_VIOLATIONS", localized_message=zh
+                )
+            )
+            break
+        told.append(message)
+    return told
+
+
 def to_status(error: ServiceError) -> Status:
-    """The google.rpc.Status of an error."""
+    """The google.rpc.Status of an error, with as many field violations as can travel."""
     status = Status(code=error.code, message=str(error.text))
     details: list[ErrorInfo | BadRequest | LocalizedMessage] = [ErrorInfo(reason=error.reason, domain=DOMAIN)]
     if error.violations:
-        details.append(
-            BadRequest(
-                field_violations=[
-                    BadRequest.FieldViolation(
-                        field=violation.field,
-                        description=violation.text.en,
-                        reason=violation.reason,
-                        localized_message=LocalizedMessage(locale="zh-CN", message=violation.text.zh),
-                    )
-                    for violation in error.violations
-                ]
-            )
-        )
+        details.append(BadRequest(field_violations=_told(error.violations)))
     details.extend(_localized(error.text))
     for detail in details:
         packed = Any()

@@ -75,8 +75,14 @@ class PolicyBook:
         metrics.STALE.set(0)
 
     def _refuse_edits(self, files: dict[str, LoadedPolicy]) -> None:
-        """A policy in force is never edited or withdrawn: every past verdict can be given again."""
+        """A policy in force is never edited, withdrawn or preceded: every past verdict can be given again."""
         now = self._clock()
+        known = {item.policy.ref.region for item in self._files.values()}
+        for policy_id, added in files.items():
+            if policy_id not in self._files and added.policy.ref.region in known and added.policy.starts <= now:
+                raise PolicyFileError(
+                    added.where(), f"the policy {policy_id} starts in the past: a new version starts later"
+                )
         for policy_id, old in self._files.items():
             if old.policy.starts > now:
                 continue
@@ -100,6 +106,11 @@ class PolicyBook:
             self._refuse_edits(files)
         except (PolicyFileError, OSError) as error:
             self._keep(str(error))
+            return False
+        except Exception as error:
+            # Whatever a file does to its reader, the next look must still come.
+            log.exception("policies could not be read")
+            self._keep(f"could not be read: {type(error).__name__}")
             return False
         self._trouble = ""
         changed = policies.digests != self._policies.digests

@@ -74,6 +74,8 @@ class LoadedPolicy:
 def read_yaml(text: str, name: str) -> Document:
     """The document of a YAML text. Raises PolicyFileError, `name` being the file's."""
     try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=_Loader)):
+            raise PolicyFileError(f"{name}:1", "aliases (*) are not used in policies")
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -108,9 +110,9 @@ def _plain(node: Any, path: str, lines: dict[str, int], name: str) -> object:
 def _scalar(node: Any) -> object:
     match node.tag.rpartition(":")[2]:
         case "int":
-            return int(node.value) if re.fullmatch(r"[-+]?\d+", node.value) else node.value
+            return int(node.value) if re.fullmatch(r"[-+]?\d{1,18}", node.value) else node.value
         case "float":
-            return float(node.value)
+            return float(node.value) if re.fullmatch(r"[-+]?\d+\.\d+", node.value) else node.value
         case "bool":
             return node.value.lower() in ("true", "yes", "on")
         case "null":

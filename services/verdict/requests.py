@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.lookup.v1.evidence_service_pb2 import Evidence, EvidenceQuery, SourceStatus
 from hutong.lookup.v1.region_pb2 import Scope
+from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import Channel, RecordKind, TestRecord, TestResult, Tube
 from hutong.verdict.v1.verdict_service_pb2 import EvidenceToJudge, VerdictQuery
 
@@ -19,11 +21,11 @@ MOST = 1000
 SKEW = 5 * MINUTE
 """How far another clock may run ahead of this one."""
 
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
-"""0001-01-01T00:00Z to 9999-12-31T23:59:59Z, as google.protobuf.Timestamp allows."""
+_FIRST_SECOND, _LAST_SECOND = -2_208_988_800, 253_370_764_799
+"""1900-01-01T00:00:00Z to 9998-12-31T23:59:59Z: whatever turns within a year of them can still be written."""
 
-_CIVIL = 8 * 3600
-"""Instants are written in UTC+8, so the last hours of the year 9999 are left out."""
+_FIRST_KNOWN = 0
+"""Nothing was known before 1970-01-01T00:00Z: lookups keep their time from there."""
 
 
 def check_size(items: Sequence[object], field: str) -> None:
@@ -32,15 +34,16 @@ def check_size(items: Sequence[object], field: str) -> None:
         raise invalid(field, "BATCH_SIZE", f"须有1至{MOST}项", f"There must be 1 to {MOST} items")
 
 
-def _out_of_range(timestamp: Timestamp) -> bool:
-    return not _FIRST_SECOND <= timestamp.seconds <= _LAST_SECOND - _CIVIL or not 0 <= timestamp.nanos <= 999_999_999
+def _out_of_range(timestamp: Timestamp, first: int = _FIRST_SECOND) -> bool:
+    return not first <= timestamp.seconds <= _LAST_SECOND or not 0 <= timestamp.nanos <= 999_999_999
 
 
-def _range_violation(field: str) -> Violation:
+def _range_violation(field: str, first: int = _FIRST_SECOND) -> Violation:
+    year = 1900 if first == _FIRST_SECOND else 1970
     return Violation(
         field,
         "INSTANT_RANGE",
-        Text("时刻须在公元1年至9999年之间", "An instant lies between the years 1 and 9999"),
+        Text(f"时刻须在公元{year}年至9998年之间", f"An instant lies between the years {year} and 9998"),
     )
 
 
@@ -61,8 +64,8 @@ def instants(
         else:
             at = from_timestamp(item.at)
     if item.HasField("known_at"):
-        if _out_of_range(item.known_at):
-            violations.append(_range_violation(f"{field}.known_at"))
+        if _out_of_range(item.known_at, _FIRST_KNOWN):
+            violations.append(_range_violation(f"{field}.known_at", _FIRST_KNOWN))
         elif (known_at := from_timestamp(item.known_at)) > now + SKEW:
             violations.append(_future_violation(f"{field}.known_at"))
     return at, known_at
@@ -144,11 +147,27 @@ def check_evidence(evidence: Evidence, field: str, violations: list[Violation]) 
     for position, laboratory in enumerate(evidence.laboratories):
         if not laboratory.laboratory:
             violations.append(_required(f"{field}.laboratories[{position}].laboratory"))
+        violations.extend(_standing_violations(laboratory, f"{field}.laboratories[{position}]"))
     for position, source in enumerate(evidence.coverage):
         if not source.source:
             violations.append(_required(f"{field}.coverage[{position}].source"))
         if source.status not in (SourceStatus.SOURCE_STATUS_OK, SourceStatus.SOURCE_STATUS_UNREACHABLE):
             violations.append(_unknown(f"{field}.coverage[{position}].status"))
+
+
+def _standing_violations(laboratory: Laboratory, field: str) -> Iterator[Violation]:
+    for position, interval in enumerate(laboratory.accredited):
+        yield from _range_violations(interval, ("from", "to"), f"{field}.accredited[{position}]")
+    for position, suspension in enumerate(laboratory.suspensions):
+        where = f"{field}.suspensions[{position}]"
+        yield from _range_violations(suspension.sampled, ("from", "to"), f"{where}.sampled")
+        yield from _range_violations(suspension, ("recorded_at", "lifted_at"), where)
+
+
+def _range_violations(message: Message, names: Sequence[str], field: str) -> Iterator[Violation]:
+    for name in names:
+        if message.HasField(name) and _out_of_range(getattr(message, name)):
+            yield _range_violation(f"{field}.{name}")
 
 
 def _record_violations(record: TestRecord, field: str) -> Iterator[Violation]:
@@ -164,12 +183,8 @@ def _record_violations(record: TestRecord, field: str) -> Iterator[Violation]:
     if content.channel not in _CHANNELS:
         yield _unknown(f"{field}.content.channel")
     sampled, reported = content.HasField("sampled_at"), content.HasField("reported_at")
-    for name, present, instant in (
-        ("sampled_at", sampled, content.sampled_at),
-        ("reported_at", reported, content.reported_at),
-    ):
-        if present and _out_of_range(instant):
-            yield _range_violation(f"{field}.content.{name}")
+    yield from _range_violations(content, ("sampled_at", "reported_at"), f"{field}.content")
+    yield from _range_violations(record, ("recorded_at",), field)
     if content.kind == RecordKind.RECORD_KIND_RESULT:
         if content.result not in _RESULTS:
             yield _unknown(f"{field}.content.result")

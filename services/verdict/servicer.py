@@ -30,7 +30,7 @@ from services.runtime.wire_errors import to_item_error
 from services.verdict import metrics, translate
 from services.verdict.book import PolicyBook
 from services.verdict.domain.judge import judge
-from services.verdict.domain.policy_set import NoPolicyInForce
+from services.verdict.domain.policy_set import NoPolicyInForce, PolicySet
 from services.verdict.ports import EvidenceSource
 from services.verdict.requests import Question, check_evidence, check_size, instants, question
 
@@ -50,7 +50,7 @@ class VerdictServicer:
         asked = self._question(request.query, "query")
         evidence = await self._lookups.ask(request.purpose or current_call().purpose, asked.lookup)
         response = pb.ComputeVerdictResponse()
-        self._judge(evidence, asked.at, asked.known_at, self._now(evidence), response.verdict)
+        self._judge(evidence, asked.at, asked.known_at, self._now(evidence), response.verdict, self._book.policies)
         _annotate(response.verdict)
         return response
 
@@ -71,9 +71,11 @@ class VerdictServicer:
             if isinstance(item, ServiceError):
                 outcome.error.CopyFrom(to_item_error(item))
                 continue
+            evidence = next(found)
+            policies = self._book.policies
             try:
-                evidence = next(found)
-                self._judge(evidence, item.at, item.known_at, self._now(evidence), outcome.verdict)
+                self._judge(evidence, item.at, item.known_at, self._now(evidence), outcome.verdict, policies)
+                outcome.policy_digest = policies.digests[evidence.region]
             except ServiceError as error:
                 outcome.error.CopyFrom(to_item_error(error))
         _annotate_batch(response.outcomes)
@@ -130,15 +132,21 @@ class VerdictServicer:
         check_evidence(item.evidence, f"{field}.evidence", violations)
         if violations:
             raise InvalidArgument(*violations)
-        self._judge(item.evidence, at, known_at, now, verdict)
+        self._judge(item.evidence, at, known_at, now, verdict, self._book.policies)
 
     def _judge(
-        self, evidence: Evidence, at: Instant | None, known_at: Instant | None, now: Instant, verdict: Verdict
+        self,
+        evidence: Evidence,
+        at: Instant | None,
+        known_at: Instant | None,
+        now: Instant,
+        verdict: Verdict,
+        policies: PolicySet,
     ) -> None:
         try:
             judged = judge(
                 translate.evidence(evidence),
-                self._book.policies,
+                policies,
                 now if at is None else at,
                 now if known_at is None else known_at,
             )

@@ -12,6 +12,7 @@ from hutong.verdict.v1 import verdict_pb2
 from services.common.errors import Text
 from services.common.instants import SECOND, Instant, from_timestamp, to_timestamp
 from services.verdict.domain import model
+from services.verdict.domain.freshness import NEVER
 from services.verdict.domain.model import Evidence, Interval, Laboratory, Origin, PolicyRef, Record, Suspension, Verdict
 from services.verdict.domain.policy import Words
 
@@ -94,10 +95,9 @@ def _policy_ref(ref: PolicyRef) -> verdict_pb2.PolicyRef:
     )
 
 
-def _set(timestamp: Timestamp, instant: Instant | None) -> None:
-    if instant is not None:
-        timestamp.seconds, micros = divmod(instant, SECOND)
-        timestamp.nanos = micros * 1000
+def _set(timestamp: Timestamp, instant: Instant) -> None:
+    timestamp.seconds, micros = divmod(instant, SECOND)
+    timestamp.nanos = micros * 1000
 
 
 def _ref(record: Record) -> dict[str, str | int]:
@@ -115,7 +115,7 @@ def fill(message: verdict_pb2.Verdict, judged: Verdict, seen: evidence_service_p
     message.national_would_recognise = judged.national_would_recognise
     _set(message.at, judged.at)
     _set(message.computed_at, judged.computed_at)
-    if judged.valid_until is not None:
+    if judged.valid_until is not None and judged.valid_until < NEVER:
         _set(message.valid_until, judged.valid_until)
     if judged.fresh_until is not None:
         _set(message.fresh_until, judged.fresh_until)
@@ -125,7 +125,7 @@ def fill(message: verdict_pb2.Verdict, judged: Verdict, seen: evidence_service_p
     for ground in judged.grounds:
         made = message.grounds.add(clause=ground.clause, evidence=[_ref(record) for record in ground.evidence])
         made.text.zh, made.text.en = ground.text.zh, ground.text.en
-        if ground.valid_until is not None:
+        if ground.valid_until is not None and ground.valid_until < NEVER:
             _set(made.valid_until, ground.valid_until)
     for reason in judged.reasons:
         why = message.reasons.add(code=reason.code, clause=reason.clause)

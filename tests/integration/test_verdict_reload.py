@@ -89,8 +89,11 @@ async def test_comments_change_no_digest(book: PolicyBook, directory: Path):
         ),
         (lambda d: shutil.rmtree(d), "no such directory"),
         (lambda d: _henan(d, "2022-07-01").unlink(), "is in force and cannot be withdrawn"),
+        (lambda d: _next_version(d, "2022-07-15T00:00:00+08:00"), "410000-2022-07-15 starts in the past"),
+        (lambda d: _henan(d, "2022-09-01").write_text("a: &a [*a]", encoding="utf-8"), "aliases"),
+        (lambda d: _next_version(d, **{"48": ".inf"}), "Expected"),
     ],
-    ids=["not YAML", "not UTF-8", "unknown field", "overlap", "gone", "withdrawn"],
+    ids=["not YAML", "not UTF-8", "unknown field", "overlap", "gone", "withdrawn", "backdated", "alias", "infinite"],
 )
 async def test_a_bad_set_is_not_taken(book: PolicyBook, directory: Path, caplog, break_it, complaint: str):
     """The last good set is kept; the log, a metric and the health component say why, once."""

@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 
 from services.common.documents import PersonKeys
 from services.common.errors import Code, ServiceError, Unavailable
-from services.common.instants import HOUR, Instant, parse_rfc3339, to_timestamp
+from services.common.instants import HOUR, Instant, from_timestamp, parse_rfc3339, to_timestamp
 from services.runtime.binding import local
 from services.runtime.channel import open_channel, remote
 from services.runtime.server import Server
@@ -224,6 +224,75 @@ async def test_a_batch_is_one_batch_and_one_error_does_not_sink_it(door):
     assert outcomes[4].verdict.notice == vd.NOTICE_OUTCOME_ENFORCED
     assert outcomes[5].error.reason == "NO_POLICY_IN_FORCE"
     assert [len(batch.queries) for batch in lookup.batches] == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("1899-12-31T23:59:59Z", "at"),
+        ("9999-01-01T00:00:00Z", "at"),
+        ("1969-12-31T23:59:59Z", "known_at"),
+        ("9999-12-31T15:00:00Z", "known_at"),
+    ],
+)
+async def test_an_instant_out_of_range_is_its_own_questions_error(door, text: str, field: str):
+    """The other questions of the batch are answered, and the lookup never hears of it."""
+    lookup = FakeLookup()
+    wrong: dict[str, Any] = {field: to_timestamp(parse_rfc3339(text))}
+    request = pb.BatchComputeVerdictsRequest(queries=[query(**wrong), query()], purpose=Purpose.PURPOSE_SHOW_CODE)
+    async with door(lookup) as verdicts:
+        outcomes = (await verdicts.BatchComputeVerdicts(request)).outcomes
+    found = [(violation.field, violation.reason) for violation in outcomes[0].error.violations]
+    assert found == [(f"queries[0].{field}", "INSTANT_RANGE")]
+    assert outcomes[1].HasField("verdict")
+    assert [len(batch.queries) for batch in lookup.batches] == [1]
+
+
+async def test_the_last_instant_that_may_be_asked_about_is_answered_in_full(door):
+    """Whatever turns after it can still be written."""
+    at = parse_rfc3339("9998-12-31T23:59:59.999999Z")
+    evidence = ev.Evidence(
+        region="310000",
+        scope=Scope.SCOPE_NATIONAL,
+        records=[record("310000", "r", Instant(at - 2 * HOUR), Instant(at - HOUR))],
+    )
+    async with door(FakeLookup()) as verdicts:
+        verdict = (await verdicts.EvaluateEvidence(judged(evidence, at=to_timestamp(at)))).verdict
+    assert verdict.status == vd.STATUS_RECOGNISED
+    assert from_timestamp(verdict.fresh_until) == parse_rfc3339("9999-01-02T00:00:00+08:00")
+
+
+async def test_a_report_after_the_last_instant_that_can_be_written_never_comes():
+    """A store may keep what no calendar of UTC+8 can name; the answer then says nothing of when it turns."""
+    lookup = FakeLookup()
+    lookup.records[ANNA] = [
+        record("110000", "r", parse_rfc3339("2022-01-01T00:00:00Z"), parse_rfc3339("9999-12-31T23:59:59Z"))
+    ]
+    async with in_process(lookup) as verdicts:
+        verdict = (await verdicts.ComputeVerdict(compute(query()))).verdict
+    assert verdict.status == vd.STATUS_NOT_RECOGNISED
+    assert not verdict.HasField("fresh_until")
+
+
+async def test_a_laboratorys_standing_is_dated_within_the_calendar(door):
+    """Every instant of it is looked at."""
+    evidence = ev.Evidence(region="310000", scope=Scope.SCOPE_NATIONAL)
+    laboratory = evidence.laboratories.add(laboratory="lab")
+    laboratory.accredited.add().to.seconds = 1 << 50
+    suspension = laboratory.suspensions.add()
+    suspension.sampled.to.seconds = 1 << 50
+    suspension.recorded_at.seconds = 1 << 50
+    suspension.lifted_at.seconds = -(1 << 50)
+    async with door(FakeLookup()) as verdicts:
+        with pytest.raises(ServiceError) as caught:
+            await verdicts.EvaluateEvidence(judged(evidence))
+    where = "judge.evidence.laboratories[0]"
+    assert violations(caught.value) == {
+        f"{where}.accredited[0].to": "INSTANT_RANGE",
+        f"{where}.suspensions[0].sampled.to": "INSTANT_RANGE",
+        f"{where}.suspensions[0].recorded_at": "INSTANT_RANGE",
+        f"{where}.suspensions[0].lifted_at": "INSTANT_RANGE",
+    }
 
 
 async def test_a_batch_of_wrong_questions_asks_nobody():
@@ -465,11 +534,12 @@ async def test_a_policy_is_shown_whole(door):
     assert (caught.value.code, caught.value.reason) == (Code.NOT_FOUND, "POLICY_NOT_FOUND")
 
 
-async def test_every_division_has_a_digest(door):
-    """Also those that have no policy: one may come."""
+async def test_every_region_with_a_policy_has_a_digest(door):
+    """The 31 of the mainland, and none for a region without: there is nothing to keep for it."""
     async with door(FakeLookup()) as policies:
         response = await policies.GetPolicyDigests(pol.GetPolicyDigestsRequest())
-    assert len(response.digests) == 34
+    assert len(response.digests) == 31
+    assert "710000" not in response.digests
     assert {len(digest) for digest in response.digests.values()} == {8}
     assert response.loaded_at == to_timestamp(NOW)
 

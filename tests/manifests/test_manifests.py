@@ -7,7 +7,6 @@ import msgspec
 import pytest
 import yaml
 
-from services.common.regions import divisions
 from services.runtime.health import LIVENESS
 from services.runtime.settings import PREFIX, load
 from tests.support.manifests import (
@@ -141,7 +140,7 @@ def test_every_address_is_a_service_of_the_mesh(objects):
 
 
 def test_the_regions_on_the_mesh_are_the_same_for_everyone(objects):
-    """The stores that run, those lookup asks and those the nation follows; the nation keeps the others, all of them."""
+    """The stores that run, those lookup asks, those the nation follows, and those whose news the gateway hears."""
     by_region = {
         environment(objects, pod)["HUTONG_REGION"]: environment(objects, pod)
         for pod in workloads(objects)
@@ -156,8 +155,10 @@ def test_the_regions_on_the_mesh_are_the_same_for_everyone(objects):
     nation = by_region["nation"]
     assert regions | {"nation"} == keys(lookup["HUTONG_RECORDS"])
     assert regions == keys(nation["HUTONG_FOLLOW"])
-    assert set(divisions()) - regions == keys(nation["HUTONG_KEEPS"])
-    assert {region: region for region in regions} == {region: by_region[region]["HUTONG_KEEPS"] for region in regions}
+    (gateway,) = [environment(objects, pod) for pod in workloads(objects) if service_of(pod) == "gateway"]
+    assert regions == keys(gateway["HUTONG_REGION_FEEDS"])
+    # What a store keeps follows from these: a region its own, the nation every division that it does not follow.
+    assert not [pod for pod in by_region.values() if "HUTONG_KEEPS" in pod]
 
 
 def test_the_secret_in_the_tree_starts_nothing(objects):

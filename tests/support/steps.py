@@ -96,12 +96,15 @@ class Truth:
         """Reads the evidence, which may be held before and after."""
         self.batches.append(len(request.queries))
         held = await self.evidence_gate.hold()
-        version = self.version
+        version, digest = self.version, self.digest
         if held:
             self.evidence_gate.passed.set()
         await self.answer_gate.hold()
         return verdict_service_pb2.BatchComputeVerdictsResponse(
-            outcomes=[VerdictOutcome(verdict=self.verdict(query, version, system_clock())) for query in request.queries]
+            outcomes=[
+                VerdictOutcome(verdict=self.verdict(query, version, system_clock()), policy_digest=digest)
+                for query in request.queries
+            ]
         )
 
     def verdict(self, query: verdict_service_pb2.VerdictQuery, version: int, now: Instant) -> Verdict:

@@ -25,14 +25,29 @@ def merge_records(found: Sequence[Sequence[TestRecord]]) -> Sequence[TestRecord]
 
 
 def merge_laboratories(found: Iterable[Iterable[Laboratory]]) -> dict[str, Laboratory]:
-    """Each laboratory once, by id, in the latest revision anyone holds."""
-    newest: dict[str, Laboratory] = {}
+    """Each laboratory once, by id, in the latest revision anyone holds of it.
+
+    Where several regions have registered one id, whose it is cannot be told from here: the suspensions of all of them
+    stand, so that no namesake can outvote one.
+    """
+    newest: dict[tuple[str, str], Laboratory] = {}
     for laboratories in found:
         for laboratory in laboratories:
-            held = newest.get(laboratory.laboratory)
+            identity = (laboratory.laboratory, laboratory.region)
+            held = newest.get(identity)
             if held is None or _age(laboratory) > _age(held):
-                newest[laboratory.laboratory] = laboratory
-    return newest
+                newest[identity] = laboratory
+    merged: dict[str, Laboratory] = {}
+    for (name, _), laboratory in sorted(newest.items(), key=lambda item: item[0]):
+        namesake = merged.get(name)
+        if namesake is None:
+            merged[name] = laboratory
+            continue
+        both = Laboratory()
+        both.CopyFrom(namesake)
+        both.suspensions.extend(laboratory.suspensions)
+        merged[name] = both
+    return merged
 
 
 def _age(revision: TestRecord | Laboratory) -> tuple[int, int, int]:

@@ -1,8 +1,10 @@
 """Which records are one and the same test. A copy and its original count once.
 
-The identity of a test is that of its original, where the copy names it; otherwise the record's own. The content that
-holds is that of the latest revision anyone shows of it, so that a copy follows its original when that is amended or
-retracted. A retracted copy withdraws the copy, not the test.
+The identity of a test is that of its original, where the copy names it; otherwise the record's own. Where the original
+is itself in evidence its current revision is the truth, whatever a copy claims of a later one: a copy follows its
+original when that is amended or retracted, and cannot overrule or revive it. The one thing a copy may add is a result
+that the original's store has not received yet. Where the original is not in evidence, the copy of its latest revision
+tells. A retracted copy withdraws the copy, not the test.
 """
 
 from collections.abc import Iterable
@@ -10,9 +12,11 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from services.verdict.domain.model import Record
+from services.verdict.domain.model import Kind, Record
 
 Key = tuple[str, str]
+
+SAMPLING, RESULT = Kind.SAMPLING, Kind.RESULT
 
 
 class OneTest(Struct, frozen=True):
@@ -48,36 +52,84 @@ def gather(records: Iterable[Record]) -> list[OneTest]:
     if all(record.origin is None for record in by_key.values()):
         return [OneTest(key, record.region, record, (record,)) for key, record in by_key.items()]
     groups: dict[Key, list[Record]] = {}
+    roots: dict[Key, Key] = {}
     for key, record in by_key.items():
-        groups.setdefault(_root(key, record, by_key), []).append(record)
+        groups.setdefault(_root(key, by_key, roots), []).append(record)
     return [_merge(identity, group, by_key) for identity, group in groups.items()]
 
 
-def _root(key: Key, record: Record, by_key: dict[Key, Record]) -> Key:
-    """The identity of the original: a copy of a copy is followed, a circle is broken at its least member."""
-    seen = {key}
-    current: Record | None = record
-    while current is not None and current.origin is not None and current.origin.source_id:
-        key = (current.origin.region, current.origin.source_id)
-        if key in seen:
-            return min(seen)
-        seen.add(key)
-        current = by_key.get(key)
-    return key
+def _named(record: Record) -> Key | None:
+    """The original a copy names; None for an original, and for a copy whose presenter could not tell."""
+    origin = record.origin
+    return None if origin is None or not origin.source_id else (origin.region, origin.source_id)
+
+
+def _root(key: Key, by_key: dict[Key, Record], roots: dict[Key, Key]) -> Key:
+    """The identity of the original: a copy of a copy is followed, a circle is broken at its least member. `roots`
+    remembers every step, so that no chain is walked twice."""
+    path: dict[Key, None] = {}
+    root: Key | None = None
+    while root is None:
+        if key in roots:
+            root = roots[key]
+        elif key in path:
+            walked = list(path)
+            root = min(walked[walked.index(key) :])
+        else:
+            path[key] = None
+            record = by_key.get(key)
+            onward = None if record is None else _named(record)
+            if onward is None:
+                root = key
+            else:
+                key = onward
+    roots.update(dict.fromkeys(path, root))
+    return root
 
 
 def _merge(identity: Key, group: list[Record], by_key: dict[Key, Record]) -> OneTest:
     original = by_key.get(identity)
-    # The original first, then by region and id: the order in which grounds name them.
-    ordered = sorted(group, key=lambda record: (record is not original, record.region, record.source_id))
-    telling = [record for record in ordered if record is original or not record.retracted]
-    truth = max(telling, key=lambda record: _version(record, original), default=None)
+    lead = original
+    if lead is None:
+        # Of a copy of a copy the nearest to the original tells, for it is itself the other's original.
+        telling = [record for record in group if not record.retracted and _named(record) not in by_key]
+        lead = max(telling, key=_version, default=None)
+    reported = None if lead is None else _reported_meanwhile(lead, group, by_key)
+    first = original if reported is None else reported
+    # The original first, or the copy that has its result, then by region and id: the order in which grounds name them.
+    ordered = sorted(group, key=lambda record: (record is not first, record.region, record.source_id))
     unknown_original = original.origin.region if original is not None and original.origin is not None else ""
+    truth = lead if lead is None or reported is None else _completed(reported, lead)
     return OneTest(identity, unknown_original or identity[0], truth, tuple(ordered))
 
 
-def _version(record: Record, original: Record | None) -> tuple[int, bool, int, str, str]:
-    if record is original:
-        return (record.revision, True, 0, "", "")
+def _reported_meanwhile(lead: Record, group: list[Record], by_key: dict[Key, Record]) -> Record | None:
+    """The copy with the result that a sampling record still awaits, such as a certificate issued before the store
+    heard of it; None when there is none, or none is awaited."""
+    if lead.retracted or lead.kind != SAMPLING:
+        return None
+    telling = [
+        record
+        for record in group
+        if record.kind == RESULT and not record.retracted and _awaits(by_key.get(_named(record) or ("", "")))
+    ]
+    return max(telling, key=_version, default=None)
+
+
+def _awaits(original: Record | None) -> bool:
+    return original is None or (original.kind == SAMPLING and not original.retracted)
+
+
+def _completed(reported: Record, lead: Record) -> Record:
+    """The copy's result of the sample that the original tells of."""
+    return msgspec.structs.replace(
+        reported,
+        sampled_at=reported.sampled_at if lead.sampled_at is None else lead.sampled_at,
+        laboratory=lead.laboratory or reported.laboratory,
+        tube=lead.tube,
+    )
+
+
+def _version(record: Record) -> tuple[int, int, str, str]:
     copied = record.origin.revision if record.origin is not None else 0
-    return (copied, False, record.recorded_at or 0, record.region, record.source_id)
+    return (copied, record.recorded_at or 0, record.region, record.source_id)

@@ -4,6 +4,7 @@ A count holds while its tests, each sampled at least `apart` after the one befor
 when the first of them leaves the window; of all the ways to choose the tests, the one that lasts longest decides.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from services.common.instants import Instant
@@ -19,12 +20,18 @@ def lasting(in_window: Sequence[InWindow], needed: int, apart: int) -> tuple[Ins
     if len(in_window) < needed:
         return None
     by_end = sorted(in_window, key=_latest_end_first)
-    for size in range(needed, len(by_end) + 1):
-        chosen = spaced([test for _, test in by_end[:size]], apart)
-        if len(chosen) >= needed:
-            # The newest of a chain of spaced tests are themselves a chain; none of them ends before the last one added.
-            return by_end[size - 1][0], chosen[:needed]
-    return None
+
+    def chain(size: int) -> tuple[Test, ...]:
+        return spaced([test for _, test in by_end[:size]], apart)
+
+    # One test more never makes the longest chain shorter, so the fewest that will do are found by halving.
+    sizes = range(needed, len(by_end) + 1)
+    position = bisect_left(sizes, True, key=lambda size: len(chain(size)) >= needed)
+    if position == len(sizes):
+        return None
+    # The newest of a chain of spaced tests are themselves a chain; none of them ends before the last one added.
+    size = sizes[position]
+    return by_end[size - 1][0], chain(size)[:needed]
 
 
 def spaced(tests: Sequence[Test], apart: int) -> tuple[Test, ...]:

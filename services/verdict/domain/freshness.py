@@ -4,7 +4,10 @@ Whoever reads something that will turn at a known instant notes it here: a windo
 a sample or report that lies in the future of the instant judged. The nearest one is how long the answer is fresh.
 """
 
-from services.common.instants import Instant
+from services.common.instants import HOUR, SECOND, Instant
+
+NEVER = Instant(253_402_300_800 * SECOND - 8 * HOUR)
+"""The end of the year 9999 in UTC+8: from here on no instant can be written, and nothing turns."""
 
 
 class Horizon:
@@ -17,8 +20,8 @@ class Horizon:
         self._next: Instant | None = None
 
     def note(self, instant: Instant | None) -> None:
-        """Something turns at this instant; what is past or None does not matter."""
-        if instant is not None and instant > self._at and (self._next is None or instant < self._next):
+        """Something turns at this instant; what is past, None or beyond the calendar does not matter."""
+        if instant is not None and self._at < instant < NEVER and (self._next is None or instant < self._next):
             self._next = instant
 
     @property

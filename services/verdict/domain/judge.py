@@ -114,8 +114,8 @@ def _against(tests: Sequence[Test], policy: CompiledPolicy) -> Answer | None:
     if positives:
         return Answer(
             status=Status.POSITIVE,
-            grounds=tuple(Ground(OPEN_POSITIVE, wording.POSITIVE_GROUND, (test.holdings[0],)) for test in positives),
-            reasons=tuple(reasons.not_cleared(test, tests, policy.clearance) for test in positives),
+            grounds=tuple(Ground(OPEN_POSITIVE, wording.POSITIVE_GROUND, (test.holdings[0],)) for test, _ in positives),
+            reasons=tuple(reasons.not_cleared(test, have, policy.clearance) for test, have in positives),
         )
     pools = retests_owed(tests)
     if pools:
@@ -158,7 +158,8 @@ def _for(
     short = reasons.fell_short(evidence, policy, asked, admitted, tests, at, horizon)
     if notice == REFUSAL:
         short = (reasons.notice_refused(grounds[0]), *short)
-    silent = could_have_helped(evidence.coverage, evidence.region, evidence.scope, policy.clauses, enforced)
+    notice_open = standing.binds and notice != REFUSAL
+    silent = could_have_helped(evidence.coverage, evidence.region, evidence.scope, policy.clauses, notice_open)
     if silent:
         return Answer(
             status=Status.UNDETERMINED,

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from services.common.instants import Instant
-from services.common.regions import divisions
 from services.verdict.domain.compiled import CompiledNotice, CompiledPolicy
 
 DIGEST_BYTES = 8
@@ -76,7 +75,7 @@ class PolicySet:
         self._timelines = {
             region: _Timeline(versions, list(self.notices)) for region, versions in self._by_region.items()
         }
-        self.digests = {region: self._digest(region) for region in {*divisions(), *self._by_region}}
+        self.digests = {region: self._digest(region) for region in self._by_region}
 
     def _digest(self, region: str) -> bytes:
         digest = sha256()
@@ -107,8 +106,3 @@ class PolicySet:
         if timeline is None or at < timeline.starts[0]:
             raise NoPolicyInForce(region, at)
         return timeline.spans[bisect_right(timeline.starts, at) - 1]
-
-    def first_start(self, region: str) -> Instant | None:
-        """When the region's first policy comes into force; None when it has none."""
-        timeline = self._timelines.get(region)
-        return None if timeline is None else timeline.starts[0]

@@ -5,6 +5,7 @@ sampled at least 24 hours apart. A positive pool does not make its members posit
 INCONCLUSIVE neither helps nor harms: it clears nothing and settles no retest.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -28,38 +29,50 @@ def any_positive(tests: Sequence[Test]) -> bool:
     return POSITIVE in [test.result for test in tests]
 
 
-def clearing(positive: Test, tests: Sequence[Test], rule: ClearanceRule) -> tuple[Test, ...]:
-    """The negatives that count towards clearing it, walking forward from the positive, oldest first."""
-    counted: list[Test] = []
-    for test in reversed(tests):
-        if test.result != NEGATIVE or test.truth.tube not in rule.tubes or test.placed_at <= positive.placed_at:
-            continue
-        if not counted or test.placed_at - counted[-1].placed_at >= rule.apart:
-            counted.append(test)
-    return tuple(counted)
+class Clearance:
+    """How far any positive is on its way to clearance. The negatives are walked once, backwards, for all positives:
+    from each the walk goes on alike, whichever positive it began at."""
+
+    __slots__ = ("_counts", "_sampled")
+
+    def __init__(self, tests: Sequence[Test], rule: ClearanceRule) -> None:
+        """`tests` are newest first."""
+        sampled = [
+            test.placed_at for test in reversed(tests) if test.result == NEGATIVE and test.truth.tube in rule.tubes
+        ]
+        # The negatives that count in a walk that begins at each of them, itself included; past the last, none.
+        counts = [0] * (len(sampled) + 1)
+        for position in range(len(sampled) - 1, -1, -1):
+            onward = bisect_left(sampled, sampled[position] + rule.apart, position + 1)
+            counts[position] = 1 + counts[onward]
+        self._sampled = sampled
+        self._counts = counts
+
+    def towards(self, positive: Test) -> int:
+        """How many negatives count towards clearing it, walking forward from the positive."""
+        return self._counts[bisect_right(self._sampled, positive.placed_at)]
 
 
-def open_positives(tests: Sequence[Test], rule: ClearanceRule) -> tuple[Test, ...]:
-    """The positives of single tubes that are not cleared, newest first. `tests` are newest first."""
+def open_positives(tests: Sequence[Test], rule: ClearanceRule) -> tuple[tuple[Test, int], ...]:
+    """The positives of single tubes that are not cleared, newest first, each with how many negatives count towards its
+    clearance. `tests` are newest first."""
+    clearance = Clearance(tests, rule)
     return tuple(
-        test
+        (test, have)
         for test in tests
-        if test.result == POSITIVE and test.truth.tube == SINGLE and len(clearing(test, tests, rule)) < rule.negatives
+        if test.result == POSITIVE and test.truth.tube == SINGLE and (have := clearance.towards(test)) < rule.negatives
     )
 
 
 def retests_owed(tests: Sequence[Test]) -> tuple[Test, ...]:
-    """The positive pools with no later-sampled result of a single tube, newest first."""
+    """The positive pools with no later-sampled result of a single tube, newest first. `tests` are newest first."""
+    settled = next((test.placed_at for test in tests if _settles(test)), None)
     return tuple(
         pool
         for pool in tests
-        if pool.result == POSITIVE and pool.truth.tube != SINGLE and not any(_settles(test, pool) for test in tests)
+        if pool.result == POSITIVE and pool.truth.tube != SINGLE and (settled is None or settled <= pool.placed_at)
     )
 
 
-def _settles(test: Test, pool: Test) -> bool:
-    return (
-        test.truth.tube == SINGLE
-        and (test.result == NEGATIVE or test.result == POSITIVE)
-        and test.placed_at > pool.placed_at
-    )
+def _settles(test: Test) -> bool:
+    return test.truth.tube == SINGLE and (test.result == NEGATIVE or test.result == POSITIVE)

@@ -13,7 +13,7 @@ from services.verdict.domain.clauses import Clause, Met
 from services.verdict.domain.compiled import CompiledPolicy
 from services.verdict.domain.freshness import Horizon
 from services.verdict.domain.model import NATIONAL_NOTICE, Evidence, Reason, Record, Result, Scope, Test
-from services.verdict.domain.positives import ClearanceRule, clearing
+from services.verdict.domain.positives import ClearanceRule
 from services.verdict.domain.wording import from_text, hours_text, region_name, when
 
 NO_EVIDENCE = "NO_EVIDENCE"
@@ -211,9 +211,8 @@ def notice_refused(found: Met) -> Reason:
     )
 
 
-def not_cleared(positive: Test, tests: Sequence[Test], rule: ClearanceRule) -> Reason:
-    """What a positive still needs to be cleared."""
-    have = len(clearing(positive, tests, rule))
+def not_cleared(positive: Test, have: int, rule: ClearanceRule) -> Reason:
+    """What a positive still needs to be cleared, `have` negatives counting already."""
     apart = hours_text(rule.apart / HOUR)
     return Reason(
         NOT_CLEARED,

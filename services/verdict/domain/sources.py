@@ -1,7 +1,8 @@
 """Step 4: could a source that did not answer have helped? An outage is never "no test".
 
 A source helps when it may hold a test that some clause, or the notice, would accept and that no source which answered
-would have shown. A region's own store holds every test that comes from it; the nation's holds everybody's.
+would have shown. Where the region only reports on the notice that test would turn "no test" into a counted refusal, so
+the answer is open as well. A region's own store holds every test that comes from it; the nation's holds everybody's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,10 @@ from services.verdict.domain.policy import NATION
 
 
 def could_have_helped(
-    coverage: Mapping[str, bool], region: str, scope: int, clauses: Sequence[Clause], notice_enforced: bool
+    coverage: Mapping[str, bool], region: str, scope: int, clauses: Sequence[Clause], notice_open: bool
 ) -> tuple[str, ...]:
-    """The sources that did not answer and could have helped, by name, ascending."""
+    """The sources that did not answer and could have helped, by name, ascending. `notice_open`: the notice binds, and
+    no test that it protects is known yet."""
     silent = sorted(source for source, answered in coverage.items() if not answered)
     if not silent:
         return ()
@@ -22,7 +24,7 @@ def could_have_helped(
         # A region without a store on the mesh has its records kept by the nation.
         own = region if region in coverage else NATION
         return (own,) if own in silent else ()
-    if notice_enforced:
+    if notice_open:
         return tuple(silent)
     return tuple(source for source in silent if any(_helps(source, clause, coverage) for clause in clauses))
 

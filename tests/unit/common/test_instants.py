@@ -78,3 +78,17 @@ def test_an_instant_is_the_start_of_its_day_and_its_time_of_day(instant):
     assert instant == instants.start_of_day(day) + instants.time_of_day(instant)
     assert 0 <= instants.time_of_day(instant) < instants.DAY
     assert instants.to_datetime(instants.start_of_day(day)).date() == instants.to_datetime(instant).date()
+
+
+@pytest.mark.parametrize(
+    "text", ["20220805T132000+0800", "2022-W31-5T10:00:00+08:00", "2022-08-05T13+08", "2022-08-05T13:20:00+08:00:30"]
+)
+def test_other_forms_of_iso_8601_are_not_rfc_3339(text):
+    """What two readers might read differently is refused."""
+    with pytest.raises(ValueError, match="RFC 3339"):
+        instants.parse_rfc3339(text)
+
+
+def test_rfc_3339_does_not_mind_the_case():
+    """Section 5.6: T and Z may be lower case."""
+    assert instants.parse_rfc3339("2022-08-05T05:20:00Z") == instants.parse_rfc3339("2022-08-05t05:20:00z")

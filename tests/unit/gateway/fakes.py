@@ -154,7 +154,7 @@ class Mesh:
                 EvidenceRef(region=own[0].region, source_id=own[0].source_id, revision=own[0].revision)
             )
         self.shape(verdict)
-        return VerdictOutcome(verdict=verdict)
+        return VerdictOutcome(verdict=verdict, policy_digest=self.digests.get(query.region, b""))
 
     def _coverage(self, region: str) -> list[SourceCoverage]:
         now = to_timestamp(self.clock())

@@ -40,6 +40,14 @@ def test_withdrawn_results_are_left_out() -> None:
     assert listed(withdrawn, first) == []
 
 
+def test_a_copy_of_a_withdrawn_result_is_left_out_too() -> None:
+    """All views of one person agree: the verdict no longer counts it either."""
+    withdrawn = sampled(1, source_id="A")
+    withdrawn.revision, withdrawn.action = 2, RevisionAction.REVISION_ACTION_RETRACTED
+    copy = sampled(1, region="110000", source_id="B", origin=Origin(region="430000", source_id="A"))
+    assert listed(copy, withdrawn) == []
+
+
 def test_copy_of_a_listed_result_is_named_and_not_listed() -> None:
     """One test is one line, which says where it was copied to."""
     copy = sampled(1, region="110000", source_id="B", origin=Origin(region="430000", source_id="A"))

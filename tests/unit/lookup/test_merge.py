@@ -1,6 +1,6 @@
 """What several sources said about one person, joined."""
 
-from hutong.records.v1.laboratory_pb2 import Laboratory
+from hutong.records.v1.laboratory_pb2 import Laboratory, Suspension
 from hutong.records.v1.record_pb2 import TestRecord as Record
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,3 +31,11 @@ def test_laboratories_by_highest_revision() -> None:
     old, new = Laboratory(laboratory="lab", revision=1), Laboratory(laboratory="lab", revision=2)
     assert merge_laboratories([[old], [new]]) == {"lab": new}
     assert merge_laboratories([[new], [old]]) == {"lab": new}
+
+
+def test_a_namesake_cannot_outvote_a_suspension():
+    """Whoever registers another region's laboratory id, however often, what one of them suspended stays suspended."""
+    suspended = Laboratory(region="430000", laboratory="lab", revision=2, suspensions=[Suspension(suspension_id="one")])
+    namesake = Laboratory(region="110000", laboratory="lab", revision=9)
+    for found in ([[suspended], [namesake]], [[namesake], [suspended]]):
+        assert [one.suspension_id for one in merge_laboratories(found)["lab"].suspensions] == ["one"]

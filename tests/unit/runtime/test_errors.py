@@ -10,7 +10,7 @@ from hutong.records.v1 import record_read_service_pb2 as read_pb
 
 from services.common.errors import Code, InvalidArgument, NotFound, ServiceError, Text, Violation
 from services.runtime.channel import open_channel, remote
-from services.runtime.wire_errors import from_item_error, to_item_error
+from services.runtime.wire_errors import _from_status, from_item_error, to_item_error, to_status
 from tests.support.contract import READ, REQUEST, Servicer, over_a_wire
 
 WRONG = InvalidArgument(
@@ -132,3 +132,16 @@ async def test_a_caller_that_leaves_cancels_the_work():
 def test_an_item_of_a_batch_fails_as_a_single_call_does():
     """The error message of an item carries what a status carries."""
     assert same(WRONG) == same(from_item_error(to_item_error(WRONG)))
+
+
+async def test_a_thousand_violations_still_reach_the_caller():
+    """As many as a trailer holds, the rest counted: a status that does not fit would say nothing at all."""
+    text = Text("缺少证件号码", "Missing")
+    wrong = [Violation(f"subjects[{at}].document.number", "REQUIRED", text) for at in range(1000)]
+    status = to_status(InvalidArgument(*wrong))
+    assert len(status.SerializeToString()) * 4 / 3 < 6_000
+    told = _from_status(status)
+    assert "INVALID_ARGUMENT" == told.reason
+    assert told.violations[:2] == tuple(wrong[:2])
+    assert "MORE_VIOLATIONS" == told.violations[-1].reason
+    assert f"{1000 - len(told.violations) + 1} more are wrong" == told.violations[-1].text.en

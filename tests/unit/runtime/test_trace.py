@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import pytest
 from hutong.records.v1 import record_read_service_pb2 as read_pb
@@ -112,6 +113,18 @@ def test_a_log_line_is_json_and_carries_the_trace_id():
         written[key] for key in ("level", "logger", "message", "trace_id", "region")
     )
     assert str(written["time"]).endswith("+00:00")
+
+
+def test_an_exception_is_logged_by_its_place_and_not_by_its_words():
+    """Its message may quote what was being worked on, a document number too."""
+    number = "4301021905" + "11116063"
+    try:
+        raise ValueError(number)
+    except ValueError:
+        written = JsonLines().format(logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", (), sys.exc_info()))
+    assert number not in written
+    assert "ValueError" == json.loads(written)["exception"]
+    assert "test_trace.py" in json.loads(written)["where"]
 
 
 def test_a_span_leaves_the_position_as_it_was():

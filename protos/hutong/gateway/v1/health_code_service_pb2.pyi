@@ -441,6 +441,90 @@ class ListResultsResponse(_message.Message):
 Global___ListResultsResponse: _TypeAlias = ListResultsResponse  # noqa: Y015
 
 @_typing.final
+class BatchListResultsRequest(_message.Message):
+    """Asks for many people's results."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    purpose: _subject_pb2.Purpose.ValueType
+    """Why; SHOW_CODE when unspecified."""
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[_subject_pb2.Document]:
+        """1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        documents: _abc.Iterable[_subject_pb2.Document] | None = ...,
+        purpose: _subject_pb2.Purpose.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListResultsRequest: _TypeAlias = BatchListResultsRequest  # noqa: Y015
+
+@_typing.final
+class ResultsOutcome(_message.Message):
+    """One person's results within a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> Global___ListResultsResponse:
+        """The first page, of 50."""
+
+    @_builtins.property
+    def error(self) -> _error_pb2.Error:
+        """Why there is none."""
+
+    def __init__(
+        self,
+        *,
+        results: Global___ListResultsResponse | None = ...,
+        error: _error_pb2.Error | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "results", b"results"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["results", "error"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___ResultsOutcome: _TypeAlias = ResultsOutcome  # noqa: Y015
+
+@_typing.final
+class BatchListResultsResponse(_message.Message):
+    """Many people's results."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResultsOutcome]:
+        """One for each document, in order."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___ResultsOutcome] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListResultsResponse: _TypeAlias = BatchListResultsResponse  # noqa: Y015
+
+@_typing.final
 class ClaimResultRequest(_message.Message):
     """Asks to claim a result."""
 

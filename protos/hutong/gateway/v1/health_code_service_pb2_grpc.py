@@ -55,6 +55,11 @@ class HealthCodeServiceStub:
                 request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListResultsRequest.SerializeToString,
                 response_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListResultsResponse.FromString,
                 _registered_method=True)
+        self.BatchListResults = channel.unary_unary(
+                '/hutong.gateway.v1.HealthCodeService/BatchListResults',
+                request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.BatchListResultsRequest.SerializeToString,
+                response_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.BatchListResultsResponse.FromString,
+                _registered_method=True)
         self.ClaimResult = channel.unary_unary(
                 '/hutong.gateway.v1.HealthCodeService/ClaimResult',
                 request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ClaimResultRequest.SerializeToString,
@@ -91,7 +96,8 @@ class HealthCodeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckDestinations(self, request, context):
-        """Where is this person recognised, and until when. POST /v1/destinations:check
+        """Where is this person recognised, and until when. POST /v1/destinations:check. For many people, ask
+        BatchShowHealthCodes with a question for each person and region.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,6 +105,13 @@ class HealthCodeServiceServicer:
 
     def ListResults(self, request, context):
         """The person's results from everywhere, newest first. POST /v1/results:list
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchListResults(self, request, context):
+        """The same for up to 1,000 people, the first page of each. POST /v1/results:batchList
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,6 +160,11 @@ def add_HealthCodeServiceServicer_to_server(servicer, server):
                     servicer.ListResults,
                     request_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListResultsRequest.FromString,
                     response_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListResultsResponse.SerializeToString,
+            ),
+            'BatchListResults': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchListResults,
+                    request_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.BatchListResultsRequest.FromString,
+                    response_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.BatchListResultsResponse.SerializeToString,
             ),
             'ClaimResult': grpc.unary_unary_rpc_method_handler(
                     servicer.ClaimResult,
@@ -273,6 +291,33 @@ class HealthCodeService:
             '/hutong.gateway.v1.HealthCodeService/ListResults',
             hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListResultsRequest.SerializeToString,
             hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListResultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchListResults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.gateway.v1.HealthCodeService/BatchListResults',
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.BatchListResultsRequest.SerializeToString,
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.BatchListResultsResponse.FromString,
             options,
             channel_credentials,
             insecure,

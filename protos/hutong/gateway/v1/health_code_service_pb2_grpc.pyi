@@ -38,9 +38,13 @@ class HealthCodeServiceStub:
     BatchShowHealthCodes: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.BatchShowHealthCodesRequest, _health_code_service_pb2.BatchShowHealthCodesResponse]
     """The same for up to 1,000. POST /v1/healthCode:batchShow"""
     CheckDestinations: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.CheckDestinationsRequest, _health_code_service_pb2.CheckDestinationsResponse]
-    """Where is this person recognised, and until when. POST /v1/destinations:check"""
+    """Where is this person recognised, and until when. POST /v1/destinations:check. For many people, ask
+    BatchShowHealthCodes with a question for each person and region.
+    """
     ListResults: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.ListResultsRequest, _health_code_service_pb2.ListResultsResponse]
     """The person's results from everywhere, newest first. POST /v1/results:list"""
+    BatchListResults: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.BatchListResultsRequest, _health_code_service_pb2.BatchListResultsResponse]
+    """The same for up to 1,000 people, the first page of each. POST /v1/results:batchList"""
     ClaimResult: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.ClaimResultRequest, _health_code_service_pb2.ClaimResultResponse]
     """Makes a result from elsewhere part of a region's record. POST /v1/results:claim"""
     SwitchScope: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.SwitchScopeRequest, _health_code_service_pb2.SwitchScopeResponse]
@@ -58,9 +62,13 @@ class HealthCodeServiceAsyncStub(HealthCodeServiceStub):
     BatchShowHealthCodes: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.BatchShowHealthCodesRequest, _health_code_service_pb2.BatchShowHealthCodesResponse]  # type: ignore[assignment]
     """The same for up to 1,000. POST /v1/healthCode:batchShow"""
     CheckDestinations: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.CheckDestinationsRequest, _health_code_service_pb2.CheckDestinationsResponse]  # type: ignore[assignment]
-    """Where is this person recognised, and until when. POST /v1/destinations:check"""
+    """Where is this person recognised, and until when. POST /v1/destinations:check. For many people, ask
+    BatchShowHealthCodes with a question for each person and region.
+    """
     ListResults: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.ListResultsRequest, _health_code_service_pb2.ListResultsResponse]  # type: ignore[assignment]
     """The person's results from everywhere, newest first. POST /v1/results:list"""
+    BatchListResults: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.BatchListResultsRequest, _health_code_service_pb2.BatchListResultsResponse]  # type: ignore[assignment]
+    """The same for up to 1,000 people, the first page of each. POST /v1/results:batchList"""
     ClaimResult: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.ClaimResultRequest, _health_code_service_pb2.ClaimResultResponse]  # type: ignore[assignment]
     """Makes a result from elsewhere part of a region's record. POST /v1/results:claim"""
     SwitchScope: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.SwitchScopeRequest, _health_code_service_pb2.SwitchScopeResponse]  # type: ignore[assignment]
@@ -93,7 +101,9 @@ class HealthCodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _health_code_service_pb2.CheckDestinationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_health_code_service_pb2.CheckDestinationsResponse, _abc.Awaitable[_health_code_service_pb2.CheckDestinationsResponse]]:
-        """Where is this person recognised, and until when. POST /v1/destinations:check"""
+        """Where is this person recognised, and until when. POST /v1/destinations:check. For many people, ask
+        BatchShowHealthCodes with a question for each person and region.
+        """
 
     @_abc_1.abstractmethod
     def ListResults(
@@ -102,6 +112,14 @@ class HealthCodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_health_code_service_pb2.ListResultsResponse, _abc.Awaitable[_health_code_service_pb2.ListResultsResponse]]:
         """The person's results from everywhere, newest first. POST /v1/results:list"""
+
+    @_abc_1.abstractmethod
+    def BatchListResults(
+        self,
+        request: _health_code_service_pb2.BatchListResultsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_health_code_service_pb2.BatchListResultsResponse, _abc.Awaitable[_health_code_service_pb2.BatchListResultsResponse]]:
+        """The same for up to 1,000 people, the first page of each. POST /v1/results:batchList"""
 
     @_abc_1.abstractmethod
     def ClaimResult(

@@ -156,6 +156,11 @@ class VerdictOutcome(_message.Message):
 
     VERDICT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    POLICY_DIGEST_FIELD_NUMBER: _builtins.int
+    policy_digest: _builtins.bytes
+    """The digest of the policies the verdict was judged by, as in GetPolicyDigestsResponse: what a cache keeps it under.
+    Beside the verdict and not in it, for a policy that is added later must not change what was said before.
+    """
     @_builtins.property
     def verdict(self) -> _verdict_pb2.Verdict:
         """The verdict."""
@@ -169,10 +174,11 @@ class VerdictOutcome(_message.Message):
         *,
         verdict: _verdict_pb2.Verdict | None = ...,
         error: _error_pb2.Error | None = ...,
+        policy_digest: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "policy_digest", b"policy_digest", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["verdict", "error"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
