@@ -8,7 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hutong.records.v1.change_feed_service_pb2 import ListChangesRequest
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRecordsResponse
+from hutong.records.v1.record_pb2 import Origin
 from hutong.records.v1.record_write_service_pb2 import RecordSubmission, SubmitOutcome
 
 from services.common.errors import ServiceError
@@ -206,3 +208,41 @@ async def test_many_laboratories_at_once(records):
     assert 1200 == sum(created)
     changes = await records.store.changes(0, 5000)
     assert list(range(1, 1201)) == [change.sequence for change in changes]
+
+
+@pytest.mark.parametrize("count", [2, 300])
+async def test_copies_and_conflicts_of_a_stream_are_noted(records, count):
+    """What arrives by stream is noted as what arrives by call: which are copies, and what could not be taken."""
+    records.store.drives_copies = True
+    await records.submit("OLD", person(999_999), result())
+    copy = submission("COPY", person(1), result(origin=Origin(region="440000", source_id="ORIGINAL", revision=1)))
+    _, first = await taken(records, str(uuid4()), {1: [copy, *rows(count - 1)]})
+    assert (count, []) == (first.created, list(first.rows))
+    due = await records.store.due_copies(["430000"], 10)
+    assert [("430000", "COPY", (await records.store.head()).sequence)] == [(*one.id, one.sequence) for one in due]
+    clash = submission("OLD", person(999_999), result(reported=-0.5))
+    await taken(records, str(uuid4()), {1: [clash, *rows(count, count)]})
+    kept = await records.store.conflicts(0, 10, False)
+    assert [("OLD", 1, "RECORD_CONFLICT", "tests", 1)] == [
+        (one.source_id, one.revision, one.reason, one.offered_by, one.times) for one in kept
+    ]
+
+
+async def test_a_purge_leaves_cursors_and_marks(records):
+    """A cursor in what was purged, or before it, reads on; of what was purged no conflict is kept."""
+    await taken(records, str(uuid4()), {1: rows(3), 2: rows(3, 3)})
+    await records.submit_many([submission("R000000", person(1), result(reported=-0.5))])
+    read = records.calls.ListChanges
+    start = (await read(ListChangesRequest(page_size=2))).cursor
+    marks = [await records.store.mark(number) for number in range(1, 7)]
+    assert 2 == len(set(marks))
+    records.clock.forward(3600)
+    before = records.clock()
+    await records.submit("LATE", person(100), result())
+    done = await records.store.purge(before, 0, 100)
+    assert (6, None) == done
+    assert marks == [await records.store.mark(number) for number in range(1, 7)]
+    assert [] == list(await records.store.conflicts(0, 10, True))
+    page = await read(ListChangesRequest(cursor=start))
+    assert (["LATE"], 7) == ([change.record.source_id for change in page.changes], page.cursor.sequence)
+    assert [] == list((await read(ListChangesRequest(cursor=page.cursor))).changes)
