@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
+from services.common.instants import Instant
 from services.verdict.domain.model import Kind, Record
 
 Key = tuple[str, str]
@@ -111,13 +112,20 @@ def _reported_meanwhile(lead: Record, group: list[Record], by_key: dict[Key, Rec
     telling = [
         record
         for record in group
-        if record.kind == RESULT and not record.retracted and _awaits(by_key.get(_named(record) or ("", "")))
+        if record.kind == RESULT
+        and not record.retracted
+        and _awaits(by_key.get(_named(record) or ("", "")))
+        and not _before(record.reported_at, lead.sampled_at)
     ]
     return max(telling, key=_version, default=None)
 
 
 def _awaits(original: Record | None) -> bool:
     return original is None or (original.kind == SAMPLING and not original.retracted)
+
+
+def _before(reported_at: Instant | None, sampled_at: Instant | None) -> bool:
+    return reported_at is not None and sampled_at is not None and reported_at < sampled_at
 
 
 def _completed(reported: Record, lead: Record) -> Record:
