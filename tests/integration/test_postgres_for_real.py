@@ -116,6 +116,7 @@ async def test_the_same_tables_are_distributed_on_citus(postgres_url):  # noqa: 
         "feed_head everywhere",
         "laboratory everywhere",
         "purged everywhere",
+        "feed_mark everywhere",
     ] == calls
     assert 0 == await connection.fetchval("select count(*) from pg_inherits")
     await connection.close()
