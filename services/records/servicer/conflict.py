@@ -9,7 +9,7 @@ from services.records import paging
 from services.records.domain import conflicts, rules
 from services.records.domain.conflicts import Settled, StoredConflict, conflict_not_found
 from services.records.domain.revisions import RecordId
-from services.records.servicer.writer import Writer, refuse
+from services.records.servicer.writer import Writer, refuse, request_key
 from services.records.store.protocol import Known, Plan, RecordStore, Touch
 from services.runtime.call import current_call
 
@@ -48,6 +48,7 @@ class ConflictServicer:
         """Settles one. Raises NotFound (CONFLICT_NOT_FOUND) and FailedPrecondition (CONFLICT_SETTLED,
         CONFLICT_NOT_AMENDABLE, REVISION_MISMATCH)."""
         found = _settlement(request.settlement, "settlement") + rules.cause(request.cause)
+        found += rules.request_id(request.request_id)
         if not request.conflict_id:
             found += rules.wrong(
                 "conflict_id", "CONFLICT_ID_REQUIRED", "须填写冲突编号", "The conflict's id is required"
@@ -65,7 +66,8 @@ class ConflictServicer:
             )
             return Plan(lambda _: b"", [made] if made is not None else [], settled=how)
 
-        await self._writer.commit(Touch({record_id: None}, conflict=request.conflict_id), decide)
+        key = request_key(request, request.request_id)
+        await self._writer.commit(Touch({record_id: None}, request=key, conflict=request.conflict_id), decide)
         return pb.SettleConflictResponse(conflict=_message(await self._one(request.conflict_id)))
 
     async def _one(self, conflict_id: str) -> StoredConflict:

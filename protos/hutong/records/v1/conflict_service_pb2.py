@@ -27,15 +27,15 @@ from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(hutong/records/v1/conflict_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1ehutong/records/v1/record.proto\"\xbf\x03\n\x08\x43onflict\x12\x13\n\x0b\x63onflict_id\x18\x01 \x01(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x05\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\nperson_key\x18\x06 \x01(\x0c\x12\x31\n\x07offered\x18\x07 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\x12\n\noffered_by\x18\x08 \x01(\t\x12\x34\n\x10\x66irst_offered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_offered_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05times\x18\x0b \x01(\x05\x12\x31\n\nsettlement\x18\x0c \x01(\x0e\x32\x1d.hutong.records.v1.Settlement\x12\r\n\x05\x63\x61use\x18\r \x01(\t\x12\x12\n\nsettled_by\x18\x0e \x01(\t\x12.\n\nsettled_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"~\n\x14ListConflictsRequest\x12*\n\x07purpose\x18\x01 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x13\n\x0bsettled_too\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"`\n\x15ListConflictsResponse\x12.\n\tconflicts\x18\x01 \x03(\x0b\x32\x1b.hutong.records.v1.Conflict\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9a\x01\n\x15SettleConflictRequest\x12\x13\n\x0b\x63onflict_id\x18\x01 \x01(\t\x12\x31\n\nsettlement\x18\x02 \x01(\x0e\x32\x1d.hutong.records.v1.Settlement\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"G\n\x16SettleConflictResponse\x12-\n\x08\x63onflict\x18\x01 \x01(\x0b\x32\x1b.hutong.records.v1.Conflict*b\n\nSettlement\x12\x1a\n\x16SETTLEMENT_UNSPECIFIED\x10\x00\x12\x1a\n\x16SETTLEMENT_STORED_KEPT\x10\x01\x12\x1c\n\x18SETTLEMENT_OFFERED_TAKEN\x10\x02\x32\xdc\x01\n\x0f\x43onflictService\x12\x62\n\rListConflicts\x12\'.hutong.records.v1.ListConflictsRequest\x1a(.hutong.records.v1.ListConflictsResponse\x12\x65\n\x0eSettleConflict\x12(.hutong.records.v1.SettleConflictRequest\x1a).hutong.records.v1.SettleConflictResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(hutong/records/v1/conflict_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1ehutong/records/v1/record.proto\"\xbf\x03\n\x08\x43onflict\x12\x13\n\x0b\x63onflict_id\x18\x01 \x01(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x05\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\nperson_key\x18\x06 \x01(\x0c\x12\x31\n\x07offered\x18\x07 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\x12\n\noffered_by\x18\x08 \x01(\t\x12\x34\n\x10\x66irst_offered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_offered_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05times\x18\x0b \x01(\x05\x12\x31\n\nsettlement\x18\x0c \x01(\x0e\x32\x1d.hutong.records.v1.Settlement\x12\r\n\x05\x63\x61use\x18\r \x01(\t\x12\x12\n\nsettled_by\x18\x0e \x01(\t\x12.\n\nsettled_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"~\n\x14ListConflictsRequest\x12*\n\x07purpose\x18\x01 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x13\n\x0bsettled_too\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"`\n\x15ListConflictsResponse\x12.\n\tconflicts\x18\x01 \x03(\x0b\x32\x1b.hutong.records.v1.Conflict\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xae\x01\n\x15SettleConflictRequest\x12\x13\n\x0b\x63onflict_id\x18\x01 \x01(\t\x12\x31\n\nsettlement\x18\x02 \x01(\x0e\x32\x1d.hutong.records.v1.Settlement\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"G\n\x16SettleConflictResponse\x12-\n\x08\x63onflict\x18\x01 \x01(\x0b\x32\x1b.hutong.records.v1.Conflict*b\n\nSettlement\x12\x1a\n\x16SETTLEMENT_UNSPECIFIED\x10\x00\x12\x1a\n\x16SETTLEMENT_STORED_KEPT\x10\x01\x12\x1c\n\x18SETTLEMENT_OFFERED_TAKEN\x10\x02\x32\xdc\x01\n\x0f\x43onflictService\x12\x62\n\rListConflicts\x12\'.hutong.records.v1.ListConflictsRequest\x1a(.hutong.records.v1.ListConflictsResponse\x12\x65\n\x0eSettleConflict\x12(.hutong.records.v1.SettleConflictRequest\x1a).hutong.records.v1.SettleConflictResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.records.v1.conflict_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SETTLEMENT']._serialized_start=1066
-  _globals['_SETTLEMENT']._serialized_end=1164
+  _globals['_SETTLEMENT']._serialized_start=1086
+  _globals['_SETTLEMENT']._serialized_end=1184
   _globals['_CONFLICT']._serialized_start=161
   _globals['_CONFLICT']._serialized_end=608
   _globals['_LISTCONFLICTSREQUEST']._serialized_start=610
@@ -43,9 +43,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCONFLICTSRESPONSE']._serialized_start=738
   _globals['_LISTCONFLICTSRESPONSE']._serialized_end=834
   _globals['_SETTLECONFLICTREQUEST']._serialized_start=837
-  _globals['_SETTLECONFLICTREQUEST']._serialized_end=991
-  _globals['_SETTLECONFLICTRESPONSE']._serialized_start=993
-  _globals['_SETTLECONFLICTRESPONSE']._serialized_end=1064
-  _globals['_CONFLICTSERVICE']._serialized_start=1167
-  _globals['_CONFLICTSERVICE']._serialized_end=1387
+  _globals['_SETTLECONFLICTREQUEST']._serialized_end=1011
+  _globals['_SETTLECONFLICTRESPONSE']._serialized_start=1013
+  _globals['_SETTLECONFLICTRESPONSE']._serialized_end=1084
+  _globals['_CONFLICTSERVICE']._serialized_start=1187
+  _globals['_CONFLICTSERVICE']._serialized_end=1407
 # @@protoc_insertion_point(module_scope)

@@ -206,6 +206,7 @@ class SettleConflictRequest(_message.Message):
     SETTLEMENT_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     conflict_id: _builtins.str
     """Which; required."""
     settlement: Global___Settlement.ValueType
@@ -214,6 +215,10 @@ class SettleConflictRequest(_message.Message):
     """Why; required, 1 to 500 characters, no personal data. An amendment bears it."""
     purpose: _subject_pb2.Purpose.ValueType
     """Why the data is touched; required."""
+    request_id: _builtins.str
+    """A UUID chosen by the caller, the same in every retry (AIP-155). Optional: settling it the same way again changes
+    nothing.
+    """
     def __init__(
         self,
         *,
@@ -221,10 +226,11 @@ class SettleConflictRequest(_message.Message):
         settlement: Global___Settlement.ValueType = ...,
         cause: _builtins.str = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "conflict_id", b"conflict_id", "purpose", b"purpose", "settlement", b"settlement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "conflict_id", b"conflict_id", "purpose", b"purpose", "request_id", b"request_id", "settlement", b"settlement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
