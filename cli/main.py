@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cli import bench_command, import_command, policy, up_command
+from cli import bench_command, import_command, laboratory_command, policy, up_command
 
 _DESCRIPTION = """\
 互通：一次核酸检测，全国互认。
@@ -19,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(metavar="COMMAND", required=True, title="命令 commands")
     up_command.add_parser(commands)
     import_command.add_parser(commands)
+    laboratory_command.add_parser(commands)
     policy.add_parser(commands)
     bench_command.add_parser(commands)
     return whole
