@@ -1,10 +1,12 @@
 """`hutong`: one command line for the whole mesh."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
 from cli import bench_command, import_command, laboratory_command, policy, up_command
+from cli.exits import Exit
 
 _DESCRIPTION = """\
 互通：一次核酸检测，全国互认。
@@ -27,8 +29,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without Chinese shows question marks, and nothing fails.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     args = parser().parse_args(arguments)
-    return int(args.run(args))
+    try:
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import signal
 from pathlib import Path
 from time import perf_counter
@@ -13,6 +14,7 @@ from services.common.errors import ServiceError, Text
 if TYPE_CHECKING:
     from cli.mesh.plan import Plan
     from cli.mesh.running import RunningMesh
+    from services.runtime.settings import ServerSettings
 
 _DESCRIPTION = """\
 在本机运行整个互通网：国家库与各地区的记录库、查找、判定、网关，并装入样例人员和样例文件。
@@ -62,7 +64,13 @@ def run(args: argparse.Namespace) -> int:
     from cli.mesh.plan import MOST_PORT, Plan, ports_from
     from cli.mesh.ports import first_taken, free_ports
     from cli.samples.start import write_people
+    from services.runtime.settings import ServerSettings, SettingsError, load
 
+    try:
+        telemetry = load(ServerSettings, os.environ)
+    except SettingsError as error:
+        complain(Text(f"环境变量有误：{error}", f"the environment is wrong: {error}"))
+        return Exit.USAGE
     if not 0 <= args.port <= MOST_PORT:
         complain(Text(f"端口应在 0 至 {MOST_PORT} 之间", f"The port lies between 0 and {MOST_PORT}"))
         return Exit.USAGE
@@ -86,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
                 people = args.data / "sample-people.json"
                 write_people(people)
             plan = Plan(args.data, mesh_secret(args.data), ports, args.policies, args.redis, people)
-            return uvloop.run(_run(args, plan))
+            return uvloop.run(_run(args, plan, telemetry))
     except DataDirectoryError as error:
         complain(error.text)
         return Exit.USAGE
@@ -106,15 +114,20 @@ def _usable(policies: Path) -> bool:
     return True
 
 
-async def _run(args: argparse.Namespace, plan: "Plan") -> Exit:
+async def _run(args: argparse.Namespace, plan: "Plan", telemetry: "ServerSettings") -> Exit:
     from cli.mesh.child import ChildFailedError
     from cli.mesh.endpoints import remove_endpoints, write_endpoints
     from cli.mesh.logs import configure_terminal_logs
+    from services.runtime.process import configure_process
+    from services.runtime.trace import tracing
 
     began = perf_counter()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if not args.mesh:
+        # Processes of their own send their spans and numbers themselves.
+        configure_process(telemetry)
     log = configure_terminal_logs(args.data)
     mesh = _mesh(plan, processes=args.mesh)
     starting = asyncio.create_task(_start(mesh, args, began))
@@ -141,6 +154,7 @@ async def _run(args: argparse.Namespace, plan: "Plan") -> Exit:
         await asyncio.gather(starting, stopping, return_exceptions=True)
         await mesh.stop_all()
         remove_endpoints(args.data)
+        tracing.flush()
     if status is Exit.OK:
         print("互通已结束，数据已保存 / hutong has ended; its data is kept", flush=True)
     return status

@@ -8,7 +8,7 @@ from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1.health_code_service_pb2 import Freshness, ShowHealthCodeResponse
 
 from gateway import render
-from gateway.cache.entry import Entry
+from gateway.cache.entry import WITHOUT_NEWS, Entry
 from gateway.cache.protocol import CacheDownError, VerdictCache
 from gateway.feeds import HOLDERS, NATION
 from gateway.flights import Flights
@@ -23,6 +23,7 @@ from services.runtime.trace import current_span
 log = logging.getLogger("hutong.codes")
 
 _CACHED = Freshness.FRESHNESS_CACHED
+_HIT = Outcome.HIT
 _NO_ANSWER = frozenset((Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED))
 
 
@@ -46,8 +47,8 @@ class Shown(NamedTuple):
 
 
 class Codes:
-    """Answers questions. `news_seconds` is the age of news under which entries are served; `region_feeds` are the
-    regions that have a feed of their own."""
+    """Answers questions. Under news no older than `news_seconds` an entry is served for as long as it is fresh, under
+    older news while it is younger than WITHOUT_NEWS. `region_feeds` are the regions that have a feed of their own."""
 
     def __init__(
         self,
@@ -65,13 +66,29 @@ class Codes:
         self._clock = clock
         self._news_seconds = news_seconds
         self._oldest = int(news_seconds * SECOND)
+        self._without_news = min(WITHOUT_NEWS, self._oldest)
         self._region_feeds = region_feeds
+
+    def peek(self, question: Question) -> bytes | None:
+        """The JSON of the code, where the cache can give it without waiting; it is counted as shown."""
+        if question.refresh or question.past:
+            return None
+        kept = self._cache.peek(question.key)
+        if kept is None:
+            return None
+        entry, news = kept
+        region = question.region
+        now = self._clock()
+        if not self._serves(entry, self._told(news, region, now), region, now):
+            return None
+        CODES.add(_HIT)
+        return render.CACHED_START + entry.body
 
     async def look(self, question: Question) -> Shown | Outcome:
         """The answer the cache may give to one question, or why it gives none."""
         if question.refresh:
             return Outcome.REFRESH
-        if question.at is not None:
+        if question.past:
             return Outcome.BYPASS
         try:
             reading = await self._cache.read((question.key,))
@@ -84,7 +101,7 @@ class Codes:
         looked: list[Shown | Outcome] = [
             Outcome.REFRESH if question.refresh else Outcome.BYPASS for question in questions
         ]
-        cacheable = [at for at, question in enumerate(questions) if not question.refresh and question.at is None]
+        cacheable = [at for at, question in enumerate(questions) if not question.refresh and not question.past]
         if not cacheable:
             return looked
         try:
@@ -131,12 +148,8 @@ class Codes:
             await self._last_known(questions, answers)
         for one in answers.values():
             if isinstance(one, Shown):
-                CODES[one.outcome].inc()
+                CODES.add(one.outcome)
         return [answers[at] for at in range(len(questions))]
-
-    def count(self, shown: Shown) -> None:
-        """Counts a code that was shown straight from `look`."""
-        CODES[shown.outcome].inc()
 
     async def forget(self, person: bytes) -> None:
         """Drops what is known about a person, here and now. With the cache down that is made up for later."""
@@ -146,25 +159,33 @@ class Codes:
         except CacheDownError:
             log.warning("cache down: a person is forgotten later")
 
-    def _judge(self, entry: Entry | None, news: Mapping[str, int], region: str, now: Instant) -> Shown | Outcome:
+    def _told(self, news: Mapping[str, int], region: str, now: Instant) -> bool:
         oldest = now - self._oldest
-        if (
-            news.get(NATION, 0) < oldest
-            or news.get(HOLDERS, 0) < oldest
-            or (region in self._region_feeds and news.get(region, 0) < oldest)
-            or not self._policies.recent(self._news_seconds)
-        ):
-            return Outcome.BYPASS
-        if entry is not None and entry.fresh(now, self._policies.of(region)):
+        return (
+            news.get(NATION, 0) >= oldest
+            and news.get(HOLDERS, 0) >= oldest
+            and (region not in self._region_feeds or news.get(region, 0) >= oldest)
+        )
+
+    def _serves(self, entry: Entry, told: bool, region: str, now: Instant) -> bool:
+        return (
+            (told or entry.asked_at > now - self._without_news)
+            and self._policies.recent(self._news_seconds)
+            and entry.fresh(now, self._policies.of(region))
+        )
+
+    def _judge(self, entry: Entry | None, news: Mapping[str, int], region: str, now: Instant) -> Shown | Outcome:
+        told = self._told(news, region, now)
+        if entry is not None and self._serves(entry, told, region, now):
             return Shown(entry, _CACHED, Outcome.HIT)
-        return Outcome.MISS
+        return Outcome.MISS if told and self._policies.recent(self._news_seconds) else Outcome.BYPASS
 
     async def _last_known(self, questions: Sequence[Question], answers: dict[int, Shown | ServiceError]) -> None:
         """Puts the last known verdict, where there is one, in place of an error that says nobody answered."""
         failed = [
             at
             for at, answer in answers.items()
-            if isinstance(answer, ServiceError) and answer.code in _NO_ANSWER and questions[at].at is None
+            if isinstance(answer, ServiceError) and answer.code in _NO_ANSWER and not questions[at].past
         ]
         if not failed:
             return

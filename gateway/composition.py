@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import health_code_service_pb2
 
+from gateway.cache.entry import BOUND_SECONDS
 from gateway.cache.memory import MemoryCache
 from gateway.cache.protocol import VerdictCache
 from gateway.codes import Codes
@@ -67,8 +68,11 @@ def build(
 
     `news` is the nation's change feed, `region_news` those of regions whose own changes are to reach the cache
     directly; `sample_people` are shown by the embedded mesh and only there. The gateway closes a cache it opened itself
-    or was given, then calls `close`. Raises ValueError when the mesh's secret is too short.
+    or was given, then calls `close`. Raises ValueError when the mesh's secret is too short or
+    the bound on news too long.
     """
+    if not 0 < settings.news_seconds <= BOUND_SECONDS:
+        raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
     feeds: list[Feed] = [RecordsFeed(NATION, news, clock), HoldersFeed(holders, clock)]
     feeds += [RecordsFeed(region, source, clock) for region, source in (region_news or {}).items()]
     names = tuple(feed.name for feed in feeds)

@@ -42,4 +42,5 @@ def _query(question: Question) -> VerdictQuery:
         region=question.region,
         scope=question.scope,
         at=None if question.at is None else to_timestamp(question.at),
+        known_at=None if question.known_at is None else to_timestamp(question.known_at),
     )

@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Protocol, TypeVar, cast
 
-from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest
+from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest, WatchHoldersResponse
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
 
 from gateway.cache.protocol import News
 from gateway.ports import Holders, NewsFeed
 from services.common.errors import FailedPrecondition, Unavailable
-from services.common.instants import from_timestamp
+from services.common.instants import Instant, from_timestamp
 from services.runtime.clock import Clock
 
 NATION = "nation"
@@ -48,6 +48,12 @@ async def _alive(stream: AsyncIterator[Told]) -> AsyncGenerator[Told, None]:
             yield one
 
 
+def _as_of(told: WatchChangesResponse | WatchHoldersResponse, clock: Clock) -> Instant | None:
+    # The teller's clock may be ahead; what it says of the future is not known yet. When a batch was received says
+    # nothing: a slow wire delivers old ones.
+    return min(from_timestamp(told.as_of), clock()) if told.HasField("as_of") else None
+
+
 class RecordsFeed:
     """What changes in a records store: persons whose records do, laboratories whose standing does."""
 
@@ -76,8 +82,7 @@ class RecordsFeed:
             cursor=f"{told.cursor.feed_id}/{told.cursor.sequence}",
             persons=persons,
             laboratories=sorted(laboratories),
-            # The store's clock may be ahead; what it says of the future is not known yet.
-            as_of=min(from_timestamp(told.as_of), self._clock()) if told.HasField("as_of") else None,
+            as_of=_as_of(told, self._clock),
         )
 
 
@@ -102,6 +107,5 @@ class HoldersFeed:
                 yield News(
                     cursor=str(told.sequence),
                     persons={person for change in told.changes for person in change.person_keys},
-                    # Changes may be followed by more; only the empty batch says that nothing is outstanding.
-                    as_of=None if told.changes else self._clock(),
+                    as_of=_as_of(told, self._clock),
                 )

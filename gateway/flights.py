@@ -37,7 +37,15 @@ class _Landed(NamedTuple):
     """Something about the person changed meanwhile: fine for who asked before, too old for who joined later."""
 
 
-_Flight = asyncio.Future[_Landed]
+class _Flight:
+    """One computation under way; `departed` numbers it among all, in the order in which they began."""
+
+    __slots__ = ("departed", "joined", "landed")
+
+    def __init__(self, departed: int) -> None:
+        self.departed = departed
+        self.joined = False
+        self.landed: asyncio.Future[_Landed] = asyncio.get_running_loop().create_future()
 
 
 class Flights:
@@ -61,6 +69,7 @@ class Flights:
         self._seconds = seconds
         self._chance = chance
         self._under_way: dict[bytes, dict[str, _Flight]] = {}
+        self._departures = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def forget(self, person: bytes) -> None:
@@ -73,40 +82,43 @@ class Flights:
         """The computed answers, in order, within the current call's deadline."""
         answers: list[Entry | ServiceError] = [DeadlineExceeded() for _ in questions]
         end = current_call().deadline - MARGIN_SECONDS
+        arrived = self._departures
         again: list[int] = []
-        for at, (flight, joined) in self._board(range(len(questions)), questions, purpose, alone=False).items():
-            landed = await _land(flight, end)
+        for at, (flight, joined) in self._board(range(len(questions)), questions, purpose, since=0).items():
+            landed = await _land(flight.landed, end)
             if landed is not None:
                 answers[at] = landed.answer
                 if landed.overtaken and joined:
                     again.append(at)
-        # What these joined had begun before a change that they came after.
-        for at, (flight, _) in self._board(again, questions, purpose, alone=True).items():
-            landed = await _land(flight, end)
+        # What these joined had begun before a change that they came after. Whatever began since they came will do.
+        for at, (flight, _) in self._board(again, questions, purpose, since=arrived).items():
+            landed = await _land(flight.landed, end)
             answers[at] = DeadlineExceeded() if landed is None else landed.answer
         return answers
 
     def _board(
-        self, which: Sequence[int], questions: Sequence[Question], purpose: Purpose.ValueType, *, alone: bool
+        self, which: Sequence[int], questions: Sequence[Question], purpose: Purpose.ValueType, *, since: int
     ) -> dict[int, tuple[_Flight, bool]]:
-        """The flight each of these questions is on, and whether it joined one already under way."""
-        loop = asyncio.get_running_loop()
+        """The flight each of these questions is on, and whether it joined one already under way, that departed after
+        `since`."""
         boarded: dict[int, tuple[_Flight, bool]] = {}
         departing: list[tuple[Question, _Flight]] = []
         for at in which:
             question = questions[at]
             person, slot = question.key
             under_way = self._under_way.get(person, {}).get(slot)
-            if under_way is not None and not alone and not question.refresh and question.at is None:
+            if under_way is not None and under_way.departed > since and not question.refresh and not question.past:
+                under_way.joined = True
                 boarded[at] = (under_way, True)
                 continue
-            flight: _Flight = loop.create_future()
-            if question.at is None:
+            self._departures += 1
+            flight = _Flight(self._departures)
+            if not question.past:
                 self._under_way.setdefault(person, {})[slot] = flight
             departing.append((question, flight))
             boarded[at] = (flight, False)
         if departing:
-            task = loop.create_task(self._fly(departing, purpose))
+            task = asyncio.get_running_loop().create_task(self._fly(departing, purpose))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return boarded
@@ -117,7 +129,7 @@ class Flights:
         enter(call)
         landed: Sequence[_Landed]
         try:
-            landed = await self._computed([question for question, _ in departing], purpose)
+            landed = await self._computed(departing, purpose)
         except ServiceError as error:
             landed = [_Landed(error)] * len(departing)
         except TimeoutError:
@@ -129,16 +141,25 @@ class Flights:
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("unexpected error", extra={"error": type(error).__name__, "where": where})
             landed = [_Landed(internal(call.trace.hex_id))] * len(departing)
-        for (question, flight), one in zip(departing, landed, strict=True):
+        self._arrived(departing)
+        for (_, flight), one in zip(departing, landed, strict=True):
+            flight.landed.set_result(one)
+
+    def _arrived(self, departing: Sequence[tuple[Question, _Flight]]) -> None:
+        """From here on nobody joins these."""
+        for question, flight in departing:
             person, slot = question.key
             slots = self._under_way.get(person, {})
             if slots.get(slot) is flight:
                 del slots[slot]
                 if not slots:
                     del self._under_way[person]
-            flight.set_result(one)
 
-    async def _computed(self, questions: Sequence[Question], purpose: Purpose.ValueType) -> Sequence[_Landed]:
+    async def _computed(
+        self, departing: Sequence[tuple[Question, _Flight]], purpose: Purpose.ValueType
+    ) -> Sequence[_Landed]:
+        questions = [question for question, _ in departing]
+        asked_at = self._clock()
         # Both are taken before evidence is asked for: what changes after this moment, an entry must not outlive.
         leases = await self._leases(questions)
         digests = {question.region: self._policies.of(question.region) for question in questions}
@@ -154,23 +175,32 @@ class Flights:
                 continue
             lease, digest = leases.get(question.person), digests[question.region]
             until = fresh_until(outcome.verdict, question.person, now, self._chance())
-            entry = _entry(outcome.verdict, until or 0, lease.standing if lease else 0, digest or b"")
-            landed.append(_Landed(entry))
-            if lease is not None and until is not None and digest is not None and question.at is None:
+            entry = _entry(outcome.verdict, until or 0, lease.standing if lease else 0, digest or b"", asked_at)
+            landed.append(_Landed(entry, overtaken=_changes_elsewhere(outcome.verdict, question.person)))
+            if lease is not None and until is not None and digest is not None and not question.past:
                 keeping.append(at)
                 items.append((lease, question.key[1], entry))
         if items:
             try:
                 stored = await self._cache.store(items)
             except CacheDownError:
-                return landed
+                stored = [True] * len(items)
             for at, kept in zip(keeping, stored, strict=True):
                 if not kept:
+                    landed[at] = _Landed(landed[at].answer, overtaken=True)
+        self._arrived(departing)
+        joined = [at for at, (_, flight) in enumerate(departing) if flight.joined]
+        if joined:
+            # Not only what could be stored may have been overtaken, nor only by news about the person.
+            held = await self._leases([questions[at] for at in joined])
+            for at in joined:
+                person, region = questions[at].person, questions[at].region
+                if held.get(person) != leases.get(person) or self._policies.of(region) != digests[region]:
                     landed[at] = _Landed(landed[at].answer, overtaken=True)
         return landed
 
     async def _leases(self, questions: Sequence[Question]) -> Mapping[bytes, Lease]:
-        persons = list({question.person for question in questions if question.at is None})
+        persons = list({question.person for question in questions if not question.past})
         if not persons:
             return {}
         try:
@@ -180,7 +210,7 @@ class Flights:
         return {lease.person: lease for lease in leases if lease is not None}
 
 
-async def _land(flight: _Flight, end: float) -> _Landed | None:
+async def _land(flight: asyncio.Future[_Landed], end: float) -> _Landed | None:
     """What became of a flight; None when `end`, of time.monotonic(), came first."""
     if not flight.done():
         # Waiting, unlike awaiting, leaves the flight going for others when this caller leaves.
@@ -188,7 +218,12 @@ async def _land(flight: _Flight, end: float) -> _Landed | None:
     return flight.result() if flight.done() else None
 
 
-def _entry(verdict: Verdict, until: int, standing: int, digest: bytes) -> Entry:
+def _changes_elsewhere(verdict: Verdict, person: bytes) -> bool:
+    """Whether it rests on documents whose changes would not be noticed under this person's key."""
+    return list(verdict.person_keys) != [person]
+
+
+def _entry(verdict: Verdict, until: int, standing: int, digest: bytes, asked_at: int) -> Entry:
     # A copy: the message may be someone else's, too.
     message = ShowHealthCodeResponse(verdict=verdict)
     message.verdict.ClearField("person_keys")
@@ -206,4 +241,5 @@ def _entry(verdict: Verdict, until: int, standing: int, digest: bytes) -> Entry:
         laboratories=tuple(verdict.laboratories),
         standing=standing,
         digest=digest,
+        asked_at=asked_at,
     )

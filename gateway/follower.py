@@ -43,6 +43,10 @@ class Follower:
                 await asyncio.sleep(RENEW_SECONDS)
         finally:
             await _end(tasks)
+            try:
+                await self._cache.resign(self._owner)
+            except CacheDownError:
+                pass
 
     async def _lead(self) -> bool:
         try:

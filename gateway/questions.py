@@ -26,13 +26,19 @@ _EARLIEST, _LATEST = -62_135_596_800, 253_402_300_800
 
 
 class Question(NamedTuple):
-    """One question about one person. `at` None means now; only answers for now are cached."""
+    """One question about one person. `at` and `known_at` None mean now; only answers for now are cached."""
 
     person: bytes
     region: str
     scope: Scope.ValueType = Scope.SCOPE_UNSPECIFIED
     at: Instant | None = None
     refresh: bool = False
+    known_at: Instant | None = None
+
+    @property
+    def past(self) -> bool:
+        """Whether it asks for another instant than now, or as known at one."""
+        return self.at is not None or self.known_at is not None
 
     @property
     def key(self) -> Key:
@@ -118,7 +124,7 @@ class Door:
         """The question a query asks. Raises InvalidArgument naming every wrong field below `path`, which ends in a dot
         or is empty, after those found `prior`: REGION_REQUIRED, REGION_UNKNOWN, SCOPE_UNKNOWN, INSTANT_RANGE, and those
         of the document."""
-        if not prior and not query.HasField("at"):
+        if not prior and not query.HasField("at") and not query.HasField("known_at"):
             document = query.document
             asked = self.plain(document.type, document.number, query.region, query.scope, query.refresh, path)
             if asked is not None:
@@ -129,5 +135,8 @@ class Door:
         if query.scope not in _SCOPES:
             found.scope(f"{path}scope", "SCOPE_UNKNOWN")
         at = found.keep(None, lambda: instant(query.at, f"{path}at")) if query.HasField("at") else None
+        known_at = None
+        if query.HasField("known_at"):
+            known_at = found.keep(None, lambda: instant(query.known_at, f"{path}known_at"))
         found.check()
-        return Question(person, query.region, query.scope, at, query.refresh)
+        return Question(person, query.region, query.scope, at, query.refresh, known_at)

@@ -58,7 +58,7 @@ def _counted(method: Method[Request, Response]) -> Method[Request, Response]:
             outcome = "INTERNAL"
             raise
         finally:
-            REQUESTS.labels("grpc", method.__name__, outcome).inc()
+            REQUESTS.add("grpc", method.__name__, outcome)
         return response
 
     return counted

@@ -2,6 +2,7 @@
 
 from msgspec import field
 
+from gateway.cache.entry import BOUND_SECONDS
 from services.runtime.settings import ServerSettings
 
 
@@ -31,5 +32,6 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """The deadline of an HTTP request."""
     compute_seconds: float = 3.0
     """How long a verdict may take to compute before the last known one is shown instead."""
-    news_seconds: float = 5.0
-    """The oldest news under which cached verdicts are still served: no out-of-date code is shown for longer."""
+    news_seconds: float = BOUND_SECONDS
+    """The oldest news under which cached verdicts are still served, more than 0 and at most 5: no out-of-date code is
+    shown as current for longer."""

@@ -21,7 +21,9 @@ class EmbeddedMesh:
         build |= {NATION: self._nation, LOOKUP: self._lookup, VERDICT: self._verdict}
         launch = {name: grpc_service(service, plan.address(name)) for name, service in build.items()}
         launch[GATEWAY] = self._gateway
-        self._nodes = {name: Node(name, launch[name]) for name in SERVICES}
+        self._nodes = {
+            name: Node(f"records-{name}" if name in RECORD_STORES else name, launch[name]) for name in SERVICES
+        }
         self.endpoints = plan.endpoints(os.getpid())
         self.http = self.endpoints.http
         self.grpc: Mapping[str, str] = {name: plan.address(name) for name in SERVICES}

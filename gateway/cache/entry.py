@@ -12,6 +12,11 @@ LONGEST = HOUR
 """No entry is fresh for longer, whatever its verdict says: what a lost change could do ends here."""
 PARTIAL = 3 * SECOND
 """How long an answer is fresh that some source had no part in: long enough to break a stampede."""
+BOUND_SECONDS = 5.0
+"""No code is shown as current that a change has outdated for longer, whatever is cut off (docs/decisions/0009)."""
+WITHOUT_NEWS = 3 * SECOND
+"""How long after it was asked for an entry counts while news are missing. A source that has itself not heard of a
+change for two seconds says so and is not relied on alone, so that both together stay within the bound."""
 JITTER = 0.1
 """At most this share of an entry's time is taken off at random, so that neighbours do not expire together."""
 
@@ -37,6 +42,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """How many changes of any laboratory's standing the cache had seen when the evidence was asked for."""
     digest: bytes
     """Of the region's policies when the evidence was asked for."""
+    asked_at: int = 0
+    """When the evidence was asked for."""
 
     def stands(self, changed: Mapping[str, int]) -> bool:
         """Whether no laboratory it rests on changed since; `changed` maps a laboratory to its latest change."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from secrets import token_hex
 
 from gateway.cache.entry import Entry
@@ -33,6 +33,11 @@ class MemoryCache:
         self._leader = ""
         self._leads_until = 0.0
         self._tokens = 0
+
+    def peek(self, key: Key) -> tuple[Entry, Mapping[str, int]] | None:
+        """See VerdictCache."""
+        entry = self._entry(*key)
+        return None if entry is None else (entry, self._news)
 
     async def read(self, keys: Sequence[Key]) -> Reading:
         """See VerdictCache."""
@@ -109,6 +114,11 @@ class MemoryCache:
             return False
         self._leader, self._leads_until = owner, now + seconds
         return True
+
+    async def resign(self, owner: str) -> None:
+        """See VerdictCache."""
+        if owner == self._leader:
+            self._leads_until = 0.0
 
     async def cursor(self, feed: str) -> str | None:
         """See VerdictCache."""

@@ -66,6 +66,9 @@ class Standing:
 class VerdictCache(Protocol):
     """Raises CacheDownError, and nothing else, when it cannot answer."""
 
+    def peek(self, key: Key) -> tuple[Entry, Mapping[str, int]] | None:
+        """As `read` finds it, where that can be told at once; None: not found, or `read` must be asked."""
+
     async def read(self, keys: Sequence[Key]) -> Reading:
         """The entries under these keys, but those a laboratory's standing has voided, which count as not found.
 
@@ -82,6 +85,9 @@ class VerdictCache(Protocol):
 
     async def lead(self, owner: str, seconds: float) -> bool:
         """Becomes, or stays, the one follower for so long; False while another is."""
+
+    async def resign(self, owner: str) -> None:
+        """Stops being the one follower, so that another need not wait; no-op for who is not."""
 
     async def cursor(self, feed: str) -> str | None:
         """Where the following of a feed stands; None when it must begin anew."""

@@ -1,7 +1,7 @@
 """A cache shared by every replica of the gateway, in Redis."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -51,7 +51,7 @@ class RedisCache:
         self._state = [scripts.STATE, scripts.PEOPLE]
         self._scripts = {
             name: self._client.register_script(getattr(scripts, name))
-            for name in ("READ", "LEASE", "STORE", "FORGET", "EMPTY", "BEGIN", "APPLY", "LEAD")
+            for name in ("READ", "LEASE", "STORE", "FORGET", "EMPTY", "BEGIN", "APPLY", "LEAD", "RESIGN")
         }
         self._standing = Standing(-1)
         self._owed: dict[bytes, object] = {}
@@ -89,6 +89,10 @@ class RedisCache:
             # A debt taken on meanwhile is another one.
             if self._owed.get(person) is debt:
                 del self._owed[person]
+
+    def peek(self, key: Key) -> tuple[Entry, Mapping[str, int]] | None:
+        """See VerdictCache. What Redis holds is never known at once."""
+        return None
 
     async def read(self, keys: Sequence[Key]) -> Reading:
         """See VerdictCache."""
@@ -157,6 +161,10 @@ class RedisCache:
     async def lead(self, owner: str, seconds: float) -> bool:
         """See VerdictCache."""
         return bool(await self._run("LEAD", [owner, int(seconds * 1000)], [scripts.FOLLOWER]))
+
+    async def resign(self, owner: str) -> None:
+        """See VerdictCache."""
+        await self._run("RESIGN", [owner], [scripts.FOLLOWER])
 
     async def cursor(self, feed: str) -> str | None:
         """See VerdictCache."""

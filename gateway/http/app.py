@@ -15,8 +15,9 @@ from gateway.codes import Shown
 from gateway.front import Front
 from gateway.http.problems import CONTENT_TYPE, HttpError, of_error, problem
 from gateway.http.requests import Decoder, QueryBody
-from gateway.http.routes import JSON, Incoming, Reply, Route
+from gateway.http.routes import JSON, Handler, Incoming, Reply, Route
 from gateway.metrics import REQUESTS
+from gateway.questions import Question
 from services.common.errors import Code, DeadlineExceeded, ServiceError, Text, invalid
 from services.runtime.access import Guard
 from services.runtime.call import Call, enter, leave
@@ -37,8 +38,6 @@ CALLER = "http"
 PURPOSES = render.EnumNames(Purpose, "PURPOSE_")
 
 _SHOW_CODE = Purpose.PURPOSE_SHOW_CODE
-_NO_STORE = (b"cache-control", b"no-store")
-_SHOWN = REQUESTS.labels("http", "ShowHealthCode", "OK")
 
 
 class Application:
@@ -46,7 +45,8 @@ class Application:
 
     def __init__(self, front: Front, routes: Mapping[str, Route], guard: Guard, *, seconds: float) -> None:
         self.front = front
-        self._routes = {SHOW: Route("POST", "ShowHealthCode", self._show), **routes}
+        self._show = Route("POST", "ShowHealthCode", self._show_asked)
+        self._routes = {SHOW: self._show, **routes}
         self._guard = guard
         self._seconds = seconds
         self._query = Decoder(QueryBody)
@@ -71,14 +71,20 @@ class Application:
             elif name == b"hutong-purpose":
                 purpose = value
         trace = _trace(traceparent)
-        operation = "unknown"
+        operation, outcome = "unknown", "OK"
         try:
             route = self._route(scope)
             operation = route.operation
             body = await _body(receive, length, content_type) if route.method == "POST" else b""
-            incoming = Incoming(body, scope["query_string"], self._admitted(operation, purpose), trace)
-            reply = await self._serve(route, scope["path"], incoming)
-            outcome = "OK" if reply.status == 200 else reply.status
+            admitted = self._admitted(operation, purpose)
+            if route is self._show and not trace.sampled:
+                # Before anything else is set up: a cached code needs none of it.
+                question = self._query(body).question(self.front.door)
+                code = self.front.codes.peek(question)
+                reply = Reply(code) if code is not None else await self._show_known(question, admitted, trace)
+            else:
+                reply = await self._serve(route, scope["path"], Incoming(body, scope["query_string"], admitted, trace))
+                outcome = "OK" if reply.status == 200 else "UNAVAILABLE"
         except ServiceError as error:
             status, body = of_error(error, trace.hex_id)
             retry = ((b"retry-after", b"1"),) if status == 503 else ()
@@ -93,11 +99,15 @@ class Application:
             log.error("unexpected error", extra=extra)
             status, body = of_error(internal(trace.hex_id), trace.hex_id)
             reply, outcome = Reply(body, status, CONTENT_TYPE), "INTERNAL"
-        if operation == "ShowHealthCode" and outcome == "OK":
-            _SHOWN.inc()
-        else:
-            REQUESTS.labels("http", operation, outcome).inc()
-        await _send(send, reply, trace)
+        REQUESTS.add("http", operation, outcome)
+        headers = [
+            (b"content-type", reply.content_type),
+            (b"content-length", b"%d" % len(reply.body)),
+            (b"traceparent", trace.traceparent().encode()),
+            *reply.headers,
+        ]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
 
     def _route(self, scope: Scope) -> Route:
         route = self._routes.get(scope["path"])
@@ -119,37 +129,34 @@ class Application:
         return self._guard.admit(CALLER, operation, self._asking[purpose])
 
     async def _serve(self, route: Route, path: str, incoming: Incoming) -> Reply:
-        trace = incoming.trace
-        if trace.sampled:
-            with span("gateway", f"{route.method} {path}", SpanKind.SERVER, trace) as here:
-                return await self._within(route, incoming._replace(trace=here.trace))
-        if route.operation == "ShowHealthCode":
-            # Before anything else is set up: a cached code needs none of it.
-            return await self._show(incoming)
-        return await self._within(route, incoming)
+        if not incoming.trace.sampled:
+            return await self._within(route.handler, incoming)
+        with span("gateway", f"{route.method} {path}", SpanKind.SERVER, incoming.trace) as here:
+            return await self._within(route.handler, incoming._replace(trace=here.trace))
 
-    async def _within(self, route: Route, incoming: Incoming) -> Reply:
+    async def _within(self, handler: Handler, incoming: Incoming) -> Reply:
         entered = enter(Call(CALLER, time.monotonic() + self._seconds, incoming.trace, incoming.purpose))
         try:
             async with asyncio.timeout(self._seconds):
-                return await route.handler(incoming)
+                return await handler(incoming)
         except TimeoutError:
             raise DeadlineExceeded() from None
         finally:
             leave(entered)
 
-    async def _show(self, incoming: Incoming) -> Reply:
-        front = self.front
-        question = self._query(incoming.body).question(front.door)
-        looked = await front.codes.look(question)
-        if isinstance(looked, Shown) and not incoming.trace.sampled:
-            front.codes.count(looked)
-            return Reply(looked.json())
+    async def _show_asked(self, incoming: Incoming) -> Reply:
+        question = self._query(incoming.body).question(self.front.door)
+        return Reply((await self.front.show(question, incoming.purpose)).json())
 
-        async def computed(incoming: Incoming) -> Reply:
-            return Reply((await front.codes.show(question, looked, incoming.purpose)).json())
+    async def _show_known(self, question: Question, purpose: Purpose.ValueType, trace: Trace) -> Reply:
+        looked = await self.front.codes.look(question)
 
-        return await self._within(Route("POST", "ShowHealthCode", computed), incoming)
+        async def show(incoming: Incoming) -> Reply:
+            return Reply((await self.front.codes.show(question, looked, incoming.purpose)).json())
+
+        if isinstance(looked, Shown):
+            return await show(Incoming(b"", b"", purpose, trace))
+        return await self._within(show, Incoming(b"", b"", purpose, trace))
 
 
 def _trace(traceparent: bytes | None) -> Trace:
@@ -190,15 +197,3 @@ def _is_json(content_type: bytes | None) -> bool:
 
 def _too_large() -> HttpError:
     return HttpError(413, "BODY_TOO_LARGE", Text("请求体不得超过 1 MiB", "A body has at most 1 MiB"))
-
-
-async def _send(send: Send, reply: Reply, trace: Trace) -> None:
-    headers = [
-        (b"content-type", reply.content_type),
-        (b"content-length", b"%d" % len(reply.body)),
-        _NO_STORE,
-        (b"traceparent", trace.traceparent().encode()),
-        *reply.headers,
-    ]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})

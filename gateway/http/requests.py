@@ -49,10 +49,11 @@ class QueryBody(_Body):
     scope: str | None = None
     at: str | None = None
     refresh: bool = False
+    known_at: str | None = None
 
     def question(self, door: Door, path: str = "") -> Question:
         """The question it asks, with every wrong field named below `path`. Raises InvalidArgument."""
-        if self.at is None:
+        if self.at is None and self.known_at is None:
             document = self.document
             scope = _number(SCOPE, self.scope)
             asked = door.plain(document.kind(), document.number, self.region, scope, self.refresh, path)
@@ -68,6 +69,7 @@ class QueryBody(_Body):
             scope=_number(SCOPE, self.scope),  # type: ignore[arg-type]  # open
             at=None if self.at is None else instant(self.at, f"{path}at", problems),
             refresh=self.refresh,
+            known_at=None if self.known_at is None else instant(self.known_at, f"{path}known_at", problems),
         )
 
 
@@ -147,7 +149,7 @@ class SwitchBody(_Body):
 
 Body = TypeVar("Body", bound=_Body)
 
-_PLACE = re.compile(r" - at `\$\.?(.*)`$")
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]{1,40}")
 _KINDS = re.compile(r"Expected `([a-z |]+)`, got `([a-z]+)`")
@@ -172,7 +174,7 @@ class Decoder(Generic[Body]):
 def _misshapen(message: str) -> InvalidArgument:
     place = _PLACE.search(message)
     field = place[1] if place else ""
-    unknown = _UNKNOWN_FIELD.search(message)
+    unknown = _UNKNOWN_FIELD.fullmatch(message[: place.start()] if place else message)
     if unknown:
         # Anything may have been sent as a name, a document number too; it is repeated only when it looks like a name.
         name = unknown[1] if _NAME.fullmatch(unknown[1]) else "?"

@@ -3,7 +3,19 @@
 # ruff: noqa: E501  # a text in two languages is one text
 
 from gateway.http.requests import DOCUMENT_TYPES
-from gateway.openapi.kit import ASKED_AT, DOCUMENT, REGION_CODE, REQUEST_ID, items, maybe, names, question, ref, string
+from gateway.openapi.kit import (
+    ASKED_AT,
+    DOCUMENT,
+    KNOWN_AT,
+    REGION_CODE,
+    REQUEST_ID,
+    items,
+    maybe,
+    names,
+    question,
+    ref,
+    string,
+)
 from gateway.render import SCOPE, Json
 
 
@@ -17,6 +29,7 @@ def inputs() -> Json:
         ),
         "at": maybe(ASKED_AT),
         "refresh": {"type": "boolean", "description": "绕过缓存。 Past the cache.", "default": False},
+        "knownAt": maybe(KNOWN_AT),
     }
     return {
         "Document": question(

@@ -69,6 +69,12 @@ ASKED_AT = string(
     format="date-time",
     examples=["2022-08-05T13:20:00+08:00"],
 )
+KNOWN_AT = string(
+    "按当时所知判定，须带时区偏移；缺省为现在。与 at 同填即得当时给出的判定，从不缓存。"
+    " As known then, with an offset; now when absent. With at it gives what was given then; never cached.",
+    format="date-time",
+    examples=["2022-08-05T13:20:00+08:00"],
+)
 REQUEST_ID = string(
     "调用方选定的 UUID，重试时不变。 A UUID chosen by the caller, the same in every retry.", format="uuid"
 )

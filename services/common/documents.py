@@ -3,9 +3,9 @@
 The number itself goes no further than this module's caller: it is never stored, logged or put into an error.
 """
 
-import hmac
 import re
 from datetime import date
+from hashlib import sha256
 from operator import mul
 
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Subject
@@ -18,6 +18,8 @@ _FULL_WIDTH = {0x3000: 0x20} | {code: code - 0xFEE0 for code in range(0xFF01, 0x
 
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK = "10X98765432"
+_ZEROS = ord("0") * sum(_WEIGHTS)
+"""What the digits' character codes weigh more than the digits."""
 _LEGACY = re.compile(r"[0-9]{15}")
 _RESIDENT = re.compile(r"[0-9]{17}[0-9X]")
 # The first two digits of GB/T 2260 codes, with those of residence permits (81, 82, 83) and of foreigners' cards (9).
@@ -48,7 +50,7 @@ def check_character(first17: str) -> str:
     """The check character of a resident id (GB 11643-1999, ISO 7064 MOD 11-2) from its first 17 digits."""
     if len(first17) != len(_WEIGHTS):
         raise ValueError("a check character is computed from 17 digits")
-    return _CHECK[sum(map(mul, _WEIGHTS, map(int, first17))) % 11]
+    return _CHECK[(sum(map(mul, _WEIGHTS, first17.encode())) - _ZEROS) % 11]
 
 
 def _resident_id(number: str, field: str) -> str:
@@ -113,7 +115,10 @@ class PersonKeys:
     def __init__(self, secret: bytes) -> None:
         if len(secret) < 16:
             raise ValueError("the mesh's secret needs at least 16 bytes")
-        self._secret = secret
+        # HMAC (RFC 2104) with the key's two blocks hashed once: half the time of hmac.digest.
+        block = (sha256(secret).digest() if len(secret) > 64 else secret).ljust(64, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
 
     def of(self, document: Document, field: str = "document") -> bytes:
         """The person key of a document: 16 bytes of HMAC-SHA-256. Raises InvalidArgument as `normalise` does."""
@@ -122,7 +127,11 @@ class PersonKeys:
     def of_number(self, document_type: DocumentType.ValueType, number: str, field: str = "document") -> bytes:
         """The same for a document that is not a message."""
         normal = normalise(document_type, number, field)
-        return hmac.digest(self._secret, f"{_NAMES[document_type]}:{normal}".encode(), "sha256")[:PERSON_KEY_BYTES]
+        inner = self._inner.copy()
+        inner.update(f"{_NAMES[document_type]}:{normal}".encode())
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()[:PERSON_KEY_BYTES]
 
     def of_subject(self, subject: Subject, field: str = "subject") -> bytes:
         """The person key a subject names. Raises InvalidArgument (SUBJECT_REQUIRED, PERSON_KEY_LENGTH, or as `of`)."""

@@ -65,7 +65,7 @@ def build(
     store = open_store(settings.store_url)
     keys = PersonKeys(settings.mesh_secret.encode())
     gatherer = Gatherer(directory, store, asked, settings.source_timeout)
-    holders = HolderServicer(keys, store, HolderFeed(store), Claimer(gatherer, intakes), clock)
+    holders = HolderServicer(keys, store, HolderFeed(store, clock), Claimer(gatherer, intakes), clock)
 
     async def close() -> None:
         await asked.close()

@@ -1,7 +1,8 @@
 """Gathers evidence: who is asked, in which order, and how the answers become one.
 
 The home stores and the nation are asked together, each once for everyone in the batch. Should the nation not answer,
-the other regions are asked themselves, in the time that is left.
+the other regions are asked themselves, in the time that is left; should it answer but not have heard of some of them
+lately, those are.
 """
 
 import asyncio
@@ -106,9 +107,9 @@ class Gatherer:
                 if region in self._on_mesh:
                     group.create_task(round_of.ask(region, list(home), limit))
             nation = await round_of.ask(NATION, list(everyone), limit)
-            if nation.status != OK:
+            if elsewhere := self._elsewhere(nation):
                 limit = budget.second(time.monotonic())
-                for region in self._on_mesh:
+                for region in elsewhere:
                     others = {key for code, keys in at_home.items() if code != region for key in keys}
                     if wanted := others - at_home.get(region, {}).keys():
                         group.create_task(round_of.ask(region, sorted(wanted), limit))
@@ -116,11 +117,14 @@ class Gatherer:
         for one in asked:
             _assemble(views[one.question.region], one.keys, one.evidence)
 
+    def _elsewhere(self, nation: Answer) -> Sequence[str]:
+        """The regions that the nation does not speak for."""
+        return nation.behind if nation.status == OK else self._on_mesh
+
     def _view(self, region: str, answers: dict[str, list[Answer]], nation: Answer) -> _View:
         names = [region] if region in self._on_mesh else []
         names.append(NATION)
-        if nation.status != OK:
-            names.extend(other for other in self._on_mesh if other != region)
+        names.extend(other for other in self._elsewhere(nation) if other != region)
         told: list[Answer] = []
         coverage = []
         for name in names:

@@ -36,14 +36,15 @@ NOBODY = bytes(PERSON_KEY_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of asking one source. Of people without records nothing is in `records`. A source that did not answer
-    has said nothing."""
+    """What became of asking one source. Of people without records nothing is in `records`; `behind` are the regions it
+    follows but has not heard of lately. A source that did not answer has said nothing."""
 
     source: str
     status: SourceStatus.ValueType
     as_of: Timestamp | None = None
     records: Mapping[bytes, Sequence[TestRecord]] = field(default_factory=dict)
     laboratories: Sequence[Sequence[Laboratory]] = ()
+    behind: Sequence[str] = ()
 
 
 class MalformedAnswerError(Exception):
@@ -119,7 +120,9 @@ class Sources:
         records: dict[bytes, Sequence[TestRecord]] = {}
         for chunk, response in zip(chunks, responses, strict=True):
             _read(chunk, response, records)
-        return Answer(source, OK, _as_of(responses), records, [response.laboratories for response in responses])
+        laboratories = [response.laboratories for response in responses]
+        behind = sorted({region for response in responses for region in response.behind})
+        return Answer(source, OK, _as_of(responses), records, laboratories, behind)
 
     def _failed(self, health: SourceHealth, source: str, error: Exception, limit: float) -> None:
         extra = {"source": source, "reason": _reason(error)}

@@ -82,10 +82,12 @@ def build(
         feeds = remotes
     store = store or open_store(settings)
     name = settings.region
-    feed = Feed(name, store, clock)
-    followers = [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]
+    followers: list[Follower] = []
+    horizon = Horizon(followers, clock)
+    feed = Feed(name, store, horizon.as_of)
+    followers += [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]
     writer = Writer(name, store, feed, keeps, clock)
-    read = ReadServicer(store, Laboratories(store), Horizon(followers, clock), keys, clock)
+    read = ReadServicer(store, Laboratories(store), horizon, keys, clock)
     write = WriteServicer(writer, keys, round(settings.clock_skew * SECOND))
 
     quality = Quality(store)

@@ -33,9 +33,10 @@ class Batch:
 class Feed:
     """One store's feed. `moved` tells the watchers of this process at once; other processes' commits are polled for."""
 
-    def __init__(self, name: str, store: RecordStore, clock: Clock) -> None:
+    def __init__(self, name: str, store: RecordStore, horizon: Clock) -> None:
+        """`horizon` tells up to when the store has everything: now, or less where it follows others."""
         self._store = store
-        self._clock = clock
+        self._horizon = horizon
         self._moved = asyncio.Event()
         self._gauge = FEED_SEQUENCE.labels(name)
 
@@ -50,7 +51,8 @@ class Feed:
         Raises FailedPrecondition (FEED_REBUILT) when the cursor is of another history or beyond the end. Stops before
         a number that is missing: whatever it is, it was given out before those above it and must not be skipped.
         """
-        as_of = self._clock()
+        # Taken first: what the store has up to then is in the feed that is read afterwards.
+        as_of = self._horizon()
         head = await self._store.head()
         self._gauge.set(head.sequence)
         if after == FROM_NOW_ON and not feed_id:

@@ -33,6 +33,11 @@ LONGEST_WAIT = 2.0
 SILENCE_SECONDS = 5.0
 """A feed that gives no sign of life for this long is taken for dead; it promises one a second."""
 
+BEHIND = 2 * SECOND
+"""A region not heard of for longer is behind: whoever asks here is told to ask it as well. A live one is heard of each
+second. With the time an entry of the gateway's cache counts without news it stays within the bound on what is out of
+date (docs/decisions/0009)."""
+
 
 class _CursorMoved(ServiceError):
     """Another replica took the cursor elsewhere; go on from there."""
@@ -42,13 +47,13 @@ class _CursorMoved(ServiceError):
 
 
 class Follower:
-    """Follows one region. `as_of` is the instant up to which this store has everything of that region."""
+    """Follows one `region`. `as_of` is the instant up to which this store has everything of that region."""
 
     def __init__(
         self, name: str, region: str, source: ChangeFeed, store: RecordStore, own_feed: Feed, clock: Clock
     ) -> None:
         self._name = name
-        self._region = region
+        self.region = self._region = region
         self._source = source
         self._store = store
         self._own_feed = own_feed
@@ -94,7 +99,7 @@ class Follower:
 
     async def _take(self, since: Cursor, batch: WatchChangesResponse) -> Cursor:
         feed_id, sequence = batch.cursor.feed_id, batch.cursor.sequence
-        as_of = from_timestamp(batch.as_of) if batch.HasField("as_of") else since.as_of
+        as_of = from_timestamp(batch.as_of) if batch.HasField("as_of") else _told_before(batch, since.as_of)
         if not batch.changes and since.feed_id == feed_id:
             # A sign of life moves no durable cursor: after a restart an older as_of is still true.
             return Cursor(feed_id, sequence, as_of)
@@ -142,6 +147,16 @@ class Follower:
             log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
 
 
+def _told_before(batch: WatchChangesResponse, before: Instant) -> Instant:
+    """Up to when a batch that more is to follow has told everything: a region's commits are recorded at instants that
+    grow, so only the last one may go on. Without this a region in a surge would seem silent."""
+    if not batch.changes:
+        return before
+    last = batch.changes[-1]
+    recorded = last.record.recorded_at if last.HasField("record") else last.laboratory.recorded_at
+    return Instant(max(before, from_timestamp(recorded) - 1))
+
+
 class Horizon:
     """Up to when a store has everything: now for what it keeps, and no later than each region it follows."""
 
@@ -152,3 +167,9 @@ class Horizon:
     def as_of(self) -> Instant:
         """The instant up to which nothing is missing; take it before reading what it is said of."""
         return min((follower.as_of for follower in self._followers), default=self._clock())
+
+    def behind(self, known_at: Instant) -> list[str]:
+        """The regions that were not heard of for over BEHIND, so that what they committed before `known_at` may be
+        missing, ascending; take them before reading what they are said of."""
+        needed = min(known_at, Instant(self._clock() - BEHIND))
+        return sorted(follower.region for follower in self._followers if follower.as_of < needed)

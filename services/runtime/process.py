@@ -1,6 +1,7 @@
 """A process of the mesh: uvloop, JSON logs, telemetry, and signals that end it cleanly."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -11,8 +12,11 @@ from services.runtime.settings import ServerSettings
 from services.runtime.trace import tracing
 
 
-def configure_telemetry(settings: ServerSettings) -> None:
-    """Logs, spans and metrics of this process, as its settings say."""
+def configure_process(settings: ServerSettings) -> None:
+    """Logs, spans and metrics of this process, as its settings say; and fewer, larger garbage collections."""
+    # Messages and futures die by reference count. The default threshold of 700 walks a warm cache over and over: a
+    # tenth of the CPU of an uncached code.
+    gc.set_threshold(50_000, 20, 20)
     configure_logs(settings.log_level)
     if settings.otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -39,7 +43,7 @@ async def stop_signal() -> None:
 
 def run(main: Callable[[], Awaitable[None]], settings: ServerSettings) -> None:
     """Runs a process's main coroutine to its end, then hands in the last spans."""
-    configure_telemetry(settings)
+    configure_process(settings)
 
     async def whole() -> None:
         await main()

@@ -6,7 +6,7 @@ from services.common.errors import NotFound, invalid
 from services.common.instants import to_timestamp
 from services.verdict.book import PolicyBook
 from services.verdict.domain.compiled import CompiledNotice, CompiledPolicy
-from services.verdict.translate import localized_words
+from services.verdict.translate import localized
 
 DEFAULT_PAGE, MOST_PAGE = 100, 1000
 
@@ -68,7 +68,7 @@ def _message(version: CompiledPolicy | CompiledNotice) -> pb.Policy:
     return pb.Policy(
         region=ref.region,
         policy_id=ref.policy_id,
-        title=localized_words(version.source.title),
+        title=localized(version.source.title),
         effective_from=to_timestamp(ref.effective_from),
         content_hash=ref.content_hash,
     )

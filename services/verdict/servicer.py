@@ -49,9 +49,10 @@ class VerdictServicer:
         """Raises InvalidArgument, FailedPrecondition (NO_POLICY_IN_FORCE), and what the lookup raises."""
         asked = self._question(request.query, "query")
         evidence = await self._lookups.ask(request.purpose or current_call().purpose, asked.lookup)
-        verdict = self._judge(evidence, asked.at, asked.known_at, self._clock())
-        _annotate(verdict)
-        return pb.ComputeVerdictResponse(verdict=verdict)
+        response = pb.ComputeVerdictResponse()
+        self._judge(evidence, asked.at, asked.known_at, self._clock(), response.verdict)
+        _annotate(response.verdict)
+        return response
 
     async def BatchComputeVerdicts(self, request: pb.BatchComputeVerdictsRequest) -> pb.BatchComputeVerdictsResponse:
         """Raises InvalidArgument (BATCH_SIZE), and what the lookup raises; each question's own error is its outcome."""
@@ -72,7 +73,7 @@ class VerdictServicer:
                 outcome.error.CopyFrom(to_item_error(item))
                 continue
             try:
-                outcome.verdict.CopyFrom(self._judge(next(found), item.at, item.known_at, now))
+                self._judge(next(found), item.at, item.known_at, now, outcome.verdict)
             except ServiceError as error:
                 outcome.error.CopyFrom(to_item_error(error))
         _annotate_batch(response.outcomes)
@@ -80,9 +81,10 @@ class VerdictServicer:
 
     async def EvaluateEvidence(self, request: pb.EvaluateEvidenceRequest) -> pb.EvaluateEvidenceResponse:
         """Raises InvalidArgument and FailedPrecondition (NO_POLICY_IN_FORCE)."""
-        verdict = self._evaluate(request.judge, "judge")
-        _annotate(verdict)
-        return pb.EvaluateEvidenceResponse(verdict=verdict)
+        response = pb.EvaluateEvidenceResponse()
+        self._evaluate(request.judge, "judge", response.verdict)
+        _annotate(response.verdict)
+        return response
 
     async def BatchEvaluateEvidence(self, request: pb.BatchEvaluateEvidenceRequest) -> pb.BatchEvaluateEvidenceResponse:
         """Raises InvalidArgument (BATCH_SIZE); each item's own error is its outcome."""
@@ -91,7 +93,7 @@ class VerdictServicer:
         for position, item in enumerate(request.judge):
             outcome = response.outcomes.add()
             try:
-                outcome.verdict.CopyFrom(self._evaluate(item, f"judge[{position}]"))
+                self._evaluate(item, f"judge[{position}]", outcome.verdict)
             except ServiceError as error:
                 outcome.error.CopyFrom(to_item_error(error))
         _annotate_batch(response.outcomes)
@@ -117,16 +119,18 @@ class VerdictServicer:
             )
         return response.evidence
 
-    def _evaluate(self, item: pb.EvidenceToJudge, field: str) -> Verdict:
+    def _evaluate(self, item: pb.EvidenceToJudge, field: str, verdict: Verdict) -> None:
         now = self._clock()
         violations: list[Violation] = []
         at, known_at = instants(item, now, field, violations)
         check_evidence(item.evidence, f"{field}.evidence", violations)
         if violations:
             raise InvalidArgument(*violations)
-        return self._judge(item.evidence, at, known_at, now)
+        self._judge(item.evidence, at, known_at, now, verdict)
 
-    def _judge(self, evidence: Evidence, at: Instant | None, known_at: Instant | None, now: Instant) -> Verdict:
+    def _judge(
+        self, evidence: Evidence, at: Instant | None, known_at: Instant | None, now: Instant, verdict: Verdict
+    ) -> None:
         try:
             judged = judge(
                 translate.evidence(evidence),
@@ -137,7 +141,7 @@ class VerdictServicer:
         except NoPolicyInForce as error:
             raise _no_policy(error) from None
         metrics.count(judged)
-        return translate.verdict(judged, evidence)
+        translate.fill(verdict, judged, evidence)
 
 
 def _no_policy(error: NoPolicyInForce) -> FailedPrecondition:
@@ -152,7 +156,11 @@ def _no_policy(error: NoPolicyInForce) -> FailedPrecondition:
 def _annotate(verdict: Verdict) -> None:
     here = current_span()
     if here is not None:
-        here.set(region=verdict.region, scope=Scope.Name(verdict.scope), status=Status.Name(verdict.status))
+        here.set(
+            region=verdict.region,
+            scope=Scope.Name(verdict.scope).removeprefix("SCOPE_"),
+            status=Status.Name(verdict.status).removeprefix("STATUS_"),
+        )
 
 
 def _annotate_batch(outcomes: Sequence[pb.VerdictOutcome]) -> None:

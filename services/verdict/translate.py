@@ -79,20 +79,13 @@ def _laboratory(message: laboratory_pb2.Laboratory) -> Laboratory:
     )
 
 
-@lru_cache(maxsize=4096)
-def localized(text: Text) -> LocalizedText:
-    """The message of a text; never to be changed."""
+def localized(text: Text | Words) -> LocalizedText:
+    """The message of a text."""
     return LocalizedText(zh=text.zh, en=text.en)
 
 
-def localized_words(words: Words) -> LocalizedText:
-    """The message of a text as a policy file has it."""
-    return localized(Text(words.zh, words.en))
-
-
 @lru_cache(maxsize=1024)
-def policy_ref(ref: PolicyRef) -> verdict_pb2.PolicyRef:
-    """The message that names a policy; never to be changed."""
+def _policy_ref(ref: PolicyRef) -> verdict_pb2.PolicyRef:
     return verdict_pb2.PolicyRef(
         region=ref.region,
         policy_id=ref.policy_id,
@@ -101,58 +94,58 @@ def policy_ref(ref: PolicyRef) -> verdict_pb2.PolicyRef:
     )
 
 
-def _ref(record: Record) -> verdict_pb2.EvidenceRef:
-    return verdict_pb2.EvidenceRef(region=record.region, source_id=record.source_id, revision=record.revision)
+def _set(timestamp: Timestamp, instant: Instant | None) -> None:
+    if instant is not None:
+        timestamp.seconds, micros = divmod(instant, SECOND)
+        timestamp.nanos = micros * 1000
 
 
-def verdict(judged: Verdict, seen: evidence_service_pb2.Evidence) -> verdict_pb2.Verdict:
-    """The message of a verdict on the evidence seen, with what it carries over from there: keys, coverage, the newest
-    test as it stood at the instant judged."""
-    message = verdict_pb2.Verdict(
-        region=judged.region,
-        scope=judged.scope,  # type: ignore[arg-type]  # the numbers are the contract's, here and below
-        at=to_timestamp(judged.at),
-        status=judged.status,  # type: ignore[arg-type]
-        colour=judged.colour,  # type: ignore[arg-type]
-        days_since_test=judged.days_since_test,
-        valid_until=None if judged.valid_until is None else to_timestamp(judged.valid_until),
-        fresh_until=None if judged.fresh_until is None else to_timestamp(judged.fresh_until),
-        grounds=[_ground(ground) for ground in judged.grounds],
-        reasons=[_reason(reason) for reason in judged.reasons],
-        coverage=sorted(seen.coverage, key=_source) if len(seen.coverage) > 1 else seen.coverage,
-        policy=policy_ref(judged.policy),
-        computed_at=to_timestamp(judged.computed_at),
-        notice=judged.notice,  # type: ignore[arg-type]
-        national_would_recognise=judged.national_would_recognise,
-        person_keys=seen.person_keys,
-        laboratories=judged.laboratories,
-        days_evidence=None if judged.days_evidence is None else _ref(judged.days_evidence),
-    )
+def _ref(record: Record) -> dict[str, str | int]:
+    return {"region": record.region, "source_id": record.source_id, "revision": record.revision}
+
+
+def fill(message: verdict_pb2.Verdict, judged: Verdict, seen: evidence_service_pb2.Evidence) -> None:
+    """Writes a verdict on the evidence seen into an empty message, with what it carries over from there: keys,
+    coverage, the newest test as it stood at the instant judged. Parts made in place need not be copied in."""
+    message.region = judged.region
+    message.scope = judged.scope  # type: ignore[assignment]  # the numbers are the contract's, here and below
+    message.status = judged.status  # type: ignore[assignment]
+    message.colour = judged.colour  # type: ignore[assignment]
+    message.notice = judged.notice  # type: ignore[assignment]
+    message.national_would_recognise = judged.national_would_recognise
+    _set(message.at, judged.at)
+    _set(message.computed_at, judged.computed_at)
+    if judged.valid_until is not None:
+        _set(message.valid_until, judged.valid_until)
+    if judged.fresh_until is not None:
+        _set(message.fresh_until, judged.fresh_until)
+    if judged.days_since_test is not None and judged.days_evidence is not None:
+        message.days_since_test = judged.days_since_test
+        _fill_ref(message.days_evidence, judged.days_evidence)
+    for ground in judged.grounds:
+        made = message.grounds.add(clause=ground.clause, evidence=[_ref(record) for record in ground.evidence])
+        made.text.zh, made.text.en = ground.text.zh, ground.text.en
+        if ground.valid_until is not None:
+            _set(made.valid_until, ground.valid_until)
+    for reason in judged.reasons:
+        why = message.reasons.add(code=reason.code, clause=reason.clause)
+        why.text.zh, why.text.en = reason.text.zh, reason.text.en
+        if reason.evidence is not None:
+            _fill_ref(why.evidence, reason.evidence)
+    message.coverage.extend(sorted(seen.coverage, key=_source) if len(seen.coverage) > 1 else seen.coverage)
+    message.policy.CopyFrom(_policy_ref(judged.policy))
+    message.person_keys.extend(seen.person_keys)
+    message.laboratories.extend(judged.laboratories)
     if judged.newest is not None:
         _show_newest(message.newest_test, judged.newest, seen)
-    return message
+
+
+def _fill_ref(message: verdict_pb2.EvidenceRef, record: Record) -> None:
+    message.region, message.source_id, message.revision = record.region, record.source_id, record.revision
 
 
 def _source(coverage: evidence_service_pb2.SourceCoverage) -> str:
     return coverage.source
-
-
-def _ground(ground: model.Ground) -> verdict_pb2.Ground:
-    return verdict_pb2.Ground(
-        clause=ground.clause,
-        text=localized(ground.text),
-        evidence=[_ref(record) for record in ground.evidence],
-        valid_until=None if ground.valid_until is None else to_timestamp(ground.valid_until),
-    )
-
-
-def _reason(reason: model.Reason) -> verdict_pb2.Reason:
-    return verdict_pb2.Reason(
-        code=reason.code,
-        clause=reason.clause,
-        evidence=None if reason.evidence is None else _ref(reason.evidence),
-        text=LocalizedText(zh=reason.text.zh, en=reason.text.en),
-    )
 
 
 def _show_newest(shown: record_pb2.TestRecord, test: model.Test, seen: evidence_service_pb2.Evidence) -> None:

@@ -221,6 +221,15 @@ async def test_one_leads_at_a_time(cache: VerdictCache) -> None:
     assert await cache.lead("a", 0.2) is False
 
 
+async def test_who_leads_may_resign(cache: VerdictCache) -> None:
+    """The next one need not wait; who does not lead has nothing to resign."""
+    assert await cache.lead("a", 60)
+    await cache.resign("b")
+    assert await cache.lead("b", 60) is False
+    await cache.resign("a")
+    assert await cache.lead("b", 60)
+
+
 async def test_questions_of_one_moment_are_answered_each(cache: VerdictCache) -> None:
     """Reads, leases and stores that travel together come back to who asked."""
     people = [b"%016d" % number for number in range(50)]

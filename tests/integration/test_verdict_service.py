@@ -429,7 +429,7 @@ async def test_the_span_of_a_verdict_says_region_scope_and_status(traced):
         await verdicts.ComputeVerdict(compute(query()))
     tracing.flush()
     found = [one.attributes for one in traced.spans if one.span.name.endswith("ComputeVerdict")]
-    assert found == [{"region": "110000", "scope": "SCOPE_NATIONAL", "status": "STATUS_NOT_RECOGNISED"}]
+    assert found == [{"region": "110000", "scope": "NATIONAL", "status": "NOT_RECOGNISED"}]
 
 
 async def test_policies_are_listed_page_by_page(door):

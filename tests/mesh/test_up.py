@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import httpx
@@ -215,3 +216,32 @@ async def test_all_processes_end_with_the_mesh(tmp_path):
             with socket.socket() as probe:
                 assert probe.connect_ex((host, int(port))) != 0
         assert not (up.data / FILE_NAME).exists()
+
+
+@pytest.mark.parametrize("moment", [0.2, 0.6, 1.2])
+async def test_ctrl_c_while_it_starts_is_a_clean_end(tmp_path, way, moment):
+    """Whenever Ctrl-C comes, the mesh ends with status 0, no traceback, and no process left behind."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli", "up", "--port", "0", "--data", str(tmp_path / "data"), *way),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=child_environment(),
+    )
+    # From when the handlers are there: before that, Ctrl-C ends Python itself.
+    async with asyncio.timeout(10):
+        while not (tmp_path / "data" / FILE_NAME).exists():
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(moment - 0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, err.decode()) == (0, "")
+
+
+async def test_spans_go_where_the_environment_says(tmp_path, otlp, monkeypatch, way):
+    """With HUTONG_OTLP_ENDPOINT, a showing is traced through the services, however they run."""
+    monkeypatch.setenv("HUTONG_OTLP_ENDPOINT", otlp.endpoint)
+    monkeypatch.setenv("HUTONG_TRACE_RATIO", "1")
+    async with running(tmp_path / "data", *way) as up:
+        await up.show(HUNAN, "110000")
+        assert (await up.end())[0] == 0
+    assert {"gateway", "verdict", "lookup"} <= {span.service for span in otlp.spans}

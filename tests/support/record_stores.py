@@ -69,7 +69,7 @@ class RecordStore:
     """A region's store, or, following others, the nation's.
 
     `asked` holds the keys of every question, `delay` makes it slow (seconds), `error` makes it fail, `shuffled` makes
-    it answer in another order than it was asked.
+    it answer in another order than it was asked, `behind` names the followed regions it has not heard of lately.
     """
 
     def __init__(self, region: str, follows: Iterable["RecordStore"] = ()) -> None:
@@ -85,6 +85,7 @@ class RecordStore:
         self.delay = 0.0
         self.error: Exception | None = None
         self.shuffled = False
+        self.behind: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         """Methods of the contract that nobody here calls."""
@@ -153,6 +154,7 @@ class RecordStore:
                 if name in appearing
             ],
             as_of=Timestamp(seconds=self.as_of),
+            behind=self.behind,
         )
 
     async def SubmitRecord(self, request: SubmitRecordRequest) -> SubmitRecordResponse:

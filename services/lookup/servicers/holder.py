@@ -145,7 +145,7 @@ class HolderServicer:
         """See the contract. Raises FailedPrecondition (FEED_REBUILT) for a sequence beyond the last one."""
         if request.sequence < -1:
             raise invalid("sequence", "SEQUENCE_RANGE", "序号不能小于-1", "The sequence is at least -1")
-        async for events, position in self._feed.watch(request.sequence):
+        async for told in self._feed.watch(request.sequence):
             yield WatchHoldersResponse(
                 changes=[
                     HolderChange(
@@ -153,9 +153,10 @@ class HolderServicer:
                         person_keys=event.person_keys,
                         recorded_at=to_timestamp(event.recorded_at),
                     )
-                    for event in events
+                    for event in told.events
                 ],
-                sequence=position,
+                sequence=told.position,
+                as_of=None if told.as_of is None else to_timestamp(told.as_of),
             )
 
     def _two_documents(self, request: LinkDocumentsRequest | UnlinkDocumentsRequest) -> tuple[bytes, bytes, str, str]:

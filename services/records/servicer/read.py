@@ -84,7 +84,7 @@ class ReadServicer:
         check_batch(len(request.subjects), "subjects")
         keys = self._person_keys(request.subjects)
         known_at = _known_at(request.known_at) if request.HasField("known_at") else LATEST
-        as_of = self._horizon.as_of()
+        as_of, behind = self._horizon.as_of(), self._horizon.behind(known_at)
         people = await self._store.people(keys, known_at)
         await self._laboratories.refresh(people.laboratories)
         parts: list[bytes] = []
@@ -96,6 +96,7 @@ class ReadServicer:
         parts += [wire.laboratory(standing.body) for standing in self._laboratories.of(seen, known_at)]
         response = pb.BatchListRecordsResponse.FromString(b"".join(parts))
         response.as_of.CopyFrom(to_timestamp(as_of))
+        response.behind.extend(behind)
         return response
 
     async def ListRecords(self, request: pb.ListRecordsRequest) -> pb.ListRecordsResponse:

@@ -14,6 +14,8 @@ LABORATORY_NOT_ACCREDITED = "LABORATORY_NOT_ACCREDITED"
 SAMPLED_LATER = "SAMPLED_LATER"
 UNDATED = "UNDATED"
 
+RESULT, AWAITED = Kind.RESULT, Result.AWAITED
+
 
 class Admitted(Struct, frozen=True):
     """The admitted tests, newest first; the records refused with the reason's code, in order; every laboratory whose
@@ -35,7 +37,7 @@ def admit(evidence: Evidence, at: Instant, known_at: Instant, horizon: Horizon) 
             refused += [(RETRACTED, record) for record in found.records]
             continue
         holdings = found.records
-        if any(record.retracted for record in holdings):
+        if len(holdings) > 1 and any(record.retracted for record in holdings):
             refused += [(RETRACTED, record) for record in holdings if record.retracted]
             holdings = tuple(record for record in holdings if not record.retracted)
         placed_at = truth.reported_at if truth.sampled_at is None else truth.sampled_at
@@ -51,11 +53,11 @@ def admit(evidence: Evidence, at: Instant, known_at: Instant, horizon: Horizon) 
             horizon.note(placed_at)
             refused += [(SAMPLED_LATER, record) for record in holdings]
             continue
-        reported_at = truth.reported_at if truth.kind == Kind.RESULT else None
+        reported_at = truth.reported_at if truth.kind == RESULT else None
         if reported_at is not None and reported_at <= at:
             result, reports_at = truth.result, None
         else:
-            result, reports_at = Result.AWAITED, reported_at
+            result, reports_at = AWAITED, reported_at
             reported_at = None
             horizon.note(reports_at)
         tests.append(

@@ -67,10 +67,10 @@ class Met(Struct, frozen=True):
 
 def met(clause: Clause, tests: Sequence[Test], at: Instant) -> Met | None:
     """How the clause is met at `at`; None when it is not. `tests` are those that count, newest first."""
-    window = clause.window
+    window, result = clause.window, clause.result
     in_window: list[InWindow] = []
     for test in tests:
-        if clause.accepts(test) and window.holds(window.end(test), at):
+        if test.result == result and window.holds(window.end(test), at) and clause.accepts(test):
             in_window.append((clause.end(test), test))
     if len(in_window) < clause.tests:
         return None

@@ -45,7 +45,7 @@ def _later(record: Record, other: Record) -> bool:
 def gather(records: Iterable[Record]) -> list[OneTest]:
     """The tests these records are of."""
     by_key = one_each(records)
-    if not any(record.origin for record in by_key.values()):
+    if all(record.origin is None for record in by_key.values()):
         return [OneTest(key, record.region, record, (record,)) for key, record in by_key.items()]
     groups: dict[Key, list[Record]] = {}
     for key, record in by_key.items():

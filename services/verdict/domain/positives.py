@@ -25,7 +25,7 @@ class ClearanceRule(Struct, frozen=True):
 
 def any_positive(tests: Sequence[Test]) -> bool:
     """Whether there is a positive of any tube; without one the rest of this module has nothing to find."""
-    return any(test.result == POSITIVE for test in tests)
+    return POSITIVE in [test.result for test in tests]
 
 
 def clearing(positive: Test, tests: Sequence[Test], rule: ClearanceRule) -> tuple[Test, ...]:

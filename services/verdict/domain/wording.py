@@ -1,7 +1,9 @@
 """The texts of a verdict, Chinese first. What depends on a policy alone is written once, when it is compiled."""
 
+from datetime import datetime, timedelta
+
 from services.common.errors import Text
-from services.common.instants import Instant, to_datetime
+from services.common.instants import CST, Instant
 from services.common.regions import divisions
 from services.verdict.domain.model import Result
 from services.verdict.domain.policy import ClauseEntry
@@ -28,13 +30,14 @@ _CHANNELS = {
     "certificate": Text("电子证明", "electronic certificate"),
     "paper": Text("纸质报告", "paper report"),
 }
+_EPOCH = datetime(1970, 1, 1, 8, tzinfo=CST)
 _FROM = {True: Text("出具报告", "its report"), False: Text("采样", "sampling")}
 
 
 def when(instant: Instant) -> str:
     """An instant as people read it, in UTC+8: 2022-08-05 13:20, with seconds only where there are any."""
-    moment = to_datetime(instant)
-    return moment.strftime("%Y-%m-%d %H:%M:%S" if moment.second or moment.microsecond else "%Y-%m-%d %H:%M")
+    moment = _EPOCH + timedelta(microseconds=instant)
+    return moment.isoformat(" ", "seconds" if moment.second or moment.microsecond else "minutes")[:-6]
 
 
 def region_name(code: str) -> Text:

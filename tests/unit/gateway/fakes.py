@@ -89,7 +89,7 @@ class Mesh:
         self.digests = dict.fromkeys(divisions(), b"digest-1")
         self.unreachable: set[str] = set()
         self.claimed: dict[tuple[bytes, str], TestRecord] = {}
-        self.cut = False
+        self.cut = self.holders_cut = False
         self.feed_id = "history-1"
         self.changes: list[Change] = []
         self.holder_changes: list[holder_service_pb2.HolderChange] = []
@@ -301,11 +301,11 @@ class Mesh:
     ) -> AsyncIterator[holder_service_pb2.WatchHoldersResponse]:
         at = len(self.holder_changes) if request.sequence == -1 else request.sequence
         while True:
-            if self.cut:
+            if self.cut or self.holders_cut:
                 raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "Cannot be reached")
             fresh = self.holder_changes[at:]
             at = len(self.holder_changes)
-            yield holder_service_pb2.WatchHoldersResponse(changes=fresh, sequence=at)
+            yield holder_service_pb2.WatchHoldersResponse(changes=fresh, sequence=at, as_of=to_timestamp(self.clock()))
             if len(self.holder_changes) == at:
                 await self._wait()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from secrets import token_bytes
 
 import pytest
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose
@@ -231,6 +232,21 @@ async def test_claim_is_shown_at_once(front: Front, mesh: Mesh) -> None:
     assert (await front.claim(_claim(), SHOW)).created is False
 
 
+async def test_claim_is_shown_at_once_to_who_joins_nobody(front: Front, mesh: Mesh) -> None:
+    """A computation begun before the claim is not joined after it, also where nothing can be cached."""
+    mesh.shape = lambda verdict: verdict.person_keys.append(b"q" * 16)
+    mesh.gate = asyncio.Event()
+    before = asyncio.create_task(front.show(BEIJING, SHOW))
+    while not mesh.batches:
+        await asyncio.sleep(0.01)
+    await front.claim(_claim(), SHOW)
+    after = asyncio.create_task(front.show(BEIJING, SHOW))
+    await asyncio.sleep(0)
+    mesh.gate.set()
+    shown = [(await one).entry.body for one in (before, after)]
+    assert [b'"daysSinceTest":0' in body for body in shown] == [False, True]
+
+
 async def test_claim_that_may_have_happened_drops_what_is_cached(front: Front, mesh: Mesh) -> None:
     """A claim that ended in a time-out may have been done."""
     await front.show(BEIJING, SHOW)
@@ -329,6 +345,15 @@ async def test_without_news_nothing_cached_is_shown_as_current(front: Front, mes
             await asyncio.sleep(0.05)
 
 
+async def test_without_news_of_holders_nothing_cached_is_shown_as_current(front: Front, mesh: Mesh) -> None:
+    """A switch could have been missed."""
+    await front.show(BEIJING, SHOW)
+    mesh.holders_cut = True
+    async with asyncio.timeout(5):
+        while await outcome(front) != Outcome.BYPASS:
+            await asyncio.sleep(0.05)
+
+
 async def test_rebuilt_feed_empties_the_cache(front: Front, mesh: Mesh) -> None:
     """Where changes may have been missed nothing is kept."""
     await front.show(BEIJING, SHOW)
@@ -336,6 +361,9 @@ async def test_rebuilt_feed_empties_the_cache(front: Front, mesh: Mesh) -> None:
     mesh.changes.clear()
     mesh.feed_id = "history-2"
     await _until(front, status=2)
+    async with asyncio.timeout(10):
+        while await outcome(front) != Outcome.HIT:
+            await asyncio.sleep(0.05)
 
 
 async def test_every_region_is_one_batch(front: Front, mesh: Mesh) -> None:
@@ -391,7 +419,6 @@ async def _until(front: Front, *, status: int, question: Question = BEIJING) -> 
 
 async def _heard(front: Front, mesh: Mesh) -> None:
     """Waits until the feeds have spoken by the new time."""
-    other = Question(b"h" * 16, "110000")
     async with asyncio.timeout(5):
-        while await outcome(front, other) == Outcome.BYPASS:
+        while await outcome(front, Question(token_bytes(16), "110000")) == Outcome.BYPASS:
             await asyncio.sleep(0.02)

@@ -156,7 +156,8 @@ async def test_a_drain_ends_streams():
         await asyncio.sleep(0)
         changed.set()
         async with asyncio.timeout(10):
-            assert 1 == len([response async for response in stream])
+            # None when the server looked only after the drain began.
+            assert len([response async for response in stream]) <= 1
             await drain
         await channel.close()
 

@@ -20,8 +20,8 @@ from services.verdict.domain.model import (
 NOON = parse_rfc3339("2022-08-31T12:00:00+08:00")
 """Half a day before policies change in the fine print, in the midst of all the evidence."""
 
-REGIONS = ("140000", "150000")
-ELSEWHERE = ("140000", "150000", "430000", "340000")
+REGIONS = ("140000", "150000", "370000")
+ELSEWHERE = ("140000", "150000", "370000", "430000", "340000")
 LABORATORIES = ("good", "doubtful")
 
 hours = st.integers(-96, 48).map(lambda number: Instant(NOON + number * 6 * HOUR // 2))

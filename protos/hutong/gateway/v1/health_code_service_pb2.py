@@ -31,51 +31,51 @@ from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record
 from hutong.verdict.v1 import verdict_pb2 as hutong_dot_verdict_dot_v1_dot_verdict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/gateway/v1/health_code_service.proto\x12\x11hutong.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\x1ehutong/records/v1/record.proto\x1a\x1fhutong/verdict/v1/verdict.proto\"\xb0\x01\n\x0fHealthCodeQuery\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07refresh\x18\x05 \x01(\x08\"v\n\x15ShowHealthCodeRequest\x12\x31\n\x05query\x18\x01 \x01(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"v\n\x16ShowHealthCodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\x12/\n\tfreshness\x18\x02 \x01(\x0e\x32\x1c.hutong.gateway.v1.Freshness\"~\n\x1b\x42\x61tchShowHealthCodesRequest\x12\x33\n\x07queries\x18\x01 \x03(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x83\x01\n\x11HealthCodeOutcome\x12\x39\n\x04\x63ode\x18\x01 \x01(\x0b\x32).hutong.gateway.v1.ShowHealthCodeResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"V\n\x1c\x42\x61tchShowHealthCodesResponse\x12\x36\n\x08outcomes\x18\x01 \x03(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"\xad\x01\n\x18\x43heckDestinationsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"k\n\x0b\x44\x65stination\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x32\n\x04\x63ode\x18\x02 \x01(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"Q\n\x19\x43heckDestinationsResponse\x12\x34\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1e.hutong.gateway.v1.Destination\"\x95\x01\n\x12ListResultsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\nResultView\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x15\n\rorigin_region\x18\x02 \x01(\t\x12\x11\n\tcopied_to\x18\x03 \x03(\t\"\x92\x01\n\x13ListResultsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x32\n\x08\x63overage\x18\x02 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\xc3\x01\n\x12\x43laimResultRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x15\n\rorigin_region\x18\x03 \x01(\t\x12\x18\n\x10origin_source_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"U\n\x13\x43laimResultResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xba\x01\n\x12SwitchScopeRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"=\n\x13SwitchScopeResponse\x12&\n\x05scope\x18\x01 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*i\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RESHNESS_COMPUTED\x10\x01\x12\x14\n\x10\x46RESHNESS_CACHED\x10\x02\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x03\x32\xdb\x05\n\x11HealthCodeService\x12\x65\n\x0eShowHealthCode\x12(.hutong.gateway.v1.ShowHealthCodeRequest\x1a).hutong.gateway.v1.ShowHealthCodeResponse\x12w\n\x14\x42\x61tchShowHealthCodes\x12..hutong.gateway.v1.BatchShowHealthCodesRequest\x1a/.hutong.gateway.v1.BatchShowHealthCodesResponse\x12n\n\x11\x43heckDestinations\x12+.hutong.gateway.v1.CheckDestinationsRequest\x1a,.hutong.gateway.v1.CheckDestinationsResponse\x12\\\n\x0bListResults\x12%.hutong.gateway.v1.ListResultsRequest\x1a&.hutong.gateway.v1.ListResultsResponse\x12\\\n\x0b\x43laimResult\x12%.hutong.gateway.v1.ClaimResultRequest\x1a&.hutong.gateway.v1.ClaimResultResponse\x12\\\n\x0bSwitchScope\x12%.hutong.gateway.v1.SwitchScopeRequest\x1a&.hutong.gateway.v1.SwitchScopeResponse\x12\\\n\x0bListRegions\x12%.hutong.gateway.v1.ListRegionsRequest\x1a&.hutong.gateway.v1.ListRegionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/gateway/v1/health_code_service.proto\x12\x11hutong.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\x1ehutong/records/v1/record.proto\x1a\x1fhutong/verdict/v1/verdict.proto\"\xde\x01\n\x0fHealthCodeQuery\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07refresh\x18\x05 \x01(\x08\x12,\n\x08known_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x15ShowHealthCodeRequest\x12\x31\n\x05query\x18\x01 \x01(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"v\n\x16ShowHealthCodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\x12/\n\tfreshness\x18\x02 \x01(\x0e\x32\x1c.hutong.gateway.v1.Freshness\"~\n\x1b\x42\x61tchShowHealthCodesRequest\x12\x33\n\x07queries\x18\x01 \x03(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x83\x01\n\x11HealthCodeOutcome\x12\x39\n\x04\x63ode\x18\x01 \x01(\x0b\x32).hutong.gateway.v1.ShowHealthCodeResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"V\n\x1c\x42\x61tchShowHealthCodesResponse\x12\x36\n\x08outcomes\x18\x01 \x03(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"\xad\x01\n\x18\x43heckDestinationsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"k\n\x0b\x44\x65stination\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x32\n\x04\x63ode\x18\x02 \x01(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"Q\n\x19\x43heckDestinationsResponse\x12\x34\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1e.hutong.gateway.v1.Destination\"\x95\x01\n\x12ListResultsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\nResultView\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x15\n\rorigin_region\x18\x02 \x01(\t\x12\x11\n\tcopied_to\x18\x03 \x03(\t\"\x92\x01\n\x13ListResultsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x32\n\x08\x63overage\x18\x02 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\xc3\x01\n\x12\x43laimResultRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x15\n\rorigin_region\x18\x03 \x01(\t\x12\x18\n\x10origin_source_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"U\n\x13\x43laimResultResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xba\x01\n\x12SwitchScopeRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"=\n\x13SwitchScopeResponse\x12&\n\x05scope\x18\x01 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*i\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RESHNESS_COMPUTED\x10\x01\x12\x14\n\x10\x46RESHNESS_CACHED\x10\x02\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x03\x32\xdb\x05\n\x11HealthCodeService\x12\x65\n\x0eShowHealthCode\x12(.hutong.gateway.v1.ShowHealthCodeRequest\x1a).hutong.gateway.v1.ShowHealthCodeResponse\x12w\n\x14\x42\x61tchShowHealthCodes\x12..hutong.gateway.v1.BatchShowHealthCodesRequest\x1a/.hutong.gateway.v1.BatchShowHealthCodesResponse\x12n\n\x11\x43heckDestinations\x12+.hutong.gateway.v1.CheckDestinationsRequest\x1a,.hutong.gateway.v1.CheckDestinationsResponse\x12\\\n\x0bListResults\x12%.hutong.gateway.v1.ListResultsRequest\x1a&.hutong.gateway.v1.ListResultsResponse\x12\\\n\x0b\x43laimResult\x12%.hutong.gateway.v1.ClaimResultRequest\x1a&.hutong.gateway.v1.ClaimResultResponse\x12\\\n\x0bSwitchScope\x12%.hutong.gateway.v1.SwitchScopeRequest\x1a&.hutong.gateway.v1.SwitchScopeResponse\x12\\\n\x0bListRegions\x12%.hutong.gateway.v1.ListRegionsRequest\x1a&.hutong.gateway.v1.ListRegionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.gateway.v1.health_code_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FRESHNESS']._serialized_start=2528
-  _globals['_FRESHNESS']._serialized_end=2633
+  _globals['_FRESHNESS']._serialized_start=2574
+  _globals['_FRESHNESS']._serialized_end=2679
   _globals['_HEALTHCODEQUERY']._serialized_start=299
-  _globals['_HEALTHCODEQUERY']._serialized_end=475
-  _globals['_SHOWHEALTHCODEREQUEST']._serialized_start=477
-  _globals['_SHOWHEALTHCODEREQUEST']._serialized_end=595
-  _globals['_SHOWHEALTHCODERESPONSE']._serialized_start=597
-  _globals['_SHOWHEALTHCODERESPONSE']._serialized_end=715
-  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_start=717
-  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_end=843
-  _globals['_HEALTHCODEOUTCOME']._serialized_start=846
-  _globals['_HEALTHCODEOUTCOME']._serialized_end=977
-  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_start=979
-  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_end=1065
-  _globals['_CHECKDESTINATIONSREQUEST']._serialized_start=1068
-  _globals['_CHECKDESTINATIONSREQUEST']._serialized_end=1241
-  _globals['_DESTINATION']._serialized_start=1243
-  _globals['_DESTINATION']._serialized_end=1350
-  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_start=1352
-  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_end=1433
-  _globals['_LISTRESULTSREQUEST']._serialized_start=1436
-  _globals['_LISTRESULTSREQUEST']._serialized_end=1585
-  _globals['_RESULTVIEW']._serialized_start=1587
-  _globals['_RESULTVIEW']._serialized_end=1688
-  _globals['_LISTRESULTSRESPONSE']._serialized_start=1691
-  _globals['_LISTRESULTSRESPONSE']._serialized_end=1837
-  _globals['_CLAIMRESULTREQUEST']._serialized_start=1840
-  _globals['_CLAIMRESULTREQUEST']._serialized_end=2035
-  _globals['_CLAIMRESULTRESPONSE']._serialized_start=2037
-  _globals['_CLAIMRESULTRESPONSE']._serialized_end=2122
-  _globals['_SWITCHSCOPEREQUEST']._serialized_start=2125
-  _globals['_SWITCHSCOPEREQUEST']._serialized_end=2311
-  _globals['_SWITCHSCOPERESPONSE']._serialized_start=2313
-  _globals['_SWITCHSCOPERESPONSE']._serialized_end=2374
-  _globals['_LISTREGIONSREQUEST']._serialized_start=2376
-  _globals['_LISTREGIONSREQUEST']._serialized_end=2435
-  _globals['_LISTREGIONSRESPONSE']._serialized_start=2437
-  _globals['_LISTREGIONSRESPONSE']._serialized_end=2526
-  _globals['_HEALTHCODESERVICE']._serialized_start=2636
-  _globals['_HEALTHCODESERVICE']._serialized_end=3367
+  _globals['_HEALTHCODEQUERY']._serialized_end=521
+  _globals['_SHOWHEALTHCODEREQUEST']._serialized_start=523
+  _globals['_SHOWHEALTHCODEREQUEST']._serialized_end=641
+  _globals['_SHOWHEALTHCODERESPONSE']._serialized_start=643
+  _globals['_SHOWHEALTHCODERESPONSE']._serialized_end=761
+  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_start=763
+  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_end=889
+  _globals['_HEALTHCODEOUTCOME']._serialized_start=892
+  _globals['_HEALTHCODEOUTCOME']._serialized_end=1023
+  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_start=1025
+  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_end=1111
+  _globals['_CHECKDESTINATIONSREQUEST']._serialized_start=1114
+  _globals['_CHECKDESTINATIONSREQUEST']._serialized_end=1287
+  _globals['_DESTINATION']._serialized_start=1289
+  _globals['_DESTINATION']._serialized_end=1396
+  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_start=1398
+  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_end=1479
+  _globals['_LISTRESULTSREQUEST']._serialized_start=1482
+  _globals['_LISTRESULTSREQUEST']._serialized_end=1631
+  _globals['_RESULTVIEW']._serialized_start=1633
+  _globals['_RESULTVIEW']._serialized_end=1734
+  _globals['_LISTRESULTSRESPONSE']._serialized_start=1737
+  _globals['_LISTRESULTSRESPONSE']._serialized_end=1883
+  _globals['_CLAIMRESULTREQUEST']._serialized_start=1886
+  _globals['_CLAIMRESULTREQUEST']._serialized_end=2081
+  _globals['_CLAIMRESULTRESPONSE']._serialized_start=2083
+  _globals['_CLAIMRESULTRESPONSE']._serialized_end=2168
+  _globals['_SWITCHSCOPEREQUEST']._serialized_start=2171
+  _globals['_SWITCHSCOPEREQUEST']._serialized_end=2357
+  _globals['_SWITCHSCOPERESPONSE']._serialized_start=2359
+  _globals['_SWITCHSCOPERESPONSE']._serialized_end=2420
+  _globals['_LISTREGIONSREQUEST']._serialized_start=2422
+  _globals['_LISTREGIONSREQUEST']._serialized_end=2481
+  _globals['_LISTREGIONSRESPONSE']._serialized_start=2483
+  _globals['_LISTREGIONSRESPONSE']._serialized_end=2572
+  _globals['_HEALTHCODESERVICE']._serialized_start=2682
+  _globals['_HEALTHCODESERVICE']._serialized_end=3413
 # @@protoc_insertion_point(module_scope)

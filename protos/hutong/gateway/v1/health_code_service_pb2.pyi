@@ -65,6 +65,7 @@ class HealthCodeQuery(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     REFRESH_FIELD_NUMBER: _builtins.int
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """GB/T 2260 code of the region whose code is shown; required."""
     scope: _region_pb2.Scope.ValueType
@@ -79,6 +80,10 @@ class HealthCodeQuery(_message.Message):
     def at(self) -> _timestamp_pb2.Timestamp:
         """The instant judged; absent means now. Only answers for now are cached."""
 
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """As known then; absent means now. With `at` it gives what was given then. Never cached."""
+
     def __init__(
         self,
         *,
@@ -87,10 +92,11 @@ class HealthCodeQuery(_message.Message):
         scope: _region_pb2.Scope.ValueType = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
         refresh: _builtins.bool = ...,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document", "refresh", b"refresh", "region", b"region", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document", "known_at", b"known_at", "refresh", b"refresh", "region", b"region", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -132,7 +132,9 @@ class ListChangesResponse(_message.Message):
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """The feed had everything committed up to this instant when it was read to its end; absent when it was not."""
+        """The feed had everything committed up to this instant, in the regions its store keeps and in those it follows, when
+        it was read to its end; absent when it was not. It stands still while a followed region cannot be heard.
+        """
 
     def __init__(
         self,

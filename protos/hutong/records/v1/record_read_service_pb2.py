@@ -28,7 +28,7 @@ from hutong.records.v1 import laboratory_pb2 as hutong_dot_records_dot_v1_dot_la
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/records/v1/record_read_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"\xc1\x01\n\x12ListRecordsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"^\n\x13ListRecordsResponse\x12.\n\x07records\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa0\x01\n\x17\x42\x61tchListRecordsRequest\x12+\n\x08subjects\x18\x01 \x03(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\rPersonRecords\x12\x12\n\nperson_key\x18\x01 \x01(\x0c\x12.\n\x07records\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\xac\x01\n\x18\x42\x61tchListRecordsResponse\x12\x30\n\x06people\x18\x01 \x03(\x0b\x32 .hutong.records.v1.PersonRecords\x12\x33\n\x0claboratories\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x17GetRecordHistoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"L\n\x18GetRecordHistoryResponse\x12\x30\n\trevisions\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\"*\n\x14GetLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\"J\n\x15GetLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\"@\n\x17ListLaboratoriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x18ListLaboratoriesResponse\x12\x33\n\x0claboratories\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9c\x04\n\x11RecordReadService\x12\\\n\x0bListRecords\x12%.hutong.records.v1.ListRecordsRequest\x1a&.hutong.records.v1.ListRecordsResponse\x12k\n\x10\x42\x61tchListRecords\x12*.hutong.records.v1.BatchListRecordsRequest\x1a+.hutong.records.v1.BatchListRecordsResponse\x12k\n\x10GetRecordHistory\x12*.hutong.records.v1.GetRecordHistoryRequest\x1a+.hutong.records.v1.GetRecordHistoryResponse\x12\x62\n\rGetLaboratory\x12\'.hutong.records.v1.GetLaboratoryRequest\x1a(.hutong.records.v1.GetLaboratoryResponse\x12k\n\x10ListLaboratories\x12*.hutong.records.v1.ListLaboratoriesRequest\x1a+.hutong.records.v1.ListLaboratoriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/records/v1/record_read_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"\xc1\x01\n\x12ListRecordsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"^\n\x13ListRecordsResponse\x12.\n\x07records\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa0\x01\n\x17\x42\x61tchListRecordsRequest\x12+\n\x08subjects\x18\x01 \x03(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\rPersonRecords\x12\x12\n\nperson_key\x18\x01 \x01(\x0c\x12.\n\x07records\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\xbc\x01\n\x18\x42\x61tchListRecordsResponse\x12\x30\n\x06people\x18\x01 \x03(\x0b\x32 .hutong.records.v1.PersonRecords\x12\x33\n\x0claboratories\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62\x65hind\x18\x05 \x03(\t\"h\n\x17GetRecordHistoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"L\n\x18GetRecordHistoryResponse\x12\x30\n\trevisions\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\"*\n\x14GetLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\"J\n\x15GetLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\"@\n\x17ListLaboratoriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x18ListLaboratoriesResponse\x12\x33\n\x0claboratories\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9c\x04\n\x11RecordReadService\x12\\\n\x0bListRecords\x12%.hutong.records.v1.ListRecordsRequest\x1a&.hutong.records.v1.ListRecordsResponse\x12k\n\x10\x42\x61tchListRecords\x12*.hutong.records.v1.BatchListRecordsRequest\x1a+.hutong.records.v1.BatchListRecordsResponse\x12k\n\x10GetRecordHistory\x12*.hutong.records.v1.GetRecordHistoryRequest\x1a+.hutong.records.v1.GetRecordHistoryResponse\x12\x62\n\rGetLaboratory\x12\'.hutong.records.v1.GetLaboratoryRequest\x1a(.hutong.records.v1.GetLaboratoryResponse\x12k\n\x10ListLaboratories\x12*.hutong.records.v1.ListLaboratoriesRequest\x1a+.hutong.records.v1.ListLaboratoriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,19 +44,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PERSONRECORDS']._serialized_start=654
   _globals['_PERSONRECORDS']._serialized_end=737
   _globals['_BATCHLISTRECORDSRESPONSE']._serialized_start=740
-  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_end=912
-  _globals['_GETRECORDHISTORYREQUEST']._serialized_start=914
-  _globals['_GETRECORDHISTORYREQUEST']._serialized_end=1018
-  _globals['_GETRECORDHISTORYRESPONSE']._serialized_start=1020
-  _globals['_GETRECORDHISTORYRESPONSE']._serialized_end=1096
-  _globals['_GETLABORATORYREQUEST']._serialized_start=1098
-  _globals['_GETLABORATORYREQUEST']._serialized_end=1140
-  _globals['_GETLABORATORYRESPONSE']._serialized_start=1142
-  _globals['_GETLABORATORYRESPONSE']._serialized_end=1216
-  _globals['_LISTLABORATORIESREQUEST']._serialized_start=1218
-  _globals['_LISTLABORATORIESREQUEST']._serialized_end=1282
-  _globals['_LISTLABORATORIESRESPONSE']._serialized_start=1284
-  _globals['_LISTLABORATORIESRESPONSE']._serialized_end=1388
-  _globals['_RECORDREADSERVICE']._serialized_start=1391
-  _globals['_RECORDREADSERVICE']._serialized_end=1931
+  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_end=928
+  _globals['_GETRECORDHISTORYREQUEST']._serialized_start=930
+  _globals['_GETRECORDHISTORYREQUEST']._serialized_end=1034
+  _globals['_GETRECORDHISTORYRESPONSE']._serialized_start=1036
+  _globals['_GETRECORDHISTORYRESPONSE']._serialized_end=1112
+  _globals['_GETLABORATORYREQUEST']._serialized_start=1114
+  _globals['_GETLABORATORYREQUEST']._serialized_end=1156
+  _globals['_GETLABORATORYRESPONSE']._serialized_start=1158
+  _globals['_GETLABORATORYRESPONSE']._serialized_end=1232
+  _globals['_LISTLABORATORIESREQUEST']._serialized_start=1234
+  _globals['_LISTLABORATORIESREQUEST']._serialized_end=1298
+  _globals['_LISTLABORATORIESRESPONSE']._serialized_start=1300
+  _globals['_LISTLABORATORIESRESPONSE']._serialized_end=1404
+  _globals['_RECORDREADSERVICE']._serialized_start=1407
+  _globals['_RECORDREADSERVICE']._serialized_end=1947
 # @@protoc_insertion_point(module_scope)

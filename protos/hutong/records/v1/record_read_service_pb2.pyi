@@ -163,6 +163,7 @@ class BatchListRecordsResponse(_message.Message):
     PEOPLE_FIELD_NUMBER: _builtins.int
     LABORATORIES_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def people(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonRecords]:
         """One for each subject, in the order asked; empty for a person the store does not know."""
@@ -175,16 +176,23 @@ class BatchListRecordsResponse(_message.Message):
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The store has everything that was committed in the regions it keeps, or follows, up to this instant."""
 
+    @_builtins.property
+    def behind(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The regions followed here that were not heard of for over two seconds, by code: what they committed since, and
+        before known_at, may be missing from the answer. Ask them.
+        """
+
     def __init__(
         self,
         *,
         people: _abc.Iterable[Global___PersonRecords] | None = ...,
         laboratories: _abc.Iterable[_laboratory_pb2.Laboratory] | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        behind: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "laboratories", b"laboratories", "people", b"people"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "behind", b"behind", "laboratories", b"laboratories", "people", b"people"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,266 @@
+"""Whatever is cut off, no code that a change has outdated is shown as current for longer than the stated bound: real
+processes, with wires that can be cut."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from time import perf_counter
+
+import httpx
+import pytest
+from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose, Subject
+from hutong.records.v1 import record_write_service_pb2
+from hutong.records.v1.record_pb2 import Channel, RecordContent, RecordKind, TestResult, Tube
+from hutong.records.v1.record_write_service_pb2 import AmendRecordRequest, RecordSubmission, SubmitRecordRequest
+
+from cli.mesh.child import Child, inherited_environment
+from cli.mesh.ports import free_ports
+from gateway.cache.entry import BOUND_SECONDS
+from services.common.instants import HOUR, Instant, to_timestamp
+from services.runtime.channel import open_channel, remote
+from services.runtime.clock import system_clock
+from tests.support.proxy import Proxy
+from tests.support.redis import RedisServer, redis_server
+
+__all__ = ["redis_server"]
+
+pytestmark = [pytest.mark.mesh, pytest.mark.slow]
+
+HOME, ELSEWHERE = "430000", "110000"
+SECRET = "the secret of a mesh that is cut to pieces"
+NUMBER = "FAULT0001"
+WRITES = [record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]]
+LATE = BOUND_SECONDS + 3.0
+"""Looked at for so long after a change, in seconds: what is outdated must not come back either."""
+POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 30.0
+SLACK_SECONDS = 0.3
+"""An answer that was true when it left may take so long to be received on a busy machine."""
+
+
+def _content(hours: int) -> RecordContent:
+    sampled = system_clock() - hours * HOUR
+    return RecordContent(
+        kind=RecordKind.RECORD_KIND_RESULT,
+        sampled_at=to_timestamp(Instant(sampled)),
+        reported_at=to_timestamp(Instant(sampled + HOUR)),
+        result=TestResult.TEST_RESULT_NEGATIVE,
+        tube=Tube.TUBE_SINGLE,
+        laboratory="430000-fault",
+        site=HOME,
+        channel=Channel.CHANNEL_LABORATORY,
+    )
+
+
+class Pieces:
+    """Two regions, the nation, lookup, verdict and a gateway, each a process. Between them are wires by the names of
+    their ends, such as "430000-nation"."""
+
+    def __init__(self, http: str, home: str, wires: Mapping[str, Proxy]) -> None:
+        self.wires = wires
+        self._client = httpx.AsyncClient(base_url=http, timeout=2.0)
+        self._channel = open_channel(home)
+        self._store = remote("records", "test", self._channel, WRITES)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        await self._channel.close()
+
+    async def submit(self) -> None:
+        """The person is tested at home."""
+        subject = Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number=NUMBER))
+        submission = RecordSubmission(region=HOME, source_id="S1", subject=subject, content=_content(10))
+        await self._store.SubmitRecord(
+            SubmitRecordRequest(submission=submission, purpose=Purpose.PURPOSE_RECORD_KEEPING)
+        )
+
+    async def amend(self) -> None:
+        """The test is amended at home; returns when the region has acknowledged it."""
+        await self._store.AmendRecord(
+            AmendRecordRequest(
+                region=HOME,
+                source_id="S1",
+                revision=1,
+                content=_content(11),
+                cause="mistyped",
+                purpose=Purpose.PURPOSE_RECORD_KEEPING,
+            )
+        )
+
+    async def shown(self, region: str) -> tuple[str, int] | None:
+        """The freshness of the code shown and the revision it rests on; None when there is none."""
+        question = {"document": {"type": "PASSPORT", "number": NUMBER}, "region": region}
+        try:
+            reply = await self._client.post("/v1/healthCode:show", json=question)
+        except httpx.HTTPError:
+            return None
+        if reply.status_code != 200:
+            return None
+        code = reply.json()
+        return code["freshness"], 0 if code["newestTest"] is None else code["newestTest"]["revision"]
+
+    async def warm(self) -> None:
+        """Waits until both regions' codes are cached with the first revision."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            for region in (HOME, ELSEWHERE):
+                while await self.shown(region) != ("CACHED", 1):
+                    await asyncio.sleep(POLL_SECONDS)
+
+    async def last_outdated(self, since: float) -> dict[str, float]:
+        """How many seconds after a change its codes were last shown as current without it, by region; asks for a while
+        after the bound."""
+        last = dict.fromkeys((HOME, ELSEWHERE), 0.0)
+        while perf_counter() - since < LATE:
+            for region in last:
+                asked = perf_counter() - since
+                answer = await self.shown(region)
+                if answer is not None and answer[0] != "STALE" and answer[1] != 2:
+                    last[region] = asked
+            await asyncio.sleep(POLL_SECONDS)
+        return last
+
+    async def follows_again(self) -> None:
+        """Waits until both codes are right, and cached again."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            for region in (HOME, ELSEWHERE):
+                while await self.shown(region) != ("CACHED", 2):
+                    await asyncio.sleep(POLL_SECONDS)
+
+
+@asynccontextmanager
+async def in_pieces(data: Path, *, redis_url: str = "", region_feeds: bool = True) -> AsyncIterator[Pieces]:
+    ports = iter(free_ports().values())
+    at = {
+        name: f"127.0.0.1:{next(ports)}" for name in (HOME, ELSEWHERE, "nation", "lookup", "verdict", "gateway", "http")
+    }
+    async with AsyncExitStack() as stack:
+        wires: dict[str, Proxy] = {}
+        for wire in (f"{HOME}-nation", "nation-gateway", "lookup-gateway", "verdict-gateway", f"{HOME}-gateway"):
+            wires[wire] = await stack.enter_async_context(Proxy(at[wire.partition("-")[0]]))
+        feeds = f"{ELSEWHERE}={at[ELSEWHERE]}"
+        if region_feeds:
+            feeds += f",{HOME}={wires[f'{HOME}-gateway'].address}"
+        stores = ",".join(f"{name}={at[name]}" for name in (HOME, ELSEWHERE, "nation"))
+        follow = f"{HOME}={wires[f'{HOME}-nation'].address},{ELSEWHERE}={at[ELSEWHERE]}"
+        settings: dict[str, tuple[str, dict[str, str]]] = {
+            name: ("services.records", {"REGION": name, "STORE_URL": f"sqlite:///{data / name}.db"})
+            for name in (HOME, ELSEWHERE, "nation")
+        }
+        settings["nation"][1]["FOLLOW"] = follow
+        settings["lookup"] = (
+            "services.lookup",
+            {"RECORDS": stores, "STORE_URL": f"sqlite:///{data / 'lookup'}.db"},
+        )
+        settings["verdict"] = ("services.verdict", {"LOOKUP": at["lookup"]})
+        settings["gateway"] = (
+            "gateway",
+            {
+                "HTTP_LISTEN": at["http"],
+                "NATION": wires["nation-gateway"].address,
+                "LOOKUP": wires["lookup-gateway"].address,
+                "VERDICT": wires["verdict-gateway"].address,
+                "REGION_FEEDS": feeds,
+                "REDIS_URL": redis_url,
+                "COMPUTE_SECONDS": "1.0",
+            },
+        )
+        for name, (module, own) in settings.items():
+            environ = inherited_environment() | {"HUTONG_LISTEN": at[name], "HUTONG_MESH_SECRET": SECRET}
+            environ |= {f"HUTONG_{key}": value for key, value in own.items()}
+            child = Child(name, module, at[name], environ, data / f"{name}.log")
+            stack.push_async_callback(child.stop)
+            await child.spawn()
+            await child.ready()
+        pieces = Pieces(f"http://{at['http']}", at[HOME], wires)
+        stack.push_async_callback(pieces.close)
+        await pieces.submit()
+        await pieces.warm()
+        yield pieces
+        # Proxies are mended before processes end, so that they end at once.
+        for proxy in wires.values():
+            proxy.mend()
+
+
+def _cut(*names: str) -> Callable[[Pieces], None]:
+    def cut(pieces: Pieces) -> None:
+        for name in names:
+            pieces.wires[name].cut()
+
+    return cut
+
+
+def _swallow(*names: str) -> Callable[[Pieces], None]:
+    def swallow(pieces: Pieces) -> None:
+        for name in names:
+            pieces.wires[name].swallow()
+
+    return swallow
+
+
+GATEWAYS = ("nation-gateway", "lookup-gateway", "verdict-gateway", f"{HOME}-gateway")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(_cut("nation-gateway"), id="the nation's feed cut"),
+        pytest.param(_swallow("nation-gateway"), id="the nation's feed silent"),
+        pytest.param(_swallow("nation-gateway", f"{HOME}-gateway"), id="both feeds silent"),
+        pytest.param(_cut(f"{HOME}-nation"), id="region cut from nation"),
+        pytest.param(_swallow(f"{HOME}-nation"), id="region silent to nation"),
+        pytest.param(_swallow(*GATEWAYS), id="gateway cut from everything"),
+    ],
+)
+async def test_nothing_outdated_is_shown_for_longer_than_the_bound(
+    tmp_path: Path, fault: Callable[[Pieces], None]
+) -> None:
+    """A change right after a cut, when everything still looks fresh."""
+    async with in_pieces(tmp_path) as pieces:
+        fault(pieces)
+        await pieces.amend()
+        last = await pieces.last_outdated(perf_counter())
+        assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
+        for wire in pieces.wires.values():
+            wire.mend()
+        await pieces.follows_again()
+
+
+async def test_region_the_gateway_does_not_hear_is_cut_from_the_nation(tmp_path: Path) -> None:
+    """Nobody tells the gateway: the nation's news, which stand still, must."""
+    async with in_pieces(tmp_path, region_feeds=False) as pieces:
+        pieces.wires[f"{HOME}-nation"].swallow()
+        await pieces.amend()
+        last = await pieces.last_outdated(perf_counter())
+        assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
+
+
+@pytest.mark.redis
+async def test_restarted_redis_brings_nothing_outdated_back(tmp_path: Path, redis_server: RedisServer) -> None:
+    """Killed before a change and started after it, empty; news that came meanwhile found nowhere to go."""
+    async with in_pieces(tmp_path, redis_url=redis_server.url) as pieces:
+        redis_server.kill()
+        await pieces.amend()
+        since = perf_counter()
+        redis_server.start()
+        last = await pieces.last_outdated(since)
+        assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
+        await pieces.follows_again()
+
+
+@pytest.mark.redis
+async def test_redis_that_was_stopped_shows_nothing_outdated_when_it_goes_on(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """Frozen before a change and thawed after it, with all that it held."""
+    async with in_pieces(tmp_path, redis_url=redis_server.url) as pieces:
+        redis_server.freeze()
+        try:
+            await pieces.amend()
+            since = perf_counter()
+            await asyncio.sleep(1.0)
+        finally:
+            redis_server.thaw()
+        last = await pieces.last_outdated(since)
+        assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
+        await pieces.follows_again()

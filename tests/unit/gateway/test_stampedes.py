@@ -1,0 +1,101 @@
+"""What changes for many at once must not empty the cache."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from hutong.common.v1.subject_pb2 import Purpose
+
+from gateway.cache.memory import MemoryCache
+from gateway.cache.protocol import VerdictCache
+from gateway.cache.redis import RedisCache
+from gateway.codes import Shown
+from gateway.composition import Gateway
+from gateway.feeds import HOLDERS, NATION
+from gateway.metrics import Outcome
+from gateway.questions import Question
+from gateway.settings import GatewaySettings
+from services.runtime.clock import system_clock
+from tests.support.redis import RedisServer, redis_server
+from tests.unit.gateway.fakes import SECRET, Mesh, compose, record, until_ready
+
+__all__ = ["redis_server"]
+
+SHOW = Purpose.PURPOSE_SHOW_CODE
+PEOPLE = [b"%016d" % number for number in range(4000)]
+SUSPENDED = PEOPLE[::40]
+"""A hundred of four thousand were tested by the laboratory that is suspended."""
+LARGEST = 1000
+"""Questions in one batch."""
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+def cache(request: pytest.FixtureRequest) -> VerdictCache:
+    """The gateway's."""
+    if request.param == "memory":
+        return MemoryCache(100_000)
+    server: RedisServer = request.getfixturevalue("redis_server")
+    return RedisCache(server.url, feeds=(NATION, HOLDERS), clock=system_clock, timeout=5.0)
+
+
+@pytest.fixture
+def mesh() -> Mesh:
+    """A mesh that knows a test of everybody."""
+    mesh = Mesh()
+    for person in PEOPLE:
+        mesh.records[person].append(record(person))
+    for person in SUSPENDED:
+        mesh.records[person] = [record(person, laboratory="430000-suspended")]
+    return mesh
+
+
+@pytest.fixture
+async def gateway(mesh: Mesh, cache: VerdictCache) -> AsyncIterator[Gateway]:
+    """A gateway with everybody's code of two regions cached."""
+    settings = GatewaySettings(mesh_secret=SECRET, compute_seconds=20.0)
+    gateway = compose(mesh, settings, cache=cache)
+    async with gateway.service.running():
+        await until_ready(gateway)
+        for start in range(0, len(PEOPLE), LARGEST // 2):
+            await _show(gateway, PEOPLE[start : start + LARGEST // 2])
+        mesh.batches.clear()
+        yield gateway
+
+
+async def _show(gateway: Gateway, people: list[bytes]) -> list[Outcome]:
+    asked = [Question(person, region) for person in people for region in ("110000", "430000")]
+    shown = await gateway.app.front.show_many(asked, SHOW)
+    return [one.outcome for one in shown if isinstance(one, Shown)]
+
+
+async def test_suspended_laboratory_makes_only_its_own_codes_computed_and_each_once(
+    gateway: Gateway, mesh: Mesh
+) -> None:
+    """However many ask at eight in the morning, what rests on it travels together, once for all who ask."""
+    await mesh.tell(laboratory="430000-suspended")
+    async with asyncio.timeout(10):
+        while isinstance(await gateway.app.front.codes.look(Question(SUSPENDED[0], "110000")), Shown):
+            await asyncio.sleep(0.01)
+    mesh.gate = asyncio.Event()
+    everybody = [asyncio.create_task(_show(gateway, PEOPLE[start::8])) for start in range(8)]
+    again = [asyncio.create_task(_show(gateway, SUSPENDED)) for _ in range(5)]
+    while sum(mesh.batches) < 2 * len(SUSPENDED):
+        await asyncio.sleep(0.01)
+    mesh.gate.set()
+    outcomes = [outcome for told in await asyncio.gather(*everybody) for outcome in told]
+    await asyncio.gather(*again)
+    assert outcomes.count(Outcome.MISS) == 2 * len(SUSPENDED)
+    assert outcomes.count(Outcome.HIT) == 2 * (len(PEOPLE) - len(SUSPENDED))
+    assert sum(mesh.batches) == 2 * len(SUSPENDED)
+    assert len(mesh.batches) <= len(everybody) + len(again)
+
+
+async def test_new_policy_makes_only_its_regions_codes_computed(gateway: Gateway, mesh: Mesh) -> None:
+    """The other region's stay where they are."""
+    mesh.digests["110000"] = b"digest-2"
+    async with asyncio.timeout(10):
+        while isinstance(await gateway.app.front.codes.look(Question(PEOPLE[0], "110000")), Shown):
+            await asyncio.sleep(0.02)
+    outcomes = await _show(gateway, PEOPLE[:500])
+    assert (outcomes[::2], outcomes[1::2]) == ([Outcome.MISS] * 500, [Outcome.HIT] * 500)
+    assert mesh.batches == [500]
