@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from cli import bench_command, import_command, policy, records_command, up_command
+from cli import bench_command, import_command, laboratory_command, policy, records_command, up_command
 from cli.exits import Exit
 
 _DESCRIPTION = """\
@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(metavar="COMMAND", required=True, title="命令 commands")
     up_command.add_parser(commands)
     import_command.add_parser(commands)
+    laboratory_command.add_parser(commands)
     policy.add_parser(commands)
     records_command.add_parser(commands)
     bench_command.add_parser(commands)

@@ -146,6 +146,17 @@ PEOPLE: tuple[SamplePerson, ...] = (
         SampleTest("110000", "sampling", 2),
     ),
     _person(
+        "overdue",
+        "严清和",
+        "Yan Qinghe",
+        "430105",
+        "430000",
+        "采样已过 30 小时仍无结果：由 hutong laboratory overdue 列出，以便致电检测机构催报",
+        "sampled 30 hours ago and no result yet: hutong laboratory overdue lists it, so that someone calls the "
+        "laboratory",
+        SampleTest("430000", "sampling", 30),
+    ),
+    _person(
         "positive",
         "吴长庚",
         "Wu Changgeng",
