@@ -9,6 +9,7 @@ from secrets import token_hex
 from gateway.cache.protocol import CacheDownError, VerdictCache
 from gateway.feeds import Feed
 from services.common.errors import Code, ServiceError
+from services.runtime.tasks import end
 
 log = logging.getLogger("hutong.news")
 
@@ -38,11 +39,11 @@ class Follower:
                 if self.leading and not tasks:
                     tasks = [asyncio.create_task(self._follow(feed), name=f"news {feed.name}") for feed in self._feeds]
                 elif not self.leading and tasks:
-                    await _end(tasks)
+                    await end(tasks)
                     tasks = []
                 await asyncio.sleep(RENEW_SECONDS)
         finally:
-            await _end(tasks)
+            await end(tasks)
             try:
                 await self._cache.resign(self._owner)
             except CacheDownError:
@@ -79,9 +80,3 @@ class Follower:
                 pass
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -180,7 +180,8 @@ class Server:
     async def _ping(self) -> None:
         for component, ping in self._pings.items():
             try:
-                await asyncio.wait_for(ping(), PING_SECONDS)
+                async with asyncio.timeout(PING_SECONDS):
+                    await ping()
                 await self.health.report(component)
             except Degraded as error:
                 await self.health.report(component, str(error)[:200], degraded=True)

@@ -10,6 +10,7 @@ from services.runtime.binding import Binding
 from services.runtime.process import stop_signal
 from services.runtime.server import Ping, Server
 from services.runtime.settings import ServerSettings
+from services.runtime.tasks import end
 
 log = logging.getLogger("hutong.service")
 
@@ -34,9 +35,7 @@ class Service:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             if self.close is not None:
                 await self.close()
 

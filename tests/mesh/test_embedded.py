@@ -35,6 +35,7 @@ SHOWS = {
     "pool": ("RETEST_REQUIRED", "POSITIVE_POOL"),
     "two-tests": ("RECOGNISED", "three-days-two-tests"),
     "passport": ("RECOGNISED", "result-anywhere"),
+    "overdue": ("NOT_RECOGNISED", "RESULT_OVERDUE"),
     "corrected": ("RECOGNISED", "result-anywhere"),
     "suspended": ("NOT_RECOGNISED", "LABORATORY_SUSPENDED"),
     "edge": ("RECOGNISED", "local-result"),

@@ -267,7 +267,8 @@ class Mesh:
     async def _wait(self) -> None:
         async with self._told:
             try:
-                await asyncio.wait_for(self._told.wait(), 0.2)
+                async with asyncio.timeout(0.2):
+                    await self._told.wait()
             except TimeoutError:
                 pass
 
