@@ -180,8 +180,7 @@ class Server:
     async def _ping(self) -> None:
         for component, ping in self._pings.items():
             try:
-                async with asyncio.timeout(PING_SECONDS):
-                    await ping()
+                await asyncio.wait_for(ping(), PING_SECONDS)
                 await self.health.report(component)
             except Degraded as error:
                 await self.health.report(component, str(error)[:200], degraded=True)

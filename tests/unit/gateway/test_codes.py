@@ -407,7 +407,7 @@ def _claim() -> ClaimResultRequest:
 async def told(cache: MemoryCache, mesh: Mesh) -> None:
     """Waits until the nation's news have reached the cache."""
     async with asyncio.timeout(5):
-        while await cache.cursor("nation") != f"{mesh.feed_id}/{len(mesh.changes)}":
+        while await cache.cursor("nation") != f"{mesh.feed_id}/{len(mesh.changes)}/":
             await asyncio.sleep(0.01)
 
 

@@ -50,7 +50,9 @@ async def read(feed: Any, cursor: str | None) -> tuple[list[News], str]:
     return told, ended.value.reason
 
 
-@pytest.mark.parametrize(("cursor", "asked"), [(None, ("", -1)), ("history/7", ("history", 7)), ("a/b/7", ("a/b", 7))])
+@pytest.mark.parametrize(
+    ("cursor", "asked"), [(None, ("", -1)), ("history/7", ("history", 7)), ("history/7/0a", ("history", 7))]
+)
 async def test_records_are_followed_from_a_cursor_or_from_now_on(cursor: str | None, asked: tuple[str, int]) -> None:
     """A cursor names its history; without one only what comes next matters."""
     source = Told()
@@ -72,9 +74,9 @@ async def test_records_tell_of_persons_and_laboratories() -> None:
     )
     told, _ = await read(RecordsFeed("nation", source, lambda: NOW), "h/7")
     assert told == [
-        News("h/10", {b"p" * 16}, ["lab"], None),
-        News("h/10", set(), [], Instant(NOW - HOUR)),
-        News("h/10", set(), [], NOW),
+        News("h/10/", {b"p" * 16}, ["lab"], None),
+        News("h/10/", set(), [], Instant(NOW - HOUR)),
+        News("h/10/", set(), [], NOW),
     ]
 
 
