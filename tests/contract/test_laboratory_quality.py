@@ -20,8 +20,7 @@ from prometheus_client import REGISTRY
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, parse_rfc3339, to_timestamp
 from services.records.quality_metrics import OTHER, QualityMetrics, by_label
-from services.records.store import postgres_placed
-from services.records.store import sqlite_read
+from services.records.store import postgres_placed, sqlite_read
 from services.records.store.protocol import LATEST, RecordStore
 from tests.contract import quality_reference as reference
 from tests.contract.record_backends import (

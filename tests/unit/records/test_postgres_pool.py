@@ -33,7 +33,7 @@ class Stuck(Closing):
 def owning(pool: Closing, seconds: float) -> Connections:
     """Connections that have opened this pool."""
     made = Connections("postgresql://nowhere", size=1, statement_seconds=seconds, migrates=False)
-    made._pool = pool  # type: ignore[assignment]  # what closing needs of it
+    made._pool = pool
     return made
 
 
