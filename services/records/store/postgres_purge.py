@@ -18,6 +18,7 @@ from unnest($1::bytea[], $2::text[], $3::text[]) with ordinality as held(person_
 cross join lateral (
     select recorded_at from revision
     where person_key = held.person_key and region = held.region and source_id = held.source_id
+    order by revision
 ) as r
 group by place order by place
 """
