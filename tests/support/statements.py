@@ -23,9 +23,12 @@ class Sent(NamedTuple):
 _TABLE = re.compile(r"\b(?:from|join|into|update|using|copy) (?:only )?([a-z_]+)\b(?!\()")
 
 
+_NAMED = re.compile(r"(?:with|,) (\w+) as \(")
+
+
 def tables_of(query: str) -> set[str]:
     """The tables that a statement on one line names."""
-    return set(_TABLE.findall(query)) - {"lateral", "unnest", "select"}
+    return set(_TABLE.findall(query)) - {"lateral", "unnest", "select", "set"} - set(_NAMED.findall(query))
 
 
 def squeezed(query: str) -> str:
