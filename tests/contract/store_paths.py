@@ -7,9 +7,9 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 from hutong.records.v1.laboratory_pb2 import Interval
 from hutong.records.v1.record_pb2 import Origin
 
-from cli.records.purge import purge
 from services.common.instants import DAY, HOUR, Instant
 from services.records.domain.copying import Cursor
+from services.records.purge import purge
 from services.records.store.postgres import PostgresStore
 from services.records.store.postgres_write import MANY
 from services.records.store.protocol import LATEST, Lag, Plan, Touch
