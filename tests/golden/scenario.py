@@ -30,7 +30,7 @@ from services.common.instants import (
     parse_rfc3339,
     to_timestamp,
 )
-from tests.golden.doors import Answer, Door
+from tests.golden.doors import Answer, Door, Given
 
 _RELATIVE = re.compile(r"now(?:([+-]\d+)h)?(?:([+-]\d+)m)?")
 _METADATA = [("hutong-caller", "golden")]
@@ -62,21 +62,35 @@ class Scenario:
         self._revisions: dict[tuple[str, str], int] = {}
         self._contents: dict[tuple[str, str], RecordContent] = {}
         self._stopped: set[str] = set()
+        self._given: list[Given] = []
 
     async def play(self, steps: list[dict[str, Any]]) -> None:
-        """Takes every step in turn. Raises AssertionError with the step that went wrong."""
+        """Takes every step in turn, and then asks everything again as known then. Raises AssertionError with the step
+        that went wrong."""
         try:
-            for number, step in enumerate(steps, 1):
-                (action,) = step.keys() - {"expect", "person"}
-                try:
-                    await getattr(self, f"_{action}")(step[action], step)
-                except AssertionError as error:
-                    raise AssertionError(f"step {number} {step}: {error}") from None
+            await self._take(steps)
         finally:
             for name in list(self._stopped):
                 await self._start(name, {})
             for channel in self._channels.values():
                 await channel.close()
+        await self._again()
+
+    async def _take(self, steps: list[dict[str, Any]]) -> None:
+        for number, step in enumerate(steps, 1):
+            (action,) = step.keys() - {"expect", "person"}
+            try:
+                await getattr(self, f"_{action}")(step[action], step)
+            except AssertionError as error:
+                raise AssertionError(f"step {number} {step}: {error}") from None
+
+    async def _again(self) -> None:
+        """Whatever happened since, each verdict is given again: one by one, and in one batch."""
+        for one in self._given:
+            answer = await self._door.show(one.person, one.region, scope=one.scope, at=one.at, known_at=one.known_at)
+            assert answer.get("given") == [one], f"as known at {one.known_at}: {answer}, but given was {one.verdict!r}"
+        if self._given:
+            assert await self._door.again(self._given) == [one.verdict for one in self._given]
 
     def _instant(self, text: str) -> Instant:
         relative = _RELATIVE.fullmatch(text)
@@ -314,6 +328,7 @@ class Scenario:
         deadline = time.monotonic() + (5.0 if live else 0.0)
         while True:
             answer: Answer = await ask()
+            self._given += answer.get("given", ())
             wrong = {
                 key: answer.get(key, "absent") for key, value in expected.items() if not self._same(key, value, answer)
             }
