@@ -64,10 +64,11 @@ def run_check(args: argparse.Namespace) -> int:
     """Prints the findings. 0 without errors, 1 with, 2 when a file cannot be read."""
     try:
         findings = check(args.paths)
-        if args.in_use is not None:
+        # Of what cannot be read nothing more can be said.
+        if args.in_use is not None and not any(finding.code == "SCHEMA" for finding in findings):
             findings += edits(args.paths, args.in_use, system_clock())
         looked_at = len(files(args.paths))
-    except (PolicyFileError, OSError) as error:
+    except (PolicyFileError, UnicodeError, OSError) as error:
         return _fail(error)
     for finding in findings:
         print(finding)

@@ -71,14 +71,8 @@ def check(paths: Sequence[Path]) -> list[Finding]:
 
 def edits(paths: Sequence[Path], used: Path, now: Instant) -> list[Finding]:
     """What in these files may not, at this instant, take the place of the directory that is in use; of each region that
-    appears in them, every policy is looked for. Raises PolicyFileError or OSError when a file cannot be used."""
-    coming, in_use = (
-        {
-            item.policy.ref.policy_id: item
-            for item in (parse_policy(path.read_text(encoding="utf-8"), path) for path in of)
-        }
-        for of in (files(paths), policy_paths(used))
-    )
+    appears in them, every policy is looked for. Raises PolicyFileError, UnicodeError or OSError when a file cannot be used."""
+    coming, in_use = _by_id(files(paths)), _by_id(policy_paths(used))
     regions = {item.policy.ref.region for item in coming.values()}
     in_use = {policy_id: item for policy_id, item in in_use.items() if item.policy.ref.region in regions}
     return [
@@ -90,6 +84,11 @@ def edits(paths: Sequence[Path], used: Path, now: Instant) -> list[Finding]:
         )
         for error in refused_edits(in_use, coming, now)
     ]
+
+
+def _by_id(paths: Iterable[Path]) -> dict[str, LoadedPolicy]:
+    loaded = (parse_policy(path.read_text(encoding="utf-8"), path) for path in paths)
+    return {item.policy.ref.policy_id: item for item in loaded}
 
 
 def notices(found: Iterable[CompiledPolicy | CompiledNotice]) -> list[CompiledNotice]:
