@@ -70,8 +70,11 @@ def check(paths: Sequence[Path]) -> list[Finding]:
 
 
 def edits(paths: Sequence[Path], used: Path, now: Instant) -> list[Finding]:
-    """What in these files may not, at this instant, take the place of the directory that is in use; of each region that
-    appears in them, every policy is looked for. Raises PolicyFileError, UnicodeError or OSError when a file cannot be used."""
+    """What in these files may not, at this instant, take the place of the directory that is in use.
+
+    Of each region that appears in them every policy is looked for. Raises PolicyFileError, UnicodeError or OSError when
+    a file cannot be used.
+    """
     coming, in_use = _by_id(files(paths)), _by_id(policy_paths(used))
     regions = {item.policy.ref.region for item in coming.values()}
     in_use = {policy_id: item for policy_id, item in in_use.items() if item.policy.ref.region in regions}
