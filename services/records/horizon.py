@@ -61,8 +61,8 @@ class Horizon:
         return sorted(follower.region for follower in self._followers if follower.as_of < heard)
 
     async def look(self) -> Instant:
-        """Notes now which regions are behind; returns the instant of the latest note. All are durable then: this process
-        may end before it is asked again. Raises Unavailable."""
+        """Notes now which regions are behind; returns the instant of the latest note. All are durable then, for this
+        process may end before it is asked again. Raises Unavailable."""
         if self._followers:
             await self._load()
             self._look()
