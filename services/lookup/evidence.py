@@ -118,11 +118,11 @@ class Gatherer:
             asked = _asked(wanted, await self._people_then(wanted, moment.at))
             answered = await self._ask(Asking(purpose, moment.at, None, moment.down), asked, budget)
         self._outages.missed(moment, answered.missed())
-        await self._outages.saved(budget.deadline)
+        await self._outages.saved(budget.end)
         self._assemble(answered, moment.at, asked)
 
     async def _then(self, purpose: Purpose.ValueType, known_at: Instant, wanted: _Wanted, budget: Budget) -> None:
-        await self._outages.saved(budget.deadline)
+        await self._outages.saved(budget.end)
         down = await self._outages.down_at(known_at)
         asked = _asked(wanted, await self._people_then(wanted, known_at))
         answered = await self._ask(Asking(purpose, known_at, None, down), asked, budget)

@@ -351,6 +351,13 @@ class Scenario:
         draft.write_text(text, encoding="utf-8")
         self._policies.append(draft.rename(folder / f"z{self._salt}.yaml"))
 
+    async def _tell_again(self, said: Mapping[str, Any], step: Mapping[str, Any]) -> None:
+        """All that was said so far; to be used where it cannot be."""
+        for one in list(self._given):
+            answer = await self._door.show(one.person, one.region, scope=one.scope, at=one.at, known_at=one.known_at)
+            wrong = {key: value for key, value in step["expect"].items() if not self._same(key, value, answer)}
+            assert not wrong, f"as known at {one.known_at}: {answer}"
+
     async def _show(self, said: Mapping[str, Any], step: Mapping[str, Any]) -> None:
         options = {key: value for key, value in said.items() if key not in ("region", "once")}
         # News from elsewhere may take a moment; what the holder did through this door may not.

@@ -1,9 +1,10 @@
 """Evidence as known then is the evidence given then: whatever was linked, switched, down or up meanwhile."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,22 @@ async def test_an_outage_survives_the_process_that_saw_it(tmp_path: Path) -> Non
         assert [coverage(evidence)["nation"] for evidence in given] == [UNREACHABLE, UNREACHABLE, OK]
         for evidence in given:
             assert await again(two, evidence) == evidence
+
+
+async def test_an_outage_is_noted_once_and_not_with_each_question(tmp_path: Path) -> None:
+    """When it begins, when it ends, and for what was under way meanwhile."""
+    stores = mesh(BEIJING, HUNAN)
+    async with _running(tmp_path, stores) as client:
+        await ask(client)
+        stores["nation"].error = DEAD
+        for _ in range(100):
+            await ask(client, (1, BEIJING), (2, HUNAN))
+        await until_all_answer(client, stores)
+        for _ in range(100):
+            await ask(client)
+    with closing(sqlite3.connect(tmp_path / "lookup.db")) as database:
+        notes = database.execute("select source, state from source_note order by noted_at").fetchall()
+    assert sorted(notes) == [("", "up"), ("nation", "down"), ("nation", "missed"), ("nation", "up")]
 
 
 async def test_another_process_over_the_store_tells_the_outage_too(tmp_path: Path) -> None:
