@@ -1,11 +1,13 @@
 """The holder store: one suite, every backend."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from hutong.lookup.v1.region_pb2 import Scope
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +17,7 @@ from services.common.errors import AlreadyExists, FailedPrecondition, NotFound, 
 from services.common.instants import Instant
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, HolderEvent, Link, Person, Switch, Unlink
 from services.lookup.domain.outages import HOLDS, SourceNote, State
+from services.lookup.store import postgres, sqlite_queries
 from services.lookup.store.opening import open_store
 from services.lookup.store.protocol import HolderStore
 from services.runtime.clock import system_clock
@@ -320,6 +323,31 @@ async def test_people_as_known_then_are_the_people_told_then(
         told.append(await store.people(documents))
     for people, latest in told:
         assert await store.people_then(documents, latest) == people
+
+
+async def test_what_was_known_is_found_person_by_person(url: str) -> None:
+    """However long the log of all the others is: each step to or from a person goes by an index."""
+    async with opened(url) as store:
+        await store.ping()
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:
+            found = file.execute(f"explain query plan {sqlite_queries.entries(2)}", (key(1), key(2), NOW, NOW))
+            steps = [step for *_, step in found if "log" in step]
+        assert steps
+        assert not [step for step in steps if not step.startswith("SEARCH")]
+        return
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            "insert into holder_log "
+            "select n, 'link', int8send(2 * n), int8send(2 * n + 1), null, null, '', '', '{}', n from generate_series(1, 20000) as n"
+        )
+        await connection.execute("analyze holder_log")
+        keys = [(2 * n).to_bytes(8, "big") for n in range(1, 50)]
+        plan = "\n".join(row[0] for row in await connection.fetch(f"explain {postgres.ENTRIES}", keys, NOW))
+    finally:
+        await connection.close()
+    assert plan.count("on holder_log") == plan.count("Index Cond") == 3, plan
 
 
 async def test_what_is_being_committed_is_waited_for_or_comes_later(url: str) -> None:

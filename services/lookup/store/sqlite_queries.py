@@ -54,7 +54,8 @@ def people(count: int) -> str:
 
 @cache
 def entries(count: int) -> str:
-    """The log up to an instant, given twice, of everybody whom links ever connected to so many keys."""
+    """The log up to an instant, given twice, of everybody whom links ever connected to so many keys. The cross join
+    is no other than a join, but for its order: the log is found person by person."""
     marks = ",".join(repeat("(?)", count))
     return f"""
     with recursive asked (key) as (values {marks}), person (asked, key) as (
@@ -65,5 +66,5 @@ def entries(count: int) -> str:
         where log.action = 'link' and log.recorded_at <= ?
     )
     select person.asked, action, person_key, other_key, region, scope, cause
-    from person join holder_log on person_key = person.key where recorded_at <= ? order by sequence
+    from person cross join holder_log on person_key = person.key where recorded_at <= ? order by sequence
     """
