@@ -339,8 +339,8 @@ async def test_what_was_known_is_found_person_by_person(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(
-            "insert into holder_log "
-            "select n, 'link', int8send(2 * n), int8send(2 * n + 1), null, null, '', '', '{}', n from generate_series(1, 20000) as n"
+            "insert into holder_log select n, 'link', int8send(2 * n), int8send(2 * n + 1), null, null, '', '', '{}', n"
+            " from generate_series(1, 20000) as n"
         )
         await connection.execute("analyze holder_log")
         keys = [(2 * n).to_bytes(8, "big") for n in range(1, 50)]
