@@ -13,7 +13,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant
 from services.lookup.domain.holders import Link, Switch
-from services.lookup.store import sqlite as holders
+from services.lookup.store import sqlite_schema as holders
 from services.lookup.store.opening import open_store as open_holder_store
 from services.records.composition import open_store
 from services.records.domain.copying import Cursor
@@ -142,8 +142,8 @@ async def test_holders_files_are_numbered_as_well(tmp_path):
     url = f"sqlite:///{tmp_path / 'lookup.db'}"
     one, other = person(1), person(2)
     store = open_holder_store(url)
-    await store.commit(Link(one, other, "test"), Instant(1))
-    await store.commit(Switch(one, "210000", Scope.SCOPE_LOCAL, "test"), Instant(2))
+    await store.commit(Link(one, other, "test"), ManualClock())
+    await store.commit(Switch(one, "210000", Scope.SCOPE_LOCAL, "test"), ManualClock())
     before = await store.people([one, other])
     await store.close()
     with sqlite3.connect(tmp_path / "lookup.db") as file:

@@ -27,8 +27,8 @@ from services.records.store.protocol import (
     Touch,
 )
 from services.records.store.rows import current_records
-from services.records.store.stamps import Stamps
 from services.runtime.clock import Clock
+from services.runtime.stamps import Stamps
 
 # The keys of one moment share a query; the lateral subquery keeps each person's rows in the order of the primary key.
 # The last row carries the watermark of the laboratories and the end of the feed, so that they cost no round trip.

@@ -36,9 +36,9 @@ from services.records.store.sqlite_purge import purge
 from services.records.store.sqlite_read import read_people, read_placed
 from services.records.store.sqlite_schema import MIGRATIONS
 from services.records.store.sqlite_write import CONFLICT_COLUMNS, as_cursor, read_history, transact
-from services.records.store.stamps import Stamps
 from services.runtime.clock import Clock
 from services.runtime.migrations import migrate_file
+from services.runtime.stamps import Stamps
 
 T = TypeVar("T")
 
