@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from prometheus_client import REGISTRY
 
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, parse_rfc3339, to_timestamp
+from services.records.counting import Counting
+from services.records.quality import Quality
 from services.records.quality_metrics import OTHER, QualityMetrics, by_label
 from services.records.store import postgres as postgres_store
 from services.records.store import sqlite as sqlite_store
@@ -61,6 +64,11 @@ async def store(store_url: str) -> AsyncIterator[RecordStore]:
 def records(store: RecordStore) -> Records:
     """The service of region 430000 over it."""
     return Records(store, ManualClock())
+
+
+def quality_of(records: Records) -> Quality:
+    """What answers over the same store."""
+    return Quality(records.store, Counting("tests", records.store, records.store.counts, records.clock))
 
 
 async def refused(call: Any) -> list[tuple[str, str]]:
@@ -434,12 +442,10 @@ def sample(name: str, laboratory: str, **labels: str) -> float | None:
 
 async def test_figures_as_metrics(records: Records) -> None:
     """Of the last three days together; a laboratory that has no more records has no more series."""
-    from services.records.quality import Quality
-
     await records.submit("M1", person(1), result(-26.0, -24.0, TestResult.TEST_RESULT_POSITIVE, laboratory="m"))
     await records.submit("M2", person(2), result(-6.0, -2.0, laboratory="m"))
     await records.submit("M3", person(3), sampling(-30.0, laboratory="m"))
-    metrics = QualityMetrics("metrics", Quality(records.store), 24, 1.0, records.clock)
+    metrics = QualityMetrics("metrics", quality_of(records), 24, 1.0, records.clock)
     await metrics.refresh()
     assert (3, 1, 0.5) == (sample("records", "m"), sample("overdue_samples", "m"), sample("positive_ratio", "m"))
     assert (7200, 14400) == tuple(sample("turnaround_seconds", "m", quantile=q) for q in ("0.5", "0.95"))
@@ -450,10 +456,7 @@ async def test_figures_as_metrics(records: Records) -> None:
 
 async def test_metrics_have_a_bounded_number_of_series(records: Records) -> None:
     """Whoever invents laboratories ends up among the others, together."""
-    from services.records.quality import Quality
-
     await records.submit_many([submission(fresh_id(), person(n), result(laboratory=f"lab-{n % 7}")) for n in range(24)])
     today = (date(2022, 8, 5) - date(1970, 1, 1)) // timedelta(days=1)
-    summary = await Quality(records.store).summary(today, today, LATEST, 24)
-    labels = by_label(summary, 2)
-    assert {"lab-0": 4, "lab-1": 4, OTHER: 16} == {label: figures.records for label, figures in labels.items()}
+    shown = await quality_of(records).grouped(today, today, records.clock.now, 24, partial(by_label, most=2))
+    assert {"lab-0": 4, "lab-1": 4, OTHER: 16} == {label: figures.records for label, figures in shown.items()}

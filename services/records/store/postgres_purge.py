@@ -5,6 +5,7 @@ import asyncpg
 from services.common.instants import Instant
 from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
+from services.records.store.postgres_counts import forget_counted
 from services.records.store.protocol import Purged, merged_ranges
 
 _FOUND = """
@@ -22,7 +23,12 @@ cross join lateral (
 group by place order by place
 """
 
-_DELETE = "delete from revision where person_key = $1 and region = $2 and source_id = $3 returning sequence"
+_DELETE = "delete from revision where person_key = $1 and region = $2 and source_id = $3 returning sequence, placed_at"
+
+_LEFT = """
+select distinct r.person_key from unnest($1::bytea[]) as asked(person_key)
+cross join lateral (select person_key from revision where person_key = asked.person_key limit 1) as r
+"""
 
 
 async def purge(connection: asyncpg.Connection, before: Instant, position: int, most: int) -> Purged:
@@ -32,16 +38,22 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
     found = await connection.fetch(_FOUND, position, before, most)
     records = list(dict.fromkeys(tuple(row)[:3] for row in found))
     numbers: list[int] = []
+    places: list[tuple[int, str, str]] = []
     doomed = []
     if records:
         newest = await connection.fetch(_NEWEST, *map(list, zip(*records, strict=True)))
         doomed = [record for record, row in zip(records, newest, strict=True) if row[0] < before]
     for record in doomed:
         # One record is in one partition, and on Citus on one node: its identity is in another.
-        numbers += [row[0] for row in await connection.fetch(_DELETE, *record)]
+        deleted = await connection.fetch(_DELETE, *record)
+        numbers += [row[0] for row in deleted]
+        places += [(row[1], *record[1:]) for row in deleted]
         await connection.execute("delete from identity where region = $1 and source_id = $2", *record[1:])
     if doomed:
         await correction.forget_records(connection, [RecordId(*record[1:]) for record in doomed])
+        people = sorted({record[0] for record in doomed})
+        left = {row[0] for row in await connection.fetch(_LEFT, people)}
+        await forget_counted(connection, places, [key for key in people if key not in left])
     for first, last in merged_ranges(numbers):
         for neighbour in await connection.fetch(
             "delete from purged where last = $1 or first = $2 returning first, last", first - 1, last + 1

@@ -35,7 +35,7 @@ select * from unnest($1::text[], $2::text[], $3::bytea[]) as claimed(region, sou
 on conflict do nothing
 """
 
-_HELD = """
+HELD = """
 select i.region, i.source_id, i.person_key
 from unnest($1::text[], $2::text[]) as touched(region, source_id)
 cross join lateral (
@@ -155,7 +155,7 @@ async def _claim(connection: asyncpg.Connection, touch: Touch) -> list[Any]:
             return []
     if not wanted:
         return []
-    held: list[Any] = await connection.fetch(_HELD, *map(list, zip(*sorted(touch.records), strict=True)))
+    held: list[Any] = await connection.fetch(HELD, *map(list, zip(*sorted(touch.records), strict=True)))
     return held
 
 
