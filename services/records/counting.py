@@ -164,7 +164,7 @@ async def _touched(counts: Counts, since: int, most: int) -> tuple[dict[RecordKe
     touched: dict[RecordKey, list[TestRecord]] = {}
     here = since
     while here - since < most:
-        rows, end = unbroken(await counts.changes(here, READ), here)
+        rows, end = unbroken(await counts.changes(here, min(READ, since + most - here)), here)
         if end == here:
             break
         here = end

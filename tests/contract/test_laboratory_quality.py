@@ -20,13 +20,12 @@ from prometheus_client import REGISTRY
 
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, parse_rfc3339, to_timestamp
-from services.records.counting import Counting
-from services.records.quality import Quality
 from services.records.quality_metrics import OTHER, QualityMetrics, by_label
 from services.records.store import postgres as postgres_store
 from services.records.store import sqlite as sqlite_store
 from services.records.store.protocol import LATEST, RecordStore
 from tests.contract import quality_reference as reference
+from tests.contract.quality_calls import days, listed, overdue, quality_of, steps
 from tests.contract.record_backends import (
     NOON,
     ManualClock,
@@ -66,63 +65,11 @@ def records(store: RecordStore) -> Records:
     return Records(store, ManualClock())
 
 
-def quality_of(records: Records) -> Quality:
-    """What answers over the same store."""
-    return Quality(records.store, Counting("tests", records.store, records.store.counts, records.clock))
-
-
 async def refused(call: Any) -> list[tuple[str, str]]:
     """The fields and reasons for which a call is refused."""
     with pytest.raises(ServiceError) as caught:
         await call
     return [(violation.field, violation.reason) for violation in caught.value.violations]
-
-
-def days(first: str, last: str) -> qpb.DayRange:
-    """A range of days."""
-    return qpb.DayRange(first=first, last=last)
-
-
-def plain(quality: qpb.LaboratoryQuality) -> dict[str, Any]:
-    """The figures that are not 0, rates to four places."""
-    made: dict[str, Any] = {
-        field.name: round(value, 4) if isinstance(value, float) else value for field, value in quality.ListFields()
-    }
-    if quality.discordant_with:
-        made["discordant_with"] = {other.laboratory: other.pairs for other in quality.discordant_with}
-    return made
-
-
-async def listed(
-    records: Records, known_at: Instant | None = None, size: int = 0, **asked: Any
-) -> list[dict[str, Any]]:
-    """All figures, page by page."""
-    found: list[dict[str, Any]] = []
-    token = ""
-    while True:
-        request = qpb.ListLaboratoryQualityRequest(page_size=size, page_token=token, **asked)
-        if known_at is not None:
-            request.known_at.CopyFrom(to_timestamp(known_at))
-        page = await records.calls.ListLaboratoryQuality(request)
-        found += map(plain, page.quality)
-        token = page.next_page_token
-        if not token:
-            return found
-
-
-async def overdue(records: Records, known_at: Instant | None = None, size: int = 0, **asked: Any) -> list[Any]:
-    """All overdue samples, page by page."""
-    found: list[Any] = []
-    token = ""
-    while True:
-        request = qpb.ListOverdueSamplesRequest(page_size=size, page_token=token, **asked)
-        if known_at is not None:
-            request.known_at.CopyFrom(to_timestamp(known_at))
-        page = await records.calls.ListOverdueSamples(request)
-        found += page.samples
-        token = page.next_page_token
-        if not token:
-            return found
 
 
 # Golden figures
@@ -197,39 +144,6 @@ async def test_golden_figures(store: RecordStore) -> None:
 
 
 # Against brute force
-
-LABORATORIES = ("a", "b", "c")
-contents = st.builds(
-    lambda sampled, took, outcome, tube, laboratory, origin: (
-        result(
-            sampled,
-            reported=(sampled or 0.0) + took if sampled is not None else -30.0 + took,
-            outcome=outcome,
-            tube=tube,
-            laboratory=laboratory,
-            origin=Origin(region="440000") if origin else None,
-        )
-        if outcome
-        else sampling(-30.0 if sampled is None else sampled, tube, laboratory)
-    ),
-    # NOON is of the 5th; midnight is 12 hours before it, and a day's end falls among these.
-    st.sampled_from([None, -61.0, -36.5, -36.0, -24.0, -12.001, -12.0, -11.0]),
-    st.sampled_from([0.5, 1.0, 1.0003, 9.0]),
-    st.sampled_from([0, 0, 1, 1, 2, 2, 3]),
-    st.sampled_from([Tube.TUBE_SINGLE, Tube.TUBE_SINGLE, Tube.TUBE_POOL_10]),
-    st.sampled_from(LABORATORIES),
-    st.sampled_from([False, False, False, True]),
-)
-steps = st.lists(
-    st.tuples(
-        st.sampled_from(["submit", "submit", "submit", "amend", "retract"]),
-        st.integers(0, 5),
-        st.integers(1, 2),
-        contents,
-    ),
-    min_size=1,
-    max_size=14,
-)
 
 
 async def run_against_reference(url: str, plan: list[Any], hours: int) -> None:
