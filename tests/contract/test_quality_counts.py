@@ -120,7 +120,7 @@ async def run_against_reference(url: str, plan: list[Any], counts: list[int], ho
                 owner = mine[0].person if mine else person(who)
                 at = record.recorded_at.ToMicroseconds()
                 log.append(reference.Entry(at, source_id, owner, record.content, action == "retract"))
-        asked = {"days": WEEK, "overdue_hours": hours}
+        asked: dict[str, Any] = {"days": WEEK, "overdue_hours": hours}
         known_at, found = await live(records, **asked)
         expected = reference.figures(log, known_at, hours)
         assert await listed(records, known_at, **asked) == found

@@ -7,7 +7,7 @@ own for each snapshot: a snapshot on the one that people are read from would kee
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from services.common.instants import Instant
 from services.records.domain.quality import Key, Sample
 from services.records.domain.tally import SpanKey
 from services.records.store.counts import Accused, Counted, Counts, RecordKey, Revisions, Standing
-from services.records.store.protocol import ChangeRow, unavailable
+from services.records.store.protocol import ChangeRow
 from services.records.store.rows import by_record
+from services.records.store.sqlite_file import connect, guarded
 
 AT_ONCE = 128
 """Rows, or questions of one row each, before others have their turn."""
@@ -184,16 +185,10 @@ class SqliteCountStore:
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[Counts]:
         """See CountStore."""
-        try:
-            connection = sqlite3.connect(self._path, isolation_level=None)
-            try:
-                connection.execute("pragma query_only = on")
-                connection.execute("begin")
-                yield _SqliteCounts(connection)
-            finally:
-                connection.close()
-        except sqlite3.Error:
-            raise unavailable() from None
+        with guarded(), closing(connect(self._path)) as connection:
+            connection.execute("pragma query_only = on")
+            connection.execute("begin")
+            yield _SqliteCounts(connection)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[bool]:
