@@ -69,7 +69,7 @@ class Counting:
 
     async def run(self) -> None:
         """Counts without end; a store that cannot be asked is asked again."""
-        rest, head, looked = 1.0, 0, time.monotonic()
+        rest, head, looked = 1.0, -1, time.monotonic()
         while True:
             await asyncio.sleep(rest)
             began = time.monotonic()
@@ -86,7 +86,7 @@ class Counting:
                 continue
             now = time.monotonic()
             COUNTED.labels(self._name).set(standing.sequence)
-            busy = head and standing.head - head > BUSY * (now - looked)
+            busy = head < 0 or standing.head - head > BUSY * (now - looked)
             head, looked = standing.head, now
             behind = standing.sequence < standing.head
             rest = (now - began) * (1 / (BUSY_SHARE if busy else SHARE) - 1) if behind else REST
