@@ -37,6 +37,7 @@ REGION = "430000"
 RATIO = 1.0
 _CONTRACT = pb.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
 _HEAD = TestRecord(region=REGION).SerializeToString()
+_OUTCOMES = (TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE)
 _COUNT = "select laboratory, count(*) from revision where placed_at >= $1 and placed_at < $2 group by laboratory"
 
 
@@ -165,9 +166,7 @@ async def _measured(server: PostgresServer, rounds: int) -> Report:
     sql = Series(Text("SQL 按机构计数", "count(*) by laboratory in SQL"), yardstick)
     return Report(
         (
-            Measure(
-                "ms", Series(Text("全部机构当日指标", "all laboratories' figures"), figures), sql, ratio_bound=RATIO
-            ),
+            Measure("ms", shown, sql, ratio_bound=RATIO),
             Measure("ms", Series(Text("最久的 100 份逾期样本", "the 100 oldest overdue samples"), overdue)),
         ),
         (Text(f"计入变更流：每秒 {rate:,.0f} 条", f"the feed was counted at {rate:,.0f} changes/s"),),
