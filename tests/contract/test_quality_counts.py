@@ -315,6 +315,13 @@ async def test_a_store_that_was_not_counted_answers_from_its_records(
         assert 150 == shown[1].records
 
 
+async def test_an_empty_store_is_counted_to_its_end(records: Records) -> None:
+    """Where there is nothing to count, all is counted."""
+    assert (await counting_of(records).step()).complete
+    async with records.store.counts.reading() as counts:
+        assert (await counts.standing()).complete
+
+
 # Pages
 
 

@@ -84,7 +84,7 @@ delete from count_waiting as w using unnest($1::bigint[], $2::text[], $3::text[]
 where (w.placed_at, w.region, w.source_id) = (e.placed_at, e.region, e.source_id)
 """
 
-_MOVE = "update count_head set sequence = $1, complete = $2 where rules = $3 and sequence = $4"
+_MOVE = "update count_head set sequence = $1, complete = $2 where rules = $3 and sequence = $4 returning sequence"
 
 _TURN = "hashtext('hutong.records.counting')"
 
@@ -210,8 +210,8 @@ class PostgresCountStore:
 
 
 async def _keep(connection: asyncpg.Connection, counted: Counted) -> bool:
-    moved = await connection.execute(_MOVE, counted.sequence, counted.complete, counted.rules, counted.since)
-    if moved != "UPDATE 1":
+    moved = await connection.fetchval(_MOVE, counted.sequence, counted.complete, counted.rules, counted.since)
+    if moved is None:
         return False
     tallies = [(day, laboratory, body) for (laboratory, day), body in counted.tallies.items()]
     await _put(connection, "count_tally", {"day": "int", "laboratory": "text"}, tallies)

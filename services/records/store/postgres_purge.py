@@ -19,6 +19,7 @@ from unnest($1::bytea[], $2::text[], $3::text[]) with ordinality as held(person_
 cross join lateral (
     select recorded_at from revision
     where person_key = held.person_key and region = held.region and source_id = held.source_id
+    order by revision
 ) as r
 group by place order by place
 """
@@ -27,7 +28,9 @@ _DELETE = "delete from revision where person_key = $1 and region = $2 and source
 
 _LEFT = """
 select distinct r.person_key from unnest($1::bytea[]) as asked(person_key)
-cross join lateral (select person_key from revision where person_key = asked.person_key limit 1) as r
+cross join lateral (
+    select person_key, revision from revision where person_key = asked.person_key order by revision
+) as r
 """
 
 
