@@ -36,14 +36,15 @@ class Overdue(NamedTuple):
 
 
 class Quality:
-    """Answers AT_ONCE questions at a time from the records: whoever asks much keeps others who ask waiting, and nobody
-    else."""
+    """Answers AT_ONCE questions at a time from the counts, and as many from the records: whoever asks much keeps others
+    who ask the same way waiting, and nobody else."""
 
     def __init__(self, store: RecordStore, counting: Counting) -> None:
         self._store = store
         self._counting = counting
         self._kept: dict[tuple[int, int, Instant, int], Summary] = {}
         self._asking = asyncio.Semaphore(AT_ONCE)
+        self._asking_now = asyncio.Semaphore(AT_ONCE)
 
     async def summary(self, first: int, last: int, known_at: Instant, overdue_hours: int) -> Summary:
         """All laboratories' figures for the calendar days from first to last, as known at an instant."""
@@ -61,7 +62,7 @@ class Quality:
         asked = await self._counting.caught_up()
         if asked is None:
             return await self.summary(first, last, now, overdue_hours)
-        async with self._counting.counts.reading() as counts:
+        async with self._asking_now, self._counting.counts.reading() as counts:
             known_at = asked.as_of(await counts.standing())
             summary = await counted.summary(counts, first, last, known_at, overdue_hours, laboratory)
         if not laboratory:
@@ -81,7 +82,7 @@ class Quality:
         if asked is None:
             figures = (await self.summary(first, last, now, overdue_hours)).figures
             return {name: together(figures[key] for key in keys) for name, keys in group(figures).items()}
-        async with self._counting.counts.reading() as counts:
+        async with self._asking_now, self._counting.counts.reading() as counts:
             known_at = asked.as_of(await counts.standing())
             return await counted.grouped(counts, first, last, known_at, overdue_hours, group)
 

@@ -12,7 +12,8 @@ from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
 from services.records.store import postgres_write as writing
 from services.records.store.placed import PlacedRecord
-from services.records.store.postgres_counts import CHANGES, PostgresCountStore
+from services.records.store.postgres_count_store import PostgresCountStore
+from services.records.store.postgres_counts import CHANGES
 from services.records.store.postgres_placed import placed
 from services.records.store.postgres_pool import Connections
 from services.records.store.postgres_purge import purge

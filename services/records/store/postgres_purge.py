@@ -5,7 +5,7 @@ import asyncpg
 from services.common.instants import Instant
 from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
-from services.records.store.postgres_counts import forget_counted
+from services.records.store.postgres_count_store import forget_counted
 from services.records.store.protocol import Purged, merged_ranges
 
 _FOUND = """
