@@ -7,12 +7,12 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 from hutong.records.v1.laboratory_pb2 import Interval
 from hutong.records.v1.record_pb2 import Origin, TestResult
 
-from cli.records.purge import purge
 from services.common.instants import DAY, HOUR, Instant, calendar_day
 from services.records.counted import still_waiting
 from services.records.counting import Counting
 from services.records.domain.copying import Cursor
 from services.records.domain.quality import Sample
+from services.records.purge import purge
 from services.records.quality import Quality
 from services.records.store.postgres import PostgresStore
 from services.records.store.postgres_write import MANY

@@ -10,10 +10,10 @@ import pytest
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, ListChangesRequest
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
-from cli.records.purge import purge
 from services.common.errors import Unavailable
 from services.common.instants import DAY, Instant
 from services.records.migrate import migrate
+from services.records.purge import purge
 from services.records.store.postgres import PostgresStore
 from services.records.store.postgres_schema import MIGRATIONS, VERSION, statements
 from services.records.store.protocol import Head, People

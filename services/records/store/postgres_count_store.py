@@ -116,10 +116,18 @@ async def _put(
         )
 
 
-async def forget_counted(
-    connection: asyncpg.Connection, places: Sequence[tuple[int, str, str]], people: Sequence[bytes]
-) -> None:
-    """Takes away what is kept about records that are purged, given with their places in time, and about people of whom
-    no record is left. The figures of their days stay."""
+async def forget_waiting(connection: asyncpg.Connection, places: Sequence[tuple[int, str, str]]) -> None:
+    """Nobody waits for the results of records that are purged, given as placed_at, region, source_id. The figures of
+    their days stay."""
     await connection.execute(_ENDED, *columns(places, 3))
-    await connection.execute("delete from count_accused where person_key = any($1::bytea[])", list(people))
+
+
+async def accused_among(connection: asyncpg.Connection, people: Sequence[bytes]) -> list[bytes]:
+    """Which of these people have, or had, a positive result that is counted."""
+    query = "select distinct person_key from count_accused where person_key = any($1::bytea[])"
+    return [row[0] for row in await connection.fetch(query, people)]
+
+
+async def forget_accused(connection: asyncpg.Connection, people: Sequence[bytes]) -> None:
+    """Keeps nothing about these people."""
+    await connection.execute("delete from count_accused where person_key = any($1::bytea[])", people)
