@@ -106,7 +106,8 @@ class Counting:
                 return asked
             hopeless = not standing.complete and asked.sequence - standing.sequence > NEAR
             if hopeless or standing.rules > RULES or time.monotonic() > until:
-                return asked if usable else None
+                # Without a mark of what is counted nobody can say of when it is.
+                return asked if usable and standing.as_of else None
             if standing.sequence == here:
                 # Another process counts, or something before what is seen is still being committed.
                 await asyncio.sleep(_TURN_SECONDS)
@@ -130,7 +131,8 @@ class Counting:
                 async with self.counts.reading() as counts:
                     standing = await counts.standing()
                     counted = await self._count(counts, standing, most)
-                if not await self.counts.count(counted):
+                progress = counted.sequence > standing.sequence or counted.complete > standing.complete
+                if not (progress and await self.counts.count(counted)):
                     return standing
                 return standing._replace(sequence=counted.sequence, complete=counted.complete)
 

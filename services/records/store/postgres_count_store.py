@@ -43,12 +43,15 @@ class PostgresCountStore:
     async def turn(self) -> AsyncGenerator[bool]:
         """See CountStore. Who loses the connection loses the turn; that two count then, `count` makes harmless."""
         async with self._connection() as connection:
-            mine = await connection.fetchval(f"select pg_try_advisory_lock({_TURN})")
             try:
+                mine = await connection.fetchval(f"select pg_try_advisory_lock({_TURN})")
                 yield mine
-            finally:
-                if mine and not connection.is_closed():
+                if mine:
                     await connection.execute(f"select pg_advisory_unlock({_TURN})")
+            except BaseException:
+                # The turn ends with the session: no connection goes back into the pool that might still hold it.
+                connection.terminate()
+                raise
 
     async def begin(self, rules: int) -> None:
         """See CountStore."""
