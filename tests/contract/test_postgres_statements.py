@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from services.records import store as stores
+from services.records.migrate import migrate
 from services.records.store.postgres import PostgresStore
 from services.records.store.postgres_schema import PARTITIONS
 from tests.contract.record_backends import person
@@ -155,3 +156,19 @@ async def test_what_goes_by_sequence_reads_no_more_than_it_gives(sent, postgres_
     assert PARTITIONS == len(scans)
     assert {"Index Scan", "Bitmap Heap Scan"} >= {scan["Node Type"] for scan in scans}
     assert [] == [scan for scan in scans if "Filter" in scan or "sequence" not in json.dumps(scan)]
+
+
+async def test_a_role_that_owns_nothing_is_enough(postgres_url):  # noqa: F811
+    """Tables' owner migrates; the service, and the purge, do all they do as a role that may read and write rows."""
+    connection = await asyncpg.connect(postgres_url)
+    name = f"service_{postgres_url.rpartition('/')[2]}"
+    await connection.execute(f"create role {name} login")
+    await connection.execute(f"alter default privileges grant select, insert, update, delete on tables to {name}")
+    await migrate(postgres_url)
+    try:
+        store = PostgresStore(postgres_url.replace("//hutong@", f"//{name}@"))
+        await walk(store)
+        await store.close()
+    finally:
+        await connection.execute(f"drop owned by {name}; drop role {name}")
+        await connection.close()
