@@ -6,6 +6,7 @@ distributed.
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -17,6 +18,13 @@ _ENDED = """
 delete from count_waiting as w using unnest($1::bigint[], $2::text[], $3::text[]) as e(placed_at, region, source_id)
 where (w.placed_at, w.region, w.source_id) = (e.placed_at, e.region, e.source_id)
 """
+
+AT_ONCE = 10_000
+"""Rows forgotten in one statement. The service may delete rows, and need not be allowed to truncate tables."""
+
+_RESET = "update count_head set rules = 0, sequence = 0, complete = false where rules <= $1"
+
+_BEGIN = "update count_head set rules = $1 where rules = 0"
 
 _MOVE = "update count_head set sequence = $1, complete = $2 where rules = $3 and sequence = $4 returning sequence"
 
@@ -54,14 +62,23 @@ class PostgresCountStore:
                 raise
 
     async def begin(self, rules: int) -> None:
-        """See CountStore."""
+        """See CountStore. Piece by piece, and again from here after a kill: until all is forgotten, no rules hold."""
 
-        async def begin(connection: asyncpg.Connection) -> None:
+        async def forget(connection: asyncpg.Connection, table: str) -> bool:
             async with connection.transaction():
-                await connection.execute("truncate count_tally, count_span, count_waiting, count_accused")
-                await connection.execute("update count_head set rules = $1, sequence = 0, complete = false", rules)
+                # Whoever lost the turn meanwhile must not take away what another counts by now.
+                if not await connection.fetchval("select 1 from count_head where rules = 0 for update"):
+                    return False
+                query = f"delete from {table} where ctid = any(array(select ctid from {table} limit $1)) returning 1"
+                return bool(await connection.fetch(query, AT_ONCE))
 
-        await self._run(begin)
+        await self._run(lambda connection: connection.execute(_RESET, rules))
+        for table in ("count_tally", "count_span", "count_waiting", "count_accused"):
+            while await self._run(partial(forget, table=table)):
+                pass
+        await self._run(
+            lambda connection: connection.execute("update count_head set rules = $1 where rules = 0", rules)
+        )
 
     async def count(self, counted: Counted) -> bool:
         """See CountStore. Done again when the connection is lost: it then stands where it went, and nothing is counted
