@@ -18,6 +18,7 @@ from hutong.records.v1 import (
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
 from services.records.copies import CopyKeeper
+from services.records.counting import Counting
 from services.records.feed import Feed
 from services.records.follower import Follower
 from services.records.horizon import Horizon
@@ -140,7 +141,8 @@ def build(
     write = WriteServicer(writer, keys, skew)
     intake = IntakeServicer(store, writer, keys, skew)
 
-    quality = Quality(store)
+    counting = Counting(name, store, store.counts, clock)
+    quality = Quality(store, counting)
     quality_servicer = QualityServicer(quality, settings.overdue_hours, clock)
 
     async def close() -> None:
@@ -148,7 +150,7 @@ def build(
             await channel.close()
         await store.close()
 
-    background: list[Background] = [follower.run for follower in followers]
+    background: list[Background] = [*(follower.run for follower in followers), counting.run]
     if name == NATION:
         # The nation sees copies and originals; each region writes its own copies, the nation those it keeps itself.
         store.drives_copies = True

@@ -27,7 +27,7 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     clock_skew: float = 600.0
     """How far ahead a laboratory's clock may be before its times count as lying in the future."""
     store_pool: int = 8
-    """At most this many connections to PostgreSQL."""
+    """At most this many connections to PostgreSQL, at least 2."""
     statement_timeout: float = 5.0
     """How long one statement, or waiting for a connection, may take in PostgreSQL."""
     store_migrate: bool = False

@@ -5,11 +5,15 @@ from hutong.records.v1 import conflict_service_pb2 as cpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 from hutong.records.v1.laboratory_pb2 import Interval
-from hutong.records.v1.record_pb2 import Origin
+from hutong.records.v1.record_pb2 import Origin, TestResult
 
-from services.common.instants import DAY, HOUR, Instant
+from services.common.instants import DAY, HOUR, Instant, calendar_day
+from services.records.counted import still_waiting
+from services.records.counting import Counting
 from services.records.domain.copying import Cursor
+from services.records.domain.quality import Sample
 from services.records.purge import purge
+from services.records.quality import Quality
 from services.records.store.postgres import PostgresStore
 from services.records.store.postgres_write import MANY
 from services.records.store.protocol import LATEST, Lag, Plan, Touch
@@ -22,11 +26,14 @@ from tests.contract.record_backends import (
     person,
     request_id,
     result,
+    sampling,
     submission,
 )
 
 SOURCE = "TUBE-"
 """What every source_id here begins with."""
+
+_FIRST = Sample(Instant(0), "", "", "")
 
 PEOPLE = MANY + 60
 """Their keys are person(1) and on."""
@@ -38,7 +45,7 @@ def tube(number: int) -> str:
 
 
 async def walk(store: PostgresStore) -> None:
-    """Submits, takes in, amends, retracts, settles, suspends, follows, reads in every way, and purges."""
+    """Submits, takes in, amends, retracts, settles, suspends, follows, reads in every way, counts, and purges."""
     store.drives_copies = True
     clock = ManualClock()
     records = Records(store, clock, keeps=("430000", "340000"))
@@ -47,6 +54,7 @@ async def walk(store: PostgresStore) -> None:
     await _correct(records)
     await _follow(store, clock)
     await _read(store, records)
+    await _count(store, clock)
     await store.forget_answers(clock())
     # The manual clock's noon is years ago.
     assert await purge(store, 365 * 86_400, most=MANY) > MANY
@@ -118,3 +126,24 @@ async def _read(store: PostgresStore, records: Records) -> None:
     assert 1 == len(await store.conflicts(0, 10, True))
     found = [one async for batch in store.placed(Instant(NOON - DAY), Instant(NOON + HOUR), LATEST) for one in batch]
     assert found
+
+
+async def _count(store: PostgresStore, clock: ManualClock) -> None:
+    figures = Quality(store, Counting("walk", store, store.counts, clock))
+    records = Records(store, clock)
+    await records.submit(tube(11), person(11), sampling(-30.0))
+    await records.submit(tube(12), person(12), result(outcome=TestResult.TEST_RESULT_POSITIVE))
+    day = calendar_day(NOON)
+    assert 2 == len((await figures.live(day - 1, day, clock(), 24)).figures)
+    assert 1 == len((await figures.live(day, day, clock(), 24, "430000-xiangya")).figures)
+    for laboratory in ("", "430000-xiangya"):
+        found = await figures.overdue_now(day - 1, day, clock(), 24, laboratory, _FIRST, 10)
+        assert [tube(11)] == [sample.source_id for sample in found.samples]
+        async with store.counts.reading() as counts:
+            assert found.samples == await still_waiting(counts, found.samples)
+    # A laboratory whose only record is another's takes its figures with it.
+    await records.submit(tube(13), person(13), result(laboratory="gone"))
+    await figures.live(day, day, clock(), 24)
+    await records.amend(tube(13), 1, result(laboratory="430000-xiangya"))
+    await records.submit(tube(11), person(11), result(-30.0))
+    assert 1 == len((await figures.live(day, day, clock(), 24)).figures)

@@ -166,11 +166,13 @@ RELEASED = {
     "sqlite 3": "37c8f8b69ffd4a69",
     "sqlite 4": "fe82e11dece3b7a1",
     "sqlite 5": "5758c40507b38d75",
+    "sqlite 7": "b54865a505bf1d98",
     "postgres 1": "a6d96a4f5ed587eb",
     "postgres 2": "d946fa56dc013df0",
     "postgres 3": "16d243d95d5df99f",
     "postgres 4": "5b509a7f76988a3b",
     "postgres 5": "5e44ee65053a8a80",
+    "postgres 7": "95862f12c10bcc08",
 }
 
 

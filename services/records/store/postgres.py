@@ -12,6 +12,8 @@ from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
 from services.records.store import postgres_write as writing
 from services.records.store.placed import PlacedRecord
+from services.records.store.postgres_count_store import PostgresCountStore
+from services.records.store.postgres_counts import CHANGES
 from services.records.store.postgres_placed import placed
 from services.records.store.postgres_pool import Connections
 from services.records.store.postgres_purge import purge
@@ -41,16 +43,6 @@ from unnest($1::bytea[]) as asked(person_key) cross join lateral (
 ) as r
 union all
 select null, recorded_at::text, sequence::text, laboratory_sequence, null, null, null from feed_head
-"""
-
-# Numbers have no gaps, so a range of numbers needs no limit, and each partition answers from its index.
-_CHANGES = """
-select sequence, false as is_laboratory, body, 0::bigint from revision where sequence > $1 and sequence <= $2
-union all
-select sequence, true, body, 0 from laboratory where sequence > $1 and sequence <= $2
-union all
-select last, false, ''::bytea, first from purged where last > $1 and first <= $2
-order by 1
 """
 
 _PERSON_OF = "select person_key from identity where region = $1 and source_id = $2"
@@ -86,6 +78,7 @@ class PostgresStore:
         self._is_replica = is_replica
         self._stamps = Stamps()
         self.drives_copies = False
+        self.counts = PostgresCountStore(self._run, self._connection)
 
     async def check_schema(self) -> None:
         """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
@@ -142,7 +135,7 @@ class PostgresStore:
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """See RecordStore."""
-        rows = await self._run(lambda connection: connection.fetch(_CHANGES, after, after + most))
+        rows = await self._run(lambda connection: connection.fetch(CHANGES, after, after + most))
         return [ChangeRow(*row) for row in rows]
 
     async def cursors(self) -> Mapping[str, Cursor]:

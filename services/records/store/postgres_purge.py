@@ -5,6 +5,7 @@ import asyncpg
 from services.common.instants import Instant
 from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
+from services.records.store.postgres_count_store import accused_among, forget_accused, forget_waiting
 from services.records.store.protocol import Purged, merged_ranges
 
 # Commits are stamped in the order of their numbers: the first that is too new ends the purge, and most of the table,
@@ -24,7 +25,17 @@ cross join lateral (
 group by place
 """
 
-_DELETE = "delete from revision where person_key = $1 and region = $2 and source_id = $3 returning sequence"
+_DELETE = """
+delete from revision where person_key = $1 and region = $2 and source_id = $3
+returning sequence, placed_at, region, source_id
+"""
+
+_LEFT = """
+select distinct r.person_key from unnest($1::bytea[]) as asked(person_key)
+cross join lateral (
+    select person_key, revision from revision where person_key = asked.person_key order by revision
+) as r
+"""
 
 _DELETE_IDENTITY = "delete from identity where region = $1 and source_id = $2"
 
@@ -34,6 +45,7 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
     found = await connection.fetch(_FOUND, position, most)
     records = list(dict.fromkeys(tuple(row)[:3] for row in found if row[4] < before))
     numbers: list[int] = []
+    places: list[tuple[int, str, str]] = []
     doomed = []
     if records:
         # With the head locked nobody gives one of these records another revision; nor does anybody write meanwhile.
@@ -43,10 +55,17 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
         doomed = [record for place, record in enumerate(records, 1) if newest.get(place, before) < before]
         # One record is in one partition, and on Citus on one node, its identity in another: a statement each, but sent
         # together, for the answers' way back would cost a writer ten times as long a wait.
-        numbers = [row[0] for row in await connection.fetchmany(_DELETE, doomed)]
+        deleted = await connection.fetchmany(_DELETE, doomed)
+        numbers = [row[0] for row in deleted]
+        places = [(row[1], row[2], row[3]) for row in deleted]
         await connection.executemany(_DELETE_IDENTITY, [record[1:] for record in doomed])
     if doomed:
         await correction.forget_records(connection, [RecordId(*record[1:]) for record in doomed])
+        await forget_waiting(connection, places)
+        accused = await accused_among(connection, sorted({record[0] for record in doomed}))
+        if accused:
+            left = {row[0] for row in await connection.fetch(_LEFT, accused)}
+            await forget_accused(connection, [key for key in accused if key not in left])
     for first, last in merged_ranges(numbers):
         for neighbour in await connection.fetch(
             "delete from purged where last = $1 or first = $2 returning first, last", first - 1, last + 1

@@ -37,7 +37,7 @@ on conflict do nothing
 
 # What is ordered is asked once for each, of its one partition: joined as a whole, all partitions of tables that are
 # small when this is first planned would be read, and for as long as the plan lasts.
-_HELD = """
+HELD = """
 select i.region, i.source_id, i.person_key
 from unnest($1::text[], $2::text[]) as touched(region, source_id)
 cross join lateral (
@@ -158,7 +158,7 @@ async def _claim(connection: asyncpg.Connection, touch: Touch) -> list[Any]:
             return []
     if not wanted:
         return []
-    held: list[Any] = await connection.fetch(_HELD, *map(list, zip(*sorted(touch.records), strict=True)))
+    held: list[Any] = await connection.fetch(HELD, *map(list, zip(*sorted(touch.records), strict=True)))
     return held
 
 

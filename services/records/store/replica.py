@@ -15,6 +15,7 @@ from services.common.instants import SECOND, Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
+from services.records.store.counts import CountStore
 from services.records.store.placed import PlacedRecord
 from services.records.store.protocol import (
     ChangeRow,
@@ -145,6 +146,11 @@ class ReplicatedStore:
         """See RecordStore. Whoever says at which instant he reads gets what the original had by then: one look more."""
         await self._original.settle(at, now)
         self._needed = self._clock()
+
+    @property
+    def counts(self) -> CountStore:
+        """See RecordStore."""
+        return self._original.counts
 
     @property
     def drives_copies(self) -> bool:

@@ -31,6 +31,7 @@ from services.records.store.protocol import (
     Touch,
     unavailable,
 )
+from services.records.store.sqlite_counts import CHANGES, SqliteCountStore
 from services.records.store.sqlite_file import connect, guarded
 from services.records.store.sqlite_purge import purge
 from services.records.store.sqlite_read import read_people, read_placed
@@ -69,6 +70,7 @@ class SqliteStore:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="records-sqlite")
         self._stamps = Stamps()
         self.drives_copies = False
+        self.counts = SqliteCountStore(path, self._write, self._in_writer)
 
     async def ping(self) -> None:
         """See RecordStore."""
@@ -132,12 +134,7 @@ class SqliteStore:
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """See RecordStore."""
         with guarded():
-            rows = self._read.execute(
-                "select sequence, 0, body, 0 from revision where sequence > ?1 and sequence <= ?2 union all "
-                "select sequence, 1, body, 0 from laboratory where sequence > ?1 and sequence <= ?2 union all "
-                "select last, 0, x'', first from purged where last > ?1 and first <= ?2 order by 1",
-                (after, after + most),
-            )
+            rows = self._read.execute(CHANGES, (after, after + most))
             return [ChangeRow(sequence, bool(kind), body, first) for sequence, kind, body, first in rows]
 
     async def cursors(self) -> Mapping[str, Cursor]:

@@ -124,6 +124,42 @@ create index if not exists conflict_by_record on conflict (region, source_id);
 create index if not exists origin_copy_by_copy on origin_copy (region, source_id);
 """
 
+_COUNTS = """
+create table count_head (
+    only_row integer primary key check (only_row = 1),
+    rules integer not null,
+    sequence integer not null,
+    complete integer not null
+);
+create table count_tally (
+    day integer not null,
+    laboratory text not null,
+    body blob not null,
+    primary key (day, laboratory)
+) without rowid;
+create table count_span (
+    day integer not null,
+    laboratory text not null,
+    span integer not null,
+    body blob not null,
+    primary key (day, laboratory, span)
+) without rowid;
+create table count_waiting (
+    placed_at integer not null,
+    region text not null,
+    source_id text not null,
+    laboratory text not null,
+    primary key (placed_at, region, source_id)
+) without rowid;
+create index count_waiting_by_laboratory on count_waiting (laboratory, placed_at, region, source_id);
+create table count_accused (
+    person_key blob not null,
+    day integer not null,
+    primary key (person_key, day)
+) without rowid;
+insert into count_head values (1, 0, 0, 0);
+"""
+
 MIGRATIONS = (
     FileMigration(1, "records", _RECORDS),
     FileMigration(2, "intake sessions", _INTAKE),
@@ -138,4 +174,5 @@ MIGRATIONS = (
             ("follow", "rereading", "integer not null default 0"),
         ),
     ),
+    FileMigration(7, "counts of laboratories' quality", _COUNTS),
 )
