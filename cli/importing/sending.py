@@ -10,7 +10,7 @@ from uuid import uuid4
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRecordsResponse
 
-from cli.importing.batches import Batch, Destination, Rows, batches, refused, submissions
+from cli.importing.batches import Batch, Destination, Rows, Submissions, batches, refused
 from cli.importing.journal import Journal
 from cli.importing.tally import Tally
 from cli.laboratory_files.rows import Refusal
@@ -58,7 +58,7 @@ class _Sending:
         progress: Callable[[Tally], None],
     ) -> None:
         self._layout = reader.layout
-        self._destination = destination
+        self._submissions = Submissions(destination)
         self._journal = journal
         self._session = str(uuid4()) if journal is None else journal.session
         self._stop = stop
@@ -129,7 +129,7 @@ class _Sending:
             await self._moved.wait()
 
     def _request(self, number: int, batch: Batch) -> StreamRecordsRequest:
-        return StreamRecordsRequest(batch=number, submissions=submissions(batch.samples, self._destination))
+        return self._submissions.request(number, batch.samples)
 
     def _resume(self, stands: int) -> None:
         """Passes over the batches that both sides know to be durable: what the store no longer has is sent again."""
