@@ -77,60 +77,6 @@ def batches(rows: Iterable[Sample | Refusal]) -> Iterator[Batch]:
         yield batch
 
 
-class Submissions:
-    """Rows as the contract has them, for one destination.
-
-    Rows of a laboratory are alike in all but the sample, the person and the times, so a message is kept for every kind
-    there is, changed in these and copied: a fifth of the price of making it.
-    """
-
-    def __init__(self, destination: Destination) -> None:
-        self._destination = destination
-        self._kinds: dict[tuple[int, int, int, bool, bool], _Kind] = {}
-
-    def request(self, number: int, samples: Iterable[Sample]) -> StreamRecordsRequest:
-        """These rows as the batch of this number."""
-        request = StreamRecordsRequest(batch=number)
-        append = request.submissions.append
-        for sample in samples:
-            _, sample_id, document_type, document_number, sampled_at, reported_at, result, tube = sample
-            key = document_type, result, tube, sampled_at is None, reported_at is None
-            kind = self._kinds.get(key) or self._kind(key, sample)
-            kind.submission.source_id = sample_id
-            kind.document.number = document_number
-            if sampled_at is not None:
-                kind.sampled_at.seconds, micros = divmod(sampled_at, SECOND)
-                kind.sampled_at.nanos = micros * 1000
-            if reported_at is not None:
-                kind.reported_at.seconds, micros = divmod(reported_at, SECOND)
-                kind.reported_at.nanos = micros * 1000
-            append(kind.submission)
-        return request
-
-    def _kind(self, key: tuple[int, int, int, bool, bool], sample: Sample) -> "_Kind":
-        reported = sample.result != TestResult.TEST_RESULT_UNSPECIFIED
-        destination = self._destination
-        submission = RecordSubmission(
-            region=destination.region,
-            subject=Subject(document=Document(type=sample.document_type)),
-            content=RecordContent(
-                kind=RecordKind.RECORD_KIND_RESULT if reported else RecordKind.RECORD_KIND_SAMPLING,
-                result=sample.result,
-                tube=sample.tube,
-                laboratory=destination.laboratory,
-                site=destination.site,
-                channel=Channel.CHANNEL_LABORATORY,
-                sampled_at=None if sample.sampled_at is None else Timestamp(),
-                reported_at=None if sample.reported_at is None else Timestamp(),
-            ),
-        )
-        content = submission.content
-        made = self._kinds[key] = _Kind(
-            submission, submission.subject.document, content.sampled_at, content.reported_at
-        )
-        return made
-
-
 class _Kind(NamedTuple):
     """A message, and the parts of it that differ from row to row."""
 
@@ -138,6 +84,54 @@ class _Kind(NamedTuple):
     document: Document
     sampled_at: Timestamp
     reported_at: Timestamp
+
+
+def request(number: int, samples: Iterable[Sample], destination: Destination) -> StreamRecordsRequest:
+    """These rows as the batch of this number.
+
+    Rows of a laboratory are alike in all but the sample, the person and the times, so a message is made for every kind
+    there is, changed in these and copied: a fifth of the price of making each. It lasts a batch and no longer: protobuf
+    keeps every text that was ever put into a message as long as the message.
+    """
+    made = StreamRecordsRequest(batch=number)
+    append = made.submissions.append
+    kinds: dict[tuple[int, int, int, bool, bool], _Kind] = {}
+    for sample in samples:
+        _, sample_id, document_type, document_number, sampled_at, reported_at, result, tube = sample
+        key = document_type, result, tube, sampled_at is None, reported_at is None
+        kind = kinds.get(key)
+        if kind is None:
+            kind = kinds[key] = _kind(sample, destination)
+        kind.submission.source_id = sample_id
+        kind.document.number = document_number
+        if sampled_at is not None:
+            kind.sampled_at.seconds, micros = divmod(sampled_at, SECOND)
+            kind.sampled_at.nanos = micros * 1000
+        if reported_at is not None:
+            kind.reported_at.seconds, micros = divmod(reported_at, SECOND)
+            kind.reported_at.nanos = micros * 1000
+        append(kind.submission)
+    return made
+
+
+def _kind(sample: Sample, destination: Destination) -> _Kind:
+    reported = sample.result != TestResult.TEST_RESULT_UNSPECIFIED
+    submission = RecordSubmission(
+        region=destination.region,
+        subject=Subject(document=Document(type=sample.document_type)),
+        content=RecordContent(
+            kind=RecordKind.RECORD_KIND_RESULT if reported else RecordKind.RECORD_KIND_SAMPLING,
+            result=sample.result,
+            tube=sample.tube,
+            laboratory=destination.laboratory,
+            site=destination.site,
+            channel=Channel.CHANNEL_LABORATORY,
+            sampled_at=None if sample.sampled_at is None else Timestamp(),
+            reported_at=None if sample.reported_at is None else Timestamp(),
+        ),
+    )
+    content = submission.content
+    return _Kind(submission, submission.subject.document, content.sampled_at, content.reported_at)
 
 
 def _column(path: str, layout: Layout) -> str:

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 from uuid import uuid4
 
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRecordsResponse
 
-from cli.importing.batches import Batch, Destination, Rows, Submissions, batches, refused
+from cli.importing.batches import Batch, Destination, Rows, batches, refused, request
 from cli.importing.journal import Journal
 from cli.importing.tally import Tally
 from cli.laboratory_files.rows import Refusal
 from services.common.errors import Code, ServiceError, Unavailable
+
+T = TypeVar("T")
 
 _RETRIED = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.ABORTED})
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
@@ -58,7 +60,7 @@ class _Sending:
         progress: Callable[[Tally], None],
     ) -> None:
         self._layout = reader.layout
-        self._submissions = Submissions(destination)
+        self._destination = destination
         self._journal = journal
         self._session = str(uuid4()) if journal is None else journal.session
         self._stop = stop
@@ -81,14 +83,17 @@ class _Sending:
 
     async def over(self, intake: RecordIntake) -> None:
         """Sends over one stream until all is acknowledged or it was told to stop. Raises ServiceError."""
-        stream = intake.StreamRecords(self._requests())
-        async with aclosing(cast(AsyncGenerator[StreamRecordsResponse, None], stream)):
-            opened = False
+        stream = cast(AsyncGenerator[StreamRecordsResponse, None], intake.StreamRecords(self._requests()))
+        async with aclosing(stream):
+            opening = await _unless(self._stop, anext(stream, None))
+            if opening is None and self._stop.is_set():
+                # Nothing is under way here; whoever does not answer is not waited for.
+                return
+            if opening is not None:
+                self._stands = opening.batch
+                self._moved.set()
             async for response in stream:
-                if opened:
-                    self._take(response)
-                else:
-                    opened, self._stands = True, response.batch
+                self._take(response)
                 self._moved.set()
         if self._failure is not None:
             raise self._failure
@@ -129,7 +134,7 @@ class _Sending:
             await self._moved.wait()
 
     def _request(self, number: int, batch: Batch) -> StreamRecordsRequest:
-        return self._submissions.request(number, batch.samples)
+        return request(number, batch.samples, self._destination)
 
     def _resume(self, stands: int) -> None:
         """Passes over the batches that both sides know to be durable: what the store no longer has is sent again."""
@@ -175,6 +180,18 @@ class _Sending:
         self._progress(self.tally)
 
 
+async def _unless(stop: asyncio.Event, waiting: Awaitable[T]) -> T | None:
+    """What is waited for; None when it has not come before `stop` is set, and then it is given up."""
+    told, awaited = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(waiting)
+    try:
+        await asyncio.wait({told, awaited}, return_when=asyncio.FIRST_COMPLETED)
+        return awaited.result() if awaited.done() else None
+    finally:
+        told.cancel()
+        if awaited.cancel():
+            await asyncio.wait({awaited})
+
+
 async def send(
     reader: Rows,
     intake: RecordIntake,
@@ -191,7 +208,8 @@ async def send(
     Order is kept: of two rows with one id and different content, the first is stored and the second is the conflict.
     Raises StoppedError.
     """
-    sending = _Sending(reader, destination, journal, stop or asyncio.Event(), report, progress)
+    stop = stop or asyncio.Event()
+    sending = _Sending(reader, destination, journal, stop, report, progress)
     pauses: Iterator[float] = iter(RETRY_SECONDS)
     try:
         while True:
@@ -205,7 +223,9 @@ async def send(
                 pause = next(pauses, None)
                 if error.code not in _RETRIED or pause is None:
                     raise StoppedError(sending.tally, error) from None
-            await asyncio.sleep(pause)
+            await _unless(stop, asyncio.sleep(pause))
+            if stop.is_set():
+                return sending.tally
     finally:
         if journal is not None:
             journal.close(complete=sending.done)
