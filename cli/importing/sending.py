@@ -70,6 +70,7 @@ class _Sending:
         self._last = 0
         self._sent: deque[tuple[int, Batch]] = deque()
         self._moved = asyncio.Event()
+        self._turn = 0
         self._stands: int | None = None
         self._failure: Exception | None = None
         self.tally = Tally()
@@ -83,7 +84,9 @@ class _Sending:
 
     async def over(self, intake: RecordIntake) -> None:
         """Sends over one stream until all is acknowledged or it was told to stop. Raises ServiceError."""
-        stream = cast(AsyncGenerator[StreamRecordsResponse, None], intake.StreamRecords(self._requests()))
+        self._turn += 1
+        self._moved.set()
+        stream = cast(AsyncGenerator[StreamRecordsResponse, None], intake.StreamRecords(self._requests(self._turn)))
         async with aclosing(stream):
             opening = await _unless(self._stop, anext(stream, None))
             if opening is None and self._stop.is_set():
@@ -100,11 +103,12 @@ class _Sending:
         if self._sent or not (self.complete or self._stop.is_set()):
             raise Unavailable("STREAM_ENDED", "服务结束了传输", "The service ended the stream")
 
-    async def _requests(self) -> AsyncIterator[StreamRecordsRequest]:
+    async def _requests(self, turn: int) -> AsyncIterator[StreamRecordsRequest]:
         stands, self._stands = self._stands, None
         yield StreamRecordsRequest(session_id=self._session, purpose=Purpose.PURPOSE_RECORD_KEEPING)
         try:
-            await self._until(lambda: self._stands is not None)
+            if not await self._until(turn, lambda: self._stands is not None):
+                return
             if stands is None:
                 self._resume(self._stands or 0)
             for number, batch in list(self._sent):
@@ -124,14 +128,18 @@ class _Sending:
                 self._last += 1
                 self._sent.append((self._last, batch))
                 yield self._request(self._last, batch)
-                await self._until(lambda: len(self._sent) < IN_FLIGHT)
+                if not await self._until(turn, lambda: len(self._sent) < IN_FLIGHT):
+                    return
         except Exception as error:  # noqa: BLE001  # raised again by whoever reads the answers
             self._failure = error
 
-    async def _until(self, holds: Callable[[], bool]) -> None:
-        while not holds():
+    async def _until(self, turn: int, holds: Callable[[], bool]) -> bool:
+        """Waits for what holds; False when it is another stream's turn by then. gRPC leaves the requests of a stream
+        that the server has ended where they wait, and they would take batches away from the next."""
+        while turn == self._turn and not holds():
             self._moved.clear()
             await self._moved.wait()
+        return turn == self._turn
 
     def _request(self, number: int, batch: Batch) -> StreamRecordsRequest:
         return request(number, batch.samples, self._destination)

@@ -41,7 +41,7 @@ def free_port() -> int:
 class RecordsProcess:
     """`python -m services.records` on a port of its own, over one store, however often it is started."""
 
-    def __init__(self, region: str, store_url: str, follow: str = "") -> None:
+    def __init__(self, region: str, store_url: str, follow: str = "", **environ: str) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self._environ = {
             **os.environ,
@@ -52,6 +52,7 @@ class RecordsProcess:
             "HUTONG_LISTEN": self.address,
             "HUTONG_MESH_SECRET": SECRET,
             "HUTONG_FOLLOW": follow,
+            **environ,
         }
         self._process: Process | None = None
         self._channel: grpc.aio.Channel | None = None
@@ -65,6 +66,12 @@ class RecordsProcess:
         self._channel = open_channel(self.address)
         await asyncio.wait_for(self._channel.channel_ready(), 30)
         self.calls = remote("records", "tests", self._channel, CONTRACTS)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
 
     async def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ends it and returns its exit status."""
