@@ -66,9 +66,12 @@ class Laboratory:
         assert await self._forks.kill(self._pid) == -signal.SIGKILL
 
     def look(self) -> int:
-        """The greatest batch whose acknowledgement it wrote down."""
+        """The last batch that it wrote down as durable: an acknowledgement, or what a session was opened with, which is
+        never less than what was acknowledged before."""
         *whole, self._begun = (self._begun + self._lines.read()).split("\n")
-        self.acknowledged = max(map(int, whole), default=self.acknowledged)
+        for batch in map(int, whole):
+            assert batch >= self.acknowledged, f"{self.acknowledged} was acknowledged, then only {batch} stood"
+            self.acknowledged = batch
         return self.acknowledged
 
 
