@@ -36,7 +36,7 @@ Identity = tuple[str, str]
 
 _NOBODY = ("", "")
 MOST_PATIENTS = 200_000
-"""Patients of one Bundle, who are all in memory; a Bundle with more is refused. About 100 MB."""
+"""Patients of one Bundle, who are all in memory; a Bundle with more is refused. About 80 MB."""
 
 _NEGATIVE, _POSITIVE, _INCONCLUSIVE = "NEGATIVE", "POSITIVE", "INCONCLUSIVE"
 _RESULTS = {

@@ -16,7 +16,7 @@ from cli.importing.batches import BATCH_ROWS, Destination
 from cli.importing.journal import Journal
 from cli.importing.opening import open_laboratory_file
 from cli.importing.report import HEADER, RejectionReport
-from cli.importing.sending import RecordIntake, StoppedError, send
+from cli.importing.sending import IN_FLIGHT, RecordIntake, StoppedError, send
 from cli.importing.tally import Tally
 from cli.laboratory_files.rows import Reader, Refusal
 from cli.mesh import wiring
@@ -264,6 +264,39 @@ async def test_a_lost_answer_is_asked_for_again(writer, patient):
     assert len(set(flaky.sessions)) == 1
     again = await import_lines(writer, good_lines(3 * BATCH_ROWS))
     assert counts(again.tally) == {"unchanged": 3 * BATCH_ROWS}
+
+
+class Leaving:
+    """Forwards to a store, and ends the first stream before its second batch is acknowledged. As gRPC does when a
+    server ends a stream, it leaves the requests where they wait, neither closed nor cancelled."""
+
+    def __init__(self, writer: RecordIntake) -> None:
+        self._writer = writer
+        self._left: list[AsyncIterator[StreamRecordsRequest]] = []
+        self._reading: list[asyncio.Future[StreamRecordsRequest]] = []
+
+    async def StreamRecords(
+        self, requests: AsyncIterator[StreamRecordsRequest]
+    ) -> AsyncIterator[StreamRecordsResponse]:
+        """Stores, but for what the first stream has on the way."""
+        if self._left:
+            async for response in self._writer.StreamRecords(requests):
+                yield response
+            return
+        self._left.append(requests)
+        await anext(requests)
+        yield StreamRecordsResponse(batch=0)
+        for _ in range(IN_FLIGHT):
+            await anext(requests)
+        self._reading.append(asyncio.ensure_future(anext(requests)))
+        await asyncio.sleep(0)
+        raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "cannot be reached")
+
+
+async def test_a_stream_that_was_ended_takes_nothing_from_the_next(writer, patient):
+    """Requests of an ended stream that still wait for room give way to those of the next one: no batch is missing."""
+    imported = await import_lines(Leaving(writer), good_lines(6 * BATCH_ROWS))
+    assert counts(imported.tally) == {"created": 6 * BATCH_ROWS}
 
 
 async def test_an_unreachable_mesh_stops_the_import(writer, patient):
