@@ -10,32 +10,36 @@ import json
 import os
 import signal
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+import traceback
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from tests.integration.records_process import ROOT
 
 
 class Forks:
-    """The forking parent, seen from the test."""
+    """The forking parent, seen from the test. `log` gets what it and its processes write to standard error."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Path) -> None:
+        self.log = log
         self._process: Process | None = None
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
         """Starts it."""
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.integration.forking"),
-            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos'}"},
-            cwd=ROOT,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-        )
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.integration.forking"),
+                env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos'}"},
+                cwd=ROOT,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=log,
+            )
 
     async def fork(self, what: str, *arguments: str, environ: Mapping[str, str] | None = None) -> int:
         """Starts `records` or `laboratory`; its process id."""
@@ -94,7 +98,10 @@ def _fork(question: dict[str, Any]) -> int:
         sys.argv = [question["what"], *question["arguments"]]
         _MAINS[question["what"]]()
         status = 0
+    except BaseException:  # noqa: BLE001  # nothing of the parent's may run in the child
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(status)
 
 

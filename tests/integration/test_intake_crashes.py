@@ -25,7 +25,7 @@ from services.records.store.protocol import ChangeRow
 from tests.contract.record_backends import opened, sqlite_url
 from tests.integration.forking import Forks
 from tests.integration.intake_client import BATCH, source_id
-from tests.integration.records_process import SECRET, free_port
+from tests.integration.records_process import SECRET, steady_port
 from tests.support.needs import missing
 
 ROUNDS = int(os.environ.get("HUTONG_CRASH_ROUNDS", "100"))
@@ -148,7 +148,7 @@ class Crashes:
         self._store = store
         self._forks = forks
         self._chance = random.Random(20220805)
-        self._address = f"127.0.0.1:{free_port()}"
+        self._address = f"127.0.0.1:{steady_port()}"
         self._server = 0
         self.laboratories = [Laboratory(number, forks, self._address, folder) for number in range(LABORATORIES)]
         self.ways: dict[str, Callable[[], Awaitable[None]]] = {
@@ -171,9 +171,10 @@ class Crashes:
     async def progress(self) -> None:
         """Waits until each laboratory got an acknowledgement more."""
         before = [one.look() for one in self.laboratories]
-        async with asyncio.timeout(60):
-            while any(one.look() <= was for one, was in zip(self.laboratories, before, strict=True)):
-                await asyncio.sleep(0.005)
+        until = monotonic() + 60.0
+        while any(one.look() <= was for one, was in zip(self.laboratories, before, strict=True)):
+            assert monotonic() < until, self._forks.log.read_text()[-3000:]
+            await asyncio.sleep(0.005)
 
     async def end(self) -> int:
         """Ends all, the server in good order; its exit status."""
@@ -255,7 +256,7 @@ class Crashes:
 @pytest.mark.slow
 async def test_kills_lose_nothing_and_double_nothing(store: Store, tmp_path: Path) -> None:
     """Whatever dies at whatever instant, again and again: 0 lost, 0 doubled, no gap in the feed."""
-    forks = Forks()
+    forks = Forks(tmp_path / "log")
     await forks.start()
     try:
         crashes = Crashes(store, forks, tmp_path)

