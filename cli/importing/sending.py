@@ -71,6 +71,7 @@ class _Sending:
         self._sent: deque[tuple[int, Batch]] = deque()
         self._moved = asyncio.Event()
         self._turn = 0
+        self._resumed = False
         self._stands: int | None = None
         self._failure: Exception | None = None
         self.tally = Tally()
@@ -104,12 +105,13 @@ class _Sending:
             raise Unavailable("STREAM_ENDED", "服务结束了传输", "The service ended the stream")
 
     async def _requests(self, turn: int) -> AsyncIterator[StreamRecordsRequest]:
-        stands, self._stands = self._stands, None
+        self._stands = None
         yield StreamRecordsRequest(session_id=self._session, purpose=Purpose.PURPOSE_RECORD_KEEPING)
         try:
             if not await self._until(turn, lambda: self._stands is not None):
                 return
-            if stands is None:
+            if not self._resumed:
+                self._resumed = True
                 self._resume(self._stands or 0)
             for number, batch in list(self._sent):
                 if number != _NOTHING:

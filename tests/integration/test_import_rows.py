@@ -354,6 +354,20 @@ async def test_a_stopped_import_goes_on_where_it_stood(writer, tmp_path):
     assert not journal.path.exists()
 
 
+async def test_the_journal_outlasts_a_store_that_comes_back_late(writer, patient, tmp_path):
+    """A store that is lost, not there at the next attempt and back at the third: what the journal says of the batches
+    before that is kept, and in the end the counts and the report are of the whole file."""
+    lines = list(good_lines(6 * BATCH_ROWS))
+    lines[10] = row(id="F1", sampled="2099-01-01 10:00")
+    path = written(tmp_path / "large.csv", lines)
+    first, journal = await sent(Flaky(writer, 2, 0), path, stop_after=2)
+    assert 0 < first.tally.rows < len(lines) - 1
+    assert first.tally.rows == BATCH_ROWS * len(list(Journal(path, HUNAN).acknowledged()))
+    second, journal = await sent(writer, path)
+    assert (6 * BATCH_ROWS - 1, 1) == (second.tally.good, second.tally.refused)
+    assert list(second.reasons()) == [11]
+
+
 async def test_a_journal_of_another_file_is_not_believed(writer, tmp_path):
     """After the file was changed, or for another destination, everything is sent."""
     path = written(tmp_path / "changed.csv", good_lines(3 * BATCH_ROWS))
