@@ -363,7 +363,7 @@ async def test_the_journal_outlasts_a_store_that_comes_back_late(writer, patient
     first, journal = await sent(Flaky(writer, 2, 0), path, stop_after=2)
     assert 0 < first.tally.rows < len(lines) - 1
     assert first.tally.rows == BATCH_ROWS * len(list(Journal(path, HUNAN).acknowledged()))
-    second, journal = await sent(writer, path)
+    second, _ = await sent(writer, path)
     assert (6 * BATCH_ROWS - 1, 1) == (second.tally.good, second.tally.refused)
     assert list(second.reasons()) == [11]
 
