@@ -360,7 +360,7 @@ async def test_the_journal_outlasts_a_store_that_comes_back_late(writer, patient
     lines = list(good_lines(6 * BATCH_ROWS))
     lines[10] = row(id="F1", sampled="2099-01-01 10:00")
     path = written(tmp_path / "large.csv", lines)
-    first, journal = await sent(Flaky(writer, 2, 0), path, stop_after=2)
+    first, _ = await sent(Flaky(writer, 2, 0), path, stop_after=2)
     assert 0 < first.tally.rows < len(lines) - 1
     assert first.tally.rows == BATCH_ROWS * len(list(Journal(path, HUNAN).acknowledged()))
     second, _ = await sent(writer, path)
