@@ -10,7 +10,8 @@ from hutong.records.v1.record_pb2 import TestRecord
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, ListLaboratoriesRequest
 
 from services.records.domain.restoring import corrected, corrected_laboratory
-from services.records.domain.revisions import NewRevision, RecordId
+from services.records.domain.holders import Holdings
+from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.domain.standing import NewLaboratory
 from services.records.ports import Region
 from services.records.store.protocol import LATEST, Known, Plan, RecordStore, Touch
