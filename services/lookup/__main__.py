@@ -14,13 +14,13 @@ def main() -> None:
     """Serves until SIGTERM or SIGINT. Exits with status 1 and says which setting is wrong, should one be."""
     try:
         settings = load(Settings, os.environ)
+
+        async def serving() -> None:
+            await serve(build(settings), settings)
+
+        run(serving, settings)
     except SettingsError as error:
         sys.exit(f"hutong lookup: {error}")
-
-    async def serving() -> None:
-        await serve(build(settings), settings)
-
-    run(serving, settings)
 
 
 if __name__ == "__main__":

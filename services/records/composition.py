@@ -41,6 +41,7 @@ from services.records.store.sqlite import SqliteStore
 from services.runtime.binding import Binding
 from services.runtime.channel import open_channel, remote
 from services.runtime.clock import Clock, system_clock
+from services.runtime.migrations import SchemaError
 from services.runtime.service import Background, Service
 from services.runtime.settings import SettingsError
 
@@ -60,11 +61,15 @@ FORGET_EVERY = 3600.0
 def open_store(settings: Settings, clock: Clock = system_clock) -> RecordStore:
     """The store that `store_url` names; PostgreSQL is reached when first asked.
 
-    Raises SettingsError for any other scheme, Unavailable for a file that cannot be opened.
+    Raises SettingsError for any other scheme and for a file that is ahead of this program, Unavailable for a file that
+    cannot be opened.
     """
     url = settings.store_url
     if url.startswith("sqlite:///"):
-        return SqliteStore(Path(url.removeprefix("sqlite:///")))
+        try:
+            return SqliteStore(Path(url.removeprefix("sqlite:///")))
+        except SchemaError as error:
+            raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None
     if url.startswith(("postgresql://", "postgres://")):
         # Its driver is an optional dependency.
         from services.records.store.postgres import PostgresStore
@@ -90,7 +95,6 @@ async def open_checked_store(settings: Settings) -> RecordStore:
     cannot be asked yet is no reason not to start."""
     if not settings.store_url.startswith("sqlite:") and not settings.store_migrate:
         from services.records.store.postgres import PostgresStore
-        from services.records.store.postgres_migrating import SchemaError
 
         looking = PostgresStore(settings.store_url, pool_size=1, statement_seconds=settings.statement_timeout)
         try:

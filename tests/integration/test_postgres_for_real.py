@@ -18,11 +18,11 @@ from services.common.instants import DAY, Instant
 from services.records.migrate import migrate
 from services.records.store import postgres, postgres_write
 from services.records.store.postgres import PostgresStore
-from services.records.store.postgres_migrating import SchemaError
 from services.records.store.postgres_schema import MIGRATIONS, PARTITIONS, VERSION, statements
 from services.records.store.protocol import LATEST, Head, People
 from services.records.store.replica import ReplicatedStore
 from services.runtime.clock import system_clock
+from services.runtime.migrations import SchemaError
 from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url, submission
 from tests.integration.records_process import ROOT, SECRET
 from tests.support.postgres import PostgresServer, postgres_server, postgres_url  # noqa: F401

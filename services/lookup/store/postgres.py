@@ -26,10 +26,11 @@ from services.lookup.domain.holders import (
 )
 from services.lookup.store import rows
 from services.lookup.store.protocol import unavailable
+from services.runtime.migrations import SchemaError
 
 _LOCK = 0x686F6C646572  # "holder": the name of the lock among the database's advisory locks
 
-_SCHEMA = """
+_HOLDERS = """
 create table if not exists holder_log (
     sequence bigint primary key,
     action text not null check (action in ('link', 'unlink', 'switch')),
@@ -56,6 +57,10 @@ create table if not exists holder_switch (
     primary key (person_key, region)
 );
 """
+
+_MIGRATIONS = (_HOLDERS,)
+"""From number 1 on. Databases made before they had numbers have the first's tables, which it leaves as they are. One
+that was released is never edited: a change is a new one."""
 
 _REACH = """
 with recursive person (key) as (
@@ -148,7 +153,7 @@ class PostgresHolderStore:
             pool = self._pool or await self._open()
             async with pool.acquire(timeout=self._timeout) as connection:
                 yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (SchemaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise unavailable(error) from None
 
     async def _open(self) -> Any:
@@ -170,7 +175,7 @@ class PostgresHolderStore:
                     # Two processes that make the schema at once would trip over one another.
                     async with pool.acquire() as connection, connection.transaction():
                         await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
-                        await connection.execute(_SCHEMA)
+                        await _migrate(connection)
                 except BaseException:
                     pool.terminate()
                     raise
@@ -212,3 +217,13 @@ class PostgresHolderStore:
             await connection.executemany("insert into holder_link values ($1, $2)", both)
         else:
             await connection.executemany("delete from holder_link where person_key = $1 and other_key = $2", both)
+
+
+async def _migrate(connection: Any) -> None:
+    await connection.execute("create table if not exists holder_schema (number integer primary key)")
+    found = await connection.fetchval("select coalesce(max(number), 0) from holder_schema")
+    if found > len(_MIGRATIONS):
+        raise SchemaError(f"the schema is at {found}, this program knows only {len(_MIGRATIONS)}: update it")
+    for number, statements in enumerate(_MIGRATIONS[found:], found + 1):
+        await connection.execute(statements)
+        await connection.execute("insert into holder_schema values ($1)", number)

@@ -28,8 +28,9 @@ from services.lookup.domain.holders import (
 )
 from services.lookup.store import rows
 from services.lookup.store.protocol import unavailable
+from services.runtime.migrations import FileMigration, migrate_file
 
-_SCHEMA = """
+_HOLDERS = """
 create table if not exists holder_log (
     sequence integer primary key,
     action text not null check (action in ('link', 'unlink', 'switch')),
@@ -56,6 +57,10 @@ create table if not exists holder_switch (
     primary key (person_key, region)
 ) strict, without rowid;
 """
+
+MIGRATIONS = (FileMigration(1, "holders", _HOLDERS),)
+"""Files made before they had numbers have these tables, which the first leaves as they are. One that was released is
+never edited: a change is a new one."""
 
 _REACH = """
 with recursive person (key) as (
@@ -104,11 +109,12 @@ class SqliteHolderStore:
     """See HolderStore. One process at a time may write to the file."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the file, or makes it. Raises Unavailable when that cannot be done."""
+        """Opens the file, or makes it. Raises Unavailable when that cannot be done, and SchemaError for a file
+        that is ahead of this program."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._write = _connect(path, timeout=5.0)
-            self._write.executescript(_SCHEMA)
+            migrate_file(self._write, MIGRATIONS)
             self._read = _connect(path, timeout=0.1)
         except (sqlite3.Error, OSError) as error:
             raise unavailable(error) from None

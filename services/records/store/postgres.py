@@ -15,7 +15,7 @@ from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
 from services.records.store import postgres_write as writing
 from services.records.store.placed import PlacedRecord
-from services.records.store.postgres_migrating import SchemaError, check, migrate
+from services.records.store.postgres_migrating import check, migrate
 from services.records.store.postgres_purge import purge
 from services.records.store.protocol import (
     ChangeRow,
@@ -32,6 +32,7 @@ from services.records.store.protocol import (
 from services.records.store.rows import current_records
 from services.records.store.stamps import Stamps
 from services.runtime.clock import Clock
+from services.runtime.migrations import SchemaError
 
 T = TypeVar("T")
 

@@ -11,11 +11,10 @@ import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
-from uuid import uuid4
 
 from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
@@ -37,10 +36,11 @@ from services.records.store.protocol import (
 )
 from services.records.store.rows import current_records
 from services.records.store.sqlite_purge import purge
-from services.records.store.sqlite_schema import ADDED_COLUMNS, SCHEMA
+from services.records.store.sqlite_schema import MIGRATIONS
 from services.records.store.sqlite_write import CONFLICT_COLUMNS, as_cursor, read_history, transact
 from services.records.store.stamps import Stamps
 from services.runtime.clock import Clock
+from services.runtime.migrations import migrate_file
 
 T = TypeVar("T")
 
@@ -103,7 +103,8 @@ def _people_query(count: int) -> str:
 
 
 class SqliteStore:
-    """A RecordStore in a file. Raises Unavailable, also when the file cannot be opened."""
+    """A RecordStore in a file. Raises Unavailable, also when the file cannot be opened, and SchemaError for one whose
+    tables are ahead of this program."""
 
     poll_seconds = 1.0
     """One process writes the file, and it tells its own watchers."""
@@ -115,11 +116,7 @@ class SqliteStore:
             except OSError as error:
                 raise sqlite3.OperationalError(str(error)) from None
             self._write = _connect(path)
-            self._write.executescript(SCHEMA)
-            for column in ADDED_COLUMNS:
-                with suppress(sqlite3.OperationalError):
-                    self._write.execute(column)
-            self._write.execute("insert or ignore into feed_head values (1, ?, 0, 0, 0)", (uuid4().hex,))
+            migrate_file(self._write, MIGRATIONS)
             self._read = _connect(path)
             self._read.execute("pragma query_only = on")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="records-sqlite")
