@@ -87,8 +87,7 @@ class CopyKeeper:
         copy = await self._current(copy_id)
         if copy is None:
             return
-        origin = await self._current(RecordId(copy.content.origin.region, copy.content.origin.source_id))
-        wanted = follow(copy, origin)
+        wanted = follow(copy, await self._origin(copy))
         if wanted is None:
             return
         try:
@@ -103,6 +102,17 @@ class CopyKeeper:
                 return
             raise
         COPIES_FOLLOWED.labels(self._name, region).inc()
+
+    async def _origin(self, copy: TestRecord) -> TestRecord | None:
+        """What a copy was made of, as it is now. Its region may have given the id to another person since."""
+        record_id = RecordId(copy.content.origin.region, copy.content.origin.source_id)
+        origin = await self._current(record_id)
+        if origin is None or origin.person_key == copy.person_key:
+            return origin
+        # A claim may be under another document of the same person. Where the id was several people's, and the copy is
+        # under none of the keys they had it by, nobody can tell whose test it is: it counts for nobody.
+        former = [TestRecord.FromString(body) for body in await self._store.former(record_id)]
+        return next((one for one in former if one.person_key == copy.person_key), former[0] if former else origin)
 
     async def _current(self, record_id: RecordId) -> TestRecord | None:
         revisions = await self._store.history(record_id)

@@ -18,9 +18,9 @@ from services.common.errors import Code, ServiceError, Text
 from services.common.instants import SECOND, Instant, from_timestamp
 from services.records.domain import copying
 from services.records.domain.copying import Cursor
-from services.records.domain.revisions import RecordId
+from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.feed import Feed
-from services.records.metrics import FOLLOWED, FOLLOWER_LAG, REFUSED_COPIES, RESTATED_COPIES
+from services.records.metrics import FOLLOWED, FOLLOWER_LAG, MOVED_COPIES, REFUSED_COPIES, RESTATED_COPIES
 from services.records.ports import Region
 from services.records.restoring import restore
 from services.records.store.protocol import Known, Plan, RecordStore, Touch
@@ -128,6 +128,7 @@ class Follower:
             },
             laboratories=sorted({c.laboratory.laboratory for c in batch.changes if c.HasField("laboratory")}),
             followed=self._region,
+            others={PersonRecord(c.record.person_key, RecordId(self._region, c.record.source_id)) for c in own},
         )
         copies = copying.Copies()
 
@@ -135,9 +136,11 @@ class Follower:
             nonlocal copies
             if not copying.continues(known.cursor, since, feed_id):
                 raise _CursorMoved
-            copies = copying.take(self._region, batch.changes, known.histories, known.laboratories)
+            copies = copying.take(self._region, batch.changes, known.histories, known.laboratories, known.others)
             cursor = copying.advanced(known.cursor, feed_id, sequence, as_of, batch.cursor.mark)
-            return Plan(lambda _: b"", copies.revisions, copies.laboratories, cursor, copies.conflicts)
+            return Plan(
+                lambda _: b"", copies.revisions, copies.laboratories, cursor, copies.conflicts, moved=copies.moved
+            )
 
         await self._store.commit(touch, decide, self._clock)
         self._report(copies)
@@ -150,6 +153,8 @@ class Follower:
             self._own_feed.moved()
         if copies.restated:
             RESTATED_COPIES.labels(self._name, self._region).inc(copies.restated)
+        if copies.moved:
+            MOVED_COPIES.labels(self._name, self._region).inc(len(copies.moved))
         for reason, count in copies.refused.items():
             REFUSED_COPIES.labels(self._name, self._region, reason).inc(count)
             log.error(

@@ -17,6 +17,9 @@ RESTATED_COPIES = Counter(
     "Changes of a restored region that follow, under another number, what it no longer has.",
     ["store", "region"],
 )
+MOVED_COPIES = Counter(
+    "hutong_records_moved_copies", "Ids that a region has given to another person than before.", ["store", "region"]
+)
 COPIES_FOLLOWED = Counter(
     "hutong_records_copies_followed", "Copies that were amended or retracted after their origin.", ["store", "region"]
 )

@@ -121,9 +121,7 @@ def settle(
     if same:
         made = decide_amendment(history, conflict.id, conflict.revision, content, settled.cause)
     else:
-        made = decide_taking_over(
-            history, conflict.id, conflict.revision, conflict.person_key, content, settled.cause
-        )
+        made = decide_taking_over(history, conflict.id, conflict.revision, conflict.person_key, content, settled.cause)
     if isinstance(made, NewRevision):
         holdings.append(made, settled.cause)
     return settled

@@ -33,19 +33,25 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
     records = list(dict.fromkeys(tuple(row)[:3] for row in found))
     numbers: list[int] = []
     doomed = []
+    gone: list[RecordId] = []
     if records:
         newest = await connection.fetch(_NEWEST, *map(list, zip(*records, strict=True)))
         doomed = [record for record, row in zip(records, newest, strict=True) if row[0] < before]
     for record in doomed:
         # One record is in one partition, and on Citus on one node: its identity is in another.
         numbers += [row[0] for row in await connection.fetch(_DELETE, *record)]
-        await connection.execute("delete from identity where region = $1 and source_id = $2", *record[1:])
-    if doomed:
-        await correction.forget_records(connection, [RecordId(*record[1:]) for record in doomed])
+        for table in ("former_holder", "identity"):
+            whose = f"delete from {table} where person_key = $1 and region = $2 and source_id = $3"
+            done: str = await connection.execute(whose, *record)
+        if done != "DELETE 0":
+            gone.append(RecordId(*record[1:]))
+    if gone:
+        await correction.forget_records(connection, gone)
     for first, last in merged_ranges(numbers):
         for neighbour in await connection.fetch(
             "delete from purged where last = $1 or first = $2 returning first, last", first - 1, last + 1
         ):
             first, last = min(first, neighbour[0]), max(last, neighbour[1])
         await connection.execute("insert into purged values ($1, $2)", first, last)
+    await connection.execute("update feed_head set purged_before = greatest(purged_before, $1)", before)
     return Purged(len(doomed), found[-1][3] if len(found) == most else None)

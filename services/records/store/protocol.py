@@ -42,8 +42,8 @@ class People(NamedTuple):
     """Records by person, newest sample first; a person without any is left out.
 
     `laboratories` is the sequence of the latest change to a laboratory that the store has committed. What a replica
-    gave has everything up to `as_of`, and the feed up to `sequence`; where `as_of` is None, it has all there is. What is
-    missing, and was last revised before `purged_before`, may have been purged.
+    gave has everything up to `as_of`, and the feed up to `sequence`; where `as_of` is None, it has all there is. What
+    is missing, and was last revised before `purged_before`, may have been purged.
     """
 
     records: Mapping[bytes, Sequence[CurrentRecord]]

@@ -37,7 +37,7 @@ from services.records.store.protocol import (
 from services.records.store.rows import current_records
 from services.records.store.sqlite_purge import purge
 from services.records.store.sqlite_schema import MIGRATIONS
-from services.records.store.sqlite_write import CONFLICT_COLUMNS, as_cursor, read_history, transact
+from services.records.store.sqlite_write import CONFLICT_COLUMNS, as_cursor, read_former, read_history, transact
 from services.records.store.stamps import Stamps
 from services.runtime.clock import Clock
 from services.runtime.migrations import migrate_file
@@ -137,7 +137,7 @@ class SqliteStore:
         """See RecordStore."""
         await self._stamps.settle(at, now)
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
+    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
         """See RecordStore."""
         records: dict[bytes, Sequence[CurrentRecord]] = {}
         with _guarded():
@@ -149,13 +149,21 @@ class SqliteStore:
                 padding = (1 << (len(keys) - 1).bit_length()) - len(keys)
                 query = _people_query(len(keys) + padding)
                 records.update(current_records(self._read.execute(query, (known_at, *keys, *[keys[0]] * padding))))
-            (laboratories,) = self._read.execute("select laboratory_sequence from feed_head").fetchone()
-        return People(records, laboratories)
+            # Read last: of what a purge took meanwhile it tells.
+            laboratories, purged_before = self._read.execute(
+                "select laboratory_sequence, purged_before from feed_head"
+            ).fetchone()
+        return People(records, laboratories, purged_before=Instant(purged_before))
 
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""
         with _guarded():
             return [revision.body for revision in read_history(self._read, record_id)]
+
+    async def former(self, record_id: RecordId) -> Sequence[bytes]:
+        """See RecordStore."""
+        with _guarded():
+            return [history[-1].body for history in read_former(self._read, record_id)]
 
     async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
         """See RecordStore."""

@@ -24,9 +24,11 @@ def purge(write: sqlite3.Connection, before: Instant, position: int, most: int) 
             ).fetchall()
             if max(recorded_at for _, recorded_at in revisions) < before:
                 write.execute("delete from revision where person_key = ? and region = ? and source_id = ?", identity)
-                write.execute("delete from identity where region = ? and source_id = ?", identity[1:])
-                for table in ("conflict", "copy_due", "origin_copy"):
-                    write.execute(f"delete from {table} where region = ? and source_id = ?", identity[1:])
+                whose = "where person_key = ? and region = ? and source_id = ?"
+                write.execute(f"delete from former_holder {whose}", identity)
+                if write.execute(f"delete from identity {whose}", identity).rowcount:
+                    for table in ("conflict", "copy_due", "origin_copy"):
+                        write.execute(f"delete from {table} where region = ? and source_id = ?", identity[1:])
                 numbers += [sequence for sequence, _ in revisions]
                 records += 1
         for first, last in merged_ranges(numbers):
@@ -35,6 +37,7 @@ def purge(write: sqlite3.Connection, before: Instant, position: int, most: int) 
             ).fetchall():
                 first, last = min(first, neighbour[0]), max(last, neighbour[1])
             write.execute("insert into purged values (?, ?)", (first, last))
+        write.execute("update feed_head set purged_before = max(purged_before, ?)", (before,))
         write.execute("commit")
     except BaseException:
         if write.in_transaction:
