@@ -92,7 +92,7 @@ class Pieces:
             )
         )
 
-    async def back_up_the_nation(self) -> None:
+    def back_up_the_nation(self) -> None:
         """Copies the nation's store as it is."""
         with (
             sqlite3.connect(self._nation_file) as source,
@@ -104,10 +104,13 @@ class Pieces:
         """The nation is killed, its store is the backup, and it is started again."""
         self._nation.signal(signal.SIGKILL)
         await self._nation.ended()
+        self._put_back()
+        await self._nation.spawn()
+
+    def _put_back(self) -> None:
         for name in ("-wal", "-shm"):
             Path(f"{self._nation_file}{name}").unlink(missing_ok=True)
         self._nation_file.with_suffix(".backup").replace(self._nation_file)
-        await self._nation.spawn()
 
     async def shown(self, region: str) -> tuple[str, int] | None:
         """The freshness of the code shown and the revision it rests on; None when there is none."""
@@ -262,7 +265,7 @@ async def test_nation_restored_from_a_backup_brings_nothing_outdated_back(tmp_pa
     """It comes back without a change that is older than the bound, and cannot hear the region, or it alone can: what it
     lacks is asked of the region itself, and who was shown the change is not shown anything else."""
     async with in_pieces(tmp_path) as pieces:
-        await pieces.back_up_the_nation()
+        pieces.back_up_the_nation()
         await pieces.amend()
         await asyncio.sleep(BOUND_SECONDS)
         await pieces.follows_again()

@@ -3,7 +3,7 @@ until it has, it says so; copies that have followed stay as they are."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -130,9 +130,11 @@ async def test_what_it_lost_comes_back_and_watchers_know(tmp_path: Path, store: 
                 heads = [await end_of(records) for records in (hunan, beijing)]
                 cursors = await whole.store.cursors()
                 due = await whole.store.due_copies([BEIJING, HUNAN], 1)
-                return not due and heads[1].sequence == 2 and [
-                    cursors[code].sequence for code in (HUNAN, BEIJING)
-                ] == [head.sequence for head in heads]
+                return (
+                    not due
+                    and heads[1].sequence == 2
+                    and [cursors[code].sequence for code in (HUNAN, BEIJING)] == [head.sequence for head in heads]
+                )
 
             await until(followed)
             before, late = await says(whole), await end_of(whole)
