@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -57,7 +58,12 @@ class Follower:
         self._clock = clock
         self._here = Cursor()
         self.as_of = Instant(0)
-        FOLLOWER_LAG.labels(name, region).set_function(lambda: (clock() - self.as_of) / SECOND)
+        FOLLOWER_LAG.labels(name, region).set_function(self.lag)
+
+    def lag(self) -> float:
+        """By how many seconds this store is behind the region; infinite while it has yet to hear of it, or reads it
+        again. An idle region gives signs of life: about a second at most."""
+        return max(0.0, (self._clock() - self.as_of) / SECOND) if self.as_of else math.inf
 
     async def run(self) -> None:
         """Follows without end; whatever goes wrong is logged and tried again."""

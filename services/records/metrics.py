@@ -8,7 +8,7 @@ COMMIT_SECONDS = Histogram("hutong_records_commit_seconds", "Time a write transa
 FEED_SEQUENCE = Gauge("hutong_records_feed_sequence", "The end of the change feed as last seen.", ["store"])
 FOLLOWER_LAG = Gauge(
     "hutong_records_follower_lag_seconds",
-    "Age of the instant up to which a region has been followed.",
+    "Age of the instant up to which a region has been followed; +Inf while that is not known.",
     ["store", "region"],
 )
 FOLLOWED = Counter("hutong_records_followed_changes", "Changes taken from a region's feed.", ["store", "region"])

@@ -69,8 +69,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 async def running(store: Store, regions: dict[str, Records], clock: ManualClock) -> AsyncIterator[Records]:
     """The nation's service, following."""
     async with opened(store.url) as opened_store:
-        whole = nation(opened_store, {code: region.calls for code, region in regions.items()})
-        whole.clock = clock
+        whole = nation(opened_store, {code: region.calls for code, region in regions.items()}, clock)
         async with whole.service.running():
             yield whole
 
@@ -186,17 +185,12 @@ async def test_until_it_has_caught_up_it_says_that_it_has_not(tmp_path: Path, st
             labels = {"store": "nation", "region": HUNAN}
             return REGISTRY.get_sample_value("hutong_records_follower_lag_seconds", labels) or 0.0
 
-        def follows(of: Any, calls: Any) -> Records:
-            whole = Records(of, clock, "nation", {HUNAN: calls})
-            whole.service.close = None
-            return whole
-
         async def caught_up(whole: Records) -> bool:
             answer = await whole.batch([person(1)])
             return len(answer.people[0].records) == 1 and not answer.behind
 
         async with opened(store.url) as first:
-            whole = follows(first, hunan.calls)
+            whole = nation(first, {HUNAN: hunan.calls}, clock)
             async with whole.service.running():
                 await until(lambda: caught_up(whole))
         backup = await store.copied()
@@ -206,7 +200,7 @@ async def test_until_it_has_caught_up_it_says_that_it_has_not(tmp_path: Path, st
 
         async with opened(backup.url) as restored:
             shut = Shut(hunan.calls)
-            whole = follows(restored, shut)
+            whole = nation(restored, {HUNAN: shut}, clock)
             async with whole.service.running():
 
                 async def started() -> bool:
