@@ -20,6 +20,7 @@ from services.common.instants import SECOND, Instant, from_timestamp
 from services.records.domain import copying
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import PersonRecord, RecordId
+from services.records.domain.standing import names
 from services.records.feed import Feed
 from services.records.metrics import FOLLOWED, FOLLOWER_LAG, MOVED_COPIES, REFUSED_COPIES, RESTATED_COPIES
 from services.records.ports import Region
@@ -132,7 +133,14 @@ class Follower:
             records={
                 RecordId(self._region, change.record.source_id): change.record.person_key for change in reversed(own)
             },
-            laboratories=sorted({c.laboratory.laboratory for c in batch.changes if c.HasField("laboratory")}),
+            laboratories=sorted(
+                {
+                    name
+                    for c in batch.changes
+                    if c.HasField("laboratory")
+                    for name in names(c.laboratory.laboratory, self._region)
+                }
+            ),
             followed=self._region,
             others={PersonRecord(c.record.person_key, RecordId(self._region, c.record.source_id)) for c in own},
         )

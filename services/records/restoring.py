@@ -13,7 +13,7 @@ from services.common.instants import from_timestamp
 from services.records.domain.holders import Holdings
 from services.records.domain.restoring import corrected, corrected_laboratory, differs
 from services.records.domain.revisions import PersonRecord, RecordId
-from services.records.domain.standing import NewLaboratory
+from services.records.domain.standing import NewLaboratory, kept_as, names
 from services.records.ports import Region
 from services.records.store.protocol import LATEST, Known, Plan, RecordStore, Touch
 from services.runtime.clock import Clock
@@ -90,8 +90,9 @@ async def _laboratories(code: str, region: Region, store: RecordStore, clock: Cl
     ours: dict[str, Laboratory] = {}
     for row in await store.laboratories(0):
         laboratory = Laboratory.FromString(row.body)
-        ours[laboratory.laboratory] = laboratory
-    seen = {name: found.revision for name, found in ours.items() if found.region == code}
+        if laboratory.region == code:
+            ours[laboratory.laboratory] = laboratory
+    seen = {i: found.revision for i, found in ours.items()}
     if not seen:
         return 0
     theirs: dict[str, Laboratory] = {}
@@ -106,9 +107,13 @@ async def _laboratories(code: str, region: Region, store: RecordStore, clock: Cl
 
     def decide(known: Known) -> Plan:
         nonlocal made
-        found = (corrected_laboratory(seen[i], known.laboratories.get(i), theirs.get(i)) for i in seen)
+        kept = {kept_as(i, code, known.laboratories): i for i in seen}
+        found = (
+            corrected_laboratory(name, seen[i], known.laboratories.get(name), theirs.get(i)) for name, i in kept.items()
+        )
         made = [laboratory for laboratory in found if laboratory is not None]
         return Plan(lambda _: b"", laboratories=made)
 
-    await store.commit(Touch(laboratories=sorted(seen)), decide, clock)
+    touched = sorted(name for i in seen for name in names(i, code))
+    await store.commit(Touch(laboratories=touched), decide, clock)
     return len(made)

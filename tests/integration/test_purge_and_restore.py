@@ -1,6 +1,5 @@
 """A region that purges, and is restored from a backup: the nation retracts what was lost, not what was purged."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 
 from services.common.instants import HOUR, Instant
 from tests.contract.record_backends import NOON, ManualClock, Records, opened, person, result, sqlite_url
-from tests.integration.test_records_restored import follow
+from tests.integration.test_records_restored import follow, sqlite_copy
 from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 DAY = 24 * HOUR
@@ -53,11 +52,7 @@ class Region:
 
     def back_up(self, name: str) -> None:
         """Copies the file."""
-        with (
-            sqlite3.connect(self._directory / f"{self._file}.db") as source,
-            sqlite3.connect(self._directory / f"{name}.db") as copy,
-        ):
-            source.backup(copy)
+        sqlite_copy(self._directory, self._file, name)
 
     def restore(self, name: str) -> None:
         """From here on the backup is the region."""

@@ -144,6 +144,12 @@ async def follow(whole: Records, region: Records) -> Records:
     return following
 
 
+def sqlite_copy(directory: Path, name: str, copied: str) -> None:
+    """Backs up a SQLite file of a directory, or puts a backup back, as another file."""
+    with sqlite3.connect(directory / f"{name}.db") as source, sqlite3.connect(directory / f"{copied}.db") as copy:
+        source.backup(copy)
+
+
 async def scenario(directory: Path, nation_url: str, before: Any, lost: Any, after: Any) -> None:
     """Steps, a backup, steps that are lost with the region's machine, the backup restored, further steps."""
     async with opened(nation_url) as store:
@@ -153,8 +159,7 @@ async def scenario(directory: Path, nation_url: str, before: Any, lost: Any, aft
             await region.submit("FIRST", person(0), result(-9, -8))
             for step in before:
                 await take(region, step)
-            with sqlite3.connect(directory / "region.db") as source, sqlite3.connect(directory / "restored.db") as copy:
-                source.backup(copy)
+            sqlite_copy(directory, "region", "restored")
             await region.submit("LAST", person(0), result(-7, -6))
             for step in lost:
                 await take(region, step)

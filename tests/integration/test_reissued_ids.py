@@ -1,7 +1,6 @@
 """A restored region gives an id that it lost to another person's test: each person has what is theirs, and nobody what
 is not, in the nation and in the copies."""
 
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from services.records.domain.holders import REISSUED_CAUSE
 from services.records.store.protocol import RecordStore
 from tests.contract.record_backends import KEEP, ManualClock, Records, opened, person, result, sqlite_url
 from tests.integration.test_copies_follow import nation, until
-from tests.integration.test_records_restored import follow
+from tests.integration.test_records_restored import follow, sqlite_copy
 from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 NEGATIVE, POSITIVE = result(), result(-4, -3, outcome=TestResult.TEST_RESULT_POSITIVE)
@@ -31,15 +30,6 @@ def nation_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-def back_up(directory: Path, name: str, copied: str) -> None:
-    """Copies a region's file."""
-    with (
-        sqlite3.connect(directory / f"{name}.db") as source,
-        sqlite3.connect(directory / f"{copied}.db") as copy,
-    ):
-        source.backup(copy)
-
-
 @asynccontextmanager
 async def region(directory: Path, name: str, later: float = 0) -> AsyncIterator[Records]:
     """Region 430000 over one of its files, so many seconds after noon."""
@@ -53,9 +43,9 @@ async def reissued(directory: Path) -> None:
     """X1 was the first person's negative; it is lost, and the second person's positive in the restored region."""
     async with region(directory, "first") as hunan:
         await hunan.submit("X0", FIRST, result(-9, -8))
-        back_up(directory, "first", "backup")
+        sqlite_copy(directory, "first", "backup")
         await hunan.submit("X1", FIRST, NEGATIVE)
-    back_up(directory, "backup", "restored")
+    sqlite_copy(directory, "backup", "restored")
     async with region(directory, "restored", 3600) as hunan:
         await hunan.submit("X1", SECOND, POSITIVE)
 

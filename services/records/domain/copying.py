@@ -17,7 +17,7 @@ from services.records.domain.conflicts import NewConflict
 from services.records.domain.content import digest
 from services.records.domain.holders import Holdings, Moved
 from services.records.domain.revisions import History, NewRevision, PersonRecord, RecordId, copy_of
-from services.records.domain.standing import NewLaboratory
+from services.records.domain.standing import NewLaboratory, kept_as
 
 _NEVER = Instant(0)
 
@@ -104,8 +104,7 @@ def take(
     A revision that is stored is skipped: the same change may come again after either side died. One whose number has
     gone to a revision that the region no longer has is restated: it follows what is stored, under the next number. An
     id under which the region tells of another person than is stored is that person's: see Holdings. Refused, and left
-    to people: OTHER_REGION, what the region has no say in; LABORATORY_TAKEN, a laboratory that another region
-    registered.
+    to people: OTHER_REGION, what the region has no say in.
     """
     copies = Copies()
     holdings = Holdings(histories, others)
@@ -161,21 +160,19 @@ def restated(record: TestRecord, revision: int, cause: str = RESTATED_CAUSE) -> 
 
 
 def _take_laboratory(region: str, laboratory: Laboratory, standing: dict[str, Laboratory], copies: Copies) -> None:
-    current = standing.get(laboratory.laboratory)
     if laboratory.region != region:
         copies.refuse("OTHER_REGION")
         return
+    name = kept_as(laboratory.laboratory, region, standing)
+    current = standing.get(name)
     if current is not None:
-        if current.region != region:
-            copies.refuse("LABORATORY_TAKEN")
-            return
         if _recorded(laboratory) < _recorded(current) or same_standing(laboratory, current):
             return
         if laboratory.revision <= current.revision:
             laboratory = renumbered(laboratory, current.revision + 1)
             copies.restated += 1
-    standing[laboratory.laboratory] = laboratory
-    copies.laboratories.append(NewLaboratory(laboratory, copied=True))
+    standing[name] = laboratory
+    copies.laboratories.append(NewLaboratory(laboratory, copied=True, name=name))
 
 
 def _recorded(laboratory: Laboratory) -> Instant:

@@ -44,8 +44,11 @@ def corrected(record_id: RecordId, seen: int, history: History, theirs: TestReco
     return restated(theirs, current.revision + 1) if is_stored(history, new) else None
 
 
-def corrected_laboratory(seen: int, ours: Laboratory | None, theirs: Laboratory | None) -> NewLaboratory | None:
-    """The same of a laboratory. One that its region no longer knows limits nothing any more, as if never registered."""
+def corrected_laboratory(
+    name: str, seen: int, ours: Laboratory | None, theirs: Laboratory | None
+) -> NewLaboratory | None:
+    """The same of a laboratory, kept by `name`. One that its region no longer knows limits nothing any more, as if
+    never registered."""
     if ours is None or ours.revision != seen:
         return None
     if theirs is None:
@@ -57,7 +60,7 @@ def corrected_laboratory(seen: int, ours: Laboratory | None, theirs: Laboratory 
             display_name=ours.display_name,
             revision=ours.revision + 1,
         )
-        return NewLaboratory(made)
+        return NewLaboratory(made, name=name)
     if same_standing(theirs, ours) or from_timestamp(theirs.recorded_at) > from_timestamp(ours.recorded_at):
         return None
-    return NewLaboratory(renumbered(theirs, ours.revision + 1), copied=True)
+    return NewLaboratory(renumbered(theirs, ours.revision + 1), copied=True, name=name)

@@ -56,15 +56,13 @@ def test_what_was_taken_before_is_skipped() -> None:
 
 def test_contradictions_are_counted_and_not_taken() -> None:
     """Nothing that is stored is overwritten, and no region speaks for another."""
-    laboratories = {"430000-x": Laboratory(region="440000", laboratory="430000-x", revision=1)}
     changes = [
         change(4, source_id="S2", region="440000"),
-        standing(5, 2),
         standing(6, 1, region="440000"),
     ]
-    copies = take("430000", changes, {}, laboratories)
+    copies = take("430000", changes, {}, {})
     assert (copies.revisions, copies.laboratories) == ([], [])
-    assert copies.refused == {"OTHER_REGION": 2, "LABORATORY_TAKEN": 1}
+    assert copies.refused == {"OTHER_REGION": 2}
     assert [(c.id.source_id, c.revision, c.reason, c.person_key[:1], c.offered_by) for c in copies.conflicts] == [
         ("S2", 0, "OTHER_REGION", b"a", "feed of 430000"),
     ]
@@ -141,6 +139,16 @@ def test_a_restored_standing_goes_on_from_what_was_lost() -> None:
     assert take("430000", [standing(3, 2)], {}, laboratories).laboratories == []
     [new] = take("430000", [standing(9, 2)], {}, laboratories).laboratories
     assert new.laboratory.revision == 5
+
+
+def test_a_namesake_is_kept_apart() -> None:
+    """A laboratory whose id another region registered first has revisions of its own."""
+    laboratories = {"430000-x": Laboratory(region="440000", laboratory="430000-x", revision=7)}
+    [new] = take("430000", [standing(5, 1), standing(5, 1)], {}, laboratories).laboratories
+    assert (new.name, new.laboratory) == ("430000-x/430000", standing(5, 1).laboratory)
+    laboratories[new.name] = new.laboratory
+    assert take("430000", [standing(5, 1)], {}, laboratories).laboratories == []
+    assert [new.laboratory.revision for new in take("430000", [standing(9, 2)], {}, laboratories).laboratories] == [2]
 
 
 def test_a_batch_continues_where_it_leaves_no_gap() -> None:
