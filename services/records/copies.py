@@ -4,7 +4,7 @@ it once."""
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from hutong.common.v1.subject_pb2 import Purpose
@@ -35,6 +35,15 @@ def _end(busy: dict[str, asyncio.Task[None]], region: str, _: asyncio.Task[None]
     del busy[region]
 
 
+async def _any(moved: asyncio.Event, busy: Collection[asyncio.Task[None]]) -> None:
+    """Returns when there may be something to do: what becomes due while a region is busy may be too late for it."""
+    waiting = asyncio.create_task(moved.wait())
+    try:
+        await asyncio.wait({waiting, *busy}, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+
+
 class CopyKeeper:
     """Keeps the copies of one mesh up to date. `stores` are the stores that keep copies, by region."""
 
@@ -49,6 +58,7 @@ class CopyKeeper:
         busy: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
+                moved = self._feed.next_move()
                 try:
                     due = await self._store.due_copies(
                         [region for region in self._stores if region not in busy], AT_ONCE
@@ -60,7 +70,7 @@ class CopyKeeper:
                     busy[region] = group.create_task(self._work(region))
                     busy[region].add_done_callback(partial(_end, busy, region))
                 if not due:
-                    await self._feed.moves(IDLE_SECONDS)
+                    await _any(moved, busy.values())
 
     async def _work(self, region: str) -> None:
         try:
