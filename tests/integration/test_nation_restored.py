@@ -223,3 +223,31 @@ async def test_until_it_has_caught_up_it_says_that_it_has_not(tmp_path: Path, st
                 await until(told)
                 assert [r.revision for r in await whole.of(person(1))] == [2]
                 assert from_timestamp((await whole.batch([person(1)])).as_of) > Instant(backed_up_at + 3600 * SECOND)
+
+
+async def test_a_store_that_goes_back_while_it_is_followed_into(tmp_path: Path) -> None:
+    """A database that fails over to a standby lacks its last commits, under a follower that has seen them acknowledged:
+    the follower goes by the cursor that is stored, and nothing stays missing."""
+    async with opened(sqlite_url(tmp_path, HUNAN)) as hunan_store, opened(sqlite_url(tmp_path, "nation")) as store:
+        hunan = Records(hunan_store, ManualClock())
+        whole = nation(store, {HUNAN: hunan.calls})
+        async with whole.service.running():
+            for number in (1, 2, 3):
+
+                async def known(number: int = number) -> bool:
+                    return len(await whole.of(person(number))) == 1 and (await store.head()).sequence == number
+
+                await hunan.submit(f"X{number}", person(number), result())
+                if number < 3:
+                    await until(known)
+                if number == 2:
+                    with sqlite3.connect(tmp_path / "nation.db") as file:
+                        for table, column in (("revision", "sequence"), ("feed_mark", "last_sequence")):
+                            file.execute(f"delete from {table} where {column} > 1")
+                        file.execute("delete from identity where source_id = 'X2'")
+                        file.execute("update feed_head set sequence = 1")
+                        # The mark is the region's own, of the commit that the cursor stands at.
+                        mark = await hunan.store.mark(1)
+                        file.execute("update follow set sequence = 1, mark = ?", (mark,))
+            await until(known)
+            assert [len(await whole.of(person(number))) for number in (1, 2, 3)] == [1, 1, 1]
