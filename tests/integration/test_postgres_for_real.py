@@ -1,25 +1,22 @@
-"""PostgreSQL as it is run: migrations by command, one partition a question, a replica, purging, Citus's statements."""
+"""PostgreSQL as it is run: migrations by command, a replica that stands still, purging, Citus's tables."""
 
 import asyncio
-import json
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, ListChangesRequest
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
-from cli.records.purge import purge
 from services.common.errors import Unavailable
 from services.common.instants import DAY, Instant
 from services.records.migrate import migrate
-from services.records.store import postgres, postgres_write
+from services.records.purge import purge
 from services.records.store.postgres import PostgresStore
-from services.records.store.postgres_schema import MIGRATIONS, PARTITIONS, VERSION, statements
-from services.records.store.protocol import LATEST, Head, People
+from services.records.store.postgres_schema import MIGRATIONS, VERSION, statements
+from services.records.store.protocol import Head, People
 from services.records.store.replica import ReplicatedStore
 from services.runtime.clock import system_clock
 from services.runtime.migrations import SchemaError
@@ -136,49 +133,6 @@ async def test_partitioned_tables_are_not_distributed_afterwards(postgres_url): 
     await connection.close()
     with pytest.raises(SchemaError, match="partitioned already"):
         await migrate(postgres_url, distribute=True)
-
-
-def partitions(plan: Any, table: str) -> set[str]:
-    """The partitions of a table that a plan, run, looked into."""
-    found = set()
-    if plan.get("Relation Name", "").startswith(f"{table}_") and plan.get("Actual Loops", 0) > 0:
-        found.add(plan["Relation Name"])
-    for inner in plan.get("Plans", ()):
-        found |= partitions(inner, table)
-    return found
-
-
-HOT = {
-    "people": (postgres._PEOPLE, "revision"),
-    "history": (postgres._HISTORY, "revision"),
-    "person of": (postgres._PERSON_OF, "identity"),
-    "held": (postgres_write._HELD, "identity"),
-    "histories": (postgres_write._HISTORIES, "revision"),
-}
-
-
-@pytest.mark.parametrize("name", HOT)
-async def test_every_hot_query_looks_into_one_partition(postgres_url, name):  # noqa: F811
-    """Prepared as the service prepares it, a question about one person or one record reads one partition of the 16."""
-    async with opened(postgres_url) as store:
-        records = Records(store, ManualClock())
-        await records.submit_many([submission(f"S{n}", person(n), result()) for n in range(1, 200)])
-    key, one = person(7), ("430000", "S7")
-    arguments: dict[str, tuple[Any, ...]] = {
-        "people": ([key], LATEST),
-        "history": (key, *one),
-        "person of": one,
-        "held": ([one[0]], [one[1]]),
-        "histories": ([one[0]], [one[1]], [key]),
-    }
-    query, table = HOT[name]
-    connection = await asyncpg.connect(postgres_url, server_settings={"plan_cache_mode": "force_generic_plan"})
-    plan = json.loads(await connection.fetchval(f"explain (analyze, format json) {query}", *arguments[name]))
-    assert PARTITIONS == await connection.fetchval(
-        "select count(*) from pg_inherits where inhparent = $1::regclass", table
-    )
-    await connection.close()
-    assert 1 == len(partitions(plan[0]["Plan"], table)), plan
 
 
 class Original(PostgresStore):

@@ -161,6 +161,7 @@ class PostgresHolderStore:
             if self._closed:
                 raise asyncpg.InterfaceError("the store is closed")
             if self._pool is None:
+                limit = f"{int(self._timeout * 1000)}ms"
                 pool = await asyncpg.create_pool(
                     self._url,
                     min_size=1,
@@ -169,7 +170,12 @@ class PostgresHolderStore:
                     command_timeout=self._timeout,
                     # A commit is on the disk before it is acknowledged, whatever the database's default. The planner's
                     # compiler would cost more than these small queries.
-                    server_settings={"synchronous_commit": "on", "jit": "off"},
+                    server_settings={
+                        "synchronous_commit": "on",
+                        "jit": "off",
+                        "statement_timeout": limit,
+                        "idle_in_transaction_session_timeout": limit,
+                    },
                 )
                 try:
                     # Two processes that make the schema at once would trip over one another.

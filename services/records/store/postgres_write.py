@@ -36,11 +36,14 @@ select * from unnest($1::text[], $2::text[], $3::bytea[]) as claimed(region, sou
 on conflict do nothing
 """
 
+# What is ordered is asked once for each, of its one partition: joined as a whole, all partitions of tables that are
+# small when this is first planned would be read, and for as long as the plan lasts.
 _HELD = """
 select i.region, i.source_id, i.person_key
 from unnest($1::text[], $2::text[]) as touched(region, source_id)
 cross join lateral (
     select * from identity where region = touched.region and source_id = touched.source_id
+    order by region, source_id
 ) as i
 """
 

@@ -3,7 +3,7 @@
 A replica lags. What it gives is used when it has everything that the original's feed had when this process last looked,
 which is at most a second ago, or has itself told of since: then it is true as of that look. So nobody who was told of a
 change by this process is given what was before it. When the replica is behind, the original is read; when the original
-cannot be reached, what the replica has, as of its own last commit.
+cannot be reached, what the replica has, as of its own last commit, or of the last look when it has all of that.
 """
 
 import asyncio
@@ -51,7 +51,10 @@ class ReplicatedStore:
         try:
             told, looked = await self._look()
         except Unavailable:
-            return await self._replica.people(person_keys, known_at)
+            found = await self._replica.people(person_keys, known_at)
+            if found.as_of is None or found.sequence < self._told:
+                return found
+            return found._replace(as_of=max(found.as_of, self._looked))
         try:
             found = await self._replica.people(person_keys, known_at)
         except Unavailable:
