@@ -181,7 +181,9 @@ class BatchListRecordsResponse(_message.Message):
 
     @_builtins.property
     def laboratories(self) -> _containers.RepeatedCompositeFieldContainer[_laboratory_pb2.Laboratory]:
-        """Every laboratory that appears in the records and whose standing is known here, by id, as known at known_at."""
+        """Every laboratory that appears in the records and whose standing is known here, by id, as known at known_at. Where
+        several regions registered one id, the standing with each.
+        """
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
