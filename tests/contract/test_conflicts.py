@@ -236,10 +236,13 @@ async def test_taken_and_taken_back(records: Records) -> None:
     assert (await records.of(person(1)))[0].revision == 6
 
 
-async def test_one_of_two_offers_is_taken(records: Records) -> None:
+@pytest.mark.parametrize("withdrawn", [False, True])
+async def test_one_of_two_offers_is_taken(records: Records, withdrawn: bool) -> None:
     """Two people's tests were offered against one revision, and both are taken at once: one of them is."""
     source_id = fresh_id()
     await records.submit(source_id, person(1), result())
+    if withdrawn:
+        await records.retract(source_id, 1)
     offers = [await offered(records, source_id, person(who)) for who in (2, 3)]
     done = await asyncio.gather(*(settle(records, o.conflict_id, TAKEN) for o in offers), return_exceptions=True)
     [error] = [one for one in done if isinstance(one, ServiceError)]
