@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose, Subject
+from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.lookup.v1.holder_service_pb2 import ClaimResultRequest
 from hutong.lookup.v1.region_pb2 import Scope
@@ -39,9 +38,7 @@ TestResult.__test__ = False  # type: ignore[attr-defined]
 
 HUNAN, BEIJING = "430000", "110000"
 KEEP = Purpose.PURPOSE_RECORD_KEEPING
-WHO = Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number="CORRECT01"))
-IMPORTED, EARLIER = (Subject(person_key=name + bytes(8)) for name in (b"imported", b"earlier!"))
-OFF_THE_MESH = "360000"
+WHO = Subject(person_key=b"correction" + bytes(6))
 LABORATORY = "430000-xiangya"
 _VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 
@@ -49,11 +46,10 @@ _VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 class Mesh:
     """What these tests ask of a mesh, and every verdict it gave."""
 
-    def __init__(self, client: MeshClient, verdicts: Any, http: httpx.AsyncClient) -> None:
+    def __init__(self, client: MeshClient, verdicts: Any) -> None:
         self.hunan, self.beijing, self.nation = (client.records(code) for code in (HUNAN, BEIJING, "nation"))
         self.holders = client.holders()
         self._verdicts = verdicts
-        self._http = http
         self.given: list[Verdict] = []
 
     async def verdict(self, scope: Scope.ValueType) -> Verdict:
@@ -75,16 +71,6 @@ class Mesh:
         request = verdict_service_pb2.ComputeVerdictRequest(query=query, purpose=Purpose.PURPOSE_SHOW_CODE)
         answer: Verdict = (await self._verdicts.ComputeVerdict(request)).verdict
         return answer
-
-    async def status_of(self, who: Subject) -> Status.ValueType:
-        """What is said in Beijing of somebody else."""
-        return (await self._compute(verdict_service_pb2.VerdictQuery(subject=who, region=BEIJING))).status
-
-    async def shown(self) -> Status.ValueType:
-        """What the gateway shows, as a phone asks it."""
-        document = {"type": "PASSPORT", "number": WHO.document.number}
-        reply = await self._http.post("/v1/healthCode:show", json={"document": document, "region": BEIJING})
-        return Status.Value(f"STATUS_{reply.json()['status']}")
 
     async def local_status(self) -> Status.ValueType:
         """What Beijing's own database says."""
@@ -119,9 +105,8 @@ async def mesh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         run(tmp_path) as running,
         MeshClient(running.endpoints, "test") as client,
         open_channel(running.endpoints.verdict) as channel,
-        httpx.AsyncClient(base_url=running.http) as http,
     ):
-        yield Mesh(client, remote("verdict", "test", channel, [_VERDICTS]), http)
+        yield Mesh(client, remote("verdict", "test", channel, [_VERDICTS]))
 
 
 def content(result: TestResult.ValueType = TestResult.TEST_RESULT_NEGATIVE) -> RecordContent:
@@ -156,12 +141,6 @@ async def submit(mesh: Mesh, said: RecordContent) -> wpb.SubmitRecordResponse:
         wpb.SubmitRecordRequest(submission=submission, purpose=KEEP)
     )
     return response
-
-
-async def filed(records: Any, region: str, source_id: str, who: Subject, said: RecordContent) -> None:
-    """A region that keeps a laboratory's result from a file."""
-    submission = wpb.RecordSubmission(region=region, source_id=source_id, subject=who, content=said)
-    await records.SubmitRecord(wpb.SubmitRecordRequest(submission=submission, purpose=KEEP))
 
 
 async def amend(mesh: Mesh, revision: int, said: RecordContent) -> None:
@@ -269,42 +248,3 @@ async def test_a_suspension_voids_copies_too(mesh: Mesh) -> None:
     await within(5, counts)
     for given in mesh.given:
         assert await mesh.again(given) == given
-
-
-async def test_a_suspension_voids_what_other_regions_keep(mesh: Mesh) -> None:
-    """Results of the laboratory that Beijing, and a region off the mesh, have by file are void as well, for their own
-    code and at the gateway; what it sampled outside the interval counts, and so does the rest once it is lifted. A
-    namesake that another region registers outvotes nothing."""
-    for records, region in ((mesh.hunan, HUNAN), (mesh.beijing, BEIJING)):
-        name = LocalizedText(zh="湘雅", en="Xiangya")
-        # The nation refuses the second: it knows the laboratory as Hunan's. Beijing's own store has its own.
-        put = wpb.PutLaboratoryRequest(region=region, laboratory=LABORATORY, display_name=name)
-        await records.PutLaboratory(put)
-    await filed(mesh.beijing, BEIJING, "IN", WHO, content())
-    await filed(mesh.nation, OFF_THE_MESH, "FILE", IMPORTED, content())
-    before = content()
-    before.sampled_at.FromNanoseconds(before.sampled_at.ToNanoseconds() - 3_600_000_000_000)
-    await filed(mesh.beijing, BEIJING, "OUT", EARLIER, before)
-
-    async def are(*statuses: Status.ValueType) -> bool:
-        answers = [(await mesh.verdict(scope)).status for scope in (Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL)]
-        for who in (IMPORTED, EARLIER):
-            answers.append(await mesh.status_of(who))
-        return [*answers, await mesh.shown()] == [statuses[0], *statuses, statuses[0]]
-
-    good, void = Status.STATUS_RECOGNISED, Status.STATUS_NOT_RECOGNISED
-    await within(10, lambda: are(good, good, good))
-    morning = content().sampled_at
-    await mesh.hunan.SuspendLaboratory(
-        wpb.SuspendLaboratoryRequest(
-            laboratory=LABORATORY,
-            suspension_id="licence",
-            sampled=Interval(**{"from": morning}, to=to_timestamp(system_clock())),
-            cause="licence lost",
-        )
-    )
-    await within(5, lambda: are(void, void, good))
-    await mesh.hunan.LiftSuspension(
-        wpb.LiftSuspensionRequest(laboratory=LABORATORY, suspension_id="licence", cause="appeal granted")
-    )
-    await within(5, lambda: are(good, good, good))
