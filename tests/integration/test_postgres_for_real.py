@@ -243,6 +243,26 @@ async def test_a_purge_takes_whole_old_records_and_leaves_the_feed_readable(stor
         assert 34 == (await store.head()).sequence
 
 
+async def test_purges_at_once_take_everything_once(store_url):
+    """Two that meet, and a writer beside them: each record is counted by one, and what is new stays."""
+    now = system_clock()
+    clock = ManualClock(Instant(now - 400 * DAY))
+    async with opened(store_url) as store:
+        records = Records(store, clock)
+        contents = result(-9_000_000.0, -9_000_000.0)
+        await records.submit_many([submission(f"OLD{n}", person(n), contents) for n in range(200)])
+        clock.now = now
+
+        async def write() -> None:
+            for n in range(20):
+                await records.submit(f"NEW{n}", person(n), contents)
+
+        first, second, _ = await asyncio.gather(purge(store, 365 * 86_400, 7), purge(store, 365 * 86_400, 7), write())
+        assert 200 == first + second
+        assert [(1, 200)] == [(row.purged_from, row.sequence) for row in await store.changes(0, 300) if row.purged_from]
+        assert [20 * [1]] == [[len(await records.history(f"NEW{n}")) for n in range(20)]]
+
+
 async def test_the_purge_is_a_command(tmp_path):
     """It says how many; an age it does not understand is a wrong command line."""
     url = sqlite_url(tmp_path)

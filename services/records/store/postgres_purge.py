@@ -7,9 +7,10 @@ from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
 from services.records.store.protocol import Purged, merged_ranges
 
+# Commits are stamped in the order of their numbers: the first that is too new ends the purge, and most of the table,
+# which comes after, is not looked at.
 _FOUND = """
-select person_key, region, source_id, sequence from revision
-where sequence > $1 and recorded_at < $2 order by sequence limit $3
+select person_key, region, source_id, sequence, recorded_at from revision where sequence > $1 order by sequence limit $2
 """
 
 _NEWEST = """
@@ -34,8 +35,8 @@ _DELETE_FORMER = "delete from former_holder where person_key = $1 and region = $
 
 async def purge(connection: asyncpg.Connection, before: Instant, position: int, most: int) -> Purged:
     """What RecordPurge.purge does, within a transaction that the caller commits."""
-    found = await connection.fetch(_FOUND, position, before, most)
-    records = list(dict.fromkeys(tuple(row)[:3] for row in found))
+    found = await connection.fetch(_FOUND, position, most)
+    records = list(dict.fromkeys(tuple(row)[:3] for row in found if row[4] < before))
     numbers: list[int] = []
     doomed = []
     gone: list[RecordId] = []
@@ -60,4 +61,5 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
             first, last = min(first, neighbour[0]), max(last, neighbour[1])
         await connection.execute("insert into purged values ($1, $2)", first, last)
     await connection.execute("update feed_head set purged_before = greatest(purged_before, $1)", before)
-    return Purged(len(doomed), found[-1][3] if len(found) == most else None)
+    goes_on = len(found) == most and found[-1][4] < before
+    return Purged(len(doomed), found[-1][3] if goes_on else None)
