@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 CALLER = "hutong-records"
 
 _DESCRIPTION = """\
-列出一个记录库中未能入库、与已有内容冲突的提交，并作出处理：保留原内容，或以所报内容修订。
+列出一个记录库中未能入库、与已有内容冲突的提交，并作出处理：保留原内容，或采用所报内容。所报为另一人的，该编号即归其所有，
+原记录撤回。
 Lists what a store was offered and could not take because it says otherwise already, and settles it: what is stored
-stays, or what was offered becomes an amendment.
+stays, or what was offered is taken, as an amendment; where it is another person's, the record becomes theirs and what
+was stored is retracted.
 
 退出状态 exit status: 0 完成 done; 2 命令有误或不能如此处理 wrong command, or it cannot be settled so;
 4 无法连接 the store is unreachable"""
@@ -39,7 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     settling.add_argument("conflict", metavar="CONFLICT", help="冲突编号 / the conflict's id")
     how = settling.add_mutually_exclusive_group(required=True)
     how.add_argument("--keep", action="store_true", help="保留原内容 / what is stored stays")
-    how.add_argument("--take", action="store_true", help="以所报内容修订 / what was offered becomes an amendment")
+    how.add_argument("--take", action="store_true", help="采用所报内容 / what was offered is taken")
     settling.add_argument("--cause", required=True, help="原因，1至500字，不含个人信息 / why; no personal data")
     settling.set_defaults(run=run, action=_settle)
     for command in (listing, settling):

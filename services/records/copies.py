@@ -4,7 +4,7 @@ it once."""
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from hutong.common.v1.subject_pb2 import Purpose
@@ -35,6 +35,15 @@ def _end(busy: dict[str, asyncio.Task[None]], region: str, _: asyncio.Task[None]
     del busy[region]
 
 
+async def _any(moved: asyncio.Event, busy: Collection[asyncio.Task[None]]) -> None:
+    """Returns when there may be something to do: what becomes due while a region is busy may be too late for it."""
+    waiting = asyncio.create_task(moved.wait())
+    try:
+        await asyncio.wait({waiting, *busy}, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+
+
 class CopyKeeper:
     """Keeps the copies of one mesh up to date. `stores` are the stores that keep copies, by region."""
 
@@ -49,6 +58,7 @@ class CopyKeeper:
         busy: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
+                moved = self._feed.next_move()
                 try:
                     due = await self._store.due_copies(
                         [region for region in self._stores if region not in busy], AT_ONCE
@@ -60,7 +70,7 @@ class CopyKeeper:
                     busy[region] = group.create_task(self._work(region))
                     busy[region].add_done_callback(partial(_end, busy, region))
                 if not due:
-                    await self._feed.moves(IDLE_SECONDS)
+                    await _any(moved, busy.values())
 
     async def _work(self, region: str) -> None:
         try:
@@ -87,8 +97,7 @@ class CopyKeeper:
         copy = await self._current(copy_id)
         if copy is None:
             return
-        origin = await self._current(RecordId(copy.content.origin.region, copy.content.origin.source_id))
-        wanted = follow(copy, origin)
+        wanted = follow(copy, await self._origin(copy))
         if wanted is None:
             return
         try:
@@ -103,6 +112,17 @@ class CopyKeeper:
                 return
             raise
         COPIES_FOLLOWED.labels(self._name, region).inc()
+
+    async def _origin(self, copy: TestRecord) -> TestRecord | None:
+        """What a copy was made of, as it is now. Its region may have given the id to another person since."""
+        record_id = RecordId(copy.content.origin.region, copy.content.origin.source_id)
+        origin = await self._current(record_id)
+        if origin is None or origin.person_key == copy.person_key:
+            return origin
+        # A claim may be under another document of the same person. Where the id was several people's, and the copy is
+        # under none of the keys they had it by, nobody can tell whose test it is: it counts for nobody.
+        former = [TestRecord.FromString(body) for body in await self._store.former(record_id)]
+        return next((one for one in former if one.person_key == copy.person_key), former[0] if former else origin)
 
     async def _current(self, record_id: RecordId) -> TestRecord | None:
         revisions = await self._store.history(record_id)

@@ -59,9 +59,10 @@ class Feed:
         self._moved.set()
         self._moved = asyncio.Event()
 
-    async def moves(self, seconds: float) -> None:
-        """Returns when something is committed in this process, and after so many seconds at the latest."""
-        await _within(self._moved, seconds)
+    def next_move(self) -> asyncio.Event:
+        """Set when something is committed in this process from now on. Whoever looks for what there is asks for it
+        before, and waits after: nothing is committed in between unnoticed."""
+        return self._moved
 
     async def read(self, feed_id: str, after: int, most: int = DEFAULT_CHANGES, mark: bytes = b"") -> Batch:
         """At most `most` changes after a cursor.

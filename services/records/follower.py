@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -18,9 +19,10 @@ from services.common.errors import Code, ServiceError, Text
 from services.common.instants import SECOND, Instant, from_timestamp
 from services.records.domain import copying
 from services.records.domain.copying import Cursor
-from services.records.domain.revisions import RecordId
+from services.records.domain.revisions import PersonRecord, RecordId
+from services.records.domain.standing import names
 from services.records.feed import Feed
-from services.records.metrics import FOLLOWED, FOLLOWER_LAG, REFUSED_COPIES, RESTATED_COPIES
+from services.records.metrics import FOLLOWED, FOLLOWER_LAG, MOVED_COPIES, REFUSED_COPIES, RESTATED_COPIES
 from services.records.ports import Region
 from services.records.restoring import restore
 from services.records.store.protocol import Known, Plan, RecordStore, Touch
@@ -57,7 +59,12 @@ class Follower:
         self._clock = clock
         self._here = Cursor()
         self.as_of = Instant(0)
-        FOLLOWER_LAG.labels(name, region).set_function(lambda: (clock() - self.as_of) / SECOND)
+        FOLLOWER_LAG.labels(name, region).set_function(self.lag)
+
+    def lag(self) -> float:
+        """By how many seconds this store is behind the region; infinite while it has yet to hear of it, or reads it
+        again. An idle region gives signs of life: about a second at most."""
+        return max(0.0, (self._clock() - self.as_of) / SECOND) if self.as_of else math.inf
 
     async def run(self) -> None:
         """Follows without end; whatever goes wrong is logged and tried again."""
@@ -126,8 +133,16 @@ class Follower:
             records={
                 RecordId(self._region, change.record.source_id): change.record.person_key for change in reversed(own)
             },
-            laboratories=sorted({c.laboratory.laboratory for c in batch.changes if c.HasField("laboratory")}),
+            laboratories=sorted(
+                {
+                    name
+                    for c in batch.changes
+                    if c.HasField("laboratory")
+                    for name in names(c.laboratory.laboratory, self._region)
+                }
+            ),
             followed=self._region,
+            others={PersonRecord(c.record.person_key, RecordId(self._region, c.record.source_id)) for c in own},
         )
         copies = copying.Copies()
 
@@ -135,9 +150,11 @@ class Follower:
             nonlocal copies
             if not copying.continues(known.cursor, since, feed_id):
                 raise _CursorMoved
-            copies = copying.take(self._region, batch.changes, known.histories, known.laboratories)
+            copies = copying.take(self._region, batch.changes, known.histories, known.laboratories, known.others)
             cursor = copying.advanced(known.cursor, feed_id, sequence, as_of, batch.cursor.mark)
-            return Plan(lambda _: b"", copies.revisions, copies.laboratories, cursor, copies.conflicts)
+            return Plan(
+                lambda _: b"", copies.revisions, copies.laboratories, cursor, copies.conflicts, moved=copies.moved
+            )
 
         await self._store.commit(touch, decide, self._clock)
         self._report(copies)
@@ -150,6 +167,8 @@ class Follower:
             self._own_feed.moved()
         if copies.restated:
             RESTATED_COPIES.labels(self._name, self._region).inc(copies.restated)
+        if copies.moved:
+            MOVED_COPIES.labels(self._name, self._region).inc(len(copies.moved))
         for reason, count in copies.refused.items():
             REFUSED_COPIES.labels(self._name, self._region, reason).inc(count)
             log.error(

@@ -27,7 +27,8 @@ class Laboratories:
 
     def __init__(self, store: RecordStore) -> None:
         self._store = store
-        self._known: dict[str, list[Standing]] = {}
+        # By id, and then by region: see standing.kept_as.
+        self._known: dict[str, dict[str, list[Standing]]] = {}
         self._sequence = 0
         self._reading = asyncio.Lock()
 
@@ -41,7 +42,8 @@ class Laboratories:
                 # A commit older than marks has no arrival of its own.
                 arrived_at = row.arrived_at or from_timestamp(laboratory.recorded_at)
                 standing = Standing(laboratory.revision, Instant(arrived_at), laboratory, row.body)
-                insort(self._known.setdefault(laboratory.laboratory, []), standing, key=lambda s: s.revision)
+                namesakes = self._known.setdefault(laboratory.laboratory, {})
+                insort(namesakes.setdefault(laboratory.region, []), standing, key=lambda s: s.revision)
                 self._sequence = row.sequence
 
     async def refresh_to_end(self) -> None:
@@ -50,15 +52,22 @@ class Laboratories:
         await self.refresh(people.laboratories)
 
     def at(self, laboratory: str, known_at: Instant) -> Standing | None:
-        """A laboratory as known at an instant; None when it was not registered then."""
-        for standing in reversed(self._known.get(laboratory, ())):
-            if standing.arrived_at <= known_at:
-                return standing
-        return None
+        """A laboratory as known at an instant; None when it was not registered then. Of namesakes, the first."""
+        return next(iter(self._namesakes(laboratory, known_at)), None)
 
     def of(self, ids: Iterable[str], known_at: Instant) -> list[Standing]:
-        """Those of these laboratories that were known at an instant, by id."""
-        return [standing for i in sorted(ids) if (standing := self.at(i, known_at)) is not None]
+        """Those of these laboratories that were known at an instant, by id; namesakes of several regions all of them,
+        in the order in which they came."""
+        return [standing for i in sorted(ids) for standing in self._namesakes(i, known_at)]
+
+    def _namesakes(self, laboratory: str, known_at: Instant) -> list[Standing]:
+        found: list[Standing] = []
+        for revisions in self._known.get(laboratory, {}).values():
+            for standing in reversed(revisions):
+                if standing.arrived_at <= known_at:
+                    found.append(standing)
+                    break
+        return found
 
     def ids_after(self, laboratory: str, most: int) -> list[str]:
         """Up to `most` ids that follow one in order."""

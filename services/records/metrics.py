@@ -8,7 +8,7 @@ COMMIT_SECONDS = Histogram("hutong_records_commit_seconds", "Time a write transa
 FEED_SEQUENCE = Gauge("hutong_records_feed_sequence", "The end of the change feed as last seen.", ["store"])
 FOLLOWER_LAG = Gauge(
     "hutong_records_follower_lag_seconds",
-    "Age of the instant up to which a region has been followed.",
+    "Age of the instant up to which a region has been followed; +Inf while that is not known.",
     ["store", "region"],
 )
 FOLLOWED = Counter("hutong_records_followed_changes", "Changes taken from a region's feed.", ["store", "region"])
@@ -16,6 +16,9 @@ RESTATED_COPIES = Counter(
     "hutong_records_restated_copies",
     "Changes of a restored region that follow, under another number, what it no longer has.",
     ["store", "region"],
+)
+MOVED_COPIES = Counter(
+    "hutong_records_moved_copies", "Ids that a region has given to another person than before.", ["store", "region"]
 )
 COPIES_FOLLOWED = Counter(
     "hutong_records_copies_followed", "Copies that were amended or retracted after their origin.", ["store", "region"]

@@ -9,9 +9,11 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import TestRecord
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, ListLaboratoriesRequest
 
-from services.records.domain.restoring import corrected, corrected_laboratory
-from services.records.domain.revisions import NewRevision, RecordId
-from services.records.domain.standing import NewLaboratory
+from services.common.instants import from_timestamp
+from services.records.domain.holders import Holdings
+from services.records.domain.restoring import corrected, corrected_laboratory, differs
+from services.records.domain.revisions import PersonRecord, RecordId
+from services.records.domain.standing import NewLaboratory, kept_as, names
 from services.records.ports import Region
 from services.records.store.protocol import LATEST, Known, Plan, RecordStore, Touch
 from services.runtime.clock import Clock
@@ -51,38 +53,46 @@ async def _records(code: str, region: Region, store: RecordStore, people: Sequen
     request = BatchListRecordsRequest(purpose=Purpose.PURPOSE_REPLICATION)
     request.subjects.extend(Subject(person_key=key) for key in people)
     answer = await region.BatchListRecords(request)
+    # What was purged is not lost. It is told with what there is: no purge comes in between.
+    purged_before = from_timestamp(answer.purged_before)
     theirs = {
-        RecordId(record.region, record.source_id): record for person in answer.people for record in person.records
+        PersonRecord(record.person_key, RecordId(record.region, record.source_id)): record
+        for person in answer.people
+        for record in person.records
     }
-    seen: dict[RecordId, int] = {}
+    seen: dict[PersonRecord, int] = {}
     for rows in ours.records.values():
         for row in rows:
             if row.region == code:
-                record_id = RecordId(row.region, row.source_id)
-                held = theirs.get(record_id)
+                key = PersonRecord(row.person_key, RecordId(row.region, row.source_id))
                 current = TestRecord.FromString(row.body)
-                if held is None or (held.content, held.action) != (current.content, current.action):
-                    seen[record_id] = current.revision
+                if differs(current, theirs.get(key), purged_before):
+                    seen[key] = current.revision
     if not seen:
         return 0
-    revisions: list[NewRevision] = []
+    count = 0
 
     def decide(known: Known) -> Plan:
-        nonlocal revisions
-        made = (corrected(i, seen[i], known.histories.get(i, ()), theirs.get(i)) for i in seen)
-        revisions = [revision for revision in made if revision is not None]
-        return Plan(lambda _: b"", revisions)
+        nonlocal count
+        holdings = Holdings(known.histories, known.others)
+        for key, number in seen.items():
+            made = corrected(key.id, number, holdings.of(key.id, key.person_key), theirs.get(key))
+            if made is not None:
+                holdings.append(made)
+        count = len(holdings.revisions)
+        return Plan(lambda _: b"", holdings.revisions, moved=holdings.moved)
 
-    await store.commit(Touch(dict.fromkeys(seen)), decide, clock)
-    return len(revisions)
+    await store.commit(Touch(dict.fromkeys(key.id for key in seen), others=seen.keys()), decide, clock)
+    return count
 
 
 async def _laboratories(code: str, region: Region, store: RecordStore, clock: Clock) -> int:
     ours: dict[str, Laboratory] = {}
     for row in await store.laboratories(0):
         laboratory = Laboratory.FromString(row.body)
-        ours[laboratory.laboratory] = laboratory
-    seen = {name: found.revision for name, found in ours.items() if found.region == code}
+        if laboratory.region == code:
+            ours[laboratory.laboratory] = laboratory
+    seen = {i: found.revision for i, found in ours.items()}
     if not seen:
         return 0
     theirs: dict[str, Laboratory] = {}
@@ -97,9 +107,13 @@ async def _laboratories(code: str, region: Region, store: RecordStore, clock: Cl
 
     def decide(known: Known) -> Plan:
         nonlocal made
-        found = (corrected_laboratory(seen[i], known.laboratories.get(i), theirs.get(i)) for i in seen)
+        kept = {kept_as(i, code, known.laboratories): i for i in seen}
+        found = (
+            corrected_laboratory(name, seen[i], known.laboratories.get(name), theirs.get(i)) for name, i in kept.items()
+        )
         made = [laboratory for laboratory in found if laboratory is not None]
         return Plan(lambda _: b"", laboratories=made)
 
-    await store.commit(Touch(laboratories=sorted(seen)), decide, clock)
+    touched = sorted(name for i in seen for name in names(i, code))
+    await store.commit(Touch(laboratories=touched), decide, clock)
     return len(made)

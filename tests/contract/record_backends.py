@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from hutong.common.v1.subject_pb2 import Purpose, Subject
@@ -16,7 +16,7 @@ from services.common.instants import HOUR, SECOND, Instant, parse_rfc3339, to_ti
 from services.records.composition import build, open_store
 from services.records.ports import Region
 from services.records.settings import Settings
-from services.records.store.protocol import RecordStore
+from services.records.store.protocol import Purged, RecordPurge, RecordStore
 from services.runtime.binding import local
 
 SECRET = "a secret for tests, long enough"
@@ -192,6 +192,10 @@ class Records:
             GetRecordHistoryRequest(region=region, source_id=source_id, purpose=SHOW)
         )
         return list(response.revisions)
+
+    async def purge(self, before: Instant, position: int = 0, most: int = 100) -> Purged:
+        """One batch of a purge."""
+        return await cast(RecordPurge, self.store).purge(before, position, most)
 
 
 def request_id() -> str:

@@ -12,6 +12,7 @@ from services.records.counted import still_waiting
 from services.records.counting import Counting
 from services.records.domain.copying import Cursor
 from services.records.domain.quality import Sample
+from services.records.domain.revisions import RecordId
 from services.records.purge import purge
 from services.records.quality import Quality
 from services.records.store.postgres import PostgresStore
@@ -90,6 +91,17 @@ async def _correct(records: Records) -> None:
         conflict_id=kept.conflict_id, settlement=cpb.Settlement.SETTLEMENT_STORED_KEPT, cause="asked", purpose=KEEP
     )
     await records.calls.SettleConflict(settling)
+    # An id changes hands, and back.
+    for who in (PEOPLE + 5, 5):
+        await records.submit_many([submission(tube(5), person(who), result())])
+        (kept,) = (await records.calls.ListConflicts(cpb.ListConflictsRequest(purpose=KEEP))).conflicts
+        taking = cpb.SettleConflictRequest(
+            conflict_id=kept.conflict_id,
+            settlement=cpb.Settlement.SETTLEMENT_OFFERED_TAKEN,
+            cause="asked",
+            purpose=KEEP,
+        )
+        await records.calls.SettleConflict(taking)
     laboratory = "430000-xiangya"
     await records.calls.PutLaboratory(
         wpb.PutLaboratoryRequest(
@@ -123,7 +135,8 @@ async def _read(store: PostgresStore, records: Records) -> None:
     assert head.mark == await store.mark(head.sequence)
     assert 2 == len(await store.laboratories(0))
     assert 0 == await store.batches("unknown")
-    assert 1 == len(await store.conflicts(0, 10, True))
+    assert 3 == len(await store.conflicts(0, 10, True))
+    assert 1 == len(await store.former(RecordId("430000", tube(5))))
     found = [one async for batch in store.placed(Instant(NOON - DAY), Instant(NOON + HOUR), LATEST) for one in batch]
     assert found
 

@@ -1,5 +1,6 @@
 """Conflicts are kept, counted, listed and settled, over every backend."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ import pytest
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Subject
 from hutong.records.v1 import conflict_service_pb2 as cpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
-from hutong.records.v1.record_pb2 import TestResult
+from hutong.records.v1.change_feed_service_pb2 import ListChangesRequest
+from hutong.records.v1.record_pb2 import RevisionAction, TestResult
 
 from services.common.errors import ServiceError
+from services.records.domain.revisions import RecordId
 from tests.contract.record_backends import (
     KEEP,
     ManualClock,
@@ -27,6 +30,9 @@ from tests.contract.record_backends import (
 from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 POSITIVE = TestResult.TEST_RESULT_POSITIVE
+SUBMITTED = RevisionAction.REVISION_ACTION_SUBMITTED
+AMENDED = RevisionAction.REVISION_ACTION_AMENDED
+RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 KEPT = cpb.Settlement.SETTLEMENT_STORED_KEPT
 TAKEN = cpb.Settlement.SETTLEMENT_OFFERED_TAKEN
 
@@ -157,18 +163,113 @@ async def test_settling_twice(records: Records) -> None:
 
 
 async def test_what_cannot_be_taken(records: Records) -> None:
-    """Another person's test, a retracted record, and one that has changed since: only what is stored can stay."""
+    """A retracted record, and one that has changed since, whoever was offered: only what is stored can stay."""
     source_id, outdated = await conflict(records)
     await refused(records.submit(source_id, person(2), result()))
     others = next(c for c in await listed(records) if c.reason == "PERSON_CONFLICT")
     await records.amend(source_id, 1, result(reported=-0.5))
     assert (await refused(settle(records, outdated.conflict_id, TAKEN))).reason == "REVISION_MISMATCH"
-    assert (await refused(settle(records, others.conflict_id, TAKEN))).reason == "CONFLICT_NOT_AMENDABLE"
+    assert (await refused(settle(records, others.conflict_id, TAKEN))).reason == "REVISION_MISMATCH"
     await records.retract(source_id, 2)
     assert (await refused(settle(records, outdated.conflict_id, TAKEN))).reason == "CONFLICT_NOT_AMENDABLE"
     for found in (outdated, others):
         assert (await settle(records, found.conflict_id, KEPT)).settlement == KEPT
     assert len(await records.history(source_id)) == 3
+
+
+async def offered(records: Records, source_id: str, who: bytes, content: Any = None) -> cpb.Conflict:
+    """The conflict that offering somebody's test under a known id ends in."""
+    await refused(records.submit(source_id, who, content or result(-3, -2)))
+    found = next(c for c in await listed(records) if (c.source_id, c.person_key) == (source_id, who))
+    assert found.reason == "PERSON_CONFLICT"
+    return found
+
+
+def told(changes: Any) -> list[tuple[bytes, int, int]]:
+    """Whose records a feed tells of, in which revisions, and what these did."""
+    return [(change.record.person_key, change.record.revision, change.record.action) for change in changes]
+
+
+async def test_taking_another_persons_test(records: Records) -> None:
+    """The record is theirs from then on; the other's test is retracted with the cause, and no number means two things.
+    Nobody sees what is another's, and a late duplicate of the first brings nothing back."""
+    source_id = fresh_id()
+    await records.submit(source_id, person(1), result())
+    found = await offered(records, source_id, person(2))
+    assert (await settle(records, found.conflict_id, TAKEN, "labels swapped")).settlement == TAKEN
+    [theirs], [former] = await records.of(person(2)), await records.of(person(1))
+    assert (theirs.revision, theirs.content, theirs.cause) == (3, result(-3, -2), "labels swapped")
+    assert (former.revision, former.action, former.cause) == (2, RETRACTED, "labels swapped")
+    assert await records.history(source_id) == [theirs]
+    late = await offered(records, source_id, person(1), result())
+    assert (late.revision, [r.action for r in await records.of(person(1))]) == (3, [RETRACTED])
+    page = await records.calls.ListChanges(ListChangesRequest())
+    assert told(page.changes) == [(person(1), 1, SUBMITTED), (person(1), 2, RETRACTED), (person(2), 3, AMENDED)]
+    again = await records.submit(source_id, person(2), result(-3, -2))
+    assert again.outcome == wpb.SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED
+    with pytest.raises(ServiceError, match="current revision"):
+        await records.amend(source_id, 1, result())
+
+
+async def test_taking_over_what_was_retracted(records: Records) -> None:
+    """What was withdrawn as the wrong person's can become the right one's, under the same id."""
+    source_id = fresh_id()
+    await records.submit(source_id, person(1), result())
+    await records.retract(source_id, 1)
+    found = await offered(records, source_id, person(2))
+    await settle(records, found.conflict_id, TAKEN)
+    assert [r.revision for r in await records.history(source_id)] == [3]
+    assert [r.cause for r in await records.of(person(1))] == ["mistyped"]
+
+
+async def test_taken_and_taken_back(records: Records) -> None:
+    """Who had an id before can have it again: the history goes on, and each person keeps his own."""
+    source_id = fresh_id()
+    await records.submit(source_id, person(1), result())
+    for who in (2, 1):
+        await settle(records, (await offered(records, source_id, person(who), result())).conflict_id, TAKEN)
+    assert [(r.person_key, r.revision) for r in await records.history(source_id)] == [
+        (person(1), number) for number in (1, 2, 5)
+    ]
+    assert [r.action for r in await records.of(person(2))] == [RETRACTED]
+    await records.amend(source_id, 5, result(reported=-0.5))
+    assert (await records.of(person(1)))[0].revision == 6
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+async def test_one_of_two_offers_is_taken(records: Records, withdrawn: bool) -> None:
+    """Two people's tests were offered against one revision, and both are taken at once: one of them is."""
+    source_id = fresh_id()
+    await records.submit(source_id, person(1), result())
+    if withdrawn:
+        await records.retract(source_id, 1)
+    offers = [await offered(records, source_id, person(who)) for who in (2, 3)]
+    done = await asyncio.gather(*(settle(records, o.conflict_id, TAKEN) for o in offers), return_exceptions=True)
+    [error] = [one for one in done if isinstance(one, ServiceError)]
+    assert error.reason == "REVISION_MISMATCH"
+    standing = [r for who in (1, 2, 3) for r in await records.of(person(who)) if r.action != RETRACTED]
+    assert standing == await records.history(source_id)
+
+
+async def test_a_purge_of_the_former_leaves_the_holder(records: Records) -> None:
+    """What the former had is purged when it is old; the record is the holder's as before, and then goes too."""
+    source_id = fresh_id()
+    await records.submit(source_id, person(1), result())
+    records.clock.forward(3600)
+    await records.retract(source_id, 1)
+    records.clock.forward(3600)
+    between = records.clock()
+    await settle(records, (await offered(records, source_id, person(2))).conflict_id, TAKEN)
+    assert await records.store.former(RecordId("430000", source_id)) != []
+    assert (await records.purge(between, 0, 100)).records == 1
+    assert await records.store.former(RecordId("430000", source_id)) == []
+    assert [r.person_key for r in await records.history(source_id)] == [person(2)]
+    assert len(await listed(records, settled_too=True)) == 1
+    records.clock.forward(3600)
+    assert (await records.purge(records.clock(), 0, 100)).records == 1
+    assert await listed(records, settled_too=True) == []
+    created = await records.submit(source_id, person(3), result())
+    assert created.outcome == wpb.SubmitOutcome.SUBMIT_OUTCOME_CREATED
 
 
 async def test_conflicts_come_in_pages(records: Records) -> None:

@@ -2,6 +2,8 @@
 processes, with wires that can be cut."""
 
 import asyncio
+import signal
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -57,8 +59,10 @@ class Pieces:
     """Two regions, the nation, lookup, verdict and a gateway, each a process. Between them are wires by the names of
     their ends, such as "430000-nation"."""
 
-    def __init__(self, http: str, home: str, wires: Mapping[str, Proxy]) -> None:
+    def __init__(self, http: str, home: str, wires: Mapping[str, Proxy], nation: Child, nation_file: Path) -> None:
         self.wires = wires
+        self._nation = nation
+        self._nation_file = nation_file
         self._client = httpx.AsyncClient(base_url=http, timeout=2.0)
         self._channel = open_channel(home)
         self._store = remote("records", "test", self._channel, WRITES)
@@ -87,6 +91,26 @@ class Pieces:
                 purpose=Purpose.PURPOSE_RECORD_KEEPING,
             )
         )
+
+    def back_up_the_nation(self) -> None:
+        """Copies the nation's store as it is."""
+        with (
+            sqlite3.connect(self._nation_file) as source,
+            sqlite3.connect(self._nation_file.with_suffix(".backup")) as copy,
+        ):
+            source.backup(copy)
+
+    async def restore_the_nation(self) -> None:
+        """The nation is killed, its store is the backup, and it is started again."""
+        self._nation.signal(signal.SIGKILL)
+        await self._nation.ended()
+        self._put_back()
+        await self._nation.spawn()
+
+    def _put_back(self) -> None:
+        for name in ("-wal", "-shm"):
+            Path(f"{self._nation_file}{name}").unlink(missing_ok=True)
+        self._nation_file.with_suffix(".backup").replace(self._nation_file)
 
     async def shown(self, region: str) -> tuple[str, int] | None:
         """The freshness of the code shown and the revision it rests on; None when there is none."""
@@ -165,14 +189,15 @@ async def in_pieces(data: Path, *, redis_url: str = "", region_feeds: bool = Tru
                 "COMPUTE_SECONDS": "1.0",
             },
         )
+        children: dict[str, Child] = {}
         for name, (module, own) in settings.items():
             environ = inherited_environment() | {"HUTONG_LISTEN": at[name], "HUTONG_MESH_SECRET": SECRET}
             environ |= {f"HUTONG_{key}": value for key, value in own.items()}
-            child = Child(name, module, at[name], environ, data / f"{name}.log")
+            child = children[name] = Child(name, module, at[name], environ, data / f"{name}.log")
             stack.push_async_callback(child.stop)
             await child.spawn()
             await child.ready()
-        pieces = Pieces(f"http://{at['http']}", at[HOME], wires)
+        pieces = Pieces(f"http://{at['http']}", at[HOME], wires, children["nation"], data / "nation.db")
         stack.push_async_callback(pieces.close)
         await pieces.submit()
         await pieces.warm()
@@ -233,6 +258,24 @@ async def test_region_the_gateway_does_not_hear_is_cut_from_the_nation(tmp_path:
         await pieces.amend()
         last = await pieces.last_outdated(perf_counter())
         assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
+
+
+@pytest.mark.parametrize("wire", [f"{HOME}-nation", f"{HOME}-gateway"])
+async def test_nation_restored_from_a_backup_brings_nothing_outdated_back(tmp_path: Path, wire: str) -> None:
+    """It comes back without a change that is older than the bound, and cannot hear the region, or it alone can: what it
+    lacks is asked of the region itself, and who was shown the change is not shown anything else."""
+    async with in_pieces(tmp_path) as pieces:
+        pieces.back_up_the_nation()
+        await pieces.amend()
+        await asyncio.sleep(BOUND_SECONDS)
+        await pieces.follows_again()
+        pieces.wires[wire].cut()
+        since = perf_counter()
+        await pieces.restore_the_nation()
+        last = await pieces.last_outdated(since)
+        assert max(last.values()) == 0, last
+        pieces.wires[wire].mend()
+        await pieces.follows_again()
 
 
 @pytest.mark.redis

@@ -76,9 +76,7 @@ class RecordsProcess:
 
     async def start(self) -> None:
         """Starts it and returns when it serves."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.records", env=self._environ, cwd=ROOT, stderr=DEVNULL
-        )
+        await self._spawn()
         self._channel = open_channel(self.address)
         await asyncio.wait_for(self._channel.channel_ready(), 30)
         self.calls = remote("records", "tests", self._channel, CONTRACTS)
@@ -88,6 +86,18 @@ class RecordsProcess:
         """Its process id."""
         assert self._process is not None
         return self._process.pid
+
+    async def _spawn(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.records", env=self._environ, cwd=ROOT, stderr=DEVNULL
+        )
+
+    async def replace(self) -> None:
+        """Kills it and starts another in its place; whoever calls it keeps the channel."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+        await self._spawn()
 
     async def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ends it and returns its exit status."""

@@ -1,6 +1,7 @@
 """Copies follow their origins whatever is down meanwhile, over every backend of the nation."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -45,9 +46,9 @@ class Door:
         return getattr(self._calls, name)
 
 
-def nation(store: RecordStore, regions: dict[str, Any]) -> Records:
+def nation(store: RecordStore, regions: dict[str, Any], clock: ManualClock | None = None) -> Records:
     """The nation's service over a store that outlives it."""
-    whole = Records(store, ManualClock(), "nation", regions)
+    whole = Records(store, clock or ManualClock(), "nation", regions)
     whole.service.close = None
     return whole
 
@@ -182,3 +183,49 @@ async def test_lag_tells_a_silent_region_from_one_that_is_gone(tmp_path: Path) -
         assert lag("430000") >= 60
         clock.forward(60)
         assert lag("430000") >= 120
+
+
+async def test_lag_of_each_region_by_itself(tmp_path: Path) -> None:
+    """While a restored region is read again and compared it is not known how far behind it is; the others are as ever;
+    and it ends with the comparison."""
+    clock = ManualClock()
+    async with (
+        opened(sqlite_url(tmp_path, "430000")) as hunan_store,
+        opened(sqlite_url(tmp_path, "rebuilt")) as rebuilt_store,
+        opened(sqlite_url(tmp_path, "440000")) as guangdong_store,
+        opened(sqlite_url(tmp_path, "n")) as store,
+    ):
+        guangdong = Records(guangdong_store, clock, "440000")
+        hunan, rebuilt = Records(hunan_store, clock), Records(rebuilt_store, clock)
+        for region in (hunan, rebuilt):
+            await region.submit("X1", person(1), result())
+
+        async def heard() -> bool:
+            return lag("430000") < 1 and lag("440000") < 1
+
+        async with nation(store, {"430000": hunan.calls, "440000": guangdong.calls}, clock).service.running():
+            await until(heard)
+        compare, ask = asyncio.Event(), rebuilt.calls.BatchListRecords
+
+        async def later(request: Any) -> Any:
+            await compare.wait()
+            return await ask(request)
+
+        rebuilt.calls.BatchListRecords = later
+        for compares in (False, False, True):
+            # Begun again, and again after a restart in the middle of it.
+            if compares:
+                compare.set()
+            whole = nation(store, {"430000": rebuilt.calls, "440000": guangdong.calls}, clock)
+            async with whole.service.running():
+                if compares:
+                    await until(heard)
+                    return
+
+                async def read_to_the_end() -> bool:
+                    here = (await store.cursors())["430000"]
+                    return here.rereading and here.sequence == 1 and lag("440000") < 1
+
+                await until(read_to_the_end)
+                assert lag("430000") == math.inf
+                assert list((await whole.batch([person(1)])).behind) == ["430000"]

@@ -140,11 +140,11 @@ class Original(PostgresStore):
 
     cut = False
 
-    async def people(self, person_keys, known_at) -> People:
+    async def people(self, person_keys, known_at, *, original=False) -> People:
         """Or not."""
         if self.cut:
             raise Unavailable("STORE_UNAVAILABLE", "", "")
-        return await super().people(person_keys, known_at)
+        return await super().people(person_keys, known_at, original=original)
 
     async def head(self) -> Head:
         """Or not."""

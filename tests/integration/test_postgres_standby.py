@@ -16,7 +16,7 @@ from services.records.store.replica import LOOK_SECONDS, ReplicatedStore
 from services.runtime.clock import system_clock
 from tests.contract.record_backends import Records, person, result
 from tests.support.needs import missing
-from tests.support.postgres_standby import caught_up, kill, pause_replay, resume_replay, standby_of, start_again
+from tests.support.postgres_standby import caught_up, pause_replay, resume_replay, standby_of
 from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.postgres
@@ -52,9 +52,9 @@ class Counted(PostgresStore):
 
     given = 0
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
+    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
         """As it does, and counted."""
-        found = await super().people(person_keys, known_at)
+        found = await super().people(person_keys, known_at, original=original)
         self.given += 1
         return found
 
@@ -132,7 +132,7 @@ async def test_who_wrote_reads_it_while_the_standby_lags(mesh):
 async def test_the_standby_dies_and_comes_back(mesh):
     """Meanwhile the primary is read, and writes go on; afterwards the standby is read again."""
     assert [1] == (await mesh.pod.of(person(1)))[0]
-    await asyncio.to_thread(kill, mesh.servers.standby)
+    await asyncio.to_thread(mesh.servers.standby.crash)
     try:
         original = mesh.pod.original.given
         for revision in range(1, 4):
@@ -140,7 +140,7 @@ async def test_the_standby_dies_and_comes_back(mesh):
             assert [revision + 1] == (await mesh.pod.of(person(1)))[0]
         assert original + 3 == mesh.pod.original.given
     finally:
-        await asyncio.to_thread(start_again, mesh.servers.standby)
+        await asyncio.to_thread(mesh.servers.standby.revive)
     await caught_up(*mesh.servers)
     replica = mesh.pod.replica.given
     async with asyncio.timeout(20):
@@ -179,7 +179,7 @@ async def test_the_primary_dies_and_comes_back(mesh):
     last = from_timestamp((await mesh.pod.records.history("S1"))[-1].recorded_at)
     await mesh.pod.of(person(1))
     before = system_clock()
-    await asyncio.to_thread(kill, mesh.servers.primary)
+    await asyncio.to_thread(mesh.servers.primary.crash)
     try:
         until = system_clock() + 1.5 * LOOK_SECONDS * SECOND
         said = set()
@@ -192,7 +192,7 @@ async def test_the_primary_dies_and_comes_back(mesh):
         with pytest.raises(Unavailable):
             await mesh.pod.records.submit("S2", person(2), result(PAST, PAST))
     finally:
-        await asyncio.to_thread(start_again, mesh.servers.primary)
+        await asyncio.to_thread(mesh.servers.primary.revive)
     for pod in (mesh.pod, mesh.other):
         async with asyncio.timeout(20):
             while (await pod.of(person(1)))[1] <= before:

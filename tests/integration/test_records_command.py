@@ -6,12 +6,17 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
+from hutong.common.v1.subject_pb2 import Subject
+from hutong.records.v1.record_pb2 import RevisionAction
+from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest
 
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
 from tests.contract.record_backends import KEEP, person, sampling, submission
 from tests.integration.records_process import ROOT, RecordsProcess
+
+RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 
 
 async def hutong(*arguments: str) -> tuple[int, str, str]:
@@ -56,6 +61,40 @@ async def test_conflicts_are_listed_and_settled(tmp_path: Path) -> None:
         assert "0 conflicts" in (await hutong("list", "--to", store.address))[1]
         assert conflict in (await hutong("list", "--all", "--to", store.address))[1]
     finally:
+        await store.end()
+
+
+async def test_another_persons_test_is_taken(tmp_path: Path) -> None:
+    """Settled so, the record is the other person's, here and in the nation, and the first person's is retracted."""
+    store = RecordsProcess("430000", f"sqlite:///{tmp_path / 'records'}.db")
+    nation = RecordsProcess("nation", f"sqlite:///{tmp_path / 'nation'}.db", f"430000={store.address}")
+    await store.start()
+    try:
+        await nation.start()
+        content = sampling()
+        content.sampled_at.CopyFrom(to_timestamp(Instant(system_clock() - HOUR)))
+        rows = [submission("S1", person(1), content), submission("S1", person(2), content)]
+        await store.calls.BatchSubmitRecords(BatchSubmitRecordsRequest(submissions=rows, purpose=KEEP))
+        _, shown, _ = await hutong("list", "--to", store.address)
+        assert "430000/S1  r1  PERSON_CONFLICT" in shown
+        cause = ("--cause", "the labels were swapped")
+        status, shown, _ = await hutong("settle", shown.split()[0], "--take", *cause, "--to", store.address)
+        assert (status, "taken: the labels were swapped" in shown) == (0, True)
+
+        request = BatchListRecordsRequest(
+            subjects=[Subject(person_key=person(number)) for number in (1, 2)], purpose=KEEP
+        )
+        wanted = [[(2, True)], [(3, False)]]
+        for calls in (store.calls, nation.calls):
+            for _ in range(200):
+                people = (await calls.BatchListRecords(request)).people
+                said = [[(r.revision, r.action == RETRACTED) for r in entry.records] for entry in people]
+                if said == wanted:
+                    break
+                await asyncio.sleep(0.05)
+            assert said == wanted
+    finally:
+        await nation.end()
         await store.end()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.records.v1 import change_feed_service_pb2 as fpb
+from hutong.records.v1 import conflict_service_pb2 as cpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.laboratory_pb2 import Interval
 from hutong.records.v1.record_pb2 import RevisionAction, TestResult
@@ -19,7 +20,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import ServiceError
-from tests.contract.record_backends import ManualClock, Records, hours, opened, person, result, sampling, sqlite_url
+from tests.contract.record_backends import (
+    KEEP,
+    ManualClock,
+    Records,
+    hours,
+    opened,
+    person,
+    result,
+    sampling,
+    sqlite_url,
+)
 from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
@@ -35,7 +46,7 @@ RECORDS = 5
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["submit", "amend", "retract", "suspend", "lift"]),
+        st.sampled_from(["submit", "submit", "amend", "retract", "mistake", "suspend", "lift"]),
         st.integers(0, RECORDS - 1),
         st.integers(0, len(CONTENTS) - 1),
     ),
@@ -47,10 +58,21 @@ async def take(records: Records, step: tuple[str, int, int]) -> None:
     """One thing that happens in the region; what the region refuses does not happen."""
     action, number, content = step
     records.clock.forward(1)
-    source_id, who = f"S{number}", person(number % PEOPLE)
+    # Anybody may be the first under an id; the same id is often another's, and sometimes rightly so.
+    source_id, who = f"S{number}", person((number + content) % PEOPLE)
     try:
         if action == "submit":
             await records.submit(source_id, who, CONTENTS[content])
+        elif action == "mistake":
+            found = await records.calls.ListConflicts(cpb.ListConflictsRequest(purpose=KEEP))
+            for conflict in found.conflicts:
+                request = cpb.SettleConflictRequest(
+                    conflict_id=conflict.conflict_id,
+                    settlement=cpb.Settlement.SETTLEMENT_OFFERED_TAKEN,
+                    cause="why",
+                    purpose=KEEP,
+                )
+                await records.calls.SettleConflict(request)
         elif action in ("amend", "retract"):
             current = (await records.history(source_id))[-1]
             if action == "amend":
@@ -81,7 +103,7 @@ async def says(records: Records) -> tuple[Any, Any]:
     """What a store says now: the records that stand, and the laboratories that are limited."""
     answer = await records.batch([person(number) for number in range(PEOPLE)])
     standing = {
-        record.source_id: record.content.SerializeToString(deterministic=True)
+        (entry.person_key, record.source_id): record.content.SerializeToString(deterministic=True)
         for entry in answer.people
         for record in entry.records
         if record.action != RETRACTED
@@ -122,6 +144,12 @@ async def follow(whole: Records, region: Records) -> Records:
     return following
 
 
+def sqlite_copy(directory: Path, name: str, copied: str) -> None:
+    """Backs up a SQLite file of a directory, or puts a backup back, as another file."""
+    with sqlite3.connect(directory / f"{name}.db") as source, sqlite3.connect(directory / f"{copied}.db") as copy:
+        source.backup(copy)
+
+
 async def scenario(directory: Path, nation_url: str, before: Any, lost: Any, after: Any) -> None:
     """Steps, a backup, steps that are lost with the region's machine, the backup restored, further steps."""
     async with opened(nation_url) as store:
@@ -131,8 +159,7 @@ async def scenario(directory: Path, nation_url: str, before: Any, lost: Any, aft
             await region.submit("FIRST", person(0), result(-9, -8))
             for step in before:
                 await take(region, step)
-            with sqlite3.connect(directory / "region.db") as source, sqlite3.connect(directory / "restored.db") as copy:
-                source.backup(copy)
+            sqlite_copy(directory, "region", "restored")
             await region.submit("LAST", person(0), result(-7, -6))
             for step in lost:
                 await take(region, step)
@@ -146,6 +173,7 @@ async def scenario(directory: Path, nation_url: str, before: Any, lost: Any, aft
                 await take(restored, step)
             following = await follow(whole, restored)
             assert await says(following) == await says(restored)
+            assert (await following.calls.ListConflicts(cpb.ListConflictsRequest(purpose=KEEP))).conflicts == []
             now = await feed(following)
             # Nothing that was told is changed or gone; what follows comes after it.
             assert now[: len(told)] == told

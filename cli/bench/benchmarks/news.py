@@ -3,7 +3,7 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose, Subject
+from hutong.lookup.v1.holder_service_pb2 import ClaimResultRequest
 from hutong.records.v1.record_pb2 import Channel, RecordContent, RecordKind, TestResult, Tube
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 from hutong.records.v1.record_write_service_pb2 import AmendRecordRequest, RecordSubmission, SubmitRecordRequest
@@ -78,12 +79,15 @@ class _Mesh:
     def __init__(self, url: str, client: MeshClient) -> None:
         self.url = url
         self._client = client
-        self._people = [_Person(f"B{number:07d}", REGIONS[number % len(REGIONS)]) for number in range(CHANGES)]
-        self._revisions = dict.fromkeys(self._people, 0)
+        self._people, self._claimants = (
+            [_Person(f"{kind}{number:07d}", REGIONS[number % len(REGIONS)]) for number in range(CHANGES)]
+            for kind in "BC"
+        )
+        self._revisions = dict.fromkeys([*self._people, *self._claimants], 0)
 
     async def populate(self) -> None:
-        """Gives everybody a test in their region."""
-        for person in self._people:
+        """Gives everybody a test in their region, and claimants a copy of it elsewhere."""
+        for person in self._revisions:
             submission = RecordSubmission(
                 region=person.region,
                 source_id=person.number,
@@ -93,6 +97,15 @@ class _Mesh:
             request = SubmitRecordRequest(submission=submission, purpose=_PURPOSE)
             stored = await self._client.records(person.region).SubmitRecord(request)
             self._revisions[person] = stored.record.revision
+        for person in self._claimants:
+            claim = ClaimResultRequest(
+                subject=person.subject,
+                region=ELSEWHERE,
+                origin_region=person.region,
+                origin_source_id=person.number,
+                purpose=Purpose.PURPOSE_SHOW_CODE,
+            )
+            await self._client.holders().ClaimResult(claim)
 
     async def load(self) -> None:
         """Asks for codes that are cached, at a steady pace, until cancelled."""
@@ -107,9 +120,9 @@ class _Mesh:
                 await asyncio.sleep(max(0.0, LOAD_CONNECTIONS / LOAD_PER_SECOND - (perf_counter() - began)))
 
     async def changes(self, where: str) -> list[float]:
-        """Milliseconds from the acknowledgement of each change to the first changed answer: `home` and `elsewhere` at
-        the gateway, `store` at the region's own records."""
-        waiting = iter(self._people)
+        """Milliseconds from the acknowledgement of each change to the first changed answer: `home`, `elsewhere` and
+        `copy` at the gateway, `store` at the region's own records."""
+        waiting = iter(self._claimants if where == "copy" else self._people)
         taken: list[float] = []
 
         async def work() -> None:
@@ -122,9 +135,10 @@ class _Mesh:
 
     async def _change(self, person: _Person, where: str, connection: Keepalive) -> float:
         store = self._client.records(person.region)
-        question = person.question(ELSEWHERE if where == "elsewhere" else person.region)
+        question = person.question(person.region if where == "home" else ELSEWHERE)
+        shown = _copied_revision if where == "copy" else _revision
         if where != "store":
-            await self._warm(connection, question, self._revisions[person])
+            await self._warm(connection, question, shown, self._revisions[person])
         revision = self._revisions[person]
         token = enter(within(LOST_SECONDS))
         try:
@@ -144,7 +158,7 @@ class _Mesh:
                 while (await store.BatchListRecords(read)).people[0].records[0].revision != changed:
                     pass
             else:
-                while _revision(await connection.post(_SHOW, question)) != changed:
+                while shown(await connection.post(_SHOW, question)) != changed:
                     if perf_counter() - acknowledged > LOST_SECONDS:
                         raise RuntimeError("a change never reached the gateway")
                     await asyncio.sleep(POLL_SECONDS)
@@ -152,12 +166,12 @@ class _Mesh:
         finally:
             leave(token)
 
-    async def _warm(self, connection: Keepalive, question: bytes, revision: int) -> None:
+    async def _warm(self, connection: Keepalive, question: bytes, shown: Callable[[bytes], int], revision: int) -> None:
         """Asks until the code is cached and as it should be."""
         began = perf_counter()
         while True:
             reply = await connection.post(_SHOW, question)
-            if reply.startswith(b'{"freshness":"CACHED"') and _revision(reply) == revision:
+            if reply.startswith(b'{"freshness":"CACHED"') and shown(reply) == revision:
                 return
             if perf_counter() - began > LOST_SECONDS:
                 raise RuntimeError("a code was never cached")
@@ -167,6 +181,13 @@ class _Mesh:
 def _revision(reply: bytes) -> int:
     newest: dict[str, Any] | None = json.loads(reply)["newestTest"]
     return 0 if newest is None else int(newest["revision"])
+
+
+def _copied_revision(reply: bytes) -> int:
+    """What the days since the test are counted from there is the region's own copy, of which each change of the
+    original makes another revision."""
+    days: dict[str, Any] | None = json.loads(reply)["daysEvidence"]
+    return 0 if days is None or days["region"] != ELSEWHERE else int(days["revision"])
 
 
 @asynccontextmanager
@@ -200,6 +221,7 @@ _CACHES = {"memory": Text("内存缓存", "memory cache"), "redis": Text("Redis 
 _PLACES = {
     "home": Text("检测所在地区的码", "the code in the region of the test"),
     "elsewhere": Text("外地的码，经国家库", "the code elsewhere, by way of the nation"),
+    "copy": Text("外地的码，其本地副本随之更正", "the code elsewhere, by the copy there that follows"),
 }
 _SHARES = ("p50", "p95", "p99")
 

@@ -198,7 +198,11 @@ def _launch(prefix: list[str], binaries: Path, home: Path, data: Path, options: 
         *options,
     ]
     options_of = [part for setting in settings for part in ("-c", setting)]
-    command = [*prefix, str(binaries / "postgres"), "-D", str(data), *options_of]
+    return launch(port, home, [*prefix, str(binaries / "postgres"), "-D", str(data), *options_of])
+
+
+def launch(port: int, home: Path, command: list[str]) -> PostgresServer:
+    """Starts a server over data that are there. Not to be called on an event loop. Raises CannotStartError."""
     server = PostgresServer(port, _spawn(command, home), home, command)
     _await_answer(server)
     return server

@@ -8,7 +8,8 @@ from hutong.records.v1.record_pb2 import RecordContent
 
 from services.common.errors import FailedPrecondition, NotFound
 from services.common.instants import Instant
-from services.records.domain.decisions import Decision, Submission, decide_amendment
+from services.records.domain.decisions import Decision, Submission, decide_amendment, decide_taking_over
+from services.records.domain.holders import Holdings
 from services.records.domain.revisions import History, NewRevision, RecordId
 
 OPEN = Settlement.SETTLEMENT_UNSPECIFIED
@@ -92,9 +93,10 @@ def conflict_not_found() -> NotFound:
 
 
 def settle(
-    conflict: StoredConflict | None, settled: Settled, history: History, keeps: bool
-) -> tuple[NewRevision | None, Settled | None]:
-    """What settling appends, and how the conflict is settled; neither when it was settled the same way before.
+    conflict: StoredConflict | None, settled: Settled, history: History, holdings: Holdings, keeps: bool
+) -> Settled | None:
+    """How the conflict is settled, None when it was settled the same way before; what follows is appended to
+    `holdings`. Another person's test that is taken has the id from then on: what was stored under it is retracted.
 
     `keeps`: whether the record's region is written in this store. Raises NotFound (CONFLICT_NOT_FOUND) and
     FailedPrecondition (CONFLICT_SETTLED, CONFLICT_NOT_AMENDABLE, REVISION_MISMATCH).
@@ -103,18 +105,23 @@ def settle(
         raise conflict_not_found()
     if conflict.settlement != OPEN:
         if conflict.settlement == settled.settlement:
-            return None, None
+            return None
         raise FailedPrecondition("CONFLICT_SETTLED", "该冲突已另行处理", "The conflict was settled the other way")
     if settled.settlement == KEPT:
-        return None, settled
+        return settled
     current = history[-1] if history else None
-    if not keeps or current is None or current.retracted or current.person_key != conflict.person_key:
+    same = current is not None and current.person_key == conflict.person_key
+    if not keeps or current is None or (same and current.retracted):
         raise FailedPrecondition(
             "CONFLICT_NOT_AMENDABLE",
-            "所报内容属于另一人，或该记录已撤回、不在本库写入，只能保留原内容",
-            "What was offered is another person's, or the record is retracted or written elsewhere: "
-            "only what is stored can stay",
+            "该记录已撤回或不在本库写入，只能保留原内容",
+            "The record is retracted or written elsewhere: only what is stored can stay",
         )
     content = RecordContent.FromString(conflict.content)
-    made = decide_amendment(history, conflict.id, conflict.revision, content, settled.cause)
-    return (made if isinstance(made, NewRevision) else None), settled
+    if same:
+        made = decide_amendment(history, conflict.id, conflict.revision, content, settled.cause)
+    else:
+        made = decide_taking_over(history, conflict.id, conflict.revision, conflict.person_key, content, settled.cause)
+    if isinstance(made, NewRevision):
+        holdings.append(made, settled.cause)
+    return settled

@@ -4,8 +4,9 @@ The region is the authority on its own records. Nothing that is stored is change
 from a backup, no longer has what it once told, what it does have is appended after that.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from hutong.records.v1.change_feed_service_pb2 import Change
 from hutong.records.v1.laboratory_pb2 import Laboratory
@@ -14,8 +15,9 @@ from hutong.records.v1.record_pb2 import RevisionAction, TestRecord
 from services.common.instants import Instant, from_timestamp
 from services.records.domain.conflicts import NewConflict
 from services.records.domain.content import digest
-from services.records.domain.revisions import History, NewRevision, RecordId, StoredRevision, copy_of
-from services.records.domain.standing import NewLaboratory
+from services.records.domain.holders import Holdings, Moved
+from services.records.domain.revisions import History, NewRevision, PersonRecord, RecordId, copy_of
+from services.records.domain.standing import NewLaboratory, kept_as
 
 _NEVER = Instant(0)
 
@@ -38,9 +40,11 @@ class Cursor:
 @dataclass(slots=True)
 class Copies:
     """What of a batch of changes is to be stored. `refused` counts those that contradict what is stored, by reason;
-    those that are about a record are among the conflicts. `restated` counts revisions that got another number."""
+    those that are about a record are among the conflicts. `restated` counts revisions that got another number, `moved`
+    are the ids that changed hands."""
 
-    revisions: list[NewRevision] = field(default_factory=list)
+    revisions: Sequence[NewRevision] = ()
+    moved: Sequence[Moved] = ()
     laboratories: list[NewLaboratory] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     conflicts: list[NewConflict] = field(default_factory=list)
@@ -92,47 +96,41 @@ def take(
     changes: Iterable[Change],
     histories: Mapping[RecordId, History],
     laboratories: Mapping[str, Laboratory],
+    others: Mapping[PersonRecord, History] = MappingProxyType({}),
 ) -> Copies:
-    """The changes of `region`'s feed that are news here.
+    """The changes of `region`'s feed that are news here. `others` are the histories, where there are any, of the people
+    it speaks of under ids that others hold.
 
     A revision that is stored is skipped: the same change may come again after either side died. One whose number has
-    gone to a revision that the region no longer has is restated: it follows what is stored, under the next number.
-    Refused, and left to people: OTHER_REGION, what the region has no say in; PERSON_CONFLICT, a sample that is stored
-    as another person's; LABORATORY_TAKEN, a laboratory that another region registered.
+    gone to a revision that the region no longer has is restated: it follows what is stored, under the next number. An
+    id under which the region tells of another person than is stored is that person's: see Holdings. Refused, and left
+    to people: OTHER_REGION, what the region has no say in.
     """
     copies = Copies()
-    known: dict[RecordId, list[StoredRevision]] = {}
+    holdings = Holdings(histories, others)
     standing = dict(laboratories)
     for change in changes:
         if change.HasField("record"):
-            record = change.record
-            record_id = RecordId(record.region, record.source_id)
-            if record.region != region:
-                copies.refuse_record("OTHER_REGION", record, 0, region)
-                continue
-            stored = known.get(record_id)
-            if stored is None:
-                stored = known[record_id] = list(histories.get(record_id, ()))
-            _take_revision(region, record, stored, copies)
+            if change.record.region == region:
+                _take_revision(change.record, holdings, copies)
+            else:
+                copies.refuse_record("OTHER_REGION", change.record, 0, region)
         elif change.HasField("laboratory"):
             _take_laboratory(region, change.laboratory, standing, copies)
+    copies.revisions, copies.moved = holdings.revisions, holdings.moved
     return copies
 
 
-def _take_revision(region: str, record: TestRecord, stored: list[StoredRevision], copies: Copies) -> None:
+def _take_revision(record: TestRecord, holdings: Holdings, copies: Copies) -> None:
     new = copy_of(record)
+    stored = holdings.of(new.id, new.person_key)
     if stored:
-        current = stored[-1]
-        if current.person_key != new.person_key:
-            copies.refuse_record("PERSON_CONFLICT", record, current.revision, region)
-            return
         if is_stored(stored, new):
             return
-        if new.revision <= current.revision:
-            new = restated(record, current.revision + 1)
+        if new.revision <= stored[-1].revision:
+            new = restated(record, stored[-1].revision + 1)
             copies.restated += 1
-    stored.append(new.as_stored())
-    copies.revisions.append(new)
+    holdings.append(new)
 
 
 def is_stored(stored: History, new: NewRevision) -> bool:
@@ -162,21 +160,19 @@ def restated(record: TestRecord, revision: int, cause: str = RESTATED_CAUSE) -> 
 
 
 def _take_laboratory(region: str, laboratory: Laboratory, standing: dict[str, Laboratory], copies: Copies) -> None:
-    current = standing.get(laboratory.laboratory)
     if laboratory.region != region:
         copies.refuse("OTHER_REGION")
         return
+    name = kept_as(laboratory.laboratory, region, standing)
+    current = standing.get(name)
     if current is not None:
-        if current.region != region:
-            copies.refuse("LABORATORY_TAKEN")
-            return
         if _recorded(laboratory) < _recorded(current) or same_standing(laboratory, current):
             return
         if laboratory.revision <= current.revision:
             laboratory = renumbered(laboratory, current.revision + 1)
             copies.restated += 1
-    standing[laboratory.laboratory] = laboratory
-    copies.laboratories.append(NewLaboratory(laboratory, copied=True))
+    standing[name] = laboratory
+    copies.laboratories.append(NewLaboratory(laboratory, copied=True, name=name))
 
 
 def _recorded(laboratory: Laboratory) -> Instant:

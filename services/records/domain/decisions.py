@@ -8,7 +8,15 @@ from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 from services.common.errors import FailedPrecondition, NotFound, Violation
 from services.common.instants import from_timestamp
 from services.records.domain.content import digest
-from services.records.domain.revisions import History, NewRevision, RecordId, StoredRevision, first, next_after
+from services.records.domain.revisions import (
+    History,
+    NewRevision,
+    RecordId,
+    StoredRevision,
+    first,
+    next_after,
+    taken_over,
+)
 from services.records.domain.rules import wrong
 
 # Looked up once: an enum's wrapper finds its numbers by name at every access.
@@ -149,6 +157,17 @@ def decide_retraction(history: History, record_id: RecordId, revision: int, caus
     return next_after(
         history, record_id, content, RevisionAction.REVISION_ACTION_RETRACTED, cause, content_digest=current.digest
     )
+
+
+def decide_taking_over(
+    history: History, record_id: RecordId, revision: int, person_key: bytes, content: RecordContent, cause: str
+) -> NewRevision:
+    """The revision by which a record becomes another person's. Numbers go on over both, the retraction that ends the
+    former's included: no number names two things. Raises as decide_amendment does, but for RECORD_RETRACTED."""
+    current = _current(history)
+    _require(current, revision)
+    number = revision + (1 if current.retracted else 2)
+    return taken_over(record_id, number, person_key, content, cause)
 
 
 def record_not_found() -> NotFound:

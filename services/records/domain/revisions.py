@@ -20,6 +20,13 @@ class RecordId(NamedTuple):
     source_id: str
 
 
+class PersonRecord(NamedTuple):
+    """What one person has, or had, under an id."""
+
+    person_key: bytes
+    id: RecordId
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRevision:
     """One revision as a decision needs it. `body` is the serialised TestRecord."""
@@ -131,6 +138,14 @@ def next_after(
         action,
         cause,
     )
+
+
+def taken_over(
+    record_id: RecordId, revision: int, person_key: bytes, content: RecordContent, cause: str
+) -> NewRevision:
+    """A revision by which a record that was another person's becomes this one's."""
+    amended = RevisionAction.REVISION_ACTION_AMENDED
+    return _new(record_id, revision, person_key, content, digest(content), amended, cause)
 
 
 def copy_of(record: TestRecord) -> NewRevision:

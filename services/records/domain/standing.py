@@ -1,6 +1,6 @@
 """A laboratory's standing: accreditation, suspensions, and how they change. A change is a new revision of the whole."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hutong.common.v1.text_pb2 import LocalizedText
@@ -16,10 +16,12 @@ MOST_INTERVALS = 100
 
 @dataclass(frozen=True, slots=True)
 class NewLaboratory:
-    """One revision of a laboratory to append; a copy of another store's has its `recorded_at` already."""
+    """One revision of a laboratory to append; a copy of another store's has its `recorded_at` already. `name`: see
+    kept_as; by default its id."""
 
     laboratory: Laboratory
     copied: bool = False
+    name: str = ""
 
     def stamped(self, recorded_at: Instant) -> Laboratory:
         """The revision as committed at an instant; a copy as it is."""
@@ -35,6 +37,19 @@ class NewLaboratory:
             if suspension.lifted_cause and not suspension.HasField("lifted_at"):
                 suspension.lifted_at.CopyFrom(moment)
         return made
+
+
+def names(laboratory: str, region: str) -> Sequence[str]:
+    """The names under which a region's laboratory may be kept. No id contains a slash."""
+    return laboratory, f"{laboratory}/{region}"
+
+
+def kept_as(laboratory: str, region: str, known: Mapping[str, Laboratory]) -> str:
+    """The name under which it is kept: its id or, where another region's came first under that, one of its own. Nobody
+    can tell from an id whose it should be, and no namesake's standing may get lost."""
+    own, apart = names(laboratory, region)
+    first = known.get(own)
+    return own if first is None or first.region == region else apart
 
 
 def interval_violations(interval: Interval, field: str) -> list[Violation]:

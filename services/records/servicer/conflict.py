@@ -8,7 +8,8 @@ from services.common.instants import to_timestamp
 from services.records import paging
 from services.records.domain import conflicts, rules
 from services.records.domain.conflicts import Settled, StoredConflict, conflict_not_found
-from services.records.domain.revisions import RecordId
+from services.records.domain.holders import Holdings
+from services.records.domain.revisions import PersonRecord
 from services.records.servicer.writer import Writer, refuse, request_key
 from services.records.store.protocol import Known, Plan, RecordStore, Touch
 from services.runtime.call import current_call
@@ -55,19 +56,27 @@ class ConflictServicer:
             )
         refuse(found)
         settled = Settled(request.conflict_id, request.settlement, request.cause, current_call().caller)
-        record_id = await self._record_of(request.conflict_id)
+        conflict = await self._one(request.conflict_id)
+        record_id = conflict.id
 
         def decide(known: Known) -> Plan:
-            made, how = conflicts.settle(
+            holdings = Holdings(known.histories, known.others)
+            how = conflicts.settle(
                 known.conflict,
                 settled,
                 known.histories.get(record_id, ()),
+                holdings,
                 not self._writer.region_violations(record_id.region),
             )
-            return Plan(lambda _: b"", [made] if made is not None else [], settled=how)
+            return Plan(lambda _: b"", holdings.revisions, settled=how, moved=holdings.moved)
 
-        key = request_key(request, request.request_id)
-        await self._writer.commit(Touch({record_id: None}, request=key, conflict=request.conflict_id), decide)
+        touch = Touch(
+            {record_id: None},
+            request=request_key(request, request.request_id),
+            conflict=request.conflict_id,
+            others=[PersonRecord(conflict.person_key, record_id)],
+        )
+        await self._writer.commit(touch, decide)
         return pb.SettleConflictResponse(conflict=_message(await self._one(request.conflict_id)))
 
     async def _one(self, conflict_id: str) -> StoredConflict:
@@ -82,9 +91,6 @@ class ConflictServicer:
         if known is None:
             raise conflict_not_found()
         return known
-
-    async def _record_of(self, conflict_id: str) -> RecordId:
-        return (await self._one(conflict_id)).id
 
 
 def _message(conflict: StoredConflict) -> pb.Conflict:

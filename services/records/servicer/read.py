@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
-from hutong.common.v1.subject_pb2 import Subject
+from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.records.v1 import record_read_service_pb2 as pb
 from hutong.records.v1.record_pb2 import TestRecord
 
@@ -95,7 +95,9 @@ class ReadServicer:
         if said_at is not None:
             await self._store.settle(said_at, self._clock())
         as_of, behind = self._horizon.as_of(), self._horizon.behind()
-        people = await self._store.people(keys, known_at)
+        # Who compares takes what is missing for lost: nothing may be missing because a replica lags.
+        compared = request.purpose == Purpose.PURPOSE_REPLICATION
+        people = await self._store.people(keys, known_at, original=compared)
         if people.as_of is not None:
             as_of = min(as_of, people.as_of)
         await self._laboratories.refresh(people.laboratories)
@@ -119,6 +121,8 @@ class ReadServicer:
                 as_of = min(as_of, people.as_of)
         response.as_of.CopyFrom(to_timestamp(as_of))
         response.behind.extend(behind)
+        if people.purged_before:
+            response.purged_before.CopyFrom(to_timestamp(people.purged_before))
         return response
 
     async def ListRecords(self, request: pb.ListRecordsRequest) -> pb.ListRecordsResponse:

@@ -42,13 +42,19 @@ from unnest($1::bytea[]) as asked(person_key) cross join lateral (
     order by region, source_id, revision
 ) as r
 union all
-select null, recorded_at::text, sequence::text, laboratory_sequence, null, null, null from feed_head
+select null, recorded_at::text, sequence::text, laboratory_sequence, null, null, purged_before from feed_head
 """
 
 _PERSON_OF = "select person_key from identity where region = $1 and source_id = $2"
 
 _HISTORY = """
 select body from revision where person_key = $1 and region = $2 and source_id = $3 order by revision
+"""
+
+_FORMER = "select person_key from former_holder where region = $1 and source_id = $2 order by person_key"
+
+_LAST = """
+select body from revision where person_key = $1 and region = $2 and source_id = $3 order by revision desc limit 1
 """
 
 
@@ -96,12 +102,13 @@ class PostgresStore:
         """See RecordStore."""
         await self._stamps.settle(at, now)
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
+    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
         """See RecordStore."""
         keys = list(dict.fromkeys(person_keys))
         rows = await self._run(lambda connection: connection.fetch(_PEOPLE, keys, known_at))
         *records, end = rows
-        return People(current_records(records), end[3], Instant(int(end[1])) if self._is_replica else None, int(end[2]))
+        as_of = Instant(int(end[1])) if self._is_replica else None
+        return People(current_records(records), end[3], as_of, int(end[2]), Instant(end[6]))
 
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""
@@ -110,6 +117,17 @@ class PostgresStore:
             # Two questions of one partition each: no distributed table can join what is not kept together.
             person_key = await connection.fetchval(_PERSON_OF, *record_id)
             return [row[0] for row in await connection.fetch(_HISTORY, person_key, *record_id)]
+
+        return await self._run(read)
+
+    async def former(self, record_id: RecordId) -> Sequence[bytes]:
+        """See RecordStore."""
+
+        async def read(connection: asyncpg.Connection) -> Sequence[bytes]:
+            holder = await connection.fetchval(_PERSON_OF, *record_id)
+            keys = [row[0] for row in await connection.fetch(_FORMER, *record_id)]
+            found = [await connection.fetchval(_LAST, key, *record_id) for key in keys if key != holder]
+            return [body for body in found if body is not None]
 
         return await self._run(read)
 

@@ -37,7 +37,11 @@ cross join lateral (
 ) as r
 """
 
-_DELETE_IDENTITY = "delete from identity where region = $1 and source_id = $2"
+_DELETE_IDENTITY = """
+delete from identity where person_key = $1 and region = $2 and source_id = $3 returning region, source_id
+"""
+
+_DELETE_FORMER = "delete from former_holder where person_key = $1 and region = $2 and source_id = $3"
 
 
 async def purge(connection: asyncpg.Connection, before: Instant, position: int, most: int) -> Purged:
@@ -47,6 +51,7 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
     numbers: list[int] = []
     places: list[tuple[int, str, str]] = []
     doomed = []
+    gone: list[RecordId] = []
     if records:
         # With the head locked nobody gives one of these records another revision; nor does anybody write meanwhile.
         await connection.execute("select 1 from feed_head for update")
@@ -57,10 +62,14 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
         # together, for the answers' way back would cost a writer ten times as long a wait.
         deleted = await connection.fetchmany(_DELETE, doomed)
         numbers = [row[0] for row in deleted]
-        places = [(row[1], row[2], row[3]) for row in deleted]
-        await connection.executemany(_DELETE_IDENTITY, [record[1:] for record in doomed])
+        # Where the id is another's by now, all but the revisions is theirs.
+        gone = [RecordId(*row) for row in await connection.fetchmany(_DELETE_IDENTITY, doomed)]
+        await connection.executemany(_DELETE_FORMER, doomed)
+        theirs = {record[1:] for record in doomed} - set(gone)
+        places = [(row[1], row[2], row[3]) for row in deleted if (row[2], row[3]) not in theirs]
+    if gone:
+        await correction.forget_records(connection, gone)
     if doomed:
-        await correction.forget_records(connection, [RecordId(*record[1:]) for record in doomed])
         await forget_waiting(connection, places)
         accused = await accused_among(connection, sorted({record[0] for record in doomed}))
         if accused:
@@ -72,5 +81,6 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
         ):
             first, last = min(first, neighbour[0]), max(last, neighbour[1])
         await connection.execute("insert into purged values ($1, $2)", first, last)
+    await connection.execute("update feed_head set purged_before = greatest(purged_before, $1)", before)
     goes_on = len(found) == most and found[-1][4] < before
     return Purged(len(doomed), found[-1][3] if goes_on else None)

@@ -148,6 +148,21 @@ create index if not exists conflict_by_record on conflict (region, source_id);
 create index if not exists origin_copy_by_copy on origin_copy (region, source_id);
 """
 
+_HOLDERS = """
+alter table feed_head add column purged_before bigint not null default 0;
+-- What was purged before that was kept had been committed no later than the last of its numbers.
+update feed_head set purged_before = coalesce((
+    select arrived_at + 1 from feed_mark where last_sequence >= (select max(last) from purged)
+    order by last_sequence limit 1
+), 0);
+create table former_holder (
+    region text not null,
+    source_id text not null,
+    person_key bytea not null,
+    primary key (region, source_id, person_key)
+);
+"""
+
 _COUNTS = """
 create table count_head (
     only_row boolean primary key default true check (only_row),
@@ -198,6 +213,7 @@ MIGRATIONS = (
     Migration(4, "quality of laboratories", _QUALITY),
     # Marks are read together with laboratories and the head; the rest stays on the coordinator, like `follow`.
     Migration(5, "correction", _CORRECTION, shared=("feed_mark",)),
+    Migration(6, "retention stated, ids that changed hands", _HOLDERS),
     # No statement reads these together with what is distributed: on Citus they stay on the coordinator.
     Migration(7, "counts of laboratories' quality", _COUNTS),
 )

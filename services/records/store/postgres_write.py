@@ -13,6 +13,7 @@ orders the commits; their parts may become visible on the workers a moment apart
 The price is that writers append one after another; what is slow, deciding and serialising, is done before.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from secrets import token_bytes
 from typing import Any
@@ -22,7 +23,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant
 from services.records.domain.copying import Cursor
-from services.records.domain.revisions import RecordId, StoredRevision
+from services.records.domain.revisions import PersonRecord, RecordId, StoredRevision
 from services.records.store import postgres_correction as correction
 from services.records.store.postgres_copy import first_revisions, identities
 from services.records.store.protocol import Decide, Known, Plan, RequestKey, Touch, batch_gap, check_retry
@@ -96,6 +97,9 @@ async def transact(
     ):
         raise batch_gap()
     cursor = await _cursor(connection, touch)
+    if touch.conflict:
+        # Whose the record is must not change between the look and the lock.
+        await connection.execute(_LOCK_HEAD)
     held = await _claim(connection, touch)
     plan = decide(await _known(connection, touch, held, cursor))
     if held and plan.count and not _locks_head(touch):
@@ -190,12 +194,24 @@ async def _known(connection: asyncpg.Connection, touch: Touch, held: list[Any], 
     if touch.laboratories:
         rows = await connection.fetch(_LABORATORIES, list(touch.laboratories))
         laboratories = {row[0]: Laboratory.FromString(row[1]) for row in rows}
-    histories: dict[RecordId, list[StoredRevision]] = {}
+    histories = {record.id: history for record, history in (await _histories(connection, held)).items()}
+    conflict = await correction.conflict(connection, touch.conflict) if touch.conflict else None
+    holders = {RecordId(row[0], row[1]): row[2] for row in held}
+    others = [
+        (*record.id, record.person_key)
+        for record in touch.others
+        if holders.get(record.id, record.person_key) != record.person_key
+    ]
+    return Known(histories, laboratories, cursor, conflict, await _histories(connection, others))
+
+
+async def _histories(connection: asyncpg.Connection, held: Sequence[Any]) -> dict[PersonRecord, list[StoredRevision]]:
+    found: dict[PersonRecord, list[StoredRevision]] = {}
     if held:
         for row in await connection.fetch(_HISTORIES, *map(list, zip(*held, strict=True))):
-            histories.setdefault(RecordId(row[0], row[1]), []).append(StoredRevision(*row[2:]))
-    conflict = await correction.conflict(connection, touch.conflict) if touch.conflict else None
-    return Known(histories, laboratories, cursor, conflict)
+            record = PersonRecord(row[3], RecordId(row[0], row[1]))
+            found.setdefault(record, []).append(StoredRevision(*row[2:]))
+    return found
 
 
 async def _append(connection: asyncpg.Connection, plan: Plan, stamp: Clock, drives_copies: bool) -> Instant:
@@ -210,6 +226,13 @@ async def _append(connection: asyncpg.Connection, plan: Plan, stamp: Clock, driv
     if plan.revisions:
         rows = revision_rows(replace(plan, firsts=()), before + len(plan.firsts), recorded_at)
         await connection.copy_records_to_table("revision", records=rows, columns=_COLUMNS)
+    for moved in plan.moved:
+        await connection.execute(
+            "insert into former_holder values ($1, $2, $3) on conflict do nothing", *moved.id, moved.former
+        )
+        await connection.execute(
+            "update identity set person_key = $3 where region = $1 and source_id = $2", *moved.id, moved.holder
+        )
     if plan.laboratories:
         laboratories = laboratory_rows(plan, before + count - len(plan.laboratories), recorded_at)
         await connection.executemany("insert into laboratory values ($1, $2, $3, $4)", laboratories)

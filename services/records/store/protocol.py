@@ -5,7 +5,7 @@ function decides (`Known` to `Plan`), and the store appends what it decided, num
 SQL, and none is decided on what another writer has changed meanwhile.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -15,7 +15,8 @@ from services.common.errors import FailedPrecondition, Unavailable, invalid
 from services.common.instants import Instant
 from services.records.domain.conflicts import NewConflict, Settled, StoredConflict
 from services.records.domain.copying import Cursor
-from services.records.domain.revisions import FirstRevision, History, NewRevision, RecordId
+from services.records.domain.holders import Moved
+from services.records.domain.revisions import FirstRevision, History, NewRevision, PersonRecord, RecordId
 from services.records.domain.standing import NewLaboratory
 from services.records.store.placed import PlacedRecord
 from services.runtime.clock import Clock
@@ -44,13 +45,15 @@ class People(NamedTuple):
     """Records by person, newest sample first; a person without any is left out.
 
     `laboratories` is the sequence of the latest change to a laboratory that the store has committed. What a replica
-    gave has everything up to `as_of`, and the feed up to `sequence`; where `as_of` is None, it has all there is.
+    gave has everything up to `as_of`, and the feed up to `sequence`; where `as_of` is None, it has all there is. What
+    is missing, and was last revised before `purged_before`, may have been purged.
     """
 
     records: Mapping[bytes, Sequence[CurrentRecord]]
     laboratories: int
     as_of: Instant | None = None
     sequence: int = 0
+    purged_before: Instant = Instant(0)
 
 
 class Head(NamedTuple):
@@ -116,7 +119,8 @@ class Touch:
 
     `records`: ids, each with the person for whom it is claimed where there is no such record, or None to claim nothing.
     A claimed id must receive a revision by the same plan. `followed`: the region whose cursor moves. `conflict`: the
-    one that is settled. `batch`: whose session moves on with the commit.
+    one that is settled. `batch`: whose session moves on with the commit. `others`: what these people have, or had,
+    under ids that may be another person's.
     """
 
     records: Mapping[RecordId, bytes | None] = field(default_factory=dict)
@@ -125,22 +129,26 @@ class Touch:
     followed: str = ""
     conflict: str = ""
     batch: BatchKey | None = None
+    others: Collection[PersonRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store has of what was touched. What is missing is not there."""
+    """What the store has of what was touched. What is missing is not there. `histories` are of those whose the ids
+    are, `others` of who was asked for besides."""
 
     histories: Mapping[RecordId, History]
     laboratories: Mapping[str, Laboratory]
     cursor: Cursor
     conflict: StoredConflict | None = None
+    others: Mapping[PersonRecord, History] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to append, in this order, new records, further revisions, laboratories; where the followed region's cursor
-    goes; conflicts to keep, and how one is settled; and the answer to the request, given the instant of the commit."""
+    goes; conflicts to keep, and how one is settled; ids that change hands; and the answer to the request, given the
+    instant of the commit."""
 
     answer: Callable[[Instant], bytes]
     revisions: Sequence[NewRevision] = ()
@@ -149,6 +157,7 @@ class Plan:
     conflicts: Sequence[NewConflict] = ()
     settled: Settled | None = None
     firsts: Sequence[FirstRevision] = ()
+    moved: Sequence[Moved] = ()
 
     @property
     def count(self) -> int:
@@ -183,11 +192,15 @@ class RecordStore(Protocol):
     async def settle(self, at: Instant, now: Instant) -> None:
         """See Stamps.settle."""
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
-        """These people's records as they had arrived at an instant."""
+    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
+        """These people's records as they had arrived at an instant; `original`: not from a replica."""
 
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
-        """A record's revisions, serialised, oldest first; empty when there is no such record."""
+        """A record's revisions, serialised, oldest first, of the person whose it is; empty when there is no such
+        record."""
+
+    async def former(self, record_id: RecordId) -> Sequence[bytes]:
+        """The last revision, serialised, of each person who had this id before; nearly always of nobody."""
 
     async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
         """The revisions of laboratories above a sequence, in order."""
@@ -254,7 +267,8 @@ class RecordPurge(Protocol):
 
     async def purge(self, before: Instant, position: int, most: int) -> Purged:
         """Looks at `most` revisions from a position in the feed on (0 at first), and deletes the whole records of those
-        whose newest revision was committed before an instant, in one transaction. Their numbers are kept as purged."""
+        whose newest revision was committed before an instant, in one transaction. Their numbers are kept as purged, and
+        so is the instant, where it is the greatest so far: no state of the store lacks the one without the other."""
 
 
 def merged_ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:

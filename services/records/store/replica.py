@@ -55,8 +55,10 @@ class ReplicatedStore:
         self._looking = asyncio.Lock()
         self.poll_seconds = original.poll_seconds
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
+    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
         """See RecordStore."""
+        if original:
+            return await self._original.people(person_keys, known_at)
         try:
             told, looked = await self._look()
         except Unavailable:
@@ -188,6 +190,10 @@ class ReplicatedStore:
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""
         return await self._original.history(record_id)
+
+    async def former(self, record_id: RecordId) -> Sequence[bytes]:
+        """See RecordStore."""
+        return await self._original.former(record_id)
 
     async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
         """See RecordStore."""

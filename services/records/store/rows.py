@@ -18,7 +18,7 @@ The column recorded_at is the instant of this store's commit: what is known at a
 copy's own recorded_at is in its body."""
 
 LaboratoryRevisionRow = tuple[str, int, int, bytes]
-"""laboratory, revision, sequence, body."""
+"""laboratory, revision, sequence, body. The column laboratory is the name it is kept by: see standing.kept_as."""
 
 MARK_BYTES = 8
 """The length of what names a commit in cursors: random, so that no two histories have it in common."""
@@ -96,10 +96,10 @@ def conflict_rows(plan: Plan, now: Instant) -> list[tuple[str, str, str, int, st
 
 def laboratory_rows(plan: Plan, after: int, recorded_at: Instant) -> list[LaboratoryRevisionRow]:
     """The rows of a plan's laboratories, numbered from `after` + 1."""
-    made = [new.stamped(recorded_at) for new in plan.laboratories]
+    made = [(new.name, new.stamped(recorded_at)) for new in plan.laboratories]
     return [
-        (laboratory.laboratory, laboratory.revision, sequence, laboratory.SerializeToString())
-        for sequence, laboratory in enumerate(made, after + 1)
+        (name or laboratory.laboratory, laboratory.revision, sequence, laboratory.SerializeToString())
+        for sequence, (name, laboratory) in enumerate(made, after + 1)
     ]
 
 

@@ -36,7 +36,7 @@ from services.records.store.sqlite_file import connect, guarded
 from services.records.store.sqlite_purge import purge
 from services.records.store.sqlite_read import read_people, read_placed
 from services.records.store.sqlite_schema import MIGRATIONS
-from services.records.store.sqlite_write import CONFLICT_COLUMNS, as_cursor, read_history, transact
+from services.records.store.sqlite_write import CONFLICT_COLUMNS, as_cursor, read_former, read_history, transact
 from services.runtime.clock import Clock
 from services.runtime.migrations import migrate_file
 from services.runtime.stamps import Stamps
@@ -86,7 +86,7 @@ class SqliteStore:
         """See RecordStore."""
         await self._stamps.settle(at, now)
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant) -> People:
+    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
         """See RecordStore."""
         records: dict[bytes, Sequence[CurrentRecord]] = {}
         with guarded():
@@ -95,13 +95,21 @@ class SqliteStore:
                     await asyncio.sleep(0)
                 keys = person_keys[start : start + AT_ONCE]
                 records.update(read_people(self._read, keys, known_at))
-            (laboratories,) = self._read.execute("select laboratory_sequence from feed_head").fetchone()
-        return People(records, laboratories)
+            # Read last: of what a purge took meanwhile it tells.
+            laboratories, purged_before = self._read.execute(
+                "select laboratory_sequence, purged_before from feed_head"
+            ).fetchone()
+        return People(records, laboratories, purged_before=Instant(purged_before))
 
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""
         with guarded():
             return [revision.body for revision in read_history(self._read, record_id)]
+
+    async def former(self, record_id: RecordId) -> Sequence[bytes]:
+        """See RecordStore."""
+        with guarded():
+            return [history[-1].body for history in read_former(self._read, record_id)]
 
     async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
         """See RecordStore."""

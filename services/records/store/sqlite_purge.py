@@ -26,14 +26,17 @@ def purge(write: sqlite3.Connection, before: Instant, position: int, most: int) 
             ).fetchall()
             if max(recorded_at for _, recorded_at, _ in revisions) < before:
                 write.execute("delete from revision where person_key = ? and region = ? and source_id = ?", identity)
-                write.execute("delete from identity where region = ? and source_id = ?", identity[1:])
-                for table in ("conflict", "copy_due", "origin_copy"):
-                    write.execute(f"delete from {table} where region = ? and source_id = ?", identity[1:])
-                # The figures of their day stay; whoever waited for a result no longer does.
-                write.executemany(
-                    "delete from count_waiting where placed_at = ? and region = ? and source_id = ?",
-                    [(placed_at, *identity[1:]) for *_, placed_at in revisions],
-                )
+                whose = "where person_key = ? and region = ? and source_id = ?"
+                write.execute(f"delete from former_holder {whose}", identity)
+                # Where the id is another's by now, all but the revisions is theirs.
+                if write.execute(f"delete from identity {whose}", identity).rowcount:
+                    for table in ("conflict", "copy_due", "origin_copy"):
+                        write.execute(f"delete from {table} where region = ? and source_id = ?", identity[1:])
+                    # The figures of their day stay; whoever waited for a result no longer does.
+                    write.executemany(
+                        "delete from count_waiting where placed_at = ? and region = ? and source_id = ?",
+                        [(placed_at, *identity[1:]) for *_, placed_at in revisions],
+                    )
                 write.execute(
                     "delete from count_accused where person_key = ?1 "
                     "and not exists (select 1 from revision where person_key = ?1)",
@@ -47,6 +50,7 @@ def purge(write: sqlite3.Connection, before: Instant, position: int, most: int) 
             ).fetchall():
                 first, last = min(first, neighbour[0]), max(last, neighbour[1])
             write.execute("insert into purged values (?, ?)", (first, last))
+        write.execute("update feed_head set purged_before = max(purged_before, ?)", (before,))
         write.execute("commit")
     except BaseException:
         if write.in_transaction:

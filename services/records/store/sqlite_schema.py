@@ -124,6 +124,21 @@ create index if not exists conflict_by_record on conflict (region, source_id);
 create index if not exists origin_copy_by_copy on origin_copy (region, source_id);
 """
 
+_HOLDERS = """
+alter table feed_head add column purged_before integer not null default 0;
+-- What was purged before that was kept had been committed no later than the last of its numbers.
+update feed_head set purged_before = coalesce((
+    select arrived_at + 1 from feed_mark where last_sequence >= (select max(last) from purged)
+    order by last_sequence limit 1
+), 0);
+create table former_holder (
+    region text not null,
+    source_id text not null,
+    person_key blob not null,
+    primary key (region, source_id, person_key)
+) without rowid;
+"""
+
 _COUNTS = """
 create table count_head (
     only_row integer primary key check (only_row = 1),
@@ -174,5 +189,6 @@ MIGRATIONS = (
             ("follow", "rereading", "integer not null default 0"),
         ),
     ),
+    FileMigration(6, "retention stated, ids that changed hands", _HOLDERS),
     FileMigration(7, "counts of laboratories' quality", _COUNTS),
 )

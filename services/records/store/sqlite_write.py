@@ -1,6 +1,7 @@
 """One write transaction in SQLite."""
 
 import sqlite3
+from collections.abc import Sequence
 from secrets import token_bytes
 
 from hutong.records.v1.laboratory_pb2 import Laboratory
@@ -8,7 +9,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.copying import Cursor
-from services.records.domain.revisions import History, RecordId, StoredRevision
+from services.records.domain.revisions import History, PersonRecord, RecordId, StoredRevision
 from services.records.store.protocol import BatchKey, Decide, Known, Plan, Touch, batch_gap, check_retry
 from services.records.store.rows import (
     MARK_BYTES,
@@ -95,18 +96,34 @@ def _move(connection: sqlite3.Connection, key: BatchKey, now: Instant) -> None:
 
 
 def read_history(connection: sqlite3.Connection, record_id: RecordId) -> History:
-    """A record's revisions, oldest first; empty when there is no such record."""
+    """A record's revisions, of the person whose it is, oldest first; empty when there is no such record."""
     # Most ids of an intake are new: one narrow look tells.
     identity = "select person_key from identity where region = ? and source_id = ?"
     found = connection.execute(identity, record_id).fetchone()
     if found is None:
         return []
+    return _history_of(connection, PersonRecord(found[0], record_id))
+
+
+def read_former(connection: sqlite3.Connection, record_id: RecordId) -> Sequence[History]:
+    """The revisions of everybody who had an id before, oldest first."""
+    former = connection.execute(
+        "select person_key from former_holder where region = ?1 and source_id = ?2 and person_key not in "
+        "(select person_key from identity where region = ?1 and source_id = ?2)",
+        record_id,
+    )
+    return [_history_of(connection, PersonRecord(person_key, record_id)) for (person_key,) in former.fetchall()]
+
+
+def _history_of(connection: sqlite3.Connection, record: PersonRecord) -> History:
     rows = connection.execute(
         "select revision, digest, retracted, body from revision "
         "where person_key = ? and region = ? and source_id = ? order by revision",
-        (found[0], *record_id),
+        (record.person_key, *record.id),
     )
-    return [StoredRevision(revision, found[0], digest, bool(gone), body) for revision, digest, gone, body in rows]
+    return [
+        StoredRevision(revision, record.person_key, digest, bool(gone), body) for revision, digest, gone, body in rows
+    ]
 
 
 def _known(connection: sqlite3.Connection, touch: Touch) -> Known:
@@ -127,7 +144,13 @@ def _known(connection: sqlite3.Connection, touch: Touch) -> Known:
             f"select {CONFLICT_COLUMNS} from conflict where conflict_id = ?", (touch.conflict,)
         ).fetchone()
         conflict = None if row is None else StoredConflict(*row)
-    return Known(histories, laboratories, as_cursor(cursor), conflict)
+    others = {
+        record: history
+        for record in touch.others
+        if (holder := histories.get(record.id)) and holder[-1].person_key != record.person_key
+        if (history := _history_of(connection, record))
+    }
+    return Known(histories, laboratories, as_cursor(cursor), conflict, others)
 
 
 def as_cursor(row: tuple[str, int, int, bytes, int] | None) -> Cursor:
@@ -148,6 +171,11 @@ def _append(connection: sqlite3.Connection, plan: Plan, now: Instant, drives_cop
     ).fetchone()
     revisions = revision_rows(plan, last - count, recorded_at)
     connection.executemany("insert or ignore into identity values (?, ?, ?)", [(r[1], r[2], r[0]) for r in revisions])
+    for moved in plan.moved:
+        connection.execute("insert or ignore into former_holder values (?, ?, ?)", (*moved.id, moved.former))
+        connection.execute(
+            "update identity set person_key = ? where region = ? and source_id = ?", (moved.holder, *moved.id)
+        )
     connection.executemany("insert into revision values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", revisions)
     laboratories = laboratory_rows(plan, last - len(plan.laboratories), recorded_at)
     connection.executemany("insert into laboratory values (?, ?, ?, ?)", laboratories)

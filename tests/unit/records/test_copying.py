@@ -6,7 +6,8 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant, to_timestamp
 from services.records.domain.copying import Cursor, advanced, continues, restated, take
-from services.records.domain.revisions import RecordId, copy_of
+from services.records.domain.holders import REISSUED_CAUSE, Moved
+from services.records.domain.revisions import PersonRecord, RecordId, copy_of
 
 
 def change(sequence: int, source_id: str = "S1", revision: int = 1, **fields: object) -> Change:
@@ -55,21 +56,52 @@ def test_what_was_taken_before_is_skipped() -> None:
 
 def test_contradictions_are_counted_and_not_taken() -> None:
     """Nothing that is stored is overwritten, and no region speaks for another."""
-    stored = {RecordId("430000", "S1"): [copy_of(change(1).record).as_stored()]}
-    laboratories = {"430000-x": Laboratory(region="440000", laboratory="430000-x", revision=1)}
     changes = [
-        change(3, revision=2, person_key=b"b" * 16),
         change(4, source_id="S2", region="440000"),
-        standing(5, 2),
         standing(6, 1, region="440000"),
     ]
-    copies = take("430000", changes, stored, laboratories)
+    copies = take("430000", changes, {}, {})
     assert (copies.revisions, copies.laboratories) == ([], [])
-    assert copies.refused == {"PERSON_CONFLICT": 1, "OTHER_REGION": 2, "LABORATORY_TAKEN": 1}
+    assert copies.refused == {"OTHER_REGION": 2}
     assert [(c.id.source_id, c.revision, c.reason, c.person_key[:1], c.offered_by) for c in copies.conflicts] == [
-        ("S1", 1, "PERSON_CONFLICT", b"b", "feed of 430000"),
         ("S2", 0, "OTHER_REGION", b"a", "feed of 430000"),
     ]
+
+
+def test_an_id_is_whose_its_region_says() -> None:
+    """Another person under a stored id takes it over as told; what was stored there ends with a retraction, which is
+    older than what the region says now. The same again changes nothing."""
+    s1 = RecordId("430000", "S1")
+    stored = {s1: [copy_of(change(1).record).as_stored()]}
+    theirs = change(9, person_key=b"b" * 16)
+    copies = take("430000", [theirs, theirs], stored, {})
+    retracted, taken = copies.revisions
+    assert (retracted.person_key[:1], retracted.revision, retracted.retracted, retracted.recorded_at) == (
+        b"a",
+        2,
+        True,
+        8,
+    )
+    assert retracted.as_stored().message().cause == REISSUED_CAUSE
+    assert (taken.body, taken.recorded_at) == (theirs.record.SerializeToString(), 9)
+    assert (copies.moved, copies.conflicts) == ([Moved(s1, b"a" * 16, b"b" * 16)], [])
+    former = {PersonRecord(b"a" * 16, s1): [*stored[s1], retracted.as_stored()]}
+    assert take("430000", [change(1), theirs], {s1: [taken.as_stored()]}, {}, former).revisions == []
+
+
+def test_an_id_goes_back() -> None:
+    """Told of the first person again, by what is new, the first has it again, after what was retracted."""
+    s1 = RecordId("430000", "S1")
+    theirs = change(9, person_key=b"b" * 16)
+    first = take("430000", [change(1), theirs], {}, {})
+    histories = {s1: [new.as_stored() for new in first.revisions if new.person_key[:1] == b"b"]}
+    former = {PersonRecord(b"a" * 16, s1): [new.as_stored() for new in first.revisions if new.person_key[:1] == b"a"]}
+    again = take("430000", [change(20)], histories, {}, former)
+    assert [(new.person_key[:1], new.revision, new.retracted) for new in again.revisions] == [
+        (b"b", 2, True),
+        (b"a", 3, False),
+    ]
+    assert [moved.holder[:1] for moved in again.moved] == [b"a"]
 
 
 def test_what_a_restored_region_says_follows_what_it_lost() -> None:
@@ -107,6 +139,16 @@ def test_a_restored_standing_goes_on_from_what_was_lost() -> None:
     assert take("430000", [standing(3, 2)], {}, laboratories).laboratories == []
     [new] = take("430000", [standing(9, 2)], {}, laboratories).laboratories
     assert new.laboratory.revision == 5
+
+
+def test_a_namesake_is_kept_apart() -> None:
+    """A laboratory whose id another region registered first has revisions of its own."""
+    laboratories = {"430000-x": Laboratory(region="440000", laboratory="430000-x", revision=7)}
+    [new] = take("430000", [standing(5, 1), standing(5, 1)], {}, laboratories).laboratories
+    assert (new.name, new.laboratory) == ("430000-x/430000", standing(5, 1).laboratory)
+    laboratories[new.name] = new.laboratory
+    assert take("430000", [standing(5, 1)], {}, laboratories).laboratories == []
+    assert [new.laboratory.revision for new in take("430000", [standing(9, 2)], {}, laboratories).laboratories] == [2]
 
 
 def test_a_batch_continues_where_it_leaves_no_gap() -> None:

@@ -61,6 +61,25 @@ async def test_only_a_reader_at_the_end_knows_up_to_when_it_has_all() -> None:
     assert (await feed(store).read("f", 3, 2)).as_of == 7
 
 
+async def test_what_is_committed_amid_a_reading_is_not_claimed() -> None:
+    """As of is an instant before the reading began: a commit while it goes on may not be part of it."""
+    clock = iter(range(100))
+    began: list[int] = []
+
+    class Slow(FakeStore):
+        async def head(self) -> Head:
+            began.append(next(clock))
+            return await super().head()
+
+        async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
+            next(clock)
+            return await super().changes(after, most)
+
+    batch = await Feed("test", Slow({1}, 1), lambda: Instant(next(clock))).read("", 0)  # type: ignore[arg-type]
+    assert batch.as_of is not None
+    assert batch.as_of < began[0]
+
+
 async def test_a_watcher_waits_out_a_gap() -> None:
     """A watch goes on by itself when what was missing appears."""
     store = FakeStore({2}, 2)

@@ -33,7 +33,7 @@ class _SettlementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Settlement
     SETTLEMENT_STORED_KEPT: _Settlement.ValueType  # 1
     """What is stored is right."""
     SETTLEMENT_OFFERED_TAKEN: _Settlement.ValueType  # 2
-    """What was offered is right, and amended the record."""
+    """What was offered is right, and amended the record, or took it over for another person."""
 
 class Settlement(_Settlement, metaclass=_SettlementEnumTypeWrapper):
     """What became of a conflict."""
@@ -43,7 +43,7 @@ SETTLEMENT_UNSPECIFIED: Settlement.ValueType  # 0
 SETTLEMENT_STORED_KEPT: Settlement.ValueType  # 1
 """What is stored is right."""
 SETTLEMENT_OFFERED_TAKEN: Settlement.ValueType  # 2
-"""What was offered is right, and amended the record."""
+"""What was offered is right, and amended the record, or took it over for another person."""
 Global___Settlement: _TypeAlias = Settlement  # noqa: Y015
 
 @_typing.final
@@ -76,8 +76,8 @@ class Conflict(_message.Message):
     revision: _builtins.int
     """The revision that was current when it was first offered."""
     reason: _builtins.str
-    """Why it could not be taken: RECORD_CONFLICT, PERSON_CONFLICT, RECORD_RETRACTED or, of a copy from a region that is
-    followed, PERSON_CONFLICT or OTHER_REGION.
+    """Why it could not be taken: RECORD_CONFLICT, PERSON_CONFLICT, RECORD_RETRACTED or, of what a followed region told,
+    OTHER_REGION. Another person's test under a known id is no conflict there: whose a record is, its region says.
     """
     person_key: _builtins.bytes
     """Whose test was offered: 16 bytes."""

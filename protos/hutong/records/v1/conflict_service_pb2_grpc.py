@@ -59,10 +59,11 @@ class ConflictServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SettleConflict(self, request, context):
-        """Settles one: what is stored stays, or what was offered becomes an amendment. NOT_FOUND with reason
-        CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled otherwise before,
-        REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when what was offered is another
-        person's, or the record is retracted or written elsewhere: then only what is stored can stay.
+        """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Of another
+        person (PERSON_CONFLICT), the record becomes theirs: what was stored is retracted, and the numbers of revisions go on.
+        NOT_FOUND with reason CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled
+        otherwise before, REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when the record is
+        written elsewhere, or was retracted and the offer is for the same person: then only what is stored can stay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

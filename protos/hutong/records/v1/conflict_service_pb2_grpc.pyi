@@ -36,10 +36,11 @@ class ConflictServiceStub:
     ListConflicts: _grpc.UnaryUnaryMultiCallable[_conflict_service_pb2.ListConflictsRequest, _conflict_service_pb2.ListConflictsResponse]
     """The conflicts of the store, oldest first. Paged."""
     SettleConflict: _grpc.UnaryUnaryMultiCallable[_conflict_service_pb2.SettleConflictRequest, _conflict_service_pb2.SettleConflictResponse]
-    """Settles one: what is stored stays, or what was offered becomes an amendment. NOT_FOUND with reason
-    CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled otherwise before,
-    REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when what was offered is another
-    person's, or the record is retracted or written elsewhere: then only what is stored can stay.
+    """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Of another
+    person (PERSON_CONFLICT), the record becomes theirs: what was stored is retracted, and the numbers of revisions go on.
+    NOT_FOUND with reason CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled
+    otherwise before, REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when the record is
+    written elsewhere, or was retracted and the offer is for the same person: then only what is stored can stay.
     """
 
 @_typing.type_check_only
@@ -50,10 +51,11 @@ class ConflictServiceAsyncStub(ConflictServiceStub):
     ListConflicts: _aio.UnaryUnaryMultiCallable[_conflict_service_pb2.ListConflictsRequest, _conflict_service_pb2.ListConflictsResponse]  # type: ignore[assignment]
     """The conflicts of the store, oldest first. Paged."""
     SettleConflict: _aio.UnaryUnaryMultiCallable[_conflict_service_pb2.SettleConflictRequest, _conflict_service_pb2.SettleConflictResponse]  # type: ignore[assignment]
-    """Settles one: what is stored stays, or what was offered becomes an amendment. NOT_FOUND with reason
-    CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled otherwise before,
-    REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when what was offered is another
-    person's, or the record is retracted or written elsewhere: then only what is stored can stay.
+    """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Of another
+    person (PERSON_CONFLICT), the record becomes theirs: what was stored is retracted, and the numbers of revisions go on.
+    NOT_FOUND with reason CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled
+    otherwise before, REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when the record is
+    written elsewhere, or was retracted and the offer is for the same person: then only what is stored can stay.
     """
 
 class ConflictServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -73,10 +75,11 @@ class ConflictServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conflict_service_pb2.SettleConflictRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conflict_service_pb2.SettleConflictResponse, _abc.Awaitable[_conflict_service_pb2.SettleConflictResponse]]:
-        """Settles one: what is stored stays, or what was offered becomes an amendment. NOT_FOUND with reason
-        CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled otherwise before,
-        REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when what was offered is another
-        person's, or the record is retracted or written elsewhere: then only what is stored can stay.
+        """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Of another
+        person (PERSON_CONFLICT), the record becomes theirs: what was stored is retracted, and the numbers of revisions go on.
+        NOT_FOUND with reason CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled
+        otherwise before, REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when the record is
+        written elsewhere, or was retracted and the offer is for the same person: then only what is stored can stay.
         """
 
 def add_ConflictServiceServicer_to_server(servicer: ConflictServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -174,13 +174,16 @@ class BatchListRecordsResponse(_message.Message):
     AS_OF_FIELD_NUMBER: _builtins.int
     KNOWN_AT_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
+    PURGED_BEFORE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def people(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonRecords]:
         """One for each subject, in the order asked; empty for a person the store does not know."""
 
     @_builtins.property
     def laboratories(self) -> _containers.RepeatedCompositeFieldContainer[_laboratory_pb2.Laboratory]:
-        """Every laboratory that appears in the records and whose standing is known here, by id, as known at known_at."""
+        """Every laboratory that appears in the records and whose standing is known here, by id, as known at known_at. Where
+        several regions registered one id, the standing with each.
+        """
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
@@ -200,6 +203,13 @@ class BatchListRecordsResponse(_message.Message):
         before known_at, may be missing from the answer. Ask them.
         """
 
+    @_builtins.property
+    def purged_before(self) -> _timestamp_pb2.Timestamp:
+        """How far this store's retention has come: of records whose newest revision was committed here before this, those that
+        are not in the answer may have been purged; none of them need have been lost. It only grows. Absent while nothing was
+        ever purged.
+        """
+
     def __init__(
         self,
         *,
@@ -208,10 +218,11 @@ class BatchListRecordsResponse(_message.Message):
         as_of: _timestamp_pb2.Timestamp | None = ...,
         known_at: _timestamp_pb2.Timestamp | None = ...,
         behind: _abc.Iterable[_builtins.str] | None = ...,
+        purged_before: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at", "purged_before", b"purged_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "behind", b"behind", "known_at", b"known_at", "laboratories", b"laboratories", "people", b"people"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "behind", b"behind", "known_at", b"known_at", "laboratories", b"laboratories", "people", b"people", "purged_before", b"purged_before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

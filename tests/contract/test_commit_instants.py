@@ -1,0 +1,44 @@
+"""Which instants commits bear once somebody has said at which one he reads, over every backend."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.common.instants import SECOND, Instant, from_timestamp
+from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url
+from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty store is."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path)
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+async def records(store_url: str) -> AsyncIterator[Records]:
+    """The service of region 430000 over an empty store."""
+    async with opened(store_url) as store:
+        yield Records(store, ManualClock())
+
+
+@pytest.mark.parametrize("ahead", [0.0, 0.5, 0.9])
+async def test_what_begins_later_bears_a_later_instant(records: Records, ahead: float) -> None:
+    """Also where the reader's clock is ahead of the store's; a second reading pushes nothing back."""
+    at = Instant(records.clock() + round(ahead * SECOND))
+    await records.store.settle(at, records.clock())
+    await records.store.settle(Instant(at - SECOND), records.clock())
+    written = await records.submit("S1", person(1), result())
+    assert at < from_timestamp(written.record.recorded_at) <= at + SECOND // 100
+
+
+async def test_no_reader_pushes_commits_far_ahead(records: Records) -> None:
+    """A reader whose clock is wrong by more than a second is promised nothing."""
+    now = records.clock()
+    await records.store.settle(Instant(now + 60 * SECOND), now)
+    written = await records.submit("S1", person(1), result())
+    assert from_timestamp(written.record.recorded_at) <= now + 2 * SECOND

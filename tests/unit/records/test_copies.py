@@ -1,0 +1,62 @@
+"""What becomes due is looked at at once, in whatever moment it does."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from services.common.instants import Instant
+from services.records import copies
+from services.records.copies import CopyKeeper
+from services.records.domain.revisions import RecordId
+from services.records.feed import Feed
+from services.records.store.protocol import DueCopy
+
+REGION = "110000"
+
+
+class Late:
+    """A store in which a copy becomes due while the n-th question is under way, too late for its answer."""
+
+    def __init__(self, at: int) -> None:
+        self.feed = Feed("test", self, lambda: Instant(0))  # type: ignore[arg-type]  # nobody reads it
+        self.due: list[DueCopy] = []
+        self.done = asyncio.Event()
+        self._left = at
+
+    async def due_copies(self, regions: Sequence[str], most: int) -> Sequence[DueCopy]:
+        """What was due when it was asked."""
+        found = [copy for copy in self.due if copy.id.region in regions]
+        self._left -= 1
+        if not self._left:
+            self.due = [DueCopy(RecordId(REGION, "C1"), 1)]
+            self.feed.moved()
+        await asyncio.sleep(0)
+        return found
+
+    async def history(self, record_id: RecordId) -> Sequence[bytes]:
+        """None: there is nothing to do."""
+        return ()
+
+    async def copies_done(self, done: Sequence[DueCopy]) -> None:
+        """Tells the test."""
+        self.due = [copy for copy in self.due if copy not in done]
+        if done[0].id.source_id == "C1":
+            self.done.set()
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+async def test_nothing_due_waits_for_the_next_look(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Due while the keeper looks, while it begins to work for the region, and while that work ends."""
+    monkeypatch.setattr(copies, "IDLE_SECONDS", 60.0)
+    store = Late(at)
+    if at > 1:
+        store.due = [DueCopy(RecordId(REGION, "C0"), 1)]
+    keeper: Any = CopyKeeper("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
+    task = asyncio.create_task(keeper.run())
+    try:
+        await asyncio.wait_for(store.done.wait(), 5)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,48 @@
+"""A follower beside others: what it was refused may have been dealt with by another already."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
+
+from services.common.errors import FailedPrecondition
+from services.records.domain.copying import Cursor
+from services.records.feed import Feed
+from services.records.follower import Follower
+from services.records.store.protocol import Plan, Touch
+from tests.contract.record_backends import ManualClock, opened, sqlite_url
+
+
+async def test_a_region_is_read_again_once_however_many_are_refused(tmp_path: Path) -> None:
+    """Refused a cursor that another replica has moved since, it goes on from there, and does not begin again."""
+    clock = ManualClock()
+    async with opened(sqlite_url(tmp_path)) as store:
+
+        async def stand(cursor: Cursor) -> None:
+            await store.commit(Touch(followed="430000"), lambda _: Plan(lambda _: b"", cursor=cursor), clock)
+
+        await stand(Cursor("f", 3, mark=b"lost"))
+        asked: list[FeedCursor] = []
+        again = asyncio.Event()
+
+        class Region:
+            async def WatchChanges(self, request: WatchChangesRequest) -> AsyncIterator[WatchChangesResponse]:
+                asked.append(request.cursor)
+                if len(asked) == 1:
+                    await stand(Cursor("f", 5, mark=b"found"))
+                    raise FailedPrecondition("FEED_REBUILT", "", "")
+                again.set()
+                await asyncio.Event().wait()
+                yield WatchChangesResponse()
+
+        region: Any = Region()
+        follower = Follower("nation", "430000", region, store, Feed("nation", store, clock), clock)
+        task = asyncio.create_task(follower.run())
+        try:
+            await asyncio.wait_for(again.wait(), 5)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert [(one.sequence, one.mark) for one in asked] == [(3, b"lost"), (5, b"found")]
