@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from gateway.composition import Gateway
-from gateway.http.app import Application
+from gateway.http.app import Asgi
 from gateway.settings import GatewaySettings
 from services.runtime.process import stop_signal
 from services.runtime.server import Server
@@ -30,7 +30,7 @@ class _Embedded(uvicorn.Server):
 class HttpServer:
     """An ASGI application on one address."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Asgi) -> None:
         self._app = app
         self._server: _Embedded | None = None
         self._task: asyncio.Task[None] | None = None
