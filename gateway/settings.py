@@ -5,6 +5,9 @@ from msgspec import field
 from gateway.cache.entry import BOUND_SECONDS
 from services.runtime.settings import ServerSettings
 
+HEAD_SECONDS = 10.0
+IDLE_SECONDS = 75.0
+
 
 class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """What the gateway takes from the environment: HUTONG_HTTP_LISTEN, HUTONG_VERDICT and so on."""
@@ -28,6 +31,13 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """The most entries of the cache within the process; about 4 kB each."""
     sample_people: str = ""
     """A JSON file of sample people to show at /v1/samplePeople; empty, as wherever there are real people: none."""
+    http_head_seconds: float = HEAD_SECONDS
+    """How long a connection may take to send the head of a request, also the first one after it was opened."""
+    http_idle_seconds: float = IDLE_SECONDS
+    """How long a connection may stay open between two requests; longer than the load balancer keeps its own."""
+    trace_asked: float = 10.0
+    """How many requests a second may be traced because their caller asks for it (the sampled flag of traceparent),
+    besides those that trace_ratio picks; a traced request travels alone and costs several times as much."""
     request_seconds: float = 5.0
     """The deadline of an HTTP request."""
     compute_seconds: float = 3.0
