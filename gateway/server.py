@@ -13,7 +13,8 @@ from gateway.http.app import Asgi
 from gateway.http.connections import bounded
 from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
-from services.runtime.server import Server
+from services.runtime.server import CannotListenError, Server
+from services.runtime.settings import SettingsError
 
 log = logging.getLogger("hutong.server")
 
@@ -75,9 +76,12 @@ class HttpServer:
 
 def _listen(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
-    family, kind, protocol, _, where = socket.getaddrinfo(
-        host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise CannotListenError(f"http: cannot listen on {address}: {error.strerror}", "HUTONG_HTTP_LISTEN") from None
     listener = socket.socket(family, kind, protocol)
     try:
         # Restarts do not wait for old connections. SO_REUSEPORT stays off: two gateways on one port would share its
@@ -87,7 +91,9 @@ def _listen(address: str) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise OSError(f"http: cannot listen on {address}: {error.strerror}; is the port taken?") from None
+        raise CannotListenError(
+            f"http: cannot listen on {address}: {error.strerror}; is the port taken?", "HUTONG_HTTP_LISTEN"
+        ) from None
     listener.setblocking(False)
     return listener
 
@@ -126,10 +132,13 @@ class GatewayServer:
 
 
 async def serve(gateway: Gateway, settings: GatewaySettings) -> None:
-    """Serves a gateway until SIGTERM or SIGINT, then drains. Raises OSError when an address cannot be had."""
+    """Serves a gateway until SIGTERM or SIGINT, then drains. Raises SettingsError when an address cannot be had."""
     server = GatewayServer(gateway, settings)
     async with gateway.service.running():
-        await server.start()
+        try:
+            await server.start()
+        except CannotListenError as error:
+            raise SettingsError(f"{error.variable}: {error}") from None
         await stop_signal()
         log.info("draining", extra={"service": gateway.service.name})
         await server.drain(settings.drain_wait, settings.drain_grace)

@@ -136,6 +136,14 @@ def _handler(
     return grpc.unary_unary_rpc_method_handler(_unary(pipeline, name, handler, traces), **codec)
 
 
+class CannotListenError(OSError):
+    """An address cannot be had; `variable` is the setting that names it."""
+
+    def __init__(self, message: str, variable: str) -> None:
+        super().__init__(message)
+        self.variable = variable
+
+
 class Server:
     """Serves one service's bindings on one address. `traces` makes the trace of a call from the caller's: between the
     services of a mesh, a caller's decision to sample is kept."""
@@ -169,11 +177,13 @@ class Server:
         reflection.enable_server_reflection(names, self._server)
 
     async def start(self, address: str) -> int:
-        """Listens on `host:port` (port 0 takes a free one) and returns the port. Raises OSError when it is taken."""
+        """Listens on `host:port` (port 0 takes a free one) and returns the port. Raises CannotListenError."""
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError:
-            raise OSError(f"{self._service}: cannot listen on {address}; is the port taken?") from None
+            raise CannotListenError(
+                f"{self._service}: cannot listen on {address}; is the port taken?", "HUTONG_LISTEN"
+            ) from None
         # Before the first call can arrive: what is down must never look healthy.
         await self._ping()
         await self.health.alive()
