@@ -70,6 +70,7 @@ def total(said: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_ctrl_c_and_on(store: RecordsProcess, tmp_path: Path) -> None:
     """Ctrl-C ends with status 130 and the way to go on; the same command does, and the summary is of the whole file."""
     file = file_of(tmp_path / "large.csv", ROWS)
@@ -86,6 +87,7 @@ async def test_ctrl_c_and_on(store: RecordsProcess, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_killed_and_on(store: RecordsProcess, tmp_path: Path) -> None:
     """Killed at any instant, the same command goes on; every row is there once."""
     file = file_of(tmp_path / "large.csv", ROWS)
@@ -101,6 +103,7 @@ async def test_killed_and_on(store: RecordsProcess, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_memory_does_not_grow_with_the_file(store: RecordsProcess, tmp_path: Path) -> None:
     """A file ten times as long peaks within a few megabytes of the shorter one."""
     peaks = []

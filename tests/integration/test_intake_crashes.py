@@ -74,6 +74,7 @@ async def progress(laboratories: list[Laboratory], seconds: float) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120 + 10 * ROUNDS)
 async def test_kills_lose_nothing_and_double_nothing(store_url: str, tmp_path: Path) -> None:
     """Kill -9 of the server or of a laboratory at a random instant, again and again: 0 lost, 0 doubled, no gap in the
     feed."""
