@@ -178,24 +178,36 @@ class Server:
 
     async def start(self, address: str) -> int:
         """Listens on `host:port` (port 0 takes a free one) and returns the port. Raises CannotListenError."""
+        # Before the first call can arrive: what is down must never look healthy.
+        await self._ping()
+        await self.health.alive()
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError:
             raise CannotListenError(
                 f"{self._service}: cannot listen on {address}; is the port taken?", "HUTONG_LISTEN"
             ) from None
-        # Before the first call can arrive: what is down must never look healthy.
-        await self._ping()
-        await self.health.alive()
-        await self._server.start()
+        await self._start_whole()
         self._watch = asyncio.create_task(self._ping_on(), name=f"{self._service} health")
         log.info("serving", extra={"service": self._service, "port": port})
         return port
 
+    async def _start_whole(self) -> None:
+        # Cancelled in the midst, grpc's own start would leave a server that runs, cannot be stopped and complains of an
+        # invalid state: it sets a result on the future whose wait was cancelled.
+        starting = asyncio.create_task(self._server.start())
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await starting
+            await self._server.stop(None)
+            raise
+
     async def _ping(self) -> None:
         for component, ping in self._pings.items():
             try:
-                await asyncio.wait_for(ping(), PING_SECONDS)
+                async with asyncio.timeout(PING_SECONDS):
+                    await ping()
                 await self.health.report(component)
             except Degraded as error:
                 await self.health.report(component, str(error)[:200], degraded=True)
