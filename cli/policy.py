@@ -2,17 +2,17 @@
 
 import argparse
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from services.common.instants import Instant, parse_rfc3339
 from services.common.regions import divisions
+from services.runtime.clock import system_clock
 from services.verdict.domain.compiled import CompiledPolicy
 from services.verdict.domain.policy_set import NoPolicyInForce, OverlappingPolicies, PolicySet
 from services.verdict.policy_files import CASES_SUFFIX, DEFAULT_DIRECTORY, PolicyFileError, load_directory, parse_policy
 from services.verdict.policy_tools.cases import run_cases
-from services.verdict.policy_tools.check import check, files, notices
+from services.verdict.policy_tools.check import check, edits, files, notices
 from services.verdict.policy_tools.explain import explain
 from services.verdict.policy_tools.findings import Severity
 
@@ -26,6 +26,9 @@ def add_parser(subparsers: Any) -> None:
         "check", help="schema, overlaps, unreachable clauses, and whether a policy is stricter than the national notice"
     )
     _add_paths(checking)
+    checking.add_argument(
+        "--in-use", metavar="DIR", type=Path, help="the policies now in use: a policy in force there is never edited"
+    )
     checking.set_defaults(run=run_check)
 
     testing = commands.add_parser("test", help="run the cases beside the policies")
@@ -61,8 +64,11 @@ def run_check(args: argparse.Namespace) -> int:
     """Prints the findings. 0 without errors, 1 with, 2 when a file cannot be read."""
     try:
         findings = check(args.paths)
+        # Of what cannot be read nothing more can be said.
+        if args.in_use is not None and not any(finding.code == "SCHEMA" for finding in findings):
+            findings += edits(args.paths, args.in_use, system_clock())
         looked_at = len(files(args.paths))
-    except OSError as error:
+    except (PolicyFileError, UnicodeError, OSError) as error:
         return _fail(error)
     for finding in findings:
         print(finding)
@@ -103,7 +109,7 @@ def run_explain(args: argparse.Namespace) -> int:
     """Prints the policy in force. 0, or 2 when there is none or the files cannot be used."""
     if args.region not in divisions():
         return _fail(ValueError(f"no such division: {args.region}; one is 110000"))
-    at = Instant(time.time_ns() // 1000) if args.at is None else args.at
+    at = system_clock() if args.at is None else args.at
     try:
         print(explain(load_directory(args.policies), args.region, at))
     except (PolicyFileError, NoPolicyInForce, OSError) as error:

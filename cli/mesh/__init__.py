@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cli.mesh.running import RunningMesh
 
 
-def _plan(data: Path, *, samples: bool) -> "Plan":
+def _plan(data: Path, *, samples: bool, policies: Path | None) -> "Plan":
     from cli.mesh.data import mesh_secret
     from cli.mesh.plan import Plan
     from cli.mesh.ports import free_ports
@@ -21,7 +21,7 @@ def _plan(data: Path, *, samples: bool) -> "Plan":
     people = data / "sample-people.json" if samples else None
     if people is not None:
         write_people(people)
-    return Plan(data, mesh_secret(data), free_ports(), samples=people)
+    return Plan(data, mesh_secret(data), free_ports(), policies=policies, samples=people)
 
 
 async def _load(mesh: "RunningMesh") -> None:
@@ -34,15 +34,16 @@ async def _load(mesh: "RunningMesh") -> None:
 
 
 @asynccontextmanager
-async def embedded(data: Path, *, samples: bool = False) -> AsyncIterator["EmbeddedMesh"]:
-    """A mesh in this process and its running event loop, on free ports, with its data in this directory.
+async def embedded(data: Path, *, samples: bool = False, policies: Path | None = None) -> AsyncIterator["EmbeddedMesh"]:
+    """A mesh in this process and its running event loop, on free ports, with its data in this directory and
+    policies, where given, other than those of the software.
 
     `http` is its base URL, `grpc` its addresses by name: gateway, verdict, lookup, nation and the regions' codes;
     `stop` and `start` take one of these names.
     """
     from cli.mesh.in_process import EmbeddedMesh
 
-    mesh = EmbeddedMesh(_plan(data, samples=samples))
+    mesh = EmbeddedMesh(_plan(data, samples=samples, policies=policies))
     try:
         await mesh.start_all()
         if samples:
@@ -53,11 +54,11 @@ async def embedded(data: Path, *, samples: bool = False) -> AsyncIterator["Embed
 
 
 @asynccontextmanager
-async def processes(data: Path, *, samples: bool = False) -> AsyncIterator["ProcessMesh"]:
+async def processes(data: Path, *, samples: bool = False, policies: Path | None = None) -> AsyncIterator["ProcessMesh"]:
     """The same with a process for each service; besides, `kill` ends one at once and `pid` names it."""
     from cli.mesh.per_process import ProcessMesh
 
-    mesh = ProcessMesh(_plan(data, samples=samples))
+    mesh = ProcessMesh(_plan(data, samples=samples, policies=policies))
     try:
         await mesh.start_all()
         if samples:

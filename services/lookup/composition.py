@@ -1,6 +1,7 @@
 """Puts the lookup service together: the only module that knows its adapters."""
 
 from collections.abc import Callable, Mapping
+from socket import gethostname
 from typing import Any
 
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
@@ -12,6 +13,7 @@ from services.lookup.claiming import Claimer
 from services.lookup.domain.directory import NATION, Directory
 from services.lookup.evidence import Gatherer
 from services.lookup.feed import HolderFeed
+from services.lookup.outages import Outages
 from services.lookup.ports import RecordsIntake, RecordsSource
 from services.lookup.servicers.directory import RegionDirectoryServicer
 from services.lookup.servicers.evidence import EvidenceServicer
@@ -61,16 +63,18 @@ def build(
         intakes = {name: store for name, store in remotes.items() if name != NATION}
 
     directory = Directory(sources)
-    asked = Sources(sources, settings.source_timeout)
     store = open_store(settings.store_url)
+    outages = Outages(store, settings.replica or gethostname(), clock)
+    asked = Sources(sources, settings.source_timeout, outages)
     keys = PersonKeys(settings.mesh_secret.encode())
-    gatherer = Gatherer(directory, store, asked, settings.source_timeout, clock)
+    gatherer = Gatherer(directory, store, asked, outages, settings.source_timeout, clock)
     holders = HolderServicer(keys, store, HolderFeed(store, clock), Claimer(gatherer, intakes), clock)
 
     async def close() -> None:
         await asked.close()
         for channel in channels.values():
             await channel.close()
+        await outages.close()
         await store.close()
 
     return Service(

@@ -2,24 +2,26 @@
 
 The home stores and the nation are asked together, each once for everyone in the batch. Should the nation not answer,
 the other regions are asked themselves, in the time that is left; should it answer but not have heard of some of them
-lately, those are.
+lately, those are. Links, switches, records and outages are all of one instant, as known at which a question asked again
+gets the same evidence (docs/decisions/0017).
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from hutong.common.v1.subject_pb2 import Purpose
-from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage
+from hutong.lookup.v1.evidence_service_pb2 import Evidence
 from hutong.lookup.v1.region_pb2 import Scope
-from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant, to_timestamp
 from services.lookup.domain.budget import Budget
 from services.lookup.domain.directory import NATION, Directory
-from services.lookup.domain.merge import merge_laboratories, merge_records
-from services.lookup.sources import OK, UNREACHABLE, Answer, Sources
+from services.lookup.domain.holders import Person
+from services.lookup.outages import Outages
+from services.lookup.round import Round, View
+from services.lookup.sources import Asking, Sources
 from services.lookup.store.protocol import HolderStore
 from services.runtime.clock import Clock, system_clock
 
@@ -38,32 +40,36 @@ class Question(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """A question with all keys of its person."""
+    """A question with all keys of its person, the scope that applies, and where its evidence goes."""
 
     question: Question
     keys: tuple[bytes, ...]
+    scope: Scope.ValueType
     evidence: Evidence
 
 
-class _View(NamedTuple):
-    """What a question in one region rests on: the answers that concern it, joined once for all such questions."""
-
-    answers: Sequence[Answer]
-    common: Evidence
-    laboratories: dict[str, Laboratory]
+_Wanted = Sequence[tuple[Question, Evidence]]
+"""Questions and where their evidence goes."""
 
 
 class Gatherer:
     """Answers questions about people from every source that may know."""
 
     def __init__(
-        self, directory: Directory, holders: HolderStore, sources: Sources, patience: float, clock: Clock = system_clock
+        self,
+        directory: Directory,
+        holders: HolderStore,
+        sources: Sources,
+        outages: Outages,
+        patience: float,
+        clock: Clock = system_clock,
     ) -> None:
         """`patience` is what one source may take at the most, in seconds."""
         self._clock = clock
         self._on_mesh = directory.on_mesh
         self._holders = holders
         self._sources = sources
+        self._outages = outages
         self._patience = patience
 
     async def fill(
@@ -74,32 +80,63 @@ class Gatherer:
         Ends before the earliest deadline of the questions. Raises Unavailable (STORE_UNAVAILABLE) when it cannot be
         known which documents belong together; sources that do not answer are told in the coverage.
         """
-        people = await self._holders.people(list({question.key for question in questions}))
-        moments: dict[Instant | None, list[_Asked]] = {}
+        moments: dict[Instant | None, list[tuple[Question, Evidence]]] = {}
         for question, target in zip(questions, targets, strict=True):
-            person = people.get(question.key)
-            if person is None:
-                keys: tuple[bytes, ...] = (question.key,)
-                target.scope = question.scope or _NATIONAL
-            else:
-                keys = person.keys
-                target.scope = question.scope or person.scopes.get(question.region, _NATIONAL)
-            target.person_keys.extend(keys)
-            moments.setdefault(question.known_at, []).append(_Asked(question, keys, target))
+            moments.setdefault(question.known_at, []).append((question, target))
         budget = Budget(min(question.deadline for question in questions), self._patience)
         if len(moments) == 1:
-            [(known_at, asked)] = moments.items()
-            await self._moment(purpose, known_at, asked, budget)
+            [(known_at, wanted)] = moments.items()
+            await self._fill(purpose, known_at, wanted, budget)
             return
         async with asyncio.TaskGroup() as group:
-            for known_at, asked in moments.items():
-                group.create_task(self._moment(purpose, known_at, asked, budget))
+            for known_at, wanted in moments.items():
+                group.create_task(self._fill(purpose, known_at, wanted, budget))
 
-    async def _moment(
-        self, purpose: Purpose.ValueType, known_at: Instant | None, asked: Sequence[_Asked], budget: Budget
+    async def _fill(
+        self, purpose: Purpose.ValueType, known_at: Instant | None, wanted: _Wanted, budget: Budget
     ) -> None:
-        asked_at = self._clock() if known_at is None else None
-        round_of = _Round(self._sources, purpose, known_at, asked_at)
+        if known_at is None:
+            await self._now(purpose, wanted, budget)
+        else:
+            await self._then(purpose, known_at, wanted, budget)
+
+    async def _now(self, purpose: Purpose.ValueType, wanted: _Wanted, budget: Budget) -> None:
+        moment = self._outages.moment(self._clock())
+        await self._holders.settle(moment.at, self._clock())
+        people, latest = await self._holders.people(_keys(wanted))
+        if latest > moment.at:
+            # Somebody linked or switched meanwhile.
+            moment = self._outages.moment(latest)
+            people = await self._people_then(wanted, moment.at)
+        asked = _asked(wanted, people)
+        answered = await self._ask(Asking(purpose, None, moment.at, moment.down), asked, budget)
+        told = answered.known_at()
+        if told > moment.at:
+            # Something arrived while the sources were asked: they are asked again as of one and the same instant,
+            # at which they will say the same whenever they are asked.
+            moment = self._outages.moment(told)
+            asked = _asked(wanted, await self._people_then(wanted, moment.at))
+            answered = await self._ask(Asking(purpose, moment.at, None, moment.down), asked, budget)
+        self._outages.missed(moment, answered.missed())
+        await self._outages.saved(budget.end)
+        self._assemble(answered, moment.at, asked)
+
+    async def _then(self, purpose: Purpose.ValueType, known_at: Instant, wanted: _Wanted, budget: Budget) -> None:
+        await self._outages.saved(budget.end)
+        down = await self._outages.down_at(known_at)
+        asked = _asked(wanted, await self._people_then(wanted, known_at))
+        answered = await self._ask(Asking(purpose, known_at, None, down), asked, budget)
+        if answered.missed():
+            # Who could be asked then cannot be asked now: from part of what was known, another verdict might follow.
+            answered.forget()
+        self._assemble(answered, known_at, asked)
+
+    async def _people_then(self, wanted: _Wanted, known_at: Instant) -> Mapping[bytes, Person]:
+        await self._holders.settle(known_at, self._clock())
+        return await self._holders.people_then(_keys(wanted), known_at)
+
+    async def _ask(self, asking: Asking, asked: Sequence[_Asked], budget: Budget) -> Round:
+        answered = Round(self._sources, self._on_mesh, asking)
         at_home: dict[str, dict[bytes, None]] = {}
         everyone: dict[bytes, None] = {}
         for one in asked:
@@ -110,85 +147,40 @@ class Gatherer:
             limit = budget.first(time.monotonic())
             for region, home in at_home.items():
                 if region in self._on_mesh:
-                    group.create_task(round_of.ask(region, list(home), limit))
-            nation = await round_of.ask(NATION, list(everyone), limit)
-            if elsewhere := self._elsewhere(nation):
+                    group.create_task(answered.ask(region, list(home), limit))
+            await answered.ask(NATION, list(everyone), limit)
+            if elsewhere := answered.elsewhere():
                 limit = budget.second(time.monotonic())
                 for region in elsewhere:
                     others = {key for code, keys in at_home.items() if code != region for key in keys}
                     if wanted := others - at_home.get(region, {}).keys():
-                        group.create_task(round_of.ask(region, sorted(wanted), limit))
-        if asked_at is not None:
-            known_at = round_of.known_at(asked_at)
-            if known_at > asked_at:
-                # Something arrived while the sources were asked: they are asked again as of one and the same instant,
-                # at which they will say the same whenever they are asked.
-                await self._moment(purpose, known_at, asked, budget)
-                return
-        views = {region: self._view(region, round_of.answers, nation) for region in at_home}
+                        group.create_task(answered.ask(region, sorted(wanted), limit))
+        return answered
+
+    def _assemble(self, answered: Round, known_at: Instant, asked: Sequence[_Asked]) -> None:
+        views: dict[str, View] = {}
         for one in asked:
-            _assemble(views[one.question.region], one.keys, one.evidence)
-            one.evidence.known_at.CopyFrom(to_timestamp(known_at or Instant(0)))
-
-    def _elsewhere(self, nation: Answer) -> Sequence[str]:
-        """The regions that the nation does not speak for."""
-        return nation.behind if nation.status == OK else self._on_mesh
-
-    def _view(self, region: str, answers: dict[str, list[Answer]], nation: Answer) -> _View:
-        names = [region] if region in self._on_mesh else []
-        names.append(NATION)
-        names.extend(other for other in self._elsewhere(nation) if other != region)
-        told: list[Answer] = []
-        coverage = []
-        for name in names:
-            given = answers[name]
-            told.extend(answer for answer in given if answer.status == OK)
-            coverage.append(_coverage(name, given))
-        laboratories = merge_laboratories(said for answer in told for said in answer.laboratories)
-        # What all these questions have in common is merged into each at once, which costs half of setting its parts.
-        common = Evidence(region=region, coverage=coverage)
-        return _View([answer for answer in told if answer.records], common, laboratories)
+            region, evidence = one.question.region, one.evidence
+            view = views.get(region)
+            if view is None:
+                view = views[region] = answered.view(region)
+            evidence.scope = one.scope
+            evidence.person_keys.extend(one.keys)
+            view.fill(one.keys, evidence)
+            evidence.known_at.CopyFrom(to_timestamp(known_at))
 
 
-class _Round:
-    """The asking for one batch as known at one instant; collects every answer by source."""
-
-    def __init__(
-        self, sources: Sources, purpose: Purpose.ValueType, known_at: Instant | None, asked_at: Instant | None
-    ) -> None:
-        self._asked_at = asked_at
-        self._sources = sources
-        self._purpose = purpose
-        self._known_at = known_at
-        self.answers: dict[str, list[Answer]] = {}
-
-    async def ask(self, source: str, keys: Sequence[bytes], limit: float) -> Answer:
-        answer = await self._sources.ask(source, keys, self._purpose, self._known_at, limit, self._asked_at)
-        self.answers.setdefault(source, []).append(answer)
-        return answer
-
-    def known_at(self, asked_at: Instant) -> Instant:
-        """The instant as known at which all that answered say the same again."""
-        return max([asked_at, *(answer.known_at for given in self.answers.values() for answer in given)])
+def _keys(wanted: _Wanted) -> list[bytes]:
+    return list({question.key for question, _ in wanted})
 
 
-def _coverage(source: str, answers: Sequence[Answer]) -> SourceCoverage:
-    """Asked twice (for its own questions and, the nation being down, for the others'), a source has answered when it
-    answered both times."""
-    if not all(answer.status == OK for answer in answers):
-        return SourceCoverage(source=source, status=UNREACHABLE)
-    instants = [answer.as_of for answer in answers if answer.as_of is not None]
-    as_of = min(instants, key=lambda instant: (instant.seconds, instant.nanos), default=None)
-    return SourceCoverage(source=source, status=OK, as_of=as_of)
-
-
-def _assemble(view: _View, keys: Sequence[bytes], evidence: Evidence) -> None:
-    found = [records for answer in view.answers for key in keys if (records := answer.records.get(key)) is not None]
-    evidence.MergeFrom(view.common)
-    if not found:
-        return
-    merged = merge_records(found)
-    evidence.records.extend(merged)
-    laboratories = view.laboratories
-    appearing = {record.content.laboratory for record in merged}
-    evidence.laboratories.extend([laboratories[name] for name in sorted(appearing) if name in laboratories])
+def _asked(wanted: _Wanted, people: Mapping[bytes, Person]) -> list[_Asked]:
+    asked = []
+    for question, evidence in wanted:
+        person = people.get(question.key)
+        if person is None:
+            asked.append(_Asked(question, (question.key,), question.scope or _NATIONAL, evidence))
+        else:
+            scope = question.scope or person.scopes.get(question.region, _NATIONAL)
+            asked.append(_Asked(question, person.keys, scope, evidence))
+    return asked

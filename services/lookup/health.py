@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 
 from services.lookup.metrics import DOWN
+from services.lookup.outages import Outages
 
 log = logging.getLogger("hutong.lookup.source")
 
@@ -26,8 +27,9 @@ class SourceHealth:
     While it is, nobody waits for it: it is probed in the background, at nobody's expense, until it answers.
     """
 
-    def __init__(self, source: str, probe: Probe) -> None:
+    def __init__(self, source: str, probe: Probe, outages: Outages) -> None:
         self._source = source
+        self._outages = outages
         self._probe = probe
         self._hasty = 0
         self._probing: asyncio.Task[None] | None = None
@@ -54,6 +56,7 @@ class SourceHealth:
         if self._probing is None:
             log.warning("source is down", extra={"source": self._source})
             self._gauge.set(1)
+            self._outages.went_down(self._source)
             # In a context of its own: a probe belongs to no call and must outlive the one that failed.
             self._probing = asyncio.get_running_loop().create_task(self._probe_on(), context=Context())
 
@@ -63,6 +66,7 @@ class SourceHealth:
                 await asyncio.sleep(PAUSE_SECONDS)
                 if await self._probe():
                     log.info("source is back", extra={"source": self._source})
+                    self._outages.came_back(self._source)
                     return
         finally:
             self._hasty = 0

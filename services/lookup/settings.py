@@ -3,7 +3,7 @@
 import msgspec
 
 from services.lookup.domain.directory import Directory
-from services.runtime.setting_kinds import SomeSeconds, StoreUrl, Targets
+from services.runtime.setting_kinds import Name, SomeSeconds, StoreUrl, Targets
 from services.runtime.settings import ServerSettings, require_secret
 
 
@@ -20,6 +20,8 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     """The record stores on the mesh, by region and "nation"."""
     source_timeout: SomeSeconds = 1.0
     """What one record store may take to answer; less when the caller has less time."""
+    replica: Name = ""
+    """The name of this process among those over one store, the same after a restart; the machine's when empty."""
 
     def __post_init__(self) -> None:
         require_secret(self.mesh_secret)

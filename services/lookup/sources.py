@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.subject_pb2 import Purpose
@@ -18,6 +19,7 @@ from services.common.errors import Code, ServiceError
 from services.common.instants import Instant, from_timestamp, to_timestamp
 from services.lookup.health import PROBE_SECONDS, Probe, SourceHealth
 from services.lookup.metrics import QUESTIONS, SECONDS
+from services.lookup.outages import Outages
 from services.lookup.ports import RecordsSource
 from services.runtime.call import enter, leave, within
 from services.runtime.trace import SpanKind, span
@@ -50,6 +52,16 @@ class Answer:
     behind: Sequence[str] = ()
 
 
+class Asking(NamedTuple):
+    """What all sources of a batch are asked alike: as known at an instant or, without one, at `asked_at`, the present.
+    Those that are down at that instant are not asked."""
+
+    purpose: Purpose.ValueType
+    known_at: Instant | None
+    asked_at: Instant | None = None
+    down: Collection[str] = ()
+
+
 class MalformedAnswerError(Exception):
     """A source answered something else than it was asked."""
 
@@ -57,23 +69,18 @@ class MalformedAnswerError(Exception):
 class Sources:
     """All record stores of the mesh, by name: region codes and "nation"."""
 
-    def __init__(self, stores: Mapping[str, RecordsSource], patience: float) -> None:
-        """`patience` is what one store may take at the most, in seconds."""
+    def __init__(self, stores: Mapping[str, RecordsSource], patience: float, outages: Outages) -> None:
+        """`patience` is what one store may take at the most, in seconds; outages are told to `outages`."""
         self._stores = dict(stores)
         self._patience = patience
-        self._health = {name: SourceHealth(name, self._prober(name)) for name in stores}
+        self._health = {name: SourceHealth(name, self._prober(name), outages) for name in stores}
 
-    async def ask(
-        self,
-        source: str,
-        keys: Sequence[bytes],
-        purpose: Purpose.ValueType,
-        known_at: Instant | None,
-        limit: float,
-        asked_at: Instant | None = None,
-    ) -> Answer:
-        """What a source knows of these persons, as known at an instant or, without one, at `asked_at`, the present. It
-        has `limit` seconds and never makes the caller wait longer.
+    def __contains__(self, source: str) -> bool:
+        """Whether there is such a store."""
+        return source in self._stores
+
+    async def ask(self, source: str, keys: Sequence[bytes], asking: Asking, limit: float) -> Answer:
+        """What a source knows of these persons. It has `limit` seconds and never makes the caller wait longer.
 
         Whatever goes wrong, the answer says UNREACHABLE and the log why: nothing follows about what the source holds.
         """
@@ -83,7 +90,7 @@ class Sources:
         health = self._health[source]
         attributes: dict[str, str | int | bool] = {"source": source, "people": len(keys)}
         with span("lookup", f"records {source}", SpanKind.CLIENT, attributes=attributes) as here:
-            if health.down:
+            if health.down or source in asking.down:
                 here.set(status="KNOWN_DOWN")
                 QUESTIONS.labels(source, "KNOWN_DOWN").inc()
                 return Answer(source, UNREACHABLE)
@@ -91,7 +98,7 @@ class Sources:
             token = enter(replace(within(limit), trace=here.trace))
             try:
                 async with asyncio.timeout(limit):
-                    answer = await self._answer(store, source, keys, purpose, known_at, asked_at)
+                    answer = await self._answer(store, source, keys, asking)
                 health.answered()
             except Exception as error:  # noqa: BLE001  # nothing that goes wrong with one source may sink the others
                 cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
@@ -111,17 +118,9 @@ class Sources:
         for health in self._health.values():
             await health.close()
 
-    async def _answer(
-        self,
-        store: RecordsSource,
-        source: str,
-        keys: Sequence[bytes],
-        purpose: Purpose.ValueType,
-        known_at: Instant | None,
-        asked_at: Instant | None,
-    ) -> Answer:
+    async def _answer(self, store: RecordsSource, source: str, keys: Sequence[bytes], asking: Asking) -> Answer:
         chunks = [keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK)]
-        requests = [_request(chunk, purpose, known_at, asked_at) for chunk in chunks]
+        requests = [_request(chunk, asking) for chunk in chunks]
         if len(requests) == 1:
             responses = [await store.BatchListRecords(requests[0])]
         else:
@@ -151,7 +150,7 @@ class Sources:
 
     def _prober(self, source: str) -> Probe:
         store = self._stores[source]
-        request = _request([NOBODY], Purpose.PURPOSE_SUPERVISION, None)
+        request = _request([NOBODY], Asking(Purpose.PURPOSE_SUPERVISION, None))
 
         async def probe() -> bool:
             call = within(PROBE_SECONDS)
@@ -178,17 +177,15 @@ def _reason(error: Exception) -> str:
     return error.reason if isinstance(error, ServiceError) else type(error).__name__
 
 
-def _request(
-    keys: Sequence[bytes], purpose: Purpose.ValueType, known_at: Instant | None, asked_at: Instant | None = None
-) -> BatchListRecordsRequest:
-    request = BatchListRecordsRequest(purpose=purpose)
+def _request(keys: Sequence[bytes], asking: Asking) -> BatchListRecordsRequest:
+    request = BatchListRecordsRequest(purpose=asking.purpose)
     add = request.subjects.add
     for key in keys:
         add(person_key=key)
-    if known_at is not None:
-        request.known_at.CopyFrom(to_timestamp(known_at))
-    elif asked_at is not None:
-        request.asked_at.CopyFrom(to_timestamp(asked_at))
+    if asking.known_at is not None:
+        request.known_at.CopyFrom(to_timestamp(asking.known_at))
+    elif asking.asked_at is not None:
+        request.asked_at.CopyFrom(to_timestamp(asking.asked_at))
     return request
 
 

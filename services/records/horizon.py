@@ -47,6 +47,7 @@ class Horizon:
         self._unsaved: list[Lag] = []
         self._latest = Instant(0)
         self._loading = asyncio.Lock()
+        self._saving = asyncio.Lock()
         self._loaded = False
 
     def as_of(self) -> Instant:
@@ -60,10 +61,13 @@ class Horizon:
         return sorted(follower.region for follower in self._followers if follower.as_of < heard)
 
     async def look(self) -> Instant:
-        """Notes now which regions are behind; returns the instant of the latest note. Raises Unavailable."""
+        """Notes now which regions are behind; returns the instant of the latest note. All are durable then, for this
+        process may end before it is asked again. Raises Unavailable."""
         if self._followers:
             await self._load()
             self._look()
+            if self._unsaved:
+                await self._save()
         return self._latest
 
     async def at(self, instant: Instant) -> tuple[Instant, list[str]]:
@@ -88,12 +92,15 @@ class Horizon:
         while self._followers:
             try:
                 await self.look()
-                while self._unsaved:
-                    await self._store.note_lag(self._unsaved[0])
-                    self._unsaved.pop(0)
             except ServiceError as error:
                 log.warning("noting: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _save(self) -> None:
+        async with self._saving:
+            while self._unsaved:
+                await self._store.note_lag(self._unsaved[0])
+                self._unsaved.pop(0)
 
     async def _load(self) -> None:
         if self._loaded:

@@ -131,6 +131,7 @@ Directory = Annotated[str, Kind("a directory", _directory)]
 File = Annotated[str, Kind("a file", _file)]
 Level = Annotated[str, Kind(", ".join(_LEVELS), _level)]
 Secret = Annotated[str, Kind(f"at least {LEAST_SECRET} bytes", _secret)]
+Name = Annotated[str, Kind("a name", _any)]
 Flag = Annotated[bool, Kind("true or false", _any)]
 
 

@@ -6,7 +6,9 @@ as it was, while the log, a metric and the health component `policies` say why.
 
 import asyncio
 import logging
+from bisect import bisect_right
 from hashlib import sha256
+from operator import itemgetter
 from pathlib import Path
 
 from services.common.instants import SECOND, Instant
@@ -14,9 +16,13 @@ from services.runtime.clock import Clock
 from services.runtime.health import Degraded
 from services.verdict import metrics
 from services.verdict.domain.policy_set import PolicySet
+from services.verdict.edits import refused_edits
 from services.verdict.policy_files import LoadedPolicy, PolicyFileError, assemble, parse_policy, policy_paths
 
 log = logging.getLogger("hutong.verdict.policies")
+
+MOST_AHEAD = SECOND
+"""How far other clocks may be ahead of this one, in microseconds."""
 
 Stamp = tuple[tuple[str, int, int], ...]
 """Path, modification time in nanoseconds and size of every file: when it is the same, nothing has changed."""
@@ -33,12 +39,23 @@ class PolicyBook:
         self._trouble = ""
         self._stamp: Stamp = self._look()
         self._files: dict[str, LoadedPolicy] = {}
+        self._judged = Instant(0)
+        self._history: list[tuple[Instant, PolicySet]] = []
         self._take(*self._load())
 
     @property
     def policies(self) -> PolicySet:
         """The set in use."""
         return self._policies
+
+    def as_known(self, known_at: Instant) -> PolicySet:
+        """The set that was in use at an instant; for one before the first was loaded, the first: what another process
+        used then this one cannot know."""
+        self._judged = max(self._judged, known_at)
+        if known_at >= self._loaded_at:
+            return self._policies
+        place = bisect_right(self._history, known_at, key=itemgetter(0))
+        return self._history[max(0, place - 1)][1]
 
     @property
     def loaded_at(self) -> Instant:
@@ -70,30 +87,12 @@ class PolicyBook:
 
     def _take(self, policies: PolicySet, files: dict[str, LoadedPolicy], parsed: dict[bytes, LoadedPolicy]) -> None:
         self._policies, self._files, self._parsed = policies, files, parsed
-        self._loaded_at = self._clock()
+        # Later than whatever was judged by the set before, by a lookup's clock that may be a little ahead.
+        now = self._clock()
+        self._loaded_at = Instant(max(now, min(self._judged, now + MOST_AHEAD) + 1))
+        self._history.append((self._loaded_at, policies))
         metrics.LOADED.set(self._loaded_at / SECOND)
         metrics.STALE.set(0)
-
-    def _refuse_edits(self, files: dict[str, LoadedPolicy]) -> None:
-        """A policy in force is never edited, withdrawn or preceded: every past verdict can be given again."""
-        now = self._clock()
-        known = {item.policy.ref.region for item in self._files.values()}
-        for policy_id, added in files.items():
-            if policy_id not in self._files and added.policy.ref.region in known and added.policy.starts <= now:
-                raise PolicyFileError(
-                    added.where(), f"the policy {policy_id} starts in the past: a new version starts later"
-                )
-        for policy_id, old in self._files.items():
-            if old.policy.starts > now:
-                continue
-            new = files.get(policy_id)
-            if new is None:
-                raise PolicyFileError(str(old.path), f"the policy {policy_id} is in force and cannot be withdrawn")
-            if new.policy.ref.content_hash != old.policy.ref.content_hash:
-                raise PolicyFileError(
-                    new.where(),
-                    f"the policy {policy_id} is in force and cannot be edited: add a version that starts later",
-                )
 
     def refresh(self) -> bool:
         """Looks at the directory once; says whether another set is in use now. Never raises for what it finds there."""
@@ -103,7 +102,8 @@ class PolicyBook:
                 return False
             self._stamp = stamp
             policies, files, parsed = self._load()
-            self._refuse_edits(files)
+            for refused in refused_edits(self._files, files, self._clock()):
+                raise refused
         except OSError as error:
             # It may come back as it was, which is then news.
             self._stamp = ()

@@ -51,7 +51,7 @@ class VerdictServicer:
         asked = self._question(request.query, "query")
         evidence = await self._lookups.ask(request.purpose or current_call().purpose, asked.lookup)
         response = pb.ComputeVerdictResponse()
-        self._judge(evidence, asked.at, asked.known_at, self._now(evidence), response.verdict, self._book.policies)
+        self._judge(evidence, asked.at, asked.known_at, self._now(evidence), response.verdict)
         _annotate(response.verdict)
         return response
 
@@ -73,9 +73,8 @@ class VerdictServicer:
                 outcome.error.CopyFrom(to_item_error(item))
                 continue
             evidence = next(found)
-            policies = self._book.policies
             try:
-                self._judge(evidence, item.at, item.known_at, self._now(evidence), outcome.verdict, policies)
+                policies = self._judge(evidence, item.at, item.known_at, self._now(evidence), outcome.verdict)
                 outcome.policy_digest = policies.digests[evidence.region]
             except ServiceError as error:
                 outcome.error.CopyFrom(to_item_error(error))
@@ -107,7 +106,8 @@ class VerdictServicer:
         asked = question(query, self._keys, now, field)
         # Without a policy there is nothing to look evidence up for.
         try:
-            self._book.policies.standing(query.region, now if asked.at is None else asked.at)
+            policies = self._book.policies if asked.known_at is None else self._book.as_known(asked.known_at)
+            policies.standing(query.region, now if asked.at is None else asked.at)
         except NoPolicyInForce as error:
             raise _no_policy(error) from None
         return asked
@@ -133,7 +133,7 @@ class VerdictServicer:
         check_evidence(item.evidence, f"{field}.evidence", violations)
         if violations:
             raise InvalidArgument(*violations)
-        self._judge(item.evidence, at, known_at, now, verdict, self._book.policies)
+        self._judge(item.evidence, at, known_at, now, verdict)
 
     def _judge(
         self,
@@ -142,19 +142,16 @@ class VerdictServicer:
         known_at: Instant | None,
         now: Instant,
         verdict: Verdict,
-        policies: PolicySet,
-    ) -> None:
+    ) -> PolicySet:
+        known_at = now if known_at is None else known_at
+        policies = self._book.as_known(known_at)
         try:
-            judged = judge(
-                translate.evidence(evidence),
-                policies,
-                now if at is None else at,
-                now if known_at is None else known_at,
-            )
+            judged = judge(translate.evidence(evidence), policies, now if at is None else at, known_at)
         except NoPolicyInForce as error:
             raise _no_policy(error) from None
         metrics.count(judged)
         translate.fill(verdict, judged, evidence)
+        return policies
 
 
 def _no_policy(error: NoPolicyInForce) -> FailedPrecondition:

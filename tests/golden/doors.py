@@ -1,7 +1,8 @@
 """The front door of a mesh over HTTP and over gRPC, seen alike: one question, one answer, the same words."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 import httpx
@@ -20,14 +21,28 @@ Answer = dict[str, Any]
 Person = Mapping[str, str]
 
 
+class Given(NamedTuple):
+    """A verdict that was given: to which question, as known when (RFC 3339), and the bytes of it."""
+
+    person: Person
+    region: str
+    scope: str | None
+    at: str
+    known_at: str
+    verdict: bytes
+
+
 class Door(Protocol):
     """What a health-code client can ask."""
 
     async def show(self, person: Person, region: str, **options: Any) -> Answer:
-        """The code, or {error: reason}."""
+        """The code with the verdict `given` (one), or {error: reason}."""
+
+    async def again(self, given: Sequence[Given]) -> Sequence[bytes]:
+        """The verdicts on the same questions as known then, asked for in one batch."""
 
     async def destinations(self, person: Person, regions: Sequence[str], at: str | None) -> Answer:
-        """Region to status."""
+        """Region to status, with the verdicts `given`."""
 
     async def results(self, person: Person) -> Answer:
         """The results and the coverage."""
@@ -56,13 +71,27 @@ class HttpDoor:
         return answer
 
     async def show(self, person: Person, region: str, **options: Any) -> Answer:
+        options["knownAt"] = options.pop("known_at", None)
         answer = await self._post("/v1/healthCode:show", {"document": person, "region": region, **options})
-        return answer if "error" in answer else _code(answer)
+        if "error" in answer:
+            return answer
+        return _code(answer) | {"given": [_given_json(person, region, options.get("scope"), answer)]}
+
+    async def again(self, given: Sequence[Given]) -> Sequence[bytes]:
+        queries = [
+            {"document": one.person, "region": one.region, "at": one.at, "knownAt": one.known_at}
+            | ({"scope": one.scope} if one.scope else {})
+            for one in given
+        ]
+        answer = await self._post("/v1/healthCode:batchShow", {"queries": queries})
+        return [_json_bytes(outcome.get("code", outcome)) for outcome in answer["outcomes"]]
 
     async def destinations(self, person: Person, regions: Sequence[str], at: str | None) -> Answer:
         body = {"document": person, "regions": list(regions) or None, "at": at}
         answer = await self._post("/v1/destinations:check", body)
-        return {item["region"]["region"]: item["code"]["status"] for item in answer["destinations"]}
+        codes = {item["region"]["region"]: item["code"] for item in answer["destinations"]}
+        given = [_given_json(person, region, None, code) for region, code in codes.items()]
+        return {region: code["status"] for region, code in codes.items()} | {"given": given}
 
     async def results(self, person: Person) -> Answer:
         answer = await self._post("/v1/results:list", {"document": person})
@@ -86,6 +115,15 @@ class HttpDoor:
     async def switch(self, person: Person, region: str, scope: str) -> Answer:
         body = {"document": person, "region": region, "scope": scope}
         return await self._post("/v1/healthCode:switchScope", body)
+
+
+def _given_json(person: Person, region: str, scope: str | None, code: Answer) -> Given:
+    return Given(person, region, scope, code["at"], code["computedAt"], _json_bytes(code))
+
+
+def _json_bytes(code: Answer) -> bytes:
+    """All of a code but how it was come by."""
+    return json.dumps({name: value for name, value in code.items() if name not in ("freshness", "age")}).encode()
 
 
 def _code(answer: Answer) -> Answer:
@@ -123,25 +161,26 @@ class GrpcDoor:
             return {"error": error.reason, "fields": sorted(v.field.removeprefix("query.") for v in error.violations)}
 
     async def show(self, person: Person, region: str, **options: Any) -> Answer:
-        at = options.get("at")
-        query = pb.HealthCodeQuery(
-            document=_document(person),
-            region=region,
-            scope=Scope.Value("SCOPE_" + options.get("scope", "UNSPECIFIED")),
-            at=None if at is None else to_timestamp(parse_rfc3339(at)),
-            refresh=options.get("refresh", False),
-        )
+        query = _query(person, region, **options)
         reply = await self._call("ShowHealthCode", pb.ShowHealthCodeRequest(query=query))
-        return reply if isinstance(reply, dict) else _verdict(reply.verdict)
+        if isinstance(reply, dict):
+            return reply
+        return _verdict(reply.verdict) | {"given": [_given(person, region, options.get("scope"), reply.verdict)]}
+
+    async def again(self, given: Sequence[Given]) -> Sequence[bytes]:
+        queries = [_query(one.person, one.region, scope=one.scope, at=one.at, known_at=one.known_at) for one in given]
+        reply = await self._call("BatchShowHealthCodes", pb.BatchShowHealthCodesRequest(queries=queries))
+        return [_bytes(outcome.code.verdict) for outcome in reply.outcomes]
 
     async def destinations(self, person: Person, regions: Sequence[str], at: str | None) -> Answer:
         request = pb.CheckDestinationsRequest(
             document=_document(person), regions=regions, at=None if at is None else to_timestamp(parse_rfc3339(at))
         )
         reply = await self._call("CheckDestinations", request)
+        verdicts = {item.region.region: item.code.code.verdict for item in reply.destinations}
         return {
-            item.region.region: Status.Name(item.code.code.verdict.status).removeprefix("STATUS_")
-            for item in reply.destinations
+            **{region: Status.Name(verdict.status).removeprefix("STATUS_") for region, verdict in verdicts.items()},
+            "given": [_given(person, region, None, verdict) for region, verdict in verdicts.items()],
         }
 
     async def results(self, person: Person) -> Answer:
@@ -167,6 +206,34 @@ class GrpcDoor:
         request = pb.SwitchScopeRequest(document=_document(person), region=region, scope=Scope.Value("SCOPE_" + scope))
         reply = await self._call("SwitchScope", request)
         return reply if isinstance(reply, dict) else {"scope": Scope.Name(reply.scope).removeprefix("SCOPE_")}
+
+
+def _query(
+    person: Person,
+    region: str,
+    *,
+    scope: str | None = None,
+    at: str | None = None,
+    known_at: str | None = None,
+    refresh: bool = False,
+) -> pb.HealthCodeQuery:
+    return pb.HealthCodeQuery(
+        document=_document(person),
+        region=region,
+        scope=Scope.Value(f"SCOPE_{scope or 'UNSPECIFIED'}"),
+        at=None if at is None else to_timestamp(parse_rfc3339(at)),
+        known_at=None if known_at is None else to_timestamp(parse_rfc3339(known_at)),
+        refresh=refresh,
+    )
+
+
+def _given(person: Person, region: str, scope: str | None, verdict: Verdict) -> Given:
+    at, known_at = (format_rfc3339(from_timestamp(instant)) for instant in (verdict.at, verdict.computed_at))
+    return Given(person, region, scope, at, known_at, _bytes(verdict))
+
+
+def _bytes(verdict: Verdict) -> bytes:
+    return verdict.SerializeToString(deterministic=True)
 
 
 def _document(person: Person) -> Document:

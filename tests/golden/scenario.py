@@ -3,8 +3,11 @@
 import asyncio
 import hashlib
 import re
+import shutil
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import cycle, product
+from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
@@ -19,6 +22,7 @@ from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordK
 from hutong.records.v1.record_read_service_pb2_grpc import RecordReadServiceStub
 from hutong.records.v1.record_write_service_pb2_grpc import RecordWriteServiceStub
 
+from cli.mesh.plan import REGIONS, Plan
 from services.common.documents import check_character
 from services.common.instants import (
     HOUR,
@@ -30,16 +34,19 @@ from services.common.instants import (
     parse_rfc3339,
     to_timestamp,
 )
-from tests.golden.doors import Answer, Door
+from services.verdict.policy_files import CASES_SUFFIX
+from tests.golden.doors import Answer, Door, Given
 
 _RELATIVE = re.compile(r"now(?:([+-]\d+)h)?(?:([+-]\d+)m)?")
 _METADATA = [("hutong-caller", "golden")]
 _PATIENCE_SECONDS = 10.0
+MOST_IN_BATCH = 500
 
 
 class RunningMesh(Protocol):
     """What a scenario needs of a mesh."""
 
+    plan: Plan
     http: str
     grpc: Mapping[str, str]
 
@@ -62,9 +69,21 @@ class Scenario:
         self._revisions: dict[tuple[str, str], int] = {}
         self._contents: dict[tuple[str, str], RecordContent] = {}
         self._stopped: set[str] = set()
+        self._given: list[Given] = []
+        self._policies: list[Path] = []
 
     async def play(self, steps: list[dict[str, Any]]) -> None:
-        """Takes every step in turn. Raises AssertionError with the step that went wrong."""
+        """Takes every step in turn, and then asks everything again as known then. Raises AssertionError with the step
+        that went wrong."""
+        try:
+            await self.take(steps)
+            await self.again()
+        finally:
+            for path in self._policies:
+                path.unlink()
+
+    async def take(self, steps: list[dict[str, Any]]) -> None:
+        """Takes every step in turn; in the end nothing is down. Raises AssertionError with the step that went wrong."""
         try:
             for number, step in enumerate(steps, 1):
                 (action,) = step.keys() - {"expect", "person"}
@@ -77,6 +96,24 @@ class Scenario:
                 await self._start(name, {})
             for channel in self._channels.values():
                 await channel.close()
+
+    async def ask_until(self, over: asyncio.Event, people: Sequence[str], regions: Sequence[str]) -> None:
+        """Meanwhile, in turn and past the cache, asks for these people's codes in these regions."""
+        turns = cycle(product(people, regions))
+        while not over.is_set():
+            name, region = next(turns)
+            answer = await self._door.show(self._person({"person": name}), region, refresh=True)
+            self._given += answer.get("given", ())
+            await asyncio.sleep(0.01)
+
+    async def again(self) -> None:
+        """Whatever happened since, each verdict is given again: one by one, and in one batch."""
+        for one in self._given:
+            answer = await self._door.show(one.person, one.region, scope=one.scope, at=one.at, known_at=one.known_at)
+            assert answer.get("given") == [one], f"as known at {one.known_at}: {answer}, but given was {one.verdict!r}"
+        for start in range(0, len(self._given), MOST_IN_BATCH):
+            batch = self._given[start : start + MOST_IN_BATCH]
+            assert await self._door.again(batch) == [one.verdict for one in batch]
 
     def _instant(self, text: str) -> Instant:
         relative = _RELATIVE.fullmatch(text)
@@ -273,6 +310,8 @@ class Scenario:
     async def _start(self, name: str, step: Mapping[str, Any]) -> None:
         await self._mesh.start(name)
         self._stopped.discard(name)
+        if name not in ("nation", *REGIONS) or "lookup" in self._stopped:
+            return
         region = "110000" if name == "nation" else name
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline:
@@ -281,6 +320,43 @@ class Scenario:
                 return
             await asyncio.sleep(0.05)
         raise AssertionError(f"{name} was not found again")
+
+    async def _backup(self, region: str, step: Mapping[str, Any]) -> None:
+        """Of a region's file while its store is closed."""
+        await self._stop(region, {})
+        store = self._store_of(region)
+        shutil.copy(store, store.with_suffix(".backup"))
+        await self._start(region, {})
+
+    async def _restore(self, region: str, step: Mapping[str, Any]) -> None:
+        await self._stop(region, {})
+        store = self._store_of(region)
+        for path in store.parent.glob(f"{store.name}*"):
+            path.unlink()
+        shutil.move(store.with_suffix(".backup"), store)
+        await self._start(region, {})
+
+    def _store_of(self, region: str) -> Path:
+        return Path(self._mesh.plan.store_url(region).removeprefix("sqlite:///"))
+
+    async def _policy(self, said: Mapping[str, Any], step: Mapping[str, Any]) -> None:
+        """A new version of a region's policy that says the same and starts later."""
+        assert self._mesh.plan.policies is not None
+        folder = self._mesh.plan.policies / said["region"]
+        newest = max(path for path in folder.glob("*.yaml") if not path.name.endswith(CASES_SUFFIX))
+        starts = format_rfc3339(self._instant(said["starts"]))
+        text = re.sub(r"(?m)^effective_from: .*$", f"effective_from: {starts}", newest.read_text(encoding="utf-8"))
+        # Moved there whole: a file that is looked at half-written would only be refused, but also be logged.
+        draft = folder / ".draft"
+        draft.write_text(text, encoding="utf-8")
+        self._policies.append(draft.rename(folder / f"z{self._salt}.yaml"))
+
+    async def _tell_again(self, said: Mapping[str, Any], step: Mapping[str, Any]) -> None:
+        """All that was said so far; to be used where it cannot be."""
+        for one in list(self._given):
+            answer = await self._door.show(one.person, one.region, scope=one.scope, at=one.at, known_at=one.known_at)
+            wrong = {key: value for key, value in step["expect"].items() if not self._same(key, value, answer)}
+            assert not wrong, f"as known at {one.known_at}: {answer}"
 
     async def _show(self, said: Mapping[str, Any], step: Mapping[str, Any]) -> None:
         options = {key: value for key, value in said.items() if key not in ("region", "once")}
@@ -314,6 +390,7 @@ class Scenario:
         deadline = time.monotonic() + (5.0 if live else 0.0)
         while True:
             answer: Answer = await ask()
+            self._given += answer.get("given", ())
             wrong = {
                 key: answer.get(key, "absent") for key, value in expected.items() if not self._same(key, value, answer)
             }
@@ -325,9 +402,9 @@ class Scenario:
 
     def _same(self, key: str, value: Any, answer: Answer) -> bool:
         if key == "coverage":
-            return all(answer["coverage"].get(source) == status for source, status in value.items())
+            return all(answer.get("coverage", {}).get(source) == status for source, status in value.items())
         if key in ("reasons", "grounds"):
-            return set(value) <= set(answer[key])
+            return set(value) <= set(answer.get(key, ()))
         if isinstance(value, str) and value.startswith("calendar-days-since "):
             sampled = self._instant(value.removeprefix("calendar-days-since "))
             value = calendar_day(Instant(time.time_ns() // 1000)) - calendar_day(sampled)

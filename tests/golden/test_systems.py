@@ -3,6 +3,7 @@
 Each case is played over HTTP and over gRPC, in one process and as a process per service.
 """
 
+import shutil
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -14,6 +15,7 @@ import pytest_asyncio
 import yaml
 
 from cli.mesh import embedded, processes
+from services.verdict.policy_files import DEFAULT_DIRECTORY
 from tests.golden.doors import GrpcDoor, HttpDoor
 from tests.golden.scenario import RunningMesh, Scenario
 
@@ -32,13 +34,15 @@ def _cases() -> list[Any]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["one-process", "process-per-service"])
 async def mesh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningMesh]:
-    """A running mesh without sample people."""
+    """A running mesh without sample people, with policies of its own."""
     data = tmp_path_factory.mktemp("mesh")
+    policies = data / "policies"
+    shutil.copytree(DEFAULT_DIRECTORY, policies)
     if request.param == "one-process":
-        async with embedded(data) as in_one:
+        async with embedded(data, policies=policies) as in_one:
             yield in_one
     else:
-        async with processes(data) as in_many:
+        async with processes(data, policies=policies) as in_many:
             yield in_many
 
 

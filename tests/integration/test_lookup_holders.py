@@ -24,9 +24,10 @@ from hutong.lookup.v1.region_directory_service_pb2 import GetRegionRequest, List
 from hutong.lookup.v1.region_pb2 import Scope
 
 from services.common.errors import Code, ServiceError
-from services.common.instants import Instant, from_timestamp
+from services.common.instants import from_timestamp
 from services.lookup.domain.holders import Link
 from services.lookup.store.opening import open_store
+from services.runtime.clock import system_clock
 from tests.support.lookups import PURPOSE, Start, key, lookup, mesh, person
 
 __all__ = ["lookup"]
@@ -240,13 +241,13 @@ async def test_a_long_past_comes_in_batches(lookup: Start, tmp_path: Path) -> No
     client = await lookup(mesh())
     store = open_store(f"sqlite:///{tmp_path / 'lookup.db'}")
     for number in range(0, 1_100, 2):
-        await store.commit(Link(key(number), key(number + 1), "test"), Instant(number))
+        await store.commit(Link(key(number), key(number + 1), "test"), system_clock)
     seen: list[int] = []
     async with aclosing(client.WatchHolders(WatchHoldersRequest(sequence=10))) as stream:
         while len(seen) < 540:
             response = await until_changes(stream)
             seen.extend(change.sequence for change in response.changes)
-        await store.commit(Link(key(5_000), key(5_001), "test"), Instant(1))
+        await store.commit(Link(key(5_000), key(5_001), "test"), system_clock)
         seen.extend(change.sequence for change in (await until_changes(stream)).changes)
     await store.close()
     assert seen == list(range(11, 552))

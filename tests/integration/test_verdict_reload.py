@@ -6,12 +6,26 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.lookup.v1.evidence_service_pb2 import (
+    BatchGetEvidenceRequest,
+    BatchGetEvidenceResponse,
+    Evidence,
+    SourceCoverage,
+    SourceStatus,
+)
+from hutong.lookup.v1.region_pb2 import Scope
+from hutong.verdict.v1.verdict_pb2 import Verdict
+from hutong.verdict.v1.verdict_service_pb2 import ComputeVerdictRequest, VerdictQuery
 
-from services.common.instants import DAY, Instant, parse_rfc3339
+from services.common.documents import PersonKeys
+from services.common.instants import DAY, SECOND, Instant, from_timestamp, parse_rfc3339, to_timestamp
+from services.runtime.clock import Clock
 from services.runtime.health import Degraded
 from services.verdict import metrics
 from services.verdict.book import PolicyBook
 from services.verdict.policy_files import DEFAULT_DIRECTORY, PolicyFileError
+from services.verdict.servicer import VerdictServicer
 
 NOW = parse_rfc3339("2022-08-09T12:00:00+08:00")
 LATER = "2022-10-01T00:00:00+08:00"
@@ -202,3 +216,72 @@ async def test_a_volume_that_is_empty_from_the_start_is_refused(tmp_path: Path):
     """Everybody's code would be undetermined, and nobody would know why."""
     with pytest.raises(FileNotFoundError, match="no policies"):
         PolicyBook(tmp_path, lambda: NOW)
+
+
+class _Nobody:
+    """A lookup that knows nobody, and when it was asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def BatchGetEvidence(self, request: BatchGetEvidenceRequest) -> BatchGetEvidenceResponse:
+        return BatchGetEvidenceResponse(
+            evidence=[
+                Evidence(
+                    region=query.region,
+                    scope=Scope.SCOPE_NATIONAL,
+                    coverage=[SourceCoverage(source="nation", status=SourceStatus.SOURCE_STATUS_OK)],
+                    known_at=query.known_at if query.HasField("known_at") else to_timestamp(self._clock()),
+                )
+                for query in request.queries
+            ]
+        )
+
+
+async def test_a_policy_that_is_added_changes_nothing_that_was_said(directory: Path):
+    """It starts later: until when a verdict is fresh, and what is judged of a coming day, was said without it."""
+    now = NOW
+
+    def clock() -> Instant:
+        return now
+
+    book = PolicyBook(directory, clock)
+    servicer = VerdictServicer(book, _Nobody(clock), PersonKeys(b"a secret of these tests"), clock)
+    coming = parse_rfc3339(LATER)
+
+    async def ask(at: Instant | None = None, known_at: Instant | None = None) -> Verdict:
+        query = VerdictQuery(
+            subject=Subject(person_key=bytes(16)),
+            region="410000",
+            at=None if at is None else to_timestamp(at),
+            known_at=None if known_at is None else to_timestamp(known_at),
+        )
+        request = ComputeVerdictRequest(query=query, purpose=Purpose.PURPOSE_SHOW_CODE)
+        return (await servicer.ComputeVerdict(request)).verdict
+
+    given = [await ask(), await ask(coming)]
+    text = _henan(directory, "2022-09-01").read_text(encoding="utf-8")
+    for date in ("2022-08-20", "2022-09-15"):
+        _henan(directory, date).write_text(text.replace("2022-09-01T", f"{date}T"), encoding="utf-8")
+    assert book.refresh() is True
+    now = Instant(NOW + SECOND)
+    after = [await ask(), await ask(coming)]
+    assert [from_timestamp(verdict.fresh_until) for verdict in (given[0], after[0])] == [
+        parse_rfc3339("2022-09-01T00:00:00+08:00"),
+        parse_rfc3339("2022-08-20T00:00:00+08:00"),
+    ]
+    assert [verdict.policy.policy_id for verdict in (given[1], after[1])] == ["410000-2022-09-01", "410000-2022-09-15"]
+    for verdict in given + after:
+        again = await ask(from_timestamp(verdict.at), from_timestamp(verdict.computed_at))
+        assert again.SerializeToString(deterministic=True) == verdict.SerializeToString(deterministic=True)
+
+
+async def test_what_is_being_judged_while_a_policy_is_taken_is_judged_by_one_set(book: PolicyBook, directory: Path):
+    """A lookup's clock may be a little ahead: what was judged at its instant is judged so again."""
+    ahead = Instant(NOW + SECOND // 2)
+    before = book.as_known(ahead)
+    _next_version(directory)
+    assert book.refresh() is True
+    assert book.as_known(ahead) is before
+    assert book.as_known(Instant(ahead + 1)) is book.policies is not before
+    assert book.as_known(Instant(0)) is before

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from services.runtime.health import LIVENESS
-from services.runtime.settings import PREFIX, load
+from services.runtime.setting_names import PREFIX
+from services.runtime.settings import load
 from tests.support.manifests import (
     KUBERNETES,
     KUSTOMIZATIONS,

@@ -30,8 +30,11 @@ from cli.mesh import embedded, processes
 from cli.mesh.client import MeshClient
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, to_timestamp
+from services.runtime.binding import local
 from services.runtime.channel import open_channel, remote
 from services.runtime.clock import system_clock
+from services.verdict.composition import build
+from services.verdict.settings import Settings
 
 TestRecord.__test__ = False  # type: ignore[attr-defined]  # a message, not a class of tests
 TestResult.__test__ = False  # type: ignore[attr-defined]
@@ -46,30 +49,34 @@ _VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 class Mesh:
     """What these tests ask of a mesh, and every verdict it gave."""
 
-    def __init__(self, client: MeshClient, verdicts: Any) -> None:
+    def __init__(self, client: MeshClient, verdicts: Any, others: Any) -> None:
+        """`others` is a verdict service that has given none of the verdicts."""
         self.hunan, self.beijing, self.nation = (client.records(code) for code in (HUNAN, BEIJING, "nation"))
         self.holders = client.holders()
         self._verdicts = verdicts
+        self._others = others
         self.given: list[Verdict] = []
 
     async def verdict(self, scope: Scope.ValueType) -> Verdict:
         """The verdict in Beijing now."""
         query = verdict_service_pb2.VerdictQuery(subject=WHO, region=BEIJING, scope=scope)
-        verdict = await self._compute(query)
+        verdict = await self._compute(self._verdicts, query)
         self.given.append(verdict)
         return verdict
 
     async def again(self, given: Verdict) -> Verdict:
-        """The verdict of a question asked before, as known then."""
-        return await self._compute(
-            verdict_service_pb2.VerdictQuery(
-                subject=WHO, region=BEIJING, scope=given.scope, at=given.at, known_at=given.computed_at
-            )
+        """The verdict of a question asked before, as known then: the same wherever it is asked."""
+        query = verdict_service_pb2.VerdictQuery(
+            subject=WHO, region=BEIJING, scope=given.scope, at=given.at, known_at=given.computed_at
         )
+        there = await self._compute(self._others, query)
+        here = await self._compute(self._verdicts, query)
+        assert here == there
+        return here
 
-    async def _compute(self, query: verdict_service_pb2.VerdictQuery) -> Verdict:
+    async def _compute(self, verdicts: Any, query: verdict_service_pb2.VerdictQuery) -> Verdict:
         request = verdict_service_pb2.ComputeVerdictRequest(query=query, purpose=Purpose.PURPOSE_SHOW_CODE)
-        answer: Verdict = (await self._verdicts.ComputeVerdict(request)).verdict
+        answer: Verdict = (await verdicts.ComputeVerdict(request)).verdict
         return answer
 
     async def local_status(self) -> Status.ValueType:
@@ -99,14 +106,18 @@ class Mesh:
 
 @pytest.fixture(params=["one process", "process per service"])
 async def mesh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Mesh]:
-    """Both ways of running a mesh, asked over its ports."""
+    """Both ways of running a mesh, asked over its ports, and a verdict service more."""
     run = embedded if request.param == "one process" else processes
     async with (
         run(tmp_path) as running,
         MeshClient(running.endpoints, "test") as client,
         open_channel(running.endpoints.verdict) as channel,
     ):
-        yield Mesh(client, remote("verdict", "test", channel, [_VERDICTS]))
+        another = build(Settings(mesh_secret=running.plan.secret, lookup=running.endpoints.lookup))
+        async with another.running():
+            yield Mesh(
+                client, remote("verdict", "test", channel, [_VERDICTS]), local("verdict", "test", another.bindings)
+            )
 
 
 def content(result: TestResult.ValueType = TestResult.TEST_RESULT_NEGATIVE) -> RecordContent:

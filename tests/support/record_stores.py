@@ -68,8 +68,9 @@ def content(
 class RecordStore:
     """A region's store, or, following others, the nation's.
 
-    `asked` holds the keys of every question, `delay` makes it slow (seconds), `error` makes it fail, `shuffled` makes
-    it answer in another order than it was asked, `behind` names the followed regions it has not heard of lately.
+    `asked` holds the keys of every question, `delay` makes it slow (seconds), `error` makes it fail, `stumbles` tells
+    of each of its next questions whether it fails and how, `shuffled` makes it answer in another order than it was
+    asked, `behind` names the followed regions it has not heard of lately.
     """
 
     def __init__(self, region: str, follows: Iterable["RecordStore"] = ()) -> None:
@@ -84,6 +85,7 @@ class RecordStore:
         self.as_of = 10_000
         self.delay = 0.0
         self.error: Exception | None = None
+        self.stumbles: list[Exception | None] = []
         self.shuffled = False
         self.behind: list[str] = []
 
@@ -130,8 +132,9 @@ class RecordStore:
         self.known_at.append(at)
         if self.delay:
             await asyncio.sleep(self.delay)
-        if self.error is not None:
-            raise self.error
+        error = self.stumbles.pop(0) if self.stumbles else self.error
+        if error is not None:
+            raise error
         if current_call().remaining() <= 0:
             # As any client does for a call that has no time left.
             raise DeadlineExceeded()

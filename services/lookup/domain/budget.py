@@ -16,6 +16,11 @@ class Budget:
     deadline: float
     most: float
 
+    @property
+    def end(self) -> float:
+        """When the last has to be begun, an instant of the monotonic clock: putting the answer together."""
+        return self.deadline - ASSEMBLY_SECONDS / 2
+
     def first(self, now: float) -> float:
         """Seconds for the nation and the home store: never so many that the second round has less."""
         return min(self.most, (self.deadline - now - ASSEMBLY_SECONDS) / 2)

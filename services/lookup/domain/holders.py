@@ -105,6 +105,14 @@ class HolderEvent:
     recorded_at: Instant
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command from the log, and whom it was read for."""
+
+    asked: bytes
+    command: Command
+
+
 def edge(one: bytes, other: bytes) -> Edge:
     """The link between two keys."""
     return (one, other) if one < other else (other, one)
@@ -192,3 +200,26 @@ def people(rows: Iterable[tuple[bytes, bytes, str | None, int | None, int | None
         )
         for asked, found in keys.items()
     }
+
+
+def people_then(entries: Iterable[Entry]) -> dict[bytes, Person]:
+    """The same from the log: `entries` are those, up to the instant in question and in their order, of everybody whom
+    links ever connected to the key asked for."""
+    edges: dict[bytes, set[Edge]] = defaultdict(set)
+    switches: dict[bytes, list[Switch]] = defaultdict(list)
+    for entry in entries:
+        command = entry.command
+        if isinstance(command, Switch):
+            switches[entry.asked].append(command)
+        elif isinstance(command, Link):
+            edges[entry.asked].add(edge(command.person, command.other))
+        else:
+            edges[entry.asked].discard(edge(command.person, command.other))
+    found = {}
+    for asked in edges.keys() | switches.keys():
+        person = component(asked, edges[asked])
+        # In order of the log, so that the newest of each region stays.
+        scopes = {switch.region: switch.scope for switch in switches[asked] if switch.person in person}
+        if len(person) > 1 or scopes:
+            found[asked] = Person((asked, *(key for key in person if key != asked)), scopes)
+    return found

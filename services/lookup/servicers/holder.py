@@ -75,7 +75,7 @@ class HolderServicer:
         size = page_size(request.page_size, MOST_DOCUMENTS)
         if request.page_token and not _KEY_HEX.fullmatch(request.page_token):
             raise bad_page_token()
-        person = (await self._store.people([key])).get(key)
+        person = (await self._store.people([key])).people.get(key)
         keys = person.keys if person is not None else (key,)
         if request.page_token and request.page_token != key.hex():
             after = bytes.fromhex(request.page_token)
@@ -99,7 +99,7 @@ class HolderServicer:
                 violations.extend(error.violations)
         if violations:
             raise InvalidArgument(*violations[:MOST_VIOLATIONS])
-        people = await self._store.people(list(dict.fromkeys(keys)))
+        people = (await self._store.people(list(dict.fromkeys(keys)))).people
         return BatchListLinkedDocumentsResponse(
             people=[LinkedDocuments(person_keys=people[key].keys if key in people else (key,)) for key in keys]
         )
@@ -175,7 +175,7 @@ class HolderServicer:
         return other
 
     async def _commit(self, command: Command) -> Decision:
-        decision = await self._store.commit(command, self._clock())
+        decision = await self._store.commit(command, self._clock)
         if decision.changes:
             self._feed.committed()
         return decision

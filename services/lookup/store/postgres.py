@@ -15,6 +15,7 @@ from services.common.instants import Instant
 from services.lookup.domain.holders import (
     Command,
     Decision,
+    Entry,
     HolderEvent,
     Link,
     Neighbourhood,
@@ -23,39 +24,16 @@ from services.lookup.domain.holders import (
     Switched,
     decide,
     people,
+    people_then,
 )
+from services.lookup.domain.outages import HOLDS, SourceNote
 from services.lookup.store import rows
-from services.lookup.store.protocol import unavailable
+from services.lookup.store.postgres_schema import SCHEMA
+from services.lookup.store.protocol import Known, unavailable
+from services.runtime.clock import Clock
+from services.runtime.stamps import Stamps
 
 _LOCK = 0x686F6C646572  # "holder": the name of the lock among the database's advisory locks
-
-_SCHEMA = """
-create table if not exists holder_log (
-    sequence bigint primary key,
-    action text not null check (action in ('link', 'unlink', 'switch')),
-    person_key bytea not null,
-    other_key bytea,
-    region text,
-    scope integer,
-    cause text not null,
-    request_id text not null,
-    affected bytea[] not null,
-    recorded_at bigint not null
-);
-create unique index if not exists holder_log_request on holder_log (request_id) where request_id <> '';
-create table if not exists holder_link (
-    person_key bytea not null,
-    other_key bytea not null,
-    primary key (person_key, other_key)
-);
-create table if not exists holder_switch (
-    person_key bytea not null,
-    region text not null,
-    scope integer not null,
-    sequence bigint not null,
-    primary key (person_key, region)
-);
-"""
 
 _REACH = """
 with recursive person (key) as (
@@ -72,9 +50,10 @@ _SWITCHES = f"""{_REACH}
 select switch.person_key, switch.region, switch.scope, switch.sequence
 from person join holder_switch as switch on switch.person_key = person.key
 """
+_LATEST = "select coalesce((select recorded_at from holder_log order by sequence desc limit 1), 0)"
 # Those who have neither a second document nor a switch drop out before anything is walked. A CTE that is used twice is
-# computed once.
-_PEOPLE = """
+# computed once. The instant of the last commit comes with it, of the same snapshot, even when there is nobody.
+_PEOPLE = f"""
 with recursive asked (key) as (
     select key from unnest($1::bytea[]) as given (key)
     where exists (select from holder_link as link where link.person_key = key)
@@ -84,8 +63,30 @@ with recursive asked (key) as (
     union
     select person.asked, link.other_key from person join holder_link as link on link.person_key = person.key
 )
-select person.asked, person.key, switch.region, switch.scope, switch.sequence
-from person left join holder_switch as switch on switch.person_key = person.key
+select latest.at, person.asked, person.key, switch.region, switch.scope, switch.sequence
+from ({_LATEST}) as latest (at) left join person on true
+left join holder_switch as switch on switch.person_key = person.key
+"""
+# The log is found person by person: `offset 0` keeps the planner, which takes people to have more of it than they have,
+# from walking all of it.
+ENTRIES = """
+with recursive person (asked, key) as (
+    select key, key from unnest($1::bytea[]) as given (key)
+    union
+    select person.asked, near.key from person cross join lateral (
+        select other_key from holder_log where person_key = person.key and action = 'link' and recorded_at <= $2
+        union all
+        select person_key from holder_log where other_key = person.key and action = 'link' and recorded_at <= $2
+    ) as near (key)
+)
+select person.asked, log.action, log.person_key, log.other_key, log.region, log.scope, log.cause
+from person cross join lateral (
+    select * from holder_log where person_key = person.key and recorded_at <= $2 offset 0
+) as log order by log.sequence
+"""
+_NOTED = """
+select noted_at, source, replica, state from source_note
+where noted_at > $1 and noted_at <= $2 and (state <> 'missed' or noted_at = $2) order by noted_at
 """
 _EARLIER = "select action, person_key, other_key, region, scope, cause from holder_log where request_id = $1"
 _LAST = "select coalesce(max(sequence), 0) from holder_log"
@@ -102,19 +103,38 @@ class PostgresHolderStore:
         self._opening = asyncio.Lock()
         self._pool: Any = None
         self._closed = False
+        self._stamps = Stamps()
 
-    async def people(self, keys: Sequence[bytes]) -> dict[bytes, Person]:
+    async def people(self, keys: Sequence[bytes]) -> Known:
         """See HolderStore."""
         async with self._connection() as connection:
-            return people(await connection.fetch(_PEOPLE, keys))
+            found = await connection.fetch(_PEOPLE, keys)
+        return Known(people(row[1:] for row in found if row[1] is not None), Instant(found[0][0]))
 
-    async def commit(self, command: Command, now: Instant) -> Decision:
+    async def people_then(self, keys: Sequence[bytes], known_at: Instant) -> dict[bytes, Person]:
         """See HolderStore."""
-        async with self._connection() as connection, connection.transaction():
-            await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
-            decision = decide(command, await self._neighbourhood(connection, command))
-            if decision.changes:
-                await self._apply(connection, command, decision, now)
+        async with self._connection() as connection:
+            found = await connection.fetch(ENTRIES, keys, known_at)
+        return people_then(Entry(row[0], rows.command(row[1:])) for row in found)
+
+    async def settle(self, at: Instant, now: Instant) -> None:
+        """See HolderStore."""
+        await self._stamps.settle(at, now)
+
+    async def commit(self, command: Command, clock: Clock) -> Decision:
+        """See HolderStore."""
+        tokens: list[int] = []
+        try:
+            async with self._connection() as connection, connection.transaction():
+                await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+                decision = decide(command, await self._neighbourhood(connection, command))
+                if decision.changes:
+                    token, stamp = self._stamps.begin(clock)
+                    tokens.append(token)
+                    await self._apply(connection, command, decision, stamp)
+        finally:
+            for token in tokens:
+                self._stamps.end(token)
         return decision
 
     async def changes(self, after: int, most: int) -> list[HolderEvent]:
@@ -130,6 +150,18 @@ class PostgresHolderStore:
         """See HolderStore."""
         async with self._connection() as connection:
             return int(await connection.fetchval(_LAST))
+
+    async def note(self, notes: Sequence[SourceNote]) -> None:
+        """See HolderStore."""
+        async with self._connection() as connection:
+            await connection.executemany(
+                "insert into source_note values ($1, $2, $3, $4) on conflict do nothing", notes
+            )
+
+    async def noted(self, instant: Instant) -> list[SourceNote]:
+        """See HolderStore."""
+        async with self._connection() as connection:
+            return [rows.note(row) for row in await connection.fetch(_NOTED, instant - HOLDS, instant)]
 
     async def ping(self) -> None:
         """See HolderStore."""
@@ -170,7 +202,7 @@ class PostgresHolderStore:
                     # Two processes that make the schema at once would trip over one another.
                     async with pool.acquire() as connection, connection.transaction():
                         await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
-                        await connection.execute(_SCHEMA)
+                        await connection.execute(SCHEMA)
                 except BaseException:
                     pool.terminate()
                     raise
@@ -189,13 +221,14 @@ class PostgresHolderStore:
             earlier,
         )
 
-    async def _apply(self, connection: Any, command: Command, decision: Decision, now: Instant) -> None:
+    async def _apply(self, connection: Any, command: Command, decision: Decision, stamp: Instant) -> None:
         sequence = await connection.fetchval(
-            f"insert into holder_log values (({_LAST}) + 1, $1, $2, $3, $4, $5, $6, $7, $8, $9) returning sequence",
+            f"insert into holder_log values (({_LAST}) + 1, $1, $2, $3, $4, $5, $6, $7, $8, "
+            f"greatest($9, ({_LATEST}) + 1)) returning sequence",
             *rows.columns(command),
             command.request_id,
             decision.affected,
-            now,
+            stamp,
         )
         if isinstance(command, Switch):
             await connection.execute(

@@ -2,34 +2,58 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.common.errors import Unavailable
 from services.common.instants import Instant
 from services.lookup.domain.holders import Command, Decision, HolderEvent, Person
+from services.lookup.domain.outages import SourceNote
+from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.lookup.store")
 
 
+class Known(NamedTuple):
+    """The people behind some keys now. `latest` is no earlier than the instant of any commit that was seen."""
+
+    people: Mapping[bytes, Person]
+    latest: Instant
+
+
 class HolderStore(Protocol):
-    """An append-only log of what holders changed, and the links and switches that follow from it.
+    """An append-only log of what holders changed, the links and switches that follow from it, and an append-only log of
+    the outages of sources.
+
+    Instants grow with the log: what was known at one is its beginning.
 
     Every method raises Unavailable (STORE_UNAVAILABLE) when the store cannot be used; drivers' errors do not pass.
     """
 
-    async def people(self, keys: Sequence[bytes]) -> Mapping[bytes, Person]:
+    async def people(self, keys: Sequence[bytes]) -> Known:
         """The people behind up to some thousand keys, by the key asked for. Only those linked to another document, or
         switched somewhere, are in the answer."""
 
-    async def commit(self, command: Command, now: Instant) -> Decision:
-        """Decides and writes one command; when this returns, it is durable. Commands take effect one after another.
-        Raises what `decide` raises."""
+    async def people_then(self, keys: Sequence[bytes], known_at: Instant) -> Mapping[bytes, Person]:
+        """The same as it was known at an instant."""
+
+    async def settle(self, at: Instant, now: Instant) -> None:
+        """See Stamps.settle."""
+
+    async def commit(self, command: Command, clock: Clock) -> Decision:
+        """Decides and writes one command, at an instant later than that of every commit before; when this returns, it
+        is durable. Commands take effect one after another. Raises what `decide` raises."""
 
     async def changes(self, after: int, most: int) -> list[HolderEvent]:
         """Up to `most` entries of the log after a sequence, in order. Entries become visible in order, without gaps."""
 
     async def last(self) -> int:
         """The sequence of the last entry; 0 when there is none."""
+
+    async def note(self, notes: Sequence[SourceNote]) -> None:
+        """Appends what became of sources; when this returns, it is durable. Twice is once."""
+
+    async def noted(self, instant: Instant) -> Sequence[SourceNote]:
+        """What was noted that tells which sources were down at an instant, in order of time: see `down_at`."""
 
     async def ping(self) -> None:
         """A sign of life."""

@@ -1,10 +1,12 @@
-"""A command as the columns of the log, and back; the same for every database."""
+"""Commands and notes as columns, and back; the same for every database."""
 
 from typing import Any
 
 from hutong.lookup.v1.region_pb2 import Scope
 
+from services.common.instants import Instant
 from services.lookup.domain.holders import Command, Link, Switch, Unlink
+from services.lookup.domain.outages import SourceNote, State
 
 Columns = tuple[str, bytes, bytes | None, str | None, int | None, str]
 """action, person_key, other_key, region, scope, cause."""
@@ -17,7 +19,7 @@ def columns(command: Command) -> Columns:
     return "link" if isinstance(command, Link) else "unlink", command.person, command.other, None, None, command.cause
 
 
-def command(row: Any, request_id: str) -> Command:
+def command(row: Any, request_id: str = "") -> Command:
     """The command of a row of Columns."""
     action, person, other, region, scope, cause = row
     if action == "switch":
@@ -25,3 +27,9 @@ def command(row: Any, request_id: str) -> Command:
     if action == "link":
         return Link(person, other, cause, request_id)
     return Unlink(person, other, cause, request_id)
+
+
+def note(row: Any) -> SourceNote:
+    """The note of a row (noted_at, source, replica, state)."""
+    noted_at, source, replica, state = row
+    return SourceNote(Instant(noted_at), source, replica, State(state))

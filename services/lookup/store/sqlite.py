@@ -6,17 +6,18 @@ disk, take place one after another in a thread.
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from contextlib import contextmanager
 from itertools import islice, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from services.common.instants import Instant
 from services.lookup.domain.holders import (
     Command,
     Decision,
+    Entry,
     HolderEvent,
     Link,
     Neighbourhood,
@@ -25,79 +26,20 @@ from services.lookup.domain.holders import (
     Switched,
     decide,
     people,
+    people_then,
 )
+from services.lookup.domain.outages import HOLDS, SourceNote
 from services.lookup.store import rows
-from services.lookup.store.protocol import unavailable
+from services.lookup.store import sqlite_queries as sql
+from services.lookup.store.protocol import Known, unavailable
+from services.lookup.store.sqlite_schema import SCHEMA
+from services.runtime.clock import Clock
+from services.runtime.stamps import Stamps
 
-_SCHEMA = """
-create table if not exists holder_log (
-    sequence integer primary key,
-    action text not null check (action in ('link', 'unlink', 'switch')),
-    person_key blob not null,
-    other_key blob,
-    region text,
-    scope integer,
-    cause text not null,
-    request_id text not null,
-    affected blob not null,
-    recorded_at integer not null
-) strict;
-create unique index if not exists holder_log_request on holder_log (request_id) where request_id <> '';
-create table if not exists holder_link (
-    person_key blob not null,
-    other_key blob not null,
-    primary key (person_key, other_key)
-) strict, without rowid;
-create table if not exists holder_switch (
-    person_key blob not null,
-    region text not null,
-    scope integer not null,
-    sequence integer not null,
-    primary key (person_key, region)
-) strict, without rowid;
-"""
-
-_REACH = """
-with recursive person (key) as (
-    values (?), (?)
-    union
-    select link.other_key from person join holder_link as link on link.person_key = person.key
-)
-"""
-_EDGES = f"""{_REACH}
-select link.person_key, link.other_key from person join holder_link as link on link.person_key = person.key
-where link.person_key < link.other_key
-"""
-_SWITCHES = f"""{_REACH}
-select switch.person_key, switch.region, switch.scope, switch.sequence
-from person join holder_switch as switch on switch.person_key = person.key
-"""
+T = TypeVar("T")
 
 _KEY_BYTES = 16
 _BLOCK = 250
-
-
-@cache
-def _with_something(count: int) -> str:
-    marks = ",".join(repeat("?", count))
-    return (
-        f"select person_key from holder_link where person_key in ({marks}) "
-        f"union select person_key from holder_switch where person_key in ({marks})"
-    )
-
-
-@cache
-def _people(count: int) -> str:
-    marks = ",".join(repeat("(?)", count))
-    return f"""
-    with recursive asked (key) as (values {marks}), person (asked, key) as (
-        select key, key from asked
-        union
-        select person.asked, link.other_key from person join holder_link as link on link.person_key = person.key
-    )
-    select person.asked, person.key, switch.region, switch.scope, switch.sequence
-    from person left join holder_switch as switch on switch.person_key = person.key
-    """
 
 
 class SqliteHolderStore:
@@ -108,13 +50,15 @@ class SqliteHolderStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._write = _connect(path, timeout=5.0)
-            self._write.executescript(_SCHEMA)
+            self._write.executescript(SCHEMA)
+            self._latest = Instant(self._write.execute(sql.LATEST).fetchone()[0])
             self._read = _connect(path, timeout=0.1)
         except (sqlite3.Error, OSError) as error:
             raise unavailable(error) from None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="holder-store")
+        self._stamps = Stamps()
 
-    async def people(self, keys: Sequence[bytes]) -> dict[bytes, Person]:
+    async def people(self, keys: Sequence[bytes]) -> Known:
         """See HolderStore. Most people have neither a second document nor a switch: that is found out first."""
         try:
             known: list[bytes] = []
@@ -123,24 +67,35 @@ class SqliteHolderStore:
                 # Few distinct statements, so that each is prepared once: a short block repeats its last key.
                 size = _BLOCK if len(block) > 16 else 16 if len(block) > 1 else 1
                 block.extend(repeat(block[-1], size - len(block)))
-                known.extend(row[0] for row in self._read.execute(_with_something(size), (*block, *block)))
-            if not known:
-                return {}
+                known.extend(row[0] for row in self._read.execute(sql.with_something(size), (*block, *block)))
             found: list[Any] = []
             for start in range(0, len(known), _BLOCK):
                 block = known[start : start + _BLOCK]
-                found.extend(self._read.execute(_people(len(block)), block))
-            return people(found)
+                found.extend(self._read.execute(sql.people(len(block)), block))
         except sqlite3.Error as error:
             raise unavailable(error) from None
+        # Taken after reading: what was committed meanwhile, and seen or not, is counted in.
+        return Known(people(found), self._latest)
 
-    async def commit(self, command: Command, now: Instant) -> Decision:
+    async def people_then(self, keys: Sequence[bytes], known_at: Instant) -> dict[bytes, Person]:
         """See HolderStore."""
+        found: list[Entry] = []
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._writer, self._commit, command, now)
-        except (sqlite3.Error, RuntimeError) as error:
-            # RuntimeError is the executor's word for being closed.
+            for start in range(0, len(keys), _BLOCK):
+                block = keys[start : start + _BLOCK]
+                read = self._read.execute(sql.entries(len(block)), (*block, known_at, known_at))
+                found.extend(Entry(asked, rows.command(columns)) for asked, *columns in read)
+        except sqlite3.Error as error:
             raise unavailable(error) from None
+        return people_then(found)
+
+    async def settle(self, at: Instant, now: Instant) -> None:
+        """See HolderStore."""
+        await self._stamps.settle(at, now)
+
+    async def commit(self, command: Command, clock: Clock) -> Decision:
+        """See HolderStore."""
+        return await self._in_writer(lambda: self._commit(command, clock))
 
     async def changes(self, after: int, most: int) -> list[HolderEvent]:
         """See HolderStore."""
@@ -160,6 +115,17 @@ class SqliteHolderStore:
         except sqlite3.Error as error:
             raise unavailable(error) from None
 
+    async def note(self, notes: Sequence[SourceNote]) -> None:
+        """See HolderStore."""
+        await self._in_writer(lambda: self._note(notes))
+
+    async def noted(self, instant: Instant) -> list[SourceNote]:
+        """See HolderStore."""
+        try:
+            return [rows.note(row) for row in self._read.execute(sql.NOTED, (instant - HOLDS, instant, instant))]
+        except sqlite3.Error as error:
+            raise unavailable(error) from None
+
     async def ping(self) -> None:
         """See HolderStore."""
         await self.last()
@@ -170,29 +136,49 @@ class SqliteHolderStore:
         self._read.close()
         self._write.close()
 
-    def _commit(self, command: Command, now: Instant) -> Decision:
+    async def _in_writer(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+        except (sqlite3.Error, RuntimeError) as error:
+            # RuntimeError is the executor's word for being closed.
+            raise unavailable(error) from None
+
+    def _commit(self, command: Command, clock: Clock) -> Decision:
+        token, stamp = self._stamps.begin(clock)
+        try:
+            with self._transaction():
+                decision = decide(command, self._neighbourhood(command))
+                if decision.changes:
+                    self._latest = Instant(max(stamp, self._latest + 1))
+                    self._apply(command, decision, self._latest)
+        finally:
+            self._stamps.end(token)
+        return decision
+
+    def _note(self, notes: Sequence[SourceNote]) -> None:
+        with self._transaction():
+            self._write.executemany("insert or ignore into source_note values (?, ?, ?, ?)", notes)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         self._write.execute("begin immediate")
         try:
-            decision = decide(command, self._neighbourhood(command))
-            if decision.changes:
-                self._apply(command, decision, now)
+            yield
             self._write.execute("commit")
         except BaseException:
             if self._write.in_transaction:
                 self._write.execute("rollback")
             raise
-        return decision
 
     def _neighbourhood(self, command: Command) -> Neighbourhood:
         seeds = (command.person, command.person if isinstance(command, Switch) else command.other)
         earlier = None
         if command.request_id:
-            query = "select action, person_key, other_key, region, scope, cause from holder_log where request_id = ?"
-            row = self._write.execute(query, (command.request_id,)).fetchone()
+            row = self._write.execute(sql.EARLIER, (command.request_id,)).fetchone()
             earlier = row and rows.command(row, command.request_id)
         return Neighbourhood(
-            frozenset(self._write.execute(_EDGES, seeds)),
-            [Switched(*row) for row in self._write.execute(_SWITCHES, seeds)],
+            frozenset(self._write.execute(sql.EDGES, seeds)),
+            [Switched(*row) for row in self._write.execute(sql.SWITCHES, seeds)],
             earlier,
         )
 

@@ -30,8 +30,8 @@ from services.records.store.protocol import (
     unavailable,
 )
 from services.records.store.rows import current_records
-from services.records.store.stamps import Stamps
 from services.runtime.clock import Clock
+from services.runtime.stamps import Stamps
 
 T = TypeVar("T")
 

@@ -39,8 +39,8 @@ from services.records.store.rows import current_records
 from services.records.store.sqlite_purge import purge
 from services.records.store.sqlite_schema import ADDED_COLUMNS, SCHEMA
 from services.records.store.sqlite_write import CONFLICT_COLUMNS, as_cursor, read_history, transact
-from services.records.store.stamps import Stamps
 from services.runtime.clock import Clock
+from services.runtime.stamps import Stamps
 
 T = TypeVar("T")
 

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from services.common.errors import Text
+from services.common.instants import Instant
 from services.verdict.domain.compiled import CompiledNotice, CompiledPolicy
 from services.verdict.domain.policy_set import PolicySet
+from services.verdict.edits import refused_edits
 from services.verdict.policy_files import (
     CASES_SUFFIX,
     DEFAULT_DIRECTORY,
@@ -65,6 +67,31 @@ def check(paths: Sequence[Path]) -> list[Finding]:
             findings += _unreachable(item, item.policy)
             findings += _stricter(item, item.policy, policies)
     return sorted(findings, key=lambda finding: (finding.severity, finding.where, finding.code))
+
+
+def edits(paths: Sequence[Path], used: Path, now: Instant) -> list[Finding]:
+    """What in these files may not, at this instant, take the place of the directory that is in use.
+
+    Of each region that appears in them every policy is looked for. Raises PolicyFileError, UnicodeError or OSError when
+    a file cannot be used.
+    """
+    coming, in_use = _by_id(files(paths)), _by_id(policy_paths(used))
+    regions = {item.policy.ref.region for item in coming.values()}
+    in_use = {policy_id: item for policy_id, item in in_use.items() if item.policy.ref.region in regions}
+    return [
+        Finding(
+            Severity.ERROR,
+            "IN_FORCE",
+            error.where,
+            Text(f"运行中的服务不会采用：{error.message}", f"Not taken by a running service: {error.message}"),
+        )
+        for error in refused_edits(in_use, coming, now)
+    ]
+
+
+def _by_id(paths: Iterable[Path]) -> dict[str, LoadedPolicy]:
+    loaded = (parse_policy(path.read_text(encoding="utf-8"), path) for path in paths)
+    return {item.policy.ref.policy_id: item for item in loaded}
 
 
 def notices(found: Iterable[CompiledPolicy | CompiledNotice]) -> list[CompiledNotice]:

@@ -82,6 +82,13 @@ async def test_silence_is_noted_when_somebody_asks() -> None:
     assert await horizon.look() == NOW
 
 
+async def test_what_is_told_is_noted_for_who_comes_after() -> None:
+    """A process that ends at once has left its notes behind."""
+    notes = Notes()
+    await _horizon(notes, r430000=60, r110000=1).look()
+    assert notes.kept == [Lag("430000", NOW, Instant(NOW - 60 * SECOND)), Lag("110000", NOW, None)]
+
+
 async def test_feed_claims_no_more_than_its_horizon() -> None:
     """Who hears the nation's feed hears of a region it has lost."""
     store: Any = FakeStore({1}, 1)

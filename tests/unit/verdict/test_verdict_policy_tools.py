@@ -247,6 +247,23 @@ def test_the_wrong_file_name_is_a_warning(home: Path):
     assert _codes(home) == [("warning", "FILE_NAME", "140000/august.yaml:2")]
 
 
+def test_an_edit_of_what_is_in_use_is_found(tmp_path: Path, capsys):
+    """Where a running service would not take it; a version that starts later it would."""
+    used = tmp_path / "used"
+    shutil.copytree(DEFAULT_DIRECTORY, used)
+    policy = used / "410000" / "2022-07-01.yaml"
+    policy.write_text(policy.read_text(encoding="utf-8").replace("hours: 48", "hours: 24"), encoding="utf-8")
+    assert _run("check", "--in-use", DEFAULT_DIRECTORY) == 0
+    capsys.readouterr()
+    assert _run("check", "--in-use", used) == 1
+    said = capsys.readouterr().out
+    assert f"{DEFAULT_DIRECTORY / '410000' / '2022-07-01.yaml'}:" in said
+    assert "IN_FORCE" in said
+    assert "410000-2022-07-01 is in force and cannot be edited" in said
+    policy.write_text("region: [", encoding="utf-8")
+    assert _run("check", "--in-use", used) == 2
+
+
 def test_a_failing_case_is_shown_with_what_was_got(home: Path, capsys):
     """And the status is 1."""
     path = _write(home)

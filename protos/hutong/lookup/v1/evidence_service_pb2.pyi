@@ -100,7 +100,9 @@ class EvidenceQuery(_message.Message):
 
     @_builtins.property
     def known_at(self) -> _timestamp_pb2.Timestamp:
-        """As known then; absent means now."""
+        """As known then; absent means now. Links, switches and records are those of then, and the sources that did not answer
+        then are not asked. Should one that answered then not answer now, none counts as having answered.
+        """
 
     def __init__(
         self,

@@ -1,0 +1,53 @@
+"""Which sources were down at an instant, from what was noted then. Pure."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from services.common.instants import MINUTE, SECOND, Instant
+
+HOLDS = MINUTE
+"""How long the note that a source is down holds, in microseconds, unless it is noted that it came back. So an outage
+that nobody saw the end of, because the process ended first, ends by itself."""
+
+RENEWED = 30 * SECOND
+"""After so long, in microseconds, whoever still finds the source down notes it anew. Well below HOLDS."""
+
+EVERY = ""
+"""In place of a source: all of them."""
+
+
+class State(StrEnum):
+    """What is noted of a source."""
+
+    DOWN = "down"
+    """It is down from this instant on."""
+    UP = "up"
+    """It is not, from this instant on."""
+    MISSED = "missed"
+    """It did not answer the questions of exactly this instant. That is all that follows."""
+
+
+class SourceNote(NamedTuple):
+    """What one process noted of one source. `replica` names the process among those that share a store."""
+
+    noted_at: Instant
+    source: str
+    replica: str
+    state: State
+
+
+def down_at(notes: Iterable[SourceNote], instant: Instant) -> frozenset[str]:
+    """The sources that any process held to be down at an instant, from all notes of the time before it in which they
+    hold, in order."""
+    down: set[tuple[str, str]] = set()
+    for note in notes:
+        if note.state == State.UP:
+            down = {
+                (replica, source)
+                for replica, source in down
+                if replica != note.replica or note.source not in (EVERY, source)
+            }
+        elif note.state == State.DOWN or note.noted_at == instant:
+            down.add((note.replica, note.source))
+    return frozenset(source for _, source in down)

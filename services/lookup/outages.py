@@ -1,0 +1,125 @@
+"""Which sources could not be asked, noted so that a question asked again as known then finds the same sources silent.
+
+Each batch of live questions gets an instant of its own, and with it which sources are down at that instant; whatever is
+noted later bears a later one. A source that is found down, or back, is noted once. One that did not answer a single
+batch, without being down, is noted for that batch's instant alone. An answer waits until what it rests on is durable.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Sequence
+from contextvars import Context
+from typing import NamedTuple, Protocol
+
+from services.common.errors import ServiceError
+from services.common.instants import Instant
+from services.lookup.domain.outages import EVERY, RENEWED, SourceNote, State, down_at
+from services.runtime.clock import Clock
+
+log = logging.getLogger("hutong.lookup.outages")
+
+CLOSING_SECONDS = 1.0
+"""How long what is not durable yet may take when the process ends."""
+
+
+class Notes(Protocol):
+    """Where notes are kept: see HolderStore."""
+
+    async def note(self, notes: Sequence[SourceNote]) -> None:
+        """Appends notes. Raises Unavailable."""
+
+    async def noted(self, instant: Instant) -> Sequence[SourceNote]:
+        """What tells which sources were down at an instant. Raises Unavailable."""
+
+
+class Moment(NamedTuple):
+    """An instant that no other batch has, and the sources that are down at it."""
+
+    at: Instant
+    down: Collection[str]
+
+
+class Outages:
+    """What this process holds of its sources, and what was noted of them. On one event loop."""
+
+    def __init__(self, notes: Notes, replica: str, clock: Clock) -> None:
+        """`replica` names this process among those that share the notes, the same after a restart."""
+        self._notes = notes
+        self._replica = replica
+        self._clock = clock
+        self._latest = Instant(0)
+        self._down: dict[str, Instant] = {}
+        # What the process before this one left behind is over: this one holds nobody to be down.
+        self._unsaved = [SourceNote(self._next(clock()), EVERY, replica, State.UP)]
+        self._saving: asyncio.Task[None] | None = None
+
+    def moment(self, least: Instant) -> Moment:
+        """The instant of a batch, no earlier than `least`, nor than anything noted."""
+        at = self._next(least)
+        for source, noted_at in self._down.items():
+            if at >= noted_at + RENEWED:
+                self._went(source, State.DOWN, at)
+        return Moment(at, tuple(self._down))
+
+    def went_down(self, source: str) -> None:
+        """From now on nobody waits for the source."""
+        self._went(source, State.DOWN, self._next(self._clock()))
+
+    def came_back(self, source: str) -> None:
+        """The source is asked again from now on."""
+        self._went(source, State.UP, self._next(self._clock()))
+
+    def missed(self, moment: Moment, sources: Collection[str]) -> None:
+        """These sources, not down at the batch's instant, did not answer it."""
+        self._unsaved += [SourceNote(moment.at, source, self._replica, State.MISSED) for source in sources]
+
+    async def down_at(self, instant: Instant) -> Collection[str]:
+        """The sources noted as down at an instant, or as having missed the questions of it, by this process or another
+        over the same store. Nothing noted later bears that instant or an earlier one. Raises Unavailable."""
+        self._latest = max(self._latest, min(instant, self._clock()))
+        return down_at(await self._notes.noted(instant), instant)
+
+    async def saved(self, deadline: float) -> None:
+        """Returns when all that was noted is durable. Should the store fail, or an instant of the monotonic clock be
+        passed, it returns all the same: an answer now is worth more than the same answer later."""
+        if not self._unsaved:
+            return
+        if self._saving is None:
+            # In a context of its own: the notes are of everybody's calls, and must outlive this one.
+            self._saving = asyncio.get_running_loop().create_task(self._save(), context=Context())
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                await asyncio.shield(self._saving)
+        except TimeoutError:
+            log.warning("an answer was given before it was noted which sources it lacks")
+
+    async def close(self) -> None:
+        """Writes what is left."""
+        await self.saved(time.monotonic() + CLOSING_SECONDS)
+        if self._saving is not None:
+            self._saving.cancel()
+            await asyncio.gather(self._saving, return_exceptions=True)
+
+    def _next(self, least: Instant) -> Instant:
+        self._latest = Instant(max(least, self._latest + 1))
+        return self._latest
+
+    def _went(self, source: str, state: State, at: Instant) -> None:
+        if state == State.DOWN:
+            self._down[source] = at
+        else:
+            self._down.pop(source, None)
+        self._unsaved.append(SourceNote(at, source, self._replica, state))
+
+    async def _save(self) -> None:
+        try:
+            while self._unsaved:
+                saving = list(self._unsaved)
+                await self._notes.note(saving)
+                del self._unsaved[: len(saving)]
+        except ServiceError as error:
+            # Tried again by the next question.
+            log.warning("noting outages: %s", error)
+        finally:
+            self._saving = None

@@ -1,0 +1,163 @@
+"""Which sources were down at an instant, from what was noted then."""
+
+import time
+from collections.abc import Sequence
+
+from services.common.errors import Unavailable
+from services.common.instants import SECOND, Instant
+from services.lookup.domain.outages import EVERY, HOLDS, RENEWED, SourceNote, State, down_at
+from services.lookup.outages import Outages
+
+NOW = Instant(1_790_000_000 * SECOND)
+
+
+class Notes:
+    """Notes in memory; fails while `broken`."""
+
+    def __init__(self) -> None:
+        self.kept: list[SourceNote] = []
+        self.broken = False
+
+    async def note(self, notes: Sequence[SourceNote]) -> None:
+        """Appends."""
+        if self.broken:
+            raise Unavailable("STORE_UNAVAILABLE", "不可用", "Not available")
+        self.kept += notes
+
+    async def noted(self, instant: Instant) -> Sequence[SourceNote]:
+        """Everything of the time before; what follows from it is for `down_at` to say."""
+        return [note for note in self.kept if instant - HOLDS < note.noted_at <= instant]
+
+
+class Clock:
+    """A clock that is set by hand, in seconds after NOW."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> Instant:
+        """The present instant."""
+        return Instant(NOW + int(self.seconds * SECOND))
+
+
+def _of(notes: Notes, clock: Clock, replica: str = "one") -> Outages:
+    return Outages(notes, replica, clock)
+
+
+async def _saved(outages: Outages) -> None:
+    await outages.saved(time.monotonic() + 5)
+
+
+async def test_every_batch_has_an_instant_of_its_own() -> None:
+    """Though the clock stands, or goes back; and what is noted later is later."""
+    clock = Clock()
+    outages = _of(Notes(), clock)
+    first = outages.moment(clock())
+    outages.went_down("nation")
+    clock.seconds = -5
+    second = outages.moment(clock())
+    assert (list(first.down), list(second.down)) == ([], ["nation"])
+    assert first.at + 1 < second.at
+    assert outages.moment(Instant(NOW + 100 * SECOND)).at == NOW + 100 * SECOND
+
+
+async def test_an_outage_is_between_its_notes() -> None:
+    """What was said at any instant can be told again, and the notes are two."""
+    notes, clock = Notes(), Clock()
+    outages = _of(notes, clock)
+    said = [outages.moment(clock())]
+    outages.went_down("nation")
+    said += [outages.moment(clock()), outages.moment(clock())]
+    outages.came_back("nation")
+    said.append(outages.moment(clock()))
+    await _saved(outages)
+    assert [note.state for note in notes.kept] == [State.UP, State.DOWN, State.UP]
+    clock.seconds = 1_000
+    assert [set(await outages.down_at(moment.at)) for moment in said] == [set(moment.down) for moment in said]
+    assert [list(moment.down) for moment in said] == [[], ["nation"], ["nation"], []]
+
+
+async def test_questions_missed_say_nothing_of_others() -> None:
+    """One batch that a source did not answer is noted for its own instant."""
+    notes, clock = Notes(), Clock()
+    outages = _of(notes, clock)
+    before, missed, after = (outages.moment(clock()) for _ in range(3))
+    outages.missed(missed, ["110000", "nation"])
+    await _saved(outages)
+    assert [set(await outages.down_at(moment.at)) for moment in (before, missed, after)] == [
+        set(),
+        {"110000", "nation"},
+        set(),
+    ]
+
+
+async def test_a_long_outage_is_noted_anew_by_who_asks() -> None:
+    """Seldom, and while anybody asks it never lapses."""
+    notes, clock = Notes(), Clock()
+    outages = _of(notes, clock)
+    outages.went_down("nation")
+    said = []
+    for seconds in range(0, 600, 7):
+        clock.seconds = seconds
+        said.append(outages.moment(clock()))
+    await _saved(outages)
+    assert len(notes.kept) <= 2 + 600 * SECOND / RENEWED
+    assert all([list(await outages.down_at(moment.at)) == ["nation"] for moment in said])
+
+
+async def test_an_outage_nobody_saw_the_end_of_ends_by_itself() -> None:
+    """The process died in it, and no other took its place."""
+    down = SourceNote(NOW, "nation", "one", State.DOWN)
+    assert down_at([down], Instant(NOW + HOLDS - 1)) == {"nation"}
+    notes, clock = Notes(), Clock()
+    notes.kept.append(down)
+    clock.seconds = 3_600
+    outages = _of(notes, clock, "two")
+    assert set(await outages.down_at(Instant(NOW + HOLDS - 1))) == {"nation"}
+    assert set(await outages.down_at(Instant(NOW + HOLDS))) == set()
+
+
+async def test_a_process_begins_with_nobody_down() -> None:
+    """What the one before it, of the same name, left behind is over from its first question on."""
+    notes, clock = Notes(), Clock()
+    before = _of(notes, clock)
+    before.went_down("nation")
+    before.went_down("110000")
+    await _saved(before)
+    clock.seconds = 2
+    after = _of(notes, clock)
+    moment = after.moment(clock())
+    await _saved(after)
+    assert list(moment.down) == []
+    assert set(await after.down_at(moment.at)) == set()
+    assert set(await after.down_at(Instant(NOW + SECOND))) == {"nation", "110000"}
+
+
+async def test_what_one_of_several_could_not_ask_counts_as_not_asked() -> None:
+    """Which of them answered then is not known; the end of one's outage is not that of another's."""
+    notes = [
+        SourceNote(Instant(NOW + 1), "nation", "one", State.DOWN),
+        SourceNote(Instant(NOW + 2), "nation", "two", State.DOWN),
+        SourceNote(Instant(NOW + 3), "nation", "one", State.UP),
+        SourceNote(Instant(NOW + 4), EVERY, "two", State.UP),
+    ]
+    assert [down_at(notes[:count], Instant(NOW + count)) for count in range(5)] == [
+        set(),
+        {"nation"},
+        {"nation"},
+        {"nation"},
+        set(),
+    ]
+
+
+async def test_notes_that_cannot_be_written_are_written_later() -> None:
+    """A question is answered all the same; the next one tries again."""
+    notes, clock = Notes(), Clock()
+    notes.broken = True
+    outages = _of(notes, clock)
+    outages.went_down("nation")
+    await _saved(outages)
+    assert notes.kept == []
+    notes.broken = False
+    await _saved(outages)
+    assert [note.state for note in notes.kept] == [State.UP, State.DOWN]
