@@ -20,12 +20,15 @@ SECONDS = 60.0
 _QUALITY = """\
 每个机构每天（采样日，UTC+8）：出报告时效（中位、95%）、逾期样本、修订率、撤回率、阳性率、矛盾结果对数。
 Per laboratory and day of sampling (UTC+8): turnaround (median, 95 of 100, as hours:minutes), overdue samples, amended,
-withdrawn and positive shares, and pairs of results of one person and day that contradict each other."""
+withdrawn and positive shares, and pairs of results of one person and day that contradict each other.
+缺省取自随入库累计的计数，片刻即得，并注明截至何时；--known-at 逐条重算，样本多则久。
+By default from counts kept up to date, at once, with the instant they are of; --known-at counts the records again."""
 
 _OVERDUE = """\
 采样后超过时限仍无结果的样本，最久的在前，供致电检测机构催报；不含个人信息。缺省为最近七天、存储设定的时限（24 小时）。
 Samples whose result is overdue, oldest first, so that someone can call the laboratory; nothing about the person. By
-default of the last seven days and past the store's own limit (24 hours)."""
+default of the last seven days and past the store's own limit (24 hours). 结果已到的样本不会列出。
+No sample whose result has come is listed."""
 
 Page = TypeVar("Page")
 
@@ -184,15 +187,19 @@ def run_overdue(args: argparse.Namespace) -> int:
 
     from cli.laboratory_figures import OVERDUE_HEADER, overdue_json, overdue_row, print_json, print_table
 
-    async def ask(store: Any) -> tuple[list[pb.OverdueSample], "Timestamp"]:
+    async def ask(store: Any) -> tuple[list[pb.OverdueSample], "Timestamp", "Timestamp"]:
         request = pb.ListOverdueSamplesRequest(laboratory=args.laboratory, **_asked(args))
         pages = await _pages(store.ListOverdueSamples, request)
-        return [sample for page in pages for sample in page.samples], pages[0].known_at
+        return [sample for page in pages for sample in page.samples], pages[0].known_at, pages[0].as_of
 
     answer = _ask(args, ask)
     if isinstance(answer, Exit):
         return answer
-    found, known_at = answer
+    found, known_at, as_of = answer
+    if from_timestamp(as_of) < from_timestamp(known_at):
+        # On standard error, where it is in the way of no line of JSON.
+        behind = format_rfc3339(from_timestamp(as_of))[:16]
+        complain(Text(f"{behind} 之后入库的样本可能未列出", f"samples that arrived after {behind} may be missing"))
     if args.json:
         print_json(map(overdue_json, found))
     else:

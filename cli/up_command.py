@@ -98,6 +98,9 @@ def run(args: argparse.Namespace) -> int:
     except DataDirectoryError as error:
         complain(error.text)
         return Exit.USAGE
+    except SettingsError as error:
+        complain(Text(f"不能启动：{error}", f"cannot start: {error}"))
+        return Exit.USAGE
 
 
 def _usable(policies: Path) -> bool:

@@ -18,6 +18,7 @@ from hutong.records.v1 import (
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
 from services.records.copies import CopyKeeper
+from services.records.counting import Counting
 from services.records.feed import Feed
 from services.records.follower import Follower
 from services.records.horizon import Horizon
@@ -41,6 +42,7 @@ from services.records.store.sqlite import SqliteStore
 from services.runtime.binding import Binding
 from services.runtime.channel import open_channel, remote
 from services.runtime.clock import Clock, system_clock
+from services.runtime.migrations import SchemaError
 from services.runtime.service import Background, Service
 from services.runtime.settings import SettingsError
 
@@ -60,11 +62,15 @@ FORGET_EVERY = 3600.0
 def open_store(settings: Settings, clock: Clock = system_clock) -> RecordStore:
     """The store that `store_url` names; PostgreSQL is reached when first asked.
 
-    Raises SettingsError for any other scheme, Unavailable for a file that cannot be opened.
+    Raises SettingsError for any other scheme and for a file that is ahead of this program, Unavailable for a file that
+    cannot be opened.
     """
     url = settings.store_url
     if url.startswith("sqlite:///"):
-        return SqliteStore(Path(url.removeprefix("sqlite:///")))
+        try:
+            return SqliteStore(Path(url.removeprefix("sqlite:///")))
+        except SchemaError as error:
+            raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None
     if url.startswith(("postgresql://", "postgres://")):
         # Its driver is an optional dependency.
         from services.records.store.postgres import PostgresStore
@@ -90,7 +96,6 @@ async def open_checked_store(settings: Settings) -> RecordStore:
     cannot be asked yet is no reason not to start."""
     if not settings.store_url.startswith("sqlite:") and not settings.store_migrate:
         from services.records.store.postgres import PostgresStore
-        from services.records.store.postgres_migrating import SchemaError
 
         looking = PostgresStore(settings.store_url, pool_size=1, statement_seconds=settings.statement_timeout)
         try:
@@ -136,7 +141,8 @@ def build(
     write = WriteServicer(writer, keys, skew)
     intake = IntakeServicer(store, writer, keys, skew)
 
-    quality = Quality(store)
+    counting = Counting(name, store, store.counts, clock)
+    quality = Quality(store, counting)
     quality_servicer = QualityServicer(quality, settings.overdue_hours, clock)
 
     async def close() -> None:
@@ -144,7 +150,7 @@ def build(
             await channel.close()
         await store.close()
 
-    background: list[Background] = [follower.run for follower in followers]
+    background: list[Background] = [*(follower.run for follower in followers), counting.run]
     if name == NATION:
         # The nation sees copies and originals; each region writes its own copies, the nation those it keeps itself.
         store.drives_copies = True

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from services.common.errors import FailedPrecondition
@@ -19,6 +19,20 @@ MOST_CHANGES = 5_000
 
 FROM_NOW_ON = -1
 """The cursor of a reader that has no use for the past, with no feed id."""
+
+
+def unbroken(rows: Iterable[ChangeRow], after: int) -> tuple[list[ChangeRow], int]:
+    """Changes up to the first number that is missing, and the number up to which nothing is: what is missing was given
+    out before what is above it, and must not be skipped. Only what is known to be purged is passed over."""
+    changes: list[ChangeRow] = []
+    here = after
+    for row in rows:
+        if (row.purged_from or row.sequence) > here + 1:
+            break
+        here = row.sequence
+        if not row.purged_from:
+            changes.append(row)
+    return changes, here
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +83,7 @@ class Feed:
             raise _rebuilt()
         if after == head.sequence:
             return Batch((), head, as_of)
-        changes: list[ChangeRow] = []
-        here = after
-        for row in await self._store.changes(after, most):
-            if (row.purged_from or row.sequence) > here + 1:
-                break
-            here = row.sequence
-            if not row.purged_from:
-                changes.append(row)
+        changes, here = unbroken(await self._store.changes(after, most), after)
         # The head was read first, so what it counts was there; more may have come since.
         return Batch(
             tuple(changes),

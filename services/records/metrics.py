@@ -30,3 +30,4 @@ REFUSED_COPIES = Counter(
     "Changes of a region that contradict what is stored.",
     ["store", "region", "reason"],
 )
+COUNTED = Gauge("hutong_records_counted_sequence", "Up to where the feed is counted for figures.", ["store"])

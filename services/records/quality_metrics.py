@@ -8,13 +8,13 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from prometheus_client import Gauge
 
 from services.common.errors import ServiceError
 from services.common.instants import calendar_day
-from services.records.domain.quality import MEDIAN, P95, Figures, Summary, rank, ratio
+from services.records.domain.quality import MEDIAN, P95, Figures, Key, rank, ratio
 from services.records.quality import Quality
 from services.runtime.clock import Clock
 
@@ -39,32 +39,17 @@ _GAUGES = {
 _TURNAROUND = Gauge("hutong_laboratory_turnaround_seconds", "Report minus sampling.", [*_OF, "quantile"])
 
 
-def together(figures: Iterable[Figures]) -> Figures:
-    """The figures of several days or laboratories as one."""
-    whole = Figures()
-    for one in figures:
-        whole.records += one.records
-        whole.retracted += one.retracted
-        whole.amended += one.amended
-        whole.reported += one.reported
-        whole.positive += one.positive
-        whole.waiting += one.waiting
-        whole.overdue += one.overdue
-        whole.turnarounds.update(one.turnarounds)
-        whole.discordant.update(one.discordant)
-    return whole
-
-
-def by_label(summary: Summary, most: int = LABORATORIES) -> dict[str, Figures]:
-    """The figures of the `most` laboratories with the most records, and of all others together under "other"."""
+def by_label(figures: Mapping[Key, Figures], most: int = LABORATORIES) -> dict[str, list[Key]]:
+    """Whose figures are shown under which label: the `most` laboratories with the most records by themselves, and all
+    others together under "other"."""
     sizes: Counter[str] = Counter()
-    for (laboratory, _), figures in summary.figures.items():
-        sizes[laboratory] += figures.records
+    for (laboratory, _), one in figures.items():
+        sizes[laboratory] += one.records
     shown = {laboratory for laboratory, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:most]}
-    grouped: dict[str, list[Figures]] = {}
-    for (laboratory, _), figures in summary.figures.items():
-        grouped.setdefault(laboratory if laboratory in shown else OTHER, []).append(figures)
-    return {label: together(figures) for label, figures in grouped.items()}
+    grouped: dict[str, list[Key]] = {}
+    for key in figures:
+        grouped.setdefault(key[0] if key[0] in shown else OTHER, []).append(key)
+    return grouped
 
 
 class QualityMetrics:
@@ -91,11 +76,10 @@ class QualityMetrics:
             took = time.monotonic() - began
 
     async def refresh(self) -> None:
-        """Computes the figures of the last DAYS days, today included, and shows them."""
+        """Shows the figures of the last DAYS days, today included."""
         now = self._clock()
         today = calendar_day(now)
-        summary = await self._quality.summary(today - DAYS + 1, today, now, self._overdue_hours)
-        labels = by_label(summary)
+        labels = await self._quality.grouped(today - DAYS + 1, today, now, self._overdue_hours, by_label)
         for label, figures in labels.items():
             self._show(label, figures)
         for label in self._shown - labels.keys():

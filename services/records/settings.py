@@ -7,9 +7,9 @@ import msgspec
 from services.common.documents import PersonKeys
 from services.common.regions import divisions
 from services.runtime.setting_kinds import (
-    Count,
     Flag,
     Hours,
+    Pool,
     Region,
     Regions,
     ReplicaUrl,
@@ -38,8 +38,8 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     """The regions to follow, each with the address of its records service."""
     clock_skew: Seconds = 600.0
     """How far ahead a laboratory's clock may be before its times count as lying in the future."""
-    store_pool: Count = 8
-    """At most this many connections to PostgreSQL."""
+    store_pool: Pool = 8
+    """At most this many connections to PostgreSQL, at least 2."""
     statement_timeout: SomeSeconds = 5.0
     """How long one statement, or waiting for a connection, may take in PostgreSQL."""
     store_migrate: Flag = False

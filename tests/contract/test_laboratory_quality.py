@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ from prometheus_client import REGISTRY
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, parse_rfc3339, to_timestamp
 from services.records.quality_metrics import OTHER, QualityMetrics, by_label
-from services.records.store import postgres as postgres_store
-from services.records.store import sqlite as sqlite_store
+from services.records.store import postgres_placed, sqlite_read
 from services.records.store.protocol import LATEST, RecordStore
 from tests.contract import quality_reference as reference
+from tests.contract.quality_calls import days, listed, overdue, quality_of, steps
 from tests.contract.record_backends import (
     NOON,
     ManualClock,
@@ -68,53 +69,6 @@ async def refused(call: Any) -> list[tuple[str, str]]:
     with pytest.raises(ServiceError) as caught:
         await call
     return [(violation.field, violation.reason) for violation in caught.value.violations]
-
-
-def days(first: str, last: str) -> qpb.DayRange:
-    """A range of days."""
-    return qpb.DayRange(first=first, last=last)
-
-
-def plain(quality: qpb.LaboratoryQuality) -> dict[str, Any]:
-    """The figures that are not 0, rates to four places."""
-    made: dict[str, Any] = {
-        field.name: round(value, 4) if isinstance(value, float) else value for field, value in quality.ListFields()
-    }
-    if quality.discordant_with:
-        made["discordant_with"] = {other.laboratory: other.pairs for other in quality.discordant_with}
-    return made
-
-
-async def listed(
-    records: Records, known_at: Instant | None = None, size: int = 0, **asked: Any
-) -> list[dict[str, Any]]:
-    """All figures, page by page."""
-    found: list[dict[str, Any]] = []
-    token = ""
-    while True:
-        request = qpb.ListLaboratoryQualityRequest(page_size=size, page_token=token, **asked)
-        if known_at is not None:
-            request.known_at.CopyFrom(to_timestamp(known_at))
-        page = await records.calls.ListLaboratoryQuality(request)
-        found += map(plain, page.quality)
-        token = page.next_page_token
-        if not token:
-            return found
-
-
-async def overdue(records: Records, known_at: Instant | None = None, size: int = 0, **asked: Any) -> list[Any]:
-    """All overdue samples, page by page."""
-    found: list[Any] = []
-    token = ""
-    while True:
-        request = qpb.ListOverdueSamplesRequest(page_size=size, page_token=token, **asked)
-        if known_at is not None:
-            request.known_at.CopyFrom(to_timestamp(known_at))
-        page = await records.calls.ListOverdueSamples(request)
-        found += page.samples
-        token = page.next_page_token
-        if not token:
-            return found
 
 
 # Golden figures
@@ -189,39 +143,6 @@ async def test_golden_figures(store: RecordStore) -> None:
 
 
 # Against brute force
-
-LABORATORIES = ("a", "b", "c")
-contents = st.builds(
-    lambda sampled, took, outcome, tube, laboratory, origin: (
-        result(
-            sampled,
-            reported=(sampled or 0.0) + took if sampled is not None else -30.0 + took,
-            outcome=outcome,
-            tube=tube,
-            laboratory=laboratory,
-            origin=Origin(region="440000") if origin else None,
-        )
-        if outcome
-        else sampling(-30.0 if sampled is None else sampled, tube, laboratory)
-    ),
-    # NOON is of the 5th; midnight is 12 hours before it, and a day's end falls among these.
-    st.sampled_from([None, -61.0, -36.5, -36.0, -24.0, -12.001, -12.0, -11.0]),
-    st.sampled_from([0.5, 1.0, 1.0003, 9.0]),
-    st.sampled_from([0, 0, 1, 1, 2, 2, 3]),
-    st.sampled_from([Tube.TUBE_SINGLE, Tube.TUBE_SINGLE, Tube.TUBE_POOL_10]),
-    st.sampled_from(LABORATORIES),
-    st.sampled_from([False, False, False, True]),
-)
-steps = st.lists(
-    st.tuples(
-        st.sampled_from(["submit", "submit", "submit", "amend", "retract"]),
-        st.integers(0, 5),
-        st.integers(1, 2),
-        contents,
-    ),
-    min_size=1,
-    max_size=14,
-)
 
 
 async def run_against_reference(url: str, plan: list[Any], hours: int) -> None:
@@ -400,7 +321,7 @@ async def test_days_are_found_by_an_index_on_sqlite(tmp_path: Path) -> None:
     """Neither the days before nor those after are read, nor is anything sorted to find a page."""
     async with opened(sqlite_url(tmp_path)):
         with sqlite3.connect(tmp_path / "records.db") as connection:
-            plan = connection.execute(f"explain query plan {sqlite_store.PLACED}", (64, 1, 1, 0, b"", "", "", 0))
+            plan = connection.execute(f"explain query plan {sqlite_read.PLACED}", (64, 1, 1, 0, b"", "", "", 0))
             steps = [row[3] for row in plan]
     assert 1 == sum("INDEX revision_by_place" in step for step in steps)
     assert [] == [step for step in steps if "SCAN" in step and "SCAN c" not in step]
@@ -414,7 +335,7 @@ async def test_days_are_found_by_an_index_on_postgres(postgres_url: str) -> None
         try:
             # So few rows as there are here are read without any index, unless that is forbidden.
             await connection.execute("set enable_seqscan = off")
-            rows = await connection.fetch(f"explain {postgres_store.PLACED}", 0, 1, 2)
+            rows = await connection.fetch(f"explain {postgres_placed.PLACED}", 0, 1, 2)
         finally:
             await connection.close()
     plan = [row[0] for row in rows]
@@ -434,12 +355,10 @@ def sample(name: str, laboratory: str, **labels: str) -> float | None:
 
 async def test_figures_as_metrics(records: Records) -> None:
     """Of the last three days together; a laboratory that has no more records has no more series."""
-    from services.records.quality import Quality
-
     await records.submit("M1", person(1), result(-26.0, -24.0, TestResult.TEST_RESULT_POSITIVE, laboratory="m"))
     await records.submit("M2", person(2), result(-6.0, -2.0, laboratory="m"))
     await records.submit("M3", person(3), sampling(-30.0, laboratory="m"))
-    metrics = QualityMetrics("metrics", Quality(records.store), 24, 1.0, records.clock)
+    metrics = QualityMetrics("metrics", quality_of(records), 24, 1.0, records.clock)
     await metrics.refresh()
     assert (3, 1, 0.5) == (sample("records", "m"), sample("overdue_samples", "m"), sample("positive_ratio", "m"))
     assert (7200, 14400) == tuple(sample("turnaround_seconds", "m", quantile=q) for q in ("0.5", "0.95"))
@@ -450,10 +369,7 @@ async def test_figures_as_metrics(records: Records) -> None:
 
 async def test_metrics_have_a_bounded_number_of_series(records: Records) -> None:
     """Whoever invents laboratories ends up among the others, together."""
-    from services.records.quality import Quality
-
     await records.submit_many([submission(fresh_id(), person(n), result(laboratory=f"lab-{n % 7}")) for n in range(24)])
     today = (date(2022, 8, 5) - date(1970, 1, 1)) // timedelta(days=1)
-    summary = await Quality(records.store).summary(today, today, LATEST, 24)
-    labels = by_label(summary, 2)
-    assert {"lab-0": 4, "lab-1": 4, OTHER: 16} == {label: figures.records for label, figures in labels.items()}
+    shown = await quality_of(records).grouped(today, today, records.clock.now, 24, partial(by_label, most=2))
+    assert {"lab-0": 4, "lab-1": 4, OTHER: 16} == {label: figures.records for label, figures in shown.items()}

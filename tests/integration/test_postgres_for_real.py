@@ -1,28 +1,25 @@
-"""PostgreSQL as it is run: migrations by command, one partition a question, a replica, purging, Citus's statements."""
+"""PostgreSQL as it is run: migrations by command, a replica that stands still, purging, Citus's tables."""
 
 import asyncio
-import json
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, ListChangesRequest
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
-from cli.records.purge import purge
 from services.common.errors import Unavailable
 from services.common.instants import DAY, Instant
 from services.records.migrate import migrate
-from services.records.store import postgres, postgres_write
+from services.records.purge import purge
 from services.records.store.postgres import PostgresStore
-from services.records.store.postgres_migrating import SchemaError
-from services.records.store.postgres_schema import MIGRATIONS, PARTITIONS, VERSION, statements
-from services.records.store.protocol import LATEST, Head, People
+from services.records.store.postgres_schema import MIGRATIONS, VERSION, statements
+from services.records.store.protocol import Head, People
 from services.records.store.replica import ReplicatedStore
 from services.runtime.clock import system_clock
+from services.runtime.migrations import SchemaError
 from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url, submission
 from tests.integration.records_process import ROOT, SECRET
 from tests.support.postgres import PostgresServer, postgres_server, postgres_url  # noqa: F401
@@ -46,10 +43,10 @@ async def command(*arguments: str, **environ: str) -> tuple[int, str, str]:
 
 
 async def test_a_service_refuses_tables_that_are_not_up_to_date(postgres_url):  # noqa: F811
-    """It ends with status 1 and the command to run; after that command it would start."""
+    """It ends with status 2 and the command to run; after that command it would start."""
     environ = {"HUTONG_REGION": "430000", "HUTONG_MESH_SECRET": SECRET, "HUTONG_STORE_URL": postgres_url}
     status, _, said = await command("services.records", **environ)
-    assert 1 == status
+    assert 2 == status
     assert "hutong records migrate" in said
     status, said, _ = await command("cli", "records", "migrate", "--store-url", postgres_url)
     assert (0, [f"{one.number} {one.name}" for one in MIGRATIONS]) == (status, said.splitlines()[:-1])
@@ -89,7 +86,7 @@ async def test_tables_made_before_migrations_existed_are_taken_over(postgres_url
 async def test_migrations_at_once_are_applied_once(postgres_url):  # noqa: F811
     """Several replicas' jobs start together: each migration is one's."""
     applied = await asyncio.gather(*(migrate(postgres_url) for _ in range(4)))
-    assert list(range(1, VERSION + 1)) == sorted(one.number for several in applied for one in several)
+    assert [one.number for one in MIGRATIONS] == sorted(one.number for several in applied for one in several)
 
 
 _CITUS = """
@@ -136,49 +133,6 @@ async def test_partitioned_tables_are_not_distributed_afterwards(postgres_url): 
     await connection.close()
     with pytest.raises(SchemaError, match="partitioned already"):
         await migrate(postgres_url, distribute=True)
-
-
-def partitions(plan: Any, table: str) -> set[str]:
-    """The partitions of a table that a plan, run, looked into."""
-    found = set()
-    if plan.get("Relation Name", "").startswith(f"{table}_") and plan.get("Actual Loops", 0) > 0:
-        found.add(plan["Relation Name"])
-    for inner in plan.get("Plans", ()):
-        found |= partitions(inner, table)
-    return found
-
-
-HOT = {
-    "people": (postgres._PEOPLE, "revision"),
-    "history": (postgres._HISTORY, "revision"),
-    "person of": (postgres._PERSON_OF, "identity"),
-    "held": (postgres_write._HELD, "identity"),
-    "histories": (postgres_write._HISTORIES, "revision"),
-}
-
-
-@pytest.mark.parametrize("name", HOT)
-async def test_every_hot_query_looks_into_one_partition(postgres_url, name):  # noqa: F811
-    """Prepared as the service prepares it, a question about one person or one record reads one partition of the 16."""
-    async with opened(postgres_url) as store:
-        records = Records(store, ManualClock())
-        await records.submit_many([submission(f"S{n}", person(n), result()) for n in range(1, 200)])
-    key, one = person(7), ("430000", "S7")
-    arguments: dict[str, tuple[Any, ...]] = {
-        "people": ([key], LATEST),
-        "history": (key, *one),
-        "person of": one,
-        "held": ([one[0]], [one[1]]),
-        "histories": ([one[0]], [one[1]], [key]),
-    }
-    query, table = HOT[name]
-    connection = await asyncpg.connect(postgres_url, server_settings={"plan_cache_mode": "force_generic_plan"})
-    plan = json.loads(await connection.fetchval(f"explain (analyze, format json) {query}", *arguments[name]))
-    assert PARTITIONS == await connection.fetchval(
-        "select count(*) from pg_inherits where inhparent = $1::regclass", table
-    )
-    await connection.close()
-    assert 1 == len(partitions(plan[0]["Plan"], table)), plan
 
 
 class Original(PostgresStore):
@@ -287,6 +241,26 @@ async def test_a_purge_takes_whole_old_records_and_leaves_the_feed_readable(stor
         again = await records.submit("OLD1", person(1), contents)
         assert SubmitOutcome.SUBMIT_OUTCOME_CREATED == again.outcome
         assert 34 == (await store.head()).sequence
+
+
+async def test_purges_at_once_take_everything_once(store_url):
+    """Two that meet, and a writer beside them: each record is counted by one, and what is new stays."""
+    now = system_clock()
+    clock = ManualClock(Instant(now - 400 * DAY))
+    async with opened(store_url) as store:
+        records = Records(store, clock)
+        contents = result(-9_000_000.0, -9_000_000.0)
+        await records.submit_many([submission(f"OLD{n}", person(n), contents) for n in range(200)])
+        clock.now = now
+
+        async def write() -> None:
+            for n in range(20):
+                await records.submit(f"NEW{n}", person(n), contents)
+
+        first, second, _ = await asyncio.gather(purge(store, 365 * 86_400, 7), purge(store, 365 * 86_400, 7), write())
+        assert 200 == first + second
+        assert [(1, 200)] == [(row.purged_from, row.sequence) for row in await store.changes(0, 300) if row.purged_from]
+        assert [20 * [1]] == [[len(await records.history(f"NEW{n}")) for n in range(20)]]
 
 
 async def test_the_purge_is_a_command(tmp_path):

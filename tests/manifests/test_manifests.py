@@ -17,13 +17,16 @@ from tests.support.manifests import (
     addresses,
     by_name,
     container,
+    containers,
     environment,
     of_kind,
     rendered,
     selects,
     service_of,
     settings_of,
+    templates,
     title,
+    variables,
     workloads,
 )
 from tests.support.tools import passes, run, tool
@@ -96,23 +99,30 @@ def test_service_ports_are_container_ports(objects):
 def test_every_reference_is_to_something_that_is_there(objects):
     """Service accounts, ConfigMaps, Secrets with their keys, and mounted volumes."""
     accounts = by_name(objects, "ServiceAccount")
-    for pod in workloads(objects):
-        spec = pod["spec"]["template"]["spec"]
+    for one, template in templates(objects):
+        spec = template["spec"]
         assert spec["serviceAccountName"] in accounts
-        assert environment(objects, pod)
-        volumes = [one["name"] for one in spec.get("volumes", [])]
-        volumes += [one["metadata"]["name"] for one in pod["spec"].get("volumeClaimTemplates", [])]
-        assert {mount["name"] for mount in container(pod)["volumeMounts"]} <= set(volumes)
+        volumes = [volume["name"] for volume in spec.get("volumes", [])]
+        volumes += [claim["metadata"]["name"] for claim in one["spec"].get("volumeClaimTemplates", [])]
+        for each in containers(template):
+            assert variables(objects, each)
+            assert {mount["name"] for mount in each["volumeMounts"]} <= set(volumes)
 
 
-def test_every_variable_is_a_setting_of_its_service(objects):
+def test_every_variable_is_a_setting_of_its_service(objects, tmp_path):
     """A misspelt variable would be ignored; a wrong value would end the process."""
     for pod in workloads(objects):
         kind = settings_of(service_of(pod))
         found = environment(objects, pod)
         fields = {PREFIX + field.name.upper() for field in msgspec.structs.fields(kind)}
         assert set() == set(found) - fields, title(pod)
-        load(kind, found | {"HUTONG_MESH_SECRET": "a secret for this test alone"})
+        # What the cluster has and this machine has not: secrets, and the volume of a store.
+        here = {"HUTONG_MESH_SECRET": "a secret for this test alone"}
+        if "HUTONG_STORE_URL" in found:
+            here["HUTONG_STORE_URL"] = f"sqlite:///{tmp_path}/store.db"
+        if "HUTONG_READ_STORE_URL" in found:
+            here["HUTONG_READ_STORE_URL"] = "postgresql://replica/records"
+        load(kind, found | here)
 
 
 def test_ports_are_those_the_service_listens_on(objects):
@@ -192,21 +202,24 @@ def test_pods_end_after_their_drain(objects):
 
 
 def test_pods_may_do_nothing_they_need_not(objects):
-    """Non-root, no privileges, a read-only root, no token, no links, bounded memory, spread over nodes."""
-    for pod in workloads(objects):
-        spec, only = pod["spec"]["template"]["spec"], container(pod)
+    """Non-root, no privileges, a read-only root, no token, no links, bounded memory; those that stay, spread over
+    nodes."""
+    for one, template in templates(objects):
+        spec = template["spec"]
         assert {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}.items() <= spec[
             "securityContext"
         ].items()
-        assert {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        } == only["securityContext"]
         assert (False, False) == (spec["automountServiceAccountToken"], spec["enableServiceLinks"])
-        assert {"requests", "limits"} == set(only["resources"])
-        assert "memory" in only["resources"]["limits"]
-        assert [constraint["labelSelector"] for constraint in spec["topologySpreadConstraints"]]
+        for each in containers(template):
+            assert {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            } == each["securityContext"]
+            assert {"requests", "limits"} == set(each["resources"])
+            assert "memory" in each["resources"]["limits"]
+        if one["kind"] != "CronJob":
+            assert [constraint["labelSelector"] for constraint in spec["topologySpreadConstraints"]]
 
 
 def test_a_store_on_disk_is_on_its_volume(objects):

@@ -45,6 +45,20 @@ def workloads(objects: list[Object]) -> list[Object]:
     return of_kind(objects, "Deployment", "StatefulSet")
 
 
+def templates(objects: list[Object]) -> Iterator[tuple[Object, Object]]:
+    """Every object that makes pods, with its pods' template: workloads, and what runs by the clock."""
+    for one in objects:
+        if one["kind"] == "CronJob":
+            yield one, one["spec"]["jobTemplate"]["spec"]["template"]
+        elif one["kind"] in {"Deployment", "StatefulSet", "Job"}:
+            yield one, one["spec"]["template"]
+
+
+def containers(template: Object) -> list[Object]:
+    """All containers of a template, those that begin before the others first."""
+    return [*template["spec"].get("initContainers", []), *template["spec"]["containers"]]
+
+
 def title(one: Object) -> str:
     """An object's kind and name."""
     return f"{one['kind']}/{one['metadata']['name']}"
@@ -72,17 +86,23 @@ def selects(selector: dict[str, str], workload: Object) -> bool:
 
 
 def environment(objects: list[Object], workload: Object) -> dict[str, str]:
-    """What the container finds in its environment; raises KeyError for a reference to what is not there."""
+    """What the one container of a workload finds in its environment; raises KeyError as `variables` does."""
+    return variables(objects, container(workload))
+
+
+def variables(objects: list[Object], of: Object) -> dict[str, str]:
+    """What a container finds in its environment; raises KeyError for a reference to what is not there."""
     maps, secrets = by_name(objects, "ConfigMap"), by_name(objects, "Secret")
-    only = container(workload)
     found: dict[str, str] = {}
-    for source in only.get("envFrom", []):
+    for source in of.get("envFrom", []):
         found |= maps[source["configMapRef"]["name"]]["data"]
-    for entry in only.get("env", []):
+    for entry in of.get("env", []):
         if "value" in entry:
             found[entry["name"]] = entry["value"]
         elif reference := entry["valueFrom"].get("secretKeyRef"):
-            found[entry["name"]] = secrets[reference["name"]]["data"][reference["key"]]
+            data = secrets[reference["name"]]["data"]
+            if not (reference.get("optional") and reference["key"] not in data):
+                found[entry["name"]] = data[reference["key"]]
         else:
             reference = entry["valueFrom"]["configMapKeyRef"]
             found[entry["name"]] = maps[reference["name"]]["data"][reference["key"]]

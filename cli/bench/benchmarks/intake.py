@@ -8,11 +8,8 @@ are made beforehand; serialising them is measured. The server keeps fsync on.
 """
 
 import asyncio
-import os
 import random
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from hashlib import blake2b
 from pathlib import Path
 from time import perf_counter
@@ -28,7 +25,8 @@ from hutong.records.v1.record_write_service_pb2 import RecordSubmission
 
 from cli.bench.protocol import CannotRunError, in_turn
 from cli.bench.report import Measure, Report, Series
-from cli.bench.servers.postgres import PostgresServer, free_port, start
+from cli.bench.servers.postgres import PostgresServer, start
+from cli.bench.servers.records import serving
 from cli.samples.model import resident_id
 from services.common.errors import Text
 from services.common.instants import HOUR, Instant, to_timestamp
@@ -160,26 +158,6 @@ async def _sent(calls: Any, batches: list[StreamRecordsRequest]) -> int:
     return sum([response.created async for response in calls.StreamRecords(requests())])
 
 
-@asynccontextmanager
-async def _serving(url: str) -> AsyncIterator[str]:
-    address = f"127.0.0.1:{free_port()}"
-    environ = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_ROOT / "protos"))),
-        "HUTONG_REGION": REGION,
-        "HUTONG_STORE_URL": url,
-        "HUTONG_LISTEN": address,
-        "HUTONG_MESH_SECRET": "a secret for benchmarks alone",
-        "HUTONG_LOG_LEVEL": "WARNING",
-    }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.records", env=environ)
-    try:
-        yield address
-    finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
-
-
 class Intake:
     """See the module."""
 
@@ -200,7 +178,7 @@ async def _measured(server: PostgresServer, rounds: int) -> Report:
     bare, streamed = [await server.create_database() for _ in range(2)]
     for url in (bare, streamed):
         await migrate(url)
-    async with _serving(streamed) as address:
+    async with serving(streamed, REGION) as address:
         try:
             yardstick, ours = await in_turn(rounds, _Bare(bare).measure, _Stream(address).measure)
         except TimeoutError:

@@ -5,15 +5,20 @@ from pathlib import Path
 from services.lookup.store.postgres import PostgresHolderStore
 from services.lookup.store.protocol import HolderStore
 from services.lookup.store.sqlite import SqliteHolderStore
+from services.runtime.migrations import SchemaError
+from services.runtime.settings import SettingsError
 
 _SQLITE = "sqlite:///"
 
 
 def open_store(url: str) -> HolderStore:
     """The store at sqlite:///relative/path, sqlite:////absolute/path or postgresql://... Raises ValueError for others,
-    and Unavailable when a file cannot be opened."""
+    SettingsError for a file that is ahead of this program, and Unavailable when a file cannot be opened."""
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
-        return SqliteHolderStore(Path(url.removeprefix(_SQLITE)))
+        try:
+            return SqliteHolderStore(Path(url.removeprefix(_SQLITE)))
+        except SchemaError as error:
+            raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None
     if url.startswith(("postgresql://", "postgres://")):
         return PostgresHolderStore(url)
     # The URL may hold a password: only its scheme is repeated.

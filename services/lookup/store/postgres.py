@@ -28,9 +28,10 @@ from services.lookup.domain.holders import (
 )
 from services.lookup.domain.outages import HOLDS, SourceNote
 from services.lookup.store import rows
-from services.lookup.store.postgres_schema import SCHEMA
+from services.lookup.store.postgres_schema import migrate
 from services.lookup.store.protocol import Known, unavailable
 from services.runtime.clock import Clock
+from services.runtime.migrations import SchemaError
 from services.runtime.stamps import Stamps
 
 _LOCK = 0x686F6C646572  # "holder": the name of the lock among the database's advisory locks
@@ -180,7 +181,7 @@ class PostgresHolderStore:
             pool = self._pool or await self._open()
             async with pool.acquire(timeout=self._timeout) as connection:
                 yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (SchemaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise unavailable(error) from None
 
     async def _open(self) -> Any:
@@ -188,6 +189,7 @@ class PostgresHolderStore:
             if self._closed:
                 raise asyncpg.InterfaceError("the store is closed")
             if self._pool is None:
+                limit = f"{int(self._timeout * 1000)}ms"
                 pool = await asyncpg.create_pool(
                     self._url,
                     min_size=1,
@@ -196,13 +198,18 @@ class PostgresHolderStore:
                     command_timeout=self._timeout,
                     # A commit is on the disk before it is acknowledged, whatever the database's default. The planner's
                     # compiler would cost more than these small queries.
-                    server_settings={"synchronous_commit": "on", "jit": "off"},
+                    server_settings={
+                        "synchronous_commit": "on",
+                        "jit": "off",
+                        "statement_timeout": limit,
+                        "idle_in_transaction_session_timeout": limit,
+                    },
                 )
                 try:
                     # Two processes that make the schema at once would trip over one another.
                     async with pool.acquire() as connection, connection.transaction():
                         await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
-                        await connection.execute(SCHEMA)
+                        await migrate(connection)
                 except BaseException:
                     pool.terminate()
                     raise

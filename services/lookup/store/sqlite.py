@@ -32,8 +32,9 @@ from services.lookup.domain.outages import HOLDS, SourceNote
 from services.lookup.store import rows
 from services.lookup.store import sqlite_queries as sql
 from services.lookup.store.protocol import Known, unavailable
-from services.lookup.store.sqlite_schema import SCHEMA
+from services.lookup.store.sqlite_schema import MIGRATIONS
 from services.runtime.clock import Clock
+from services.runtime.migrations import migrate_file
 from services.runtime.stamps import Stamps
 
 T = TypeVar("T")
@@ -46,11 +47,12 @@ class SqliteHolderStore:
     """See HolderStore. One process at a time may write to the file."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the file, or makes it. Raises Unavailable when that cannot be done."""
+        """Opens the file, or makes it. Raises Unavailable when that cannot be done, and SchemaError for a file
+        that is ahead of this program."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._write = _connect(path, timeout=5.0)
-            self._write.executescript(SCHEMA)
+            migrate_file(self._write, MIGRATIONS)
             self._latest = Instant(self._write.execute(sql.LATEST).fetchone()[0])
             self._read = _connect(path, timeout=0.1)
         except (sqlite3.Error, OSError) as error:

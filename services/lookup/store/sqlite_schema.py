@@ -1,6 +1,12 @@
-"""The tables of the holder store in SQLite. What is here is made where it is missing, whenever the file is opened."""
+"""The tables of the holder store in SQLite, as numbered migrations.
 
-SCHEMA = """
+Files made before they had numbers have tables of the first two, which leave as they are what is there. A migration that
+was released is never edited: a change is a new one.
+"""
+
+from services.runtime.migrations import FileMigration
+
+_HOLDERS = """
 create table if not exists holder_log (
     sequence integer primary key,
     action text not null check (action in ('link', 'unlink', 'switch')),
@@ -14,8 +20,6 @@ create table if not exists holder_log (
     recorded_at integer not null
 ) strict;
 create unique index if not exists holder_log_request on holder_log (request_id) where request_id <> '';
-create index if not exists holder_log_person on holder_log (person_key);
-create index if not exists holder_log_other on holder_log (other_key);
 create table if not exists holder_link (
     person_key blob not null,
     other_key blob not null,
@@ -28,6 +32,11 @@ create table if not exists holder_switch (
     sequence integer not null,
     primary key (person_key, region)
 ) strict, without rowid;
+"""
+
+_KNOWN_THEN = """
+create index if not exists holder_log_person on holder_log (person_key);
+create index if not exists holder_log_other on holder_log (other_key);
 create table if not exists source_note (
     noted_at integer not null,
     source text not null,
@@ -36,3 +45,5 @@ create table if not exists source_note (
     primary key (noted_at, source, replica)
 ) strict, without rowid;
 """
+
+MIGRATIONS = (FileMigration(1, "holders", _HOLDERS), FileMigration(2, "as known then", _KNOWN_THEN))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil
+from typing import NamedTuple
 
 from hutong.records.v1.record_pb2 import RecordKind, RevisionAction, TestRecord, TestResult, Tube
 
@@ -21,6 +22,20 @@ _AMENDED, _RETRACTED = RevisionAction.REVISION_ACTION_AMENDED, RevisionAction.RE
 _SINGLE = Tube.TUBE_SINGLE
 
 MEDIAN, P95 = 0.5, 0.95
+
+
+class Sample(NamedTuple):
+    """A sample without a result, for whoever calls its laboratory; samples stand in this order, oldest first."""
+
+    placed_at: Instant
+    region: str
+    source_id: str
+    laboratory: str
+
+
+def overdue_before(known_at: Instant, hours: int) -> Instant:
+    """Samples taken before this instant have waited for their result for longer than so many hours."""
+    return Instant(known_at - hours * HOUR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +70,12 @@ class Work:
 
     def overdue(self, known_at: Instant, hours: int) -> bool:
         """Whether it has waited for its result for longer than so many hours."""
-        return self.waiting and known_at - self.placed_at > hours * HOUR
+        return self.waiting and self.placed_at < overdue_before(known_at, hours)
+
+    @property
+    def sample(self) -> Sample:
+        """What is told of it while it waits."""
+        return Sample(self.placed_at, self.region, self.source_id, self.laboratory)
 
 
 def _amended(revisions: Sequence[TestRecord]) -> bool:
@@ -136,6 +156,22 @@ class Figures:
     def turnaround(self, share: float) -> int | None:
         """The seconds within which this share of the results came; None when no turnaround is known."""
         return rank(self.turnarounds, share) if self.turnarounds else None
+
+
+def together(figures: Iterable[Figures]) -> Figures:
+    """The figures of several days or laboratories as one."""
+    whole = Figures()
+    for one in figures:
+        whole.records += one.records
+        whole.retracted += one.retracted
+        whole.amended += one.amended
+        whole.reported += one.reported
+        whole.positive += one.positive
+        whole.waiting += one.waiting
+        whole.overdue += one.overdue
+        whole.turnarounds.update(one.turnarounds)
+        whole.discordant.update(one.discordant)
+    return whole
 
 
 def ratio(part: int, whole: int) -> float:

@@ -12,9 +12,9 @@ from services.common.errors import InvalidArgument, Violation
 from services.common.instants import HOUR, Instant, calendar_day, from_timestamp, to_timestamp
 from services.records import paging
 from services.records.domain import rules
-from services.records.domain.quality import MEDIAN, P95, Figures, Key, Work, ratio
+from services.records.domain.quality import MEDIAN, P95, Figures, Key, Sample, ratio
 from services.records.domain.rules import wrong
-from services.records.quality import Quality
+from services.records.quality import Overdue, Quality
 from services.runtime.clock import Clock
 
 MOST_DAYS = 31
@@ -23,6 +23,9 @@ OVERDUE_DAYS = 7
 MOST_OVERDUE_HOURS = 240
 
 _EPOCH = date(1970, 1, 1)
+
+_FIRST = Sample(Instant(-(1 << 62)), "", "", "")
+"""Before every sample."""
 
 
 class _Position(msgspec.Struct, array_like=True):
@@ -34,6 +37,8 @@ class _Position(msgspec.Struct, array_like=True):
 
 
 class _SamplePosition(msgspec.Struct, array_like=True):
+    """Likewise; where no `known_at` was asked for, it only says since when samples are overdue."""
+
     question: bytes
     known_at: int
     place: tuple[int, str, str]
@@ -106,13 +111,13 @@ def _quality(key: Key, figures: Figures) -> pb.LaboratoryQuality:
     )
 
 
-def _overdue(done: Work, known_at: Instant, hours: int) -> pb.OverdueSample:
+def _overdue(sample: Sample, known_at: Instant, hours: int) -> pb.OverdueSample:
     return pb.OverdueSample(
-        region=done.region,
-        source_id=done.source_id,
-        laboratory=done.laboratory,
-        sampled_at=to_timestamp(done.placed_at),
-        overdue_by_hours=(known_at - done.placed_at) / HOUR - hours,
+        region=sample.region,
+        source_id=sample.source_id,
+        laboratory=sample.laboratory,
+        sampled_at=to_timestamp(sample.placed_at),
+        overdue_by_hours=(known_at - sample.placed_at) / HOUR - hours,
     )
 
 
@@ -151,10 +156,14 @@ class QualityServicer:
             raise InvalidArgument(*found)
         hours = self._hours(request.overdue_hours)
         known_at = self._known_at(request, request.known_at)
-        summary = await self._quality.summary(*_days(request.days, known_at, 1), known_at, hours)
+        days = _days(request.days, known_at, 1)
+        if request.HasField("known_at"):
+            summary = await self._quality.summary(*days, known_at, hours)
+        else:
+            summary = await self._quality.live(*days, known_at, hours, request.laboratory)
         return pb.GetLaboratoryQualityResponse(
             days=[_quality(*item) for item in summary.of_laboratory(request.laboratory)],
-            known_at=to_timestamp(known_at),
+            known_at=to_timestamp(summary.known_at),
         )
 
     async def ListLaboratoryQuality(self, request: pb.ListLaboratoryQualityRequest) -> pb.ListLaboratoryQualityResponse:
@@ -167,7 +176,12 @@ class QualityServicer:
             if position.question != question:
                 raise paging.bad_token()
             known_at, after = Instant(position.known_at), position.place
-        summary = await self._quality.summary(*_days(request.days, known_at, 1), known_at, hours)
+        days = _days(request.days, known_at, 1)
+        if request.page_token or request.HasField("known_at"):
+            summary = await self._quality.summary(*days, known_at, hours)
+        else:
+            summary = await self._quality.live(*days, known_at, hours)
+            known_at = summary.known_at
         keys = sorted(key for key in summary.figures if key > after)
         more = len(keys) > size
         return pb.ListLaboratoryQualityResponse(
@@ -182,21 +196,25 @@ class QualityServicer:
         if found:
             raise InvalidArgument(*found)
         size, hours = paging.size(request.page_size), self._hours(request.overdue_hours)
-        known_at, after = self._known_at(request, request.known_at), (-(1 << 62), "", "")
+        known_at, after = self._known_at(request, request.known_at), _FIRST
         question = _question(request)
         if request.page_token:
             position = paging.decode(request.page_token, _SamplePosition)
             if position.question != question:
                 raise paging.bad_token()
-            known_at, after = Instant(position.known_at), position.place
-        first, last = _days(request.days, known_at, OVERDUE_DAYS)
-        samples = await self._quality.overdue(first, last, known_at, hours, request.laboratory, after, size + 1)
+            known_at, after = Instant(position.known_at), Sample(Instant(position.place[0]), *position.place[1:], "")
+        asked = *_days(request.days, known_at, OVERDUE_DAYS), known_at, hours, request.laboratory, after, size + 1
+        if request.HasField("known_at"):
+            samples, as_of = Overdue(await self._quality.overdue(*asked), known_at)
+        else:
+            samples, as_of = await self._quality.overdue_now(*asked)
         token = ""
         if len(samples) > size:
             end = samples[size - 1]
-            token = paging.encode(_SamplePosition(question, known_at, (end.placed_at, end.region, end.source_id)))
+            token = paging.encode(_SamplePosition(question, known_at, end[:3]))
         return pb.ListOverdueSamplesResponse(
-            samples=[_overdue(done, known_at, hours) for done in samples[:size]],
+            samples=[_overdue(sample, known_at, hours) for sample in samples[:size]],
             next_page_token=token,
             known_at=to_timestamp(known_at),
+            as_of=to_timestamp(as_of),
         )

@@ -1,10 +1,7 @@
 """Records in PostgreSQL, for a region of millions and for several replicas of the service at once."""
 
-import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 
 import asyncpg
 
@@ -15,7 +12,10 @@ from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
 from services.records.store import postgres_write as writing
 from services.records.store.placed import PlacedRecord
-from services.records.store.postgres_migrating import SchemaError, check, migrate
+from services.records.store.postgres_count_store import PostgresCountStore
+from services.records.store.postgres_counts import CHANGES
+from services.records.store.postgres_placed import placed
+from services.records.store.postgres_pool import Connections
 from services.records.store.postgres_purge import purge
 from services.records.store.protocol import (
     ChangeRow,
@@ -27,15 +27,10 @@ from services.records.store.protocol import (
     People,
     Purged,
     Touch,
-    unavailable,
 )
 from services.records.store.rows import current_records
 from services.runtime.clock import Clock
 from services.runtime.stamps import Stamps
-
-T = TypeVar("T")
-
-log = logging.getLogger("hutong.records.postgres")
 
 # The keys of one moment share a query; the lateral subquery keeps each person's rows in the order of the primary key.
 # The last row carries the watermark of the laboratories and the end of the feed, so that they cost no round trip.
@@ -50,56 +45,11 @@ union all
 select null, recorded_at::text, sequence::text, laboratory_sequence, null, null, null from feed_head
 """
 
-# Numbers have no gaps, so a range of numbers needs no limit, and each partition answers from its index.
-_CHANGES = """
-select sequence, false as is_laboratory, body, 0::bigint from revision where sequence > $1 and sequence <= $2
-union all
-select sequence, true, body, 0 from laboratory where sequence > $1 and sequence <= $2
-union all
-select last, false, ''::bytea, first from purged where last > $1 and first <= $2
-order by 1
-"""
-
 _PERSON_OF = "select person_key from identity where region = $1 and source_id = $2"
 
 _HISTORY = """
 select body from revision where person_key = $1 and region = $2 and source_id = $3 order by revision
 """
-
-PLACED = """
-select (
-    select array_agg(body order by revision) from revision
-    where (person_key, region, source_id) = (this.person_key, this.region, this.source_id) and recorded_at <= $3
-)
-from revision as this
-where placed_at >= $1 and placed_at < $2 and recorded_at <= $3 and not exists (
-    select 1 from revision as later
-    where (later.person_key, later.region, later.source_id) = (this.person_key, this.region, this.source_id)
-    and later.revision > this.revision and later.recorded_at <= $3
-)
-"""
-
-PLACED_AT_ONCE = 256
-PLACED_SECONDS = 60.0
-"""How long the database may look for one batch of records by their place in time."""
-
-_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.AdminShutdownError,
-    ConnectionError,
-)
-"""Failures that say nothing against another attempt, on another connection."""
-
-_FAILURES = (
-    SchemaError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
 
 
 class PostgresStore:
@@ -121,82 +71,18 @@ class PostgresStore:
         migrates: bool = False,
         is_replica: bool = False,
     ) -> None:
-        self._url = url
-        self._pool_size = pool_size
-        self._statement_seconds = statement_seconds
-        self._migrates = migrates
+        self._connections = connections = Connections(
+            url, size=pool_size, statement_seconds=statement_seconds, migrates=migrates
+        )
+        self._run, self._connection = connections.run, connections.one
         self._is_replica = is_replica
-        self._pool: asyncpg.Pool | None = None
-        self._opening = asyncio.Lock()
         self._stamps = Stamps()
         self.drives_copies = False
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection for a reading that goes on in pieces, and so cannot be done again. Raises Unavailable."""
-        try:
-            pool = self._pool or await self._open()
-            async with pool.acquire(timeout=self._statement_seconds) as connection:
-                yield connection
-        except _FAILURES as error:
-            log.warning("postgres: %s: %s", type(error).__name__, error)
-            raise unavailable() from None
-
-    async def _run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        """Does one piece of work on a connection of its own, twice when that is lost on the way or the victim of a
-        deadlock. Raises Unavailable."""
-        for attempts_left in (True, False):
-            try:
-                pool = self._pool or await self._open()
-                async with pool.acquire(timeout=self._statement_seconds) as connection:
-                    return await work(connection)
-            except _FAILURES as error:
-                log.warning("postgres: %s: %s", type(error).__name__, error)
-                if not (attempts_left and isinstance(error, _LOST)):
-                    break
-        raise unavailable()
-
-    async def _open(self) -> asyncpg.Pool:
-        async with self._opening:
-            if self._pool is None:
-                limit = f"{int(self._statement_seconds * 1000)}ms"
-                pool = await asyncpg.create_pool(
-                    self._url,
-                    min_size=1,
-                    max_size=self._pool_size,
-                    timeout=self._statement_seconds,
-                    command_timeout=self._statement_seconds + 1,
-                    reset=_nothing_to_reset,
-                    server_settings={
-                        "application_name": "hutong-records",
-                        "statement_timeout": limit,
-                        "idle_in_transaction_session_timeout": limit,
-                        # The statements are few and name their partitions by parameters: planning them again for each
-                        # set of parameters costs more than running them.
-                        "plan_cache_mode": "force_generic_plan",
-                        "jit": "off",
-                    },
-                )
-                try:
-                    async with pool.acquire() as connection:
-                        if self._migrates:
-                            await migrate(connection)
-                        else:
-                            await check(connection)
-                except BaseException:
-                    pool.terminate()
-                    raise
-                self._pool = pool
-        return self._pool
+        self.counts = PostgresCountStore(self._run, self._connection)
 
     async def check_schema(self) -> None:
         """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
-        try:
-            await self._open()
-        except SchemaError:
-            raise
-        except _FAILURES as error:
-            log.warning("postgres: %s: %s", type(error).__name__, error)
+        await self._connections.check_schema()
 
     async def ping(self) -> None:
         """See RecordStore."""
@@ -204,11 +90,7 @@ class PostgresStore:
 
     async def close(self) -> None:
         """See RecordStore."""
-        if self._pool is not None:
-            try:
-                await asyncio.wait_for(self._pool.close(), self._statement_seconds)
-            except _FAILURES:
-                self._pool.terminate()
+        await self._connections.close()
 
     async def settle(self, at: Instant, now: Instant) -> None:
         """See RecordStore."""
@@ -253,7 +135,7 @@ class PostgresStore:
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """See RecordStore."""
-        rows = await self._run(lambda connection: connection.fetch(_CHANGES, after, after + most))
+        rows = await self._run(lambda connection: connection.fetch(CHANGES, after, after + most))
         return [ChangeRow(*row) for row in rows]
 
     async def cursors(self) -> Mapping[str, Cursor]:
@@ -287,14 +169,10 @@ class PostgresStore:
         self, first: Instant, end: Instant, known_at: Instant
     ) -> AsyncGenerator[Sequence[PlacedRecord], None]:
         """See RecordStore."""
-        async with self._connection() as connection, connection.transaction(readonly=True):
-            # Asked seldom, over ranges of any size: each deserves its own plan, and more time than a hot query.
-            await connection.execute(
-                f"set local statement_timeout = '{PLACED_SECONDS}s'; set local plan_cache_mode = force_custom_plan"
-            )
-            cursor = await connection.cursor(PLACED, first, end, known_at, timeout=PLACED_SECONDS)
-            while rows := await cursor.fetch(PLACED_AT_ONCE, timeout=PLACED_SECONDS):
-                yield [row[0] for row in rows]
+        # Who stops in the middle ends the transaction before the connection goes back.
+        async with self._connection() as connection, aclosing(placed(connection, first, end, known_at)) as batches:
+            async for batch in batches:
+                yield batch
 
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
         """See RecordStore. Done again when the connection is lost: nobody knows whether the commit was, but every
@@ -339,7 +217,3 @@ class PostgresStore:
             return int(done.rpartition(" ")[2]) + int(ended.rpartition(" ")[2])
 
         return await self._run(forget)
-
-
-async def _nothing_to_reset(connection: asyncpg.Connection) -> None:
-    """No statement here leaves session state behind; the default reset is a round trip after every use."""

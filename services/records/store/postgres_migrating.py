@@ -6,10 +6,7 @@ from uuid import uuid4
 import asyncpg
 
 from services.records.store.postgres_schema import LEDGER, MIGRATIONS, VERSION, Migration, statements
-
-
-class SchemaError(Exception):
-    """The tables are not those this program needs; the message says what to do."""
+from services.runtime.migrations import SchemaError
 
 
 async def version(connection: asyncpg.Connection) -> int:
@@ -57,7 +54,7 @@ async def migrate(connection: asyncpg.Connection, *, distribute: bool = False) -
                 raise SchemaError("the tables are partitioned already: only a new database can be distributed")
             if distributed and await connection.fetchval("select to_regproc('create_distributed_table')") is None:
                 raise SchemaError("Citus is not there: create extension citus, in this database, on every node")
-            migration = next(one for one in MIGRATIONS if one.number == found + 1)
+            migration = next(one for one in MIGRATIONS if one.number > found)
             await connection.execute(statements(migration, distribute=distributed))
             if migration.number == 1:
                 await connection.execute(

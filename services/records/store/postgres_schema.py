@@ -148,6 +148,42 @@ create index if not exists conflict_by_record on conflict (region, source_id);
 create index if not exists origin_copy_by_copy on origin_copy (region, source_id);
 """
 
+_COUNTS = """
+create table count_head (
+    only_row boolean primary key default true check (only_row),
+    rules integer not null,
+    sequence bigint not null,
+    complete boolean not null
+);
+create table count_tally (
+    day integer not null,
+    laboratory text not null,
+    body bytea not null,
+    primary key (day, laboratory)
+);
+create table count_span (
+    day integer not null,
+    laboratory text not null,
+    span integer not null,
+    body bytea not null,
+    primary key (day, laboratory, span)
+);
+create table count_waiting (
+    placed_at bigint not null,
+    region text not null,
+    source_id text not null,
+    laboratory text not null,
+    primary key (placed_at, region, source_id)
+);
+create index count_waiting_by_laboratory on count_waiting (laboratory, placed_at, region, source_id);
+create table count_accused (
+    person_key bytea not null,
+    day integer not null,
+    primary key (person_key, day)
+);
+insert into count_head (rules, sequence, complete) values (0, 0, false);
+"""
+
 MIGRATIONS = (
     Migration(
         1,
@@ -162,6 +198,8 @@ MIGRATIONS = (
     Migration(4, "quality of laboratories", _QUALITY),
     # Marks are read together with laboratories and the head; the rest stays on the coordinator, like `follow`.
     Migration(5, "correction", _CORRECTION, shared=("feed_mark",)),
+    # No statement reads these together with what is distributed: on Citus they stay on the coordinator.
+    Migration(7, "counts of laboratories' quality", _COUNTS),
 )
 
 VERSION = MIGRATIONS[-1].number

@@ -35,11 +35,14 @@ select * from unnest($1::text[], $2::text[], $3::bytea[]) as claimed(region, sou
 on conflict do nothing
 """
 
-_HELD = """
+# What is ordered is asked once for each, of its one partition: joined as a whole, all partitions of tables that are
+# small when this is first planned would be read, and for as long as the plan lasts.
+HELD = """
 select i.region, i.source_id, i.person_key
 from unnest($1::text[], $2::text[]) as touched(region, source_id)
 cross join lateral (
     select * from identity where region = touched.region and source_id = touched.source_id
+    order by region, source_id
 ) as i
 """
 
@@ -155,7 +158,7 @@ async def _claim(connection: asyncpg.Connection, touch: Touch) -> list[Any]:
             return []
     if not wanted:
         return []
-    held: list[Any] = await connection.fetch(_HELD, *map(list, zip(*sorted(touch.records), strict=True)))
+    held: list[Any] = await connection.fetch(HELD, *map(list, zip(*sorted(touch.records), strict=True)))
     return held
 
 

@@ -7,7 +7,7 @@ SQL, and none is decided on what another writer has changed meanwhile.
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
@@ -19,6 +19,9 @@ from services.records.domain.revisions import FirstRevision, History, NewRevisio
 from services.records.domain.standing import NewLaboratory
 from services.records.store.placed import PlacedRecord
 from services.runtime.clock import Clock
+
+if TYPE_CHECKING:
+    from services.records.store.counts import CountStore
 
 LATEST = Instant(2**62)
 """As `known_at`: everything."""
@@ -172,6 +175,10 @@ class RecordStore(Protocol):
 
     drives_copies: bool
     """Whether copies are listed as due when their originals change: in the nation, which sees both."""
+
+    @property
+    def counts(self) -> "CountStore":
+        """Laboratories' figures, kept up to date beside the records."""
 
     async def settle(self, at: Instant, now: Instant) -> None:
         """See Stamps.settle."""

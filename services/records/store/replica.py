@@ -3,17 +3,19 @@
 A replica lags. What it gives is used when it has everything that the original's feed had when this process last looked,
 which is at most a second ago, or has itself told of since: then it is true as of that look. So nobody who was told of a
 change by this process is given what was before it. When the replica is behind, the original is read; when the original
-cannot be reached, what the replica has, as of its own last commit.
+cannot be reached, what the replica has, as of its own last commit, or of the last look when it has all of that.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
 from services.common.errors import Unavailable
 from services.common.instants import SECOND, Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
+from services.records.store.counts import CountStore
 from services.records.store.placed import PlacedRecord
 from services.records.store.protocol import (
     ChangeRow,
@@ -25,10 +27,16 @@ from services.records.store.protocol import (
     People,
     RecordStore,
     Touch,
+    unavailable,
 )
 from services.runtime.clock import Clock
 
+T = TypeVar("T")
+
 LOOK_SECONDS = 1.0
+PATIENCE_SECONDS = 1.0
+"""How long either may take to answer while there is the other; a wire that is down says nothing. Who did not answer is
+not asked again for LOOK_SECONDS, so that one reader waits, and not each in turn."""
 
 
 class ReplicatedStore:
@@ -41,6 +49,9 @@ class ReplicatedStore:
         self._told = 0
         self._looked = Instant(0)
         self._needed = Instant(0)
+        self._missed = Instant(0)
+        self._lame = Instant(0)
+        self._asking: set[asyncio.Task[Any]] = set()
         self._looking = asyncio.Lock()
         self.poll_seconds = original.poll_seconds
 
@@ -49,25 +60,63 @@ class ReplicatedStore:
         try:
             told, looked = await self._look()
         except Unavailable:
-            return await self._replica.people(person_keys, known_at)
-        try:
             found = await self._replica.people(person_keys, known_at)
-        except Unavailable:
-            return await self._original.people(person_keys, known_at)
-        if found.sequence >= max(told, self._told):
-            return found._replace(as_of=looked)
+            if found.as_of is None or found.sequence < self._told:
+                return found
+            return found._replace(as_of=max(found.as_of, self._looked))
+        level = await self._of_replica(person_keys, known_at)
+        if level is not None and level.sequence >= max(told, self._told):
+            return level._replace(as_of=looked)
         try:
             return await self._original.people(person_keys, known_at)
         except Unavailable:
-            return found
+            if level is None:
+                raise
+            return level
+
+    async def _of_replica(self, person_keys: Sequence[bytes], known_at: Instant) -> People | None:
+        """What the replica gives in time; None while it does not."""
+        if self._lately(self._lame):
+            return None
+        try:
+            return await self._in_time(self._replica.people(person_keys, known_at))
+        except Unavailable:
+            self._lame = self._clock()
+            return None
 
     async def _look(self) -> tuple[int, Instant]:
         async with self._looking:
             now = self._clock()
-            if now - self._looked > LOOK_SECONDS * SECOND or self._looked <= self._needed:
-                self._tell((await self._original.head()).sequence)
+            if not self._lately(self._looked) or self._looked <= self._needed:
+                if self._lately(self._missed):
+                    raise unavailable()
+                try:
+                    self._tell((await self._in_time(self._original.head())).sequence)
+                except Unavailable:
+                    self._missed = self._clock()
+                    raise
                 self._looked = now
             return self._told, self._looked
+
+    async def _in_time(self, asking: Coroutine[None, None, T]) -> T:
+        """What is asked, unless it takes too long: then it ends by itself, for who gives up a query on a wire that is
+        down waits for that as well. Raises Unavailable."""
+        task = asyncio.create_task(asking)
+        self._asking.add(task)
+        task.add_done_callback(self._asked)
+        await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        if not task.done():
+            raise unavailable()
+        return task.result()
+
+    def _asked(self, task: asyncio.Task[Any]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            # Heard, also where nobody waits for it any more.
+            task.exception()
+
+    def _lately(self, at: Instant) -> bool:
+        return self._clock() - at <= LOOK_SECONDS * SECOND
 
     def _tell(self, sequence: int) -> None:
         self._told = max(self._told, sequence)
@@ -90,12 +139,18 @@ class ReplicatedStore:
         answer = await self._original.commit(touch, decide, clock)
         # Whoever wrote reads what was written.
         self._needed = self._clock()
+        self._missed = Instant(0)
         return answer
 
     async def settle(self, at: Instant, now: Instant) -> None:
         """See RecordStore. Whoever says at which instant he reads gets what the original had by then: one look more."""
         await self._original.settle(at, now)
         self._needed = self._clock()
+
+    @property
+    def counts(self) -> CountStore:
+        """See RecordStore."""
+        return self._original.counts
 
     @property
     def drives_copies(self) -> bool:

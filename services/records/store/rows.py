@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
+from typing import TypeVar
 
 from services.common.instants import Instant
 from services.records.domain.content import stamp
 from services.records.domain.revisions import RecordId
 from services.records.store.protocol import CurrentRecord, Plan
+
+K = TypeVar("K")
 
 RevisionRow = tuple[bytes, str, str, int, int, int, int, bool, str, bytes, bytes]
 """person_key, region, source_id, revision, sequence, recorded_at, placed_at, retracted, laboratory, digest, body.
@@ -98,3 +101,11 @@ def laboratory_rows(plan: Plan, after: int, recorded_at: Instant) -> list[Labora
         (laboratory.laboratory, laboratory.revision, sequence, laboratory.SerializeToString())
         for sequence, laboratory in enumerate(made, after + 1)
     ]
+
+
+def by_record(rows: Iterable[tuple[K, int, bytes]]) -> dict[K, list[tuple[int, bytes]]]:
+    """Revisions put together by record, given as its key, the revision's number in the feed, and its body."""
+    records: dict[K, list[tuple[int, bytes]]] = {}
+    for key, sequence, body in rows:
+        records.setdefault(key, []).append((sequence, body))
+    return records

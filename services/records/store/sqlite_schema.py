@@ -1,6 +1,12 @@
-"""The tables of a SQLite store."""
+"""The tables of a SQLite store, as numbered migrations; a number means the same as in PostgreSQL.
 
-SCHEMA = """
+Files made before they had numbers have any of the first five's tables: those five hold for what is there already, and
+such a file goes through all of them. No statement here is ever edited once released: a change is a new one.
+"""
+
+from services.runtime.migrations import FileMigration
+
+_RECORDS = """
 create table if not exists feed_head (
     only_row integer primary key check (only_row = 1),
     feed_id text not null,
@@ -29,7 +35,6 @@ create table if not exists revision (
     primary key (person_key, region, source_id, revision)
 ) without rowid;
 create unique index if not exists revision_by_sequence on revision (sequence);
-create index if not exists revision_by_place on revision (placed_at);
 create table if not exists laboratory (
     laboratory text not null,
     revision integer not null,
@@ -49,16 +54,30 @@ create table if not exists answer (
     body blob not null,
     answered_at integer not null
 ) without rowid;
+create index if not exists answer_by_age on answer (answered_at);
+insert or ignore into feed_head values (1, lower(hex(randomblob(16))), 0, 0, 0);
+"""
+
+_INTAKE = """
 create table if not exists intake_session (
     session text primary key,
     batch integer not null,
     moved_at integer not null
 ) without rowid;
+"""
+
+_RETENTION = """
 create table if not exists purged (
     first integer primary key,
     last integer not null
 ) without rowid;
-create index if not exists answer_by_age on answer (answered_at);
+"""
+
+_QUALITY = """
+create index if not exists revision_by_place on revision (placed_at);
+"""
+
+_CORRECTION = """
 create table if not exists feed_mark (
     last_sequence integer primary key,
     arrived_at integer not null,
@@ -95,18 +114,65 @@ create table if not exists conflict (
     settled_by text not null,
     settled_at integer
 );
-create index if not exists conflict_by_record on conflict (region, source_id);
-create index if not exists origin_copy_by_copy on origin_copy (region, source_id);
 create table if not exists followed_lag (
     region text not null,
     noted_at integer not null,
     as_of integer,
     primary key (region, noted_at)
 ) without rowid;
+create index if not exists conflict_by_record on conflict (region, source_id);
+create index if not exists origin_copy_by_copy on origin_copy (region, source_id);
 """
 
-ADDED_COLUMNS = (
-    "alter table follow add column mark blob not null default x''",
-    "alter table follow add column rereading integer not null default 0",
+_COUNTS = """
+create table count_head (
+    only_row integer primary key check (only_row = 1),
+    rules integer not null,
+    sequence integer not null,
+    complete integer not null
+);
+create table count_tally (
+    day integer not null,
+    laboratory text not null,
+    body blob not null,
+    primary key (day, laboratory)
+) without rowid;
+create table count_span (
+    day integer not null,
+    laboratory text not null,
+    span integer not null,
+    body blob not null,
+    primary key (day, laboratory, span)
+) without rowid;
+create table count_waiting (
+    placed_at integer not null,
+    region text not null,
+    source_id text not null,
+    laboratory text not null,
+    primary key (placed_at, region, source_id)
+) without rowid;
+create index count_waiting_by_laboratory on count_waiting (laboratory, placed_at, region, source_id);
+create table count_accused (
+    person_key blob not null,
+    day integer not null,
+    primary key (person_key, day)
+) without rowid;
+insert into count_head values (1, 0, 0, 0);
+"""
+
+MIGRATIONS = (
+    FileMigration(1, "records", _RECORDS),
+    FileMigration(2, "intake sessions", _INTAKE),
+    FileMigration(3, "retention", _RETENTION),
+    FileMigration(4, "quality of laboratories", _QUALITY),
+    FileMigration(
+        5,
+        "correction",
+        _CORRECTION,
+        columns=(
+            ("follow", "mark", "blob not null default x''"),
+            ("follow", "rereading", "integer not null default 0"),
+        ),
+    ),
+    FileMigration(7, "counts of laboratories' quality", _COUNTS),
 )
-"""What tables made by an earlier version lack; each is refused where it is there already."""

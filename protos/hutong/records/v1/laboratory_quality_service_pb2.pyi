@@ -220,7 +220,9 @@ class GetLaboratoryQualityResponse(_message.Message):
 
     @_builtins.property
     def known_at(self) -> _timestamp_pb2.Timestamp:
-        """The instant of the knowledge these rest on."""
+        """The instant of the knowledge these rest on. Where none was asked for: now or, while counting is behind what is being
+        submitted, the instant up to which everything is counted.
+        """
 
     def __init__(
         self,
@@ -295,7 +297,9 @@ class ListLaboratoryQualityResponse(_message.Message):
 
     @_builtins.property
     def known_at(self) -> _timestamp_pb2.Timestamp:
-        """The instant of the knowledge these rest on."""
+        """The instant of the knowledge these rest on. Where none was asked for: now or, while counting is behind what is being
+        submitted, the instant up to which everything is counted.
+        """
 
     def __init__(
         self,
@@ -407,6 +411,7 @@ class ListOverdueSamplesResponse(_message.Message):
     SAMPLES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     KNOWN_AT_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
@@ -415,7 +420,13 @@ class ListOverdueSamplesResponse(_message.Message):
 
     @_builtins.property
     def known_at(self) -> _timestamp_pb2.Timestamp:
-        """The instant of the knowledge these rest on."""
+        """The instant at which these were overdue: that asked for or, where none was, that of the first page."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """Samples that arrived after this instant may be missing: now or, while counting is behind what is being submitted, a
+        little before. A sample whose result is there is never listed, whenever it came.
+        """
 
     def __init__(
         self,
@@ -423,10 +434,11 @@ class ListOverdueSamplesResponse(_message.Message):
         samples: _abc.Iterable[Global___OverdueSample] | None = ...,
         next_page_token: _builtins.str = ...,
         known_at: _timestamp_pb2.Timestamp | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "next_page_token", b"next_page_token", "samples", b"samples"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at", "next_page_token", b"next_page_token", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

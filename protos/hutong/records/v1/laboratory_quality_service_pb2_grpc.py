@@ -31,6 +31,9 @@ class LaboratoryQualityServiceStub:
     What is counted are the records this store holds, at the revision that was current at known_at. Copies, which name
     an origin, are left out: the original counts, where it is kept. A sample whose sampling time is unknown belongs to the
     day of its report. What a suspension voids is counted all the same: this is about the laboratory's work.
+
+    Without known_at a question is answered from counts that are kept up to date, however many records there are; with it,
+    from the records themselves, which takes the longer the more there are.
     """
 
     def __init__(self, channel):
@@ -62,6 +65,9 @@ class LaboratoryQualityServiceServicer:
     What is counted are the records this store holds, at the revision that was current at known_at. Copies, which name
     an origin, are left out: the original counts, where it is kept. A sample whose sampling time is unknown belongs to the
     day of its report. What a suspension voids is counted all the same: this is about the laboratory's work.
+
+    Without known_at a question is answered from counts that are kept up to date, however many records there are; with it,
+    from the records themselves, which takes the longer the more there are.
     """
 
     def GetLaboratoryQuality(self, request, context):
@@ -79,7 +85,8 @@ class LaboratoryQualityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOverdueSamples(self, request, context):
-        """Samples whose result is overdue, oldest first, so that someone can call the laboratory. Paged likewise.
+        """Samples whose result is overdue, oldest first, so that someone can call the laboratory. Paged: with known_at, all
+        pages show what was known then; without, each leaves out those whose result has come by the time it is read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,6 +124,9 @@ class LaboratoryQualityService:
     What is counted are the records this store holds, at the revision that was current at known_at. Copies, which name
     an origin, are left out: the original counts, where it is kept. A sample whose sampling time is unknown belongs to the
     day of its report. What a suspension voids is counted all the same: this is about the laboratory's work.
+
+    Without known_at a question is answered from counts that are kept up to date, however many records there are; with it,
+    from the records themselves, which takes the longer the more there are.
     """
 
     @staticmethod

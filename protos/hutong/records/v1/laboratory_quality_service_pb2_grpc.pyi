@@ -32,6 +32,9 @@ class LaboratoryQualityServiceStub:
     What is counted are the records this store holds, at the revision that was current at known_at. Copies, which name
     an origin, are left out: the original counts, where it is kept. A sample whose sampling time is unknown belongs to the
     day of its report. What a suspension voids is counted all the same: this is about the laboratory's work.
+
+    Without known_at a question is answered from counts that are kept up to date, however many records there are; with it,
+    from the records themselves, which takes the longer the more there are.
     """
 
     @_typing.overload
@@ -43,7 +46,9 @@ class LaboratoryQualityServiceStub:
     ListLaboratoryQuality: _grpc.UnaryUnaryMultiCallable[_laboratory_quality_service_pb2.ListLaboratoryQualityRequest, _laboratory_quality_service_pb2.ListLaboratoryQualityResponse]
     """All laboratories' figures, by laboratory and day. Paged; all pages show what was known when the first was read."""
     ListOverdueSamples: _grpc.UnaryUnaryMultiCallable[_laboratory_quality_service_pb2.ListOverdueSamplesRequest, _laboratory_quality_service_pb2.ListOverdueSamplesResponse]
-    """Samples whose result is overdue, oldest first, so that someone can call the laboratory. Paged likewise."""
+    """Samples whose result is overdue, oldest first, so that someone can call the laboratory. Paged: with known_at, all
+    pages show what was known then; without, each leaves out those whose result has come by the time it is read.
+    """
 
 @_typing.type_check_only
 class LaboratoryQualityServiceAsyncStub(LaboratoryQualityServiceStub):
@@ -52,6 +57,9 @@ class LaboratoryQualityServiceAsyncStub(LaboratoryQualityServiceStub):
     What is counted are the records this store holds, at the revision that was current at known_at. Copies, which name
     an origin, are left out: the original counts, where it is kept. A sample whose sampling time is unknown belongs to the
     day of its report. What a suspension voids is counted all the same: this is about the laboratory's work.
+
+    Without known_at a question is answered from counts that are kept up to date, however many records there are; with it,
+    from the records themselves, which takes the longer the more there are.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -60,7 +68,9 @@ class LaboratoryQualityServiceAsyncStub(LaboratoryQualityServiceStub):
     ListLaboratoryQuality: _aio.UnaryUnaryMultiCallable[_laboratory_quality_service_pb2.ListLaboratoryQualityRequest, _laboratory_quality_service_pb2.ListLaboratoryQualityResponse]  # type: ignore[assignment]
     """All laboratories' figures, by laboratory and day. Paged; all pages show what was known when the first was read."""
     ListOverdueSamples: _aio.UnaryUnaryMultiCallable[_laboratory_quality_service_pb2.ListOverdueSamplesRequest, _laboratory_quality_service_pb2.ListOverdueSamplesResponse]  # type: ignore[assignment]
-    """Samples whose result is overdue, oldest first, so that someone can call the laboratory. Paged likewise."""
+    """Samples whose result is overdue, oldest first, so that someone can call the laboratory. Paged: with known_at, all
+    pages show what was known then; without, each leaves out those whose result has come by the time it is read.
+    """
 
 class LaboratoryQualityServiceServicer(metaclass=_abc_1.ABCMeta):
     """How well laboratories work: per laboratory and calendar day of sampling, UTC+8. No answer names a person.
@@ -68,6 +78,9 @@ class LaboratoryQualityServiceServicer(metaclass=_abc_1.ABCMeta):
     What is counted are the records this store holds, at the revision that was current at known_at. Copies, which name
     an origin, are left out: the original counts, where it is kept. A sample whose sampling time is unknown belongs to the
     day of its report. What a suspension voids is counted all the same: this is about the laboratory's work.
+
+    Without known_at a question is answered from counts that are kept up to date, however many records there are; with it,
+    from the records themselves, which takes the longer the more there are.
     """
 
     @_abc_1.abstractmethod
@@ -92,6 +105,8 @@ class LaboratoryQualityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _laboratory_quality_service_pb2.ListOverdueSamplesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_laboratory_quality_service_pb2.ListOverdueSamplesResponse, _abc.Awaitable[_laboratory_quality_service_pb2.ListOverdueSamplesResponse]]:
-        """Samples whose result is overdue, oldest first, so that someone can call the laboratory. Paged likewise."""
+        """Samples whose result is overdue, oldest first, so that someone can call the laboratory. Paged: with known_at, all
+        pages show what was known then; without, each leaves out those whose result has come by the time it is read.
+        """
 
 def add_LaboratoryQualityServiceServicer_to_server(servicer: LaboratoryQualityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,103 @@
+"""How laboratories' figures are asked for, and what may have happened before; shared by the suites."""
+
+from typing import Any
+
+from hutong.records.v1 import laboratory_quality_service_pb2 as qpb
+from hutong.records.v1.record_pb2 import Origin, Tube
+from hypothesis import strategies as st
+
+from services.common.instants import Instant, to_timestamp
+from services.records.counting import Counting
+from services.records.quality import Quality
+from tests.contract.record_backends import Records, result, sampling
+
+
+def counting_of(records: Records) -> Counting:
+    """What counts the same store."""
+    return Counting("tests", records.store, records.store.counts, records.clock)
+
+
+def quality_of(records: Records) -> Quality:
+    """What answers over the same store."""
+    return Quality(records.store, counting_of(records))
+
+
+def days(first: str, last: str) -> qpb.DayRange:
+    """A range of days."""
+    return qpb.DayRange(first=first, last=last)
+
+
+def plain(quality: qpb.LaboratoryQuality) -> dict[str, Any]:
+    """The figures that are not 0, rates to four places."""
+    made: dict[str, Any] = {
+        field.name: round(value, 4) if isinstance(value, float) else value for field, value in quality.ListFields()
+    }
+    if quality.discordant_with:
+        made["discordant_with"] = {other.laboratory: other.pairs for other in quality.discordant_with}
+    return made
+
+
+async def listed(
+    records: Records, known_at: Instant | None = None, size: int = 0, **asked: Any
+) -> list[dict[str, Any]]:
+    """All figures, page by page."""
+    found: list[dict[str, Any]] = []
+    token = ""
+    while True:
+        request = qpb.ListLaboratoryQualityRequest(page_size=size, page_token=token, **asked)
+        if known_at is not None:
+            request.known_at.CopyFrom(to_timestamp(known_at))
+        page = await records.calls.ListLaboratoryQuality(request)
+        found += map(plain, page.quality)
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+async def overdue(records: Records, known_at: Instant | None = None, size: int = 0, **asked: Any) -> list[Any]:
+    """All overdue samples, page by page."""
+    found: list[Any] = []
+    token = ""
+    while True:
+        request = qpb.ListOverdueSamplesRequest(page_size=size, page_token=token, **asked)
+        if known_at is not None:
+            request.known_at.CopyFrom(to_timestamp(known_at))
+        page = await records.calls.ListOverdueSamples(request)
+        found += page.samples
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+LABORATORIES = ("a", "b", "c")
+contents = st.builds(
+    lambda sampled, took, outcome, tube, laboratory, origin: (
+        result(
+            sampled,
+            reported=(sampled or 0.0) + took if sampled is not None else -30.0 + took,
+            outcome=outcome,
+            tube=tube,
+            laboratory=laboratory,
+            origin=Origin(region="440000") if origin else None,
+        )
+        if outcome
+        else sampling(-30.0 if sampled is None else sampled, tube, laboratory)
+    ),
+    # NOON is of the 5th; midnight is 12 hours before it, and a day's end falls among these.
+    st.sampled_from([None, -61.0, -36.5, -36.0, -24.0, -12.001, -12.0, -11.0]),
+    st.sampled_from([0.5, 1.0, 1.0003, 9.0]),
+    st.sampled_from([0, 0, 1, 1, 2, 2, 3]),
+    st.sampled_from([Tube.TUBE_SINGLE, Tube.TUBE_SINGLE, Tube.TUBE_POOL_10]),
+    st.sampled_from(LABORATORIES),
+    st.sampled_from([False, False, False, True]),
+)
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["submit", "submit", "submit", "amend", "retract"]),
+        st.integers(0, 5),
+        st.integers(1, 2),
+        contents,
+    ),
+    min_size=1,
+    max_size=14,
+)

@@ -1,0 +1,444 @@
+"""Laboratories' figures from counts that are kept up to date: always those of the records, over every backend."""
+
+import asyncio
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+from hutong.records.v1 import laboratory_quality_service_pb2 as qpb
+from hutong.records.v1.record_pb2 import TestResult
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.common.errors import ServiceError
+from services.common.instants import HOUR, Instant, from_timestamp
+from services.records import counting
+from services.records.counting import Counting
+from services.records.domain.quality import Sample
+from services.records.domain.tally import RULES
+from services.records.store import postgres_counts, sqlite_counts
+from services.records.store.counts import Counted
+from services.records.store.protocol import RecordStore
+from tests.contract import quality_reference as reference
+from tests.contract.quality_calls import counting_of, days, listed, overdue, quality_of, steps
+from tests.contract.record_backends import (
+    ManualClock,
+    Records,
+    fresh_id,
+    opened,
+    person,
+    result,
+    sampling,
+    sqlite_url,
+    submission,
+)
+from tests.support.postgres import PostgresServer, postgres_server, postgres_url  # noqa: F401
+
+WEEK = days("2022-08-01", "2022-08-06")
+FIRST = Sample(Instant(0), "", "", "")
+"""Before every sample."""
+NEGATIVE, POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty store is."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path)
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[RecordStore]:
+    """An empty store."""
+    async with opened(store_url) as opened_store:
+        yield opened_store
+
+
+@pytest.fixture
+def records(store: RecordStore) -> Records:
+    """The service of region 430000 over it."""
+    return Records(store, ManualClock())
+
+
+async def kept(store: RecordStore) -> list[Any]:
+    """All that is counted, in a form that compares."""
+    async with store.counts.reading() as counts:
+        tallies = await counts.tallies_between(0, 1 << 20)
+        spans = [(*key, span) for key in tallies for span in msgspec.msgpack.decode(tallies[key])[6]]
+        return [
+            {key: msgspec.msgpack.decode(body) for key, body in tallies.items()},
+            {key: msgspec.msgpack.decode(body) for key, body in (await counts.spans(spans)).items()},
+            await counts.waiting("", FIRST, Instant(1 << 62), 1_000),
+        ]
+
+
+async def counted_all(count: Counting, most: int = 5_000) -> None:
+    """Counts to the end."""
+    while (standing := await count.step(most)).sequence < standing.head or not standing.complete:
+        pass
+
+
+async def live(records: Records, **asked: Any) -> tuple[Instant, list[dict[str, Any]]]:
+    """All figures of now, page by page, and the instant they are of."""
+    first = await records.calls.ListLaboratoryQuality(qpb.ListLaboratoryQualityRequest(**asked))
+    known_at = from_timestamp(first.known_at)
+    return known_at, await listed(records, size=2, **asked)
+
+
+# Against brute force
+
+
+async def run_against_reference(url: str, plan: list[Any], counts: list[int], hours: int) -> None:
+    """Takes the steps, counts some changes after each, and compares."""
+    async with opened(url) as store:
+        records = Records(store, ManualClock())
+        count = counting_of(records)
+        log: list[reference.Entry] = []
+        for number, (action, record_number, who, content) in enumerate(plan):
+            if most := counts[number % len(counts)]:
+                await count.step(most)
+            source_id = f"S{record_number}"
+            mine = [entry for entry in log if entry.source_id == source_id]
+            try:
+                if action == "submit":
+                    record = (await records.submit(source_id, person(who), content)).record
+                elif action == "amend":
+                    record = await records.amend(source_id, len(mine), content)
+                else:
+                    record = await records.retract(source_id, len(mine))
+            except ServiceError:
+                continue
+            if record.revision > len(mine):
+                owner = mine[0].person if mine else person(who)
+                at = record.recorded_at.ToMicroseconds()
+                log.append(reference.Entry(at, source_id, owner, record.content, action == "retract"))
+        asked: dict[str, Any] = {"days": WEEK, "overdue_hours": hours}
+        known_at, found = await live(records, **asked)
+        expected = reference.figures(log, known_at, hours)
+        assert await listed(records, known_at, **asked) == found
+        assert sorted(expected) == [(f.pop("laboratory"), f.pop("day")) for f in found]
+        for key, one in zip(sorted(expected), found, strict=True):
+            assert one == {k: round(v, 4) if isinstance(v, float) else v for k, v in expected[key].items()}, key
+        late = await overdue(records, size=3, **asked)
+        assert reference.overdue(log, records.clock.now, hours) == [sample.source_id for sample in late]
+        # What was counted bit by bit, undone and done, is what counting everything at once gives.
+        bit_by_bit = await kept(store)
+        await store.counts.begin(RULES)
+        await counted_all(count)
+        assert bit_by_bit == await kept(store)
+
+
+amounts = st.lists(st.sampled_from([0, 0, 1, 2, 3, 50]), min_size=1, max_size=5)
+
+
+@settings(max_examples=120, deadline=None)
+@given(plan=steps, counts=amounts, hours=st.sampled_from([1, 12, 24, 36]))
+def test_counts_are_those_of_brute_force_on_sqlite(plan: list[Any], counts: list[int], hours: int) -> None:
+    """Whatever is submitted late, amended, withdrawn, moved to another day or laboratory, whenever it is counted."""
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(run_against_reference(sqlite_url(Path(directory)), plan, counts, hours))
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(plan=steps, counts=amounts, hours=st.sampled_from([1, 12, 24, 36]))
+def test_counts_are_those_of_brute_force_on_postgres(
+    postgres_server: PostgresServer,  # noqa: F811
+    plan: list[Any],
+    counts: list[int],
+    hours: int,
+) -> None:
+    """The same over PostgreSQL."""
+
+    async def once() -> None:
+        url = await postgres_server.create_database()
+        await run_against_reference(url, plan, counts, hours)
+        await postgres_server.drop_database(url)
+
+    asyncio.run(once())
+
+
+# Once each
+
+
+async def many(records: Records) -> None:
+    """A few hundred changes: results of samples, contradictions, corrections."""
+    ids = [fresh_id() for _ in range(150)]
+    who = {source_id: person(n % 40) for n, source_id in enumerate(ids)}
+    lab = {source_id: f"lab-{n % 3}" for n, source_id in enumerate(ids)}
+    await records.submit_many([submission(i, who[i], sampling(-20.0, laboratory=lab[i])) for i in ids])
+    results = [
+        submission(i, who[i], result(-20.0, -19.0 + n / 20, POSITIVE if n % 9 == 0 else NEGATIVE, laboratory=lab[i]))
+        for n, i in enumerate(ids[:120])
+    ]
+    await records.submit_many(results)
+    for source_id in ids[:10]:
+        await records.retract(source_id, 2)
+
+
+async def test_whoever_counts_at_once_counts_once(store_url: str) -> None:
+    """Several services over one store, each counting and asking as it likes: no change is counted twice."""
+    async with opened(store_url) as store, opened(store_url) as other:
+        records = Records(store, ManualClock())
+        # Two processes never write one SQLite file.
+        second = other if store_url.startswith("postgresql") else store
+        await many(records)
+        await asyncio.gather(
+            counted_all(counting_of(records), 7),
+            counted_all(Counting("other", second, second.counts, records.clock), 5),
+        )
+        found = await kept(store)
+        await store.counts.begin(RULES)
+        await counted_all(counting_of(records))
+        assert found == await kept(store)
+        assert 150 == sum(tally[0] for tally in found[0].values())
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class KillingCounts:
+    """Counts whose process is killed before they are kept, or after, before anybody knows."""
+
+    def __init__(self, inner: Any, *, after: bool) -> None:
+        self._inner = inner
+        self._after = after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def count(self, counted: Counted) -> bool:
+        """Kills."""
+        if self._after:
+            await self._inner.count(counted)
+        raise Killed
+
+
+async def test_killed_at_any_commit_nothing_is_counted_twice(records: Records) -> None:
+    """Counting goes on from where it was kept, counters and cursor together."""
+    await many(records)
+    for turn in range(12):
+        dying = Counting("t", records.store, KillingCounts(records.store.counts, after=turn % 2 == 0), records.clock)
+        with pytest.raises(Killed):
+            # The turn of the one before may end a moment after it.
+            while True:
+                await dying.step(9)
+    await counted_all(counting_of(records), 9)
+    found = await kept(records.store)
+    await records.store.counts.begin(RULES)
+    await counted_all(counting_of(records))
+    assert found == await kept(records.store)
+
+
+async def test_one_that_lost_its_turn_counts_nothing(records: Records) -> None:
+    """What was counted from where the counts no longer stand is not kept."""
+    await many(records)
+    await counting_of(records).step(10)
+    assert not await records.store.counts.count(Counted(RULES, 0, 10, complete=False))
+    async with records.store.counts.reading() as counts:
+        assert 10 == (await counts.standing()).sequence
+
+
+async def test_another_replica_counts_meanwhile(postgres_url: str) -> None:  # noqa: F811
+    """While one has its turn the others wait for what it counts."""
+    async with opened(postgres_url) as store:
+        records = Records(store, ManualClock())
+        await many(records)
+        async with store.counts.turn() as mine:
+            assert mine
+            assert 0 == (await counting_of(records).step()).sequence
+        assert 280 == (await counting_of(records).step()).sequence
+
+
+async def test_who_is_cancelled_leaves_the_turn_to_others(postgres_url: str) -> None:  # noqa: F811
+    """No connection goes back into the pool with it, however a question ends."""
+    async with opened(postgres_url) as store, opened(postgres_url) as other:
+        await store.ping()
+
+        async def hold() -> None:
+            async with store.counts.turn() as mine:
+                assert mine
+                await asyncio.sleep(60)
+
+        holding = asyncio.create_task(hold())
+        while not await taken(other):
+            await asyncio.sleep(0.02)
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+        while await taken(other):
+            await asyncio.sleep(0.02)
+
+
+async def taken(store: RecordStore) -> bool:
+    """Whether somebody else has the turn."""
+    async with store.counts.turn() as mine:
+        return not mine
+
+
+# Behind
+
+
+@contextmanager
+def stalled(records: Records, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is counted meanwhile, as if another replica were at it and slow."""
+
+    @asynccontextmanager
+    async def never(self: Any) -> AsyncIterator[bool]:
+        yield False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(records.store.counts), "turn", never)
+        patched.setattr(counting, "PATIENCE", 0.0)
+        yield
+
+
+async def test_figures_say_up_to_when_they_count(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a surge an answer is of the last commit that was counted, and says so."""
+    last = (await records.submit("S1", person(1), result(-3.0))).record.recorded_at
+    await counted_all(counting_of(records))
+    records.clock.forward(10)
+    with stalled(records, monkeypatch):
+        await records.submit("S2", person(2), result(-3.0))
+        page = await records.calls.ListLaboratoryQuality(qpb.ListLaboratoryQualityRequest())
+        assert ([1], last) == ([found.records for found in page.quality], page.known_at)
+        mine = await records.calls.GetLaboratoryQuality(qpb.GetLaboratoryQualityRequest(laboratory="430000-xiangya"))
+        assert ([1], last) == ([found.records for found in mine.days], mine.known_at)
+    assert [2] == [found["records"] for found in await listed(records)]
+
+
+async def test_nobody_is_called_for_a_result_that_is_there(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where counting is behind, and where that empties whole pages."""
+    for number in range(6):
+        await records.submit(f"S{number}", person(number), sampling(-30.0 - number))
+    last = (await records.submit("S9", person(9), result(-3.0))).record.recorded_at
+    await counted_all(counting_of(records))
+    records.clock.forward(10)
+    with stalled(records, monkeypatch):
+        for number in (5, 4, 3, 1):
+            await records.submit(f"S{number}", person(number), result(-30.0 - number, -1.0))
+        assert ["S2", "S0"] == [sample.source_id for sample in await overdue(records, size=1)]
+        page = await records.calls.ListOverdueSamples(qpb.ListOverdueSamplesRequest())
+        assert last == page.as_of
+
+
+async def test_a_store_that_was_not_counted_answers_from_its_records(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until all there was has been counted once, counts tell nothing."""
+    await many(records)
+    await counting_of(records).step(100)
+    with stalled(records, monkeypatch):
+        assert 150 == sum(one["records"] for one in await listed(records, days=WEEK))
+        assert 30 == len(await overdue(records, overdue_hours=1, days=WEEK))
+        shown = await quality_of(records).grouped(19208, 19209, records.clock.now, 24, lambda figures: {1: [*figures]})
+        assert 150 == shown[1].records
+
+
+async def test_an_empty_store_is_counted_to_its_end(records: Records) -> None:
+    """Where there is nothing to count, all is counted."""
+    assert (await counting_of(records).step()).complete
+    async with records.store.counts.reading() as counts:
+        assert (await counts.standing()).complete
+
+
+# Pages
+
+
+async def test_a_result_between_two_pages_ends_the_call(records: Records) -> None:
+    """The next page leaves it out; the list does not grow at its end meanwhile."""
+    for number in range(4):
+        await records.submit(f"P{number}", person(number), sampling(-30.0 - number))
+    await records.submit("LATER", person(7), sampling(-23.9))
+    asked = qpb.ListOverdueSamplesRequest(page_size=2)
+    first = await records.calls.ListOverdueSamples(asked)
+    await records.submit("P1", person(1), result(-31.0, -0.5))
+    records.clock.forward(3600)
+    asked.page_token = first.next_page_token
+    second = await records.calls.ListOverdueSamples(asked)
+    assert (["P3", "P2"], ["P0"]) == tuple([s.source_id for s in page.samples] for page in (first, second))
+    assert first.known_at == second.known_at
+
+
+# Definitions, purges, plans
+
+
+async def test_other_rules_count_again(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change of definition makes the counts again; a program of the earlier one answers from the records."""
+    await many(records)
+    await counted_all(counting_of(records))
+    before = await kept(records.store)
+    with monkeypatch.context() as patched:
+        patched.setattr(counting, "RULES", RULES + 1)
+        assert 7 == (await counting_of(records).step(7)).sequence
+        await counted_all(counting_of(records))
+    assert before == await kept(records.store)
+    assert 150 == sum(one["records"] for one in await listed(records, days=WEEK))
+    async with records.store.counts.reading() as counts:
+        assert RULES + 1 == (await counts.standing()).rules
+
+
+async def test_figures_of_purged_records_stay(records: Records) -> None:
+    """A year's figures outlive its records; nobody is called for a sample that is gone."""
+    await records.submit("S1", person(1), sampling(-30.0))
+    await records.submit("S2", person(2), result(-30.0, -20.0, POSITIVE))
+    await counted_all(counting_of(records))
+    records.clock.forward(3600)
+    purge: Any = records.store
+    assert 2 == (await purge.purge(records.clock.now, 0, 100)).records
+    await records.submit("S3", person(3), sampling(-30.0))
+    (found,) = await listed(records, days=days("2022-08-04", "2022-08-04"))
+    assert (3, 1, 1) == (found["records"], found["reported"], found["positive"])
+    assert ["S3"] == [sample.source_id for sample in await overdue(records)]
+    async with records.store.counts.reading() as counts:
+        assert [] == list(await counts.accused([(person(2), 19208)]))
+
+
+async def test_metrics_of_many_laboratories_are_exact(records: Records) -> None:
+    """Quantiles of several laboratories and days together are those of all their results."""
+    turnarounds = [1800 * n + n for n in range(1, 21)]
+    await records.submit_many(
+        [
+            submission(fresh_id(), person(n), result(-30.0, -30.0 + seconds / 3600, laboratory=f"lab-{n % 4}"))
+            for n, seconds in enumerate(turnarounds)
+        ]
+    )
+    shown = await quality_of(records).grouped(19208, 19209, records.clock.now, 24, lambda figures: {"all": [*figures]})
+    assert (turnarounds[9], turnarounds[18]) == (shown["all"].turnaround(0.5), shown["all"].turnaround(0.95))
+    assert 20 == shown["all"].records
+
+
+async def test_overdue_samples_are_found_by_an_index_on_sqlite(tmp_path: Path) -> None:
+    """In their order, of all and of one laboratory: nothing is sorted."""
+    async with opened(sqlite_url(tmp_path)):
+        with sqlite3.connect(tmp_path / "records.db") as connection:
+            for query in (sqlite_counts.WAITING, sqlite_counts.WAITING_OF_LABORATORY):
+                plan = connection.execute(f"explain query plan {query}", (1, "", "", 2, 10, "a")[: query.count("?")])
+                (step,) = [row[3] for row in plan]
+                assert step.startswith("SEARCH count_waiting USING")
+
+
+async def test_overdue_samples_are_found_by_an_index_on_postgres(postgres_url: str) -> None:  # noqa: F811
+    """The same on PostgreSQL."""
+    async with opened(postgres_url) as store:
+        await store.ping()
+        connection = await asyncpg.connect(postgres_url)
+        try:
+            await connection.execute("set enable_seqscan = off; set enable_bitmapscan = off")
+            for query, index in (
+                (postgres_counts.WAITING, "count_waiting_pkey"),
+                (postgres_counts.WAITING_OF_LABORATORY, "count_waiting_by_laboratory"),
+            ):
+                asked = (1, "", "", HOUR, 10, "a")[: query.count("$")]
+                plan = "\n".join(row[0] for row in await connection.fetch(f"explain {query}", *asked))
+                assert index in plan
+                assert "Sort" not in plan
+        finally:
+            await connection.close()

@@ -1,0 +1,194 @@
+"""Records in PostgreSQL on Kubernetes: migrated before they start, purged by night, on more than one pod."""
+
+import argparse
+import base64
+import importlib
+import os
+import re
+
+import msgspec
+import pytest
+import yaml
+
+from services.runtime.setting_names import PREFIX
+from tests.support.manifests import (
+    K8S,
+    KUSTOMIZATIONS,
+    Object,
+    by_name,
+    container,
+    containers,
+    environment,
+    of_kind,
+    rendered,
+    selects,
+    service_of,
+    settings_of,
+    templates,
+    title,
+    variables,
+    workloads,
+)
+
+STORES = sorted(
+    str(path.parent.relative_to(K8S))
+    for path in K8S.glob("overlays/*/*/kustomization.yaml")
+    if "components/postgres" in path.read_text()
+)
+
+
+@pytest.fixture
+def objects() -> list[Object]:
+    """Everything of the mesh whose records are in PostgreSQL."""
+    return [document for document in yaml.safe_load_all(rendered("overlays/postgres")) if document]
+
+
+def stores(objects: list[Object]) -> list[Object]:
+    """The stores of records; there are two at least."""
+    found = [one for one in workloads(objects) if service_of(one) == "records"]
+    assert 2 <= len(found)
+    return found
+
+
+def test_every_store_of_the_overlay_is_in_a_database(objects):
+    """Each in one of its own, by its own Secret; no volume is left, and more than one pod shares the work."""
+    urls = set()
+    for one in stores(objects):
+        (url,) = [entry for entry in container(one)["env"] if entry["name"] == "HUTONG_STORE_URL"]
+        urls.add(url["valueFrom"]["secretKeyRef"]["name"])
+        assert "volumeClaimTemplates" not in one["spec"]
+        assert [("tmp", "/tmp")] == [(m["name"], m["mountPath"]) for m in container(one)["volumeMounts"]]
+        assert 2 <= one["spec"]["replicas"]
+    assert len(stores(objects)) == len(STORES) == len(urls)
+
+
+def test_reads_go_to_a_standby_where_one_is_named(objects):
+    """The setting is there for every store, and stays empty where the Secret has no such address."""
+    with_standby = ["HUTONG_READ_STORE_URL" in environment(objects, one) for one in stores(objects)]
+    assert {True, False} == set(with_standby)
+
+
+def test_tables_are_migrated_before_the_pod_starts(objects):
+    """By the image of the pod itself, so that its version and the tables' are one; as the tables' owner."""
+    for one in stores(objects):
+        (migrate,) = one["spec"]["template"]["spec"]["initContainers"]
+        assert container(one)["image"] == migrate["image"]
+        (only,) = migrate["env"]
+        assert ("HUTONG_STORE_URL", "migrate-url") == (only["name"], only["valueFrom"]["secretKeyRef"]["key"])
+        assert ["/app/bin/python", "-m", "services.records.migrate"] == migrate["command"]
+
+
+def test_a_year_is_kept(objects):
+    """Every store's database is purged once a day, one run at a time, of what is older than a year."""
+    jobs = of_kind(objects, "CronJob")
+    assert len(stores(objects)) == len(jobs)
+    databases = set()
+    for job in jobs:
+        spec = job["spec"]
+        assert ("Forbid", 5) == (spec["concurrencyPolicy"], len(spec["schedule"].split()))
+        (purge,) = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        assert ["--older-than", "365d"] == purge["command"][3:]
+        assert variables(objects, purge)["HUTONG_STORE_URL"]
+        (only,) = purge["env"]
+        databases.add(only["valueFrom"]["secretKeyRef"]["name"])
+    assert len(jobs) == len(databases)
+
+
+def test_commands_are_in_the_image_and_understand_their_arguments(objects, monkeypatch):
+    """Modules that the image of records has, with arguments their parsers take, and settings they read."""
+    fields = {PREFIX + field.name.upper() for field in msgspec.structs.fields(settings_of("records"))}
+    seen = set()
+    for _, template in templates(objects):
+        for each in containers(template):
+            if "command" not in each:
+                continue
+            python, dash, module, *arguments = each["command"]
+            assert ("/app/bin/python", "-m", "hutong-records") == (python, dash, each["image"])
+            assert module.startswith("services.records.")
+            assert set(variables(objects, each)) <= fields
+            monkeypatch.setitem(os.environ, "HUTONG_STORE_URL", "postgresql://h/d")
+            parser = argparse.ArgumentParser()
+            importlib.import_module(module).add_arguments(parser)
+            assert "postgresql://h/d" == parser.parse_args(arguments).store_url
+            seen.add(module)
+    assert {"services.records.migrate", "services.records.purge"} == seen
+
+
+def test_what_runs_by_the_clock_is_nobody_s_address(objects):
+    """No Service and no disruption budget selects its pods."""
+    for job, template in templates(objects):
+        if job["kind"] != "CronJob":
+            continue
+        pod = {"spec": {"template": template}}
+        for one in of_kind(objects, "Service", "PodDisruptionBudget"):
+            selector = one["spec"]["selector"]
+            assert not selects(selector.get("matchLabels", selector), pod), f"{title(one)} selects {title(job)}"
+
+
+def test_every_reference_of_the_secrets_is_a_placeholder(objects):
+    """What is committed is no URL, so that nothing starts with it."""
+    found = [one for name, one in by_name(objects, "Secret").items() if name.startswith("records-store-")]
+    assert len(stores(objects)) == len(found)
+    assert {b"replace-me"} == {base64.b64decode(value) for one in found for value in one["data"].values()}
+
+
+README = (K8S / "README.md").read_text(encoding="utf-8")
+WORDS = [word.strip("`(),.;:|") for word in README.split()]
+
+
+def test_the_readme_names_what_is_there():
+    """Every path exists, every module can be run, every metric is one, and it is about a screen long."""
+    paths = [word for word in WORDS if word.startswith("k8s/")]
+    assert {f"k8s/{name}" for name in KUSTOMIZATIONS} <= set(paths)
+    assert [] == [path for path in paths if not (K8S.parent / path).exists()]
+    modules = {WORDS[n + 1] for n, word in enumerate(WORDS) if word == "-m"}
+    assert {"services.records.migrate", "services.records.purge"} == modules
+    metrics = {word for word in WORDS if word.startswith("hutong_")}
+    code = "".join(path.read_text() for path in K8S.parent.glob("services/*/metrics.py"))
+    assert metrics
+    assert [] == [name for name in metrics if f'"{name}"' not in code]
+    assert len(README.splitlines()) <= 70
+
+
+def test_the_readme_s_commands_are_about_what_is_there(objects):
+    """Every object they name is in the mesh on PostgreSQL, and the pod in the one on volumes; the purge that they run
+    takes its arguments."""
+    commands = [line.split() for line in README.splitlines() if line.startswith("kubectl ")]
+    commands += [part.split() for part in re.findall("`(kubectl [^`]+)`", README)]
+    assert 6 <= len(commands)
+    there = {title(one).lower() for one in objects}
+    named = set(re.findall(r"(?:statefulset|deployment|cronjob)/\S+", "\n".join(map(" ".join, commands))))
+    assert {"statefulset/records-110000", "deployment/gateway", "cronjob/records-purge-110000"} == named
+    assert named <= there
+    (pod,) = {words[words.index("exec") + 1] for words in commands if "exec" in words}
+    base = [one for one in yaml.safe_load_all(rendered("base")) if one]
+    assert pod.removesuffix("-0") in by_name(base, "StatefulSet")
+    (init,) = {words[words.index("-c") + 1] for words in commands if "-c" in words}
+    assert init in {each["name"] for _, template in templates(objects) for each in containers(template)}
+    (purge,) = [words[words.index("services.records.purge") + 1 :] for words in commands if "exec" in words]
+    jobs = [template for one, template in templates(objects) if one["kind"] == "CronJob"]
+    assert [purge] * len(jobs) == [containers(template)[0]["command"][3:] for template in jobs]
+
+
+def test_secrets_of_one_s_own_take_the_places_of_the_placeholders(tmp_path):
+    """As the README says: an overlay on this one, with `behavior: replace`; every pod then refers to them."""
+    names = ("mesh", "records-store-nation", "records-store-110000")
+    keys = ("secret", "store-url", "migrate-url", "read-store-url")
+    overlay = {
+        "resources": [os.path.relpath(K8S / "overlays/postgres", tmp_path)],
+        "namespace": "hutong",
+        "secretGenerator": [
+            {"name": name, "behavior": "replace", "literals": [f"{key}=one's own {key}" for key in keys]}
+            for name in names
+        ],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    made = [one for one in yaml.safe_load_all(rendered(str(tmp_path))) if one]
+    secrets = by_name(made, "Secret")
+    for _, template in templates(made):
+        for each in containers(template):
+            for entry in each.get("env", []):
+                if "valueFrom" in entry:
+                    reference = entry["valueFrom"]["secretKeyRef"]
+                    value = base64.b64decode(secrets[reference["name"]]["data"][reference["key"]])
+                    assert f"one's own {reference['key']}" == value.decode()
