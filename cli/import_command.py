@@ -144,7 +144,10 @@ async def _send(args: argparse.Namespace, destination: "Destination", address: s
                     )
                 except StoppedError as stopped:
                     tally, error = stopped.tally, stopped.error
-        _summarise(args.file, encoding, reader.layout.unused, tally, perf_counter() - began)
+        seconds = perf_counter() - began
+        # Of what was done before an interruption, nobody knows how long it took.
+        pace = "" if journal.resumes else f", {tally.rows / seconds:,.0f} 行/秒 rows/s"
+        _summarise(args.file, encoding, reader.layout.unused, tally, f"{seconds:.1f} s{pace}")
     if report.rows:
         print(f"拒收的行 / refused rows: {report_path}")
     if error is not None:
@@ -155,7 +158,7 @@ async def _send(args: argparse.Namespace, destination: "Destination", address: s
             )
         )
         return Exit.UNREACHABLE
-    if journal.path.exists():
+    if not journal.complete:
         complain(
             Text(
                 f"已中断；已确认的 {tally.good} 行不会丢失，再次运行同一命令即从此处继续",
@@ -166,9 +169,9 @@ async def _send(args: argparse.Namespace, destination: "Destination", address: s
     return Exit.ROWS_REFUSED if tally.bad else Exit.OK
 
 
-def _summarise(file: Path, encoding: str, unused: tuple[str, ...], tally: "Tally", seconds: float) -> None:
+def _summarise(file: Path, encoding: str, unused: tuple[str, ...], tally: "Tally", took: str) -> None:
     name = "UTF-8" if encoding.startswith("utf") else encoding.upper()
-    print(f"{file.name}（{name}）: {tally.rows} 行 rows, {seconds:.1f} s")
+    print(f"{file.name}（{name}）: {tally.rows} 行 rows, {took}")
     if unused:
         print(f"  未使用的列 / columns not used: {', '.join(unused)}")
     lines = (

@@ -26,3 +26,12 @@ def describe() -> str:
         f"load {load:.1f}",
     )
     return ", ".join(part for part in parts if part)
+
+
+def peak_memory(pid: int) -> float:
+    """The most memory a process ever had resident, in MiB; 0 when it is gone or the system does not tell.
+
+    Not its ru_maxrss: Linux begins that of a new program with what the process that started it had.
+    """
+    kilobytes = _first(f"/proc/{pid}/status", "VmHWM").removesuffix(" kB")
+    return int(kilobytes) / 1024 if kilobytes.isdigit() else 0.0

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from hutong.common.v1.subject_pb2 import Subject
-from hutong.records.v1.intake_service_pb2 import ListedRow, StreamRecordsResponse
+from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.common.v1.subject_pb2 import Document, Subject
+from hutong.records.v1.intake_service_pb2 import ListedRow, StreamRecordsRequest, StreamRecordsResponse
 from hutong.records.v1.record_pb2 import Channel, RecordContent, RecordKind, TestResult
 from hutong.records.v1.record_write_service_pb2 import RecordSubmission, SubmitOutcome
 
 from cli.laboratory_files.columns import Column, Layout
 from cli.laboratory_files.rows import Refusal, Sample
 from services.common.errors import Text, Violation
-from services.common.instants import to_timestamp
+from services.common.instants import SECOND
 
 BATCH_ROWS = 2_000
 """Rows sent in one batch; the contract allows 5,000. What waits after Ctrl-C is a few of them."""
@@ -76,29 +77,61 @@ def batches(rows: Iterable[Sample | Refusal]) -> Iterator[Batch]:
         yield batch
 
 
-def _submission(sample: Sample, destination: Destination) -> RecordSubmission:
+class _Kind(NamedTuple):
+    """A message, and the parts of it that differ from row to row."""
+
+    submission: RecordSubmission
+    document: Document
+    sampled_at: Timestamp
+    reported_at: Timestamp
+
+
+def request(number: int, samples: Iterable[Sample], destination: Destination) -> StreamRecordsRequest:
+    """These rows as the batch of this number.
+
+    Rows of a laboratory are alike in all but the sample, the person and the times, so a message is made for every kind
+    there is, changed in these and copied: a fifth of the price of making each. It lasts a batch and no longer: protobuf
+    keeps every text that was ever put into a message as long as the message.
+    """
+    made = StreamRecordsRequest(batch=number)
+    append = made.submissions.append
+    kinds: dict[tuple[int, int, int, bool, bool], _Kind] = {}
+    for sample in samples:
+        _, sample_id, document_type, document_number, sampled_at, reported_at, result, tube = sample
+        key = document_type, result, tube, sampled_at is None, reported_at is None
+        kind = kinds.get(key)
+        if kind is None:
+            kind = kinds[key] = _kind(sample, destination)
+        kind.submission.source_id = sample_id
+        kind.document.number = document_number
+        if sampled_at is not None:
+            kind.sampled_at.seconds, micros = divmod(sampled_at, SECOND)
+            kind.sampled_at.nanos = micros * 1000
+        if reported_at is not None:
+            kind.reported_at.seconds, micros = divmod(reported_at, SECOND)
+            kind.reported_at.nanos = micros * 1000
+        append(kind.submission)
+    return made
+
+
+def _kind(sample: Sample, destination: Destination) -> _Kind:
     reported = sample.result != TestResult.TEST_RESULT_UNSPECIFIED
-    content = RecordContent(
-        kind=RecordKind.RECORD_KIND_RESULT if reported else RecordKind.RECORD_KIND_SAMPLING,
-        result=sample.result,
-        tube=sample.tube,
-        laboratory=destination.laboratory,
-        site=destination.site,
-        channel=Channel.CHANNEL_LABORATORY,
-        sampled_at=None if sample.sampled_at is None else to_timestamp(sample.sampled_at),
-        reported_at=None if sample.reported_at is None else to_timestamp(sample.reported_at),
-    )
-    return RecordSubmission(
+    submission = RecordSubmission(
         region=destination.region,
-        source_id=sample.sample_id,
-        subject=Subject(document=sample.document()),
-        content=content,
+        subject=Subject(document=Document(type=sample.document_type)),
+        content=RecordContent(
+            kind=RecordKind.RECORD_KIND_RESULT if reported else RecordKind.RECORD_KIND_SAMPLING,
+            result=sample.result,
+            tube=sample.tube,
+            laboratory=destination.laboratory,
+            site=destination.site,
+            channel=Channel.CHANNEL_LABORATORY,
+            sampled_at=None if sample.sampled_at is None else Timestamp(),
+            reported_at=None if sample.reported_at is None else Timestamp(),
+        ),
     )
-
-
-def submissions(samples: Iterable[Sample], destination: Destination) -> list[RecordSubmission]:
-    """These rows as the contract has them."""
-    return [_submission(sample, destination) for sample in samples]
+    content = submission.content
+    return _Kind(submission, submission.subject.document, content.sampled_at, content.reported_at)
 
 
 def _column(path: str, layout: Layout) -> str:

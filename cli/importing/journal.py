@@ -20,7 +20,8 @@ _COUNTS = [field.name for field in fields(Tally)]
 
 
 class Journal:
-    """The journal of one file's import. `session` names it to the store, the same after an interruption."""
+    """The journal of one file's import. `session` names it to the store, the same after an interruption; once it is
+    closed, `complete` says whether every row was dealt with."""
 
     def __init__(self, file: Path, destination: Destination) -> None:
         self.path = file.with_name(f"{file.name}.resume")
@@ -32,6 +33,7 @@ class Journal:
         }
         self.session = str(uuid4())
         self.resumes = False
+        self.complete = False
         self._read_header()
 
     def _read_header(self) -> None:
@@ -77,6 +79,7 @@ class Journal:
         """Ends it, and removes it when there is nothing left to resume."""
         if hasattr(self, "_out"):
             self._out.close()
+        self.complete = complete
         if complete:
             self.path.unlink(missing_ok=True)
 

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 from uuid import uuid4
 
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRecordsResponse
 
-from cli.importing.batches import Batch, Destination, Rows, batches, refused, submissions
+from cli.importing.batches import Batch, Destination, Rows, batches, refused, request
 from cli.importing.journal import Journal
 from cli.importing.tally import Tally
 from cli.laboratory_files.rows import Refusal
 from services.common.errors import Code, ServiceError, Unavailable
+
+T = TypeVar("T")
 
 _RETRIED = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.ABORTED})
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
@@ -68,6 +70,8 @@ class _Sending:
         self._last = 0
         self._sent: deque[tuple[int, Batch]] = deque()
         self._moved = asyncio.Event()
+        self._turn = 0
+        self._resumed = False
         self._stands: int | None = None
         self._failure: Exception | None = None
         self.tally = Tally()
@@ -81,26 +85,33 @@ class _Sending:
 
     async def over(self, intake: RecordIntake) -> None:
         """Sends over one stream until all is acknowledged or it was told to stop. Raises ServiceError."""
-        stream = intake.StreamRecords(self._requests())
-        async with aclosing(cast(AsyncGenerator[StreamRecordsResponse, None], stream)):
-            opened = False
+        self._turn += 1
+        self._moved.set()
+        stream = cast(AsyncGenerator[StreamRecordsResponse, None], intake.StreamRecords(self._requests(self._turn)))
+        async with aclosing(stream):
+            opening = await _unless(self._stop, anext(stream, None))
+            if opening is None and self._stop.is_set():
+                # Nothing is under way here; whoever does not answer is not waited for.
+                return
+            if opening is not None:
+                self._stands = opening.batch
+                self._moved.set()
             async for response in stream:
-                if opened:
-                    self._take(response)
-                else:
-                    opened, self._stands = True, response.batch
+                self._take(response)
                 self._moved.set()
         if self._failure is not None:
             raise self._failure
         if self._sent or not (self.complete or self._stop.is_set()):
             raise Unavailable("STREAM_ENDED", "服务结束了传输", "The service ended the stream")
 
-    async def _requests(self) -> AsyncIterator[StreamRecordsRequest]:
-        stands, self._stands = self._stands, None
+    async def _requests(self, turn: int) -> AsyncIterator[StreamRecordsRequest]:
+        self._stands = None
         yield StreamRecordsRequest(session_id=self._session, purpose=Purpose.PURPOSE_RECORD_KEEPING)
         try:
-            await self._until(lambda: self._stands is not None)
-            if stands is None:
+            if not await self._until(turn, lambda: self._stands is not None):
+                return
+            if not self._resumed:
+                self._resumed = True
                 self._resume(self._stands or 0)
             for number, batch in list(self._sent):
                 if number != _NOTHING:
@@ -119,17 +130,21 @@ class _Sending:
                 self._last += 1
                 self._sent.append((self._last, batch))
                 yield self._request(self._last, batch)
-                await self._until(lambda: len(self._sent) < IN_FLIGHT)
+                if not await self._until(turn, lambda: len(self._sent) < IN_FLIGHT):
+                    return
         except Exception as error:  # noqa: BLE001  # raised again by whoever reads the answers
             self._failure = error
 
-    async def _until(self, holds: Callable[[], bool]) -> None:
-        while not holds():
+    async def _until(self, turn: int, holds: Callable[[], bool]) -> bool:
+        """Waits for what holds; False when it is another stream's turn by then. gRPC leaves the requests of a stream
+        that the server has ended where they wait, and they would take batches away from the next."""
+        while turn == self._turn and not holds():
             self._moved.clear()
             await self._moved.wait()
+        return turn == self._turn
 
     def _request(self, number: int, batch: Batch) -> StreamRecordsRequest:
-        return StreamRecordsRequest(batch=number, submissions=submissions(batch.samples, self._destination))
+        return request(number, batch.samples, self._destination)
 
     def _resume(self, stands: int) -> None:
         """Passes over the batches that both sides know to be durable: what the store no longer has is sent again."""
@@ -175,6 +190,18 @@ class _Sending:
         self._progress(self.tally)
 
 
+async def _unless(stop: asyncio.Event, waiting: Awaitable[T]) -> T | None:
+    """What is waited for; None when it has not come before `stop` is set, and then it is given up."""
+    told, awaited = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(waiting)
+    try:
+        await asyncio.wait({told, awaited}, return_when=asyncio.FIRST_COMPLETED)
+        return awaited.result() if awaited.done() else None
+    finally:
+        told.cancel()
+        if awaited.cancel():
+            await asyncio.wait({awaited})
+
+
 async def send(
     reader: Rows,
     intake: RecordIntake,
@@ -191,7 +218,8 @@ async def send(
     Order is kept: of two rows with one id and different content, the first is stored and the second is the conflict.
     Raises StoppedError.
     """
-    sending = _Sending(reader, destination, journal, stop or asyncio.Event(), report, progress)
+    stop = stop or asyncio.Event()
+    sending = _Sending(reader, destination, journal, stop, report, progress)
     pauses: Iterator[float] = iter(RETRY_SECONDS)
     try:
         while True:
@@ -205,7 +233,9 @@ async def send(
                 pause = next(pauses, None)
                 if error.code not in _RETRIED or pause is None:
                     raise StoppedError(sending.tally, error) from None
-            await asyncio.sleep(pause)
+            await _unless(stop, asyncio.sleep(pause))
+            if stop.is_set():
+                return sending.tally
     finally:
         if journal is not None:
             journal.close(complete=sending.done)

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from cli.laboratory_files.columns import Column, Layout
 from cli.laboratory_files.json_elements import ElementError, top_level
-from cli.laboratory_files.rows import Refusal, Sample, read_row, whole
+from cli.laboratory_files.rows import Refusal, Sample, plain, read_row, whole
 from cli.laboratory_files.unreadable import UnreadableFileError
 
 BUNDLE = re.compile(rb'"resourceType"\s*:\s*"Bundle"|"entry"\s*:')
@@ -31,6 +31,12 @@ LAYOUT = Layout(
 )
 
 Json = Mapping[str, Any]
+Identity = tuple[str, str]
+"""A document's type and number as texts, either of them empty when it is not known."""
+
+_NOBODY = ("", "")
+MOST_PATIENTS = 200_000
+"""Patients of one Bundle, who are all in memory; a Bundle with more is refused. About 80 MB."""
 
 _NEGATIVE, _POSITIVE, _INCONCLUSIVE = "NEGATIVE", "POSITIVE", "INCONCLUSIVE"
 _RESULTS = {
@@ -59,19 +65,33 @@ class BundleReader:
         self._text = text
 
     def __iter__(self) -> Iterator[Sample | Refusal]:
-        patients: dict[str, Json] = {}
-        for _, entry in self._entries():
-            patient = entry.get("resource")
-            if isinstance(patient, Mapping) and patient.get("resourceType") == "Patient":
-                # Of a patient only the identifiers are kept, and no longer than the import.
-                kept = {"identifier": patient.get("identifier")}
-                patients[f"Patient/{patient.get('id')}"] = kept
-                if isinstance(entry.get("fullUrl"), str):
-                    patients[entry["fullUrl"]] = kept
+        patients = self._patients()
         for number, entry in self._entries():
             row = read_resource(number, _object(entry.get("resource")), patients)
             if row is not None:
                 yield row
+
+    def _patients(self) -> dict[str, Identity]:
+        # They may stand anywhere in the Bundle, so it is read twice. Only their documents are kept.
+        patients: dict[str, Identity] = {}
+        count = 0
+        for _, entry in self._entries():
+            patient = _object(entry.get("resource"))
+            if patient.get("resourceType") != "Patient":
+                continue
+            count += 1
+            if count > MOST_PATIENTS:
+                raise UnreadableFileError(
+                    "FHIR_PATIENTS",
+                    f"Bundle 中的 Patient 超过 {MOST_PATIENTS} 个，请拆成几个文件，或在 subject.identifier 中写明证件",
+                    f"The Bundle has more than {MOST_PATIENTS} Patients: split it, or put the document into "
+                    "subject.identifier",
+                )
+            identity = _identity(_list(patient.get("identifier")))
+            patients[f"Patient/{patient.get('id')}"] = identity
+            if isinstance(entry.get("fullUrl"), str):
+                patients[entry["fullUrl"]] = identity
+        return patients
 
     def _entries(self) -> Iterator[tuple[int, Json]]:
         self._text.seek(0)
@@ -89,7 +109,7 @@ class BundleReader:
             ) from None
 
 
-def read_resource(number: int, resource: Json, patients: Mapping[str, Json]) -> Sample | Refusal | None:
+def read_resource(number: int, resource: Json, patients: Mapping[str, Identity]) -> Sample | Refusal | None:
     """The row a resource makes: None for one that is neither an Observation nor a DiagnosticReport, and for a report
     that only points to its Observations, which are rows themselves."""
     kind = resource.get("resourceType")
@@ -107,21 +127,19 @@ def read_resource(number: int, resource: Json, patients: Mapping[str, Json]) -> 
             return whole(number, "RESULT_REQUIRED", "没有检测结果", "A final resource has no result that is known here")
     else:
         return whole(number, "STATUS_NOT_TAKEN", "该状态的资源不导入", "A resource of this status is not taken")
-    identifier = _subject(resource, patients)
-    identifiers = [_object(one) for one in _list(resource.get("identifier"))]
-    cells = {
-        Column.SAMPLE_ID: next((_text(one.get("value")) for one in identifiers), "") or _text(resource.get("id")),
-        Column.DOCUMENT_TYPE: _document_type(_object(identifier.get("type"))),
-        Column.DOCUMENT_NUMBER: _text(identifier.get("value")),
-        Column.SAMPLED_AT: _text(resource.get("effectiveDateTime"))
+    identifiers = map(_object, _list(resource.get("identifier")))
+    texts = (
+        next((_text(one.get("value")) for one in identifiers), "") or _text(resource.get("id")),
+        *_subject(resource, patients),
+        _text(resource.get("effectiveDateTime"))
         or _text(resource.get("effectiveInstant"))
         or _text(_object(resource.get("effectivePeriod")).get("start")),
-        Column.REPORTED_AT: issued,
-        Column.RESULT: value,
+        issued,
+        value,
         # A specimen that several people share has a Group as its subject; one person's is single unless it says so.
-        Column.TUBE: _text(_object(resource.get("method")).get("text")) or "SINGLE",
-    }
-    return read_row(number, cells, LAYOUT)
+        _text(_object(resource.get("method")).get("text")) or "SINGLE",
+    )
+    return plain(number, False, *texts) or read_row(number, dict(zip(Column, texts, strict=True)), LAYOUT)
 
 
 def _result(resource: Json) -> str:
@@ -140,24 +158,43 @@ def _result(resource: Json) -> str:
     return next((word for word in words if word), "")
 
 
-def _subject(resource: Json, patients: Mapping[str, Json]) -> Json:
-    """The identifier of the subject that is a document: its own, or that of the Patient it points to."""
+def _subject(resource: Json, patients: Mapping[str, Identity]) -> Identity:
+    """The document of the subject: its own identifier, or that of the Patient it points to."""
     subject = _object(resource.get("subject"))
+    own = _identity([subject.get("identifier")])
+    if own[0]:
+        return own
     reference = _text(subject.get("reference"))
     contained = {f"#{one.get('id')}": one for one in map(_object, _list(resource.get("contained")))}
-    patient = _object(contained.get(reference) or patients.get(reference))
-    found = [_object(subject.get("identifier")), *map(_object, _list(patient.get("identifier")))]
-    found = [one for one in found if one]
-    return next((one for one in found if _document_type(_object(one.get("type")))), found[0] if found else {})
+    if contained.get(reference):
+        patient = _identity(_list(contained[reference].get("identifier")))
+    else:
+        patient = patients.get(reference, _NOBODY)
+    return patient if patient[0] or own == _NOBODY else own
+
+
+def _identity(identifiers: list[Any]) -> Identity:
+    """The type and number of the identifier that is a document; of the first where none names a type."""
+    first = _NOBODY
+    for one in map(_object, identifiers):
+        identity = _document_type(_object(one.get("type"))), _text(one.get("value"))
+        if identity[0]:
+            return identity
+        if first == _NOBODY:
+            first = identity
+    return first
 
 
 def _document_type(concept: Json) -> str:
-    codes = [_DOCUMENTS.get(_text(_object(coding).get("code"))) for coding in _list(concept.get("coding"))]
-    return next((code for code in codes if code), "") or _text(concept.get("text"))
+    for coding in _list(concept.get("coding")):
+        known = _DOCUMENTS.get(_text(_object(coding).get("code")))
+        if known:
+            return known
+    return _text(concept.get("text"))
 
 
 def _object(value: Any) -> Json:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:

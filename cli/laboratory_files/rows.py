@@ -2,10 +2,12 @@
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
-from hutong.common.v1.subject_pb2 import Document, DocumentType
+from hutong.common.v1.subject_pb2 import DocumentType
 from hutong.records.v1.record_pb2 import TestResult, Tube
 
 from cli.laboratory_files import values
@@ -18,23 +20,26 @@ from services.common.instants import Instant
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One row that could be read. `row` counts lines, the header being 1, as spreadsheets do. Whether it makes a valid
     record (a report after its sample, a sample not in the future) is for the region's store to judge."""
 
     row: int
     sample_id: str
     document_type: DocumentType.ValueType
-    document_number: str = field(repr=False)
+    document_number: str
     sampled_at: Instant | None
     reported_at: Instant | None
     result: TestResult.ValueType
     tube: Tube.ValueType
 
-    def document(self) -> Document:
-        """The person's document."""
-        return Document(type=self.document_type, number=self.document_number)
+    def __repr__(self) -> str:
+        # The document's number is in no log and no traceback.
+        return f"Sample(row={self.row})"
+
+
+_made = partial(tuple.__new__, Sample)
+"""A Sample of a tuple of its fields, in half the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +72,28 @@ class Reader:
         return []
 
     def __iter__(self) -> Iterator[Sample | Refusal]:
+        width, local = self.layout.width, self.layout.local_times
+        in_order = itemgetter(*(self.layout.positions[column] for column in Column))
         for number, line in self._lines:
-            if len(line) > LONGEST_LINE:
-                yield whole(number, "ROW_TOO_LONG", "这一行太长", "The line is too long")
-                continue
-            try:
-                cells = next(csv.reader([line], strict=True), [])
-            except csv.Error:
-                yield whole(number, "ROW_QUOTES", "引号不成对", "The quotation marks do not match")
-                continue
-            if any(cell.strip() for cell in cells):
-                yield self._row(number, cells)
+            # Most rows have nothing to unquote and nothing wrong.
+            if '"' not in line and "\r" not in line and len(line) <= LONGEST_LINE:
+                cells = line.rstrip("\n").split(",")
+                if len(cells) == width and (sample := plain(number, local, *in_order(cells))) is not None:
+                    yield sample
+                    continue
+            row = self._row(number, line)
+            if row is not None:
+                yield row
 
-    def _row(self, number: int, cells: list[str]) -> Sample | Refusal:
+    def _row(self, number: int, line: str) -> Sample | Refusal | None:
+        if len(line) > LONGEST_LINE:
+            return whole(number, "ROW_TOO_LONG", "这一行太长", "The line is too long")
+        try:
+            cells = next(csv.reader([line], strict=True), [])
+        except csv.Error:
+            return whole(number, "ROW_QUOTES", "引号不成对", "The quotation marks do not match")
+        if not any(cell.strip() for cell in cells):
+            return None
         layout = self.layout
         if len(cells) < layout.width:
             return whole(
@@ -96,6 +110,37 @@ class Reader:
                 f"The row has {len(cells)} columns instead of {layout.width}; which one is too many cannot be told",
             )
         return read_row(number, {column: cells[at] for column, at in layout.positions.items()}, layout)
+
+
+def plain(
+    number: int,
+    local_times: bool,
+    sample_id: str,
+    document_type: str,
+    document_number: str,
+    sampled_at: str,
+    reported_at: str,
+    result: str,
+    tube: str,
+) -> Sample | None:
+    """One row of any format from the texts of its columns in order; None when anything is wrong with it, which
+    `read_row` tells."""
+    try:
+        kind = values.document_type(document_type)
+        return _made(
+            (
+                number,
+                values.sample_id(sample_id),
+                kind,
+                normalise(kind, document_number),
+                values.time(sampled_at, local_times),
+                values.time(reported_at, local_times),
+                values.result(result),
+                values.tube(tube),
+            )
+        )
+    except (values.RefusedValueError, InvalidArgument):
+        return None
 
 
 def read_row(number: int, cells: Mapping[Column, str], layout: Layout) -> Sample | Refusal:

@@ -1,14 +1,15 @@
 """The words and times of a cell, in Chinese or English whatever the header's language."""
 
 import re
-from datetime import datetime
+from datetime import datetime, tzinfo
+from functools import lru_cache
 
 from hutong.common.v1.subject_pb2 import DocumentType
 from hutong.records.v1.record_pb2 import TestResult, Tube
 
 from cli.laboratory_files.folding import fold
 from services.common.errors import Text
-from services.common.instants import CST, Instant, from_datetime
+from services.common.instants import CST, DAY, Instant, from_datetime
 
 
 class RefusedValueError(Exception):
@@ -75,6 +76,8 @@ def sample_id(cell: str) -> str:
     return cell
 
 
+# A file has few different words: remembered as they stand in its cells, each costs one look-up.
+@lru_cache(1024)
 def document_type(cell: str) -> DocumentType.ValueType:
     """The type a word names."""
     word = fold(cell)
@@ -90,6 +93,7 @@ def document_type(cell: str) -> DocumentType.ValueType:
     return found
 
 
+@lru_cache(1024)
 def result(cell: str) -> TestResult.ValueType:
     """The result a word names; UNSPECIFIED for an empty cell, which makes the row a sampling record."""
     found = _RESULTS.get(fold(cell).upper())
@@ -102,6 +106,7 @@ def result(cell: str) -> TestResult.ValueType:
     return found
 
 
+@lru_cache(1024)
 def tube(cell: str) -> Tube.ValueType:
     """The tube a word names."""
     word = fold(cell).upper().replace(" ", "")
@@ -121,6 +126,42 @@ def tube(cell: str) -> Tube.ValueType:
 
 def time(cell: str, local: bool) -> Instant | None:
     """The instant a cell names, None when it is empty. Without an offset it is UTC+8 where `local`, else refused."""
+    if not cell:
+        return None
+    # A file has few days and, at most, all times of a day: remembered apart, an instant costs two look-ups and a sum.
+    day, _, clock = cell.partition("T" if "T" in cell else " ")
+    begins, since = _day(day), _clock(clock, local)
+    if begins is not None and since is not None:
+        return Instant(begins + since)
+    return _time(cell, local)
+
+
+@lru_cache(1024)
+def _day(text: str) -> int | None:
+    """The midnight a text names as a day, in UTC; None unless a cell may begin so."""
+    return _or_none(f"{text}T00:00Z", local=False)
+
+
+@lru_cache(1 << 15)
+def _clock(text: str, local: bool) -> int | None:
+    """How far from a day's midnight in UTC a text names an instant, in microseconds; None unless a cell may end so."""
+    found = _or_none(f"1970-01-02T{text}", local)
+    return None if found is None else found - DAY
+
+
+def _or_none(cell: str, local: bool) -> Instant | None:
+    try:
+        return _time(cell, local)
+    except RefusedValueError:
+        return None
+
+
+@lru_cache(64)
+def _zone(offset: str) -> tzinfo | None:
+    return datetime.strptime(offset, "%z").tzinfo
+
+
+def _time(cell: str, local: bool) -> Instant | None:
     word = fold(cell)
     if not word:
         return None
@@ -144,8 +185,7 @@ def time(cell: str, local: bool) -> Instant | None:
             raise ValueError(year)
         moment = datetime(year, month, day, hour, minute, second, tzinfo=CST)
         if offset is not None:
-            zone = datetime.strptime(offset.upper(), "%z").tzinfo
-            moment = moment.replace(tzinfo=zone)
+            moment = moment.replace(tzinfo=_zone(offset.upper()))
         return from_datetime(moment)
     except ValueError:
         raise RefusedValueError("TIME_IMPOSSIBLE", "该时间不存在", "There is no such time") from None

@@ -2,8 +2,7 @@
 acknowledged, one line a batch, before it goes on."""
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,5 +57,7 @@ async def main(address: str, session: str, laboratory: int, acknowledged: Path) 
                 await asyncio.sleep(0.02)
 
 
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])))
+def run(arguments: Sequence[str]) -> None:
+    """Runs `main` with its arguments as texts, after the name."""
+    _, address, session, laboratory, acknowledged = arguments
+    asyncio.run(main(address, session, int(laboratory), Path(acknowledged)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
@@ -38,11 +39,26 @@ def free_port() -> int:
         return port
 
 
+def steady_port() -> int:
+    """A port nobody listens on, to which a service can come back after it was killed: the system hands it to nobody who
+    asks for any port, as tests of other files and every client's connection do."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    candidates = range(max(lowest - 12_000, 10_000), lowest)
+    for port in random.sample(candidates, min(len(candidates), 100)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    return free_port()
+
+
 class RecordsProcess:
     """`python -m services.records` on a port of its own, over one store, however often it is started."""
 
-    def __init__(self, region: str, store_url: str, follow: str = "") -> None:
-        self.address = f"127.0.0.1:{free_port()}"
+    def __init__(self, region: str, store_url: str, follow: str = "", **environ: str) -> None:
+        self.address = f"127.0.0.1:{steady_port()}"
         self._environ = {
             **os.environ,
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos'}",
@@ -52,6 +68,7 @@ class RecordsProcess:
             "HUTONG_LISTEN": self.address,
             "HUTONG_MESH_SECRET": SECRET,
             "HUTONG_FOLLOW": follow,
+            **environ,
         }
         self._process: Process | None = None
         self._channel: grpc.aio.Channel | None = None
@@ -65,6 +82,12 @@ class RecordsProcess:
         self._channel = open_channel(self.address)
         await asyncio.wait_for(self._channel.channel_ready(), 30)
         self.calls = remote("records", "tests", self._channel, CONTRACTS)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
 
     async def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ends it and returns its exit status."""

@@ -16,7 +16,7 @@ from cli.importing.batches import BATCH_ROWS, Destination
 from cli.importing.journal import Journal
 from cli.importing.opening import open_laboratory_file
 from cli.importing.report import HEADER, RejectionReport
-from cli.importing.sending import RecordIntake, StoppedError, send
+from cli.importing.sending import IN_FLIGHT, RecordIntake, StoppedError, send
 from cli.importing.tally import Tally
 from cli.laboratory_files.rows import Reader, Refusal
 from cli.mesh import wiring
@@ -266,6 +266,39 @@ async def test_a_lost_answer_is_asked_for_again(writer, patient):
     assert counts(again.tally) == {"unchanged": 3 * BATCH_ROWS}
 
 
+class Leaving:
+    """Forwards to a store, and ends the first stream before its second batch is acknowledged. As gRPC does when a
+    server ends a stream, it leaves the requests where they wait, neither closed nor cancelled."""
+
+    def __init__(self, writer: RecordIntake) -> None:
+        self._writer = writer
+        self._left: list[AsyncIterator[StreamRecordsRequest]] = []
+        self._reading: list[asyncio.Future[StreamRecordsRequest]] = []
+
+    async def StreamRecords(
+        self, requests: AsyncIterator[StreamRecordsRequest]
+    ) -> AsyncIterator[StreamRecordsResponse]:
+        """Stores, but for what the first stream has on the way."""
+        if self._left:
+            async for response in self._writer.StreamRecords(requests):
+                yield response
+            return
+        self._left.append(requests)
+        await anext(requests)
+        yield StreamRecordsResponse(batch=0)
+        for _ in range(IN_FLIGHT):
+            await anext(requests)
+        self._reading.append(asyncio.ensure_future(anext(requests)))
+        await asyncio.sleep(0)
+        raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "cannot be reached")
+
+
+async def test_a_stream_that_was_ended_takes_nothing_from_the_next(writer, patient):
+    """Requests of an ended stream that still wait for room give way to those of the next one: no batch is missing."""
+    imported = await import_lines(Leaving(writer), good_lines(6 * BATCH_ROWS))
+    assert counts(imported.tally) == {"created": 6 * BATCH_ROWS}
+
+
 async def test_an_unreachable_mesh_stops_the_import(writer, patient):
     """What was acknowledged before is counted; another run stores the rest."""
     flaky = Flaky(writer, 2, 0, 0, 0)
@@ -319,6 +352,20 @@ async def test_a_stopped_import_goes_on_where_it_stood(writer, tmp_path):
     assert counts(second.tally) == {"created": 6 * BATCH_ROWS - 1, "conflict": 1, "refused": 1, "unreadable": 1}
     assert list(second.reasons()) == [11, BATCH_ROWS + 21, len(lines)]
     assert not journal.path.exists()
+
+
+async def test_the_journal_outlasts_a_store_that_comes_back_late(writer, patient, tmp_path):
+    """A store that is lost, not there at the next attempt and back at the third: what the journal says of the batches
+    before that is kept, and in the end the counts and the report are of the whole file."""
+    lines = list(good_lines(6 * BATCH_ROWS))
+    lines[10] = row(id="F1", sampled="2099-01-01 10:00")
+    path = written(tmp_path / "large.csv", lines)
+    first, _ = await sent(Flaky(writer, 2, 0), path, stop_after=2)
+    assert 0 < first.tally.rows < len(lines) - 1
+    assert first.tally.rows == BATCH_ROWS * len(list(Journal(path, HUNAN).acknowledged()))
+    second, _ = await sent(writer, path)
+    assert (6 * BATCH_ROWS - 1, 1) == (second.tally.good, second.tally.refused)
+    assert list(second.reasons()) == [11]
 
 
 async def test_a_journal_of_another_file_is_not_believed(writer, tmp_path):

@@ -9,9 +9,8 @@ are made beforehand; serialising them is measured. The server keeps fsync on.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from hashlib import blake2b
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -42,7 +41,6 @@ LABORATORIES = 2
 """Streams at once."""
 REGION = "430000"
 RATIO = 0.5
-_ROOT = Path(__file__).resolve().parents[3]
 _CONTRACT = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
 _COLUMNS = (
     "person_key region source_id revision sequence recorded_at placed_at retracted laboratory digest body".split()
@@ -142,14 +140,16 @@ class _Stream:
             await asyncio.wait_for(channel.channel_ready(), 30)
             calls = remote("records", "bench", channel, [_CONTRACT])
             began = perf_counter()
-            stored = sum(await asyncio.gather(*(_sent(calls, batches) for batches in files)))
+            stored = sum(await asyncio.gather(*(sent(calls, batches) for batches in files)))
             seconds = perf_counter() - began
         if stored != BATCH * share * LABORATORIES:
             raise RuntimeError(f"{stored} rows were stored")
         return stored / seconds
 
 
-async def _sent(calls: Any, batches: list[StreamRecordsRequest]) -> int:
+async def sent(calls: Any, batches: Iterable[StreamRecordsRequest]) -> int:
+    """Sends batches in a session of their own; how many rows became new records."""
+
     async def requests() -> AsyncIterator[StreamRecordsRequest]:
         yield StreamRecordsRequest(session_id=str(uuid4()), purpose=Purpose.PURPOSE_RECORD_KEEPING)
         for batch in batches:
@@ -178,9 +178,9 @@ async def _measured(server: PostgresServer, rounds: int) -> Report:
     bare, streamed = [await server.create_database() for _ in range(2)]
     for url in (bare, streamed):
         await migrate(url)
-    async with serving(streamed, REGION) as address:
+    async with serving(streamed, REGION) as records:
         try:
-            yardstick, ours = await in_turn(rounds, _Bare(bare).measure, _Stream(address).measure)
+            yardstick, ours = await in_turn(rounds, _Bare(bare).measure, _Stream(records.address).measure)
         except TimeoutError:
             raise CannotRunError("记录服务未能启动", "The records service did not start") from None
     return Report(

@@ -154,7 +154,7 @@ async def _measured(server: PostgresServer, rounds: int) -> Report:
 
     try:
         await bare.execute("vacuum analyze")
-        async with serving(url, REGION) as address, open_channel(address) as channel:
+        async with serving(url, REGION) as records, open_channel(records.address) as channel:
             await asyncio.wait_for(channel.channel_ready(), 30)
             asking = _Asking(remote("records", "bench", channel, [_CONTRACT]), day)
             yardstick, figures, overdue = await in_turn(rounds, count, asking.figures, asking.overdue)

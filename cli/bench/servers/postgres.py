@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -78,6 +79,7 @@ class PostgresServer:
     port: int
     process: subprocess.Popen[bytes]
     home: Path
+    command: list[str]
 
     def dsn(self, database: str = "postgres") -> str:
         """The URL of a database of this server."""
@@ -100,6 +102,28 @@ class PostgresServer:
             await connection.execute(f"drop database if exists {url.rpartition('/')[2]} with (force)")
         finally:
             await connection.close()
+
+    def crash(self) -> None:
+        """Kills every one of its processes at once, none of which gets to write another word."""
+        # Stopped first, so that it starts no more of them meanwhile.
+        self.process.send_signal(signal.SIGSTOP)
+        pids = [self.process.pid, *_children(self.process.pid)]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        until = time.monotonic() + START_SECONDS
+        # A successor refuses the data while anybody is left who may write it.
+        while any(_lives(pid) for pid in pids) and time.monotonic() < until:
+            time.sleep(0.005)
+
+    def revive(self) -> None:
+        """Starts it again on its data and port, which it recovers from its log. Not to be called on an event loop.
+
+        Raises CannotStartError.
+        """
+        self.process = _spawn(self.command, self.home)
+        _await_answer(self)
 
     def stop(self) -> None:
         """Ends the server and removes its data."""
@@ -173,21 +197,44 @@ def _launch(prefix: list[str], binaries: Path, home: Path, data: Path, options: 
         "max_connections=60",
         *options,
     ]
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*prefix, str(binaries / "postgres"), "-D", str(data), *(part for s in settings for part in ("-c", s))],
-            cwd="/",
-            stdout=log,
-            stderr=log,
-        )
-    server = PostgresServer(port, process, home)
+    options_of = [part for setting in settings for part in ("-c", setting)]
+    command = [*prefix, str(binaries / "postgres"), "-D", str(data), *options_of]
+    server = PostgresServer(port, _spawn(command, home), home, command)
+    _await_answer(server)
+    return server
+
+
+def _spawn(command: list[str], home: Path) -> subprocess.Popen[bytes]:
+    with (home / "log").open("ab") as log:
+        return subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
+
+
+def _await_answer(server: PostgresServer) -> None:
     until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
+    while time.monotonic() < until and server.process.poll() is None:
         try:
             asyncio.run(_answers(server))
-            return server
+            return
         except (OSError, asyncpg.PostgresError, TimeoutError):
-            time.sleep(0.1)
-    said = (home / "log").read_text(errors="replace")[-500:]
+            time.sleep(0.05)
+    said = (server.home / "log").read_text(errors="replace")[-500:]
     server.stop()
     raise CannotStartError(f"the server did not come up: {said}")
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the name: state, parent and so on; empty when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _children(parent: int) -> list[int]:
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [pid for pid in pids if (stat := _stat(pid)) and int(stat[1]) == parent]
+
+
+def _lives(pid: int) -> bool:
+    stat = _stat(pid)
+    return bool(stat) and stat[0] not in "ZX"

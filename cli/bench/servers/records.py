@@ -1,4 +1,4 @@
-"""A records service in a process of its own, over a database whose tables are there."""
+"""A records service as a process of its own, for a while."""
 
 import asyncio
 import os
@@ -6,28 +6,40 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from cli.bench.servers.postgres import free_port
 
-_ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Serving(NamedTuple):
+    """A running service: where it serves, host:port, and its process."""
+
+    address: str
+    pid: int
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, with this repository's modules where a child finds them."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "protos")))}
 
 
 @asynccontextmanager
-async def serving(url: str, region: str) -> AsyncIterator[str]:
-    """The address, on loopback, of a region's service, which may not answer yet."""
+async def serving(store_url: str, region: str) -> AsyncIterator[Serving]:
+    """Runs `python -m services.records` over a store whose tables are there. Whether it came up is for the caller to
+    see."""
     address = f"127.0.0.1:{free_port()}"
-    environ = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_ROOT / "protos"))),
+    environ = environment() | {
         "HUTONG_REGION": region,
-        "HUTONG_STORE_URL": url,
+        "HUTONG_STORE_URL": store_url,
         "HUTONG_LISTEN": address,
         "HUTONG_MESH_SECRET": "a secret for benchmarks alone",
         "HUTONG_LOG_LEVEL": "WARNING",
     }
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.records", env=environ)
     try:
-        yield address
+        yield Serving(address, process.pid)
     finally:
         process.terminate()
         await asyncio.wait_for(process.wait(), 20)

@@ -11,7 +11,7 @@ from hutong.records.v1.record_pb2 import TestResult as Outcome
 from hutong.records.v1.record_pb2 import Tube
 
 from cli.importing.opening import open_laboratory_file
-from cli.laboratory_files import json_elements
+from cli.laboratory_files import fhir, json_elements
 from cli.laboratory_files.fhir import BundleReader
 from cli.laboratory_files.json_elements import ElementError, top_level
 from cli.laboratory_files.json_lines import JsonLinesReader
@@ -244,3 +244,14 @@ def test_the_format_is_found_out(tmp_path: Path, text, kind):
     with open_laboratory_file(path) as (reader, _, _):
         assert isinstance(reader, kind)
         assert EXPECTED == next(iter(reader))
+
+
+def test_a_bundle_of_too_many_patients_is_refused(monkeypatch):
+    """Patients are held in memory, so there is a bound; above it the Bundle is refused before any row of it."""
+    monkeypatch.setattr(fhir, "MOST_PATIENTS", 2)
+    patients = [{"resourceType": "Patient", "id": f"p{n}", "identifier": [IDENTIFIER]} for n in range(3)]
+    pointing = observation(subject={"reference": "Patient/p1"})
+    assert [EXPECTED._replace(row=3)] == rows(bundle(*patients[:2], pointing))
+    with pytest.raises(UnreadableFileError) as caught:
+        next(iter(BundleReader(io.StringIO(bundle(pointing, *patients)))))
+    assert "FHIR_PATIENTS" == caught.value.reason
