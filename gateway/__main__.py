@@ -1,7 +1,5 @@
 """`python -m gateway`: the gateway as a process of its own, over services reached by gRPC."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,8 @@ from gateway.samples import read_people
 from gateway.server import serve
 from gateway.settings import GatewaySettings
 from services.runtime.channel import open_channel, remote
-from services.runtime.process import run
-from services.runtime.settings import SettingsError, load
+from services.runtime.program import main
+from services.runtime.settings import SettingsError
 
 _CONTRACTS = {
     "verdict": (
@@ -58,24 +56,18 @@ def wire(settings: GatewaySettings) -> Gateway:
     )
 
 
-def main() -> int:
-    """Runs until SIGTERM. Status 2: the settings are wrong; 1: an address cannot be had."""
-    try:
-        settings = load(GatewaySettings, os.environ)
-    except SettingsError as error:
-        print(f"gateway: {error}", file=sys.stderr)  # noqa: T201  # before logs are configured
-        return 2
+async def serving(settings: GatewaySettings) -> None:
+    """Serves until SIGTERM or SIGINT. Raises SettingsError when something it needs cannot be had."""
+    await serve(_wired(settings), settings)
 
-    async def serving() -> None:
-        await serve(wire(settings), settings)
 
+def _wired(settings: GatewaySettings) -> Gateway:
     try:
-        run(serving, settings)
-    except (OSError, ValueError) as error:
-        print(f"gateway: {error}", file=sys.stderr)  # noqa: T201  # for whoever typed the command
-        return 1
-    return 0
+        return wire(settings)
+    except (ValueError, OSError) as error:
+        # The one thing that is read, and not looked at before.
+        raise SettingsError(f"HUTONG_SAMPLE_PEOPLE: {error}") from None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main("gateway", GatewaySettings, serving)

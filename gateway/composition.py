@@ -30,6 +30,7 @@ from services.runtime.access import NamedCallers
 from services.runtime.binding import Binding
 from services.runtime.clock import Clock, system_clock
 from services.runtime.service import Service
+from services.runtime.trace import Traces, asked_at_most
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Gateway:
     service: Service
     app: Application
     probe: Probe
+    traces: Traces
+    """Where the trace of a request comes from, over either door."""
 
 
 def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) -> VerdictCache:
@@ -91,6 +94,7 @@ def build(
     front = Front(door, codes, policies, evidence=evidence, holders=holders, regions=regions)
     follower = Follower(kept, feeds)
     probe = Probe(kept, policies, clock=clock, feeds=names, news_seconds=settings.news_seconds)
+    traces = asked_at_most(settings.trace_asked)
     guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
     contract = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
 
@@ -111,7 +115,9 @@ def build(
             front,
             {**api_routes(front), **operation_routes(probe), **page_routes(sample_people)},
             guard,
+            traces,
             seconds=settings.request_seconds,
         ),
         probe=probe,
+        traces=traces,
     )

@@ -6,8 +6,9 @@ from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.verdict.v1.verdict_service_pb2 import BatchComputeVerdictsRequest, VerdictOutcome, VerdictQuery
 
 from gateway.ports import VerdictSource
-from gateway.questions import MOST, Question
+from gateway.questions import Question
 from services.common.instants import to_timestamp
+from services.common.limits import MOST_IN_BATCH
 from services.runtime.coalesce import Coalescer
 
 
@@ -16,7 +17,7 @@ class Computer:
 
     def __init__(self, verdicts: VerdictSource) -> None:
         self._verdicts = verdicts
-        self._coalescer: Coalescer[Purpose.ValueType, VerdictQuery, VerdictOutcome] = Coalescer(self._send, most=MOST)
+        self._coalescer: Coalescer[Purpose.ValueType, VerdictQuery, VerdictOutcome] = Coalescer(self._send)
 
     async def compute(self, questions: Sequence[Question], purpose: Purpose.ValueType) -> Sequence[VerdictOutcome]:
         """The outcomes in order; what their questions asked together travels as one. Raises ServiceError."""
@@ -24,8 +25,8 @@ class Computer:
         if len(queries) == 1:
             return [await self._coalescer.ask(purpose, queries[0])]
         outcomes: list[VerdictOutcome] = []
-        for start in range(0, len(queries), MOST):
-            outcomes += await self._send(purpose, queries[start : start + MOST])
+        for start in range(0, len(queries), MOST_IN_BATCH):
+            outcomes += await self._send(purpose, queries[start : start + MOST_IN_BATCH])
         return outcomes
 
     async def _send(self, purpose: Purpose.ValueType, queries: Sequence[VerdictQuery]) -> Sequence[VerdictOutcome]:

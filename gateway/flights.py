@@ -22,6 +22,7 @@ from services.common.errors import DeadlineExceeded, ServiceError
 from services.common.instants import from_timestamp
 from services.runtime.call import current_call, enter
 from services.runtime.clock import Clock
+from services.runtime.tasks import done_by
 from services.runtime.wire_errors import from_item_error, internal
 
 log = logging.getLogger("hutong.codes")
@@ -211,10 +212,8 @@ class Flights:
 
 async def _land(flight: asyncio.Future[_Landed], end: float) -> _Landed | None:
     """What became of a flight; None when `end`, of time.monotonic(), came first."""
-    if not flight.done():
-        # Waiting, unlike awaiting, leaves the flight going for others when this caller leaves.
-        await asyncio.wait((flight,), timeout=max(0.0, end - time.monotonic()))
-    return flight.result() if flight.done() else None
+    # Waiting, unlike awaiting, leaves the flight going for others when this caller leaves.
+    return flight.result() if await done_by(flight, end) else None
 
 
 def _changes_elsewhere(verdict: Verdict, person: bytes) -> bool:

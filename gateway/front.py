@@ -25,8 +25,9 @@ from gateway.codes import Codes, Shown
 from gateway.directory import Directory
 from gateway.policies import PolicyDigests
 from gateway.ports import Evidence, Holders, Regions
-from gateway.questions import MOST, Door, Findings, Question, check_size, instant
+from gateway.questions import Door, Findings, Question, instant
 from services.common.errors import InvalidArgument, ServiceError, Violation
+from services.common.limits import MOST_IN_BATCH, check_batch
 
 
 def _results(evidence: Sequence[Found], size: int, token: str) -> ListResultsResponse:
@@ -83,7 +84,7 @@ class Front:
         at = found.keep(None, lambda: instant(request.at, "at")) if request.HasField("at") else None
         regions: Sequence[str] = request.regions
         if regions:
-            found.keep(None, lambda: check_size(len(regions), "regions"))
+            found.keep(None, lambda: check_batch(len(regions), "regions"))
         for index, code in enumerate(regions):
             found.region(code, f"regions[{index}]")
         found.check()
@@ -106,7 +107,7 @@ class Front:
         self, documents: Sequence[Document], purpose: Purpose.ValueType
     ) -> Sequence[ListResultsResponse | ServiceError]:
         """The first page of each person's results, in order, or why a document is wrong."""
-        check_size(len(documents), "documents")
+        check_batch(len(documents), "documents")
         persons: list[bytes | ServiceError] = []
         for index, document in enumerate(documents):
             try:
@@ -124,7 +125,7 @@ class Front:
         directory = await self._directory.all()
         regions = [code for code, region in directory.items() if region.on_mesh] or list(directory)[:1]
         found: list[tuple[bytes, Sequence[Found]]] = []
-        at_once = MOST // len(regions)
+        at_once = MOST_IN_BATCH // len(regions)
         for start in range(0, len(persons), at_once):
             some = persons[start : start + at_once]
             queries = [
@@ -174,8 +175,7 @@ class Front:
         person = found.keep(b"", lambda: self.door.person(request.document))
         found.region(request.region)
         found.request_id(request.request_id)
-        if request.scope not in (Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL):
-            found.scope("scope", "SCOPE_UNKNOWN" if request.scope else "SCOPE_REQUIRED")
+        found.scope(request.scope, required=True)
         found.check()
         try:
             switched = await self._holders.SwitchScope(

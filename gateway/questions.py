@@ -13,12 +13,10 @@ from gateway.cache.protocol import Key
 from services.common.documents import PersonKeys
 from services.common.errors import InvalidArgument, Text, Violation, invalid
 from services.common.instants import Instant, from_timestamp
+from services.common.limits import check_scope
 from services.common.regions import divisions, require_region
 
 T = TypeVar("T")
-
-MOST = 1000
-"""Questions in one batch."""
 
 _SCOPES = frozenset((Scope.SCOPE_UNSPECIFIED, Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL))
 _EARLIEST, _LATEST = -62_135_596_800, 253_402_300_800
@@ -53,12 +51,6 @@ def instant(timestamp: Timestamp, field: str) -> Instant:
     return from_timestamp(timestamp)
 
 
-def check_size(count: int, field: str) -> None:
-    """Raises InvalidArgument (BATCH_SIZE) unless a batch has 1 to 1,000 items."""
-    if not 1 <= count <= MOST:
-        raise invalid(field, "BATCH_SIZE", f"须为1至{MOST}项", f"1 to {MOST} items are allowed")
-
-
 class Findings:
     """Gathers what is wrong with a request, so that every wrong field is named at once."""
 
@@ -77,9 +69,9 @@ class Findings:
         """Checks a region's code (REGION_REQUIRED, REGION_UNKNOWN)."""
         self.keep(None, lambda: require_region(code, field))
 
-    def scope(self, field: str, reason: str) -> None:
-        """Adds a finding about a scope."""
-        self.add(field, reason, "范围应为 LOCAL 或 NATIONAL", "The scope is LOCAL or NATIONAL")
+    def scope(self, scope: int, field: str = "scope", *, required: bool = False) -> None:
+        """Checks a scope (SCOPE_UNKNOWN, SCOPE_REQUIRED)."""
+        self.keep(None, lambda: check_scope(scope, field, required=required))
 
     def add(self, field: str, reason: str, zh: str, en: str) -> None:
         """Adds a finding."""
@@ -132,8 +124,7 @@ class Door:
         found = Findings(prior)
         person = found.keep(b"", lambda: self._keys.of(query.document, f"{path}document"))
         found.region(query.region, f"{path}region")
-        if query.scope not in _SCOPES:
-            found.scope(f"{path}scope", "SCOPE_UNKNOWN")
+        found.scope(query.scope, f"{path}scope")
         at = found.keep(None, lambda: instant(query.at, f"{path}at")) if query.HasField("at") else None
         known_at = None
         if query.HasField("known_at"):

@@ -9,8 +9,8 @@ from hutong.gateway.v1.health_code_service_pb2 import ResultView
 from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage, SourceStatus
 from hutong.records.v1.record_pb2 import RevisionAction, TestRecord
 
-from services.common.errors import invalid
 from services.common.instants import from_timestamp
+from services.common.limits import bad_page_token, page_size
 
 DEFAULT_PAGE = 50
 LONGEST_PAGE = 200
@@ -73,11 +73,9 @@ def _place(record: TestRecord) -> _Place:
 def page(listed: Sequence[ResultView], size: int, token: str) -> tuple[Sequence[ResultView], str]:
     """The results after the one a token names, at most `size`, and the token of the next page, empty on the last.
 
-    Raises InvalidArgument (PAGE_SIZE_NEGATIVE, PAGE_TOKEN_INVALID).
+    Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN).
     """
-    if size < 0:
-        raise invalid("page_size", "PAGE_SIZE_NEGATIVE", "每页数量不可为负", "The page size is not negative")
-    size = min(size or DEFAULT_PAGE, LONGEST_PAGE)
+    size = page_size(size, DEFAULT_PAGE, LONGEST_PAGE)
     if token:
         after = _read(token)
         listed = [view for view in listed if _place(view.record) > after]
@@ -93,7 +91,7 @@ def _read(token: str) -> _Place:
     try:
         place: _Place = msgspec.json.decode(urlsafe_b64decode(token), type=_Place)
     except (binascii.Error, ValueError):
-        raise invalid("page_token", "PAGE_TOKEN_INVALID", "翻页标记无效", "The page token is not valid") from None
+        raise bad_page_token() from None
     return place
 
 

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 import uvicorn
 
 from gateway.composition import Gateway
-from gateway.http.app import Application
-from gateway.settings import GatewaySettings
+from gateway.http.app import Asgi
+from gateway.http.connections import bounded
+from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
-from services.runtime.server import Server
+from services.runtime.server import CannotListenError, Server
+from services.runtime.settings import SettingsError
 
 log = logging.getLogger("hutong.server")
 
@@ -28,10 +30,12 @@ class _Embedded(uvicorn.Server):
 
 
 class HttpServer:
-    """An ASGI application on one address."""
+    """An ASGI application on one address. A connection has `head_seconds` to send the head of a request, and
+    `idle_seconds` to begin the next one; the defaults are those of GatewaySettings."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Asgi, *, head_seconds: float = HEAD_SECONDS, idle_seconds: float = IDLE_SECONDS) -> None:
         self._app = app
+        self._connection = bounded(head_seconds, idle_seconds)
         self._server: _Embedded | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -42,7 +46,7 @@ class HttpServer:
         port: int = listener.getsockname()[1]
         config = uvicorn.Config(
             self._app,
-            http="httptools",
+            http=self._connection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -50,7 +54,6 @@ class HttpServer:
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            timeout_keep_alive=75,
             timeout_graceful_shutdown=max(1, round(grace)),
         )
         self._server = _Embedded(config)
@@ -73,9 +76,12 @@ class HttpServer:
 
 def _listen(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
-    family, kind, protocol, _, where = socket.getaddrinfo(
-        host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise CannotListenError(f"http: cannot listen on {address}: {error.strerror}", "HUTONG_HTTP_LISTEN") from None
     listener = socket.socket(family, kind, protocol)
     try:
         # Restarts do not wait for old connections. SO_REUSEPORT stays off: two gateways on one port would share its
@@ -85,7 +91,9 @@ def _listen(address: str) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise OSError(f"http: cannot listen on {address}: {error.strerror}; is the port taken?") from None
+        raise CannotListenError(
+            f"http: cannot listen on {address}: {error.strerror}; is the port taken?", "HUTONG_HTTP_LISTEN"
+        ) from None
     listener.setblocking(False)
     return listener
 
@@ -93,16 +101,20 @@ def _listen(address: str) -> socket.socket:
 class GatewayServer:
     """A gateway on its two addresses."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, settings: GatewaySettings) -> None:
         self._gateway = gateway
-        self._grpc = Server(gateway.service.name, gateway.service.bindings, gateway.service.pings)
-        self._http = HttpServer(gateway.app)
+        self._settings = settings
+        service = gateway.service
+        self._grpc = Server(service.name, service.bindings, service.pings, traces=gateway.traces)
+        self._http = HttpServer(
+            gateway.app, head_seconds=settings.http_head_seconds, idle_seconds=settings.http_idle_seconds
+        )
 
-    async def start(self, settings: GatewaySettings) -> tuple[int, int]:
+    async def start(self) -> tuple[int, int]:
         """Starts serving and returns the ports of HTTP and gRPC. Raises OSError when an address cannot be had."""
-        http = await self._http.start(settings.http_listen, settings.drain_grace)
+        http = await self._http.start(self._settings.http_listen, self._settings.drain_grace)
         try:
-            return http, await self._grpc.start(settings.listen)
+            return http, await self._grpc.start(self._settings.listen)
         except OSError:
             await self._http.stop()
             raise
@@ -120,10 +132,13 @@ class GatewayServer:
 
 
 async def serve(gateway: Gateway, settings: GatewaySettings) -> None:
-    """Serves a gateway until SIGTERM or SIGINT, then drains. Raises OSError when an address cannot be had."""
-    server = GatewayServer(gateway)
+    """Serves a gateway until SIGTERM or SIGINT, then drains. Raises SettingsError when an address cannot be had."""
+    server = GatewayServer(gateway, settings)
     async with gateway.service.running():
-        await server.start(settings)
+        try:
+            await server.start()
+        except CannotListenError as error:
+            raise SettingsError(f"{error.variable}: {error}") from None
         await stop_signal()
         log.info("draining", extra={"service": gateway.service.name})
         await server.drain(settings.drain_wait, settings.drain_grace)

@@ -10,8 +10,9 @@ from hutong.gateway.v1 import health_code_service_pb2 as pb
 from gateway.codes import Shown
 from gateway.front import Front
 from gateway.metrics import REQUESTS
-from gateway.questions import Question, check_size
+from gateway.questions import Question
 from services.common.errors import InvalidArgument, ServiceError
+from services.common.limits import check_batch
 from services.runtime.call import current_call
 from services.runtime.wire_errors import to_item_error
 
@@ -22,7 +23,7 @@ Method = Callable[["HealthCodeServicer", Request], Awaitable[Response]]
 
 def asked(front: Front, queries: Sequence[pb.HealthCodeQuery]) -> Sequence[Question | ServiceError]:
     """The questions of a batch, or why one cannot be asked. Raises InvalidArgument (BATCH_SIZE)."""
-    check_size(len(queries), "queries")
+    check_batch(len(queries), "queries")
     questions: list[Question | ServiceError] = []
     for index, query in enumerate(queries):
         try:

@@ -1,37 +1,63 @@
 """Settings of the gateway."""
 
+from typing import Annotated
+
 from msgspec import field
 
 from gateway.cache.entry import BOUND_SECONDS
-from services.runtime.settings import ServerSettings
+from services.runtime.setting_kinds import (
+    Count,
+    File,
+    Listen,
+    Rate,
+    RedisUrl,
+    SomeSeconds,
+    Target,
+    Targets,
+    up_to,
+)
+from services.runtime.settings import ServerSettings, require_secret
+
+HEAD_SECONDS = 10.0
+IDLE_SECONDS = 75.0
 
 
 class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """What the gateway takes from the environment: HUTONG_HTTP_LISTEN, HUTONG_VERDICT and so on."""
 
-    http_listen: str = "127.0.0.1:8080"
-    """Where to serve HTTP, host:port."""
-    verdict: str = "127.0.0.1:7003"
-    """The verdict service, host:port or a gRPC name."""
-    lookup: str = "127.0.0.1:7002"
+    http_listen: Listen = "127.0.0.1:8080"
+    """Where to serve HTTP; port 0 takes a free one."""
+    verdict: Target = "127.0.0.1:7003"
+    """The verdict service."""
+    lookup: Target = "127.0.0.1:7002"
     """The lookup service."""
-    nation: str = "127.0.0.1:7001"
+    nation: Target = "127.0.0.1:7001"
     """The nation's records, whose change feed says which cached verdicts to drop."""
-    region_feeds: dict[str, str] = field(default_factory=dict)
-    """Region=host:port of records services to follow besides the nation's, so that a region's own changes reach its
-    cached verdicts without waiting for the nation to have followed them."""
-    redis_url: str = ""
+    region_feeds: Targets = field(default_factory=dict)
+    """Records services to follow besides the nation's, so that a region's own changes reach its cached verdicts without
+    waiting for the nation to have followed them."""
+    redis_url: RedisUrl = ""
     """The shared cache, such as redis://cache:6379/0. Empty: a cache within the process."""
-    redis_timeout: float = 0.05
-    """Seconds a command to Redis may take before the gateway goes on without it."""
-    cache_entries: int = 200_000
+    redis_timeout: SomeSeconds = 0.05
+    """How long a command to Redis may take before the gateway goes on without it."""
+    cache_entries: Count = 200_000
     """The most entries of the cache within the process; about 4 kB each."""
-    sample_people: str = ""
+    sample_people: File = ""
     """A JSON file of sample people to show at /v1/samplePeople; empty, as wherever there are real people: none."""
-    request_seconds: float = 5.0
+    http_head_seconds: SomeSeconds = HEAD_SECONDS
+    """How long a connection may take to send the head of a request, also the first one after it was opened."""
+    http_idle_seconds: SomeSeconds = IDLE_SECONDS
+    """How long a connection may stay open between two requests; longer than the load balancer keeps its own."""
+    trace_asked: Rate = 10.0
+    """How many requests a second may be traced because their caller asks for it (the sampled flag of traceparent),
+    besides those that trace_ratio picks; a traced request travels alone and costs several times as much."""
+    request_seconds: SomeSeconds = 5.0
     """The deadline of an HTTP request."""
-    compute_seconds: float = 3.0
+    compute_seconds: SomeSeconds = 3.0
     """How long a verdict may take to compute before the last known one is shown instead."""
-    news_seconds: float = BOUND_SECONDS
-    """The oldest news under which cached verdicts are still served, more than 0 and at most 5: no out-of-date code is
-    shown as current for longer."""
+    news_seconds: Annotated[float, up_to(BOUND_SECONDS)] = BOUND_SECONDS
+    """The oldest news under which cached verdicts are still served: no out-of-date code is shown as current for
+    longer."""
+
+    def __post_init__(self) -> None:
+        require_secret(self.mesh_secret)

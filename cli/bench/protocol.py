@@ -1,13 +1,12 @@
 """What a benchmark is, and how two things are measured in turn."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cli.bench.report import Report
 from services.common.errors import Text
 
-Measured = Callable[[], Awaitable[float]]
-"""Measures once; returns the figure."""
+Figure = TypeVar("Figure")
 
 
 class Benchmark(Protocol):
@@ -27,14 +26,14 @@ class CannotRunError(Exception):
         self.text = Text(zh, en)
 
 
-async def in_turn(rounds: int, *measures: Measured) -> list[tuple[float, ...]]:
+async def in_turn(rounds: int, *measures: Callable[[], Awaitable[Figure]]) -> list[tuple[Figure, ...]]:
     """Measures each once without counting it, then `rounds` times in turn; the figures of each.
 
     Every other round goes backwards: on a machine that slows down or speeds up meanwhile, none is always the later.
     """
     for measure in measures:
         await measure()
-    figures: list[list[float]] = [[] for _ in measures]
+    figures: list[list[Figure]] = [[] for _ in measures]
     numbers = range(len(measures))
     for turn in range(rounds):
         for number in numbers if turn % 2 == 0 else reversed(numbers):

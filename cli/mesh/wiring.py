@@ -65,9 +65,9 @@ async def gateway(
         region_news={region: stores[region] for region in REGIONS},
         sample_people=read_people(plan.samples) if plan.samples else None,
     )
-    server = GatewayServer(made)
+    server = GatewayServer(made, settings)
     async with made.service.running():
-        await server.start(settings)
+        await server.start()
         try:
             yield made.service.bindings
         finally:

@@ -12,6 +12,7 @@ from hutong.gateway.v1.health_code_service_pb2 import ShowHealthCodeRequest
 from gateway import render
 from gateway.codes import Shown
 from gateway.front import Front
+from gateway.http.connections import WHOLE
 from gateway.http.problems import CONTENT_TYPE, HttpError, of_error, problem
 from gateway.http.requests import Decoder, QueryBody
 from gateway.http.routes import JSON, Handler, Incoming, Reply, Route
@@ -20,7 +21,7 @@ from gateway.questions import Question
 from services.common.errors import Code, DeadlineExceeded, ServiceError, Text, invalid
 from services.runtime.access import Guard
 from services.runtime.call import Call, enter, leave
-from services.runtime.trace import SpanKind, Trace, new_trace, span
+from services.runtime.trace import SpanKind, Trace, Traces, span
 from services.runtime.wire_errors import internal
 
 log = logging.getLogger("hutong.http")
@@ -28,6 +29,7 @@ log = logging.getLogger("hutong.http")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
 SHOW = "/v1/healthCode:show"
@@ -40,13 +42,16 @@ _SHOW_CODE = Purpose.PURPOSE_SHOW_CODE
 
 
 class Application:
-    """Serves one front over HTTP. `seconds` is the deadline of a request."""
+    """Serves one front over HTTP. `seconds` is the deadline of a request, `traces` where its trace comes from."""
 
-    def __init__(self, front: Front, routes: Mapping[str, Route], guard: Guard, *, seconds: float) -> None:
+    def __init__(
+        self, front: Front, routes: Mapping[str, Route], guard: Guard, traces: Traces, *, seconds: float
+    ) -> None:
         self.front = front
         self._show = Route("POST", "ShowHealthCode", self._show_asked)
         self._routes = {SHOW: self._show, **routes}
         self._guard = guard
+        self._traces = traces
         self._seconds = seconds
         self._query = Decoder(QueryBody)
         # What the guard asks about a request is its purpose; one message for each will do.
@@ -69,16 +74,19 @@ class Application:
                 traceparent = value
             elif name == b"hutong-purpose":
                 purpose = value
-        trace = _trace(traceparent)
+        trace = self._trace(traceparent)
         operation, outcome = "unknown", "OK"
         try:
             route = self._route(scope)
             operation = route.operation
             body = b""
             if route.method == "POST":
-                # A body that never comes must not hold a connection.
-                async with asyncio.timeout(self._seconds):
+                if WHOLE in scope.get("state", ()):
                     body = await _body(receive, length, content_type)
+                else:
+                    # A body that never comes must not hold a connection.
+                    async with asyncio.timeout(self._seconds):
+                        body = await _body(receive, length, content_type)
             admitted = self._admitted(operation, purpose)
             if route is self._show and not trace.sampled:
                 # Before anything else is set up: a cached code needs none of it.
@@ -113,6 +121,13 @@ class Application:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
+    def _trace(self, traceparent: bytes | None) -> Trace:
+        trace = self._traces(None if traceparent is None else traceparent.decode("latin-1"))
+        if trace.span_id or trace.sampled:
+            return trace
+        # A trace that begins here and is not recorded has no span; the header that names it must not say so.
+        return Trace(trace.trace_id, trace.trace_id & 0xFFFF_FFFF_FFFF_FFFF or 1, False)
+
     def _route(self, scope: Scope) -> Route:
         route = self._routes.get(scope["path"])
         if route is None:
@@ -139,7 +154,7 @@ class Application:
             return await self._within(route.handler, incoming._replace(trace=here.trace))
 
     async def _within(self, handler: Handler, incoming: Incoming) -> Reply:
-        entered = enter(Call(CALLER, time.monotonic() + self._seconds, incoming.trace, incoming.purpose))
+        entered = enter(self._call(incoming.purpose, incoming.trace))
         try:
             async with asyncio.timeout(self._seconds):
                 return await handler(incoming)
@@ -154,21 +169,17 @@ class Application:
 
     async def _show_known(self, question: Question, purpose: Purpose.ValueType, trace: Trace) -> Reply:
         looked = await self.front.codes.look(question)
-
-        async def show(incoming: Incoming) -> Reply:
-            return Reply((await self.front.codes.show(question, looked, incoming.purpose)).json())
-
         if isinstance(looked, Shown):
-            return await show(Incoming(b"", b"", purpose, trace))
-        return await self._within(show, Incoming(b"", b"", purpose, trace))
+            return Reply((await self.front.codes.show(question, looked, purpose)).json())
+        # Without a timer: what computes a code ends before the call's deadline by itself.
+        entered = enter(self._call(purpose, trace))
+        try:
+            return Reply((await self.front.codes.show(question, looked, purpose)).json())
+        finally:
+            leave(entered)
 
-
-def _trace(traceparent: bytes | None) -> Trace:
-    trace = new_trace(None if traceparent is None else traceparent.decode("latin-1"))
-    if trace.span_id or trace.sampled:
-        return trace
-    # A trace that begins here and is not recorded has no span; the header that names it must not say so.
-    return Trace(trace.trace_id, trace.trace_id & 0xFFFF_FFFF_FFFF_FFFF or 1, False)
+    def _call(self, purpose: Purpose.ValueType, trace: Trace) -> Call:
+        return Call(CALLER, time.monotonic() + self._seconds, trace, purpose)
 
 
 async def _body(receive: Receive, length: bytes | None, content_type: bytes | None) -> bytes:

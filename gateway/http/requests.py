@@ -16,6 +16,7 @@ from gateway.questions import Door, Question
 from gateway.render import SCOPE, EnumNames
 from services.common.errors import InvalidArgument, Text, Violation, invalid
 from services.common.instants import parse_rfc3339, to_timestamp
+from services.common.limits import bad_page_size
 
 DOCUMENT_TYPES = EnumNames(DocumentType, "DOCUMENT_TYPE_")
 UNKNOWN = -1
@@ -103,7 +104,7 @@ class ResultsBody(_Body):
     page_token: str | None = None
 
     def message(self) -> pb.ListResultsRequest:
-        """As the contract has it. Raises InvalidArgument (PAGE_SIZE_RANGE)."""
+        """As the contract has it. Raises InvalidArgument (PAGE_SIZE)."""
         return pb.ListResultsRequest(
             document=self.document.message(), page_size=page_size(self.page_size), page_token=self.page_token or ""
         )
@@ -195,9 +196,9 @@ def _number(names: EnumNames, name: str | None) -> int:
 
 
 def page_size(size: int) -> int:
-    """A page size as the contract can carry it. Raises InvalidArgument (PAGE_SIZE_RANGE)."""
+    """A page size as the contract can carry it. Raises InvalidArgument (PAGE_SIZE)."""
     if not -(2**31) <= size < 2**31:
-        raise invalid("page_size", "PAGE_SIZE_RANGE", "每页数量超出范围", "The page size is out of range")
+        raise bad_page_size()
     return size
 
 

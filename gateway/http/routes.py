@@ -24,10 +24,11 @@ from gateway.http.requests import (
     SwitchBody,
     page_size,
 )
-from gateway.questions import Question, check_size
+from gateway.questions import Question
 from gateway.readiness import Probe
 from gateway.samples import SamplePerson
 from services.common.errors import InvalidArgument, ServiceError, Text, Violation, invalid
+from services.common.limits import check_batch
 from services.runtime.trace import Trace
 from services.runtime.wire_errors import to_item_error
 
@@ -80,7 +81,7 @@ class Api:
     async def batch_show(self, incoming: Incoming) -> Reply:
         """POST /v1/healthCode:batchShow."""
         queries = self._batch(incoming.body).queries
-        check_size(len(queries), "queries")
+        check_batch(len(queries), "queries")
         questions: list[Question | ServiceError] = []
         for index, query in enumerate(queries):
             try:

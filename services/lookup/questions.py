@@ -8,10 +8,10 @@ from hutong.lookup.v1.region_pb2 import Scope
 from services.common.documents import PERSON_KEY_BYTES, PersonKeys
 from services.common.errors import InvalidArgument, Violation, invalid
 from services.common.instants import SECOND, Instant, from_timestamp
+from services.common.limits import check_batch, check_scope
 from services.common.regions import divisions, require_region
 from services.lookup.evidence import Question
 
-MOST_QUERIES = 1000
 """The most questions of one batch (evidence_service.proto)."""
 MOST_VIOLATIONS = 20
 """So many wrong fields are named; more would not fit into the trailers of a gRPC call (8 KiB)."""
@@ -58,12 +58,6 @@ def many(queries: Sequence[EvidenceQuery], keys: PersonKeys, deadline: float) ->
     return questions
 
 
-def check_batch(size: int, field: str) -> None:
-    """Raises InvalidArgument (BATCH_SIZE) unless a batch has 1 to 1,000 items."""
-    if not 1 <= size <= MOST_QUERIES:
-        raise invalid(field, "BATCH_SIZE", f"每批1至{MOST_QUERIES}项", f"A batch has 1 to {MOST_QUERIES} items")
-
-
 def _checked(query: EvidenceQuery, keys: PersonKeys, field: str) -> bytes:
     violations: list[Violation] = []
     key = b""
@@ -75,10 +69,10 @@ def _checked(query: EvidenceQuery, keys: PersonKeys, field: str) -> bytes:
         require_region(query.region, f"{field}.region")
     except InvalidArgument as error:
         violations.extend(error.violations)
-    if query.scope not in _SCOPES:
-        violations.extend(
-            invalid(f"{field}.scope", "SCOPE_UNKNOWN", "数据范围未知", "The scope is not known").violations
-        )
+    try:
+        check_scope(query.scope, f"{field}.scope")
+    except InvalidArgument as error:
+        violations.extend(error.violations)
     if violations:
         raise InvalidArgument(*violations)
     return key

@@ -6,19 +6,12 @@ from typing import TypeVar
 
 import msgspec
 
-from services.common.errors import InvalidArgument, invalid
+from services.common.limits import bad_page_token, page_size
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-DEFAULT_PAGE = 100
-MOST_ON_PAGE = 1_000
-
-
-def size(asked: int, default: int = DEFAULT_PAGE, most: int = MOST_ON_PAGE) -> int:
-    """How many to return. Raises InvalidArgument (PAGE_SIZE) when negative."""
-    if asked < 0:
-        raise invalid("page_size", "PAGE_SIZE", "每页数量不能为负", "A page's size is not negative")
-    return min(asked or default, most)
+size = page_size
+bad_token = bad_page_token
 
 
 def encode(position: msgspec.Struct) -> str:
@@ -33,8 +26,3 @@ def decode(token: str, kind: type[T]) -> T:
         return msgspec.msgpack.decode(packed, type=kind)
     except (binascii.Error, ValueError, msgspec.DecodeError):
         raise bad_token() from None
-
-
-def bad_token() -> InvalidArgument:
-    """The token is not one of this question's."""
-    return invalid("page_token", "PAGE_TOKEN", "分页令牌无效或与请求不符", "The page token is not of this request")

@@ -6,39 +6,51 @@ import msgspec
 
 from services.common.documents import PersonKeys
 from services.common.regions import divisions
+from services.runtime.setting_kinds import (
+    Flag,
+    Hours,
+    Pool,
+    Region,
+    Regions,
+    ReplicaUrl,
+    Seconds,
+    SomeSeconds,
+    StoreUrl,
+    Targets,
+)
 from services.runtime.settings import ServerSettings, SettingsError
 
 NATION = "nation"
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
-    """What a records service takes from the environment, with what every server takes. Durations are seconds."""
+    """What a records service takes from the environment, with what every server takes."""
 
-    region: str
+    region: Region
     """Whose records these are: a province-level code of GB/T 2260, or "nation"."""
-    keeps: tuple[str, ...] = ()
+    keeps: Regions = ()
     """The regions whose records may be written here. Empty: the region itself; the nation: all it does not follow."""
-    store_url: str = "sqlite:///records.db"
-    """sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database."""
-    read_store_url: str = ""
+    store_url: StoreUrl = "sqlite:///records.db"
+    """Where records are kept: sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database."""
+    read_store_url: ReplicaUrl = ""
     """A replica of a PostgreSQL store, from which people are read while it keeps up. Empty: there is none."""
-    follow: dict[str, str] = msgspec.field(default_factory=dict)
-    """The regions to follow, each with the address of its records service, host:port."""
-    clock_skew: float = 600.0
+    follow: Targets = msgspec.field(default_factory=dict)
+    """The regions to follow, each with the address of its records service."""
+    clock_skew: Seconds = 600.0
     """How far ahead a laboratory's clock may be before its times count as lying in the future."""
-    store_pool: int = 8
+    store_pool: Pool = 8
     """At most this many connections to PostgreSQL, at least 2."""
-    statement_timeout: float = 5.0
+    statement_timeout: SomeSeconds = 5.0
     """How long one statement, or waiting for a connection, may take in PostgreSQL."""
-    store_migrate: bool = False
+    store_migrate: Flag = False
     """Brings the tables up to date when it starts, instead of refusing to: for embedded services and tests."""
-    answers_kept: float = 72 * 3600.0
+    answers_kept: SomeSeconds = 72 * 3600.0
     """How long a request_id is remembered."""
 
-    overdue_hours: int = 24
+    overdue_hours: Hours = 24
     """From how many hours after sampling a missing result is overdue, unless a request says otherwise."""
-    quality_every: float = 300.0
-    """How often the laboratories' figures are refreshed as metrics, in seconds; 0 for never."""
+    quality_every: Seconds = 300.0
+    """How often the laboratories' figures are refreshed as metrics; 0 for never."""
 
     def kept_regions(self, followed: Collection[str]) -> frozenset[str]:
         """`keeps`, or what it stands for when empty, in a store that follows these regions.

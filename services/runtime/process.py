@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from services.runtime.logs import configure_logs
-from services.runtime.settings import ServerSettings
+from services.runtime.settings import ServerSettings, SettingsError
 from services.runtime.trace import tracing
 
 
 def configure_process(settings: ServerSettings) -> None:
-    """Logs, spans and metrics of this process, as its settings say; and fewer, larger garbage collections."""
+    """Logs, spans and metrics of this process, as its settings say; and fewer, larger garbage collections.
+
+    Raises SettingsError when the address for metrics cannot be had."""
     # Messages and futures die by reference count. The default threshold of 700 walks a warm cache over and over: a
     # tenth of the CPU of an uncached code.
     gc.set_threshold(50_000, 20, 20)
@@ -33,7 +35,11 @@ def configure_process(settings: ServerSettings) -> None:
         import prometheus_client
 
         host, _, port = settings.metrics_listen.rpartition(":")
-        prometheus_client.start_http_server(int(port), host or "0.0.0.0")
+        try:
+            prometheus_client.start_http_server(int(port), host.strip("[]") or "0.0.0.0")
+        except OSError as error:
+            why = f"cannot listen on {settings.metrics_listen}: {error.strerror}"
+            raise SettingsError(f"HUTONG_METRICS_LISTEN: {why}") from None
 
 
 async def stop_signal() -> None:

@@ -19,7 +19,7 @@ from services.runtime.call import Call
 from services.runtime.channel import CALLER_KEY, TRACE_KEY
 from services.runtime.health import DRAINING, Degraded, Health
 from services.runtime.pipeline import Pipeline
-from services.runtime.trace import new_trace
+from services.runtime.trace import Traces, new_trace
 from services.runtime.wire_errors import DETAILS_KEY, STATUS_CODES, to_status
 
 log = logging.getLogger("hutong.server")
@@ -42,7 +42,7 @@ _OPTIONS = [
 ]
 
 
-def _call(context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+def _call(context: grpc.aio.ServicerContext[Any, Any], traces: Traces) -> Call:
     caller, traceparent = "", None
     for key, value in context.invocation_metadata() or ():
         if key == CALLER_KEY:
@@ -50,7 +50,7 @@ def _call(context: grpc.aio.ServicerContext[Any, Any]) -> Call:
         elif key == TRACE_KEY:
             traceparent = str(value)
     left = context.time_remaining()
-    return Call(caller, time.monotonic() + (DEFAULT_SECONDS if left is None else left), new_trace(traceparent))
+    return Call(caller, time.monotonic() + (DEFAULT_SECONDS if left is None else left), traces(traceparent))
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:
@@ -60,19 +60,19 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceErro
     raise AssertionError("abort raises")
 
 
-def _unary(pipeline: Pipeline, name: str, handler: Any) -> Any:
+def _unary(pipeline: Pipeline, name: str, handler: Any, traces: Traces) -> Any:
     async def serve(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
         try:
-            return await pipeline.unary(name, handler, request, _call(context))
+            return await pipeline.unary(name, handler, request, _call(context, traces))
         except ServiceError as error:
             await _abort(context, error)
 
     return serve
 
 
-def _stream(pipeline: Pipeline, name: str, handler: Any, draining: asyncio.Event) -> Any:
+def _stream(pipeline: Pipeline, name: str, handler: Any, traces: Traces, draining: asyncio.Event) -> Any:
     async def serve(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
-        responses = pipeline.stream(name, handler, request, _call(context))
+        responses = pipeline.stream(name, handler, request, _call(context, traces))
         try:
             async for response in responses:
                 yield response
@@ -106,12 +106,12 @@ async def _until(draining: asyncio.Event, requests: AsyncIterator[Message]) -> A
             reading.cancel()
 
 
-def _duplex(pipeline: Pipeline, name: str, handler: Any, draining: asyncio.Event) -> Any:
+def _duplex(pipeline: Pipeline, name: str, handler: Any, traces: Traces, draining: asyncio.Event) -> Any:
     async def serve(
         requests: AsyncIterator[Message], context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Message]:
         try:
-            async for response in pipeline.duplex(name, handler, _until(draining, requests), _call(context)):
+            async for response in pipeline.duplex(name, handler, _until(draining, requests), _call(context, traces)):
                 yield response
         except ServiceError as error:
             await _abort(context, error)
@@ -119,31 +119,43 @@ def _duplex(pipeline: Pipeline, name: str, handler: Any, draining: asyncio.Event
     return serve
 
 
-def _handler(pipeline: Pipeline, binding: Binding, method: MethodDescriptor, draining: asyncio.Event) -> Any:
+def _handler(
+    pipeline: Pipeline, binding: Binding, method: MethodDescriptor, traces: Traces, draining: asyncio.Event
+) -> Any:
     name = f"{binding.contract.full_name}/{method.name}"
     handler = getattr(binding.servicer, method.name)
-    parse = request_class(method).FromString
 
     def serialise(response: Message) -> bytes:
         return response.SerializeToString()
 
+    codec: Any = {"request_deserializer": request_class(method).FromString, "response_serializer": serialise}
     if method.client_streaming:
-        return grpc.stream_stream_rpc_method_handler(
-            _duplex(pipeline, name, handler, draining), request_deserializer=parse, response_serializer=serialise
-        )
+        return grpc.stream_stream_rpc_method_handler(_duplex(pipeline, name, handler, traces, draining), **codec)
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(
-            _stream(pipeline, name, handler, draining), request_deserializer=parse, response_serializer=serialise
-        )
-    return grpc.unary_unary_rpc_method_handler(
-        _unary(pipeline, name, handler), request_deserializer=parse, response_serializer=serialise
-    )
+        return grpc.unary_stream_rpc_method_handler(_stream(pipeline, name, handler, traces, draining), **codec)
+    return grpc.unary_unary_rpc_method_handler(_unary(pipeline, name, handler, traces), **codec)
+
+
+class CannotListenError(OSError):
+    """An address cannot be had; `variable` is the setting that names it."""
+
+    def __init__(self, message: str, variable: str) -> None:
+        super().__init__(message)
+        self.variable = variable
 
 
 class Server:
-    """Serves one service's bindings on one address."""
+    """Serves one service's bindings on one address. `traces` makes the trace of a call from the caller's: between the
+    services of a mesh, a caller's decision to sample is kept."""
 
-    def __init__(self, service: str, bindings: Sequence[Binding], pings: Mapping[str, Ping] | None = None) -> None:
+    def __init__(
+        self,
+        service: str,
+        bindings: Sequence[Binding],
+        pings: Mapping[str, Ping] | None = None,
+        *,
+        traces: Traces = new_trace,
+    ) -> None:
         self._service = service
         self._pings = dict(pings or {})
         self._draining = asyncio.Event()
@@ -154,7 +166,8 @@ class Server:
         for binding in bindings:
             pipeline = Pipeline(service, binding.guard)
             handlers = {
-                method.name: _handler(pipeline, binding, method, self._draining) for method in binding.contract.methods
+                method.name: _handler(pipeline, binding, method, traces, self._draining)
+                for method in binding.contract.methods
             }
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(binding.contract.full_name, handlers),)
@@ -164,23 +177,37 @@ class Server:
         reflection.enable_server_reflection(names, self._server)
 
     async def start(self, address: str) -> int:
-        """Listens on `host:port` (port 0 takes a free one) and returns the port. Raises OSError when it is taken."""
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError:
-            raise OSError(f"{self._service}: cannot listen on {address}; is the port taken?") from None
+        """Listens on `host:port` (port 0 takes a free one) and returns the port. Raises CannotListenError."""
         # Before the first call can arrive: what is down must never look healthy.
         await self._ping()
         await self.health.alive()
-        await self._server.start()
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise CannotListenError(
+                f"{self._service}: cannot listen on {address}; is the port taken?", "HUTONG_LISTEN"
+            ) from None
+        await self._start_whole()
         self._watch = asyncio.create_task(self._ping_on(), name=f"{self._service} health")
         log.info("serving", extra={"service": self._service, "port": port})
         return port
 
+    async def _start_whole(self) -> None:
+        # Cancelled in the midst, grpc's own start would leave a server that runs, cannot be stopped and complains of an
+        # invalid state: it sets a result on the future whose wait was cancelled.
+        starting = asyncio.create_task(self._server.start())
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await starting
+            await self._server.stop(None)
+            raise
+
     async def _ping(self) -> None:
         for component, ping in self._pings.items():
             try:
-                await asyncio.wait_for(ping(), PING_SECONDS)
+                async with asyncio.timeout(PING_SECONDS):
+                    await ping()
                 await self.health.report(component)
             except Degraded as error:
                 await self.health.report(component, str(error)[:200], degraded=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from services.runtime.binding import Binding
 from services.runtime.process import stop_signal
-from services.runtime.server import Ping, Server
-from services.runtime.settings import ServerSettings
+from services.runtime.server import CannotListenError, Ping, Server
+from services.runtime.settings import ServerSettings, SettingsError
 from services.runtime.tasks import end
 
 log = logging.getLogger("hutong.service")
@@ -48,10 +48,15 @@ async def _watched(service: str, work: Background) -> None:
 
 
 async def serve(service: Service, settings: ServerSettings) -> None:
-    """Serves one service over gRPC until SIGTERM or SIGINT, then drains."""
+    """Serves one service over gRPC until SIGTERM or SIGINT, then drains.
+
+    Raises SettingsError when its address cannot be had."""
     server = Server(service.name, service.bindings, service.pings)
     async with service.running():
-        await server.start(settings.listen)
+        try:
+            await server.start(settings.listen)
+        except CannotListenError as error:
+            raise SettingsError(f"{error.variable}: {error}") from None
         await stop_signal()
         log.info("draining", extra={"service": service.name})
         await server.drain(settings.drain_wait, settings.drain_grace)

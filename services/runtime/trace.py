@@ -6,10 +6,11 @@ cost 20 to 90 microseconds each. Attributes never hold personal data: regions, s
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opentelemetry import trace as otel
 from opentelemetry.sdk.resources import Resource
@@ -22,7 +23,8 @@ __all__ = ["SpanKind", "Trace", "Tracing", "current_span", "current_trace", "new
 Attribute = str | int | bool
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-_random = random.SystemRandom()
+# Ids must differ, not be secret: seeded by the system once, instead of asking it for every request.
+_random = random.Random()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,33 @@ def new_trace(traceparent: str | None) -> Trace:
         if match is not None and int(match[1], 16) and int(match[2], 16):
             return Trace(int(match[1], 16), int(match[2], 16), bool(int(match[3], 16) & 1))
     ratio = tracing.ratio
-    return Trace(_random.getrandbits(128) or 1, 0, ratio > 0 and random.random() < ratio)
+    return Trace(_random.getrandbits(128) or 1, 0, ratio > 0 and _random.random() < ratio)
+
+
+Traces = Callable[[str | None], Trace]
+"""Makes the trace of a request from the traceparent its caller sent, or from none: `new_trace`, or a stricter one."""
+
+
+def asked_at_most(rate: float, clock: Callable[[], float] = time.monotonic) -> Traces:
+    """`new_trace` for a door that strangers come to: of callers' decisions to sample, at most `rate` a second are kept,
+    or as many at once after a quiet second. Beyond, their trace goes on by its id, unsampled. `clock` is in seconds."""
+    most = max(1.0, rate)
+    left, told = (most if rate > 0 else 0.0), clock()
+
+    def trace(traceparent: str | None) -> Trace:
+        nonlocal left, told
+        made = new_trace(traceparent)
+        if not made.sampled or not made.span_id:
+            # Unsampled, or begun and sampled here.
+            return made
+        now = clock()
+        left, told = min(most if rate > 0 else 0.0, left + (now - told) * rate), now
+        if left < 1:
+            return replace(made, sampled=False)
+        left -= 1
+        return made
+
+    return trace
 
 
 def current_trace() -> Trace | None:

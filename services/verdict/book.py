@@ -104,7 +104,12 @@ class PolicyBook:
             policies, files, parsed = self._load()
             for refused in refused_edits(self._files, files, self._clock()):
                 raise refused
-        except (PolicyFileError, OSError) as error:
+        except OSError as error:
+            # It may come back as it was, which is then news.
+            self._stamp = ()
+            self._keep(str(error))
+            return False
+        except PolicyFileError as error:
             self._keep(str(error))
             return False
         except Exception as error:

@@ -150,7 +150,8 @@ def parse_policy(text: str, path: Path) -> LoadedPolicy:
 
 def policy_paths(directory: Path) -> list[Path]:
     """The policy files below a directory, in order: every *.yaml but the cases, and nothing hidden, such as the data
-    directories of a mounted ConfigMap. Raises OSError when there is no such directory."""
+    directories of a mounted ConfigMap. Raises OSError when there is no such directory, or no
+    policy in it: an empty volume must not undetermine everybody."""
     if not directory.is_dir():
         raise NotADirectoryError(f"no such directory of policies: {directory}")
     found: list[Path] = []
@@ -161,11 +162,13 @@ def policy_paths(directory: Path) -> list[Path]:
             for name in names
             if name.endswith(".yaml") and not name.endswith(CASES_SUFFIX) and not name.startswith(".")
         ]
+    if not found:
+        raise FileNotFoundError(f"no policies, *.yaml, in {directory}")
     return sorted(found)
 
 
 def assemble(loaded: Iterable[LoadedPolicy]) -> PolicySet:
-    """The set these files make. Raises PolicyFileError for overlaps, and when there is none at all."""
+    """The set these files make. Raises PolicyFileError for overlaps."""
     everything = list(loaded)
     policies = [item.policy for item in everything if isinstance(item.policy, CompiledPolicy)]
     notices = [item.policy for item in everything if isinstance(item.policy, CompiledNotice)]

@@ -4,11 +4,10 @@ from hutong.verdict.v1 import policy_service_pb2 as pb
 
 from services.common.errors import NotFound, invalid
 from services.common.instants import to_timestamp
+from services.common.limits import bad_page_token, page_size
 from services.verdict.book import PolicyBook
 from services.verdict.domain.compiled import CompiledNotice, CompiledPolicy
 from services.verdict.translate import localized
-
-DEFAULT_PAGE, MOST_PAGE = 100, 1000
 
 
 class PolicyServicer:
@@ -30,9 +29,7 @@ class PolicyServicer:
 
     async def ListPolicies(self, request: pb.ListPoliciesRequest) -> pb.ListPoliciesResponse:
         """Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN). A region without policies has an empty list."""
-        if request.page_size < 0:
-            raise invalid("page_size", "PAGE_SIZE", "每页条数不能为负", "A page cannot have a negative size")
-        size = min(request.page_size or DEFAULT_PAGE, MOST_PAGE)
+        size = page_size(request.page_size)
         policies = self._book.policies
         # The notice is the nation's; digits sort before letters.
         versions: list[CompiledPolicy | CompiledNotice] = [*policies.all_policies(), *policies.notices]
@@ -43,7 +40,7 @@ class PolicyServicer:
             # The token is the id the next page begins after, so that a reload between pages loses nothing.
             after = policies.by_id(request.page_token)
             if after is None:
-                raise invalid("page_token", "PAGE_TOKEN", "翻页标记无效", "Not a page token of this list")
+                raise bad_page_token()
             start = sum(_key(version) <= _key(after) for version in versions)
         page = versions[start : start + size]
         more = start + size < len(versions)

@@ -5,17 +5,16 @@ from collections.abc import Iterator, Sequence
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.lookup.v1.evidence_service_pb2 import Evidence, EvidenceQuery, SourceStatus
-from hutong.lookup.v1.region_pb2 import Scope
 from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import Channel, RecordKind, TestRecord, TestResult, Tube
 from hutong.verdict.v1.verdict_service_pb2 import EvidenceToJudge, VerdictQuery
 
 from services.common.documents import PersonKeys
-from services.common.errors import InvalidArgument, ServiceError, Text, Violation, invalid
+from services.common.errors import InvalidArgument, ServiceError, Text, Violation
 from services.common.instants import MINUTE, Instant, from_timestamp
+from services.common.limits import check_scope
 from services.common.regions import divisions, require_region
 
-MOST = 1000
 """The most items of a batch."""
 
 SKEW = 5 * MINUTE
@@ -26,12 +25,6 @@ _FIRST_SECOND, _LAST_SECOND = -2_208_988_800, 253_370_764_799
 
 _FIRST_KNOWN = 0
 """Nothing was known before 1970-01-01T00:00Z: lookups keep their time from there."""
-
-
-def check_size(items: Sequence[object], field: str) -> None:
-    """1 to 1,000. Raises InvalidArgument with reason BATCH_SIZE."""
-    if not 1 <= len(items) <= MOST:
-        raise invalid(field, "BATCH_SIZE", f"须有1至{MOST}项", f"There must be 1 to {MOST} items")
 
 
 def _out_of_range(timestamp: Timestamp, first: int = _FIRST_SECOND) -> bool:
@@ -95,8 +88,7 @@ def question(query: VerdictQuery, keys: PersonKeys, now: Instant, field: str) ->
             require_region(query.region, f"{field}.region")
         except ServiceError as error:
             violations += error.violations
-    if query.scope not in _SCOPES:
-        violations.append(_unknown(f"{field}.scope"))
+    violations += _scope(query.scope, f"{field}.scope")
     at, known_at = instants(query, now, field, violations)
     if violations:
         raise InvalidArgument(*violations)
@@ -107,11 +99,18 @@ def question(query: VerdictQuery, keys: PersonKeys, now: Instant, field: str) ->
     return Question(lookup, at, known_at)
 
 
-_SCOPES = frozenset(Scope.values())
 _KINDS = frozenset(RecordKind.values()) - {0}
 _RESULTS = frozenset(TestResult.values()) - {0}
 _TUBES = frozenset(Tube.values()) - {0}
 _CHANNELS = frozenset(Channel.values()) - {0}
+
+
+def _scope(scope: int, field: str, *, required: bool = False) -> Sequence[Violation]:
+    try:
+        check_scope(scope, field, required=required)
+    except InvalidArgument as error:
+        return error.violations
+    return ()
 
 
 def _unknown(field: str) -> Violation:
@@ -128,8 +127,7 @@ def check_evidence(evidence: Evidence, field: str, violations: list[Violation]) 
         require_region(evidence.region, f"{field}.region")
     except ServiceError as error:
         violations += error.violations
-    if evidence.scope not in (Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL):
-        violations.append(_required(f"{field}.scope") if evidence.scope == 0 else _unknown(f"{field}.scope"))
+    violations += _scope(evidence.scope, f"{field}.scope", required=True)
     seen: set[tuple[str, str]] = set()
     for position, record in enumerate(evidence.records):
         where = f"{field}.records[{position}]"

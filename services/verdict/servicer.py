@@ -22,6 +22,7 @@ from services.common.errors import (
     Violation,
 )
 from services.common.instants import Instant, format_rfc3339, from_timestamp
+from services.common.limits import check_batch
 from services.runtime.call import current_call
 from services.runtime.clock import Clock
 from services.runtime.coalesce import Coalescer
@@ -32,7 +33,7 @@ from services.verdict.book import PolicyBook
 from services.verdict.domain.judge import judge
 from services.verdict.domain.policy_set import NoPolicyInForce, PolicySet
 from services.verdict.ports import EvidenceSource
-from services.verdict.requests import Question, check_evidence, check_size, instants, question
+from services.verdict.requests import Question, check_evidence, instants, question
 
 
 class VerdictServicer:
@@ -56,7 +57,7 @@ class VerdictServicer:
 
     async def BatchComputeVerdicts(self, request: pb.BatchComputeVerdictsRequest) -> pb.BatchComputeVerdictsResponse:
         """Raises InvalidArgument (BATCH_SIZE), and what the lookup raises; each question's own error is its outcome."""
-        check_size(request.queries, "queries")
+        check_batch(len(request.queries), "queries")
         response = pb.BatchComputeVerdictsResponse()
         asked: list[Question | ServiceError] = []
         for position, query in enumerate(request.queries):
@@ -89,7 +90,7 @@ class VerdictServicer:
 
     async def BatchEvaluateEvidence(self, request: pb.BatchEvaluateEvidenceRequest) -> pb.BatchEvaluateEvidenceResponse:
         """Raises InvalidArgument (BATCH_SIZE); each item's own error is its outcome."""
-        check_size(request.judge, "judge")
+        check_batch(len(request.judge), "judge")
         response = pb.BatchEvaluateEvidenceResponse()
         for position, item in enumerate(request.judge):
             outcome = response.outcomes.add()

@@ -2,6 +2,8 @@
 
 import sys
 
+import pytest
+
 from tests.support.tools import passes, tool
 
 CODE = ("services", "gateway", "cli", "tests", ".ci/venv", "k8s")
@@ -17,6 +19,7 @@ def test_the_code_is_formatted():
     passes(tool("ruff"), "format", "--no-cache", "--check", *CODE)
 
 
+@pytest.mark.timeout(600)
 def test_the_code_is_typed():
     """Mypy strict over everything handwritten."""
     passes(sys.executable, "-m", "mypy", "--no-error-summary")

@@ -27,7 +27,7 @@ from tests.support.redis import RedisServer, redis_server
 
 __all__ = ["redis_server"]
 
-pytestmark = [pytest.mark.mesh, pytest.mark.slow]
+pytestmark = [pytest.mark.mesh, pytest.mark.slow, pytest.mark.timeout(300)]
 
 HOME, ELSEWHERE = "430000", "110000"
 SECRET = "the secret of a mesh that is cut to pieces"

@@ -71,9 +71,11 @@ class Forks:
 
 
 def _records() -> None:
-    from services.records.__main__ import main
+    from services.records.__main__ import serving
+    from services.records.settings import Settings
+    from services.runtime.program import main
 
-    main()
+    main("records", Settings, serving)
 
 
 def _laboratory() -> None:

@@ -92,14 +92,15 @@ async def test_process_serves_both_doors_and_ends_on_sigterm() -> None:
 
 
 async def test_process_says_which_port_is_taken() -> None:
-    """A taken port ends it with status 1 and a sentence, not a traceback."""
+    """A taken port ends it with status 2 and a sentence, not a traceback."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with process(MESH_SECRET=SECRET, HTTP_LISTEN=address) as running:
             _, said = running.communicate(timeout=30)
-    assert (running.returncode, f"cannot listen on {address}" in said) == (1, True)
+    assert (running.returncode, f"cannot listen on {address}" in said) == (2, True)
+    assert said.startswith("hutong gateway: HUTONG_HTTP_LISTEN: ")
     assert "Traceback" not in said
 
 
@@ -114,7 +115,7 @@ def test_process_says_which_setting_is_wrong(variables: dict[str, str], said: st
     """A wrong setting ends it before anything is served."""
     with process(**variables) as running:
         _, error = running.communicate(timeout=30)
-    assert (running.returncode != 0, said in error, "Traceback" in error) == (True, True, False)
+    assert (running.returncode, said in error, "Traceback" in error) == (2, True, False)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from tests.contract.record_backends import sqlite_url
 from tests.integration.records_process import ROOT, RecordsProcess
 from tests.integration.test_import_rows import good_lines
 
+pytestmark = pytest.mark.timeout(300)
+
 ROWS = 40_000
 
 

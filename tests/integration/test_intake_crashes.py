@@ -271,6 +271,7 @@ class Crashes:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120 + 10 * ROUNDS)
 async def test_kills_lose_nothing_and_double_nothing(store: Store, tmp_path: Path) -> None:
     """Whatever dies at whatever instant, again and again: 0 lost, 0 doubled, no gap in the feed."""
     forks = Forks(tmp_path / "log")

@@ -198,5 +198,5 @@ async def test_a_process_with_a_wrong_setting_says_which() -> None:
         sys.executable, "-m", "services.lookup", cwd=ROOT, env=environment(), stderr=asyncio.subprocess.PIPE
     )
     _, said = await running.communicate()
-    assert running.returncode == 1
+    assert running.returncode == 2
     assert b"HUTONG_MESH_SECRET" in said

@@ -98,7 +98,7 @@ async def test_a_database_that_is_not_there_is_unavailable() -> None:
 
 
 async def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
-    """A process that cannot run as it was told says which variable is wrong, and ends with status 1."""
+    """A process that cannot run as it was told says which variable is wrong, and ends with status 2."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "services.records"),
@@ -107,8 +107,8 @@ async def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
         stderr=PIPE,
     )
     _, said = await asyncio.wait_for(process.communicate(), 20)
-    assert process.returncode == 1
-    assert said.decode().strip() == "HUTONG_MESH_SECRET: the mesh's secret needs at least 16 bytes"
+    assert process.returncode == 2
+    assert said.decode().strip() == "hutong records: HUTONG_MESH_SECRET: the mesh's secret needs at least 16 bytes"
 
 
 async def test_a_process_ends_cleanly_when_told_to(tmp_path: Path) -> None:

@@ -49,6 +49,15 @@ def _henan(directory: Path, date: str) -> Path:
     return directory / "410000" / f"{date}.yaml"
 
 
+def _exchange(directory: Path, other: Path) -> None:
+    """Puts what is in one in the place of what is in the other."""
+    between = directory.parent / "between"
+    other.mkdir(exist_ok=True)
+    directory.rename(between)
+    other.rename(directory)
+    between.rename(other)
+
+
 def _next_version(directory: Path, starts: str = LATER, **replaced: str) -> Path:
     text = _henan(directory, "2022-09-01").read_text(encoding="utf-8").replace("2022-09-01T00:00:00+08:00", starts)
     for old, new in replaced.items():
@@ -187,6 +196,26 @@ async def test_a_first_set_that_is_bad_is_no_set(directory: Path):
     _next_version(directory, mode="moud")
     with pytest.raises(PolicyFileError):
         PolicyBook(directory, lambda: NOW)
+
+
+async def test_a_volume_that_was_empty_for_a_while_is_no_trouble_afterwards(book: PolicyBook, directory: Path):
+    """Meanwhile the last good set is in use, the component degraded; with its files back as they were, it is well."""
+    policies, away = book.policies, directory.parent / "away"
+    _exchange(directory, away)
+    assert not book.refresh()
+    with pytest.raises(Degraded, match="no policies"):
+        await book.ping()
+    assert policies is book.policies
+    _exchange(directory, away)
+    book.refresh()
+    await book.ping()
+    assert policies.digests == book.policies.digests
+
+
+async def test_a_volume_that_is_empty_from_the_start_is_refused(tmp_path: Path):
+    """Everybody's code would be undetermined, and nobody would know why."""
+    with pytest.raises(FileNotFoundError, match="no policies"):
+        PolicyBook(tmp_path, lambda: NOW)
 
 
 class _Nobody:

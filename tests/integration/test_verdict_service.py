@@ -384,7 +384,7 @@ async def test_every_wrong_field_is_named_at_once(door):
     assert violations(caught.value) == {
         "query.subject": "SUBJECT_REQUIRED",
         "query.region": "REGION_UNKNOWN",
-        "query.scope": "VALUE_UNKNOWN",
+        "query.scope": "SCOPE_UNKNOWN",
         "query.at": "INSTANT_RANGE",
         "query.known_at": "KNOWN_AT_IN_FUTURE",
     }
@@ -445,7 +445,7 @@ async def test_bad_evidence_is_refused_field_by_field(door):
             await verdicts.EvaluateEvidence(judged(evidence))
     assert violations(caught.value) == {
         "judge.evidence.region": "REGION_REQUIRED",
-        "judge.evidence.scope": "VALUE_REQUIRED",
+        "judge.evidence.scope": "SCOPE_REQUIRED",
         "judge.evidence.records[0].content.reported_at": "REPORTED_BEFORE_SAMPLED",
         "judge.evidence.records[1].content": "RESULT_IN_SAMPLING_RECORD",
         "judge.evidence.records[2].region": "VALUE_UNKNOWN",

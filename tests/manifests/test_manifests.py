@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from services.runtime.health import LIVENESS
-from services.runtime.settings import PREFIX, load
+from services.runtime.setting_names import PREFIX
+from services.runtime.settings import load
 from tests.support.manifests import (
     KUBERNETES,
     KUSTOMIZATIONS,
@@ -108,14 +109,20 @@ def test_every_reference_is_to_something_that_is_there(objects):
             assert {mount["name"] for mount in each["volumeMounts"]} <= set(volumes)
 
 
-def test_every_variable_is_a_setting_of_its_service(objects):
+def test_every_variable_is_a_setting_of_its_service(objects, tmp_path):
     """A misspelt variable would be ignored; a wrong value would end the process."""
     for pod in workloads(objects):
         kind = settings_of(service_of(pod))
         found = environment(objects, pod)
         fields = {PREFIX + field.name.upper() for field in msgspec.structs.fields(kind)}
         assert set() == set(found) - fields, title(pod)
-        load(kind, found | {"HUTONG_MESH_SECRET": "a secret for this test alone"})
+        # What the cluster has and this machine has not: secrets, and the volume of a store.
+        here = {"HUTONG_MESH_SECRET": "a secret for this test alone"}
+        if "HUTONG_STORE_URL" in found:
+            here["HUTONG_STORE_URL"] = f"sqlite:///{tmp_path}/store.db"
+        if "HUTONG_READ_STORE_URL" in found:
+            here["HUTONG_READ_STORE_URL"] = "postgresql://replica/records"
+        load(kind, found | here)
 
 
 def test_ports_are_those_the_service_listens_on(objects):

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import yaml
 
-from services.runtime.settings import PREFIX
+from services.runtime.setting_names import PREFIX
 from tests.support.manifests import (
     K8S,
     KUSTOMIZATIONS,

@@ -42,6 +42,11 @@ class RedisServer:
         """Where it serves."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return None if self._process is None else self._process.pid
+
     def start(self) -> None:
         """Starts it and waits until it answers. Raises RuntimeError when it does not."""
         command = [str(self._executable), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]

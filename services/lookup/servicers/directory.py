@@ -8,8 +8,8 @@ from hutong.lookup.v1.region_directory_service_pb2 import (
 )
 
 from services.common.errors import NotFound, invalid
+from services.common.limits import bad_page_token, page_size
 from services.lookup.domain.directory import Directory
-from services.lookup.servicers.paging import page_size
 
 
 class RegionDirectoryServicer:
@@ -31,7 +31,7 @@ class RegionDirectoryServicer:
         """See the contract. Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN)."""
         size = page_size(request.page_size)
         if request.page_token and self._directory.get(request.page_token) is None:
-            raise invalid("page_token", "PAGE_TOKEN", "翻页标记无效", "The page token is not one of this list")
+            raise bad_page_token()
         found = self._directory.after(request.page_token, size + 1)
         more = found[size - 1].region if len(found) > size else ""
         return ListRegionsResponse(regions=found[:size], next_page_token=more)

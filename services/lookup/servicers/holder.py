@@ -23,24 +23,22 @@ from hutong.lookup.v1.holder_service_pb2 import (
     WatchHoldersRequest,
     WatchHoldersResponse,
 )
-from hutong.lookup.v1.region_pb2 import Scope
 
 from services.common.documents import PersonKeys
 from services.common.errors import FailedPrecondition, InvalidArgument, Violation, invalid
 from services.common.instants import Instant, to_timestamp
+from services.common.limits import bad_page_token, check_batch, check_scope, page_size
 from services.common.regions import require_region
 from services.lookup.claiming import Claimer
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, Decision, Link, Switch, Unlink
 from services.lookup.feed import HolderFeed
-from services.lookup.questions import MOST_VIOLATIONS, check_batch
-from services.lookup.servicers.paging import page_size
+from services.lookup.questions import MOST_VIOLATIONS
 from services.lookup.store.protocol import HolderStore
 from services.runtime.call import current_call
 
 MOST_CAUSE = 500
 """Characters a cause may have (holder_service.proto)."""
 
-_SCOPES = (Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL)
 _KEY_HEX = re.compile(r"[0-9a-f]{32}")
 
 
@@ -76,7 +74,7 @@ class HolderServicer:
         key = self._keys.of_subject(request.subject)
         size = page_size(request.page_size, MOST_DOCUMENTS)
         if request.page_token and not _KEY_HEX.fullmatch(request.page_token):
-            raise invalid("page_token", "PAGE_TOKEN", "翻页标记无效", "The page token is not one of this list")
+            raise bad_page_token()
         person = (await self._store.people([key])).people.get(key)
         keys = person.keys if person is not None else (key,)
         if request.page_token and request.page_token != key.hex():
@@ -107,11 +105,10 @@ class HolderServicer:
         )
 
     async def SwitchScope(self, request: SwitchScopeRequest) -> SwitchScopeResponse:
-        """See the contract. Raises InvalidArgument (SCOPE_REQUIRED) besides."""
+        """See the contract. Raises InvalidArgument (SCOPE_REQUIRED, SCOPE_UNKNOWN) besides."""
         key = self._keys.of_subject(request.subject)
         division = require_region(request.region)
-        if request.scope not in _SCOPES:
-            raise invalid("scope", "SCOPE_REQUIRED", "须选择省库或国库", "Choose LOCAL or NATIONAL")
+        check_scope(request.scope, required=True)
         request_id = _request_id(request.request_id)
         if not division.scope_switch:
             raise FailedPrecondition(

@@ -9,6 +9,7 @@ from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.documents import PersonKeys
 from services.common.errors import invalid
+from services.common.limits import check_batch
 from services.records.domain import rules
 from services.records.domain.intake import Judge, Judged, claims, decide_batch
 from services.records.metrics import INTAKE_SESSIONS, SUBMITTED
@@ -91,10 +92,7 @@ class IntakeServicer:
         if request.batch != last + 1 if last else request.batch < 1:
             raise invalid("batch", "BATCH_ORDER", "批次须连续编号", "Batches are numbered one after another")
         count = len(request.submissions)
-        if not 1 <= count <= MOST_ROWS:
-            raise invalid(
-                "submissions", "BATCH_SIZE", f"每批应有1至{MOST_ROWS}条", f"A batch has 1 to {MOST_ROWS} rows"
-            )
+        check_batch(count, "submissions", MOST_ROWS)
         now = self._writer.clock()
         rows: list[Judged] = []
         for start in range(0, count, AT_ONCE):

@@ -12,6 +12,7 @@ from hutong.records.v1.record_pb2 import TestRecord
 from services.common.documents import PERSON_KEY_BYTES, PersonKeys
 from services.common.errors import InvalidArgument, Violation, invalid
 from services.common.instants import Instant, from_timestamp, to_timestamp
+from services.common.limits import check_batch
 from services.records import paging, wire
 from services.records.domain import rules
 from services.records.domain.decisions import record_not_found
@@ -21,8 +22,6 @@ from services.records.horizon import Horizon
 from services.records.laboratories import Laboratories
 from services.records.store.protocol import LATEST, RecordStore
 from services.runtime.clock import Clock
-
-MOST_IN_BATCH = 1_000
 
 
 class _RecordPosition(msgspec.Struct, array_like=True):
@@ -37,12 +36,6 @@ class _RecordPosition(msgspec.Struct, array_like=True):
 
 class _LaboratoryPosition(msgspec.Struct, array_like=True):
     laboratory: str
-
-
-def check_batch(count: int, field: str) -> None:
-    """Raises InvalidArgument (BATCH_SIZE) unless a batch has 1 to 1,000 items."""
-    if not 1 <= count <= MOST_IN_BATCH:
-        raise invalid(field, "BATCH_SIZE", f"每批应有1至{MOST_IN_BATCH}条", f"A batch has 1 to {MOST_IN_BATCH} items")
 
 
 def _known_at(timestamp: Timestamp, field: str = "known_at") -> Instant:

@@ -9,6 +9,7 @@ from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 from services.common.documents import PersonKeys
 from services.common.errors import Code, InvalidArgument, ServiceError, Violation
 from services.common.instants import Instant
+from services.common.limits import check_batch
 from services.records.domain import rules
 from services.records.domain.conflicts import NewConflict, of_submission
 from services.records.domain.content import digest, stamp
@@ -23,7 +24,6 @@ from services.records.domain.revisions import History, NewRevision, RecordId, St
 from services.records.domain.validation import content_violations
 from services.records.metrics import SUBMITTED
 from services.records.servicer.laboratory import LaboratoryMethods
-from services.records.servicer.read import check_batch
 from services.records.servicer.writer import Writer, refuse, request_key
 from services.records.store.protocol import Known, Plan, Touch
 from services.runtime.call import current_call

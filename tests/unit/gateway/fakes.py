@@ -332,9 +332,9 @@ async def serving(
     """A gateway over this mesh on its own ports: HTTP, gRPC. Its cache has news when this is entered."""
     settings = settings or GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0")
     gateway = compose(mesh, settings, **overrides)
-    server = GatewayServer(gateway)
+    server = GatewayServer(gateway, settings)
     async with gateway.service.running():
-        ports = await server.start(settings)
+        ports = await server.start()
         try:
             await until_ready(gateway)
             yield ports

@@ -90,7 +90,7 @@ def test_page_token_of_nobody_is_refused(token: str) -> None:
     """A token that was not handed out is an error, not a first page."""
     with pytest.raises(InvalidArgument) as refused:
         results.page([], 10, token)
-    assert [v.reason for v in refused.value.violations] == ["PAGE_TOKEN_INVALID"]
+    assert [v.reason for v in refused.value.violations] == ["PAGE_TOKEN"]
 
 
 def test_source_that_failed_once_did_not_answer() -> None:

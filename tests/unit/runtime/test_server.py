@@ -1,6 +1,8 @@
 """Health, drain, reflection and ports of a server."""
 
 import asyncio
+import gc
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -90,6 +92,32 @@ async def test_a_component_that_hangs_is_down(monkeypatch):
 
     async with running(Servicer(answer), {"store": asyncio.Event().wait}) as (_, port):
         assert NOT_SERVING == await health(port)
+
+
+@pytest.mark.parametrize("ticks", range(8))
+async def test_a_start_that_is_cancelled_leaves_nothing_behind(ticks):
+    """At whichever step: the port is free again, and nothing is complained of."""
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    server = Server("records", bindings(Servicer(answer)), {"store": lambda: asyncio.sleep(0)})
+    starting = asyncio.create_task(server.start(address))
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    starting.cancel()
+    (ended,) = await asyncio.gather(starting, return_exceptions=True)
+    if not isinstance(ended, asyncio.CancelledError):
+        # It had started.
+        await server.drain(0, 0)
+    del server, starting
+    gc.collect()
+    await asyncio.sleep(0.05)
+    again = Server("records", bindings(Servicer(answer)))
+    await again.start(address)
+    await again.drain(0, 0)
+    assert [] == complaints
 
 
 async def test_reflection_names_every_contract():

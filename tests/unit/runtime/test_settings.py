@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from services.runtime.settings import ServerSettings, SettingsError, load
+from services.runtime.setting_kinds import StoreUrl, Target
+from services.runtime.settings import ServerSettings, SettingsError, load, shape_of
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
@@ -58,3 +59,98 @@ def test_what_is_wrong_is_named(environ, variable):
 def test_a_default_needs_no_environment():
     """Every server setting has one."""
     assert ServerSettings() == load(ServerSettings, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("HUTONG_DRAIN_GRASE", "did you mean HUTONG_DRAIN_GRACE?"),
+        ("HUTONG_REDISURL", "did you mean HUTONG_REDIS_URL?"),
+        ("HUTONG_PAGES", "did you mean HUTONG_PAGE?"),
+        ("HUTONG_XYZZY", "see docs/settings.md"),
+    ],
+)
+def test_a_misspelt_name_is_refused_with_the_nearest(name, meant):
+    """A setting that nobody reads is worse than an error."""
+    with pytest.raises(SettingsError) as refused:
+        load(Settings, {"HUTONG_REGION": "nation", name: "1"})
+    assert f"{name} is no setting; {meant}" == str(refused.value)
+
+
+def test_one_environment_may_serve_all():
+    """Names of other services, and what Kubernetes puts there for a Service called hutong-gateway."""
+    environ = {
+        "HUTONG_REGION": "nation",
+        "HUTONG_REDIS_URL": "not this service's, so not looked at",
+        "HUTONG_GATEWAY_SERVICE_HOST": "10.0.0.1",
+        "HUTONG_GATEWAY_SERVICE_PORT_HTTP": "8080",
+        "HUTONG_GATEWAY_PORT": "tcp://10.0.0.1:8080",
+        "HUTONG_GATEWAY_PORT_8080_TCP_ADDR": "10.0.0.1",
+    }
+    assert Settings(region="nation") == load(Settings, environ)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("DRAIN_WAIT", "nan", "expected at least 0, not nan"),
+        ("DRAIN_WAIT", "inf", "expected at least 0, not inf"),
+        ("DRAIN_WAIT", "", "expected a number, not ''"),
+        ("TRACE_RATIO", "1.01", "expected at least 0 and at most 1, not 1.01"),
+        ("LISTEN", "", "expected host:port, such as 127.0.0.1:7001, not ''"),
+        ("LISTEN", "localhost:http", "expected host:port, such as 127.0.0.1:7001, not 'localhost:http'"),
+        ("LISTEN", "localhost:65536", "there is no port 65536"),
+        ("LISTEN", "http://localhost:80", "expected host:port, such as 127.0.0.1:7001, not 'http://localhost:80'"),
+        ("MESH_SECRET", "short", "the mesh's secret needs at least 16 bytes"),
+        ("OTLP_ENDPOINT", "https://", "begins with http:// or https://, and an address follows"),
+        ("OTLP_ENDPOINT", "http://h:port", "its port is not a number up to 65535"),
+        ("LOG_LEVEL", "info", "expected DEBUG, INFO, WARNING or ERROR, not 'info'"),
+        ("FOLLOW", "430000=", "expected key=value pairs, comma-separated, not '430000='"),
+        ("FOLLOW", "430000=a:1,430000=b:2", "430000 is given twice"),
+    ],
+)
+def test_a_value_that_will_not_do_has_its_reason(variable, value, said):
+    """One sentence, ready for who has to mend it."""
+    with pytest.raises(SettingsError) as refused:
+        load(Settings, {"HUTONG_REGION": "nation", f"HUTONG_{variable}": value})
+    assert f"HUTONG_{variable}: {said}" == str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LISTEN", "[::]:7001"),
+        ("LISTEN", ":7001"),
+        ("LISTEN", "0.0.0.0:0"),
+        ("OTLP_ENDPOINT", ""),
+        ("METRICS_LISTEN", ""),
+        ("DRAIN_WAIT", " 2 "),
+        ("OTLP_ENDPOINT", "https://user@collector:4317"),
+    ],
+)
+def test_what_will_do_is_taken(variable, value):
+    """An empty value stands for none where that is the default."""
+    load(Settings, {"HUTONG_REGION": "nation", f"HUTONG_{variable}": value})
+
+
+TARGETS = ["records:7001", "[::1]:7001", "dns:///records:7001", "unix:/run/records.sock", "xds:///records"]
+
+
+@pytest.mark.parametrize(("target", "fits"), [*((one, True) for one in TARGETS), (":7001", False), ("records", False)])
+def test_a_target_is_an_address_or_a_name_of_grpc(target, fits):
+    """Unlike an address to listen on it needs a host."""
+    _, kind = shape_of(Target)
+    assert kind is not None
+    assert fits == (kind.wrong(target) == "")
+
+
+def test_a_file_of_sqlite_lies_where_it_can_be_written(tmp_path):
+    """Folders that are not there yet are made; what is no folder cannot hold one."""
+    _, kind = shape_of(StoreUrl)
+    assert kind is not None
+    (tmp_path / "file").write_text("")
+    assert "" == kind.wrong(f"sqlite:///{tmp_path}/new/records.db")
+    assert f"{tmp_path / 'file'} is not a directory" == kind.wrong(f"sqlite:///{tmp_path}/file/records.db")
+    assert "sqlite:/// is followed by the path of a file" == kind.wrong(f"sqlite:///{tmp_path}")
+    assert "" == kind.wrong("postgresql://user:word@host/database")
+    assert "word" not in kind.wrong("mysql://user:word@host/database")

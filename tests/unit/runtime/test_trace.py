@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.common.errors import NotFound, ServiceError
 from services.runtime.logs import JsonLines
-from services.runtime.trace import SpanKind, Trace, current_trace, new_trace, span, tracing
+from services.runtime.trace import SpanKind, Trace, asked_at_most, current_trace, new_trace, span, tracing
 from tests.support.contract import REQUEST, Servicer
 
 LIST = "hutong.records.v1.RecordReadService/ListRecords"
@@ -132,3 +132,49 @@ def test_a_span_leaves_the_position_as_it_was():
     with pytest.raises(KeyError), span("gateway", "show code"):
         raise KeyError("x")
     assert current_trace() is None
+
+
+ASKED = Trace(1, 2, sampled=True).traceparent()
+
+
+def test_strangers_are_traced_at_a_bounded_rate():
+    """As many at once as the rate has in a second, then as they come in; their trace goes on by its id all the same."""
+    now = 0.0
+    traces = asked_at_most(2, lambda: now)
+    at_once = [traces(ASKED) for _ in range(4)]
+    now = 0.5
+    later = [traces(ASKED) for _ in range(2)]
+    now = 100.0
+    rested = [traces(ASKED) for _ in range(3)]
+    assert [True, True, False, False] == [trace.sampled for trace in at_once]
+    assert [True, False] == [trace.sampled for trace in later]
+    assert [True, True, False] == [trace.sampled for trace in rested]
+    assert {(1, 2)} == {(trace.trace_id, trace.span_id) for trace in at_once}
+
+
+def test_strangers_may_be_refused_any_trace():
+    """At a rate of 0, for ever."""
+    now = 0.0
+    traces = asked_at_most(0, lambda: now)
+    now = 1e9
+    assert not traces(ASKED).sampled
+
+
+def test_a_rate_below_one_a_second_gives_one_at_times():
+    """Half a request a second is one every two seconds."""
+    now = 0.0
+    traces = asked_at_most(0.5, lambda: now)
+    sampled = []
+    for second in range(6):
+        now = float(second)
+        sampled.append(traces(ASKED).sampled)
+    assert [True, False, True, False, True, False] == sampled
+
+
+def test_what_the_ratio_picks_is_not_counted(traced):
+    """Nor are requests whose callers do not ask: they take nothing from those that do."""
+    traces = asked_at_most(1, lambda: 0.0)
+    for _ in range(5):
+        assert traces(None).sampled
+        assert not traces(Trace(1, 2, sampled=False).traceparent()).sampled
+    assert traces(ASKED).sampled

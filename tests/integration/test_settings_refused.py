@@ -1,0 +1,74 @@
+"""A process that cannot start as it was told ends with status 2 and one sentence that names what to mend."""
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.tools import ROOT
+
+SECRET = "a secret for tests, long enough"
+OWN = {
+    "services.records": {"REGION": "430000", "STORE_URL": "sqlite:///{tmp}/records.db"},
+    "services.lookup": {"STORE_URL": "sqlite:///{tmp}/lookup.db"},
+    "services.verdict": {},
+    "gateway": {"HTTP_LISTEN": "127.0.0.1:0"},
+}
+
+WRONG = [
+    ("services.records", {"LOG_LEVEL": "LOUD"}, "HUTONG_LOG_LEVEL: expected DEBUG, INFO, WARNING or ERROR, not 'LOUD'"),
+    ("services.records", {"LISTEN": "127.0.0.1"}, "HUTONG_LISTEN: expected host:port"),
+    ("services.records", {"STORE_URL": "sqlite:////dev/null/records.db"}, "HUTONG_STORE_URL: /dev/null is not a dir"),
+    ("services.records", {"REGION": "999999"}, "HUTONG_REGION: '999999' is neither"),
+    ("services.records", {"MESH_SECRET": ""}, "HUTONG_MESH_SECRET"),
+    ("services.records", {"FOLOW": "430000=h:1"}, "HUTONG_FOLOW is no setting; did you mean HUTONG_FOLLOW?"),
+    ("services.lookup", {"DRAIN_GRACE": "-1"}, "HUTONG_DRAIN_GRACE: expected at least 0, not -1"),
+    ("services.lookup", {"RECORDS": "430000"}, "HUTONG_RECORDS: expected key=value pairs"),
+    ("services.lookup", {"RECORDS": "Hunan=h:1"}, "HUTONG_RECORDS: not a region on the mesh"),
+    (
+        "services.lookup",
+        {"STORE_URL": "mysql://me:word@h/db"},
+        "HUTONG_STORE_URL: begins with sqlite:/// or postgresql",
+    ),
+    ("services.lookup", {"METRICS_LISTEN": "{taken}"}, "HUTONG_METRICS_LISTEN: cannot listen on {taken}"),
+    ("services.lookup", {"LISTEN": "{taken}"}, "HUTONG_LISTEN: lookup: cannot listen on {taken}; is the port taken?"),
+    ("services.verdict", {"POLICIES": "{tmp}/nowhere"}, "HUTONG_POLICIES: there is no directory {tmp}/nowhere"),
+    ("services.verdict", {"POLICIES": "{tmp}"}, "HUTONG_POLICIES: no policies, *.yaml, in {tmp}"),
+    ("services.verdict", {"OTLP_ENDPOINT": "collector:4317"}, "HUTONG_OTLP_ENDPOINT: begins with http:// or https://"),
+    ("gateway", {"HTTP_LISTEN": "nowhere.invalid:1"}, "HUTONG_HTTP_LISTEN: http: cannot listen on nowhere.invalid:1"),
+    ("gateway", {"REDIS_URL": "cache:6379"}, "HUTONG_REDIS_URL: begins with redis://"),
+    ("gateway", {"NEWS_SECONDS": "6"}, "HUTONG_NEWS_SECONDS: expected more than 0 and at most 5, not 6"),
+    ("gateway", {"SAMPLE_PEOPLE": "{tmp}/people.json"}, "HUTONG_SAMPLE_PEOPLE: "),
+]
+
+
+@pytest.mark.parametrize(("module", "variables", "said"), WRONG, ids=[f"{m} {next(iter(v))}" for m, v, _ in WRONG])
+async def test_a_wrong_setting_ends_in_a_sentence(module, variables, said, tmp_path: Path):
+    """No traceback, no secret, nothing served."""
+    (tmp_path / "people.json").write_text("{")
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        places = {"tmp": str(tmp_path), "taken": f"127.0.0.1:{held.getsockname()[1]}"}
+        asked = {"LISTEN": "127.0.0.1:0", "MESH_SECRET": SECRET} | OWN[module] | variables
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module),
+            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'protos'}"}
+            | {f"HUTONG_{name}": value.format(**places) for name, value in asked.items()},
+            cwd=ROOT,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        try:
+            async with asyncio.timeout(30):
+                error = (await process.stderr.read()).decode()
+                status = await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+    sentence = f"hutong {module.removeprefix('services.')}: {said.format(**places)}"
+    last = error.splitlines()[-1]
+    assert (2, True) == (status, last.startswith(sentence)), error
+    assert not any(word in error for word in ("Traceback", SECRET, "me:word"))
