@@ -16,8 +16,7 @@ from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 ROWS = 40_000
 GROWTH_MIB = 8.0
-"""Less than the sixty thousand rows more would take, kept; more than allocators and caches vary by on a busy machine."""
-"""What three times as many rows more may add: the noise of an allocator, a few bytes a row, less than one cell."""
+"""What three times as many rows more may add: allocators and caches on a busy machine, less than the rows would take."""
 PERSON = resident_id("430102", "19050505", 5)
 
 

@@ -74,7 +74,7 @@ async def test_codes_are_cached_in_redis_when_there_is_one(tmp_path: Path, redis
     """With --redis, a further showing comes from the cache there, and no document number is in it."""
     async with running(tmp_path / "data", *way, "--redis", redis_server.url) as up:
         assert (await up.show(HUNAN, "110000"))["freshness"] == "COMPUTED"
-        # A code that is computed while there is news of its sources is not kept; on a busy machine that may be the first.
+        # A code that is computed while there is news of its sources is not kept: the first may be one.
         async with asyncio.timeout(20):
             while (await up.show(HUNAN, "110000"))["freshness"] != "CACHED":
                 await asyncio.sleep(0.1)
