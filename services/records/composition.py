@@ -64,8 +64,8 @@ def open_store(settings: Settings, clock: Clock = system_clock, *, is_there: boo
     """The store that `store_url` names; PostgreSQL is reached when first asked. A file that is not there is made,
     unless `is_there` says that it should be.
 
-    Raises SettingsError for any other scheme, for a file that is ahead of this program, and for one that should be there
-    and is not, or is no store of records; Unavailable for a file that cannot be opened.
+    Raises SettingsError for any other scheme, for a file that is ahead of this program, and for one that should be
+    there and is not, or is no store of records; Unavailable for a file that cannot be opened.
     """
     url = settings.store_url
     if url.startswith("sqlite:///"):

@@ -329,7 +329,8 @@ async def test_rows_that_cannot_be_read_wait_for_the_store_as_others_do():
     def lines() -> Iterator[str]:
         nonlocal taken
         yield from good_lines(1)
-        for taken in range(1, wrong + 1):
+        for _ in range(wrong):
+            taken += 1
             yield "x"
 
     slow = Slow(lambda: taken)
