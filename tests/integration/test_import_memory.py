@@ -16,7 +16,7 @@ from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 ROWS = 40_000
 GROWTH_MIB = 8.0
-"""What three times as many rows more may add: allocators and caches on a busy machine, less than the rows would take."""
+"""What three times as many rows more may add: allocators and caches on a busy machine, less than the rows would."""
 PERSON = resident_id("430102", "19050505", 5)
 
 

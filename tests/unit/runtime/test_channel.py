@@ -1,9 +1,13 @@
 """Calls over a wire: what is retried, and what is not."""
 
+from pathlib import Path
+
+import grpc
 import pytest
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
 from services.common.errors import Code, ServiceError, Text
+from services.runtime import channel, server
 from tests.support.contract import REQUEST, Servicer, over_a_wire
 
 ATTEMPTS = 3
@@ -50,3 +54,10 @@ async def test_what_another_attempt_does_not_mend_is_not_retried(code):
         with pytest.raises(ServiceError) as raised:
             await records.ListRecords(REQUEST)
     assert (1, code) == (failing.calls, raised.value.code)
+
+
+def test_grpc_knows_every_option_by_its_name():
+    """It passes over one that it does not know, and a server would go on cutting off streams that ping it."""
+    core = next(Path(grpc.__file__).parent.glob("_cython/cygrpc*.so")).read_bytes()
+    unknown = [name for name, _ in (*server._OPTIONS, *channel._OPTIONS) if name.encode() not in core]
+    assert [] == unknown
