@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
@@ -116,7 +115,7 @@ class Records:
     ) -> None:
         self.store = store
         self.clock = clock
-        settings = Settings(region=region, mesh_secret=SECRET, keeps=keeps)
+        settings = Settings(region=region, mesh_secret=SECRET, keeps=keeps, store_url="sqlite:///of-no-use.db")
         self.service = build(settings, store=store, clock=clock, feeds=feeds or {})
         self.calls: Any = local(self.service.name, "tests", self.service.bindings)
 
@@ -211,8 +210,3 @@ async def opened(url: str) -> Any:
         yield store
     finally:
         await store.close()
-
-
-def sqlite_url(directory: Path, name: str = "records") -> str:
-    """The URL of a SQLite file in a directory."""
-    return f"sqlite:///{directory / name}.db"
