@@ -35,37 +35,15 @@ from tests.contract.record_backends import (
     person,
     result,
     sampling,
-    sqlite_url,
     submission,
 )
-from tests.support.postgres import PostgresServer, postgres_server, postgres_url  # noqa: F401
+from tests.support.postgres import PostgresServer
+from tests.support.store_urls import sqlite_url
 
 WEEK = days("2022-08-01", "2022-08-06")
 FIRST = Sample(Instant(0), "", "", "")
 """Before every sample."""
 NEGATIVE, POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    url: str = request.getfixturevalue("postgres_url")
-    return url
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[RecordStore]:
-    """An empty store."""
-    async with opened(store_url) as opened_store:
-        yield opened_store
-
-
-@pytest.fixture
-def records(store: RecordStore) -> Records:
-    """The service of region 430000 over it."""
-    return Records(store, ManualClock())
 
 
 async def kept(store: RecordStore) -> list[Any]:
@@ -150,7 +128,7 @@ def test_counts_are_those_of_brute_force_on_sqlite(plan: list[Any], counts: list
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=steps, counts=amounts, hours=st.sampled_from([1, 12, 24, 36]))
 def test_counts_are_those_of_brute_force_on_postgres(
-    postgres_server: PostgresServer,  # noqa: F811
+    postgres_server: PostgresServer,
     plan: list[Any],
     counts: list[int],
     hours: int,
@@ -247,7 +225,7 @@ async def test_one_that_lost_its_turn_counts_nothing(records: Records) -> None:
         assert 10 == (await counts.standing()).sequence
 
 
-async def test_another_replica_counts_meanwhile(postgres_url: str) -> None:  # noqa: F811
+async def test_another_replica_counts_meanwhile(postgres_url: str) -> None:
     """While one has its turn the others wait for what it counts."""
     async with opened(postgres_url) as store:
         records = Records(store, ManualClock())
@@ -258,7 +236,7 @@ async def test_another_replica_counts_meanwhile(postgres_url: str) -> None:  # n
         assert 280 == (await counting_of(records).step()).sequence
 
 
-async def test_who_is_cancelled_leaves_the_turn_to_others(postgres_url: str) -> None:  # noqa: F811
+async def test_who_is_cancelled_leaves_the_turn_to_others(postgres_url: str) -> None:
     """No connection goes back into the pool with it, however a question ends."""
     async with opened(postgres_url) as store, opened(postgres_url) as other:
         await store.ping()
@@ -425,7 +403,7 @@ async def test_overdue_samples_are_found_by_an_index_on_sqlite(tmp_path: Path) -
                 assert step.startswith("SEARCH count_waiting USING")
 
 
-async def test_overdue_samples_are_found_by_an_index_on_postgres(postgres_url: str) -> None:  # noqa: F811
+async def test_overdue_samples_are_found_by_an_index_on_postgres(postgres_url: str) -> None:
     """The same on PostgreSQL."""
     async with opened(postgres_url) as store:
         await store.ping()

@@ -2,8 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +17,7 @@ from prometheus_client import REGISTRY
 
 from services.common.errors import ServiceError
 from services.common.instants import DAY, Instant, from_timestamp
-from services.records.store.protocol import LATEST, RecordStore
+from services.records.store.protocol import LATEST
 from tests.contract.record_backends import (
     KEEP,
     NOON,
@@ -33,10 +31,8 @@ from tests.contract.record_backends import (
     request_id,
     result,
     sampling,
-    sqlite_url,
     submission,
 )
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 CREATED = SubmitOutcome.SUBMIT_OUTCOME_CREATED
 UNCHANGED = SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED
@@ -45,28 +41,6 @@ ALREADY_RETRACTED = SubmitOutcome.SUBMIT_OUTCOME_ALREADY_RETRACTED
 REFUSED = SubmitOutcome.SUBMIT_OUTCOME_REFUSED
 CONFLICT = SubmitOutcome.SUBMIT_OUTCOME_CONFLICT
 POSITIVE = TestResult.TEST_RESULT_POSITIVE
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    url: str = request.getfixturevalue("postgres_url")
-    return url
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[RecordStore]:
-    """An empty store."""
-    async with opened(store_url) as opened_store:
-        yield opened_store
-
-
-@pytest.fixture
-def records(store: RecordStore) -> Records:
-    """The service of region 430000 over it."""
-    return Records(store, ManualClock())
 
 
 async def refused(call: Any) -> ServiceError:

@@ -23,8 +23,9 @@ from services.records.store.protocol import LATEST, Plan, Touch
 from services.records.store.sqlite_schema import MIGRATIONS
 from services.runtime.migrations import FileMigration, file_version, migrate_file
 from services.runtime.settings import SettingsError
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url
+from tests.contract.record_backends import ManualClock, Records, opened, person, result
 from tests.integration.records_process import ROOT, SECRET
+from tests.support.store_urls import sqlite_url
 
 NEWEST = MIGRATIONS[-1].number
 

@@ -18,10 +18,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from gateway.settings import GatewaySettings
 from services.runtime.trace import tracing
 from tests.support.otlp import Collector, collecting
-from tests.support.redis import RedisServer, redis_server
+from tests.support.redis import RedisServer
 from tests.unit.gateway.fakes import DOCUMENT, PERSON, SECRET, Mesh, record, serving
-
-__all__ = ["redis_server"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOW = "/v1/healthCode:show"

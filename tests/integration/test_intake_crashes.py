@@ -22,11 +22,12 @@ from hutong.records.v1.record_pb2 import TestRecord
 
 from cli.bench.servers.postgres import CannotStartError, PostgresServer, start
 from services.records.store.protocol import ChangeRow
-from tests.contract.record_backends import opened, sqlite_url
+from tests.contract.record_backends import opened
 from tests.integration.forking import Forks
 from tests.integration.intake_client import BATCH, source_id
 from tests.integration.records_process import SECRET, steady_port
 from tests.support.needs import missing
+from tests.support.store_urls import sqlite_url
 
 ROUNDS = int(os.environ.get("HUTONG_CRASH_ROUNDS", "100"))
 LABORATORIES = 3
