@@ -12,6 +12,7 @@ from hutong.common.v1.subject_pb2 import Subject
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest
 
+from cli.mesh.ports import free_port
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
@@ -26,7 +27,7 @@ from tests.contract.record_backends import (
     sampling,
     submission,
 )
-from tests.integration.records_process import ROOT, RecordsProcess, free_port
+from tests.integration.records_process import ROOT, RecordsProcess
 from tests.support.store_urls import sqlite_url
 
 
