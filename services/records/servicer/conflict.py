@@ -5,6 +5,7 @@ from hutong.records.v1 import conflict_service_pb2 as pb
 from hutong.records.v1.record_pb2 import RecordContent
 
 from services.common.instants import to_timestamp
+from services.common.limits import bad_page_token, page_size
 from services.records import paging
 from services.records.domain import conflicts, rules
 from services.records.domain.conflicts import Settled, StoredConflict, conflict_not_found
@@ -31,12 +32,12 @@ class ConflictServicer:
 
     async def ListConflicts(self, request: pb.ListConflictsRequest) -> pb.ListConflictsResponse:
         """The conflicts of the store, a page at a time."""
-        size = paging.size(request.page_size)
+        size = page_size(request.page_size)
         after = 0
         if request.page_token:
             position = paging.decode(request.page_token, _Position)
             if position.settled_too != request.settled_too:
-                raise paging.bad_token()
+                raise bad_page_token()
             after = position.number
         found = await self._store.conflicts(after, size + 1, request.settled_too)
         more = len(found) > size

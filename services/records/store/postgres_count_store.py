@@ -76,9 +76,7 @@ class PostgresCountStore:
         for table in ("count_tally", "count_span", "count_waiting", "count_accused"):
             while await self._run(partial(forget, table=table)):
                 pass
-        await self._run(
-            lambda connection: connection.execute("update count_head set rules = $1 where rules = 0", rules)
-        )
+        await self._run(lambda connection: connection.execute(_BEGIN, rules))
 
     async def count(self, counted: Counted) -> bool:
         """See CountStore. Done again when the connection is lost: it then stands where it went, and nothing is counted
