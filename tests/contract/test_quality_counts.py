@@ -24,7 +24,7 @@ from services.records.domain.quality import Sample
 from services.records.domain.tally import RULES
 from services.records.store import postgres_counts, sqlite_counts
 from services.records.store.counts import Counted
-from services.records.store.protocol import RecordStore
+from services.records.store.protocol import LATEST, RecordStore
 from tests.contract import quality_reference as reference
 from tests.contract.quality_calls import counting_of, days, listed, overdue, quality_of, steps
 from tests.contract.record_backends import (
@@ -361,6 +361,30 @@ async def test_other_rules_count_again(records: Records, monkeypatch: pytest.Mon
     assert 150 == sum(one["records"] for one in await listed(records, days=WEEK))
     async with records.store.counts.reading() as counts:
         assert RULES + 1 == (await counts.standing()).rules
+
+
+async def test_a_purge_in_the_middle_of_counting_leaves_nobody_on_the_list(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is purged between reading a record and keeping its count is not counted, nor is anything kept of its
+    person."""
+    await records.submit("S1", person(1), sampling(-30.0))
+    await records.submit("S2", person(2), result(-30.0, -29.0, POSITIVE))
+    count = counting_of(records)
+    keep = count.counts.count
+
+    async def late(counted: Counted) -> bool:
+        monkeypatch.undo()
+        records.clock.forward(3600)
+        assert 2 == (await records.purge(records.clock.now)).records
+        return await keep(counted)
+
+    monkeypatch.setattr(count.counts, "count", late)
+    await counted_all(count)
+    assert [] == await overdue(records, days=WEEK, overdue_hours=1)
+    async with records.store.counts.reading() as counts:
+        assert [] == list(await counts.waiting("", FIRST, LATEST, 10))
+        assert [] == list(await counts.accused([(person(2), 19208)]))
 
 
 async def test_figures_of_purged_records_stay(records: Records) -> None:
