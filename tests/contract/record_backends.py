@@ -6,11 +6,16 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 from uuid import uuid4
 
+import pytest
 from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.common.v1.text_pb2 import LocalizedText
+from hutong.records.v1 import change_feed_service_pb2 as fpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
+from hutong.records.v1.laboratory_pb2 import Interval, Laboratory
 from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordKind, TestRecord, TestResult, Tube
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, GetRecordHistoryRequest
 
+from services.common.errors import ServiceError
 from services.common.instants import HOUR, SECOND, Instant, parse_rfc3339, to_timestamp
 from services.records.composition import build, open_store
 from services.records.ports import Region
@@ -195,6 +200,40 @@ class Records:
     async def purge(self, before: Instant, position: int = 0, most: int = 100) -> Purged:
         """One batch of a purge."""
         return await cast(RecordPurge, self.store).purge(before, position, most)
+
+
+async def refused(call: Any) -> ServiceError:
+    """The error a call ends in."""
+    with pytest.raises(ServiceError) as caught:
+        await call
+    return caught.value
+
+
+async def all_changes(records: Records, page_size: int = 0) -> list[fpb.Change]:
+    """The whole feed, page by page."""
+    changes: list[fpb.Change] = []
+    cursor = fpb.FeedCursor()
+    while True:
+        page = await records.calls.ListChanges(fpb.ListChangesRequest(cursor=cursor, page_size=page_size))
+        changes += page.changes
+        cursor = page.cursor
+        if page.HasField("as_of"):
+            return changes
+
+
+async def put_laboratory(
+    records: Records, laboratory: str, region: str = "430000", accredited: list[Interval] | None = None
+) -> Laboratory:
+    """Registers a laboratory."""
+    response: wpb.PutLaboratoryResponse = await records.calls.PutLaboratory(
+        wpb.PutLaboratoryRequest(
+            region=region,
+            laboratory=laboratory,
+            display_name=LocalizedText(zh="湘雅", en="Xiangya"),
+            accredited=accredited or [],
+        )
+    )
+    return response.laboratory
 
 
 def request_id() -> str:

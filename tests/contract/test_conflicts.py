@@ -17,6 +17,7 @@ from tests.contract.record_backends import (
     Records,
     fresh_id,
     person,
+    refused,
     request_id,
     result,
     sampling,
@@ -29,13 +30,6 @@ AMENDED = RevisionAction.REVISION_ACTION_AMENDED
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 KEPT = cpb.Settlement.SETTLEMENT_STORED_KEPT
 TAKEN = cpb.Settlement.SETTLEMENT_OFFERED_TAKEN
-
-
-async def refused(call: Any) -> ServiceError:
-    """The error a call ends in."""
-    with pytest.raises(ServiceError) as caught:
-        await call
-    return caught.value
 
 
 async def listed(records: Records, settled_too: bool = False, page_size: int = 0) -> list[cpb.Conflict]:
