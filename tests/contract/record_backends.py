@@ -20,7 +20,8 @@ from services.common.instants import HOUR, SECOND, Instant, parse_rfc3339, to_ti
 from services.records.composition import build, open_store
 from services.records.ports import Region
 from services.records.settings import Settings
-from services.records.store.protocol import Purged, RecordPurge, RecordStore
+from services.records.store.protocol import RecordStore
+from services.records.store.purging import Purged, RecordPurge
 from services.runtime.binding import local
 
 SECRET = "a secret for tests, long enough"

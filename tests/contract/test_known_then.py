@@ -17,7 +17,7 @@ from services.common.errors import ServiceError
 from services.common.instants import Instant, from_timestamp, to_timestamp
 from services.records.domain import copying
 from services.records.domain.revisions import RecordId, copy_of
-from services.records.store.protocol import Known, Plan, Touch
+from services.records.store.deciding import Known, Plan, Touch
 from services.runtime.clock import system_clock
 from tests.contract.record_backends import SHOW, ManualClock, Records, hours, opened, person, result
 from tests.support.store_urls import sqlite_url

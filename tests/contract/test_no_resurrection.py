@@ -11,7 +11,7 @@ from hutong.records.v1.record_pb2 import RevisionAction, TestRecord, TestResult
 
 from services.common.errors import ServiceError
 from services.records.domain.copying import Cursor
-from services.records.store.protocol import Plan, Touch
+from services.records.store.deciding import Plan, Touch
 from tests.contract.record_backends import (
     KEEP,
     ManualClock,

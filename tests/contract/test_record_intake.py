@@ -13,7 +13,7 @@ from hutong.records.v1.record_pb2 import Origin
 from hutong.records.v1.record_write_service_pb2 import RecordSubmission, SubmitOutcome
 
 from services.common.errors import ServiceError
-from services.records.store.protocol import Decide, Touch
+from services.records.store.deciding import Decide, Touch
 from services.runtime.clock import Clock
 from tests.contract.record_backends import (
     KEEP,

@@ -17,8 +17,8 @@ from services.records.domain.content import digest
 from services.records.domain.decisions import Submission, decide_submission
 from services.records.domain.revisions import NewRevision, RecordId
 from services.records.store import postgres_write
+from services.records.store.deciding import Known, Plan, Touch
 from services.records.store.postgres import PostgresStore
-from services.records.store.protocol import Known, Plan, Touch
 from tests.contract.record_backends import ManualClock, Records, opened, person, result, sampling
 from tests.support.store_urls import sqlite_url
 

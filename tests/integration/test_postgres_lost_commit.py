@@ -14,8 +14,8 @@ from hutong.records.v1.laboratory_pb2 import Interval
 from cli.bench.servers.postgres import PostgresServer
 from services.common.instants import Instant
 from services.records.domain.copying import Cursor
+from services.records.store.deciding import Plan, Touch
 from services.records.store.postgres import PostgresStore
-from services.records.store.protocol import Plan, Touch
 from tests.contract.record_backends import KEEP, ManualClock, Records, hours, opened, person, result, submission
 from tests.support.proxy import Proxy
 

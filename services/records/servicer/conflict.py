@@ -12,7 +12,8 @@ from services.records.domain.conflicts import Settled, StoredConflict, conflict_
 from services.records.domain.holders import Holdings
 from services.records.domain.revisions import PersonRecord
 from services.records.servicer.writer import Writer, refuse, request_key
-from services.records.store.protocol import Known, Plan, RecordStore, Touch
+from services.records.store.deciding import Known, Plan, Touch
+from services.records.store.protocol import RecordStore
 from services.runtime.call import current_call
 
 _settlement = rules.enumerated(pb.Settlement.values(), "SETTLEMENT", "处理方式", "settlement")

@@ -6,7 +6,7 @@ from services.common.instants import Instant
 from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
 from services.records.store.postgres_count_store import accused_among, forget_accused, forget_waiting, keep_still
-from services.records.store.protocol import Purged, merged_ranges
+from services.records.store.purging import Purged, merged_ranges
 
 # Commits are stamped in the order of their numbers: the first that is too new ends the purge, and most of the table,
 # which comes after, is not looked at.

@@ -11,7 +11,7 @@ from services.common.errors import FailedPrecondition
 from services.records.domain.copying import Cursor
 from services.records.feed import Feed
 from services.records.follower import Follower
-from services.records.store.protocol import Plan, Touch
+from services.records.store.deciding import Plan, Touch
 from tests.contract.record_backends import ManualClock, opened
 from tests.support.store_urls import sqlite_url
 
