@@ -9,7 +9,7 @@ from typing import Any
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
-from services.records.store.protocol import RecordPurge
+from services.records.store.purging import RecordPurge
 from services.runtime.clock import system_clock
 from services.runtime.settings import SettingsError
 
