@@ -14,7 +14,7 @@ from gateway.feeds import HOLDERS, NATION
 from gateway.flights import Flights
 from gateway.metrics import CODES, Outcome
 from gateway.policies import PolicyDigests
-from gateway.questions import Question
+from gateway.questions import Question, placed
 from services.common.errors import Code, ServiceError
 from services.common.instants import SECOND, Instant
 from services.runtime.clock import Clock
@@ -143,7 +143,7 @@ class Codes:
                 answers[at] = (
                     Shown(answer, Freshness.FRESHNESS_COMPUTED, why)
                     if isinstance(answer, Entry) and isinstance(why, Outcome)
-                    else answer  # type: ignore[assignment]  # what is not an entry is an error
+                    else placed(answer, questions[at].path)  # type: ignore[arg-type]  # what is not an entry is an error
                 )
             await self._last_known(questions, answers)
         for one in answers.values():

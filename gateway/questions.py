@@ -1,7 +1,9 @@
 """The door: what is asked is checked, and a document becomes a person key. Its number goes no further."""
 
+import re
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,12 +13,15 @@ from hutong.lookup.v1.region_pb2 import Scope
 
 from gateway.cache.protocol import Key
 from services.common.documents import PersonKeys
-from services.common.errors import InvalidArgument, Text, Violation, invalid
+from services.common.errors import InvalidArgument, ServiceError, Text, Violation, invalid
 from services.common.instants import Instant, from_timestamp
 from services.common.limits import check_scope
 from services.common.regions import divisions, require_region
 
 T = TypeVar("T")
+
+_ASKED = re.compile(r"^queries\[\d+\]\.")
+"""Where a question stands among those that are computed together."""
 
 _SCOPES = frozenset((Scope.SCOPE_UNSPECIFIED, Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL))
 _EARLIEST, _LATEST = -62_135_596_800, 253_402_300_800
@@ -24,7 +29,8 @@ _EARLIEST, _LATEST = -62_135_596_800, 253_402_300_800
 
 
 class Question(NamedTuple):
-    """One question about one person. `at` and `known_at` None mean now; only answers for now are cached."""
+    """One question about one person. `at` and `known_at` None mean now; only answers for now are cached. `path` is
+    where the question stands in its request, for the names of wrong fields: it ends in a dot or is empty."""
 
     person: bytes
     region: str
@@ -32,6 +38,7 @@ class Question(NamedTuple):
     at: Instant | None = None
     refresh: bool = False
     known_at: Instant | None = None
+    path: str = ""
 
     @property
     def past(self) -> bool:
@@ -42,6 +49,14 @@ class Question(NamedTuple):
     def key(self) -> Key:
         """Where its answer is cached."""
         return (self.person, f"{self.region}{self.scope}")
+
+
+def placed(error: ServiceError, path: str) -> ServiceError:
+    """What was found wrong in a question that the verdict service was asked, named as in the request it came in."""
+    if not error.violations:
+        return error
+    renamed = [replace(one, field=_ASKED.sub(path, one.field, 1)) for one in error.violations]
+    return ServiceError(error.code, error.reason, error.text, renamed)
 
 
 def instant(timestamp: Timestamp, field: str) -> Instant:
@@ -130,4 +145,4 @@ class Door:
         if query.HasField("known_at"):
             known_at = found.keep(None, lambda: instant(query.known_at, f"{path}known_at"))
         found.check()
-        return Question(person, query.region, query.scope, at, query.refresh, known_at)
+        return Question(person, query.region, query.scope, at, query.refresh, known_at, path)

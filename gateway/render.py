@@ -1,6 +1,7 @@
 """Messages as JSON: camelCase names, enums by their names without the prefix, instants in RFC 3339 at +08:00, null for
 what is absent. Written by hand, because google.protobuf.json_format costs more than a whole cached reply."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -200,11 +201,18 @@ def code_name(code: int) -> str:
     return Code(code).name
 
 
+def json_path(field: str) -> str:
+    """The path of a field in JSON from its path in the contract: origin_region is originRegion."""
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), field)
+
+
 def item_error(error: Error) -> Json:
     """Why one item of a batch has no answer."""
     return {
         "status": code_name(error.code),
         "reason": error.reason,
         "message": text(error.message),
-        "violations": [{"field": v.field, "reason": v.reason, "message": text(v.message)} for v in error.violations],
+        "violations": [
+            {"field": json_path(v.field), "reason": v.reason, "message": text(v.message)} for v in error.violations
+        ],
     }

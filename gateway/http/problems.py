@@ -1,10 +1,9 @@
 """Errors as application/problem+json (RFC 9457), with the same reason as the ErrorInfo over gRPC."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.render import Json, encode
+from gateway.render import Json, encode, json_path
 from services.common.errors import Code, ServiceError, Text, Violation
 
 CONTENT_TYPE = b"application/problem+json"
@@ -56,11 +55,6 @@ class HttpError(Exception):
         self.reason = reason
         self.text = text
         self.headers = headers
-
-
-def json_path(field: str) -> str:
-    """The path of a field in JSON from its path in the contract: origin_region is originRegion."""
-    return re.sub(r"_([a-z])", lambda found: found[1].upper(), field)
 
 
 def _violation(violation: Violation) -> Json:

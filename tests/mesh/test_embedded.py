@@ -108,6 +108,20 @@ async def test_the_edge_is_where_it_is_said_to_be(mesh: EmbeddedMesh) -> None:
     assert (before["status"], after["status"]) == ("RECOGNISED", "NOT_RECOGNISED")
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_the_verdict_refuses_is_named_as_it_was_asked(mesh: EmbeddedMesh) -> None:
+    """A knowledge of the future is found wrong three services further on, under the name it has in the request."""
+    document = {"type": "RESIDENT_ID", "number": BY_KEY["hunan"].number}
+    fine = {"document": document, "region": "110000"}
+    wrong = fine | {"knownAt": "2199-01-01T00:00:00+08:00"}
+    async with httpx.AsyncClient(base_url=mesh.http, timeout=10) as client:
+        one = (await client.post("/v1/healthCode:show", json=wrong)).json()
+        many = (await client.post("/v1/healthCode:batchShow", json={"queries": [fine, wrong]})).json()
+    found = [one["violations"], many["outcomes"][1]["error"]["violations"]]
+    expected = [[("knownAt", "KNOWN_AT_IN_FUTURE")], [("queries[1].knownAt", "KNOWN_AT_IN_FUTURE")]]
+    assert expected == [[(v["field"], v["reason"]) for v in violations] for violations in found]
+
+
 async def test_a_stopped_store_is_unreachable_and_comes_back(tmp_path: Path) -> None:
     """While the nation is stopped its coverage says so; started again on its address, it answers."""
 
