@@ -1,6 +1,8 @@
 """Calls to another process: one channel a target; deadline, caller and trace go along, errors come as ServiceError."""
 
+import asyncio
 import json
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
-from services.common.errors import DeadlineExceeded
+from services.common.errors import Code, DeadlineExceeded
 from services.runtime.binding import response_class
 from services.runtime.call import current_call
 from services.runtime.trace import current_trace
@@ -19,26 +21,22 @@ from services.runtime.wire_errors import from_rpc_error
 CALLER_KEY = "hutong-caller"
 TRACE_KEY = "traceparent"
 
+ATTEMPTS = 3
+"""How often a call that is answered once is made while the service is UNAVAILABLE."""
+FIRST_WAIT = 0.02
+LONGEST_WAIT = 0.2
+"""Seconds between two attempts: doubling, with jitter."""
+
 # Timeouts stay out of it: in Python, a `timeout` in the service config fails short calls at once.
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "healthCheckConfig": {"serviceName": ""},
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 3,
-                "initialBackoff": "0.02s",
-                "maxBackoff": "0.2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
 }
 
 _OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    # gRPC's own retries end the process, once in thousands of streams whose server dies: grpc/grpc#40283.
+    ("grpc.enable_retries", 0),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 20_000),
@@ -60,7 +58,8 @@ def remote(service: str, caller: str, channel: grpc.aio.Channel, contracts: Sequ
 
     A method takes a request, or an async iterator of them, and returns the response; a streaming one returns an async
     iterator. Raises ServiceError.
-    Every method is retried while the service is UNAVAILABLE, so writes must be idempotent, as all of this mesh are.
+    A method that is answered once is retried while the service is UNAVAILABLE, so writes must be idempotent, as all of
+    this mesh are. A stream is its reader's to open again, who knows where to go on.
     """
     methods: dict[str, Any] = {}
     for contract in contracts:
@@ -87,13 +86,20 @@ def _unary(
     )
 
     async def call(request: Message) -> Message:
-        left = current_call().deadline - time.monotonic()
-        if left <= 0:
-            raise DeadlineExceeded()
-        try:
-            return cast(Message, await invoke(request, timeout=left, metadata=_metadata(caller)))
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, service) from None
+        deadline, metadata = current_call().deadline, _metadata(caller)
+        attempt, wait = 1, FIRST_WAIT
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise DeadlineExceeded()
+            try:
+                return cast(Message, await invoke(request, timeout=left, metadata=metadata))
+            except grpc.aio.AioRpcError as error:
+                failed = from_rpc_error(error, service)
+            if failed.code is not Code.UNAVAILABLE or attempt == ATTEMPTS or deadline - time.monotonic() < wait:
+                raise failed
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+            attempt, wait = attempt + 1, min(wait * 2, LONGEST_WAIT)
 
     return call
 
