@@ -41,6 +41,8 @@ _OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    # Other pings than those of keepalive wait a minute for their answer, and keepalive waits for them.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     # A region that comes back must be noticed within a second or so, not after the default two minutes of back-off.
     ("grpc.initial_reconnect_backoff_ms", 100),
