@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from services.common.errors import Code, DeadlineExceeded
 from services.runtime.binding import response_class
 from services.runtime.call import current_call
+from services.runtime.tasks import end
 from services.runtime.trace import current_trace
 from services.runtime.wire_errors import from_rpc_error
 
@@ -138,13 +139,38 @@ def _duplex(
     )
 
     async def call(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
-        stream = invoke(requests, metadata=_metadata(caller))
+        stream = invoke(metadata=_metadata(caller))
+        # Not gRPC's own: it would leave the requests of a stream that has ended where they wait, for ever.
+        writing = asyncio.create_task(_write(stream, requests))
         try:
             async for response in stream:
                 yield response
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, service) from None
+        except asyncio.CancelledError:
+            if writing.done() and not writing.cancelled() and (failed := writing.exception()):
+                raise failed from None
+            raise
         finally:
             stream.cancel()
+            await end([writing])
 
     return call
+
+
+async def _write(stream: Any, requests: AsyncIterator[Message]) -> None:
+    """Sends requests to their end, or to that of the stream. Raises what the requests raise, and ends the stream."""
+    try:
+        async for request in requests:
+            try:
+                await stream.write(request)
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                # Who reads the stream is told why it has ended.
+                return
+        await stream.done_writing()
+    except Exception:
+        stream.cancel()
+        raise
+    finally:
+        if isinstance(requests, AsyncGenerator):
+            await requests.aclose()
