@@ -60,3 +60,48 @@ async def test_nothing_due_waits_for_the_next_look(monkeypatch: pytest.MonkeyPat
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+class Many:
+    """A store with a hundred copies due, one of which cannot be compared; counts who is under way at once."""
+
+    def __init__(self) -> None:
+        self.feed = Feed("test", self, lambda: Instant(0))  # type: ignore[arg-type]  # nobody reads it
+        self.due = [DueCopy(RecordId(REGION, f"C{n}"), n) for n in range(100)]
+        self.most = 0
+        self._here = 0
+
+    async def due_copies(self, regions: Sequence[str], most: int) -> Sequence[DueCopy]:
+        """The oldest."""
+        return self.due[:most] if REGION in regions else ()
+
+    async def history(self, record_id: RecordId) -> Sequence[bytes]:
+        """None, after a while; of the first an error."""
+        self._here += 1
+        self.most = max(self.most, self._here)
+        await asyncio.sleep(0)
+        self._here -= 1
+        if record_id.source_id == "C0":
+            raise ValueError("a copy that cannot be read")
+        return ()
+
+    async def copies_done(self, done: Sequence[DueCopy]) -> None:
+        """They are due no more."""
+        self.due = [copy for copy in self.due if copy not in done]
+
+
+async def test_one_copy_holds_up_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies of a region are compared side by side, and all but the one that cannot be are done."""
+    monkeypatch.setattr(copies, "RETRY_SECONDS", 60.0)
+    store = Many()
+    keeper: Any = CopyKeeper("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
+    task = asyncio.create_task(keeper.run())
+    try:
+        async with asyncio.timeout(5):
+            while len(store.due) > 1:
+                await asyncio.sleep(0.001)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [DueCopy(RecordId(REGION, "C0"), 0)] == store.due
+    assert copies.ABREAST == store.most
