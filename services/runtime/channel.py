@@ -38,6 +38,8 @@ _OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     # gRPC's own retries end the process, once in thousands of streams whose server dies: grpc/grpc#40283.
     ("grpc.enable_retries", 0),
+    # Shared between channels, a connection's health watch that one ends while another begins it is a null pointer.
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 20_000),
