@@ -110,7 +110,7 @@ def test_a_migration_is_whole_or_not_at_all(tmp_path):
 
 
 async def test_a_file_ahead_of_the_program_is_refused_with_a_sentence(tmp_path):
-    """The service ends with status 1, names the file, both numbers and what to do, and leaves the file as it was."""
+    """The service ends with status 2, names the file, both numbers and what to do, and leaves the file as it was."""
     url = sqlite_url(tmp_path)
     async with opened(url):
         pass
@@ -131,7 +131,7 @@ async def test_a_file_ahead_of_the_program_is_refused_with_a_sentence(tmp_path):
         stderr=PIPE,
     )
     _, said = await asyncio.wait_for(process.communicate(), 30)
-    assert 1 == process.returncode
+    assert 2 == process.returncode
     assert f"{url}: the schema of the file is at {NEWEST + 1}, this program knows only {NEWEST}" in said.decode()
     with sqlite3.connect(tmp_path / "records.db") as file:
         assert NEWEST + 1 == file_version(file)
