@@ -27,7 +27,7 @@ class Tally(Collector):
     """A counter that costs a dictionary's increment. Only ever touched by the loop, it needs no lock."""
 
     def __init__(self, name: str, help_text: str, labels: Sequence[str]) -> None:
-        self._name, self._help, self._labels = name, help_text, labels
+        self._name, self._help, self.label_names = name, help_text, labels
         self._counts: dict[tuple[str, ...], int] = {}
         REGISTRY.register(self)
 
@@ -37,16 +37,22 @@ class Tally(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus."""
-        family = CounterMetricFamily(self._name, self._help, labels=self._labels)
+        family = CounterMetricFamily(self._name, self._help, labels=self.label_names)
         for values, count in list(self._counts.items()):
             family.add_metric(values, count)
         return [family]
 
 
 REQUESTS = Tally(
-    "hutong_gateway_requests", "Requests by transport, method and how they ended.", ["transport", "method", "outcome"]
+    "hutong_gateway_requests",
+    "Requests by transport, method and how they ended: OK, or why not, as callers are told.",
+    ["transport", "method", "outcome"],
 )
-CODES = Tally("hutong_gateway_codes", "Codes shown, by what the cache had to do with them.", ["cache"])
+CODES = Tally(
+    "hutong_gateway_codes", "Codes shown, by what the cache had to do with them: " + ", ".join(Outcome) + ".", ["cache"]
+)
 NEWS_AGE = Gauge(
-    "hutong_gateway_news_age_seconds", "Age of the news in the cache when it was last read, by feed.", ["feed"]
+    "hutong_gateway_news_age_seconds",
+    "Age of the news in the cache when it was last read, by feed; NaN while it is not known.",
+    ["feed"],
 )

@@ -1,5 +1,6 @@
 """Whether the gateway should be sent requests, by named components."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -66,9 +67,14 @@ class Probe:
     async def news_ages(self) -> Mapping[str, float | None]:
         """Seconds since the news in the cache, by feed, None where there never was any; the metrics are told, too.
         Raises CacheDownError."""
-        news = (await self._cache.read([(b"", "")])).news
+        try:
+            news = (await self._cache.read([(b"", "")])).news
+        except CacheDownError:
+            for feed in self._feeds:
+                NEWS_AGE.labels(feed).set(math.nan)
+            raise
         now = self._clock()
         ages = {feed: (now - news[feed]) / SECOND if feed in news else None for feed in self._feeds}
         for feed, age in ages.items():
-            NEWS_AGE.labels(feed).set(float("nan") if age is None else age)
+            NEWS_AGE.labels(feed).set(math.nan if age is None else age)
         return ages

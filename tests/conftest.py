@@ -11,6 +11,13 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from services.runtime.trace import tracing
 from tests.support.needs import CI
 from tests.support.otlp import Collector, collecting
+from tests.support.postgres import postgres_server, postgres_url
+from tests.support.redis import redis_server
+from tests.support.store_urls import nation_url, store_url
+
+# Here and nowhere else: a fixture of the session that is imported into a module is another one for each module, and a
+# server for each.
+__all__ = ["nation_url", "postgres_server", "postgres_url", "redis_server", "store_url"]
 
 # A shared machine is slow at times, which says nothing about the code; in CI the same examples come every time.
 settings.register_profile("laptop", deadline=None)

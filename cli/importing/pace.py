@@ -39,12 +39,13 @@ class Pace:
     def left(self) -> float | None:
         """Seconds to the end of the file at this pace; None while nothing is known."""
         bytes_a_second = self._a_second(lambda seen: seen.position)
-        return (self._size - self._seen[-1].position) / bytes_a_second if bytes_a_second > 0 else None
+        # A file that grew meanwhile is not read to less than nothing.
+        return max(0.0, self._size - self._seen[-1].position) / bytes_a_second if bytes_a_second > 0 else None
 
     @property
     def share(self) -> float:
         """How much of the file was read, from 0 to 1."""
-        return self._seen[-1].position / self._size if self._seen and self._size else 0.0
+        return min(1.0, self._seen[-1].position / self._size) if self._seen and self._size else 0.0
 
     def _a_second(self, figure: Callable[[Seen], int]) -> float:
         if not self._seen:

@@ -126,10 +126,12 @@ class _Sending:
                     # Nothing to send, so it takes no number: the store's have no gaps.
                     self._sent.append((_NOTHING, batch))
                     self._settle()
-                    continue
-                self._last += 1
-                self._sent.append((self._last, batch))
-                yield self._request(self._last, batch)
+                    # However many such batches follow each other, answers and Ctrl-C are heard between them.
+                    await asyncio.sleep(0)
+                else:
+                    self._last += 1
+                    self._sent.append((self._last, batch))
+                    yield self._request(self._last, batch)
                 if not await self._until(turn, lambda: len(self._sent) < IN_FLIGHT):
                     return
         except Exception as error:  # noqa: BLE001  # raised again by whoever reads the answers

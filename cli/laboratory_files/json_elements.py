@@ -13,7 +13,7 @@ _BLANK = " \t\r\n"
 
 
 class ElementError(ValueError):
-    """The text is not JSON, or not an object; `position` is where, in characters from 1."""
+    """The text is not JSON, is nested too deeply, or is not an object; `position` is where, in characters from 1."""
 
     def __init__(self, position: int) -> None:
         super().__init__(f"not JSON at {position}")
@@ -62,6 +62,8 @@ class _Text:
                 found, end = _decode(self._held, self._at)
             except json.JSONDecodeError:
                 found, end = None, len(self._held)
+            except RecursionError:
+                raise self.error() from None
             # A number that reaches the end of what is held may go on, and so may one cut before its exponent is whole.
             if end < len(self._held) and self._held[end] not in ".eE":
                 self._at = end

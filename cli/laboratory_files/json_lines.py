@@ -52,6 +52,8 @@ class JsonLinesReader:
     def _thorough(self, number: int, line: str) -> Sample | Refusal | None:
         try:
             found = _decode(line.removeprefix("\ufeff"))
+        except RecursionError:
+            return whole(number, "ROW_DEPTH", "这一行嵌套过深", "The line is nested too deeply")
         except msgspec.DecodeError:
             return whole(number, "ROW_JSON", "这一行不是 JSON", "The line is not JSON")
         if not isinstance(found, Mapping):
@@ -68,7 +70,7 @@ def _plain(number: int, line: str) -> Sample | None:
     """The row of a line with nothing wrong, which most are; None tells nothing."""
     try:
         found = _decode_line(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     if found.resourceType is not msgspec.UNSET:
         return None

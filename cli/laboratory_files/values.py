@@ -71,6 +71,13 @@ def sample_id(cell: str) -> str:
     cell = cell.strip()
     if not cell:
         raise RefusedValueError("SAMPLE_ID_REQUIRED", "缺少样本编号", "The sample id is missing")
+    if not cell.isprintable():
+        # The store's own words; half a surrogate pair cannot even be sent to it.
+        raise RefusedValueError(
+            "SOURCE_ID_FORMAT",
+            "样本编号应为1至64个可见字符，首尾不含空格",
+            "The sample's id has 1 to 64 printable characters and no blank at its ends",
+        )
     if cell.startswith(_FORMULA):
         raise RefusedValueError("SAMPLE_ID_FORMULA", "样本编号是表格公式", "The sample id is a spreadsheet formula")
     return cell

@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from cli.mesh.plan import HOST, PORTS
 
@@ -23,11 +23,21 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_ports() -> dict[str, int]:
-    """A free port for everything in a mesh, different at every call."""
+def _free() -> Iterator[int]:
     # Another mesh may be looking at the same moment: start anywhere.
     candidates = random.SystemRandom().sample(_RANGE, len(_RANGE))
-    found = (port for port in candidates if is_free(port))
+    return (port for port in candidates if is_free(port))
+
+
+def free_port() -> int:
+    """A free port, to which a server can come back after it was killed: the system gives it to nobody who asks for any
+    port, as every client's connection does."""
+    return next(_free())
+
+
+def free_ports() -> dict[str, int]:
+    """A free port for everything in a mesh, different at every call."""
+    found = _free()
     return {name: next(found) for name in PORTS}
 
 

@@ -14,8 +14,9 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     "nation".
     """
 
-    store_url: StoreUrl = "sqlite:///.hutong/lookup.db"
-    """Where links and switches are kept."""
+    store_url: StoreUrl
+    """Where links and switches are kept: sqlite:///relative/path, sqlite:////absolute/path, or
+    postgresql://user@host/database."""
     records: Targets = msgspec.field(default_factory=dict)
     """The record stores on the mesh, by region and "nation"."""
     source_timeout: SomeSeconds = 1.0

@@ -7,7 +7,8 @@ from services.runtime.service import serve
 
 
 async def serving(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT."""
+    """Serves until SIGTERM or SIGINT. Raises SettingsError, with nothing opened, when the settings will not do."""
+    settings.check()
     await serve(build(settings, store=await open_checked_store(settings)), settings)
 
 

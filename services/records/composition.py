@@ -39,6 +39,7 @@ from services.records.settings import NATION, Settings
 from services.records.store.protocol import RecordStore
 from services.records.store.replica import ReplicatedStore
 from services.records.store.sqlite import SqliteStore
+from services.records.store.sqlite_file import holds_records
 from services.runtime.binding import Binding
 from services.runtime.channel import open_channel, remote
 from services.runtime.clock import Clock, system_clock
@@ -59,16 +60,20 @@ _CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
 FORGET_EVERY = 3600.0
 
 
-def open_store(settings: Settings, clock: Clock = system_clock) -> RecordStore:
-    """The store that `store_url` names; PostgreSQL is reached when first asked.
+def open_store(settings: Settings, clock: Clock = system_clock, *, is_there: bool = False) -> RecordStore:
+    """The store that `store_url` names; PostgreSQL is reached when first asked. A file that is not there is made,
+    unless `is_there` says that it should be.
 
-    Raises SettingsError for any other scheme and for a file that is ahead of this program, Unavailable for a file that
-    cannot be opened.
+    Raises SettingsError for any other scheme, for a file that is ahead of this program, and for one that should be
+    there and is not, or is no store of records; Unavailable for a file that cannot be opened.
     """
     url = settings.store_url
     if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        if is_there and not holds_records(path):
+            raise SettingsError(f"{url}: 没有记录库 / there is no store of records")
         try:
-            return SqliteStore(Path(url.removeprefix("sqlite:///")))
+            return SqliteStore(path)
         except SchemaError as error:
             raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None
     if url.startswith(("postgresql://", "postgres://")):

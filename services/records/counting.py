@@ -217,6 +217,7 @@ async def _written(
         since=standing.sequence,
         sequence=here,
         complete=standing.complete or here >= standing.head,
+        purged=await counts.purged(standing.sequence, here),
         tallies=tallies,
         spans={key: turned(spans.get(key, b""), changed) for key, changed in turnarounds.items()},
         ended=sorted(change.ended),

@@ -25,7 +25,8 @@ from services.records.feed import Feed
 from services.records.metrics import FOLLOWED, FOLLOWER_LAG, MOVED_COPIES, REFUSED_COPIES, RESTATED_COPIES
 from services.records.ports import Region
 from services.records.restoring import restore
-from services.records.store.protocol import Known, Plan, RecordStore, Touch
+from services.records.store.deciding import Known, Plan, Touch
+from services.records.store.protocol import RecordStore
 from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.records.follower")

@@ -2,7 +2,11 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-SUBMITTED = Counter("hutong_records_submitted", "Records submitted, by outcome.", ["store", "outcome"])
+SUBMITTED = Counter(
+    "hutong_records_submitted",
+    "Records submitted, by outcome: CREATED, UNCHANGED, RESULT_ADDED, ALREADY_RETRACTED, CONFLICT or REFUSED.",
+    ["store", "outcome"],
+)
 INTAKE_SESSIONS = Gauge("hutong_records_intake_sessions", "Streams of intake that are open.", ["store"])
 COMMIT_SECONDS = Histogram("hutong_records_commit_seconds", "Time a write transaction took.", ["store"])
 FEED_SEQUENCE = Gauge("hutong_records_feed_sequence", "The end of the change feed as last seen.", ["store"])
@@ -33,4 +37,8 @@ REFUSED_COPIES = Counter(
     "Changes of a region that contradict what is stored.",
     ["store", "region", "reason"],
 )
-COUNTED = Gauge("hutong_records_counted_sequence", "Up to where the feed is counted for figures.", ["store"])
+COUNTED = Gauge(
+    "hutong_records_counted_sequence",
+    "Up to where the change feed is counted for the laboratories' figures.",
+    ["store"],
+)

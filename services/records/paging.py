@@ -1,4 +1,4 @@
-"""Pages: their size, and the tokens by which the next one is asked for."""
+"""The tokens by which the next page is asked for."""
 
 import base64
 import binascii
@@ -6,12 +6,9 @@ from typing import TypeVar
 
 import msgspec
 
-from services.common.limits import bad_page_token, page_size
+from services.common.limits import bad_page_token
 
 T = TypeVar("T", bound=msgspec.Struct)
-
-size = page_size
-bad_token = bad_page_token
 
 
 def encode(position: msgspec.Struct) -> str:
@@ -25,4 +22,4 @@ def decode(token: str, kind: type[T]) -> T:
         packed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         return msgspec.msgpack.decode(packed, type=kind)
     except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise bad_token() from None
+        raise bad_page_token() from None

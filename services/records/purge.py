@@ -9,7 +9,7 @@ from typing import Any
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
-from services.records.store.protocol import RecordPurge
+from services.records.store.purging import RecordPurge
 from services.runtime.clock import system_clock
 from services.runtime.settings import SettingsError
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from services.records.settings import NATION, Settings
 
     async def whole() -> int:
-        store: Any = open_store(Settings(region=NATION, store_url=args.store_url))
+        store: Any = open_store(Settings(region=NATION, store_url=args.store_url), is_there=True)
         try:
             return await purge(store, args.older_than, args.batch)
         finally:

@@ -30,13 +30,29 @@ SHARE = 0.05
 _OF = ["store", "laboratory"]
 _GAUGES = {
     "records": Gauge("hutong_laboratory_records", f"Records sampled in the last {DAYS} days.", _OF),
-    "overdue": Gauge("hutong_laboratory_overdue_samples", "Samples whose result is overdue.", _OF),
-    "retraction": Gauge("hutong_laboratory_retraction_ratio", "Withdrawn records of all records.", _OF),
-    "amendment": Gauge("hutong_laboratory_amendment_ratio", "Amended records of all records.", _OF),
-    "positive": Gauge("hutong_laboratory_positive_ratio", "Positive results of all results.", _OF),
-    "discordant": Gauge("hutong_laboratory_discordant_pairs", "Pairs that contradict each other.", _OF),
+    "overdue": Gauge(
+        "hutong_laboratory_overdue_samples", f"Samples of the last {DAYS} days whose result is overdue.", _OF
+    ),
+    "retraction": Gauge(
+        "hutong_laboratory_retraction_ratio", f"Retracted records of all records of the last {DAYS} days.", _OF
+    ),
+    "amendment": Gauge(
+        "hutong_laboratory_amendment_ratio", f"Amended records of all records of the last {DAYS} days.", _OF
+    ),
+    "positive": Gauge(
+        "hutong_laboratory_positive_ratio", f"Positive results of all results of the last {DAYS} days.", _OF
+    ),
+    "discordant": Gauge(
+        "hutong_laboratory_discordant_pairs",
+        f"Pairs of results of one person and day, of the last {DAYS} days, that contradict each other.",
+        _OF,
+    ),
 }
-_TURNAROUND = Gauge("hutong_laboratory_turnaround_seconds", "Report minus sampling.", [*_OF, "quantile"])
+_TURNAROUND = Gauge(
+    "hutong_laboratory_turnaround_seconds",
+    f"Report minus sampling, of the last {DAYS} days: its median and its p95.",
+    [*_OF, "quantile"],
+)
 
 
 def by_label(figures: Mapping[Key, Figures], most: int = LABORATORIES) -> dict[str, list[Key]]:

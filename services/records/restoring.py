@@ -15,7 +15,8 @@ from services.records.domain.restoring import corrected, corrected_laboratory, d
 from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.domain.standing import NewLaboratory, kept_as, names
 from services.records.ports import Region
-from services.records.store.protocol import LATEST, Known, Plan, RecordStore, Touch
+from services.records.store.deciding import Known, Plan, Touch
+from services.records.store.protocol import LATEST, RecordStore
 from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.records.restoring")

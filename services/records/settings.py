@@ -30,7 +30,7 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     """Whose records these are: a province-level code of GB/T 2260, or "nation"."""
     keeps: Regions = ()
     """The regions whose records may be written here. Empty: the region itself; the nation: all it does not follow."""
-    store_url: StoreUrl = "sqlite:///records.db"
+    store_url: StoreUrl
     """Where records are kept: sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database."""
     read_store_url: ReplicaUrl = ""
     """A replica of a PostgreSQL store, from which people are read while it keeps up. Empty: there is none."""
@@ -51,6 +51,12 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     """From how many hours after sampling a missing result is overdue, unless a request says otherwise."""
     quality_every: Seconds = 300.0
     """How often the laboratories' figures are refreshed as metrics; 0 for never."""
+
+    def check(self) -> None:
+        """Raises SettingsError when the settings contradict each other, or have no secret: for who is about to open
+        the store, and would leave a file behind."""
+        self.kept_regions(self.follow)
+        self.person_keys()
 
     def kept_regions(self, followed: Collection[str]) -> frozenset[str]:
         """`keeps`, or what it stands for when empty, in a store that follows these regions.

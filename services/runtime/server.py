@@ -38,7 +38,9 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    # A channel asks for a sign of life every 20 s. Unless told, grpc takes more than one in five minutes for abuse, and
+    # would end the connection of a stream that has nothing to say, such as an intake whose database is slow.
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 ]
 
 

@@ -14,7 +14,11 @@ LOADED = Gauge(
     "hutong_verdict_policies_loaded_seconds", "When the policies in use were loaded, seconds since the epoch."
 )
 STALE = Gauge("hutong_verdict_policies_stale", "1 while the policy files cannot be used and the last good set is kept.")
-RELOADS = Counter("hutong_verdict_policy_reloads", "Changes of the policy files, by what became of them.", ["outcome"])
+RELOADS = Counter(
+    "hutong_verdict_policy_reloads",
+    "Changes of the policy files, by what became of them: TAKEN or REFUSED.",
+    ["outcome"],
+)
 
 _verdicts: dict[tuple[str, int], Counter] = {}
 _notice: dict[tuple[str, int], Counter] = {}

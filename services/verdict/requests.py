@@ -15,8 +15,6 @@ from services.common.instants import MINUTE, Instant, from_timestamp
 from services.common.limits import check_scope
 from services.common.regions import divisions, require_region
 
-"""The most items of a batch."""
-
 SKEW = 5 * MINUTE
 """How far another clock may run ahead of this one."""
 

@@ -3,20 +3,25 @@
 import itertools
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
+import pytest
 from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.common.v1.text_pb2 import LocalizedText
+from hutong.records.v1 import change_feed_service_pb2 as fpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
+from hutong.records.v1.laboratory_pb2 import Interval, Laboratory
 from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordKind, TestRecord, TestResult, Tube
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, GetRecordHistoryRequest
 
+from services.common.errors import ServiceError
 from services.common.instants import HOUR, SECOND, Instant, parse_rfc3339, to_timestamp
 from services.records.composition import build, open_store
 from services.records.ports import Region
 from services.records.settings import Settings
-from services.records.store.protocol import Purged, RecordPurge, RecordStore
+from services.records.store.protocol import RecordStore
+from services.records.store.purging import Purged, RecordPurge
 from services.runtime.binding import local
 
 SECRET = "a secret for tests, long enough"
@@ -116,7 +121,7 @@ class Records:
     ) -> None:
         self.store = store
         self.clock = clock
-        settings = Settings(region=region, mesh_secret=SECRET, keeps=keeps)
+        settings = Settings(region=region, mesh_secret=SECRET, keeps=keeps, store_url="sqlite:///of-no-use.db")
         self.service = build(settings, store=store, clock=clock, feeds=feeds or {})
         self.calls: Any = local(self.service.name, "tests", self.service.bindings)
 
@@ -198,6 +203,40 @@ class Records:
         return await cast(RecordPurge, self.store).purge(before, position, most)
 
 
+async def refused(call: Any) -> ServiceError:
+    """The error a call ends in."""
+    with pytest.raises(ServiceError) as caught:
+        await call
+    return caught.value
+
+
+async def all_changes(records: Records, page_size: int = 0) -> list[fpb.Change]:
+    """The whole feed, page by page."""
+    changes: list[fpb.Change] = []
+    cursor = fpb.FeedCursor()
+    while True:
+        page = await records.calls.ListChanges(fpb.ListChangesRequest(cursor=cursor, page_size=page_size))
+        changes += page.changes
+        cursor = page.cursor
+        if page.HasField("as_of"):
+            return changes
+
+
+async def put_laboratory(
+    records: Records, laboratory: str, region: str = "430000", accredited: list[Interval] | None = None
+) -> Laboratory:
+    """Registers a laboratory."""
+    response: wpb.PutLaboratoryResponse = await records.calls.PutLaboratory(
+        wpb.PutLaboratoryRequest(
+            region=region,
+            laboratory=laboratory,
+            display_name=LocalizedText(zh="湘雅", en="Xiangya"),
+            accredited=accredited or [],
+        )
+    )
+    return response.laboratory
+
+
 def request_id() -> str:
     """A fresh request id."""
     return str(uuid4())
@@ -211,8 +250,3 @@ async def opened(url: str) -> Any:
         yield store
     finally:
         await store.close()
-
-
-def sqlite_url(directory: Path, name: str = "records") -> str:
-    """The URL of a SQLite file in a directory."""
-    return f"sqlite:///{directory / name}.db"

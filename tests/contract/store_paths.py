@@ -15,9 +15,10 @@ from services.records.domain.quality import Sample
 from services.records.domain.revisions import RecordId
 from services.records.purge import purge
 from services.records.quality import Quality
+from services.records.store.deciding import Plan, Touch
 from services.records.store.postgres import PostgresStore
 from services.records.store.postgres_write import MANY
-from services.records.store.protocol import LATEST, Lag, Plan, Touch
+from services.records.store.protocol import LATEST, Lag
 from tests.contract.record_backends import (
     KEEP,
     NOON,

@@ -9,7 +9,6 @@ from services.records.store.postgres_schema import MIGRATIONS
 from tests.contract.store_paths import walk
 from tests.contract.test_postgres_statements import is_cold
 from tests.support.citus import DISTRIBUTED, offences, offences_of_tables
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 from tests.support.statements import recorded, tables_of
 
 pytestmark = pytest.mark.postgres
@@ -24,7 +23,7 @@ create function create_reference_table(t regclass) returns void language sql as 
 
 
 @pytest.fixture
-async def distributed_url(postgres_url: str) -> str:  # noqa: F811
+async def distributed_url(postgres_url: str) -> str:
     """A database with the tables as they are handed to Citus."""
     connection = await asyncpg.connect(postgres_url)
     await connection.execute(STUBS)

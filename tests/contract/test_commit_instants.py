@@ -1,29 +1,9 @@
 """Which instants commits bear once somebody has said at which one he reads, over every backend."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from services.common.instants import SECOND, Instant, from_timestamp
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    url: str = request.getfixturevalue("postgres_url")
-    return url
-
-
-@pytest.fixture
-async def records(store_url: str) -> AsyncIterator[Records]:
-    """The service of region 430000 over an empty store."""
-    async with opened(store_url) as store:
-        yield Records(store, ManualClock())
+from tests.contract.record_backends import Records, person, result
 
 
 @pytest.mark.parametrize("ahead", [0.0, 0.5, 0.9])

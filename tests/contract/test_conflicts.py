@@ -1,8 +1,6 @@
 """Conflicts are kept, counted, listed and settled, over every backend."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,18 +14,15 @@ from services.common.errors import ServiceError
 from services.records.domain.revisions import RecordId
 from tests.contract.record_backends import (
     KEEP,
-    ManualClock,
     Records,
     fresh_id,
-    opened,
     person,
+    refused,
     request_id,
     result,
     sampling,
-    sqlite_url,
     submission,
 )
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 POSITIVE = TestResult.TEST_RESULT_POSITIVE
 SUBMITTED = RevisionAction.REVISION_ACTION_SUBMITTED
@@ -35,29 +30,6 @@ AMENDED = RevisionAction.REVISION_ACTION_AMENDED
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 KEPT = cpb.Settlement.SETTLEMENT_STORED_KEPT
 TAKEN = cpb.Settlement.SETTLEMENT_OFFERED_TAKEN
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    url: str = request.getfixturevalue("postgres_url")
-    return url
-
-
-@pytest.fixture
-async def records(store_url: str) -> AsyncIterator[Records]:
-    """The service of region 430000 over an empty store."""
-    async with opened(store_url) as store:
-        yield Records(store, ManualClock())
-
-
-async def refused(call: Any) -> ServiceError:
-    """The error a call ends in."""
-    with pytest.raises(ServiceError) as caught:
-        await call
-    return caught.value
 
 
 async def listed(records: Records, settled_too: bool = False, page_size: int = 0) -> list[cpb.Conflict]:

@@ -1,25 +1,14 @@
 """What is noted of copies whose originals changed, over every backend."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from hutong.records.v1.record_pb2 import Origin
 
 from services.records.domain.revisions import RecordId
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.contract.record_backends import ManualClock, Records, opened, person, result
 
 COPY = RecordId("340000", "C1")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 @pytest.fixture

@@ -21,9 +21,7 @@ from services.lookup.store import postgres, sqlite_queries
 from services.lookup.store.opening import open_store
 from services.lookup.store.protocol import HolderStore
 from services.runtime.clock import system_clock
-from tests.support.postgres import PostgresServer, postgres_server
-
-__all__ = ["postgres_server"]
+from tests.support.postgres import PostgresServer
 
 LOCAL, NATIONAL = Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL
 LIAONING, JILIN = "210000", "220000"

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +17,10 @@ from services.common.errors import ServiceError
 from services.common.instants import Instant, from_timestamp, to_timestamp
 from services.records.domain import copying
 from services.records.domain.revisions import RecordId, copy_of
-from services.records.store.protocol import Known, Plan, Touch
+from services.records.store.deciding import Known, Plan, Touch
 from services.runtime.clock import system_clock
-from tests.contract.record_backends import SHOW, ManualClock, Records, hours, opened, person, result, sqlite_url
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    url: str = request.getfixturevalue("postgres_url")
-    return url
-
-
-@pytest.fixture
-async def records(store_url: str) -> AsyncIterator[Records]:
-    """The service of region 430000 over an empty store."""
-    async with opened(store_url) as store:
-        yield Records(store, ManualClock())
+from tests.contract.record_backends import SHOW, ManualClock, Records, hours, opened, person, result
+from tests.support.store_urls import sqlite_url
 
 
 async def ask(records: Records, **when: Instant) -> BatchListRecordsResponse:

@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -34,34 +33,12 @@ from tests.contract.record_backends import (
     person,
     result,
     sampling,
-    sqlite_url,
     submission,
 )
-from tests.support.postgres import PostgresServer, postgres_server, postgres_url  # noqa: F401
+from tests.support.postgres import PostgresServer
+from tests.support.store_urls import sqlite_url
 
 GOLDEN = yaml.safe_load((Path(__file__).parent.parent / "golden" / "quality" / "laboratories.yaml").read_text())
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    url: str = request.getfixturevalue("postgres_url")
-    return url
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[RecordStore]:
-    """An empty store."""
-    async with opened(store_url) as opened_store:
-        yield opened_store
-
-
-@pytest.fixture
-def records(store: RecordStore) -> Records:
-    """The service of region 430000 over it."""
-    return Records(store, ManualClock())
 
 
 async def refused(call: Any) -> list[tuple[str, str]]:
@@ -191,7 +168,7 @@ def test_figures_are_those_of_brute_force_on_sqlite(plan: list[Any], hours: int)
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=steps, hours=st.sampled_from([1, 12, 24, 36]))
 def test_figures_are_those_of_brute_force_on_postgres(
-    postgres_server: PostgresServer,  # noqa: F811
+    postgres_server: PostgresServer,
     plan: list[Any],
     hours: int,
 ) -> None:
@@ -327,7 +304,7 @@ async def test_days_are_found_by_an_index_on_sqlite(tmp_path: Path) -> None:
     assert [] == [step for step in steps if "SCAN" in step and "SCAN c" not in step]
 
 
-async def test_days_are_found_by_an_index_on_postgres(postgres_url: str) -> None:  # noqa: F811
+async def test_days_are_found_by_an_index_on_postgres(postgres_url: str) -> None:
     """Every partition has its own, small one."""
     async with opened(postgres_url) as store:
         await store.ping()

@@ -22,11 +22,9 @@ from gateway.front import Front
 from gateway.policies import PolicyDigests
 from gateway.questions import Door, Question
 from services.runtime.clock import system_clock
-from tests.support.redis import RedisServer, redis_server
+from tests.support.redis import RedisServer
 from tests.support.steps import LABORATORY, REGIONS, SteppedCache, Truth, begin, tell
 from tests.unit.gateway.fakes import KEYS, NUMBER, PERSON, Mesh
-
-__all__ = ["redis_server"]
 
 SHOW = Purpose.PURPOSE_SHOW_CODE
 OTHER_DOCUMENT = b"o" * 16
@@ -143,6 +141,7 @@ def orders() -> Iterator[tuple[str, ...]]:
 
 @asynccontextmanager
 async def stage(open_cache: Open, path: str, kind: str) -> AsyncIterator[Stage]:
+    """A cache that has news, and whoever reads and changes it."""
     cache = open_cache()
     await begin(cache, FEEDS)
     made = Stage(cache, path, kind)

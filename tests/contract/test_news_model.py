@@ -32,10 +32,8 @@ from gateway.policies import PolicyDigests
 from gateway.questions import Question
 from services.common.instants import SECOND, Instant
 from services.runtime.clock import system_clock
-from tests.support.redis import RedisServer, redis_server
+from tests.support.redis import RedisServer
 from tests.support.steps import LABORATORY, REGIONS, Truth
-
-__all__ = ["redis_server"]
 
 HOME, ELSEWHERE = REGIONS
 PERSON = b"p" * 16

@@ -11,7 +11,7 @@ from hutong.records.v1.record_pb2 import RevisionAction, TestRecord, TestResult
 
 from services.common.errors import ServiceError
 from services.records.domain.copying import Cursor
-from services.records.store.protocol import Plan, Touch
+from services.records.store.deciding import Plan, Touch
 from tests.contract.record_backends import (
     KEEP,
     ManualClock,
@@ -21,24 +21,14 @@ from tests.contract.record_backends import (
     request_id,
     result,
     sampling,
-    sqlite_url,
     submission,
 )
 from tests.integration.test_records_restored import follow
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.support.store_urls import sqlite_url
 
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 CONTENTS = (sampling(), result(outcome=TestResult.TEST_RESULT_POSITIVE), result())
 """All that was ever said of the record."""
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 @pytest.fixture

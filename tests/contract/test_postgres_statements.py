@@ -14,7 +14,6 @@ from services.records.store.postgres import PostgresStore
 from services.records.store.postgres_schema import PARTITIONS
 from tests.contract.record_backends import person
 from tests.contract.store_paths import PEOPLE, SOURCE, walk
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 from tests.support.statements import Sent, closed, recorded, tables_of, written
 
 pytestmark = pytest.mark.postgres
@@ -39,7 +38,7 @@ def is_cold(query: str) -> bool:
 
 
 @pytest.fixture
-async def sent(postgres_url: str) -> list[Sent]:  # noqa: F811
+async def sent(postgres_url: str) -> list[Sent]:
     """Everything the store says when everything is asked of it."""
     with recorded() as sent:
         store = PostgresStore(postgres_url, migrates=True)
@@ -110,7 +109,7 @@ async def run_plan(connection: asyncpg.Connection, sent: Sent) -> dict[str, Any]
     return dict(plan[0]["Plan"])
 
 
-async def test_what_names_people_looks_into_their_partitions_alone(sent, postgres_url):  # noqa: F811
+async def test_what_names_people_looks_into_their_partitions_alone(sent, postgres_url):
     """Prepared as the service prepares them, on tables whose small size is known, all statements about people or
     records, hot or not, read and write exactly the partitions of those they name."""
     connection = await asyncpg.connect(postgres_url, server_settings={"plan_cache_mode": "force_generic_plan"})
@@ -144,7 +143,7 @@ async def test_what_names_people_looks_into_their_partitions_alone(sent, postgre
 
 
 @pytest.mark.parametrize("name", ["the feed, by sequence", "the purge, by sequence"])
-async def test_what_goes_by_sequence_reads_no_more_than_it_gives(sent, postgres_url, name):  # noqa: F811
+async def test_what_goes_by_sequence_reads_no_more_than_it_gives(sent, postgres_url, name):
     """It names nobody: of every partition it asks the index by sequence, and throws away nothing that it has read."""
     connection = await asyncpg.connect(postgres_url, server_settings={"plan_cache_mode": "force_generic_plan"})
     # With statistics of few rows, reading them all would be the better plan.
@@ -158,7 +157,7 @@ async def test_what_goes_by_sequence_reads_no_more_than_it_gives(sent, postgres_
     assert [] == [scan for scan in scans if "Filter" in scan or "sequence" not in json.dumps(scan)]
 
 
-async def test_a_role_that_owns_nothing_is_enough(postgres_url):  # noqa: F811
+async def test_a_role_that_owns_nothing_is_enough(postgres_url):
     """Tables' owner migrates; the service, and the purge, do all they do as a role that may read and write rows."""
     connection = await asyncpg.connect(postgres_url)
     name = f"service_{postgres_url.rpartition('/')[2]}"

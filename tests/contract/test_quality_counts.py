@@ -24,7 +24,7 @@ from services.records.domain.quality import Sample
 from services.records.domain.tally import RULES
 from services.records.store import postgres_counts, sqlite_counts
 from services.records.store.counts import Counted
-from services.records.store.protocol import RecordStore
+from services.records.store.protocol import LATEST, RecordStore
 from tests.contract import quality_reference as reference
 from tests.contract.quality_calls import counting_of, days, listed, overdue, quality_of, steps
 from tests.contract.record_backends import (
@@ -35,37 +35,15 @@ from tests.contract.record_backends import (
     person,
     result,
     sampling,
-    sqlite_url,
     submission,
 )
-from tests.support.postgres import PostgresServer, postgres_server, postgres_url  # noqa: F401
+from tests.support.postgres import PostgresServer
+from tests.support.store_urls import sqlite_url
 
 WEEK = days("2022-08-01", "2022-08-06")
 FIRST = Sample(Instant(0), "", "", "")
 """Before every sample."""
 NEGATIVE, POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    url: str = request.getfixturevalue("postgres_url")
-    return url
-
-
-@pytest.fixture
-async def store(store_url: str) -> AsyncIterator[RecordStore]:
-    """An empty store."""
-    async with opened(store_url) as opened_store:
-        yield opened_store
-
-
-@pytest.fixture
-def records(store: RecordStore) -> Records:
-    """The service of region 430000 over it."""
-    return Records(store, ManualClock())
 
 
 async def kept(store: RecordStore) -> list[Any]:
@@ -150,7 +128,7 @@ def test_counts_are_those_of_brute_force_on_sqlite(plan: list[Any], counts: list
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=steps, counts=amounts, hours=st.sampled_from([1, 12, 24, 36]))
 def test_counts_are_those_of_brute_force_on_postgres(
-    postgres_server: PostgresServer,  # noqa: F811
+    postgres_server: PostgresServer,
     plan: list[Any],
     counts: list[int],
     hours: int,
@@ -247,7 +225,7 @@ async def test_one_that_lost_its_turn_counts_nothing(records: Records) -> None:
         assert 10 == (await counts.standing()).sequence
 
 
-async def test_another_replica_counts_meanwhile(postgres_url: str) -> None:  # noqa: F811
+async def test_another_replica_counts_meanwhile(postgres_url: str) -> None:
     """While one has its turn the others wait for what it counts."""
     async with opened(postgres_url) as store:
         records = Records(store, ManualClock())
@@ -258,7 +236,7 @@ async def test_another_replica_counts_meanwhile(postgres_url: str) -> None:  # n
         assert 280 == (await counting_of(records).step()).sequence
 
 
-async def test_who_is_cancelled_leaves_the_turn_to_others(postgres_url: str) -> None:  # noqa: F811
+async def test_who_is_cancelled_leaves_the_turn_to_others(postgres_url: str) -> None:
     """No connection goes back into the pool with it, however a question ends."""
     async with opened(postgres_url) as store, opened(postgres_url) as other:
         await store.ping()
@@ -385,6 +363,30 @@ async def test_other_rules_count_again(records: Records, monkeypatch: pytest.Mon
         assert RULES + 1 == (await counts.standing()).rules
 
 
+async def test_a_purge_in_the_middle_of_counting_leaves_nobody_on_the_list(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is purged between reading a record and keeping its count is not counted, nor is anything kept of its
+    person."""
+    await records.submit("S1", person(1), sampling(-30.0))
+    await records.submit("S2", person(2), result(-30.0, -29.0, POSITIVE))
+    count = counting_of(records)
+    keep = count.counts.count
+
+    async def late(counted: Counted) -> bool:
+        monkeypatch.undo()
+        records.clock.forward(3600)
+        assert 2 == (await records.purge(records.clock.now)).records
+        return await keep(counted)
+
+    monkeypatch.setattr(count.counts, "count", late)
+    await counted_all(count)
+    assert [] == await overdue(records, days=WEEK, overdue_hours=1)
+    async with records.store.counts.reading() as counts:
+        assert [] == list(await counts.waiting("", FIRST, LATEST, 10))
+        assert [] == list(await counts.accused([(person(2), 19208)]))
+
+
 async def test_figures_of_purged_records_stay(records: Records) -> None:
     """A year's figures outlive its records; nobody is called for a sample that is gone."""
     await records.submit("S1", person(1), sampling(-30.0))
@@ -425,7 +427,7 @@ async def test_overdue_samples_are_found_by_an_index_on_sqlite(tmp_path: Path) -
                 assert step.startswith("SEARCH count_waiting USING")
 
 
-async def test_overdue_samples_are_found_by_an_index_on_postgres(postgres_url: str) -> None:  # noqa: F811
+async def test_overdue_samples_are_found_by_an_index_on_postgres(postgres_url: str) -> None:
     """The same on PostgreSQL."""
     async with opened(postgres_url) as store:
         await store.ping()

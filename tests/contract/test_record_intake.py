@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,33 +13,16 @@ from hutong.records.v1.record_pb2 import Origin
 from hutong.records.v1.record_write_service_pb2 import RecordSubmission, SubmitOutcome
 
 from services.common.errors import ServiceError
-from services.records.store.protocol import Decide, Touch
+from services.records.store.deciding import Decide, Touch
 from services.runtime.clock import Clock
 from tests.contract.record_backends import (
     KEEP,
-    ManualClock,
     Records,
-    opened,
     person,
     result,
     sampling,
-    sqlite_url,
     submission,
 )
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Each kind of store, empty."""
-    return sqlite_url(tmp_path) if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-
-
-@pytest.fixture
-async def records(store_url: str) -> AsyncIterator[Records]:
-    """A records service over each store."""
-    async with opened(store_url) as store:
-        yield Records(store, ManualClock())
 
 
 def rows(count: int, start: int = 0) -> list[RecordSubmission]:

@@ -7,20 +7,11 @@ import pytest
 
 from services.common.instants import Instant, from_timestamp
 from services.records.store.protocol import LATEST
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.contract.record_backends import ManualClock, Records, opened, person, result
+from tests.support.store_urls import sqlite_url
 
 MANY = 300
 """More people than one statement reads."""
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 @pytest.fixture

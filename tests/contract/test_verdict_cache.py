@@ -14,9 +14,7 @@ from gateway.cache.protocol import CacheDownError, Lease, News, VerdictCache
 from gateway.cache.redis import RedisCache
 from services.common.instants import HOUR, SECOND, Instant
 from services.runtime.clock import system_clock
-from tests.support.redis import RedisServer, redis_server
-
-__all__ = ["redis_server"]
+from tests.support.redis import RedisServer
 
 PERSON = b"p" * 16
 OTHER = b"q" * 16
@@ -56,11 +54,13 @@ def opener(backend: str, request: pytest.FixtureRequest) -> Open:
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
 def open_cache(request: pytest.FixtureRequest) -> Open:
+    """How a cache of each kind is opened."""
     return opener(request.param, request)
 
 
 @pytest.fixture
 async def cache(open_cache: Open) -> AsyncIterator[VerdictCache]:
+    """An empty cache of each kind."""
     async with begun(open_cache) as cache:
         yield cache
 
@@ -76,6 +76,7 @@ async def begun(open_cache: Open) -> AsyncIterator[VerdictCache]:
 
 
 async def lease(cache: VerdictCache, person: bytes = PERSON) -> Lease:
+    """The lease that a person's verdict is stored under."""
     (taken,) = await cache.lease([person])
     assert taken is not None
     return taken
@@ -333,6 +334,7 @@ async def test_replicas_share_a_cache(redis_server: RedisServer) -> None:
 
 
 def opener_of(server: RedisServer, timeout: float = 5.0) -> Open:
+    """How a cache in this Redis is opened; `timeout` is in seconds."""
     return lambda: RedisCache(server.url, feeds=FEEDS, clock=system_clock, timeout=timeout)
 
 

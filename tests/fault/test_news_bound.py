@@ -23,9 +23,7 @@ from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.channel import open_channel, remote
 from services.runtime.clock import system_clock
 from tests.support.proxy import Proxy
-from tests.support.redis import RedisServer, redis_server
-
-__all__ = ["redis_server"]
+from tests.support.redis import RedisServer
 
 pytestmark = [pytest.mark.mesh, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -154,6 +152,7 @@ class Pieces:
 
 @asynccontextmanager
 async def in_pieces(data: Path, *, redis_url: str = "", region_feeds: bool = True) -> AsyncIterator[Pieces]:
+    """A mesh whose parts can be cut off one by one."""
     ports = iter(free_ports().values())
     at = {
         name: f"127.0.0.1:{next(ports)}" for name in (HOME, ELSEWHERE, "nation", "lookup", "verdict", "gateway", "http")

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import random
 import signal
-import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from pathlib import Path
@@ -18,6 +16,7 @@ from hutong.records.v1 import (
     record_write_service_pb2,
 )
 
+from cli.mesh.ports import free_port
 from services.runtime.channel import open_channel, remote
 
 ROOT = Path(__file__).parents[2]
@@ -31,34 +30,11 @@ CONTRACTS = [
 ]
 
 
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def steady_port() -> int:
-    """A port nobody listens on, to which a service can come back after it was killed: the system hands it to nobody who
-    asks for any port, as tests of other files and every client's connection do."""
-    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
-    candidates = range(max(lowest - 12_000, 10_000), lowest)
-    for port in random.sample(candidates, min(len(candidates), 100)):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    return free_port()
-
-
 class RecordsProcess:
     """`python -m services.records` on a port of its own, over one store, however often it is started."""
 
     def __init__(self, region: str, store_url: str, follow: str = "", **environ: str) -> None:
-        self.address = f"127.0.0.1:{steady_port()}"
+        self.address = f"127.0.0.1:{free_port()}"
         self._environ = {
             **os.environ,
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos'}",

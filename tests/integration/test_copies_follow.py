@@ -7,26 +7,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hutong.records.v1.record_pb2 import Origin, RevisionAction, TestRecord, TestResult
 from prometheus_client import REGISTRY
 
 from services.common.errors import Unavailable
 from services.records.store.protocol import RecordStore
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.contract.record_backends import ManualClock, Records, opened, person, result
+from tests.support.store_urls import sqlite_url
 
 POSITIVE = TestResult.TEST_RESULT_POSITIVE
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def nation_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the nation's store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path, "nation")
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 class Door:

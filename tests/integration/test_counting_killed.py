@@ -5,9 +5,7 @@ import os
 import random
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from pathlib import Path
 
-import pytest
 from hutong.records.v1.record_pb2 import TestResult
 
 from services.records.counting import Counting
@@ -20,11 +18,9 @@ from tests.contract.record_backends import (
     person,
     result,
     sampling,
-    sqlite_url,
     submission,
 )
 from tests.integration.records_process import ROOT
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 ROUNDS = 12
 RECORDS = 600
@@ -60,15 +56,6 @@ async def fill(records: Records) -> None:
     )
     for source_id in ids[:20]:
         await records.retract(source_id, 2)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path)
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 async def test_killed_at_random_instants(store_url: str) -> None:

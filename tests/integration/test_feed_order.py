@@ -17,10 +17,10 @@ from services.records.domain.content import digest
 from services.records.domain.decisions import Submission, decide_submission
 from services.records.domain.revisions import NewRevision, RecordId
 from services.records.store import postgres_write
+from services.records.store.deciding import Known, Plan, Touch
 from services.records.store.postgres import PostgresStore
-from services.records.store.protocol import Known, Plan, Touch
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sampling, sqlite_url
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.contract.record_backends import ManualClock, Records, opened, person, result, sampling
+from tests.support.store_urls import sqlite_url
 
 WRITERS = 6
 PEOPLE = 4
@@ -120,7 +120,7 @@ def test_every_change_once_and_in_order_sqlite(seed: int) -> None:
 
 @few
 @given(seeds)
-def test_every_change_once_and_in_order_postgres(postgres_url: str, seed: int) -> None:  # noqa: F811
+def test_every_change_once_and_in_order_postgres(postgres_url: str, seed: int) -> None:
     """The same over PostgreSQL, whose transactions end in any order."""
     asyncio.run(scenario(postgres_url, seed))
 

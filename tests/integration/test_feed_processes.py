@@ -15,9 +15,9 @@ from services.common.instants import HOUR, Instant, to_timestamp
 from services.records.feed import Feed
 from services.records.follower import Follower
 from services.runtime.clock import system_clock
-from tests.contract.record_backends import KEEP, Records, opened, person, result, sampling, sqlite_url, submission
+from tests.contract.record_backends import KEEP, Records, opened, person, result, sampling, submission
 from tests.integration.records_process import RecordsProcess
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.support.store_urls import sqlite_url
 
 PEOPLE = 5
 WRITERS = 3
@@ -74,7 +74,7 @@ async def whole_feed(calls: Any) -> list[fpb.Change]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_two_processes_and_a_follower_that_comes_and_goes(tmp_path: Any, postgres_url: str, seed: int) -> None:  # noqa: F811
+async def test_two_processes_and_a_follower_that_comes_and_goes(tmp_path: Any, postgres_url: str, seed: int) -> None:
     """What the follower has is the feed, and the feed is all that was acknowledged, without a gap."""
     chance = random.Random(seed)
     processes = [RecordsProcess("430000", postgres_url) for _ in range(2)]

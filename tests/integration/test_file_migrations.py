@@ -19,12 +19,14 @@ from services.records.composition import open_store
 from services.records.domain.copying import Cursor
 from services.records.settings import Settings
 from services.records.store import postgres_schema
-from services.records.store.protocol import LATEST, Plan, Touch
+from services.records.store.deciding import Plan, Touch
+from services.records.store.protocol import LATEST
 from services.records.store.sqlite_schema import MIGRATIONS
 from services.runtime.migrations import FileMigration, file_version, migrate_file
 from services.runtime.settings import SettingsError
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url
+from tests.contract.record_backends import ManualClock, Records, opened, person, result
 from tests.integration.records_process import ROOT, SECRET
+from tests.support.store_urls import sqlite_url
 
 NEWEST = MIGRATIONS[-1].number
 

@@ -25,11 +25,10 @@ from tests.contract.record_backends import (
     person,
     result,
     sampling,
-    sqlite_url,
     submission,
 )
 from tests.integration.records_process import RecordsProcess
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.support.store_urls import sqlite_url
 
 
 class Killed(BaseException):

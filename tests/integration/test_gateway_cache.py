@@ -21,10 +21,8 @@ from gateway.cache.memory import MemoryCache
 from gateway.settings import GatewaySettings
 from services.common.documents import check_character
 from services.runtime.logs import JsonLines
-from tests.support.redis import RedisServer, redis_server
+from tests.support.redis import RedisServer
 from tests.unit.gateway.fakes import DOCUMENT, DOWN, NUMBER, PERSON, SECRET, Mesh, record, serving
-
-__all__ = ["redis_server"]
 
 SHOW = "/v1/healthCode:show"
 BODY: dict[str, Any] = {"document": DOCUMENT, "region": "110000"}

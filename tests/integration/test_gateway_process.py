@@ -15,23 +15,15 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from cli.mesh.ports import free_port
 from gateway.settings import GatewaySettings
 from services.runtime.trace import tracing
 from tests.support.otlp import Collector, collecting
-from tests.support.redis import RedisServer, redis_server
+from tests.support.redis import RedisServer
 from tests.unit.gateway.fakes import DOCUMENT, PERSON, SECRET, Mesh, record, serving
-
-__all__ = ["redis_server"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOW = "/v1/healthCode:show"
-
-
-def free_port() -> int:
-    """A port nobody has."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager

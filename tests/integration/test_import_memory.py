@@ -12,11 +12,10 @@ import pytest
 from cli.bench.machine import peak_memory
 from cli.samples.model import resident_id
 from tests.integration.records_process import ROOT, RecordsProcess
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 ROWS = 40_000
 GROWTH_MIB = 8.0
-"""What three times as many rows more may add: allocators and caches on a busy machine, less than the rows would take."""
+"""What three times as many rows more may add: allocators and caches on a busy machine, less than the rows would."""
 PERSON = resident_id("430102", "19050505", 5)
 
 
@@ -64,7 +63,7 @@ async def peak_of_import(address: str, file: Path) -> float:
 @pytest.mark.postgres
 @pytest.mark.parametrize(("lines", "rows"), [(csv, ROWS), (bundle, ROWS // 2)])
 async def test_memory_does_not_grow_with_the_rows(
-    postgres_url: str,  # noqa: F811
+    postgres_url: str,
     tmp_path: Path,
     lines: Callable[[str, int], Iterator[str]],
     rows: int,

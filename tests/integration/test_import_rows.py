@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -297,6 +297,46 @@ async def test_a_stream_that_was_ended_takes_nothing_from_the_next(writer, patie
     """Requests of an ended stream that still wait for room give way to those of the next one: no batch is missing."""
     imported = await import_lines(Leaving(writer), good_lines(6 * BATCH_ROWS))
     assert counts(imported.tally) == {"created": 6 * BATCH_ROWS}
+
+
+class Slow:
+    """Acknowledges the only batch of a file when it has heard nothing of the next for a while."""
+
+    def __init__(self, taken: Callable[[], int]) -> None:
+        self._taken = taken
+        self.ahead = 0
+
+    async def StreamRecords(
+        self, requests: AsyncIterator[StreamRecordsRequest]
+    ) -> AsyncIterator[StreamRecordsResponse]:
+        """Stores nothing."""
+        await anext(requests)
+        yield StreamRecordsResponse(batch=0)
+        await anext(requests)
+        following = asyncio.ensure_future(anext(requests, None))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        self.ahead = self._taken()
+        yield StreamRecordsResponse(batch=1, created=1)
+        assert await following is None
+
+
+async def test_rows_that_cannot_be_read_wait_for_the_store_as_others_do():
+    """However many of them follow each other, no more of a file is in memory than of one whose rows are good."""
+    taken = 0
+    wrong = 100_000
+
+    def lines() -> Iterator[str]:
+        nonlocal taken
+        yield from good_lines(1)
+        for _ in range(wrong):
+            taken += 1
+            yield "x"
+
+    slow = Slow(lambda: taken)
+    imported = await import_lines(slow, lines())
+    assert counts(imported.tally) == {"created": 1, "unreadable": wrong}
+    assert slow.ahead <= 5_000 * IN_FLIGHT
 
 
 async def test_an_unreachable_mesh_stops_the_import(writer, patient):

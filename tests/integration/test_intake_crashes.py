@@ -21,12 +21,14 @@ import pytest
 from hutong.records.v1.record_pb2 import TestRecord
 
 from cli.bench.servers.postgres import CannotStartError, PostgresServer, start
+from cli.mesh.ports import free_port
 from services.records.store.protocol import ChangeRow
-from tests.contract.record_backends import opened, sqlite_url
+from tests.contract.record_backends import opened
 from tests.integration.forking import Forks
 from tests.integration.intake_client import BATCH, source_id
-from tests.integration.records_process import SECRET, steady_port
+from tests.integration.records_process import SECRET
 from tests.support.needs import missing
+from tests.support.store_urls import sqlite_url
 
 ROUNDS = int(os.environ.get("HUTONG_CRASH_ROUNDS", "100"))
 LABORATORIES = 3
@@ -148,7 +150,7 @@ class Crashes:
         self._store = store
         self._forks = forks
         self._chance = random.Random(20220805)
-        self._address = f"127.0.0.1:{steady_port()}"
+        self._address = f"127.0.0.1:{free_port()}"
         self._server = 0
         self.laboratories = [Laboratory(number, forks, self._address, folder) for number in range(LABORATORIES)]
         self.ways: dict[str, Callable[[], Awaitable[None]]] = {

@@ -14,22 +14,15 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 
 from cli.bench.machine import peak_memory
 from services.runtime.channel import open_channel, remote
-from tests.contract.record_backends import KEEP, opened, person, result, sqlite_url, submission
+from tests.contract.record_backends import KEEP, opened, person, result, submission
 from tests.integration.records_process import CONTRACTS, RecordsProcess
 from tests.integration.test_import_interrupted import ended, file_of, started, total
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 ROWS = 2_000
 BATCHES = 150
 MOST_ON_THE_WAY_MIB = 12.0
 """What one stream may take of the service's memory: two batches as messages, and what HTTP/2's windows let through."""
 LABORATORIES = 50
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Each kind of store, empty."""
-    return sqlite_url(tmp_path) if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
 
 
 def new_rows(laboratory: int, batches: int, rows: int) -> Iterator[StreamRecordsRequest]:
@@ -84,7 +77,7 @@ async def settled(sending: Sending) -> int:
 
 @pytest.mark.slow
 @pytest.mark.postgres
-async def test_a_database_that_stands_still_holds_the_client_back(postgres_url: str) -> None:  # noqa: F811
+async def test_a_database_that_stands_still_holds_the_client_back(postgres_url: str) -> None:
     """While nothing can be committed, a client that would send 300,000 rows is asked for a few batches and no more, in
     bounded memory of the service; when the database goes on, every row is there once."""
     service = RecordsProcess("430000", postgres_url, HUTONG_STATEMENT_TIMEOUT="60")
@@ -108,7 +101,7 @@ async def test_a_database_that_stands_still_holds_the_client_back(postgres_url: 
 
 @pytest.mark.slow
 @pytest.mark.postgres
-async def test_an_import_outlasts_a_database_that_stands_still(postgres_url: str, tmp_path: Path) -> None:  # noqa: F811
+async def test_an_import_outlasts_a_database_that_stands_still(postgres_url: str, tmp_path: Path) -> None:
     """Commits that take too long fail, and the command tries again until the database goes on: all is stored, once."""
     rows = 20_000
     service = RecordsProcess("430000", postgres_url, HUTONG_STATEMENT_TIMEOUT="0.5")

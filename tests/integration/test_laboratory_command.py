@@ -10,7 +10,8 @@ import pytest
 from cli.exits import Exit
 from cli.main import main
 from services.runtime.server import Server
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sampling, sqlite_url
+from tests.contract.record_backends import ManualClock, Records, opened, person, result, sampling
+from tests.support.store_urls import sqlite_url
 
 DAYS = ["--first", "2022-08-04", "--last", "2022-08-05"]
 

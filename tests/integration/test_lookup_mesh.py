@@ -199,4 +199,4 @@ async def test_a_process_with_a_wrong_setting_says_which() -> None:
     )
     _, said = await running.communicate()
     assert running.returncode == 2
-    assert b"HUTONG_MESH_SECRET" in said
+    assert b"HUTONG_STORE_URL is missing" in said

@@ -2,26 +2,16 @@
 
 from pathlib import Path
 
-import pytest
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.laboratory_pb2 import Interval
 from hutong.records.v1.record_read_service_pb2 import ListLaboratoriesRequest
 
-from tests.contract.record_backends import ManualClock, Records, hours, opened, person, result, sqlite_url
+from tests.contract.record_backends import ManualClock, Records, hours, opened, person, result
 from tests.integration.test_records_restored import follow, sqlite_copy
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.support.store_urls import sqlite_url
 
 LABORATORY = "430000-xiangya"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def nation_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the nation's store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path, "nation")
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 async def register(records: Records, region: str) -> None:

@@ -18,9 +18,10 @@ from prometheus_client import REGISTRY
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant, from_timestamp
 from services.records.horizon import BEHIND
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url
+from tests.contract.record_backends import ManualClock, Records, opened, person, result
 from tests.integration.test_copies_follow import nation, until
-from tests.support.postgres import PostgresServer, postgres_server  # noqa: F401
+from tests.support.postgres import PostgresServer
+from tests.support.store_urls import sqlite_url
 
 POSITIVE = TestResult.TEST_RESULT_POSITIVE
 HUNAN, BEIJING = "430000", "110000"

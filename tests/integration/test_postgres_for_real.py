@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from asyncio.subprocess import PIPE
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -20,9 +19,10 @@ from services.records.store.protocol import Head, People
 from services.records.store.replica import ReplicatedStore
 from services.runtime.clock import system_clock
 from services.runtime.migrations import SchemaError
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sqlite_url, submission
+from tests.contract.record_backends import ManualClock, Records, opened, person, result, submission
 from tests.integration.records_process import ROOT, SECRET
-from tests.support.postgres import PostgresServer, postgres_server, postgres_url  # noqa: F401
+from tests.support.postgres import PostgresServer
+from tests.support.store_urls import sqlite_url
 
 pytestmark = pytest.mark.postgres
 
@@ -42,7 +42,7 @@ async def command(*arguments: str, **environ: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_a_service_refuses_tables_that_are_not_up_to_date(postgres_url):  # noqa: F811
+async def test_a_service_refuses_tables_that_are_not_up_to_date(postgres_url):
     """It ends with status 2 and the command to run; after that command it would start."""
     environ = {"HUTONG_REGION": "430000", "HUTONG_MESH_SECRET": SECRET, "HUTONG_STORE_URL": postgres_url}
     status, _, said = await command("services.records", **environ)
@@ -55,14 +55,14 @@ async def test_a_service_refuses_tables_that_are_not_up_to_date(postgres_url):  
     await PostgresStore(postgres_url).check_schema()
 
 
-async def test_the_command_says_what_is_wrong(postgres_url):  # noqa: F811
+async def test_the_command_says_what_is_wrong(postgres_url):
     """A URL that is no PostgreSQL, and a database that is not there."""
     assert 2 == (await command("cli", "records", "migrate", "--store-url", "sqlite:///x"))[0]
     status, _, said = await command("cli", "records", "migrate", "--store-url", postgres_url + "-not")
     assert (4, True) == (status, "InvalidCatalogName" in said)
 
 
-async def test_a_newer_database_is_refused(postgres_url):  # noqa: F811
+async def test_a_newer_database_is_refused(postgres_url):
     """An old program does not write tables it does not know."""
     await migrate(postgres_url)
     connection = await asyncpg.connect(postgres_url)
@@ -72,7 +72,7 @@ async def test_a_newer_database_is_refused(postgres_url):  # noqa: F811
         await PostgresStore(postgres_url).check_schema()
 
 
-async def test_tables_made_before_migrations_existed_are_taken_over(postgres_url):  # noqa: F811
+async def test_tables_made_before_migrations_existed_are_taken_over(postgres_url):
     """A database of the first version keeps its rows and gets what came later."""
     connection = await asyncpg.connect(postgres_url)
     await connection.execute(statements(MIGRATIONS[0], distribute=False))
@@ -83,7 +83,7 @@ async def test_tables_made_before_migrations_existed_are_taken_over(postgres_url
     await connection.close()
 
 
-async def test_migrations_at_once_are_applied_once(postgres_url):  # noqa: F811
+async def test_migrations_at_once_are_applied_once(postgres_url):
     """Several replicas' jobs start together: each migration is one's."""
     applied = await asyncio.gather(*(migrate(postgres_url) for _ in range(4)))
     assert [one.number for one in MIGRATIONS] == sorted(one.number for several in applied for one in several)
@@ -98,7 +98,7 @@ as $$ insert into calls (call) values (t::text || ' everywhere') $$;
 """
 
 
-async def test_the_same_tables_are_distributed_on_citus(postgres_url):  # noqa: F811
+async def test_the_same_tables_are_distributed_on_citus(postgres_url):
     """With --distribute the tables are not partitioned but handed to Citus, by person; the whole contract's statements
     run on them as they are. Citus itself is a stub here, which notes how it was called."""
     with pytest.raises(SchemaError, match="Citus"):
@@ -124,7 +124,7 @@ async def test_the_same_tables_are_distributed_on_citus(postgres_url):  # noqa: 
         assert [made] == await records.history("S1")
 
 
-async def test_partitioned_tables_are_not_distributed_afterwards(postgres_url):  # noqa: F811
+async def test_partitioned_tables_are_not_distributed_afterwards(postgres_url):
     """It is decided with the first migration."""
     await migrate(postgres_url)
     connection = await asyncpg.connect(postgres_url)
@@ -153,7 +153,7 @@ class Original(PostgresStore):
         return await super().head()
 
 
-async def test_a_replica_is_read_while_it_keeps_up(postgres_server: PostgresServer, postgres_url):  # noqa: F811
+async def test_a_replica_is_read_while_it_keeps_up(postgres_server: PostgresServer, postgres_url):
     """Level with the original it answers as of the last look; behind, the original answers; alone, it answers as of
     its own last commit, and says so."""
     clock = ManualClock()
@@ -188,12 +188,6 @@ async def test_a_replica_is_read_while_it_keeps_up(postgres_server: PostgresServ
     finally:
         await store.close()
         await postgres_server.drop_database(copied)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Each kind of store, empty."""
-    return sqlite_url(tmp_path) if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
 
 
 async def test_a_purge_takes_whole_old_records_and_leaves_the_feed_readable(store_url):

@@ -9,14 +9,13 @@ from services.common.errors import Unavailable
 from services.lookup.store.postgres import PostgresHolderStore
 from services.records.store.postgres import PostgresStore
 from tests.contract.record_backends import ManualClock, Records, person, result, submission
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
 
 pytestmark = pytest.mark.postgres
 
 LIMITS = "select current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')"
 
 
-async def test_every_connection_limits_its_statements(postgres_url):  # noqa: F811
+async def test_every_connection_limits_its_statements(postgres_url):
     """Those to the primary, to a replica, and those of links and switches: the database itself ends what takes longer,
     also for a client that is gone."""
     for store in (
@@ -32,7 +31,7 @@ async def test_every_connection_limits_its_statements(postgres_url):  # noqa: F8
 
 
 @pytest.mark.parametrize("rows", [1, 300], ids=["insert", "copy"])
-async def test_what_waits_too_long_is_ended(postgres_url, rows):  # noqa: F811
+async def test_what_waits_too_long_is_ended(postgres_url, rows):
     """A table that is locked: the caller is told in time, by COPY as by any statement, and nothing is left behind."""
     store = PostgresStore(postgres_url, statement_seconds=0.5, migrates=True)
     records = Records(store, ManualClock())
@@ -53,7 +52,7 @@ async def test_what_waits_too_long_is_ended(postgres_url, rows):  # noqa: F811
     await store.close()
 
 
-async def test_pools_are_bounded(postgres_url):  # noqa: F811
+async def test_pools_are_bounded(postgres_url):
     """However many ask at once, there are no more connections than the setting says; the others wait their turn."""
     store = PostgresStore(postgres_url, pool_size=3, migrates=True)
     mine = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"

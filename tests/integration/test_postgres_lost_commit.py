@@ -14,10 +14,9 @@ from hutong.records.v1.laboratory_pb2 import Interval
 from cli.bench.servers.postgres import PostgresServer
 from services.common.instants import Instant
 from services.records.domain.copying import Cursor
+from services.records.store.deciding import Plan, Touch
 from services.records.store.postgres import PostgresStore
-from services.records.store.protocol import Plan, Touch
 from tests.contract.record_backends import KEEP, ManualClock, Records, hours, opened, person, result, submission
-from tests.support.postgres import postgres_server  # noqa: F401
 from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.postgres
@@ -160,7 +159,7 @@ class Standing(ManualClock):
 
 @pytest.mark.parametrize("losing", ["commit", "answer"])
 @pytest.mark.parametrize("name", ACTIONS)
-async def test_a_lost_commit_is_done_again_and_happens_once(postgres_server: PostgresServer, name, losing):  # noqa: F811
+async def test_a_lost_commit_is_done_again_and_happens_once(postgres_server: PostgresServer, name, losing):
     """Whether the database did it or not: the caller gets the answer, and the store holds the same, as if nothing had
     been lost."""
     smooth, rough = [await postgres_server.create_database() for _ in range(2)]

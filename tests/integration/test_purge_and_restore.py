@@ -10,23 +10,14 @@ from hutong.records.v1.record_pb2 import RevisionAction, TestResult
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 
 from services.common.instants import HOUR, Instant
-from tests.contract.record_backends import NOON, ManualClock, Records, opened, person, result, sqlite_url
+from tests.contract.record_backends import NOON, ManualClock, Records, opened, person, result
 from tests.integration.test_records_restored import follow, sqlite_copy
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.support.store_urls import sqlite_url
 
 DAY = 24 * HOUR
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 OLD, YEAR, RECENT = Instant(NOON - 400 * DAY), Instant(NOON - 365 * DAY), NOON
 SAMPLED = -401 * 24.0
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def nation_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the nation's store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path, "nation")
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 class Region:

@@ -12,6 +12,7 @@ from hutong.common.v1.subject_pb2 import Subject
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest
 
+from cli.mesh.ports import free_port
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
@@ -24,11 +25,10 @@ from tests.contract.record_backends import (
     person,
     result,
     sampling,
-    sqlite_url,
     submission,
 )
-from tests.integration.records_process import ROOT, RecordsProcess, free_port
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.integration.records_process import ROOT, RecordsProcess
+from tests.support.store_urls import sqlite_url
 
 
 async def test_a_killed_process_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ async def test_a_killed_process_loses_nothing_it_acknowledged(tmp_path: Path) ->
     assert await process.end() == 0
 
 
-async def test_broken_connections_are_replaced(postgres_url: str) -> None:  # noqa: F811
+async def test_broken_connections_are_replaced(postgres_url: str) -> None:
     """When PostgreSQL drops its connections, a call may fail as unavailable, and the service recovers by itself."""
     async with opened(postgres_url) as store:
         records = Records(store, ManualClock())

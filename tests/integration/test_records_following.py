@@ -31,11 +31,10 @@ from tests.contract.record_backends import (
     person,
     result,
     sampling,
-    sqlite_url,
     submission,
 )
 from tests.integration.records_process import RecordsProcess
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.support.store_urls import sqlite_url
 
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
@@ -67,15 +66,6 @@ async def nation(url: str, *regions: Records) -> AsyncIterator[Records]:
         records.service.close = None
         async with records.service.running():
             yield records
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def nation_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the nation's store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path, "nation")
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 async def test_the_nation_has_what_the_regions_have(tmp_path: Path, nation_url: str) -> None:
@@ -159,7 +149,7 @@ async def test_followed_regions_are_not_written_in_the_nation(tmp_path: Path) ->
         assert [direct.record] == await whole.of(person(1))
 
 
-async def test_two_replicas_of_the_nation_follow_without_doubling(tmp_path: Path, postgres_url: str) -> None:  # noqa: F811
+async def test_two_replicas_of_the_nation_follow_without_doubling(tmp_path: Path, postgres_url: str) -> None:
     """Replicas that follow the same region into one store take each change once between them."""
     async with (
         region(tmp_path, "430000") as hunan,

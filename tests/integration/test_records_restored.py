@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.records.v1 import change_feed_service_pb2 as fpb
 from hutong.records.v1 import conflict_service_pb2 as cpb
@@ -29,9 +28,8 @@ from tests.contract.record_backends import (
     person,
     result,
     sampling,
-    sqlite_url,
 )
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.support.store_urls import sqlite_url
 
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 CONTENTS = [
@@ -189,15 +187,6 @@ def test_the_nation_says_what_the_restored_region_says(before: Any, lost: Any, a
     """Whatever happened before the backup, was lost, and happened since."""
     with tempfile.TemporaryDirectory() as name:
         asyncio.run(scenario(Path(name), sqlite_url(Path(name), "nation"), before, lost, after))
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def nation_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the nation's store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path, "nation")
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 async def test_a_restored_region_that_has_gone_on_is_noticed(tmp_path: Path, nation_url: str) -> None:

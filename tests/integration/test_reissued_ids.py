@@ -5,29 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from hutong.records.v1 import conflict_service_pb2 as cpb
 from hutong.records.v1.record_pb2 import Origin, RecordContent, RevisionAction, TestRecord, TestResult
 
 from services.records.domain.holders import REISSUED_CAUSE
 from services.records.store.protocol import RecordStore
-from tests.contract.record_backends import KEEP, ManualClock, Records, opened, person, result, sqlite_url
+from tests.contract.record_backends import KEEP, ManualClock, Records, opened, person, result
 from tests.integration.test_copies_follow import nation, until
 from tests.integration.test_records_restored import follow, sqlite_copy
-from tests.support.postgres import postgres_server, postgres_url  # noqa: F401
+from tests.support.store_urls import sqlite_url
 
 NEGATIVE, POSITIVE = result(), result(-4, -3, outcome=TestResult.TEST_RESULT_POSITIVE)
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 FIRST, SECOND, ALIAS = person(1), person(2), person(3)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def nation_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the nation's store is."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path, "nation")
-    url: str = request.getfixturevalue("postgres_url")
-    return url
 
 
 @asynccontextmanager

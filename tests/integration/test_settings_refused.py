@@ -17,7 +17,9 @@ OWN = {
     "gateway": {"HTTP_LISTEN": "127.0.0.1:0"},
 }
 
-WRONG = [
+WRONG: list[tuple[str, dict[str, str | None], str]] = [
+    ("services.records", {"STORE_URL": None}, "HUTONG_STORE_URL is missing"),
+    ("services.lookup", {"STORE_URL": None}, "HUTONG_STORE_URL is missing"),
     ("services.records", {"LOG_LEVEL": "LOUD"}, "HUTONG_LOG_LEVEL: expected DEBUG, INFO, WARNING or ERROR, not 'LOUD'"),
     ("services.records", {"LISTEN": "127.0.0.1"}, "HUTONG_LISTEN: expected host:port"),
     ("services.records", {"STORE_URL": "sqlite:////dev/null/records.db"}, "HUTONG_STORE_URL: /dev/null is not a dir"),
@@ -56,7 +58,7 @@ async def test_a_wrong_setting_ends_in_a_sentence(module, variables, said, tmp_p
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module),
             env={"PYTHONPATH": f"{ROOT}:{ROOT / 'protos'}"}
-            | {f"HUTONG_{name}": value.format(**places) for name, value in asked.items()},
+            | {f"HUTONG_{name}": value.format(**places) for name, value in asked.items() if value is not None},
             cwd=ROOT,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -72,3 +74,4 @@ async def test_a_wrong_setting_ends_in_a_sentence(module, variables, said, tmp_p
     last = error.splitlines()[-1]
     assert (2, True) == (status, last.startswith(sentence)), error
     assert not any(word in error for word in ("Traceback", SECRET, "me:word"))
+    assert not (tmp_path / "records.db").exists()

@@ -14,9 +14,7 @@ import yaml
 from cli.samples.people import PEOPLE
 from tests.mesh.conftest import running
 from tests.support.otlp import Collector, Tree, collecting
-from tests.support.redis import RedisServer, redis_server
-
-__all__ = ["redis_server"]
+from tests.support.redis import RedisServer
 
 EXPECTED = yaml.safe_load((Path(__file__).parent / "traces" / "show.yaml").read_text(encoding="utf-8"))
 ATTRIBUTES = ("region", "scope", "status", "cache.outcome", "source")

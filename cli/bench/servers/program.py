@@ -45,7 +45,7 @@ async def program(arguments: Sequence[str], log: Path) -> AsyncIterator[tuple[in
             raise CannotRunError(*_ended(arguments[0], log))
         yield process.pid, line
     finally:
-        await _end(process)
+        await ended(process)
 
 
 def _ended(module: str, log: Path) -> tuple[str, str]:
@@ -53,7 +53,8 @@ def _ended(module: str, log: Path) -> tuple[str, str]:
     return f"{module} 未能启动：{why}", f"{module} did not start: {why}"
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def ended(process: asyncio.subprocess.Process) -> None:
+    """Lets a process end, and makes sure that it has."""
     try:
         process.terminate()
         async with asyncio.timeout(STOP_SECONDS):

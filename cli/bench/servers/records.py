@@ -1,16 +1,14 @@
 """A records service as a process of its own, for a while."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import NamedTuple
 
-from cli.bench.servers.postgres import free_port
-
-ROOT = Path(__file__).resolve().parents[3]
+from cli.bench.servers.program import ended
+from cli.mesh.child import inherited_environment
+from cli.mesh.ports import free_port
 
 
 class Serving(NamedTuple):
@@ -20,17 +18,12 @@ class Serving(NamedTuple):
     pid: int
 
 
-def environment() -> dict[str, str]:
-    """This process's environment, with this repository's modules where a child finds them."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "protos")))}
-
-
 @asynccontextmanager
 async def serving(store_url: str, region: str) -> AsyncIterator[Serving]:
     """Runs `python -m services.records` over a store whose tables are there. Whether it came up is for the caller to
     see."""
     address = f"127.0.0.1:{free_port()}"
-    environ = environment() | {
+    environ = inherited_environment() | {
         "HUTONG_REGION": region,
         "HUTONG_STORE_URL": store_url,
         "HUTONG_LISTEN": address,
@@ -41,5 +34,4 @@ async def serving(store_url: str, region: str) -> AsyncIterator[Serving]:
     try:
         yield Serving(address, process.pid)
     finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
+        await ended(process)

@@ -3,13 +3,14 @@
 import importlib.util
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import redis as redis_client
 from redis.exceptions import RedisError
+
+from cli.mesh.ports import free_port
 
 START_SECONDS = 10.0
 
@@ -30,9 +31,7 @@ class RedisServer:
     """One server, without persistence. It can be killed, stopped in its tracks, and started again on its port."""
 
     def __init__(self, executable: Path, directory: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._executable = executable
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None

@@ -5,13 +5,15 @@ from hutong.records.v1 import conflict_service_pb2 as pb
 from hutong.records.v1.record_pb2 import RecordContent
 
 from services.common.instants import to_timestamp
+from services.common.limits import bad_page_token, page_size
 from services.records import paging
 from services.records.domain import conflicts, rules
 from services.records.domain.conflicts import Settled, StoredConflict, conflict_not_found
 from services.records.domain.holders import Holdings
 from services.records.domain.revisions import PersonRecord
 from services.records.servicer.writer import Writer, refuse, request_key
-from services.records.store.protocol import Known, Plan, RecordStore, Touch
+from services.records.store.deciding import Known, Plan, Touch
+from services.records.store.protocol import RecordStore
 from services.runtime.call import current_call
 
 _settlement = rules.enumerated(pb.Settlement.values(), "SETTLEMENT", "处理方式", "settlement")
@@ -31,12 +33,12 @@ class ConflictServicer:
 
     async def ListConflicts(self, request: pb.ListConflictsRequest) -> pb.ListConflictsResponse:
         """The conflicts of the store, a page at a time."""
-        size = paging.size(request.page_size)
+        size = page_size(request.page_size)
         after = 0
         if request.page_token:
             position = paging.decode(request.page_token, _Position)
             if position.settled_too != request.settled_too:
-                raise paging.bad_token()
+                raise bad_page_token()
             after = position.number
         found = await self._store.conflicts(after, size + 1, request.settled_too)
         more = len(found) > size

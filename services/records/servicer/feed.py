@@ -6,7 +6,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.records.v1 import change_feed_service_pb2 as pb
 
 from services.common.instants import to_timestamp
-from services.records import paging, wire
+from services.common.limits import page_size
+from services.records import wire
 from services.records.feed import DEFAULT_CHANGES, MOST_CHANGES, Batch, Feed
 
 
@@ -22,7 +23,7 @@ class FeedServicer:
 
     async def ListChanges(self, request: pb.ListChangesRequest) -> pb.ListChangesResponse:
         """Changes after a cursor. Raises FailedPrecondition (FEED_REBUILT)."""
-        most = paging.size(request.page_size, DEFAULT_CHANGES, MOST_CHANGES)
+        most = page_size(request.page_size, DEFAULT_CHANGES, MOST_CHANGES)
         cursor = request.cursor
         batch = await self._feed.read(cursor.feed_id, cursor.sequence, most, cursor.mark)
         return pb.ListChangesResponse(

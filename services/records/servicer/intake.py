@@ -14,7 +14,8 @@ from services.records.domain import rules
 from services.records.domain.intake import Judge, Judged, claims, decide_batch
 from services.records.metrics import INTAKE_SESSIONS, SUBMITTED
 from services.records.servicer.writer import Writer
-from services.records.store.protocol import BatchKey, Known, Plan, RecordStore, Touch
+from services.records.store.deciding import BatchKey, Known, Plan, Touch
+from services.records.store.protocol import RecordStore
 from services.runtime.call import current_call
 from services.runtime.wire_errors import to_violations
 

@@ -11,7 +11,7 @@ from services.common.instants import Instant
 from services.records.domain import rules, standing
 from services.records.domain.standing import NewLaboratory
 from services.records.servicer.writer import Writer, refuse, request_key
-from services.records.store.protocol import Known, Plan, Touch
+from services.records.store.deciding import Known, Plan, Touch
 
 _Change = Callable[[Laboratory | None], NewLaboratory | None]
 

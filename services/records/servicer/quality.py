@@ -10,6 +10,7 @@ from hutong.records.v1 import laboratory_quality_service_pb2 as pb
 
 from services.common.errors import InvalidArgument, Violation
 from services.common.instants import HOUR, Instant, calendar_day, from_timestamp, to_timestamp
+from services.common.limits import bad_page_token, page_size
 from services.records import paging
 from services.records.domain import rules
 from services.records.domain.quality import MEDIAN, P95, Figures, Key, Sample, ratio
@@ -168,13 +169,13 @@ class QualityServicer:
 
     async def ListLaboratoryQuality(self, request: pb.ListLaboratoryQualityRequest) -> pb.ListLaboratoryQualityResponse:
         """All laboratories' figures, a page at a time."""
-        size, hours = paging.size(request.page_size), self._hours(request.overdue_hours)
+        size, hours = page_size(request.page_size), self._hours(request.overdue_hours)
         known_at, after = self._known_at(request, request.known_at), ("", 0)
         question = _question(request)
         if request.page_token:
             position = paging.decode(request.page_token, _Position)
             if position.question != question:
-                raise paging.bad_token()
+                raise bad_page_token()
             known_at, after = Instant(position.known_at), position.place
         days = _days(request.days, known_at, 1)
         if request.page_token or request.HasField("known_at"):
@@ -195,13 +196,13 @@ class QualityServicer:
         found = rules.laboratory_id(request.laboratory, "laboratory") if request.laboratory else []
         if found:
             raise InvalidArgument(*found)
-        size, hours = paging.size(request.page_size), self._hours(request.overdue_hours)
+        size, hours = page_size(request.page_size), self._hours(request.overdue_hours)
         known_at, after = self._known_at(request, request.known_at), _FIRST
         question = _question(request)
         if request.page_token:
             position = paging.decode(request.page_token, _SamplePosition)
             if position.question != question:
-                raise paging.bad_token()
+                raise bad_page_token()
             known_at, after = Instant(position.known_at), Sample(Instant(position.place[0]), *position.place[1:], "")
         asked = *_days(request.days, known_at, OVERDUE_DAYS), known_at, hours, request.laboratory, after, size + 1
         if request.HasField("known_at"):

@@ -12,7 +12,7 @@ from hutong.records.v1.record_pb2 import TestRecord
 from services.common.documents import PERSON_KEY_BYTES, PersonKeys
 from services.common.errors import InvalidArgument, Violation, invalid
 from services.common.instants import Instant, from_timestamp, to_timestamp
-from services.common.limits import check_batch
+from services.common.limits import bad_page_token, check_batch, page_size
 from services.records import paging, wire
 from services.records.domain import rules
 from services.records.domain.decisions import record_not_found
@@ -120,7 +120,7 @@ class ReadServicer:
 
     async def ListRecords(self, request: pb.ListRecordsRequest) -> pb.ListRecordsResponse:
         """One person's records, a page at a time; all pages show what was known when the first was read."""
-        size = paging.size(request.page_size)
+        size = page_size(request.page_size)
         key = self._keys.of_subject(request.subject, "subject")
         asked = _known_at(request.known_at) if request.HasField("known_at") else None
         question = blake2b(key + str(asked).encode(), digest_size=8).digest()
@@ -129,7 +129,7 @@ class ReadServicer:
         if request.page_token:
             position = paging.decode(request.page_token, _RecordPosition)
             if position.question != question:
-                raise paging.bad_token()
+                raise bad_page_token()
             known_at = Instant(position.known_at)
         people = await self._store.people([key], LATEST if asked is None and position is None else known_at)
         records = list(people.records.get(key, ()))
@@ -168,7 +168,7 @@ class ReadServicer:
 
     async def ListLaboratories(self, request: pb.ListLaboratoriesRequest) -> pb.ListLaboratoriesResponse:
         """The laboratories of the store, a page at a time."""
-        size = paging.size(request.page_size)
+        size = page_size(request.page_size)
         after = paging.decode(request.page_token, _LaboratoryPosition).laboratory if request.page_token else ""
         await self._laboratories.refresh_to_end()
         ids = self._laboratories.ids_after(after, size + 1)

@@ -25,7 +25,7 @@ from services.records.domain.validation import content_violations
 from services.records.metrics import SUBMITTED
 from services.records.servicer.laboratory import LaboratoryMethods
 from services.records.servicer.writer import Writer, refuse, request_key
-from services.records.store.protocol import Known, Plan, Touch
+from services.records.store.deciding import Known, Plan, Touch
 from services.runtime.call import current_call
 from services.runtime.wire_errors import to_violations
 

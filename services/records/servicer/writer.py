@@ -10,7 +10,8 @@ from services.common.errors import FailedPrecondition, InvalidArgument, Violatio
 from services.records.domain import rules
 from services.records.feed import Feed
 from services.records.metrics import COMMIT_SECONDS
-from services.records.store.protocol import Decide, RecordStore, RequestKey, Touch
+from services.records.store.deciding import Decide, RequestKey, Touch
+from services.records.store.protocol import RecordStore
 from services.runtime.call import current_call
 from services.runtime.clock import Clock
 

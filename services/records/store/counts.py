@@ -33,12 +33,14 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What counting the feed from `since` up to `sequence` changed. An empty body stands for nothing left."""
+    """What counting the feed from `since` up to `sequence` changed. An empty body stands for nothing left. `purged` is
+    how many of these numbers were purged when they were read."""
 
     rules: int
     since: int
     sequence: int
     complete: bool
+    purged: int = 0
     tallies: Mapping[Key, bytes] = field(default_factory=dict)
     spans: Mapping[SpanKey, bytes] = field(default_factory=dict)
     ended: Sequence[Sample] = ()
@@ -54,6 +56,9 @@ class Counts(Protocol):
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """See RecordStore."""
+
+    async def purged(self, after: int, up_to: int) -> int:
+        """How many numbers above `after`, up to another, were purged."""
 
     async def record_keys(self, ids: Sequence[tuple[str, str]]) -> Sequence[RecordKey]:
         """The keys of the records of these regions and ids that are there."""
@@ -97,5 +102,5 @@ class CountStore(Protocol):
         """Forgets all counts, and begins again with these rules."""
 
     async def count(self, counted: Counted) -> bool:
-        """Keeps what was counted and moves on, in one transaction; does nothing, and says so, unless the counts still
-        stand where it began."""
+        """Keeps what was counted and moves on, in one transaction, beside which nothing is purged. Does nothing, and
+        says so, unless the counts still stand where it began, and nothing of what it counted was purged since."""

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             print(statements(migration, distribute=args.distribute))  # noqa: T201
         return 0
     if not args.store_url:
-        print("hutong: --store-url", file=sys.stderr)  # noqa: T201
+        print("hutong: 须指明 --store-url / --store-url is required", file=sys.stderr)  # noqa: T201
         return 2
     try:
         applied = asyncio.run(migrate(args.store_url, distribute=args.distribute))

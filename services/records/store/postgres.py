@@ -11,23 +11,15 @@ from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
 from services.records.store import postgres_write as writing
+from services.records.store.deciding import Decide, Touch
 from services.records.store.placed import PlacedRecord
 from services.records.store.postgres_count_store import PostgresCountStore
 from services.records.store.postgres_counts import CHANGES
 from services.records.store.postgres_placed import placed
 from services.records.store.postgres_pool import Connections
 from services.records.store.postgres_purge import purge
-from services.records.store.protocol import (
-    ChangeRow,
-    Decide,
-    DueCopy,
-    Head,
-    LaboratoryRow,
-    Lag,
-    People,
-    Purged,
-    Touch,
-)
+from services.records.store.protocol import ChangeRow, DueCopy, Head, LaboratoryRow, Lag, People
+from services.records.store.purging import Purged
 from services.records.store.rows import current_records
 from services.runtime.clock import Clock
 from services.runtime.stamps import Stamps

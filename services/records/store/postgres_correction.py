@@ -8,7 +8,8 @@ import asyncpg
 from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.revisions import RecordId
-from services.records.store.protocol import DueCopy, Lag, Plan
+from services.records.store.deciding import Plan
+from services.records.store.protocol import DueCopy, Lag
 from services.records.store.rows import changed_ids, conflict_rows, copy_rows
 
 CONFLICT_COLUMNS = """

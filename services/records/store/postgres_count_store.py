@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from services.records.store.counts import Counted, Counts
-from services.records.store.postgres_counts import PostgresCounts, columns
+from services.records.store.postgres_counts import PURGED, PostgresCounts, columns
 
 _ENDED = """
 delete from count_waiting as w using unnest($1::bigint[], $2::text[], $3::text[]) as e(placed_at, region, source_id)
@@ -26,7 +26,9 @@ _RESET = "update count_head set rules = 0, sequence = 0, complete = false where 
 
 _BEGIN = "update count_head set rules = $1 where rules = 0"
 
-_MOVE = "update count_head set sequence = $1, complete = $2 where rules = $3 and sequence = $4 returning sequence"
+_HERE = "select rules, sequence from count_head for update"
+
+_MOVE = "update count_head set sequence = $1, complete = $2"
 
 _TURN = "hashtext('hutong.records.counting')"
 
@@ -76,9 +78,7 @@ class PostgresCountStore:
         for table in ("count_tally", "count_span", "count_waiting", "count_accused"):
             while await self._run(partial(forget, table=table)):
                 pass
-        await self._run(
-            lambda connection: connection.execute("update count_head set rules = $1 where rules = 0", rules)
-        )
+        await self._run(lambda connection: connection.execute(_BEGIN, rules))
 
     async def count(self, counted: Counted) -> bool:
         """See CountStore. Done again when the connection is lost: it then stands where it went, and nothing is counted
@@ -92,9 +92,12 @@ class PostgresCountStore:
 
 
 async def _keep(connection: asyncpg.Connection, counted: Counted) -> bool:
-    moved = await connection.fetchval(_MOVE, counted.sequence, counted.complete, counted.rules, counted.since)
-    if moved is None:
+    if tuple(await connection.fetchrow(_HERE)) != (counted.rules, counted.since):
         return False
+    # A purge holds that row too: what it took before is seen now, and it takes no more meanwhile.
+    if await connection.fetchval(PURGED, counted.since, counted.sequence) != counted.purged:
+        return False
+    await connection.execute(_MOVE, counted.sequence, counted.complete)
     tallies = [(day, laboratory, body) for (laboratory, day), body in counted.tallies.items()]
     await _put(connection, "count_tally", {"day": "int", "laboratory": "text"}, tallies)
     spans = [(day, laboratory, span, body) for (laboratory, day, span), body in counted.spans.items()]
@@ -134,6 +137,11 @@ async def _put(
             f"delete from {table} where ({names}) in (select * from unnest({', '.join(arrays)}))",
             *columns(gone, len(key)),
         )
+
+
+async def keep_still(connection: asyncpg.Connection) -> None:
+    """Nothing is counted while this transaction lasts. To be called before it locks anything else."""
+    await connection.fetch(_HERE)
 
 
 async def forget_waiting(connection: asyncpg.Connection, places: Sequence[tuple[int, str, str]]) -> None:

@@ -23,6 +23,11 @@ select last, false, ''::bytea, first from purged where last > $1 and first <= $2
 order by 1
 """
 
+PURGED = """
+select coalesce(sum(least(last, $2) - greatest(first, $1 + 1) + 1), 0)::bigint from purged
+where last > $1 and first <= $2
+"""
+
 _HEAD = """
 select sequence, coalesce((
     select arrived_at from feed_mark where last_sequence <= $1 order by last_sequence desc limit 1
@@ -95,6 +100,10 @@ class PostgresCounts:
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """See Counts."""
         return [ChangeRow(*row) for row in await self._connection.fetch(CHANGES, after, after + most)]
+
+    async def purged(self, after: int, up_to: int) -> int:
+        """See Counts."""
+        return int(await self._connection.fetchval(PURGED, after, up_to))
 
     async def record_keys(self, ids: Sequence[tuple[str, str]]) -> Sequence[RecordKey]:
         """See Counts."""

@@ -5,8 +5,8 @@ import asyncpg
 from services.common.instants import Instant
 from services.records.domain.revisions import RecordId
 from services.records.store import postgres_correction as correction
-from services.records.store.postgres_count_store import accused_among, forget_accused, forget_waiting
-from services.records.store.protocol import Purged, merged_ranges
+from services.records.store.postgres_count_store import accused_among, forget_accused, forget_waiting, keep_still
+from services.records.store.purging import Purged, merged_ranges
 
 # Commits are stamped in the order of their numbers: the first that is too new ends the purge, and most of the table,
 # which comes after, is not looked at.
@@ -53,6 +53,7 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
     doomed = []
     gone: list[RecordId] = []
     if records:
+        await keep_still(connection)
         # With the head locked nobody gives one of these records another revision; nor does anybody write meanwhile.
         await connection.execute("select 1 from feed_head for update")
         newest = dict(await connection.fetch(_NEWEST, *map(list, zip(*records, strict=True))))

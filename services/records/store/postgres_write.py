@@ -25,8 +25,8 @@ from services.common.instants import Instant
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import PersonRecord, RecordId, StoredRevision
 from services.records.store import postgres_correction as correction
+from services.records.store.deciding import Decide, Known, Plan, RequestKey, Touch, batch_gap, check_retry
 from services.records.store.postgres_copy import first_revisions, identities
-from services.records.store.protocol import Decide, Known, Plan, RequestKey, Touch, batch_gap, check_retry
 from services.records.store.rows import MARK_BYTES, laboratory_rows, revision_rows
 from services.runtime.clock import Clock
 

@@ -16,17 +16,16 @@ from services.records.domain.conflicts import StoredConflict
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.store.counts import CountStore
+from services.records.store.deciding import Decide, Touch
 from services.records.store.placed import PlacedRecord
 from services.records.store.protocol import (
     ChangeRow,
-    Decide,
     DueCopy,
     Head,
     LaboratoryRow,
     Lag,
     People,
     RecordStore,
-    Touch,
     unavailable,
 )
 from services.runtime.clock import Clock

@@ -7,7 +7,8 @@ from typing import TypeVar
 from services.common.instants import Instant
 from services.records.domain.content import stamp
 from services.records.domain.revisions import RecordId
-from services.records.store.protocol import CurrentRecord, Plan
+from services.records.store.deciding import Plan
+from services.records.store.protocol import CurrentRecord
 
 K = TypeVar("K")
 

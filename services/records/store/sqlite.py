@@ -17,20 +17,19 @@ from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import RecordId
+from services.records.store.deciding import Decide, Touch
 from services.records.store.placed import PlacedRecord
 from services.records.store.protocol import (
     ChangeRow,
     CurrentRecord,
-    Decide,
     DueCopy,
     Head,
     LaboratoryRow,
     Lag,
     People,
-    Purged,
-    Touch,
     unavailable,
 )
+from services.records.store.purging import Purged
 from services.records.store.sqlite_counts import CHANGES, SqliteCountStore
 from services.records.store.sqlite_file import connect, guarded
 from services.records.store.sqlite_purge import purge

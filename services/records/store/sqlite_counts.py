@@ -28,6 +28,10 @@ select sequence, 1, body, 0 from laboratory where sequence > ?1 and sequence <= 
 select last, 0, x'', first from purged where last > ?1 and first <= ?2 order by 1
 """
 
+PURGED = """
+select coalesce(sum(min(last, ?2) - max(first, ?1 + 1) + 1), 0) from purged where last > ?1 and first <= ?2
+"""
+
 _STANDING = """
 select rules, sequence, complete, coalesce((
     select arrived_at from feed_mark where last_sequence <= count_head.sequence order by last_sequence desc limit 1
@@ -77,6 +81,10 @@ class _SqliteCounts:
         """See Counts."""
         rows = self._connection.execute(CHANGES, (after, after + most))
         return [ChangeRow(sequence, bool(kind), body, first) for sequence, kind, body, first in rows]
+
+    async def purged(self, after: int, up_to: int) -> int:
+        """See Counts."""
+        return int(self._connection.execute(PURGED, (after, up_to)).fetchone()[0])
 
     async def record_keys(self, ids: Sequence[tuple[str, str]]) -> Sequence[RecordKey]:
         """See Counts."""
@@ -149,6 +157,8 @@ def _transaction(write: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 def _keep(write: sqlite3.Connection, counted: Counted) -> bool:
+    if write.execute(PURGED, (counted.since, counted.sequence)).fetchone()[0] != counted.purged:
+        return False
     moved = write.execute(
         "update count_head set sequence = ?, complete = ? where rules = ? and sequence = ?",
         (counted.sequence, counted.complete, counted.rules, counted.since),

@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from services.records.store.protocol import unavailable
@@ -35,3 +35,15 @@ def connect(path: Path) -> sqlite3.Connection:
     # each page once for many commits.
     connection.execute("pragma wal_autocheckpoint = 10000")
     return connection
+
+
+def holds_records(path: Path) -> bool:
+    """Whether a file is there and has the tables of records, of whatever version. Touches nothing.
+
+    Raises Unavailable for one that cannot be read.
+    """
+    if not path.is_file():
+        return False
+    with guarded(), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        found = connection.execute("select 1 from sqlite_master where type = 'table' and name = 'revision'")
+        return found.fetchone() is not None

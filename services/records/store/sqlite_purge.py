@@ -3,7 +3,7 @@
 import sqlite3
 
 from services.common.instants import Instant
-from services.records.store.protocol import Purged, merged_ranges
+from services.records.store.purging import Purged, merged_ranges
 
 
 def purge(write: sqlite3.Connection, before: Instant, position: int, most: int) -> Purged:

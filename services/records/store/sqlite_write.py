@@ -10,7 +10,7 @@ from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.copying import Cursor
 from services.records.domain.revisions import History, PersonRecord, RecordId, StoredRevision
-from services.records.store.protocol import BatchKey, Decide, Known, Plan, Touch, batch_gap, check_retry
+from services.records.store.deciding import BatchKey, Decide, Known, Plan, Touch, batch_gap, check_retry
 from services.records.store.rows import (
     MARK_BYTES,
     changed_ids,

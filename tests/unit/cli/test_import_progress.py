@@ -37,6 +37,14 @@ def test_nothing_is_made_up_before_anything_is_known():
     assert (0.0, None, 0.0) == (pace.rate, pace.left, pace.share)
 
 
+def test_a_file_that_grows_is_not_over_before_its_time():
+    """More was read than there was at first: all of it, and nothing is left."""
+    pace = Pace(100)
+    pace.see(Seen(0.0, 0, 0))
+    pace.see(Seen(1.0, 150, 10))
+    assert (1.0, 0.0) == (pace.share, pace.left)
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(None, "-:--"), (0.2, "0:00"), (123.4, "2:03"), (3723.0, "1:02:03")])
 def test_times_are_spoken_as_people_read_them(seconds, text):
     """Minutes and seconds, hours where there are any."""

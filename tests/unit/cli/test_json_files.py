@@ -98,6 +98,7 @@ def test_a_line_is_a_row():
         (json.dumps(LINE | {"sampled_at": "2022-08-05 13:20"}), ("sampled_at", "TIME_WITHOUT_OFFSET")),
         (json.dumps(LINE | {"document_number": "x"}), ("document_number", "DOCUMENT_NUMBER_FORMAT")),
         ("{" + " " * 70_000 + "}", ("", "ROW_TOO_LONG")),
+        ('{"a":' + "[" * 5_000 + "]" * 5_000 + "}", ("", "ROW_DEPTH")),
     ],
 )
 def test_a_line_that_cannot_be_read_is_refused(line, expected):
@@ -194,7 +195,21 @@ def test_a_report_that_only_points_to_observations_is_no_row():
     assert [2] == [row.row for row in rows(bundle(report, observation(), {"resourceType": "Specimen"}))]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"entry": [1', '{"entry": [{]}', '{"entry" 1}', '{"a": 1 "b": 2}'])
+def test_an_id_that_cannot_be_sent_is_refused():
+    """Half a surrogate pair, which JSON can write and no UTF-8 can carry, spoils its row and no other."""
+    bad, good = rows(
+        json.dumps(
+            {"entry": [{"resource": observation(identifier=[{"value": "\ud800"}])}, {"resource": observation()}]}
+        )
+    )
+    assert [("identifier", "SOURCE_ID_FORMAT")] == reasons(bad)
+    assert isinstance(good, Sample)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"entry": [1', '{"entry": [{]}', '{"entry" 1}', '{"a": 1 "b": 2}', '{"entry": [' + "[" * 100_000],
+)
 def test_what_is_not_json_is_unreadable(text):
     """As a whole, and it says where."""
     with pytest.raises(UnreadableFileError) as caught:

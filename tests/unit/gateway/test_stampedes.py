@@ -16,10 +16,8 @@ from gateway.metrics import Outcome
 from gateway.questions import Question
 from gateway.settings import GatewaySettings
 from services.runtime.clock import system_clock
-from tests.support.redis import RedisServer, redis_server
+from tests.support.redis import RedisServer
 from tests.unit.gateway.fakes import SECRET, Mesh, compose, record, until_ready
-
-__all__ = ["redis_server"]
 
 SHOW = Purpose.PURPOSE_SHOW_CODE
 PEOPLE = [b"%016d" % number for number in range(4000)]

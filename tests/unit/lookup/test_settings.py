@@ -6,7 +6,8 @@ from services.lookup.settings import Settings
 from services.lookup.store.opening import open_store
 from services.runtime.settings import SettingsError, load
 
-SECRET = {"HUTONG_MESH_SECRET": "0123456789abcdef"}
+STORE = {"HUTONG_STORE_URL": "sqlite:///nowhere.db"}
+SECRET = {"HUTONG_MESH_SECRET": "0123456789abcdef", **STORE}
 
 
 def test_the_record_stores_are_a_map() -> None:
@@ -20,8 +21,9 @@ def test_the_record_stores_are_a_map() -> None:
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({}, "HUTONG_MESH_SECRET"),
-        ({"HUTONG_MESH_SECRET": "short"}, "16 bytes"),
+        ({}, "HUTONG_STORE_URL is missing"),
+        (STORE, "HUTONG_MESH_SECRET"),
+        ({**STORE, "HUTONG_MESH_SECRET": "short"}, "16 bytes"),
         ({**SECRET, "HUTONG_RECORDS": "Hunan=127.0.0.1:1"}, "Hunan"),
         ({**SECRET, "HUTONG_SOURCE_TIMEOUT": "0"}, "HUTONG_SOURCE_TIMEOUT"),
     ],

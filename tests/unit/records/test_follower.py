@@ -11,8 +11,9 @@ from services.common.errors import FailedPrecondition
 from services.records.domain.copying import Cursor
 from services.records.feed import Feed
 from services.records.follower import Follower
-from services.records.store.protocol import Plan, Touch
-from tests.contract.record_backends import ManualClock, opened, sqlite_url
+from services.records.store.deciding import Plan, Touch
+from tests.contract.record_backends import ManualClock, opened
+from tests.support.store_urls import sqlite_url
 
 
 async def test_a_region_is_read_again_once_however_many_are_refused(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Settings that contradict themselves are refused before anything is served."""
 
+from typing import Any
+
 import pytest
 
 from services.common.regions import divisions
@@ -10,11 +12,20 @@ from services.runtime.settings import SettingsError, load
 SECRET = "a secret for tests, long enough"
 
 
+def _settings(**fields: Any) -> Settings:
+    return Settings(**{"store_url": "sqlite:///nowhere.db", **fields})
+
+
 def test_settings_come_from_the_environment() -> None:
     """Lists and maps are read from comma-separated variables."""
     settings = load(
         Settings,
-        {"HUTONG_REGION": "nation", "HUTONG_KEEPS": "120000,130000", "HUTONG_FOLLOW": "430000=127.0.0.1:7,440000=h:8"},
+        {
+            "HUTONG_REGION": "nation",
+            "HUTONG_STORE_URL": "sqlite:///nowhere.db",
+            "HUTONG_KEEPS": "120000,130000",
+            "HUTONG_FOLLOW": "430000=127.0.0.1:7,440000=h:8",
+        },
     )
     assert settings.kept_regions(settings.follow) == {"120000", "130000"}
     assert settings.follow == {"430000": "127.0.0.1:7", "440000": "h:8"}
@@ -22,22 +33,24 @@ def test_settings_come_from_the_environment() -> None:
 
 def test_a_region_keeps_itself_and_the_nation_what_it_does_not_follow() -> None:
     """What `keeps` stands for when it is empty."""
-    assert Settings(region="430000").kept_regions(()) == {"430000"}
-    assert Settings(region="nation").kept_regions(["430000"]) == set(divisions()) - {"430000"}
+    assert _settings(region="430000").kept_regions(()) == {"430000"}
+    assert _settings(region="nation").kept_regions(["430000"]) == set(divisions()) - {"430000"}
 
 
 @pytest.mark.parametrize(
     ("settings", "variable"),
     [
-        (Settings(region="mars"), "HUTONG_REGION"),
-        (Settings(region="430000", keeps=("1",)), "HUTONG_KEEPS"),
-        (Settings(region="nation", follow={"1": "h:7"}), "HUTONG_FOLLOW"),
-        (Settings(region="nation", keeps=("430000",), follow={"430000": "h:7"}), "HUTONG_KEEPS"),
-        (Settings(region="430000", mesh_secret="short"), "HUTONG_MESH_SECRET"),
+        (_settings(region="mars"), "HUTONG_REGION"),
+        (_settings(region="430000", keeps=("1",)), "HUTONG_KEEPS"),
+        (_settings(region="nation", follow={"1": "h:7"}), "HUTONG_FOLLOW"),
+        (_settings(region="nation", keeps=("430000",), follow={"430000": "h:7"}), "HUTONG_KEEPS"),
+        (_settings(region="430000", mesh_secret="short"), "HUTONG_MESH_SECRET"),
     ],
 )
 def test_contradictions_name_their_variable(settings: Settings, variable: str) -> None:
     """An error of settings says which variable to mend."""
+    with pytest.raises(SettingsError, match=variable):
+        settings.check()
     with pytest.raises(SettingsError, match=variable):
         build(settings)
 
@@ -45,4 +58,4 @@ def test_contradictions_name_their_variable(settings: Settings, variable: str) -
 def test_a_store_of_no_known_kind_is_refused() -> None:
     """The store's URL says which database it is."""
     with pytest.raises(SettingsError, match="HUTONG_STORE_URL"):
-        open_store(Settings(region="430000", mesh_secret=SECRET, store_url="mysql://x"))
+        open_store(_settings(region="430000", mesh_secret=SECRET, store_url="mysql://x"))

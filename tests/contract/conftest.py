@@ -1,0 +1,21 @@
+"""A records service over each kind of store."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.records.store.protocol import RecordStore
+from tests.contract.record_backends import ManualClock, Records, opened
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[RecordStore]:
+    """An empty store."""
+    async with opened(store_url) as opened_store:
+        yield opened_store
+
+
+@pytest.fixture
+def records(store: RecordStore) -> Records:
+    """The service of region 430000 over it."""
+    return Records(store, ManualClock())
