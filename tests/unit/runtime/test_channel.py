@@ -60,7 +60,6 @@ async def test_what_another_attempt_does_not_mend_is_not_retried(code):
     assert (1, code) == (failing.calls, raised.value.code)
 
 
-<<<<<<< HEAD
 async def test_a_stream_is_opened_once():
     """Only its reader knows where to go on; gRPC's own retries of streams end the process now and then."""
     opened = 0
@@ -104,10 +103,10 @@ async def test_a_stream_that_breaks_off_while_a_request_is_sent_is_unavailable()
         with pytest.raises(ServiceError) as raised:
             await anext(responses)
     assert (Code.UNAVAILABLE, "SERVICE_UNREACHABLE") == (raised.value.code, raised.value.reason)
-=======
+
+
 def test_grpc_knows_every_option_by_its_name():
     """It passes over one that it does not know, and a server would go on cutting off streams that ping it."""
     core = next(Path(grpc.__file__).parent.glob("_cython/cygrpc*.so")).read_bytes()
     unknown = [name for name, _ in (*server._OPTIONS, *channel._OPTIONS) if name.encode() not in core]
     assert [] == unknown
->>>>>>> main
