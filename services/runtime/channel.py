@@ -1,8 +1,10 @@
 """Calls to another process: one channel a target; deadline, caller and trace go along, errors come as ServiceError."""
 
+import asyncio
 import json
+import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,39 +12,40 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
-from services.common.errors import DeadlineExceeded
+from services.common.errors import Code, DeadlineExceeded
 from services.runtime.binding import response_class
 from services.runtime.call import current_call
+from services.runtime.tasks import end
 from services.runtime.trace import current_trace
 from services.runtime.wire_errors import from_rpc_error
 
 CALLER_KEY = "hutong-caller"
 TRACE_KEY = "traceparent"
 
+ATTEMPTS = 3
+"""How often a call that is answered once is made while the service is UNAVAILABLE."""
+FIRST_WAIT = 0.02
+LONGEST_WAIT = 0.2
+"""Seconds between two attempts: doubling, with jitter."""
+
 # Timeouts stay out of it: in Python, a `timeout` in the service config fails short calls at once.
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "healthCheckConfig": {"serviceName": ""},
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 3,
-                "initialBackoff": "0.02s",
-                "maxBackoff": "0.2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
 }
 
 _OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    # gRPC's own retries end the process, once in thousands of streams whose server dies: grpc/grpc#40283.
+    ("grpc.enable_retries", 0),
+    # Shared between channels, a connection's health watch that one ends while another begins it is a null pointer.
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    # Other pings than those of keepalive wait a minute for their answer, and keepalive waits for them.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     # A region that comes back must be noticed within a second or so, not after the default two minutes of back-off.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -60,7 +63,8 @@ def remote(service: str, caller: str, channel: grpc.aio.Channel, contracts: Sequ
 
     A method takes a request, or an async iterator of them, and returns the response; a streaming one returns an async
     iterator. Raises ServiceError.
-    Every method is retried while the service is UNAVAILABLE, so writes must be idempotent, as all of this mesh are.
+    A method that is answered once is retried while the service is UNAVAILABLE, so writes must be idempotent, as all of
+    this mesh are. A stream is its reader's to open again, who knows where to go on.
     """
     methods: dict[str, Any] = {}
     for contract in contracts:
@@ -87,13 +91,20 @@ def _unary(
     )
 
     async def call(request: Message) -> Message:
-        left = current_call().deadline - time.monotonic()
-        if left <= 0:
-            raise DeadlineExceeded()
-        try:
-            return cast(Message, await invoke(request, timeout=left, metadata=_metadata(caller)))
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, service) from None
+        deadline, metadata = current_call().deadline, _metadata(caller)
+        attempt, wait = 1, FIRST_WAIT
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise DeadlineExceeded()
+            try:
+                return cast(Message, await invoke(request, timeout=left, metadata=metadata))
+            except grpc.aio.AioRpcError as error:
+                failed = from_rpc_error(error, service)
+            if failed.code is not Code.UNAVAILABLE or attempt == ATTEMPTS or deadline - time.monotonic() < wait:
+                raise failed
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+            attempt, wait = attempt + 1, min(wait * 2, LONGEST_WAIT)
 
     return call
 
@@ -130,13 +141,38 @@ def _duplex(
     )
 
     async def call(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
-        stream = invoke(requests, metadata=_metadata(caller))
+        stream = invoke(metadata=_metadata(caller))
+        # Not gRPC's own: it would leave the requests of a stream that has ended where they wait, for ever.
+        writing = asyncio.create_task(_write(stream, requests))
         try:
             async for response in stream:
                 yield response
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, service) from None
+        except asyncio.CancelledError:
+            if writing.done() and not writing.cancelled() and (failed := writing.exception()):
+                raise failed from None
+            raise
         finally:
             stream.cancel()
+            await end([writing])
 
     return call
+
+
+async def _write(stream: Any, requests: AsyncIterator[Message]) -> None:
+    """Sends requests to their end, or to that of the stream. Raises what the requests raise, and ends the stream."""
+    try:
+        async for request in requests:
+            try:
+                await stream.write(request)
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                # Who reads the stream is told why it has ended.
+                return
+        await stream.done_writing()
+    except Exception:
+        stream.cancel()
+        raise
+    finally:
+        if isinstance(requests, AsyncGenerator):
+            await requests.aclose()

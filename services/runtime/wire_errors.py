@@ -10,12 +10,16 @@ from google.rpc.status_pb2 import Status
 from hutong.common.v1.error_pb2 import Error, FieldViolation
 from hutong.common.v1.text_pb2 import LocalizedText
 
-from services.common.errors import Code, ServiceError, Text, Violation
+from services.common.errors import Code, ServiceError, Text, Unavailable, Violation
 
 DOMAIN = "hutong"
 DETAILS_KEY = "grpc-status-details-bin"
 
 STATUS_CODES: dict[int, grpc.StatusCode] = {status.value[0]: status for status in grpc.StatusCode}
+
+_BROKEN_OFF = "Internal error from Core"
+"""What grpc.aio says, with code INTERNAL and whatever the true reason, when a request of a stream could not be sent:
+its server has ended the stream or is gone."""
 
 
 def internal(trace_id: str) -> ServiceError:
@@ -93,16 +97,15 @@ def _from_status(status: Status) -> ServiceError:
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError, service: str) -> ServiceError:
-    """The error a call to `service` ended in. Without details of ours, a connection that failed is UNAVAILABLE with
-    reason SERVICE_UNREACHABLE, and anything else keeps its code's name as its reason."""
+    """The error a call to `service` ended in. Without details of ours, a connection or a stream that broke off is
+    UNAVAILABLE with reason SERVICE_UNREACHABLE, and anything else keeps its code's name as its reason."""
     for key, value in error.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
             return _from_status(Status.FromString(value))
     code = Code(error.code().value[0])
-    if code is Code.UNAVAILABLE:
-        return ServiceError(
-            code, "SERVICE_UNREACHABLE", Text(f"{service} 服务无法连接", f"The {service} service cannot be reached")
-        )
+    if code in (Code.UNAVAILABLE, Code.CANCELLED) or error.details() == _BROKEN_OFF:
+        # A call cancelled on this side raises CancelledError: this one was cut off by a server that stops.
+        return Unavailable("SERVICE_UNREACHABLE", f"{service} 服务无法连接", f"The {service} service cannot be reached")
     if code is Code.DEADLINE_EXCEEDED:
         return ServiceError(
             code,

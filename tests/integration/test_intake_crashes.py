@@ -152,7 +152,6 @@ class Crashes:
         self._chance = random.Random(20220805)
         self._address = f"127.0.0.1:{free_port()}"
         self._server = 0
-        self.hung = 0
         self.laboratories = [Laboratory(number, forks, self._address, folder) for number in range(LABORATORIES)]
         self.ways: dict[str, Callable[[], Awaitable[None]]] = {
             "the server": self._kill_server,
@@ -172,24 +171,13 @@ class Crashes:
             await laboratory.start()
 
     async def progress(self) -> None:
-        """Waits until each laboratory got an acknowledgement more.
-
-        Once in a thousand kills or so a laboratory's process hangs in its gRPC client, with the others served and its
-        own time limits not kept. It is killed then as well, and another must be served in its place.
-        """
+        """Waits until each laboratory got an acknowledgement more."""
         before = [one.look() for one in self.laboratories]
         until = monotonic() + 60.0
-        patience = monotonic() + 15.0
-        while behind := [one for one, was in zip(self.laboratories, before, strict=True) if one.look() <= was]:
+        while any(one.look() <= was for one, was in zip(self.laboratories, before, strict=True)):
             assert monotonic() < until, (
                 f"{before}, then {[one.acknowledged for one in self.laboratories]}\n{self._said()}"
             )
-            if monotonic() > patience and len(behind) < LABORATORIES:
-                patience = until
-                self.hung += len(behind)
-                for laboratory in behind:
-                    await laboratory.kill()
-                    await laboratory.start()
             await asyncio.sleep(0.005)
 
     def _said(self) -> str:
@@ -286,7 +274,6 @@ async def test_kills_lose_nothing_and_double_nothing(store: Store, tmp_path: Pat
             await crashes.ways[way]()
             await crashes.progress()
         assert await crashes.end() == 0
-        assert crashes.hung <= 1 + ROUNDS // 100, "clients that hang are no rarity"
     finally:
         await forks.close()
 

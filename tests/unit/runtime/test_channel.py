@@ -1,14 +1,18 @@
 """Calls over a wire: what is retried, and what is not."""
 
+import asyncio
 from pathlib import Path
 
 import grpc
 import pytest
+from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1 import record_read_service_pb2 as read_pb
+from hutong.records.v1.change_feed_service_pb2 import WatchChangesRequest
+from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRecordsResponse
 
 from services.common.errors import Code, ServiceError, Text
 from services.runtime import channel, server
-from tests.support.contract import REQUEST, Servicer, over_a_wire
+from tests.support.contract import INTAKE, REQUEST, Servicer, bindings, over_a_wire
 
 ATTEMPTS = 3
 
@@ -54,6 +58,51 @@ async def test_what_another_attempt_does_not_mend_is_not_retried(code):
         with pytest.raises(ServiceError) as raised:
             await records.ListRecords(REQUEST)
     assert (1, code) == (failing.calls, raised.value.code)
+
+
+async def test_a_stream_is_opened_once():
+    """Only its reader knows where to go on; gRPC's own retries of streams end the process now and then."""
+    opened = 0
+
+    async def refuse(requests):
+        nonlocal opened
+        opened += 1
+        raise ServiceError(Code.UNAVAILABLE, "FAILS_FOR_NOW", Text("暂时失败", "Fails for now"))
+        yield
+
+    async with over_a_wire(Servicer(Failing(Code.UNAVAILABLE, 0), watch_changes=refuse)) as records:
+        with pytest.raises(ServiceError) as raised:
+            _ = [told async for told in records.WatchChanges(WatchChangesRequest())]
+    assert (1, "FAILS_FOR_NOW") == (opened, raised.value.reason)
+
+
+async def test_a_stream_that_breaks_off_while_a_request_is_sent_is_unavailable():
+    """GRPC calls it an internal error; it is a server that went away, and who sends tries again."""
+    reached = asyncio.Event()
+
+    async def read_no_further(requests):
+        async for request in requests:
+            yield StreamRecordsResponse(batch=request.batch)
+            await asyncio.Event().wait()
+
+    async def too_much():
+        yield StreamRecordsRequest(purpose=Purpose.PURPOSE_RECORD_KEEPING)
+        for _ in range(1000):
+            reached.set()
+            # More than the windows of HTTP/2 hold: it is still being sent when the server ends.
+            yield StreamRecordsRequest(session_id="x" * 4_000_000)
+
+    servicer = Servicer(Failing(Code.UNAVAILABLE, 0), stream_records=read_no_further)
+    service = server.Server("records", bindings(servicer))
+    port = await service.start("127.0.0.1:0")
+    async with channel.open_channel(f"127.0.0.1:{port}") as opened:
+        responses = channel.remote("records", "test", opened, [INTAKE]).StreamRecords(too_much())
+        await anext(responses)
+        await reached.wait()
+        await service.drain(0, 0)
+        with pytest.raises(ServiceError) as raised:
+            await anext(responses)
+    assert (Code.UNAVAILABLE, "SERVICE_UNREACHABLE") == (raised.value.code, raised.value.reason)
 
 
 def test_grpc_knows_every_option_by_its_name():

@@ -119,6 +119,38 @@ async def test_an_error_ends_the_stream_and_says_what_it_is(door):
         assert ([0], reason) == (got, caught.value.reason)
 
 
+async def test_requests_that_fail_end_the_stream(door):
+    """What they raised is not lost."""
+
+    async def fails():
+        yield StreamRecordsRequest(batch=0, purpose=KEEP)
+        raise Unavailable("FILE_GONE", "文件", "file")
+
+    async with door(Servicer(no_list, stream_records=echo)) as calls:
+        with pytest.raises(Unavailable) as caught:
+            _ = [response async for response in calls.StreamRecords(fails())]
+    assert "FILE_GONE" == caught.value.reason
+
+
+async def test_requests_of_a_stream_that_has_ended_are_closed():
+    """What a sender waits for need never come."""
+    closed = asyncio.Event()
+
+    async def one(requests):
+        yield StreamRecordsResponse(batch=(await anext(requests)).batch)
+
+    async def waits():
+        try:
+            yield StreamRecordsRequest(batch=7, purpose=KEEP)
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    async with DOORS["wire"](Servicer(no_list, stream_records=one)) as calls:
+        assert [7] == [response.batch async for response in calls.StreamRecords(waits())]
+        assert closed.is_set()
+
+
 async def test_no_request_at_all_is_no_response(door):
     """A stream that ends before it began calls nobody."""
     async with door(Servicer(no_list, stream_records=echo)) as calls:
