@@ -1,5 +1,5 @@
 # make up      the whole mesh on this machine: http://127.0.0.1:8080 (PORT=), data under .hutong (DATA=)
-# make test    every check and every test (T= takes pytest's arguments)
+# make test    every check and every test, files side by side (T= takes pytest's arguments)
 # make bench   every benchmark: ours beside its yardstick (ROUNDS= rounds of each)
 # make stubs   the stubs again, after a change of protos/
 # make clean   away with the virtual environment and caches; DATA stays
@@ -19,7 +19,7 @@ up: .venv/.ready-run
 	@.venv/bin/hutong up --port "$(PORT)" --data "$(DATA)"
 
 test: .venv/.ready-dev
-	@.venv/bin/python -m pytest $(T)
+	@.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(T)
 
 bench: .venv/.ready-dev
 	@.venv/bin/hutong bench all --rounds "$(ROUNDS)"

@@ -95,7 +95,10 @@ def _metrics(modules: tuple[ModuleType, ...]) -> Iterator[MetricWrapperBase | ga
     for module in modules:
         for value in vars(module).values():
             for one in value.values() if isinstance(value, dict) else (value,):
-                if isinstance(one, MetricWrapperBase | gateway.metrics.Tally):
+                # What is kept with its labels set belongs to a metric that is here as well.
+                if isinstance(one, gateway.metrics.Tally) or (
+                    isinstance(one, MetricWrapperBase) and not one._labelvalues
+                ):
                     yield one
 
 
