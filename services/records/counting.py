@@ -32,7 +32,7 @@ MOST = 5_000
 REST = 10.0
 """Seconds without a question after which what has come meanwhile is counted all the same."""
 
-SHARE, BUSY_SHARE = 0.5, 0.05
+SHARE, BUSY_SHARE = 0.5, 0.02
 """At most this share of the time goes into counting; the second while more than BUSY changes come in a second."""
 
 BUSY = 2_000.0
