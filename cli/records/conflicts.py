@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from services.common.errors import Code, ServiceError, Text
 
 if TYPE_CHECKING:
     from hutong.records.v1.conflict_service_pb2 import Conflict
-    from hutong.records.v1.record_pb2 import RecordContent
+    from hutong.records.v1.record_pb2 import RecordContent, TestRecord
 
 CALLER = "hutong-records"
 
@@ -33,26 +34,40 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="列出冲突，最早的在前 / list conflicts, oldest first")
-    listing.add_argument("--all", action="store_true", help="连同已处理的 / those that were settled as well")
-    listing.set_defaults(run=run, action=_list)
+    _add_where(parser)
+    _add_all(parser)
+    parser.set_defaults(run=run, action=_list)
+    actions = parser.add_subparsers(metavar="ACTION")
+    listing = actions.add_parser(
+        "list", help="列出冲突，最早的在前；缺省 / list conflicts, oldest first; what is done without an action"
+    )
+    _add_all(listing, default=argparse.SUPPRESS)
     settling = actions.add_parser("settle", help="处理一个冲突 / settle a conflict")
     settling.add_argument("conflict", metavar="CONFLICT", help="冲突编号 / the conflict's id")
     how = settling.add_mutually_exclusive_group(required=True)
     how.add_argument("--keep", action="store_true", help="保留原内容 / what is stored stays")
     how.add_argument("--take", action="store_true", help="采用所报内容 / what was offered is taken")
     settling.add_argument("--cause", required=True, help="原因，1至500字，不含个人信息 / why; no personal data")
-    settling.set_defaults(run=run, action=_settle)
+    settling.set_defaults(action=_settle)
     for command in (listing, settling):
-        command.add_argument("--store", default="nation", help="地区代码或 nation / a region's code, or nation")
-        command.add_argument("--to", metavar="HOST:PORT", help="记录库的 gRPC 地址 / the store's gRPC address")
-        command.add_argument(
-            "--data",
-            type=Path,
-            default=Path(".hutong"),
-            help="`hutong up` 的数据目录 / data of the running `hutong up`",
-        )
+        # Given before the action or after it: a default here would hide what was given before.
+        _add_where(command, store=argparse.SUPPRESS, to=argparse.SUPPRESS, data=argparse.SUPPRESS)
+
+
+def _add_all(parser: argparse.ArgumentParser, default: object = False) -> None:
+    parser.add_argument(
+        "--all", action="store_true", default=default, help="连同已处理的 / those that were settled as well"
+    )
+
+
+def _add_where(
+    parser: argparse.ArgumentParser, store: str = "nation", to: str | None = None, data: Path | str = Path(".hutong")
+) -> None:
+    parser.add_argument("--store", default=store, help="地区代码或 nation / a region's code, or nation")
+    parser.add_argument("--to", default=to, metavar="HOST:PORT", help="记录库的 gRPC 地址 / the store's gRPC address")
+    parser.add_argument(
+        "--data", type=Path, default=data, help="`hutong up` 的数据目录 / data of the running `hutong up`"
+    )
 
 
 def _address(args: argparse.Namespace) -> str | None:
@@ -81,7 +96,7 @@ async def _list(args: argparse.Namespace, store: Any) -> None:
     while True:
         page = await store.ListConflicts(request)
         for conflict in page.conflicts:
-            print(describe(conflict))
+            print(describe(conflict, await _stored(store, conflict)))
         count += len(page.conflicts)
         request.page_token = page.next_page_token
         if not page.next_page_token:
@@ -99,11 +114,29 @@ async def _settle(args: argparse.Namespace, store: Any) -> None:
             conflict_id=args.conflict, settlement=how, cause=args.cause, purpose=Purpose.PURPOSE_RECORD_KEEPING
         )
     )
-    print(describe(response.conflict))
+    print(describe(response.conflict, await _stored(store, response.conflict)))
 
 
-def describe(conflict: "Conflict") -> str:
-    """One conflict for people: which record, what was offered, when and by whom. Nobody is named by more than a key."""
+async def _stored(store: Any, conflict: "Conflict") -> "TestRecord | None":
+    """What the store has under the id now; None when it was purged."""
+    from hutong.common.v1.subject_pb2 import Purpose
+    from hutong.records.v1.record_read_service_pb2 import GetRecordHistoryRequest
+
+    request = GetRecordHistoryRequest(
+        region=conflict.region, source_id=conflict.source_id, purpose=Purpose.PURPOSE_RECORD_KEEPING
+    )
+    try:
+        revisions: Sequence[TestRecord] = (await store.GetRecordHistory(request)).revisions
+    except ServiceError as error:
+        if error.code is Code.NOT_FOUND:
+            return None
+        raise
+    return revisions[-1] if revisions else None
+
+
+def describe(conflict: "Conflict", stored: "TestRecord | None") -> str:
+    """One conflict for people: which record, what is stored now beside what was offered, when and by whom. Nobody is
+    named by more than a key. Times are at +08:00."""
     from hutong.records.v1.conflict_service_pb2 import Settlement
 
     from services.common.instants import format_rfc3339, from_timestamp
@@ -111,8 +144,8 @@ def describe(conflict: "Conflict") -> str:
     first, last = from_timestamp(conflict.first_offered_at), from_timestamp(conflict.last_offered_at)
     lines = [
         f"{conflict.conflict_id}  {conflict.region}/{conflict.source_id}  r{conflict.revision}  {conflict.reason}",
-        f"    所报 offered: {_content(conflict.offered)}",
-        f"    人员 person: {conflict.person_key.hex()}",
+        f"    已存 stored:  {_standing(stored)}",
+        f"    所报 offered: {_content(conflict.offered)}  {_person(conflict.person_key)}",
         f"    {conflict.offered_by} ×{conflict.times}  {format_rfc3339(first)} … {format_rfc3339(last)}",
     ]
     if conflict.settlement:
@@ -120,6 +153,21 @@ def describe(conflict: "Conflict") -> str:
         how = "保留原内容 kept" if kept else "已修订 taken"
         lines.append(f"    {how}: {conflict.cause} ({conflict.settled_by})")
     return "\n".join(lines)
+
+
+def _standing(stored: "TestRecord | None") -> str:
+    from hutong.records.v1.record_pb2 import RevisionAction
+
+    if stored is None:
+        return "—"
+    said = f"r{stored.revision}  {_content(stored.content)}  {_person(stored.person_key)}"
+    if stored.action == RevisionAction.REVISION_ACTION_RETRACTED:
+        said += f"  已撤回 retracted: {stored.cause}"
+    return said
+
+
+def _person(key: bytes) -> str:
+    return f"人员 person {key.hex()}"
 
 
 def _content(content: "RecordContent") -> str:
@@ -151,10 +199,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace, address: str) -> None:
-    from hutong.records.v1 import conflict_service_pb2
+    from hutong.records.v1 import conflict_service_pb2, record_read_service_pb2
 
     from services.runtime.channel import open_channel, remote
 
-    contract = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
+    contracts = [
+        conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"],
+        record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"],
+    ]
     async with open_channel(address) as channel:
-        await args.action(args, remote("records", CALLER, channel, [contract]))
+        await args.action(args, remote("records", CALLER, channel, contracts))

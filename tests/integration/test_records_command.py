@@ -51,6 +51,12 @@ async def test_conflicts_are_listed_and_settled(tmp_path: Path) -> None:
         assert person(1).hex() in shown
         assert "1 conflicts" in shown
         conflict = shown.split()[0]
+        # Whoever settles it sees both sides.
+        stored, offered = [line.split("sampled_at ")[1][:32] for line in shown.splitlines() if "sampled_at" in line]
+        assert "已存 stored:  r1" in shown
+        assert stored > offered
+        assert (0, shown, "") == await hutong("--to", store.address)
+        assert (0, shown, "") == await hutong("--to", store.address, "list")
 
         cause = ("--cause", "the tube was read again")
         status, shown, _ = await hutong("settle", conflict, "--take", *cause, "--to", store.address)
@@ -98,7 +104,9 @@ async def test_another_persons_test_is_taken(tmp_path: Path) -> None:
         await store.end()
 
 
-@pytest.mark.parametrize("arguments", [("list", "--data", "/nowhere"), ("list", "--to", "127.0.0.1:1")])
+@pytest.mark.parametrize(
+    "arguments", [("--data", "/nowhere"), ("list", "--data", "/nowhere"), ("list", "--to", "127.0.0.1:1")]
+)
 async def test_a_store_that_is_not_there(arguments: tuple[str, ...]) -> None:
     """It says that the store cannot be reached, and ends with 4."""
     status, _, wrong = await hutong(*arguments)
