@@ -68,6 +68,10 @@ class CopyKeeper:
                 except ServiceError as error:
                     log.warning("copies: %s", error, extra={"store": self._name})
                     due = ()
+                except Exception:
+                    # A keeper that ended would be copies that silently say what is no longer true.
+                    log.exception("copies", extra={"store": self._name})
+                    due = ()
                 for region in {copy.id.region for copy in due}:
                     busy[region] = group.create_task(self._work(region))
                     busy[region].add_done_callback(partial(_end, busy, region))

@@ -90,6 +90,27 @@ class Many:
         self.due = [copy for copy in self.due if copy not in done]
 
 
+async def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong in the store, the keeper looks again."""
+    monkeypatch.setattr(copies, "IDLE_SECONDS", 0.01)
+    store = Late(2)
+    look = store.due_copies
+
+    async def failing(regions: Sequence[str], most: int) -> Sequence[DueCopy]:
+        monkeypatch.setattr(store, "due_copies", look)
+        raise ValueError("a row that cannot be read")
+
+    monkeypatch.setattr(store, "due_copies", failing)
+    keeper: Any = CopyKeeper("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
+    task = asyncio.create_task(keeper.run())
+    try:
+        async with asyncio.timeout(5):
+            await store.done.wait()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_one_copy_holds_up_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Copies of a region are compared side by side, and all but the one that cannot be are done."""
     monkeypatch.setattr(copies, "RETRY_SECONDS", 60.0)
