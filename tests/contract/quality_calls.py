@@ -2,14 +2,28 @@
 
 from typing import Any
 
+import msgspec
 from hutong.records.v1 import laboratory_quality_service_pb2 as qpb
-from hutong.records.v1.record_pb2 import Origin, Tube
+from hutong.records.v1.record_pb2 import Origin, TestResult, Tube
 from hypothesis import strategies as st
 
 from services.common.instants import Instant, to_timestamp
 from services.records.counting import Counting
+from services.records.domain.quality import Sample
 from services.records.quality import Quality
-from tests.contract.record_backends import Records, result, sampling
+from services.records.store.protocol import RecordStore
+from tests.contract.record_backends import Records, fresh_id, person, result, sampling, submission
+
+
+def days(first: str, last: str) -> qpb.DayRange:
+    """A range of days."""
+    return qpb.DayRange(first=first, last=last)
+
+
+WEEK = days("2022-08-01", "2022-08-06")
+FIRST = Sample(Instant(0), "", "", "")
+"""Before every sample."""
+NEGATIVE, POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE
 
 
 def counting_of(records: Records) -> Counting:
@@ -20,11 +34,6 @@ def counting_of(records: Records) -> Counting:
 def quality_of(records: Records) -> Quality:
     """What answers over the same store."""
     return Quality(records.store, counting_of(records))
-
-
-def days(first: str, last: str) -> qpb.DayRange:
-    """A range of days."""
-    return qpb.DayRange(first=first, last=last)
 
 
 def plain(quality: qpb.LaboratoryQuality) -> dict[str, Any]:
@@ -101,3 +110,36 @@ steps = st.lists(
     min_size=1,
     max_size=14,
 )
+
+
+async def kept(store: RecordStore) -> list[Any]:
+    """All that is counted, in a form that compares."""
+    async with store.counts.reading() as counts:
+        tallies = await counts.tallies_between(0, 1 << 20)
+        spans = [(*key, span) for key in tallies for span in msgspec.msgpack.decode(tallies[key])[6]]
+        return [
+            {key: msgspec.msgpack.decode(body) for key, body in tallies.items()},
+            {key: msgspec.msgpack.decode(body) for key, body in (await counts.spans(spans)).items()},
+            await counts.waiting("", FIRST, Instant(1 << 62), 1_000),
+        ]
+
+
+async def counted_all(count: Counting, most: int = 5_000) -> None:
+    """Counts to the end."""
+    while (standing := await count.step(most)).sequence < standing.head or not standing.complete:
+        pass
+
+
+async def many(records: Records) -> None:
+    """A few hundred changes: results of samples, contradictions, corrections."""
+    ids = [fresh_id() for _ in range(150)]
+    who = {source_id: person(n % 40) for n, source_id in enumerate(ids)}
+    lab = {source_id: f"lab-{n % 3}" for n, source_id in enumerate(ids)}
+    await records.submit_many([submission(i, who[i], sampling(-20.0, laboratory=lab[i])) for i in ids])
+    results = [
+        submission(i, who[i], result(-20.0, -19.0 + n / 20, POSITIVE if n % 9 == 0 else NEGATIVE, laboratory=lab[i]))
+        for n, i in enumerate(ids[:120])
+    ]
+    await records.submit_many(results)
+    for source_id in ids[:10]:
+        await records.retract(source_id, 2)

@@ -3,30 +3,37 @@
 import asyncio
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import msgspec
 import pytest
 from hutong.records.v1 import laboratory_quality_service_pb2 as qpb
-from hutong.records.v1.record_pb2 import TestResult
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, from_timestamp
 from services.records import counting
-from services.records.counting import Counting
-from services.records.domain.quality import Sample
 from services.records.domain.tally import RULES
 from services.records.store import postgres_counts, sqlite_counts
 from services.records.store.counts import Counted
-from services.records.store.protocol import LATEST, RecordStore
+from services.records.store.protocol import LATEST
 from tests.contract import quality_reference as reference
-from tests.contract.quality_calls import counting_of, days, listed, overdue, quality_of, steps
+from tests.contract.quality_calls import (
+    FIRST,
+    POSITIVE,
+    WEEK,
+    counted_all,
+    counting_of,
+    days,
+    kept,
+    listed,
+    many,
+    overdue,
+    quality_of,
+    steps,
+)
 from tests.contract.record_backends import (
     ManualClock,
     Records,
@@ -39,29 +46,6 @@ from tests.contract.record_backends import (
 )
 from tests.support.postgres import PostgresServer
 from tests.support.store_urls import sqlite_url
-
-WEEK = days("2022-08-01", "2022-08-06")
-FIRST = Sample(Instant(0), "", "", "")
-"""Before every sample."""
-NEGATIVE, POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE
-
-
-async def kept(store: RecordStore) -> list[Any]:
-    """All that is counted, in a form that compares."""
-    async with store.counts.reading() as counts:
-        tallies = await counts.tallies_between(0, 1 << 20)
-        spans = [(*key, span) for key in tallies for span in msgspec.msgpack.decode(tallies[key])[6]]
-        return [
-            {key: msgspec.msgpack.decode(body) for key, body in tallies.items()},
-            {key: msgspec.msgpack.decode(body) for key, body in (await counts.spans(spans)).items()},
-            await counts.waiting("", FIRST, Instant(1 << 62), 1_000),
-        ]
-
-
-async def counted_all(count: Counting, most: int = 5_000) -> None:
-    """Counts to the end."""
-    while (standing := await count.step(most)).sequence < standing.head or not standing.complete:
-        pass
 
 
 async def live(records: Records, **asked: Any) -> tuple[Instant, list[dict[str, Any]]]:
@@ -141,190 +125,6 @@ def test_counts_are_those_of_brute_force_on_postgres(
         await postgres_server.drop_database(url)
 
     asyncio.run(once())
-
-
-# Once each
-
-
-async def many(records: Records) -> None:
-    """A few hundred changes: results of samples, contradictions, corrections."""
-    ids = [fresh_id() for _ in range(150)]
-    who = {source_id: person(n % 40) for n, source_id in enumerate(ids)}
-    lab = {source_id: f"lab-{n % 3}" for n, source_id in enumerate(ids)}
-    await records.submit_many([submission(i, who[i], sampling(-20.0, laboratory=lab[i])) for i in ids])
-    results = [
-        submission(i, who[i], result(-20.0, -19.0 + n / 20, POSITIVE if n % 9 == 0 else NEGATIVE, laboratory=lab[i]))
-        for n, i in enumerate(ids[:120])
-    ]
-    await records.submit_many(results)
-    for source_id in ids[:10]:
-        await records.retract(source_id, 2)
-
-
-async def test_whoever_counts_at_once_counts_once(store_url: str) -> None:
-    """Several services over one store, each counting and asking as it likes: no change is counted twice."""
-    async with opened(store_url) as store, opened(store_url) as other:
-        records = Records(store, ManualClock())
-        # Two processes never write one SQLite file.
-        second = other if store_url.startswith("postgresql") else store
-        await many(records)
-        await asyncio.gather(
-            counted_all(counting_of(records), 7),
-            counted_all(Counting("other", second, second.counts, records.clock), 5),
-        )
-        found = await kept(store)
-        await store.counts.begin(RULES)
-        await counted_all(counting_of(records))
-        assert found == await kept(store)
-        assert 150 == sum(tally[0] for tally in found[0].values())
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-class KillingCounts:
-    """Counts whose process is killed before they are kept, or after, before anybody knows."""
-
-    def __init__(self, inner: Any, *, after: bool) -> None:
-        self._inner = inner
-        self._after = after
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    async def count(self, counted: Counted) -> bool:
-        """Kills."""
-        if self._after:
-            await self._inner.count(counted)
-        raise Killed
-
-
-async def test_killed_at_any_commit_nothing_is_counted_twice(records: Records) -> None:
-    """Counting goes on from where it was kept, counters and cursor together."""
-    await many(records)
-    for turn in range(12):
-        dying = Counting("t", records.store, KillingCounts(records.store.counts, after=turn % 2 == 0), records.clock)
-        with pytest.raises(Killed):
-            # The turn of the one before may end a moment after it.
-            while True:
-                await dying.step(9)
-    await counted_all(counting_of(records), 9)
-    found = await kept(records.store)
-    await records.store.counts.begin(RULES)
-    await counted_all(counting_of(records))
-    assert found == await kept(records.store)
-
-
-async def test_one_that_lost_its_turn_counts_nothing(records: Records) -> None:
-    """What was counted from where the counts no longer stand is not kept."""
-    await many(records)
-    await counting_of(records).step(10)
-    assert not await records.store.counts.count(Counted(RULES, 0, 10, complete=False))
-    async with records.store.counts.reading() as counts:
-        assert 10 == (await counts.standing()).sequence
-
-
-async def test_another_replica_counts_meanwhile(postgres_url: str) -> None:
-    """While one has its turn the others wait for what it counts."""
-    async with opened(postgres_url) as store:
-        records = Records(store, ManualClock())
-        await many(records)
-        async with store.counts.turn() as mine:
-            assert mine
-            assert 0 == (await counting_of(records).step()).sequence
-        assert 280 == (await counting_of(records).step()).sequence
-
-
-async def test_who_is_cancelled_leaves_the_turn_to_others(postgres_url: str) -> None:
-    """No connection goes back into the pool with it, however a question ends."""
-    async with opened(postgres_url) as store, opened(postgres_url) as other:
-        await store.ping()
-
-        async def hold() -> None:
-            async with store.counts.turn() as mine:
-                assert mine
-                await asyncio.sleep(60)
-
-        holding = asyncio.create_task(hold())
-        while not await taken(other):
-            await asyncio.sleep(0.02)
-        holding.cancel()
-        await asyncio.gather(holding, return_exceptions=True)
-        while await taken(other):
-            await asyncio.sleep(0.02)
-
-
-async def taken(store: RecordStore) -> bool:
-    """Whether somebody else has the turn."""
-    async with store.counts.turn() as mine:
-        return not mine
-
-
-# Behind
-
-
-@contextmanager
-def stalled(records: Records, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing is counted meanwhile, as if another replica were at it and slow."""
-
-    @asynccontextmanager
-    async def never(self: Any) -> AsyncIterator[bool]:
-        yield False
-
-    with monkeypatch.context() as patched:
-        patched.setattr(type(records.store.counts), "turn", never)
-        patched.setattr(counting, "PATIENCE", 0.0)
-        yield
-
-
-async def test_figures_say_up_to_when_they_count(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind a surge an answer is of the last commit that was counted, and says so."""
-    last = (await records.submit("S1", person(1), result(-3.0))).record.recorded_at
-    await counted_all(counting_of(records))
-    records.clock.forward(10)
-    with stalled(records, monkeypatch):
-        await records.submit("S2", person(2), result(-3.0))
-        page = await records.calls.ListLaboratoryQuality(qpb.ListLaboratoryQualityRequest())
-        assert ([1], last) == ([found.records for found in page.quality], page.known_at)
-        mine = await records.calls.GetLaboratoryQuality(qpb.GetLaboratoryQualityRequest(laboratory="430000-xiangya"))
-        assert ([1], last) == ([found.records for found in mine.days], mine.known_at)
-    assert [2] == [found["records"] for found in await listed(records)]
-
-
-async def test_nobody_is_called_for_a_result_that_is_there(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where counting is behind, and where that empties whole pages."""
-    for number in range(6):
-        await records.submit(f"S{number}", person(number), sampling(-30.0 - number))
-    last = (await records.submit("S9", person(9), result(-3.0))).record.recorded_at
-    await counted_all(counting_of(records))
-    records.clock.forward(10)
-    with stalled(records, monkeypatch):
-        for number in (5, 4, 3, 1):
-            await records.submit(f"S{number}", person(number), result(-30.0 - number, -1.0))
-        assert ["S2", "S0"] == [sample.source_id for sample in await overdue(records, size=1)]
-        page = await records.calls.ListOverdueSamples(qpb.ListOverdueSamplesRequest())
-        assert last == page.as_of
-
-
-async def test_a_store_that_was_not_counted_answers_from_its_records(
-    records: Records, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Until all there was has been counted once, counts tell nothing."""
-    await many(records)
-    await counting_of(records).step(100)
-    with stalled(records, monkeypatch):
-        assert 150 == sum(one["records"] for one in await listed(records, days=WEEK))
-        assert 30 == len(await overdue(records, overdue_hours=1, days=WEEK))
-        shown = await quality_of(records).grouped(19208, 19209, records.clock.now, 24, lambda figures: {1: [*figures]})
-        assert 150 == shown[1].records
-
-
-async def test_an_empty_store_is_counted_to_its_end(records: Records) -> None:
-    """Where there is nothing to count, all is counted."""
-    assert (await counting_of(records).step()).complete
-    async with records.store.counts.reading() as counts:
-        assert (await counts.standing()).complete
 
 
 # Pages
