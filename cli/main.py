@@ -5,7 +5,9 @@ import io
 import sys
 from collections.abc import Sequence
 
-from cli import bench_command, import_command, laboratory_command, policy, records_command, up_command
+from cli.commands import bench, laboratory, policy, up
+from cli.commands import import_ as import_command
+from cli.commands.records import command
 from cli.exits import Exit
 
 _DESCRIPTION = """\
@@ -19,12 +21,12 @@ def parser() -> argparse.ArgumentParser:
         prog="hutong", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = whole.add_subparsers(metavar="COMMAND", required=True, title="命令 commands")
-    up_command.add_parser(commands)
+    up.add_parser(commands)
     import_command.add_parser(commands)
-    laboratory_command.add_parser(commands)
+    laboratory.add_parser(commands)
     policy.add_parser(commands)
-    records_command.add_parser(commands)
-    bench_command.add_parser(commands)
+    command.add_parser(commands)
+    bench.add_parser(commands)
     return whole
 
 

@@ -7,13 +7,13 @@ from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_di
 from hutong.records.v1 import change_feed_service_pb2
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
+from gateway.application.samples import read_people
 from gateway.composition import Gateway, build
-from gateway.samples import read_people
 from gateway.server import serve
 from gateway.settings import GatewaySettings
-from services.runtime.channel import open_channel, remote
 from services.runtime.program import main
-from services.runtime.settings import SettingsError
+from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.settings.environment import SettingsError
 
 _CONTRACTS = {
     "verdict": (

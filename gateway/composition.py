@@ -6,31 +6,31 @@ from dataclasses import dataclass
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import health_code_service_pb2
 
-from gateway.cache.entry import BOUND_SECONDS
-from gateway.cache.memory import MemoryCache
-from gateway.cache.protocol import VerdictCache
-from gateway.codes import Codes
-from gateway.computing import Computer
-from gateway.feeds import HOLDERS, NATION, Feed, HoldersFeed, RecordsFeed
-from gateway.flights import Flights
-from gateway.follower import Follower
-from gateway.front import Front
-from gateway.http.app import Application
+from gateway.application.admission import Admission
+from gateway.application.application import Application
+from gateway.application.readiness import Probe
+from gateway.application.samples import SamplePerson
+from gateway.codes.cache.entry import BOUND_SECONDS
+from gateway.codes.cache.memory import MemoryCache
+from gateway.codes.cache.protocol import VerdictCache
+from gateway.codes.codes import Codes
+from gateway.codes.policy_digests import PolicyDigests
+from gateway.codes.single_flight import SingleFlight
+from gateway.codes.verdict_client import VerdictClient
+from gateway.grpc.servicer import HealthCodeServicer
+from gateway.http.app import HttpApplication
 from gateway.http.routes import api_routes, operation_routes
+from gateway.news.feeds import HOLDERS, NATION, Feed, HoldersFeed, RecordsFeed
+from gateway.news.follower import Follower
 from gateway.pages.routes import page_routes
-from gateway.policies import PolicyDigests
 from gateway.ports import Evidence, Holders, NewsFeed, Regions, VerdictSource
-from gateway.questions import Door
-from gateway.readiness import Probe
-from gateway.samples import SamplePerson
-from gateway.servicer import HealthCodeServicer
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
-from services.runtime.access import NamedCallers
-from services.runtime.binding import Binding
 from services.runtime.clock import Clock, system_clock
+from services.runtime.rpc.access import NamedCallers
+from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
-from services.runtime.trace import Traces, asked_at_most
+from services.runtime.telemetry.trace import Traces, asked_at_most
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +38,17 @@ class Gateway:
     """The gateway, ready to run: `service` over gRPC, with its background work, and `app` over HTTP (ASGI)."""
 
     service: Service
-    app: Application
+    app: HttpApplication
     probe: Probe
     traces: Traces
-    """Where the trace of a request comes from, over either door."""
+    """Where the trace of a request comes from, over either admission."""
 
 
 def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) -> VerdictCache:
     """The cache the settings name. Redis's driver is needed only where there is a Redis."""
     if not settings.redis_url:
         return MemoryCache(settings.cache_entries)
-    from gateway.cache.redis import RedisCache
+    from gateway.codes.cache.redis import RedisCache
 
     return RedisCache(settings.redis_url, feeds=feeds, clock=clock, timeout=settings.redis_timeout)
 
@@ -81,17 +81,17 @@ def build(
     names = tuple(feed.name for feed in feeds)
     kept = cache or open_cache(settings, names, clock)
     policies = PolicyDigests(verdict)
-    flights = Flights(kept, Computer(verdict), policies, clock=clock, seconds=settings.compute_seconds)
+    single_flight = SingleFlight(kept, VerdictClient(verdict), policies, clock=clock, seconds=settings.compute_seconds)
     codes = Codes(
         kept,
-        flights,
+        single_flight,
         policies,
         clock=clock,
         news_seconds=settings.news_seconds,
         region_feeds=frozenset(names) - {NATION, HOLDERS},
     )
-    door = Door(PersonKeys(settings.mesh_secret.encode()))
-    front = Front(door, codes, policies, evidence=evidence, holders=holders, regions=regions)
+    admission = Admission(PersonKeys(settings.mesh_secret.encode()))
+    application = Application(admission, codes, policies, evidence=evidence, holders=holders, regions=regions)
     follower = Follower(kept, feeds)
     probe = Probe(kept, policies, clock=clock, feeds=names, news_seconds=settings.news_seconds)
     traces = asked_at_most(settings.trace_asked)
@@ -106,14 +106,14 @@ def build(
     return Gateway(
         service=Service(
             name="gateway",
-            bindings=[Binding(contract, HealthCodeServicer(front), guard)],
+            bindings=[Binding(contract, HealthCodeServicer(application), guard)],
             pings={"verdict": probe.verdict},
             background=[policies.keep, follower.run],
             close=end,
         ),
-        app=Application(
-            front,
-            {**api_routes(front), **operation_routes(probe), **page_routes(sample_people)},
+        app=HttpApplication(
+            application,
+            {**api_routes(application), **operation_routes(probe), **page_routes(sample_people)},
             guard,
             traces,
             seconds=settings.request_seconds,

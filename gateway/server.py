@@ -13,8 +13,8 @@ from gateway.http.app import Asgi
 from gateway.http.connections import bounded
 from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
-from services.runtime.server import CannotListenError, Server
-from services.runtime.settings import SettingsError
+from services.runtime.rpc.server import CannotListenError, Server
+from services.runtime.settings.environment import SettingsError
 
 log = logging.getLogger("hutong.server")
 

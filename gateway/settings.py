@@ -4,19 +4,9 @@ from typing import Annotated
 
 from msgspec import field
 
-from gateway.cache.entry import BOUND_SECONDS
-from services.runtime.setting_kinds import (
-    Count,
-    File,
-    Listen,
-    Rate,
-    RedisUrl,
-    SomeSeconds,
-    Target,
-    Targets,
-    up_to,
-)
-from services.runtime.settings import ServerSettings, require_secret
+from gateway.codes.cache.entry import BOUND_SECONDS
+from services.runtime.settings.environment import ServerSettings, require_secret
+from services.runtime.settings.kinds import Count, File, Listen, Rate, RedisUrl, SomeSeconds, Target, Targets, up_to
 
 HEAD_SECONDS = 10.0
 IDLE_SECONDS = 75.0

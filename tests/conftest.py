@@ -8,12 +8,12 @@ import pytest
 from hypothesis import settings
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-from services.runtime.trace import tracing
-from tests.support.needs import CI
-from tests.support.otlp import Collector, collecting
-from tests.support.postgres import postgres_server, postgres_url
-from tests.support.redis import redis_server
-from tests.support.store_urls import nation_url, store_url
+from services.runtime.telemetry.trace import tracing
+from tests.testkit.needs import CI
+from tests.testkit.otlp import Collector, collecting
+from tests.testkit.postgres import postgres_server, postgres_url
+from tests.testkit.redis import redis_server
+from tests.testkit.store_urls import nation_url, store_url
 
 # Here and nowhere else: a fixture of the session that is imported into a module is another one for each module, and a
 # server for each.

@@ -12,7 +12,7 @@ from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 from cli.mesh.endpoints import NATION, Endpoints
 from services.common.documents import PERSON_KEY_BYTES
 from services.common.instants import Instant, from_timestamp
-from services.runtime.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel, remote
 
 _RECORDS = [
     intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"],

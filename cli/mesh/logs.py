@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from services.runtime.logs import JsonLines
+from services.runtime.telemetry.logs import JsonLines
 
 _BYTES = 10_000_000
 _FILES = 3

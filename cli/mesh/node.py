@@ -7,8 +7,8 @@ from typing import Any
 from google.protobuf.message import Message
 
 from services.common.errors import Unavailable
-from services.runtime.binding import Binding, local
-from services.runtime.server import Server
+from services.runtime.rpc.binding import Binding, local
+from services.runtime.rpc.server import Server
 from services.runtime.service import Service
 
 DRAIN_GRACE_SECONDS = 2.0

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, NATION, REGIONS, Plan
-from services.runtime.binding import Binding
+from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
 
 
@@ -44,8 +44,8 @@ async def gateway(
     plan: Plan, *, verdict: Any, lookup: Any, stores: Mapping[str, Any]
 ) -> AsyncIterator[Sequence[Binding]]:
     """Runs the gateway on its two ports meanwhile. Raises OSError when one is taken."""
+    from gateway.application.samples import read_people
     from gateway.composition import build
-    from gateway.samples import read_people
     from gateway.server import GatewayServer
     from gateway.settings import GatewaySettings
 

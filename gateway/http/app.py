@@ -9,20 +9,20 @@ from typing import Any
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1.health_code_service_pb2 import ShowHealthCodeRequest
 
-from gateway import render
-from gateway.codes import Shown
-from gateway.front import Front
+from gateway.application.admission import Question
+from gateway.application.application import Application
+from gateway.codes.codes import Shown
+from gateway.http import views
 from gateway.http.connections import WHOLE
 from gateway.http.problems import CONTENT_TYPE, HttpError, of_error, problem
 from gateway.http.requests import Decoder, QueryBody
 from gateway.http.routes import JSON, Handler, Incoming, Reply, Route
 from gateway.metrics import REQUESTS
-from gateway.questions import Question
 from services.common.errors import Code, DeadlineExceeded, ServiceError, Text, invalid
-from services.runtime.access import Guard
-from services.runtime.call import Call, enter, leave
-from services.runtime.trace import SpanKind, Trace, Traces, span
-from services.runtime.wire_errors import internal
+from services.runtime.rpc.access import Guard
+from services.runtime.rpc.call import Call, enter, leave
+from services.runtime.rpc.errors import internal
+from services.runtime.telemetry.trace import SpanKind, Trace, Traces, span
 
 log = logging.getLogger("hutong.http")
 
@@ -35,18 +35,18 @@ SHOW = "/v1/healthCode:show"
 LONGEST_BODY = 1 << 20
 CALLER = "http"
 """Who calls, as far as the guard is told; a bearer token will say more."""
-PURPOSES = render.EnumNames(Purpose, "PURPOSE_")
+PURPOSES = views.EnumNames(Purpose, "PURPOSE_")
 
 _SHOW_CODE = Purpose.PURPOSE_SHOW_CODE
 
 
-class Application:
-    """Serves one front over HTTP. `seconds` is the deadline of a request, `traces` where its trace comes from."""
+class HttpApplication:
+    """Serves one application over HTTP. `seconds` is the deadline of a request, `traces` where its trace comes from."""
 
     def __init__(
-        self, front: Front, routes: Mapping[str, Route], guard: Guard, traces: Traces, *, seconds: float
+        self, application: Application, routes: Mapping[str, Route], guard: Guard, traces: Traces, *, seconds: float
     ) -> None:
-        self.front = front
+        self.application = application
         self._show = Route("POST", "ShowHealthCode", self._show_asked)
         self._routes = {SHOW: self._show, **routes}
         self._guard = guard
@@ -89,8 +89,8 @@ class Application:
             admitted = self._admitted(operation, purpose)
             if route is self._show and not trace.sampled:
                 # Before anything else is set up: a cached code needs none of it.
-                question = self._query(body).question(self.front.door)
-                code = self.front.codes.peek(question)
+                question = self._query(body).question(self.application.admission)
+                code = self.application.codes.peek(question)
                 reply = Reply(code) if code is not None else await self._show_known(question, admitted, trace)
             else:
                 reply = await self._serve(route, scope["path"], Incoming(body, scope["query_string"], admitted, trace))
@@ -163,17 +163,17 @@ class Application:
             leave(entered)
 
     async def _show_asked(self, incoming: Incoming) -> Reply:
-        question = self._query(incoming.body).question(self.front.door)
-        return Reply((await self.front.show(question, incoming.purpose)).json())
+        question = self._query(incoming.body).question(self.application.admission)
+        return Reply((await self.application.show(question, incoming.purpose)).json())
 
     async def _show_known(self, question: Question, purpose: Purpose.ValueType, trace: Trace) -> Reply:
-        looked = await self.front.codes.look(question)
+        looked = await self.application.codes.look(question)
         if isinstance(looked, Shown):
-            return Reply((await self.front.codes.show(question, looked, purpose)).json())
+            return Reply((await self.application.codes.show(question, looked, purpose)).json())
         # Without a timer: what computes a code ends before the call's deadline by itself.
         entered = enter(self._call(purpose, trace))
         try:
-            return Reply((await self.front.codes.show(question, looked, purpose)).json())
+            return Reply((await self.application.codes.show(question, looked, purpose)).json())
         finally:
             leave(entered)
 

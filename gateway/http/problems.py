@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.render import Json, encode, json_path
+from gateway.http.views import Json, encode, json_path
 from services.common.errors import Code, ServiceError, Text, Violation
 
 CONTENT_TYPE = b"application/problem+json"

@@ -12,11 +12,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.subject_pb2 import Document, DocumentType
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
-from gateway.questions import Door, Question
-from gateway.render import SCOPE, EnumNames
+from gateway.application.admission import Admission, Question
+from gateway.http.views import SCOPE, EnumNames
 from services.common.errors import InvalidArgument, Text, Violation, invalid
 from services.common.instants import parse_rfc3339, to_timestamp
-from services.common.limits import bad_page_size
+from services.common.requests.limits import bad_page_size
 
 DOCUMENT_TYPES = EnumNames(DocumentType, "DOCUMENT_TYPE_")
 UNKNOWN = -1
@@ -52,16 +52,16 @@ class QueryBody(_Body):
     refresh: bool = False
     known_at: str | None = None
 
-    def question(self, door: Door, path: str = "") -> Question:
+    def question(self, admission: Admission, path: str = "") -> Question:
         """The question it asks, with every wrong field named below `path`. Raises InvalidArgument."""
         if self.at is None and self.known_at is None:
             document = self.document
             scope = _number(SCOPE, self.scope)
-            asked = door.plain(document.kind(), document.number, self.region, scope, self.refresh, path)
+            asked = admission.plain(document.kind(), document.number, self.region, scope, self.refresh, path)
             if asked is not None:
                 return asked
         problems: list[Violation] = []
-        return door.question(self._message(path, problems), path, problems)
+        return admission.question(self._message(path, problems), path, problems)
 
     def _message(self, path: str, problems: list[Violation]) -> pb.HealthCodeQuery:
         return pb.HealthCodeQuery(

@@ -9,10 +9,13 @@ import prometheus_client
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1.health_code_service_pb2 import ListRegionsRequest
 
-from gateway import render
-from gateway.cache.protocol import CacheDownError
-from gateway.codes import Shown
-from gateway.front import Front
+from gateway.application.admission import Question
+from gateway.application.application import Application
+from gateway.application.readiness import Probe
+from gateway.application.samples import SamplePerson
+from gateway.codes.cache.protocol import CacheDownError
+from gateway.codes.codes import Shown
+from gateway.http import views
 from gateway.http.problems import problem
 from gateway.http.requests import (
     BatchBody,
@@ -24,13 +27,10 @@ from gateway.http.requests import (
     SwitchBody,
     page_size,
 )
-from gateway.questions import Question
-from gateway.readiness import Probe
-from gateway.samples import SamplePerson
 from services.common.errors import InvalidArgument, ServiceError, Text, Violation, invalid
-from services.common.limits import check_batch
-from services.runtime.trace import Trace
-from services.runtime.wire_errors import to_item_error
+from services.common.requests.limits import check_batch
+from services.runtime.rpc.errors import to_item_error
+from services.runtime.telemetry.trace import Trace
 
 JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
@@ -67,10 +67,10 @@ class Route:
 
 
 class Api:
-    """Translates JSON to the front and back."""
+    """Translates JSON to the application and back."""
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
+    def __init__(self, application: Application) -> None:
+        self._application = application
         self._batch = Decoder(BatchBody)
         self._destinations = Decoder(DestinationsBody)
         self._results = Decoder(ResultsBody)
@@ -85,49 +85,49 @@ class Api:
         questions: list[Question | ServiceError] = []
         for index, query in enumerate(queries):
             try:
-                questions.append(query.question(self._front.door, f"queries[{index}]."))
+                questions.append(query.question(self._application.admission, f"queries[{index}]."))
             except InvalidArgument as error:
                 questions.append(error)
-        shown = await self._front.show_many(questions, incoming.purpose)
+        shown = await self._application.show_many(questions, incoming.purpose)
         return Reply(b'{"outcomes":[' + b",".join(map(_outcome, shown)) + b"]}")
 
     async def destinations(self, incoming: Incoming) -> Reply:
         """POST /v1/destinations:check."""
         problems: list[Violation] = []
         request = self._destinations(incoming.body).message(problems)
-        found = await self._front.destinations(request, incoming.purpose, problems)
+        found = await self._application.destinations(request, incoming.purpose, problems)
         listed = (
-            b'{"region":' + render.encode(render.region(one.region)) + b"," + _outcome(one.code)[1:] for one in found
+            b'{"region":' + views.encode(views.region(one.region)) + b"," + _outcome(one.code)[1:] for one in found
         )
         return Reply(b'{"destinations":[' + b",".join(listed) + b"]}")
 
     async def results(self, incoming: Incoming) -> Reply:
         """POST /v1/results:list."""
-        page = await self._front.results(self._results(incoming.body).message(), incoming.purpose)
-        return Reply(render.encode(render.results(page)))
+        page = await self._application.results(self._results(incoming.body).message(), incoming.purpose)
+        return Reply(views.encode(views.results(page)))
 
     async def batch_results(self, incoming: Incoming) -> Reply:
         """POST /v1/results:batchList."""
         documents = [document.message() for document in self._batch_results(incoming.body).documents]
-        listed = await self._front.results_of_many(documents, incoming.purpose)
+        listed = await self._application.results_of_many(documents, incoming.purpose)
         return _json(
             outcomes=[
-                {"error": render.item_error(to_item_error(one))}
+                {"error": views.item_error(to_item_error(one))}
                 if isinstance(one, ServiceError)
-                else {"results": render.results(one)}
+                else {"results": views.results(one)}
                 for one in listed
             ]
         )
 
     async def claim(self, incoming: Incoming) -> Reply:
         """POST /v1/results:claim."""
-        claimed = await self._front.claim(self._claim(incoming.body).message(), incoming.purpose)
-        return _json(result=render.result(claimed.result), created=claimed.created)
+        claimed = await self._application.claim(self._claim(incoming.body).message(), incoming.purpose)
+        return _json(result=views.result(claimed.result), created=claimed.created)
 
     async def switch_scope(self, incoming: Incoming) -> Reply:
         """POST /v1/healthCode:switchScope."""
-        switched = await self._front.switch_scope(self._switch(incoming.body).message(), incoming.purpose)
-        return _json(scope=render.SCOPE[switched.scope])
+        switched = await self._application.switch_scope(self._switch(incoming.body).message(), incoming.purpose)
+        return _json(scope=views.SCOPE[switched.scope])
 
     async def regions(self, incoming: Incoming) -> Reply:
         """GET /v1/regions."""
@@ -139,9 +139,9 @@ class Api:
                 request.page_token = value
             else:
                 raise invalid("", "UNKNOWN_FIELD", "没有这个查询参数", "There is no such query parameter")
-        page = await self._front.regions(request)
+        page = await self._application.regions(request)
         return _json(
-            regions=[render.region(region) for region in page.regions], nextPageToken=page.next_page_token or None
+            regions=[views.region(region) for region in page.regions], nextPageToken=page.next_page_token or None
         )
 
 
@@ -186,12 +186,12 @@ def fixed(body: bytes, content_type: bytes = JSON, headers: Sequence[tuple[bytes
 
 def sample_people(people: Sequence[SamplePerson]) -> Handler:
     """GET /v1/samplePeople."""
-    return fixed(render.encode({"people": people}))
+    return fixed(views.encode({"people": people}))
 
 
-def api_routes(front: Front) -> Mapping[str, Route]:
+def api_routes(application: Application) -> Mapping[str, Route]:
     """The calls of the API by path, but for healthCode:show."""
-    api = Api(front)
+    api = Api(application)
     return {
         "/v1/healthCode:batchShow": Route("POST", "BatchShowHealthCodes", api.batch_show),
         "/v1/destinations:check": Route("POST", "CheckDestinations", api.destinations),
@@ -214,12 +214,12 @@ def operation_routes(probe: Probe) -> Mapping[str, Route]:
 
 
 def _json(**fields: object) -> Reply:
-    return Reply(render.encode(fields))
+    return Reply(views.encode(fields))
 
 
 def _outcome(shown: Shown | ServiceError) -> bytes:
     if isinstance(shown, ServiceError):
-        return render.encode({"error": render.item_error(to_item_error(shown))})
+        return views.encode({"error": views.item_error(to_item_error(shown))})
     return b'{"code":' + shown.json() + b"}"
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from html import escape
 
-from gateway.render import Json
+from gateway.http.views import Json
 
 _STYLE = """
 :root{--ink:#1b2a2f;--soft:#5b6b70;--line:#d9e1e3;--paper:#fff;--tint:#f4f7f7;--accent:#0b7a5b;--bad:#a8323a}

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 
+from gateway.application.samples import SamplePerson
+from gateway.http.openapi.document import document
 from gateway.http.routes import HTML, Route, fixed, sample_people
-from gateway.openapi.document import document
+from gateway.http.views import encode
 from gateway.pages import docs
-from gateway.render import encode
-from gateway.samples import SamplePerson
 
 
 def page_routes(people: Sequence[SamplePerson] | None) -> Mapping[str, Route]:
-    """The front page, the documentation, the description and, where there are any, the sample people."""
+    """The application page, the documentation, the description and, where there are any, the sample people."""
     described = document(people is not None)
     home = files(__package__).joinpath("home.html").read_text(encoding="utf-8")
     routes = {

@@ -9,21 +9,21 @@ from hutong.records.v1 import record_read_service_pb2, record_write_service_pb2
 
 from services.common.documents import PersonKeys
 from services.common.instants import Instant
-from services.lookup.claiming import Claimer
 from services.lookup.domain.directory import NATION, Directory
-from services.lookup.evidence import Gatherer
-from services.lookup.feed import HolderFeed
-from services.lookup.outages import Outages
+from services.lookup.evidence.gatherer import Gatherer
+from services.lookup.evidence.outages import Outages
+from services.lookup.evidence.sources import Sources
+from services.lookup.holders.change_feed import HolderFeed
+from services.lookup.holders.claims import Claimer
 from services.lookup.ports import RecordsIntake, RecordsSource
 from services.lookup.servicers.directory import RegionDirectoryServicer
 from services.lookup.servicers.evidence import EvidenceServicer
 from services.lookup.servicers.holder import HolderServicer
 from services.lookup.settings import Settings
-from services.lookup.sources import Sources
 from services.lookup.store.opening import open_store
-from services.runtime.binding import Binding
-from services.runtime.channel import open_channel, remote
 from services.runtime.clock import system_clock
+from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.channel import open_channel, remote
 from services.runtime.service import Service
 
 NAME = "lookup"

@@ -3,8 +3,8 @@
 import msgspec
 
 from services.lookup.domain.directory import Directory
-from services.runtime.setting_kinds import Name, SomeSeconds, StoreUrl, Targets
-from services.runtime.settings import ServerSettings, require_secret
+from services.runtime.settings.environment import ServerSettings, require_secret
+from services.runtime.settings.kinds import Name, SomeSeconds, StoreUrl, Targets
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):

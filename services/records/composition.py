@@ -17,16 +17,16 @@ from hutong.records.v1 import (
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
-from services.records.copies import CopyKeeper
-from services.records.counting import Counting
-from services.records.feed import Feed
-from services.records.follower import Follower
-from services.records.horizon import Horizon
 from services.records.laboratories import Laboratories
 from services.records.ports import Copies, Region
-from services.records.quality import Quality
-from services.records.quality_metrics import QualityMetrics
-from services.records.servicer import (
+from services.records.quality.figure_counter import FigureCounter
+from services.records.quality.figures import Quality
+from services.records.quality.metrics import QualityMetrics
+from services.records.replication.change_feed import Feed
+from services.records.replication.completeness import Completeness
+from services.records.replication.copy_sync import CopySync
+from services.records.replication.follower import Follower
+from services.records.servicers import (
     ConflictServicer,
     FeedServicer,
     IntakeServicer,
@@ -34,18 +34,18 @@ from services.records.servicer import (
     ReadServicer,
     WriteServicer,
 )
-from services.records.servicer.writer import Writer
+from services.records.servicers.writer import Writer
 from services.records.settings import NATION, Settings
-from services.records.store.protocol import RecordStore
+from services.records.store.protocols.records import RecordStore
 from services.records.store.replica import ReplicatedStore
-from services.records.store.sqlite import SqliteStore
-from services.records.store.sqlite_file import holds_records
-from services.runtime.binding import Binding
-from services.runtime.channel import open_channel, remote
+from services.records.store.sqlite.file import holds_records
+from services.records.store.sqlite.store import SqliteStore
 from services.runtime.clock import Clock, system_clock
-from services.runtime.migrations import SchemaError
+from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.channel import open_channel, remote
 from services.runtime.service import Background, Service
-from services.runtime.settings import SettingsError
+from services.runtime.settings.environment import SettingsError
+from services.runtime.storage.migrations import SchemaError
 
 log = logging.getLogger("hutong.records")
 
@@ -78,7 +78,7 @@ def open_store(settings: Settings, clock: Clock = system_clock, *, is_there: boo
             raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None
     if url.startswith(("postgresql://", "postgres://")):
         # Its driver is an optional dependency.
-        from services.records.store.postgres import PostgresStore
+        from services.records.store.postgres.store import PostgresStore
 
         def opened(address: str, *, is_replica: bool) -> PostgresStore:
             return PostgresStore(
@@ -100,7 +100,7 @@ async def open_checked_store(settings: Settings) -> RecordStore:
     """The same, after a look at its tables. Raises SettingsError also when they are not up to date; a database that
     cannot be asked yet is no reason not to start."""
     if not settings.store_url.startswith("sqlite:") and not settings.store_migrate:
-        from services.records.store.postgres import PostgresStore
+        from services.records.store.postgres.store import PostgresStore
 
         looking = PostgresStore(settings.store_url, pool_size=1, statement_seconds=settings.statement_timeout)
         try:
@@ -137,7 +137,7 @@ def build(
     store = store or open_store(settings, clock)
     name = settings.region
     followers: list[Follower] = []
-    horizon = Horizon(followers, store, clock)
+    horizon = Completeness(followers, store, clock)
     feed = Feed(name, store, horizon.as_of)
     followers += [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]
     writer = Writer(name, store, feed, keeps, clock)
@@ -146,7 +146,7 @@ def build(
     write = WriteServicer(writer, keys, skew)
     intake = IntakeServicer(store, writer, keys, skew)
 
-    counting = Counting(name, store, store.counts, clock)
+    counting = FigureCounter(name, store, store.counts, clock)
     quality = Quality(store, counting)
     quality_servicer = QualityServicer(quality, settings.overdue_hours, clock)
 
@@ -160,7 +160,7 @@ def build(
         # The nation sees copies and originals; each region writes its own copies, the nation those it keeps itself.
         store.drives_copies = True
         own = dict.fromkeys(keeps, cast(Copies, write))
-        background.append(CopyKeeper(name, store, feed, {**own, **feeds}).run)
+        background.append(CopySync(name, store, feed, {**own, **feeds}).run)
     if followers:
         background.append(horizon.run)
     if settings.quality_every:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant, from_timestamp
-from services.records.store.protocol import RecordStore
+from services.records.store.protocols.records import RecordStore
 
 
 class Standing(NamedTuple):

@@ -6,7 +6,8 @@ import msgspec
 
 from services.common.documents import PersonKeys
 from services.common.regions import divisions
-from services.runtime.setting_kinds import (
+from services.runtime.settings.environment import ServerSettings, SettingsError
+from services.runtime.settings.kinds import (
     Flag,
     Hours,
     Pool,
@@ -18,7 +19,6 @@ from services.runtime.setting_kinds import (
     StoreUrl,
     Targets,
 )
-from services.runtime.settings import ServerSettings, SettingsError
 
 NATION = "nation"
 

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from services.runtime.logs import configure_logs
-from services.runtime.settings import ServerSettings, SettingsError
-from services.runtime.trace import tracing
+from services.runtime.settings.environment import ServerSettings, SettingsError
+from services.runtime.telemetry.logs import configure_logs
+from services.runtime.telemetry.trace import tracing
 
 
 def configure_process(settings: ServerSettings) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from services.common.errors import ServiceError
 from services.runtime.process import run
-from services.runtime.settings import ServerSettings, SettingsError, load
+from services.runtime.settings.environment import ServerSettings, SettingsError, load
 
 Settings = TypeVar("Settings", bound=ServerSettings)
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from services.runtime.binding import Binding
 from services.runtime.process import stop_signal
-from services.runtime.server import CannotListenError, Ping, Server
-from services.runtime.settings import ServerSettings, SettingsError
-from services.runtime.tasks import end
+from services.runtime.resilience.tasks import end
+from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.server import CannotListenError, Ping, Server
+from services.runtime.settings.environment import ServerSettings, SettingsError
 
 log = logging.getLogger("hutong.service")
 

@@ -6,15 +6,15 @@ from hutong.lookup.v1 import evidence_service_pb2
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
 from services.common.documents import PersonKeys
-from services.runtime.binding import Binding
-from services.runtime.channel import open_channel, remote
 from services.runtime.clock import Clock, system_clock
+from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.channel import open_channel, remote
 from services.runtime.service import Service
-from services.verdict.book import PolicyBook
-from services.verdict.policy_files import DEFAULT_DIRECTORY
-from services.verdict.policy_servicer import PolicyServicer
+from services.verdict.policy.files import DEFAULT_DIRECTORY
+from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.ports import EvidenceSource
-from services.verdict.servicer import VerdictServicer
+from services.verdict.servicers.policy import PolicyServicer
+from services.verdict.servicers.verdict import VerdictServicer
 from services.verdict.settings import Settings
 
 NAME = "verdict"
@@ -31,7 +31,7 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
     Evidence comes from `evidence`, or over gRPC from `settings.lookup`. Raises PolicyFileError or OSError when the
     policies cannot be loaded, ValueError when the mesh's secret is too short.
     """
-    book = PolicyBook(
+    book = PolicyRegistry(
         Path(settings.policies) if settings.policies else DEFAULT_DIRECTORY, clock, poll=settings.policy_poll
     )
     channel = None

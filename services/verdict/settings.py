@@ -1,7 +1,7 @@
 """What the verdict service takes from the environment."""
 
-from services.runtime.setting_kinds import Directory, SomeSeconds, Target
-from services.runtime.settings import ServerSettings, require_secret
+from services.runtime.settings.environment import ServerSettings, require_secret
+from services.runtime.settings.kinds import Directory, SomeSeconds, Target
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from tests.support.tools import passes, tool
+from tests.testkit.tools import passes, tool
 
-CODE = ("services", "gateway", "cli", "tests", ".ci/venv", "k8s")
+CODE = ("services", "gateway", "cli", "bench", "tests", ".ci/venv", "k8s")
 
 
 def test_ruff_finds_nothing():

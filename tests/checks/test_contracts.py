@@ -15,10 +15,10 @@ import pytest
 from google.protobuf.message import Message
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
-from services.runtime.server import Server
-from tests.support.contract import Servicer, bindings
-from tests.support.needs import missing
-from tests.support.tools import ROOT, passes, run, tool
+from services.runtime.rpc.server import Server
+from tests.testkit.contract import Servicer, bindings
+from tests.testkit.needs import missing
+from tests.testkit.tools import ROOT, passes, run, tool
 
 PROTOS = ROOT / "protos"
 BUILT = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")

@@ -4,13 +4,13 @@ import shutil
 
 import pytest
 
-from tests.support.fences import breaches
-from tests.support.tools import ROOT, passes, run, tool
+from tests.testkit.fences import breaches
+from tests.testkit.tools import ROOT, passes, run, tool
 
 UNMADE = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
 
 IMPORTS = [
-    ("services/common/planted.py", "import services.runtime.call", "Imports point one way"),
+    ("services/common/planted.py", "import services.runtime.rpc.call", "Imports point one way"),
     ("services/runtime/planted.py", "import gateway", "Imports point one way"),
     ("gateway/planted.py", "import cli.main", "Imports point one way"),
     ("services/lookup/planted.py", "import services.records", "No service imports another"),
@@ -30,7 +30,7 @@ DEEDS = [
     ("services/lookup/domain/planted.py", "from hutong.records.v1 import record_read_service_pb2_grpc"),
     ("services/records/planted.py", "import asyncpg"),
     ("services/records/planted.py", "from services.records.store import sqlite"),
-    ("services/lookup/planted.py", "from services.lookup.store.postgres import Store"),
+    ("services/lookup/planted.py", "from services.lookup.store.postgres.store import Store"),
     ("gateway/planted.py", "def later():\n    from redis.asyncio import Redis"),
     ("gateway/planted.py", "import grpc"),
 ]
@@ -39,7 +39,7 @@ DEEDS = [
 @pytest.fixture
 def copy(tmp_path):
     """A copy of the code, to plant something in."""
-    for folder in ("services", "gateway", "cli"):
+    for folder in ("services", "gateway", "cli", "bench"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=UNMADE)
     shutil.copytree(ROOT / "protos" / "hutong", tmp_path / "protos" / "hutong", ignore=UNMADE)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

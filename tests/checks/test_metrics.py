@@ -2,7 +2,7 @@
 
 import re
 
-from tests.support.metrics_page import MODULES, PAGE, page, rows
+from tests.testkit.metrics_page import MODULES, PAGE, page, rows
 
 MADE = re.compile(r'\b(?:Counter|Gauge|Histogram|Summary|Info|Enum|Tally)\(\s*"(\w+)"')
 NAME = re.compile(r"\bhutong_[a-z_]+[a-z]\b")
@@ -11,7 +11,7 @@ TOLD = [row for modules in MODULES.values() for row in rows(modules)]
 
 
 def test_the_page_lists_every_metric_as_it_is():
-    """With its labels and its meaning; `python -m tests.support.metrics_page > docs/metrics.md` writes it again."""
+    """With its labels and its meaning; `python -m tests.testkit.metrics_page > docs/metrics.md` writes it again."""
     assert page() == PAGE.read_text(encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from tests.support.tools import ROOT, passes
+from tests.testkit.tools import ROOT, passes
 
 UNBUILT = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
 DATA = {".csv", ".yaml", ".json", ".html", ".css", ".js", ".svg", ".sql"}

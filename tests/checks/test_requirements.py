@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.tools import ROOT
+from tests.testkit.tools import ROOT
 
 FILES = ("requirements.txt", "requirements-dev.txt")
 PIN = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+( ; [a-z_]+ [<>=]+ \"[0-9.]+\")?")

@@ -3,18 +3,18 @@
 import msgspec
 import pytest
 
-from services.runtime.setting_names import NAMES
-from services.runtime.settings import shape_of
-from tests.support.settings_page import KINDS, PAGE, page
+from services.runtime.settings.environment import shape_of
+from services.runtime.settings.names import NAMES
+from tests.testkit.settings_page import KINDS, PAGE, page
 
 
 def test_the_page_lists_every_setting_as_it_is():
-    """With its default and its unit; `python -m tests.support.settings_page > docs/settings.md` writes it again."""
+    """With its default and its unit; `python -m tests.testkit.settings_page > docs/settings.md` writes it again."""
     assert page() == PAGE.read_text(encoding="utf-8")
 
 
 def test_every_service_knows_the_names_of_all():
-    """`services.runtime.setting_names.NAMES` is what the services take, no more and no less."""
+    """`services.runtime.settings.names.NAMES` is what the services take, no more and no less."""
     assert {field.name.upper() for kind in KINDS.values() for field in msgspec.structs.fields(kind)} == NAMES
 
 

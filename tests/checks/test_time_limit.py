@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tools import ROOT
+from tests.testkit.tools import ROOT
 
 HANGS = """
 import asyncio, threading

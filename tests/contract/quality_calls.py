@@ -8,10 +8,10 @@ from hutong.records.v1.record_pb2 import Origin, TestResult, Tube
 from hypothesis import strategies as st
 
 from services.common.instants import Instant, to_timestamp
-from services.records.counting import Counting
 from services.records.domain.quality import Sample
-from services.records.quality import Quality
-from services.records.store.protocol import RecordStore
+from services.records.quality.figure_counter import FigureCounter
+from services.records.quality.figures import Quality
+from services.records.store.protocols.records import RecordStore
 from tests.contract.record_backends import Records, fresh_id, person, result, sampling, submission
 
 
@@ -26,9 +26,9 @@ FIRST = Sample(Instant(0), "", "", "")
 NEGATIVE, POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE
 
 
-def counting_of(records: Records) -> Counting:
+def counting_of(records: Records) -> FigureCounter:
     """What counts the same store."""
-    return Counting("tests", records.store, records.store.counts, records.clock)
+    return FigureCounter("tests", records.store, records.store.counts, records.clock)
 
 
 def quality_of(records: Records) -> Quality:
@@ -124,7 +124,7 @@ async def kept(store: RecordStore) -> list[Any]:
         ]
 
 
-async def counted_all(count: Counting, most: int = 5_000) -> None:
+async def counted_all(count: FigureCounter, most: int = 5_000) -> None:
     """Counts to the end."""
     while (standing := await count.step(most)).sequence < standing.head or not standing.complete:
         pass

@@ -20,9 +20,9 @@ from services.common.instants import HOUR, SECOND, Instant, parse_rfc3339, to_ti
 from services.records.composition import build, open_store
 from services.records.ports import Region
 from services.records.settings import Settings
-from services.records.store.protocol import RecordStore
-from services.records.store.purging import Purged, RecordPurge
-from services.runtime.binding import local
+from services.records.store.protocols.records import RecordStore
+from services.records.store.retention import Purged, RecordPurge
+from services.runtime.rpc.binding import local
 
 SECRET = "a secret for tests, long enough"
 NOON = parse_rfc3339("2022-08-05T12:00:00+08:00")

@@ -8,17 +8,17 @@ from hutong.records.v1.laboratory_pb2 import Interval
 from hutong.records.v1.record_pb2 import Origin, TestResult
 
 from services.common.instants import DAY, HOUR, Instant, calendar_day
-from services.records.counted import still_waiting
-from services.records.counting import Counting
-from services.records.domain.copying import Cursor
 from services.records.domain.quality import Sample
+from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
-from services.records.purge import purge
-from services.records.quality import Quality
-from services.records.store.deciding import Plan, Touch
-from services.records.store.postgres import PostgresStore
-from services.records.store.postgres_write import MANY
-from services.records.store.protocol import LATEST, Lag
+from services.records.quality.figure_counter import FigureCounter
+from services.records.quality.figures import Quality
+from services.records.quality.live_figures import still_waiting
+from services.records.retention.purge import purge
+from services.records.store.postgres.store import PostgresStore
+from services.records.store.postgres.unit_of_work import MANY
+from services.records.store.protocols.records import LATEST, Lag
+from services.records.store.unit_of_work import Plan, Touch
 from tests.contract.record_backends import (
     KEEP,
     NOON,
@@ -143,7 +143,7 @@ async def _read(store: PostgresStore, records: Records) -> None:
 
 
 async def _count(store: PostgresStore, clock: ManualClock) -> None:
-    figures = Quality(store, Counting("walk", store, store.counts, clock))
+    figures = Quality(store, FigureCounter("walk", store, store.counts, clock))
     records = Records(store, clock)
     await records.submit(tube(11), person(11), sampling(-30.0))
     await records.submit(tube(12), person(12), result(outcome=TestResult.TEST_RESULT_POSITIVE))

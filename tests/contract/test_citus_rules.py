@@ -4,12 +4,12 @@ import asyncpg
 import pytest
 
 from services.records.migrate import migrate
-from services.records.store.postgres import PostgresStore
-from services.records.store.postgres_schema import MIGRATIONS
+from services.records.store.postgres.schema import MIGRATIONS
+from services.records.store.postgres.store import PostgresStore
 from tests.contract.store_paths import walk
 from tests.contract.test_postgres_statements import is_cold
-from tests.support.citus import DISTRIBUTED, offences, offences_of_tables
-from tests.support.statements import recorded, tables_of
+from tests.testkit.citus import DISTRIBUTED, offences, offences_of_tables
+from tests.testkit.statements import recorded, tables_of
 
 pytestmark = pytest.mark.postgres
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from services.records.counting import Counting
 from services.records.domain.tally import RULES
-from services.records.store.counts import Counted
-from services.records.store.protocol import RecordStore
+from services.records.quality.figure_counter import FigureCounter
+from services.records.store.protocols.figures import Counted
+from services.records.store.protocols.records import RecordStore
 from tests.contract.quality_calls import (
     counted_all,
     counting_of,
@@ -31,7 +31,7 @@ async def test_whoever_counts_at_once_counts_once(store_url: str) -> None:
         await many(records)
         await asyncio.gather(
             counted_all(counting_of(records), 7),
-            counted_all(Counting("other", second, second.counts, records.clock), 5),
+            counted_all(FigureCounter("other", second, second.counts, records.clock), 5),
         )
         found = await kept(store)
         await store.counts.begin(RULES)
@@ -62,10 +62,12 @@ class KillingCounts:
 
 
 async def test_killed_at_any_commit_nothing_is_counted_twice(records: Records) -> None:
-    """Counting goes on from where it was kept, counters and cursor together."""
+    """FigureCounter goes on from where it was kept, counters and cursor together."""
     await many(records)
     for turn in range(12):
-        dying = Counting("t", records.store, KillingCounts(records.store.counts, after=turn % 2 == 0), records.clock)
+        dying = FigureCounter(
+            "t", records.store, KillingCounts(records.store.counts, after=turn % 2 == 0), records.clock
+        )
         with pytest.raises(Killed):
             # The turn of the one before may end a moment after it.
             while True:

@@ -17,11 +17,12 @@ from services.common.errors import AlreadyExists, FailedPrecondition, NotFound, 
 from services.common.instants import Instant
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, HolderEvent, Link, Person, Switch, Unlink
 from services.lookup.domain.outages import HOLDS, SourceNote, State
-from services.lookup.store import postgres, sqlite_queries
 from services.lookup.store.opening import open_store
+from services.lookup.store.postgres import store as postgres
 from services.lookup.store.protocol import HolderStore
+from services.lookup.store.sqlite import queries
 from services.runtime.clock import system_clock
-from tests.support.postgres import PostgresServer
+from tests.testkit.postgres import PostgresServer
 
 LOCAL, NATIONAL = Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL
 LIAONING, JILIN = "210000", "220000"
@@ -329,7 +330,7 @@ async def test_what_was_known_is_found_person_by_person(url: str) -> None:
         await store.ping()
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:
-            found = file.execute(f"explain query plan {sqlite_queries.entries(2)}", (key(1), key(2), NOW, NOW))
+            found = file.execute(f"explain query plan {queries.entries(2)}", (key(1), key(2), NOW, NOW))
             steps = [step for *_, step in found if "log" in step]
         assert steps
         assert not [step for step in steps if not step.startswith("SEARCH")]

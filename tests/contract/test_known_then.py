@@ -15,12 +15,12 @@ from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, B
 
 from services.common.errors import ServiceError
 from services.common.instants import Instant, from_timestamp, to_timestamp
-from services.records.domain import copying
+from services.records.domain import replication
 from services.records.domain.revisions import RecordId, copy_of
-from services.records.store.deciding import Known, Plan, Touch
+from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.clock import system_clock
 from tests.contract.record_backends import SHOW, ManualClock, Records, hours, opened, person, result
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 
 async def ask(records: Records, **when: Instant) -> BatchListRecordsResponse:
@@ -75,7 +75,7 @@ async def test_what_is_followed_is_known_from_its_arrival(records: Records, tmp_
         [recorded] = await region.of(person(1))
     records.clock.forward(3600)
     before = records.clock()
-    copied = copying.take("440000", [Change(sequence=1, record=recorded)], {}, {})
+    copied = replication.take("440000", [Change(sequence=1, record=recorded)], {}, {})
 
     def plan(_: Known) -> Plan:
         return Plan(lambda _: b"", copied.revisions)

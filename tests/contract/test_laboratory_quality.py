@@ -19,9 +19,10 @@ from prometheus_client import REGISTRY
 
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, parse_rfc3339, to_timestamp
-from services.records.quality_metrics import OTHER, QualityMetrics, by_label
-from services.records.store import postgres_placed, sqlite_read
-from services.records.store.protocol import LATEST, RecordStore
+from services.records.quality.metrics import OTHER, QualityMetrics, by_label
+from services.records.store.postgres import by_time
+from services.records.store.protocols.records import LATEST, RecordStore
+from services.records.store.sqlite import reads
 from tests.contract import quality_reference as reference
 from tests.contract.quality_calls import days, listed, overdue, quality_of, steps
 from tests.contract.record_backends import (
@@ -35,8 +36,8 @@ from tests.contract.record_backends import (
     sampling,
     submission,
 )
-from tests.support.postgres import PostgresServer
-from tests.support.store_urls import sqlite_url
+from tests.testkit.postgres import PostgresServer
+from tests.testkit.store_urls import sqlite_url
 
 GOLDEN = yaml.safe_load((Path(__file__).parent.parent / "golden" / "quality" / "laboratories.yaml").read_text())
 
@@ -298,7 +299,7 @@ async def test_days_are_found_by_an_index_on_sqlite(tmp_path: Path) -> None:
     """Neither the days before nor those after are read, nor is anything sorted to find a page."""
     async with opened(sqlite_url(tmp_path)):
         with sqlite3.connect(tmp_path / "records.db") as connection:
-            plan = connection.execute(f"explain query plan {sqlite_read.PLACED}", (64, 1, 1, 0, b"", "", "", 0))
+            plan = connection.execute(f"explain query plan {reads.PLACED}", (64, 1, 1, 0, b"", "", "", 0))
             steps = [row[3] for row in plan]
     assert 1 == sum("INDEX revision_by_place" in step for step in steps)
     assert [] == [step for step in steps if "SCAN" in step and "SCAN c" not in step]
@@ -312,7 +313,7 @@ async def test_days_are_found_by_an_index_on_postgres(postgres_url: str) -> None
         try:
             # So few rows as there are here are read without any index, unless that is forbidden.
             await connection.execute("set enable_seqscan = off")
-            rows = await connection.fetch(f"explain {postgres_placed.PLACED}", 0, 1, 2)
+            rows = await connection.fetch(f"explain {by_time.PLACED}", 0, 1, 2)
         finally:
             await connection.close()
     plan = [row[0] for row in rows]

@@ -11,19 +11,19 @@ import pytest
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose
 from hutong.gateway.v1.health_code_service_pb2 import CheckDestinationsRequest
 
-from gateway.cache.memory import MemoryCache
-from gateway.cache.protocol import VerdictCache
-from gateway.cache.redis import RedisCache
-from gateway.codes import Codes, Shown
-from gateway.computing import Computer
-from gateway.feeds import HOLDERS, NATION
-from gateway.flights import Flights
-from gateway.front import Front
-from gateway.policies import PolicyDigests
-from gateway.questions import Door, Question
+from gateway.application.admission import Admission, Question
+from gateway.application.application import Application
+from gateway.codes.cache.memory import MemoryCache
+from gateway.codes.cache.protocol import VerdictCache
+from gateway.codes.cache.redis import RedisCache
+from gateway.codes.codes import Codes, Shown
+from gateway.codes.policy_digests import PolicyDigests
+from gateway.codes.single_flight import SingleFlight
+from gateway.codes.verdict_client import VerdictClient
+from gateway.news.feeds import HOLDERS, NATION
 from services.runtime.clock import system_clock
-from tests.support.redis import RedisServer
-from tests.support.steps import LABORATORY, REGIONS, SteppedCache, Truth, begin, tell
+from tests.testkit.redis import RedisServer
+from tests.testkit.steps import LABORATORY, REGIONS, SteppedCache, Truth, begin, tell
 from tests.unit.gateway.fakes import KEYS, NUMBER, PERSON, Mesh
 
 SHOW = Purpose.PURPOSE_SHOW_CODE
@@ -46,10 +46,14 @@ class Stage:
         self._path = path
         self.policies = PolicyDigests(cast(Any, self.truth))
         stepped = cast(VerdictCache, self.cache)
-        flights = Flights(stepped, Computer(cast(Any, self.truth)), self.policies, clock=system_clock, seconds=20.0)
+        flights = SingleFlight(
+            stepped, VerdictClient(cast(Any, self.truth)), self.policies, clock=system_clock, seconds=20.0
+        )
         self.codes = Codes(stepped, flights, self.policies, clock=system_clock, news_seconds=5.0)
         mesh = cast(Any, Mesh())
-        self.front = Front(Door(KEYS), self.codes, self.policies, evidence=mesh, holders=mesh, regions=mesh)
+        self.application = Application(
+            Admission(KEYS), self.codes, self.policies, evidence=mesh, holders=mesh, regions=mesh
+        )
         self._shown: list[tuple[asyncio.Task[int], int]] = []
         self.told = 0
         self._first: asyncio.Task[int] | None = None
@@ -62,13 +66,13 @@ class Stage:
 
     async def _ask(self) -> int:
         if self._path == "single":
-            shown: Sequence[object] = [await self.front.show(Question(PERSON, REGIONS[0]), SHOW)]
+            shown: Sequence[object] = [await self.application.show(Question(PERSON, REGIONS[0]), SHOW)]
         elif self._path == "batch":
-            shown = await self.front.show_many([Question(PERSON, region) for region in REGIONS], SHOW)
+            shown = await self.application.show_many([Question(PERSON, region) for region in REGIONS], SHOW)
         else:
             document = Document(type=DocumentType.DOCUMENT_TYPE_RESIDENT_ID, number=NUMBER)
             request = CheckDestinationsRequest(document=document, regions=REGIONS)
-            shown = [one.code for one in await self.front.destinations(request, SHOW)]
+            shown = [one.code for one in await self.application.destinations(request, SHOW)]
         return min(one.message().verdict.days_since_test for one in shown if isinstance(one, Shown))
 
     async def lease(self) -> None:

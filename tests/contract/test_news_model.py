@@ -19,21 +19,21 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gateway.cache.entry import BOUND_SECONDS, WITHOUT_NEWS
-from gateway.cache.memory import MemoryCache
-from gateway.cache.protocol import News, VerdictCache
-from gateway.cache.redis import RedisCache
-from gateway.codes import Codes, Shown
-from gateway.computing import Computer
-from gateway.feeds import HOLDERS, NATION
-from gateway.flights import Flights
+from gateway.application.admission import Question
+from gateway.codes.cache.entry import BOUND_SECONDS, WITHOUT_NEWS
+from gateway.codes.cache.memory import MemoryCache
+from gateway.codes.cache.protocol import News, VerdictCache
+from gateway.codes.cache.redis import RedisCache
+from gateway.codes.codes import Codes, Shown
+from gateway.codes.policy_digests import PolicyDigests
+from gateway.codes.single_flight import SingleFlight
+from gateway.codes.verdict_client import VerdictClient
 from gateway.metrics import Outcome
-from gateway.policies import PolicyDigests
-from gateway.questions import Question
+from gateway.news.feeds import HOLDERS, NATION
 from services.common.instants import SECOND, Instant
 from services.runtime.clock import system_clock
-from tests.support.redis import RedisServer
-from tests.support.steps import LABORATORY, REGIONS, Truth
+from tests.testkit.redis import RedisServer
+from tests.testkit.steps import LABORATORY, REGIONS, Truth
 
 HOME, ELSEWHERE = REGIONS
 PERSON = b"p" * 16
@@ -41,7 +41,7 @@ FEEDS = (NATION, HOLDERS, HOME)
 CUTS = tuple(map(frozenset, ((), ("link",), ("link", HOME), (NATION,), (HOLDERS,), FEEDS)))
 """What may be cut off meanwhile: the link from the region to the nation, or feeds of the gateway's."""
 BEHIND = 2 * SECOND
-"""Of the nation's records: a region not heard of for longer is asked itself (services.records.follower)."""
+"""Of the nation's records: a region not heard of for longer is asked itself (services.records.replication.follower)."""
 
 
 class Services(Truth):
@@ -140,8 +140,13 @@ class GatewayAndModel(RuleBasedStateMachine):
                 await self.cache.begin(feed, News(cursor="0", as_of=self.services.clock()))
             policies = PolicyDigests(services)
             await policies.poll()
-            flights = Flights(
-                self.cache, Computer(services), policies, clock=self.services.clock, seconds=60.0, chance=lambda: 0.0
+            flights = SingleFlight(
+                self.cache,
+                VerdictClient(services),
+                policies,
+                clock=self.services.clock,
+                seconds=60.0,
+                chance=lambda: 0.0,
             )
             self.codes = Codes(
                 self.cache,

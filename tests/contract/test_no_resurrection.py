@@ -10,8 +10,8 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 from hutong.records.v1.record_pb2 import RevisionAction, TestRecord, TestResult
 
 from services.common.errors import ServiceError
-from services.records.domain.copying import Cursor
-from services.records.store.deciding import Plan, Touch
+from services.records.domain.replication import Cursor
+from services.records.store.unit_of_work import Plan, Touch
 from tests.contract.record_backends import (
     KEEP,
     ManualClock,
@@ -24,7 +24,7 @@ from tests.contract.record_backends import (
     submission,
 )
 from tests.integration.test_records_restored import follow
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 CONTENTS = (sampling(), result(outcome=TestResult.TEST_RESULT_POSITIVE), result())

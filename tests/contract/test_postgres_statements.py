@@ -10,18 +10,18 @@ import pytest
 
 from services.records import store as stores
 from services.records.migrate import migrate
-from services.records.store.postgres import PostgresStore
-from services.records.store.postgres_schema import PARTITIONS
+from services.records.store.postgres.schema import PARTITIONS
+from services.records.store.postgres.store import PostgresStore
 from tests.contract.record_backends import person
 from tests.contract.store_paths import PEOPLE, SOURCE, walk
-from tests.support.statements import Sent, closed, recorded, tables_of, written
+from tests.testkit.statements import Sent, closed, recorded, tables_of, written
 
 pytestmark = pytest.mark.postgres
 
 STORE = sorted(
     path
-    for path in Path(str(stores.__file__)).parent.glob("postgres*.py")
-    if path.stem not in {"postgres_schema", "postgres_migrating"}
+    for path in Path(str(stores.__file__)).parent.glob("postgres/*.py")
+    if path.stem not in {"schema", "migration"}
 )
 
 COLD = {

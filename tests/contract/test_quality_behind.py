@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hutong.records.v1 import laboratory_quality_service_pb2 as qpb
 
-from services.records import counting
+from services.records.quality import figure_counter
 from tests.contract.quality_calls import (
     WEEK,
     counted_all,
@@ -35,7 +35,7 @@ def stalled(records: Records, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
     with monkeypatch.context() as patched:
         patched.setattr(type(records.store.counts), "turn", never)
-        patched.setattr(counting, "PATIENCE", 0.0)
+        patched.setattr(figure_counter, "PATIENCE", 0.0)
         yield
 
 

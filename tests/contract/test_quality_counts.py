@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, from_timestamp
-from services.records import counting
 from services.records.domain.tally import RULES
-from services.records.store import postgres_counts, sqlite_counts
-from services.records.store.counts import Counted
-from services.records.store.protocol import LATEST
+from services.records.quality import figure_counter
+from services.records.store.postgres import figures as postgres_counts
+from services.records.store.protocols.figures import Counted
+from services.records.store.protocols.records import LATEST
+from services.records.store.sqlite import figures as sqlite_counts
 from tests.contract import quality_reference as reference
 from tests.contract.quality_calls import (
     FIRST,
@@ -44,8 +45,8 @@ from tests.contract.record_backends import (
     sampling,
     submission,
 )
-from tests.support.postgres import PostgresServer
-from tests.support.store_urls import sqlite_url
+from tests.testkit.postgres import PostgresServer
+from tests.testkit.store_urls import sqlite_url
 
 
 async def live(records: Records, **asked: Any) -> tuple[Instant, list[dict[str, Any]]]:
@@ -154,7 +155,7 @@ async def test_other_rules_count_again(records: Records, monkeypatch: pytest.Mon
     await counted_all(counting_of(records))
     before = await kept(records.store)
     with monkeypatch.context() as patched:
-        patched.setattr(counting, "RULES", RULES + 1)
+        patched.setattr(figure_counter, "RULES", RULES + 1)
         assert 7 == (await counting_of(records).step(7)).sequence
         await counted_all(counting_of(records))
     assert before == await kept(records.store)

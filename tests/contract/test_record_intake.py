@@ -13,7 +13,7 @@ from hutong.records.v1.record_pb2 import Origin
 from hutong.records.v1.record_write_service_pb2 import RecordSubmission, SubmitOutcome
 
 from services.common.errors import ServiceError
-from services.records.store.deciding import Decide, Touch
+from services.records.store.unit_of_work import Decide, Touch
 from services.runtime.clock import Clock
 from tests.contract.record_backends import (
     KEEP,
@@ -115,7 +115,7 @@ async def test_a_session_knows_where_it_stands(records):
 
 async def test_a_session_belongs_to_its_caller(records):
     """Another caller's session of the same id is another session."""
-    from services.runtime.binding import local
+    from services.runtime.rpc.binding import local
 
     session = str(uuid4())
     await taken(records, session, {1: rows(1)})

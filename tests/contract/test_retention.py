@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from services.common.instants import Instant, from_timestamp
-from services.records.store.protocol import LATEST
+from services.records.store.protocols.records import LATEST
 from tests.contract.record_backends import ManualClock, Records, opened, person, result
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 MANY = 300
 """More people than one statement reads."""

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.cache.entry import Entry
-from gateway.cache.memory import MemoryCache
-from gateway.cache.protocol import CacheDownError, Lease, News, VerdictCache
-from gateway.cache.redis import RedisCache
+from gateway.codes.cache.entry import Entry
+from gateway.codes.cache.memory import MemoryCache
+from gateway.codes.cache.protocol import CacheDownError, Lease, News, VerdictCache
+from gateway.codes.cache.redis import RedisCache
 from services.common.instants import HOUR, SECOND, Instant
 from services.runtime.clock import system_clock
-from tests.support.redis import RedisServer
+from tests.testkit.redis import RedisServer
 
 PERSON = b"p" * 16
 OTHER = b"q" * 16

@@ -18,12 +18,12 @@ from hutong.records.v1.record_write_service_pb2 import AmendRecordRequest, Recor
 
 from cli.mesh.child import Child, inherited_environment
 from cli.mesh.ports import free_ports
-from gateway.cache.entry import BOUND_SECONDS
+from gateway.codes.cache.entry import BOUND_SECONDS
 from services.common.instants import HOUR, Instant, to_timestamp
-from services.runtime.channel import open_channel, remote
 from services.runtime.clock import system_clock
-from tests.support.proxy import Proxy
-from tests.support.redis import RedisServer
+from services.runtime.rpc.channel import open_channel, remote
+from tests.testkit.proxy import Proxy
+from tests.testkit.redis import RedisServer
 
 pytestmark = [pytest.mark.mesh, pytest.mark.slow, pytest.mark.timeout(300)]
 

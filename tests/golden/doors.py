@@ -15,7 +15,7 @@ from hutong.records.v1.record_pb2 import Channel, TestResult
 from hutong.verdict.v1.verdict_pb2 import Colour, NoticeOutcome, Status, Verdict
 
 from services.common.instants import format_rfc3339, from_timestamp, parse_rfc3339, to_timestamp
-from services.runtime.wire_errors import from_rpc_error
+from services.runtime.rpc.errors import from_rpc_error
 
 Answer = dict[str, Any]
 Person = Mapping[str, str]
@@ -32,7 +32,7 @@ class Given(NamedTuple):
     verdict: bytes
 
 
-class Door(Protocol):
+class Admission(Protocol):
     """What a health-code client can ask."""
 
     async def show(self, person: Person, region: str, **options: Any) -> Answer:

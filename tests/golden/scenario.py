@@ -34,8 +34,8 @@ from services.common.instants import (
     parse_rfc3339,
     to_timestamp,
 )
-from services.verdict.policy_files import CASES_SUFFIX
-from tests.golden.doors import Answer, Door, Given
+from services.verdict.policy.files import CASES_SUFFIX
+from tests.golden.doors import Admission, Answer, Given
 
 _RELATIVE = re.compile(r"now(?:([+-]\d+)h)?(?:([+-]\d+)m)?")
 _METADATA = [("hutong-caller", "golden")]
@@ -60,7 +60,7 @@ class RunningMesh(Protocol):
 class Scenario:
     """One play of one case. Every play has people, sample numbers and laboratories of its own."""
 
-    def __init__(self, mesh: RunningMesh, door: Door, salt: str) -> None:
+    def __init__(self, mesh: RunningMesh, door: Admission, salt: str) -> None:
         self._mesh = mesh
         self._door = door
         self._salt = salt

@@ -15,7 +15,7 @@ import pytest_asyncio
 import yaml
 
 from cli.mesh import embedded, processes
-from services.verdict.policy_files import DEFAULT_DIRECTORY
+from services.verdict.policy.files import DEFAULT_DIRECTORY
 from tests.golden.doors import GrpcDoor, HttpDoor
 from tests.golden.scenario import RunningMesh, Scenario
 

@@ -109,7 +109,11 @@ def _fork(question: dict[str, Any]) -> int:
 
 def _serve() -> None:
     # Whatever is imported here need not be imported by what is forked. No thread is started by it.
-    for name in ("services.records.__main__", "services.records.store.postgres", "tests.integration.intake_client"):
+    for name in (
+        "services.records.__main__",
+        "services.records.store.postgres.store",
+        "tests.integration.intake_client",
+    ):
         import_module(name)
 
     going: set[int] = set()

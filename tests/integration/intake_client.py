@@ -9,7 +9,7 @@ from typing import Any
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 
 from services.common.errors import ServiceError
-from services.runtime.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel, remote
 from tests.contract.record_backends import KEEP, person, result, submission
 from tests.integration.records_process import CONTRACTS
 

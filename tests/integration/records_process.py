@@ -17,7 +17,7 @@ from hutong.records.v1 import (
 )
 
 from cli.mesh.ports import free_port
-from services.runtime.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel, remote
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret for tests, long enough"

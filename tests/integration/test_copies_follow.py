@@ -11,15 +11,15 @@ from hutong.records.v1.record_pb2 import Origin, RevisionAction, TestRecord, Tes
 from prometheus_client import REGISTRY
 
 from services.common.errors import Unavailable
-from services.records.store.protocol import RecordStore
+from services.records.store.protocols.records import RecordStore
 from tests.contract.record_backends import ManualClock, Records, opened, person, result
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 POSITIVE = TestResult.TEST_RESULT_POSITIVE
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 
 
-class Door:
+class Admission:
     """A region that can be shut to writes."""
 
     def __init__(self, calls: Any) -> None:
@@ -69,7 +69,7 @@ async def test_copies_in_several_regions_follow(tmp_path: Path, nation_url: str)
         hunan = Records(hunan_store, ManualClock(), "430000")
         beijing = Records(beijing_store, ManualClock(), "110000")
         guangdong = Records(guangdong_store, ManualClock(), "440000")
-        door = Door(guangdong.calls)
+        door = Admission(guangdong.calls)
         regions = {"430000": hunan.calls, "110000": beijing.calls, "440000": door}
         whole = nation(store, regions)
         copied = result(origin=Origin(region="430000", source_id="X1", revision=1))

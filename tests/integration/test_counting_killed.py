@@ -8,8 +8,8 @@ from asyncio.subprocess import DEVNULL, PIPE
 
 from hutong.records.v1.record_pb2 import TestResult
 
-from services.records.counting import Counting
 from services.records.domain.tally import read_tally
+from services.records.quality.figure_counter import FigureCounter
 from tests.contract.quality_calls import counting_of, days, listed
 from tests.contract.record_backends import (
     ManualClock,
@@ -28,13 +28,13 @@ RECORDS = 600
 PROGRAM = """
 import asyncio, sys
 from services.records.composition import open_store
-from services.records.counting import Counting
+from services.records.quality.figure_counter import FigureCounter
 from services.records.settings import Settings
 from services.runtime.clock import system_clock
 
 async def main():
     store = open_store(Settings(region="430000", store_url=sys.argv[1]))
-    counting = Counting("dying", store, store.counts, system_clock)
+    counting = FigureCounter("dying", store, store.counts, system_clock)
     while await counting.step(3):
         print("counting", flush=True)
 
@@ -85,7 +85,7 @@ async def test_killed_at_random_instants(store_url: str) -> None:
     assert 3 < len(set(stood)), stood
     async with opened(store_url) as store:
         records = Records(store, clock)
-        counting: Counting = counting_of(records)
+        counting: FigureCounter = counting_of(records)
         while (standing := await counting.step()).sequence < standing.head:
             pass
         asked = {"days": days("2022-08-03", "2022-08-06")}

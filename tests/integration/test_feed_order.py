@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from services.records.domain.content import digest
 from services.records.domain.decisions import Submission, decide_submission
 from services.records.domain.revisions import NewRevision, RecordId
-from services.records.store import postgres_write
-from services.records.store.deciding import Known, Plan, Touch
-from services.records.store.postgres import PostgresStore
+from services.records.store.postgres import unit_of_work
+from services.records.store.postgres.store import PostgresStore
+from services.records.store.unit_of_work import Known, Plan, Touch
 from tests.contract.record_backends import ManualClock, Records, opened, person, result, sampling
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 WRITERS = 6
 PEOPLE = 4
@@ -35,7 +35,7 @@ async def slowly(store: Any, touch: Touch, plan: Callable[[Known], Plan], clock:
     """A transaction that is long between its writing and its commit."""
     if isinstance(store, PostgresStore):
         async with store._connection() as connection, connection.transaction():
-            await postgres_write.transact(connection, touch, plan, clock, clock, False)
+            await unit_of_work.transact(connection, touch, plan, clock, clock, False)
             await asyncio.sleep(pause)
         return
 
@@ -132,7 +132,7 @@ def test_the_readers_would_notice(monkeypatch: pytest.MonkeyPatch) -> None:
         rows = [row for row in await real(self, after, most) if row.sequence % 7]
         return [row._replace(sequence=after + place) for place, row in enumerate(rows, 1)]
 
-    from services.records.store.sqlite import SqliteStore
+    from services.records.store.sqlite.store import SqliteStore
 
     real = SqliteStore.changes
     monkeypatch.setattr(SqliteStore, "changes", hole)

@@ -12,12 +12,12 @@ from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest
 
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, to_timestamp
-from services.records.feed import Feed
-from services.records.follower import Follower
+from services.records.replication.change_feed import Feed
+from services.records.replication.follower import Follower
 from services.runtime.clock import system_clock
 from tests.contract.record_backends import KEEP, Records, opened, person, result, sampling, submission
 from tests.integration.records_process import RecordsProcess
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 PEOPLE = 5
 WRITERS = 3

@@ -13,20 +13,20 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant
 from services.lookup.domain.holders import Link, Switch
-from services.lookup.store import sqlite_schema as holders
 from services.lookup.store.opening import open_store as open_holder_store
+from services.lookup.store.sqlite import schema as holders
 from services.records.composition import open_store
-from services.records.domain.copying import Cursor
+from services.records.domain.replication import Cursor
 from services.records.settings import Settings
-from services.records.store import postgres_schema
-from services.records.store.deciding import Plan, Touch
-from services.records.store.protocol import LATEST
-from services.records.store.sqlite_schema import MIGRATIONS
-from services.runtime.migrations import FileMigration, file_version, migrate_file
-from services.runtime.settings import SettingsError
+from services.records.store.postgres import schema
+from services.records.store.protocols.records import LATEST
+from services.records.store.sqlite.schema import MIGRATIONS
+from services.records.store.unit_of_work import Plan, Touch
+from services.runtime.settings.environment import SettingsError
+from services.runtime.storage.migrations import FileMigration, file_version, migrate_file
 from tests.contract.record_backends import ManualClock, Records, opened, person, result
 from tests.integration.records_process import ROOT, SECRET
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 NEWEST = MIGRATIONS[-1].number
 
@@ -182,7 +182,7 @@ def test_a_released_migration_is_never_edited():
     """What databases out there were made by stays as it is, to the letter; the digests here only grow in number."""
     now = {
         f"{kind} {one.number}": sha256(one.statements.encode()).hexdigest()[:16]
-        for kind, migrations in (("sqlite", MIGRATIONS), ("postgres", postgres_schema.MIGRATIONS))
+        for kind, migrations in (("sqlite", MIGRATIONS), ("postgres", schema.MIGRATIONS))
         for one in migrations
     }
     assert RELEASED == {name: digest for name, digest in now.items() if name in RELEASED}

@@ -14,8 +14,8 @@ from hutong.records.v1 import change_feed_service_pb2 as fpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
 
 from services.common.instants import HOUR, Instant, to_timestamp
-from services.records.feed import Feed
-from services.records.follower import Follower
+from services.records.replication.change_feed import Feed
+from services.records.replication.follower import Follower
 from services.runtime.clock import system_clock
 from tests.contract.record_backends import (
     KEEP,
@@ -28,7 +28,7 @@ from tests.contract.record_backends import (
     submission,
 )
 from tests.integration.records_process import RecordsProcess
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 
 class Killed(BaseException):

@@ -17,11 +17,11 @@ from hutong.gateway.v1.health_code_service_pb2_grpc import HealthCodeServiceStub
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.cache.memory import MemoryCache
+from gateway.codes.cache.memory import MemoryCache
 from gateway.settings import GatewaySettings
 from services.common.documents import check_character
-from services.runtime.logs import JsonLines
-from tests.support.redis import RedisServer
+from services.runtime.telemetry.logs import JsonLines
+from tests.testkit.redis import RedisServer
 from tests.unit.gateway.fakes import DOCUMENT, DOWN, NUMBER, PERSON, SECRET, Mesh, record, serving
 
 SHOW = "/v1/healthCode:show"

@@ -15,10 +15,10 @@ from hutong.common.v1.subject_pb2 import Document
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 from hutong.gateway.v1.health_code_service_pb2_grpc import HealthCodeServiceStub
 
-from gateway.samples import SampleDocument, SamplePerson
+from gateway.application.samples import SampleDocument, SamplePerson
 from gateway.settings import GatewaySettings
 from services.common.errors import Code, DeadlineExceeded, NotFound, ServiceError, Text
-from services.runtime.wire_errors import from_rpc_error
+from services.runtime.rpc.errors import from_rpc_error
 from tests.unit.gateway.fakes import DOCUMENT, DOWN, NUMBER, PERSON, SECRET, Mesh, record, serving
 
 SHOW = "/v1/healthCode:show"
@@ -536,11 +536,11 @@ async def test_head_is_get_without_a_body(doors: Doors) -> None:
 
 async def test_taken_port_is_an_error_not_a_shared_one(doors: Doors, mesh: Mesh) -> None:
     """Two gateways on one port would share its connections silently."""
-    from gateway.http.app import Application
+    from gateway.http.app import HttpApplication
     from gateway.server import HttpServer
     from tests.unit.gateway.fakes import compose
 
-    app: Application = compose(mesh).app
+    app: HttpApplication = compose(mesh).app
     with pytest.raises(OSError, match="is the port taken"):
         await HttpServer(app).start(f"127.0.0.1:{doors.http.base_url.port}", 1)
 

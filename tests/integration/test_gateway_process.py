@@ -17,9 +17,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cli.mesh.ports import free_port
 from gateway.settings import GatewaySettings
-from services.runtime.trace import tracing
-from tests.support.otlp import Collector, collecting
-from tests.support.redis import RedisServer
+from services.runtime.telemetry.trace import tracing
+from tests.testkit.otlp import Collector, collecting
+from tests.testkit.redis import RedisServer
 from tests.unit.gateway.fakes import DOCUMENT, PERSON, SECRET, Mesh, record, serving
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,7 +18,7 @@ import pytest
 from cli.importing.batches import BATCH_ROWS
 from tests.integration.records_process import ROOT, RecordsProcess
 from tests.integration.test_import_rows import good_lines
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.bench.machine import peak_memory
+from bench.machine import peak_memory
 from cli.samples.model import resident_id
 from tests.integration.records_process import ROOT, RecordsProcess
 

@@ -23,7 +23,7 @@ from cli.mesh import wiring
 from cli.mesh.plan import Plan, ports_from
 from cli.samples.model import resident_id
 from services.common.errors import Unavailable
-from services.runtime.binding import local
+from services.runtime.rpc.binding import local
 
 LABS = Path(__file__).resolve().parents[3] / "shared" / "data" / "labs"
 HUNAN = Destination("430000", "430000-test", "430102")

@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 
-from cli.bench.machine import peak_memory
-from services.runtime.channel import open_channel, remote
+from bench.machine import peak_memory
+from services.runtime.rpc.channel import open_channel, remote
 from tests.contract.record_backends import KEEP, opened, person, result, submission
 from tests.integration.records_process import CONTRACTS, RecordsProcess
 from tests.integration.test_import_interrupted import ended, file_of, started, total

@@ -9,9 +9,9 @@ import pytest
 
 from cli.exits import Exit
 from cli.main import main
-from services.runtime.server import Server
+from services.runtime.rpc.server import Server
 from tests.contract.record_backends import ManualClock, Records, opened, person, result, sampling
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 DAYS = ["--first", "2022-08-04", "--last", "2022-08-05"]
 
@@ -91,7 +91,7 @@ async def test_a_store_that_is_not_there(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither a store nor a running mesh: says so."""
-    monkeypatch.setattr("cli.laboratory_command.SECONDS", 0.3)
+    monkeypatch.setattr("cli.commands.laboratory.SECONDS", 0.3)
     assert Exit.UNREACHABLE == await run("overdue", "--data", str(tmp_path))
     assert "hutong up" in capsys.readouterr().err
     assert Exit.UNREACHABLE == await run("overdue", "--to", "127.0.0.1:1")

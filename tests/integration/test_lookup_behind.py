@@ -4,8 +4,8 @@ from typing import Any
 
 from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, Evidence, GetEvidenceRequest, SourceStatus
 
-from tests.support.lookups import PURPOSE, Start, key, lookup, mesh, query
-from tests.support.record_stores import DEAD, RecordStore
+from tests.testkit.lookups import PURPOSE, Start, key, lookup, mesh, query
+from tests.testkit.record_stores import DEAD, RecordStore
 
 __all__ = ["lookup"]
 

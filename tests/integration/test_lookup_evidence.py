@@ -19,8 +19,8 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.documents import PersonKeys
 from services.common.errors import Code, ServiceError
-from tests.support.lookups import PURPOSE, SECRET, Start, key, lookup, mesh, person, query
-from tests.support.record_stores import content
+from tests.testkit.lookups import PURPOSE, SECRET, Start, key, lookup, mesh, person, query
+from tests.testkit.record_stores import content
 
 __all__ = ["lookup"]
 

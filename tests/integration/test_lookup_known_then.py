@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import ServiceError
-from services.lookup import health
 from services.lookup.composition import NAME, build
-from services.runtime.binding import local
-from tests.support.lookups import PURPOSE, Start, deadline, key, lookup, mesh, person, query
-from tests.support.lookups import settings as lookup_settings
-from tests.support.record_stores import BROKEN, DEAD, RecordStore
+from services.lookup.evidence import source_health
+from services.runtime.rpc.binding import local
+from tests.testkit.lookups import PURPOSE, Start, deadline, key, lookup, mesh, person, query
+from tests.testkit.lookups import settings as lookup_settings
+from tests.testkit.record_stores import BROKEN, DEAD, RecordStore
 
 __all__ = ["lookup"]
 
@@ -32,7 +32,7 @@ BEIJING, LIAONING, HUNAN = "110000", "210000", "430000"
 @pytest.fixture(autouse=True)
 def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that came back is noticed at once."""
-    monkeypatch.setattr(health, "PAUSE_SECONDS", 0.005)
+    monkeypatch.setattr(source_health, "PAUSE_SECONDS", 0.005)
 
 
 async def ask(client: Any, *asked: tuple[int, str]) -> Sequence[Evidence]:

@@ -17,13 +17,13 @@ from hutong.records.v1 import record_read_service_pb2, record_write_service_pb2
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from services.lookup.composition import DIRECTORY, EVIDENCE, HOLDERS, NAME, build
-from services.runtime.binding import Binding, local
-from services.runtime.channel import open_channel, remote
-from services.runtime.server import Server
-from services.runtime.trace import span, tracing
-from tests.support.lookups import PURPOSE, SECRET, key, mesh, person, query, settings
-from tests.support.otlp import Collector
-from tests.support.record_stores import RecordStore
+from services.runtime.rpc.binding import Binding, local
+from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.server import Server
+from services.runtime.telemetry.trace import span, tracing
+from tests.testkit.lookups import PURPOSE, SECRET, key, mesh, person, query, settings
+from tests.testkit.otlp import Collector
+from tests.testkit.record_stores import RecordStore
 
 READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]

@@ -13,10 +13,10 @@ from hutong.lookup.v1.evidence_service_pb2 import (
 )
 from prometheus_client import REGISTRY
 
-from services.lookup.health import PAUSE_SECONDS, PROBE_SECONDS
-from services.lookup.sources import NOBODY
-from tests.support.lookups import PURPOSE, Start, deadline, key, lookup, mesh, query
-from tests.support.record_stores import BROKEN, DEAD, RecordStore
+from services.lookup.evidence.source_health import PAUSE_SECONDS, PROBE_SECONDS
+from services.lookup.evidence.sources import NOBODY
+from tests.testkit.lookups import PURPOSE, Start, deadline, key, lookup, mesh, query
+from tests.testkit.record_stores import BROKEN, DEAD, RecordStore
 
 __all__ = ["lookup"]
 

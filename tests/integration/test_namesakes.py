@@ -9,7 +9,7 @@ from hutong.records.v1.record_read_service_pb2 import ListLaboratoriesRequest
 
 from tests.contract.record_backends import ManualClock, Records, hours, opened, person, result
 from tests.integration.test_records_restored import follow, sqlite_copy
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 LABORATORY = "430000-xiangya"
 

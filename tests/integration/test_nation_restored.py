@@ -17,11 +17,11 @@ from prometheus_client import REGISTRY
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant, from_timestamp
-from services.records.horizon import BEHIND
+from services.records.replication.completeness import BEHIND
 from tests.contract.record_backends import ManualClock, Records, opened, person, result
 from tests.integration.test_copies_follow import nation, until
-from tests.support.postgres import PostgresServer
-from tests.support.store_urls import sqlite_url
+from tests.testkit.postgres import PostgresServer
+from tests.testkit.store_urls import sqlite_url
 
 POSITIVE = TestResult.TEST_RESULT_POSITIVE
 HUNAN, BEIJING = "430000", "110000"

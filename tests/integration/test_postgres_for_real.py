@@ -12,17 +12,17 @@ from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 from services.common.errors import Unavailable
 from services.common.instants import DAY, Instant
 from services.records.migrate import migrate
-from services.records.purge import purge
-from services.records.store.postgres import PostgresStore
-from services.records.store.postgres_schema import MIGRATIONS, VERSION, statements
-from services.records.store.protocol import Head, People
+from services.records.retention.purge import purge
+from services.records.store.postgres.schema import MIGRATIONS, VERSION, statements
+from services.records.store.postgres.store import PostgresStore
+from services.records.store.protocols.records import Head, People
 from services.records.store.replica import ReplicatedStore
 from services.runtime.clock import system_clock
-from services.runtime.migrations import SchemaError
+from services.runtime.storage.migrations import SchemaError
 from tests.contract.record_backends import ManualClock, Records, opened, person, result, submission
 from tests.integration.records_process import ROOT, SECRET
-from tests.support.postgres import PostgresServer
-from tests.support.store_urls import sqlite_url
+from tests.testkit.postgres import PostgresServer
+from tests.testkit.store_urls import sqlite_url
 
 pytestmark = pytest.mark.postgres
 

@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 
 from services.common.errors import Unavailable
-from services.lookup.store.postgres import PostgresHolderStore
-from services.records.store.postgres import PostgresStore
+from services.lookup.store.postgres.store import PostgresHolderStore
+from services.records.store.postgres.store import PostgresStore
 from tests.contract.record_backends import ManualClock, Records, person, result, submission
 
 pytestmark = pytest.mark.postgres

@@ -11,13 +11,13 @@ from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 from hutong.records.v1.laboratory_pb2 import Interval
 
-from cli.bench.servers.postgres import PostgresServer
+from bench.servers.postgres import PostgresServer
 from services.common.instants import Instant
-from services.records.domain.copying import Cursor
-from services.records.store.deciding import Plan, Touch
-from services.records.store.postgres import PostgresStore
+from services.records.domain.replication import Cursor
+from services.records.store.postgres.store import PostgresStore
+from services.records.store.unit_of_work import Plan, Touch
 from tests.contract.record_backends import KEEP, ManualClock, Records, hours, opened, person, result, submission
-from tests.support.proxy import Proxy
+from tests.testkit.proxy import Proxy
 
 pytestmark = pytest.mark.postgres
 

@@ -7,17 +7,17 @@ from typing import NamedTuple
 import asyncpg
 import pytest
 
-from cli.bench.servers.postgres import CannotStartError, PostgresServer, start
+from bench.servers.postgres import CannotStartError, PostgresServer, start
 from services.common.errors import Unavailable
 from services.common.instants import SECOND, Instant, from_timestamp
-from services.records.store.postgres import PostgresStore
-from services.records.store.protocol import People
+from services.records.store.postgres.store import PostgresStore
+from services.records.store.protocols.records import People
 from services.records.store.replica import LOOK_SECONDS, ReplicatedStore
 from services.runtime.clock import system_clock
 from tests.contract.record_backends import Records, person, result
-from tests.support.needs import missing
-from tests.support.postgres_standby import caught_up, pause_replay, resume_replay, standby_of
-from tests.support.proxy import Proxy
+from tests.testkit.needs import missing
+from tests.testkit.postgres_standby import caught_up, pause_replay, resume_replay, standby_of
+from tests.testkit.proxy import Proxy
 
 pytestmark = pytest.mark.postgres
 

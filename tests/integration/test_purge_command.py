@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from services.records.store.sqlite import SqliteStore
+from services.records.store.sqlite.store import SqliteStore
 
 
 def purge(path: Path) -> int:

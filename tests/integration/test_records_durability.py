@@ -28,7 +28,7 @@ from tests.contract.record_backends import (
     submission,
 )
 from tests.integration.records_process import ROOT, RecordsProcess
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 
 async def test_a_killed_process_loses_nothing_it_acknowledged(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, from_timestamp, to_timestamp
 from services.records.composition import build
 from services.records.settings import Settings
-from services.runtime.binding import local
 from services.runtime.clock import system_clock
+from services.runtime.rpc.binding import local
 from tests.contract.record_backends import (
     KEEP,
     SECRET,
@@ -34,7 +34,7 @@ from tests.contract.record_backends import (
     submission,
 )
 from tests.integration.records_process import RecordsProcess
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:

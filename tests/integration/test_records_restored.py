@@ -29,7 +29,7 @@ from tests.contract.record_backends import (
     result,
     sampling,
 )
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 CONTENTS = [

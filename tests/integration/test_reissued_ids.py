@@ -9,11 +9,11 @@ from hutong.records.v1 import conflict_service_pb2 as cpb
 from hutong.records.v1.record_pb2 import Origin, RecordContent, RevisionAction, TestRecord, TestResult
 
 from services.records.domain.holders import REISSUED_CAUSE
-from services.records.store.protocol import RecordStore
+from services.records.store.protocols.records import RecordStore
 from tests.contract.record_backends import KEEP, ManualClock, Records, opened, person, result
 from tests.integration.test_copies_follow import nation, until
 from tests.integration.test_records_restored import follow, sqlite_copy
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 NEGATIVE, POSITIVE = result(), result(-4, -3, outcome=TestResult.TEST_RESULT_POSITIVE)
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED

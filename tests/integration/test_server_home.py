@@ -6,11 +6,11 @@ import sys
 import time
 from pathlib import Path
 
-from cli.bench.servers.postgres import PostgresServer
+from bench.servers.postgres import PostgresServer
 
 STARTS = """
 import time
-from cli.bench.servers.postgres import start
+from bench.servers.postgres import start
 server = start()
 print(server.home.path, server.process.pid, flush=True)
 time.sleep(600)

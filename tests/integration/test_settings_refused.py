@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tools import ROOT
+from tests.testkit.tools import ROOT
 
 SECRET = "a secret for tests, long enough"
 OWN = {

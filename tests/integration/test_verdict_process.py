@@ -19,7 +19,7 @@ from hutong.verdict.v1 import policy_service_pb2, verdict_pb2, verdict_service_p
 from hutong.verdict.v1.policy_service_pb2_grpc import PolicyServiceStub
 from hutong.verdict.v1.verdict_service_pb2_grpc import VerdictServiceStub
 
-from services.verdict.policy_files import DEFAULT_DIRECTORY
+from services.verdict.policy.files import DEFAULT_DIRECTORY
 
 CALLER = [("hutong-caller", "test")]
 

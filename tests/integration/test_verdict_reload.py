@@ -21,11 +21,11 @@ from hutong.verdict.v1.verdict_service_pb2 import ComputeVerdictRequest, Verdict
 from services.common.documents import PersonKeys
 from services.common.instants import DAY, SECOND, Instant, from_timestamp, parse_rfc3339, to_timestamp
 from services.runtime.clock import Clock
-from services.runtime.health import Degraded
+from services.runtime.rpc.health import Degraded
 from services.verdict import metrics
-from services.verdict.book import PolicyBook
-from services.verdict.policy_files import DEFAULT_DIRECTORY, PolicyFileError
-from services.verdict.servicer import VerdictServicer
+from services.verdict.policy.files import DEFAULT_DIRECTORY, PolicyFileError
+from services.verdict.policy.registry import PolicyRegistry
+from services.verdict.servicers.verdict import VerdictServicer
 
 NOW = parse_rfc3339("2022-08-09T12:00:00+08:00")
 LATER = "2022-10-01T00:00:00+08:00"
@@ -40,9 +40,9 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def book(directory: Path) -> PolicyBook:
+def book(directory: Path) -> PolicyRegistry:
     """The book of that directory, in August 2022."""
-    return PolicyBook(directory, lambda: NOW)
+    return PolicyRegistry(directory, lambda: NOW)
 
 
 def _henan(directory: Path, date: str) -> Path:
@@ -67,7 +67,7 @@ def _next_version(directory: Path, starts: str = LATER, **replaced: str) -> Path
     return path
 
 
-async def test_a_new_version_is_taken_up_while_running(book: PolicyBook, directory: Path):
+async def test_a_new_version_is_taken_up_while_running(book: PolicyRegistry, directory: Path):
     """Its region's digest changes, and no other's."""
     before = dict(book.policies.digests)
     assert book.refresh() is False
@@ -78,7 +78,7 @@ async def test_a_new_version_is_taken_up_while_running(book: PolicyBook, directo
     await book.ping()
 
 
-async def test_another_notice_changes_every_region(book: PolicyBook, directory: Path):
+async def test_another_notice_changes_every_region(book: PolicyRegistry, directory: Path):
     """Every region's verdicts rest on it."""
     before = dict(book.policies.digests)
     text = (directory / "nation" / "2022-07-29.yaml").read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ async def test_another_notice_changes_every_region(book: PolicyBook, directory: 
     assert all(book.policies.digests[region] != before[region] for region in before)
 
 
-async def test_comments_change_no_digest(book: PolicyBook, directory: Path):
+async def test_comments_change_no_digest(book: PolicyRegistry, directory: Path):
     """A policy's hash is of what it says; the file that is shown is the new one."""
     path = _henan(directory, "2022-07-01")
     path.write_text("# A better comment.\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
@@ -118,7 +118,7 @@ async def test_comments_change_no_digest(book: PolicyBook, directory: Path):
     ],
     ids=["not YAML", "not UTF-8", "unknown field", "overlap", "gone", "withdrawn", "backdated", "alias", "infinite"],
 )
-async def test_a_bad_set_is_not_taken(book: PolicyBook, directory: Path, caplog, break_it, complaint: str):
+async def test_a_bad_set_is_not_taken(book: PolicyRegistry, directory: Path, caplog, break_it, complaint: str):
     """The last good set is kept; the log, a metric and the health component say why, once."""
     before = book.policies
     break_it(directory)
@@ -132,7 +132,7 @@ async def test_a_bad_set_is_not_taken(book: PolicyBook, directory: Path, caplog,
         await book.ping()
 
 
-async def test_mended_files_are_taken_again(book: PolicyBook, directory: Path):
+async def test_mended_files_are_taken_again(book: PolicyRegistry, directory: Path):
     """And health is whole again."""
     path = _henan(directory, "2022-09-01")
     good = path.read_text(encoding="utf-8")
@@ -145,7 +145,7 @@ async def test_mended_files_are_taken_again(book: PolicyBook, directory: Path):
     await book.ping()
 
 
-async def test_a_policy_in_force_is_never_edited_but_a_coming_one_may_be(book: PolicyBook, directory: Path):
+async def test_a_policy_in_force_is_never_edited_but_a_coming_one_may_be(book: PolicyRegistry, directory: Path):
     """Every past verdict can be given again."""
     coming, in_force = _henan(directory, "2022-09-01"), _henan(directory, "2022-07-01")
     coming.write_text(coming.read_text(encoding="utf-8").replace("hours: 48", "hours: 24"), encoding="utf-8")
@@ -159,7 +159,7 @@ async def test_a_policy_in_force_is_never_edited_but_a_coming_one_may_be(book: P
 async def test_what_has_come_into_force_since_is_not_edited_either(directory: Path):
     """It is the present instant that counts, not that of loading."""
     now = NOW
-    book = PolicyBook(directory, lambda: now)
+    book = PolicyRegistry(directory, lambda: now)
     now = Instant(NOW + 60 * DAY)
     path = _henan(directory, "2022-09-01")
     path.write_text(path.read_text(encoding="utf-8").replace("hours: 48", "hours: 24"), encoding="utf-8")
@@ -175,7 +175,7 @@ def test_a_mounted_config_map_is_read_once(tmp_path: Path, directory: Path):
         shutil.copy(path, hidden / f"{number}.yaml")
         os.symlink(Path("..data") / f"{number}.yaml", mount / f"{number}.yaml")
     os.symlink(hidden.name, mount / "..data")
-    book = PolicyBook(mount, lambda: NOW)
+    book = PolicyRegistry(mount, lambda: NOW)
     assert [policy.ref.policy_id for policy in book.policies.versions("410000")] == [
         "410000-2022-07-01",
         "410000-2022-09-01",
@@ -195,10 +195,10 @@ async def test_a_first_set_that_is_bad_is_no_set(directory: Path):
     """There is no last good one to keep."""
     _next_version(directory, mode="moud")
     with pytest.raises(PolicyFileError):
-        PolicyBook(directory, lambda: NOW)
+        PolicyRegistry(directory, lambda: NOW)
 
 
-async def test_a_volume_that_was_empty_for_a_while_is_no_trouble_afterwards(book: PolicyBook, directory: Path):
+async def test_a_volume_that_was_empty_for_a_while_is_no_trouble_afterwards(book: PolicyRegistry, directory: Path):
     """Meanwhile the last good set is in use, the component degraded; with its files back as they were, it is well."""
     policies, away = book.policies, directory.parent / "away"
     _exchange(directory, away)
@@ -215,7 +215,7 @@ async def test_a_volume_that_was_empty_for_a_while_is_no_trouble_afterwards(book
 async def test_a_volume_that_is_empty_from_the_start_is_refused(tmp_path: Path):
     """Everybody's code would be undetermined, and nobody would know why."""
     with pytest.raises(FileNotFoundError, match="no policies"):
-        PolicyBook(tmp_path, lambda: NOW)
+        PolicyRegistry(tmp_path, lambda: NOW)
 
 
 class _Nobody:
@@ -245,7 +245,7 @@ async def test_a_policy_that_is_added_changes_nothing_that_was_said(directory: P
     def clock() -> Instant:
         return now
 
-    book = PolicyBook(directory, clock)
+    book = PolicyRegistry(directory, clock)
     servicer = VerdictServicer(book, _Nobody(clock), PersonKeys(b"a secret of these tests"), clock)
     coming = parse_rfc3339(LATER)
 
@@ -276,7 +276,7 @@ async def test_a_policy_that_is_added_changes_nothing_that_was_said(directory: P
         assert again.SerializeToString(deterministic=True) == verdict.SerializeToString(deterministic=True)
 
 
-async def test_what_is_being_judged_while_a_policy_is_taken_is_judged_by_one_set(book: PolicyBook, directory: Path):
+async def test_what_is_being_judged_while_a_policy_is_taken_is_judged_by_one_set(book: PolicyRegistry, directory: Path):
     """A lookup's clock may be a little ahead: what was judged at its instant is judged so again."""
     ahead = Instant(NOW + SECOND // 2)
     before = book.as_known(ahead)

@@ -18,10 +18,10 @@ from prometheus_client import REGISTRY
 from services.common.documents import PersonKeys
 from services.common.errors import Code, ServiceError, Unavailable
 from services.common.instants import HOUR, Instant, from_timestamp, parse_rfc3339, to_timestamp
-from services.runtime.binding import local
-from services.runtime.channel import open_channel, remote
-from services.runtime.server import Server
-from services.runtime.trace import tracing
+from services.runtime.rpc.binding import local
+from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.server import Server
+from services.runtime.telemetry.trace import tracing
 from services.verdict.composition import POLICIES, VERDICTS, build
 from services.verdict.settings import Settings
 

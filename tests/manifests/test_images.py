@@ -8,8 +8,8 @@ import sys
 import msgspec
 import pytest
 
-from tests.support.manifests import K8S, SETTINGS
-from tests.support.tools import ROOT
+from tests.testkit.manifests import K8S, SETTINGS
+from tests.testkit.tools import ROOT
 
 
 def stages() -> dict[str, list[str]]:

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 import yaml
 
-from services.runtime.health import LIVENESS
-from services.runtime.setting_names import PREFIX
-from services.runtime.settings import load
-from tests.support.manifests import (
+from services.runtime.rpc.health import LIVENESS
+from services.runtime.settings.environment import load
+from services.runtime.settings.names import PREFIX
+from tests.testkit.manifests import (
     KUBERNETES,
     KUSTOMIZATIONS,
     Object,
@@ -29,7 +29,7 @@ from tests.support.manifests import (
     variables,
     workloads,
 )
-from tests.support.tools import passes, run, tool
+from tests.testkit.tools import passes, run, tool
 
 
 @pytest.fixture(params=KUSTOMIZATIONS)

@@ -30,9 +30,9 @@ from cli.mesh import embedded, processes
 from cli.mesh.client import MeshClient
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, to_timestamp
-from services.runtime.binding import local
-from services.runtime.channel import open_channel, remote
 from services.runtime.clock import system_clock
+from services.runtime.rpc.binding import local
+from services.runtime.rpc.channel import open_channel, remote
 from services.verdict.composition import build
 from services.verdict.settings import Settings
 

@@ -16,7 +16,7 @@ from cli.mesh.client import MeshClient
 from cli.samples.model import resident_id
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, MINUTE, Instant, parse_rfc3339, to_timestamp
-from services.runtime.call import enter, leave, within
+from services.runtime.rpc.call import enter, leave, within
 
 REGION = "430000"
 ROWS = 200

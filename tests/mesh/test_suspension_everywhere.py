@@ -18,8 +18,8 @@ from hutong.verdict.v1.verdict_pb2 import Status
 from cli.mesh import embedded, processes
 from cli.mesh.client import MeshClient
 from services.common.instants import to_timestamp
-from services.runtime.channel import open_channel, remote
 from services.runtime.clock import system_clock
+from services.runtime.rpc.channel import open_channel, remote
 from tests.mesh.test_correction import BEIJING, HUNAN, KEEP, LABORATORY, content, within
 
 WHO = Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number="SUSPEND01"))

@@ -13,8 +13,8 @@ import yaml
 
 from cli.samples.people import PEOPLE
 from tests.mesh.conftest import running
-from tests.support.otlp import Collector, Tree, collecting
-from tests.support.redis import RedisServer
+from tests.testkit.otlp import Collector, Tree, collecting
+from tests.testkit.redis import RedisServer
 
 EXPECTED = yaml.safe_load((Path(__file__).parent / "traces" / "show.yaml").read_text(encoding="utf-8"))
 ATTRIBUTES = ("region", "scope", "status", "cache.outcome", "source")

@@ -8,7 +8,7 @@ from hutong.lookup.v1.region_directory_service_pb2 import (
 )
 
 from services.common.errors import NotFound, invalid
-from services.common.limits import bad_page_token, page_size
+from services.common.requests.limits import bad_page_token, page_size
 from services.lookup.domain.directory import Directory
 
 

@@ -13,11 +13,11 @@ from hutong.lookup.v1.evidence_service_pb2 import (
 from hutong.lookup.v1.region_pb2 import Scope
 
 from services.common.documents import PersonKeys
-from services.lookup import questions
-from services.lookup.evidence import Gatherer, Question
-from services.runtime.call import current_call
-from services.runtime.coalesce import Coalescer
-from services.runtime.trace import current_span
+from services.lookup.evidence.gatherer import Gatherer, Question
+from services.lookup.servicers import questions
+from services.runtime.resilience.coalescer import Coalescer
+from services.runtime.rpc.call import current_call
+from services.runtime.telemetry.trace import current_span
 
 _Group = tuple[Purpose.ValueType, int]
 

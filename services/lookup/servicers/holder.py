@@ -27,14 +27,14 @@ from hutong.lookup.v1.holder_service_pb2 import (
 from services.common.documents import PersonKeys
 from services.common.errors import FailedPrecondition, InvalidArgument, Violation, invalid
 from services.common.instants import Instant, to_timestamp
-from services.common.limits import bad_page_token, check_batch, check_scope, page_size
 from services.common.regions import require_region
-from services.lookup.claiming import Claimer
+from services.common.requests.limits import bad_page_token, check_batch, check_scope, page_size
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, Decision, Link, Switch, Unlink
-from services.lookup.feed import HolderFeed
-from services.lookup.questions import MOST_VIOLATIONS
+from services.lookup.holders.change_feed import HolderFeed
+from services.lookup.holders.claims import Claimer
+from services.lookup.servicers.questions import MOST_VIOLATIONS
 from services.lookup.store.protocol import HolderStore
-from services.runtime.call import current_call
+from services.runtime.rpc.call import current_call
 
 MOST_CAUSE = 500
 """Characters a cause may have (holder_service.proto)."""

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from services.lookup.store.postgres import PostgresHolderStore
+from services.lookup.store.postgres.store import PostgresHolderStore
 from services.lookup.store.protocol import HolderStore
-from services.lookup.store.sqlite import SqliteHolderStore
-from services.runtime.migrations import SchemaError
-from services.runtime.settings import SettingsError
+from services.lookup.store.sqlite.store import SqliteHolderStore
+from services.runtime.settings.environment import SettingsError
+from services.runtime.storage.migrations import SchemaError
 
 _SQLITE = "sqlite:///"
 

@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 from services.common.errors import Unavailable
 from services.common.instants import SECOND, Instant
 from services.records.domain.conflicts import StoredConflict
-from services.records.domain.copying import Cursor
+from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
-from services.records.store.counts import CountStore
-from services.records.store.deciding import Decide, Touch
-from services.records.store.placed import PlacedRecord
-from services.records.store.protocol import (
+from services.records.store.by_time import PlacedRecord
+from services.records.store.protocols.figures import CountStore
+from services.records.store.protocols.records import (
     ChangeRow,
     DueCopy,
     Head,
@@ -28,6 +27,7 @@ from services.records.store.protocol import (
     RecordStore,
     unavailable,
 )
+from services.records.store.unit_of_work import Decide, Touch
 from services.runtime.clock import Clock
 
 T = TypeVar("T")

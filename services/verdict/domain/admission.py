@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from services.common.instants import Instant
 from services.verdict.domain.copies import gather
-from services.verdict.domain.freshness import Horizon
+from services.verdict.domain.freshness import Completeness
 from services.verdict.domain.model import Evidence, Kind, Laboratory, Record, Result, Test
 
 RETRACTED = "RETRACTED"
@@ -26,7 +26,7 @@ class Admitted(Struct, frozen=True):
     laboratories: tuple[str, ...]
 
 
-def admit(evidence: Evidence, at: Instant, known_at: Instant, horizon: Horizon) -> Admitted:
+def admit(evidence: Evidence, at: Instant, known_at: Instant, horizon: Completeness) -> Admitted:
     """What may be judged at `at`, by the standing of laboratories as known at `known_at`."""
     tests: list[Test] = []
     refused: list[tuple[str, Record]] = []
@@ -83,7 +83,7 @@ def _newest_first(test: Test) -> tuple[int, tuple[str, str]]:
     return (-test.placed_at, test.identity)
 
 
-def voided(laboratory: Laboratory, placed_at: Instant, known_at: Instant, horizon: Horizon) -> str:
+def voided(laboratory: Laboratory, placed_at: Instant, known_at: Instant, horizon: Completeness) -> str:
     """Why the laboratory's standing, as known at `known_at`, voids a test placed then; empty when it does not."""
     code = ""
     for suspension in laboratory.suspensions:

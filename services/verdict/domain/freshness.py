@@ -10,7 +10,7 @@ NEVER = Instant(253_402_300_800 * SECOND - 8 * HOUR)
 """The end of the year 9999 in UTC+8: from here on no instant can be written, and nothing turns."""
 
 
-class Horizon:
+class Completeness:
     """Collects the instants after `at` at which something the answer rests on turns."""
 
     __slots__ = ("_at", "_next")

@@ -12,7 +12,7 @@ from services.verdict.domain import reasons, wording
 from services.verdict.domain.admission import Admitted, admit
 from services.verdict.domain.clauses import Met, met
 from services.verdict.domain.compiled import CompiledPolicy
-from services.verdict.domain.freshness import Horizon
+from services.verdict.domain.freshness import Completeness
 from services.verdict.domain.model import (
     OPEN_POSITIVE,
     POSITIVE_POOL,
@@ -52,7 +52,7 @@ def judge(evidence: Evidence, policies: PolicySet, at: Instant, known_at: Instan
     """
     standing = policies.standing(evidence.region, at)
     policy = standing.policy
-    horizon = Horizon(at)
+    horizon = Completeness(at)
     horizon.note(standing.next_start)
     admitted = admit(evidence, at, known_at, horizon)
     in_scope = counting_for(admitted.tests, evidence.region, evidence.scope)
@@ -133,7 +133,7 @@ def _for(
     admitted: Admitted,
     tests: Sequence[Test],
     at: Instant,
-    horizon: Horizon,
+    horizon: Completeness,
 ) -> Answer:
     """Steps 2 to 6."""
     policy = standing.policy
@@ -190,7 +190,7 @@ def _recognise(
     return outcome, () if found is None else (found,)
 
 
-def _would_national(standing: Standing, tests: Sequence[Test], at: Instant, horizon: Horizon) -> bool:
+def _would_national(standing: Standing, tests: Sequence[Test], at: Instant, horizon: Completeness) -> bool:
     """Whether the national database would help a holder who switched to the provincial one."""
     notice, grounds = _recognise(standing, Scope.NATIONAL, tests, at)
     if not grounds or notice == REFUSAL:

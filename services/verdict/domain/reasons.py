@@ -11,7 +11,7 @@ from services.verdict.domain import admission
 from services.verdict.domain.admission import Admitted
 from services.verdict.domain.clauses import Clause, Met
 from services.verdict.domain.compiled import CompiledPolicy
-from services.verdict.domain.freshness import Horizon
+from services.verdict.domain.freshness import Completeness
 from services.verdict.domain.model import NATIONAL_NOTICE, Evidence, Reason, Record, Result, Scope, Test
 from services.verdict.domain.positives import ClearanceRule
 from services.verdict.domain.wording import from_text, hours_text, region_name, when
@@ -57,7 +57,7 @@ def fell_short(
     admitted: Admitted,
     tests: Sequence[Test],
     at: Instant,
-    horizon: Horizon,
+    horizon: Completeness,
 ) -> tuple[Reason, ...]:
     """The reasons why `tests`, those that count in the scope, meet none of the clauses, newest first; then the clauses
     no test came near; then what was not admitted. Notes when any of them turns."""
@@ -76,7 +76,7 @@ def fell_short(
     return tuple(found)
 
 
-def _nearness(clause: Clause, test: Test, at: Instant, horizon: Horizon) -> int:
+def _nearness(clause: Clause, test: Test, at: Instant, horizon: Completeness) -> int:
     if test.result != clause.result:
         return _KIND
     if clause.origins is not None and test.provenance not in clause.origins:
@@ -97,7 +97,7 @@ def _enough(clause: Clause, zh: str, en: str, code: str, record: Record) -> Reas
     return Reason(code, Text(f"{zh}；须有{need.zh}", f"{en}; enough would be {need.en}"), clause.id, record)
 
 
-def _about(test: Test, clause: Clause, near: int, policy: CompiledPolicy, at: Instant, horizon: Horizon) -> Reason:
+def _about(test: Test, clause: Clause, near: int, policy: CompiledPolicy, at: Instant, horizon: Completeness) -> Reason:
     record = test.holdings[0]
     if near == _KIND:
         return _wrong_kind(test, record, clause, policy, at, horizon)
@@ -134,7 +134,7 @@ def _about(test: Test, clause: Clause, near: int, policy: CompiledPolicy, at: In
 
 
 def _wrong_kind(
-    test: Test, record: Record, clause: Clause, policy: CompiledPolicy, at: Instant, horizon: Horizon
+    test: Test, record: Record, clause: Clause, policy: CompiledPolicy, at: Instant, horizon: Completeness
 ) -> Reason:
     if test.result == Result.INCONCLUSIVE:
         return Reason(

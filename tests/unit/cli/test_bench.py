@@ -6,10 +6,10 @@ from types import ModuleType
 
 import pytest
 
-import cli.bench.benchmarks
-from cli.bench import registry
-from cli.bench.protocol import CannotRunError, in_turn
-from cli.bench.report import Measure, Report, Series, as_json, as_text
+import bench.benchmarks
+from bench import registry
+from bench.protocol import CannotRunError, in_turn
+from bench.report import Measure, Report, Series, as_json, as_text
 from cli.exits import Exit
 from cli.main import main
 from services.common.errors import Text
@@ -43,7 +43,7 @@ def benchmarks(tmp_path, monkeypatch):
     """A package with the benchmarks `fake` and `un-able`, in place of the real one."""
     for name in ("fake", "un_able", "not_installed"):
         (tmp_path / f"{name}.py").write_text("import no_such_module" if name == "not_installed" else "")
-    package = ModuleType(cli.bench.benchmarks.__name__)
+    package = ModuleType(bench.benchmarks.__name__)
     package.__path__ = [str(tmp_path)]
     monkeypatch.setitem(sys.modules, package.__name__, package)
     monkeypatch.setattr(registry.names, "__defaults__", (package,))

@@ -14,7 +14,7 @@ from cli.mesh.environment import MODULES, environment, settings
 from cli.mesh.plan import HTTP, MOST_PORT, NATION, PORTS, REGIONS, SERVICES, Plan, kept_by_nation, ports_from
 from cli.mesh.ports import first_taken, free_ports, is_free
 from services.common.regions import divisions
-from services.runtime.settings import load
+from services.runtime.settings.environment import load
 
 KINDS = {
     "services.records": ("services.records.settings", "Settings"),

@@ -3,8 +3,8 @@
 import pytest
 from hutong.lookup.v1.region_pb2 import Scope
 
-from services.common import limits
 from services.common.errors import InvalidArgument
+from services.common.requests import limits
 
 NONE, LOCAL, NATIONAL = Scope.SCOPE_UNSPECIFIED, Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL
 

@@ -16,12 +16,12 @@ from hutong.lookup.v1.evidence_service_pb2 import SourceCoverage, SourceStatus
 from hutong.lookup.v1.region_pb2 import Scope
 from hutong.verdict.v1.verdict_pb2 import Verdict
 
-from gateway.cache.memory import MemoryCache
-from gateway.codes import Shown
+from gateway.application.admission import Question
+from gateway.application.application import Application
+from gateway.codes.cache.memory import MemoryCache
+from gateway.codes.codes import Shown
 from gateway.composition import Gateway
-from gateway.front import Front
 from gateway.metrics import Outcome
-from gateway.questions import Question
 from gateway.settings import GatewaySettings
 from services.common.errors import DeadlineExceeded, NotFound, ServiceError
 from services.common.instants import DAY, HOUR, SECOND, Instant, to_timestamp
@@ -74,29 +74,29 @@ async def gateway(mesh: Mesh, cache: MemoryCache) -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-def front(gateway: Gateway) -> Front:
-    """Its front."""
-    return gateway.app.front
+def application(gateway: Gateway) -> Application:
+    """Its application."""
+    return gateway.app.application
 
 
-async def outcome(front: Front, question: Question = BEIJING) -> Outcome:
+async def outcome(application: Application, question: Question = BEIJING) -> Outcome:
     """What the cache had to do with the answer."""
-    return (await front.show(question, SHOW)).outcome
+    return (await application.show(question, SHOW)).outcome
 
 
-async def test_second_question_is_a_hit(front: Front, mesh: Mesh) -> None:
+async def test_second_question_is_a_hit(application: Application, mesh: Mesh) -> None:
     """What was computed is shown again without asking anyone."""
-    first, second = await front.show(BEIJING, SHOW), await front.show(BEIJING, SHOW)
+    first, second = await application.show(BEIJING, SHOW), await application.show(BEIJING, SHOW)
     assert [first.outcome, second.outcome] == [Outcome.MISS, Outcome.HIT]
     assert [first.freshness, second.freshness] == [Freshness.FRESHNESS_COMPUTED, Freshness.FRESHNESS_CACHED]
     assert (mesh.calls["verdict"], first.entry) == (1, second.entry)
 
 
-async def test_concurrent_questions_are_computed_once(front: Front, mesh: Mesh) -> None:
+async def test_concurrent_questions_are_computed_once(application: Application, mesh: Mesh) -> None:
     """However many ask, each person, region and scope is computed once, and what is missing travels together."""
     mesh.gate = asyncio.Event()
     other = Question(PERSON, "210000")
-    asked = [asyncio.create_task(front.show(question, SHOW)) for question in [BEIJING, other] * 20]
+    asked = [asyncio.create_task(application.show(question, SHOW)) for question in [BEIJING, other] * 20]
     while not mesh.batches:
         await asyncio.sleep(0.01)
     mesh.gate.set()
@@ -105,13 +105,13 @@ async def test_concurrent_questions_are_computed_once(front: Front, mesh: Mesh) 
     assert {one.entry.region for one in shown} == {"110000", "210000"}
 
 
-async def test_question_that_leaves_takes_nobody_with_it(front: Front, mesh: Mesh) -> None:
+async def test_question_that_leaves_takes_nobody_with_it(application: Application, mesh: Mesh) -> None:
     """Who joined a computation gets its answer, also when who began it has gone."""
     mesh.gate = asyncio.Event()
-    first = asyncio.create_task(front.show(BEIJING, SHOW))
+    first = asyncio.create_task(application.show(BEIJING, SHOW))
     while not mesh.batches:
         await asyncio.sleep(0.01)
-    second = asyncio.create_task(front.show(BEIJING, SHOW))
+    second = asyncio.create_task(application.show(BEIJING, SHOW))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
@@ -121,82 +121,84 @@ async def test_question_that_leaves_takes_nobody_with_it(front: Front, mesh: Mes
 
 
 async def test_who_comes_after_a_change_is_not_shown_what_was_begun_before_it(
-    front: Front, mesh: Mesh, cache: MemoryCache
+    application: Application, mesh: Mesh, cache: MemoryCache
 ) -> None:
     """A question asked after a change joins no computation that read its evidence before."""
     mesh.gate = asyncio.Event()
-    before = asyncio.create_task(front.show(Question(PERSON, "430000"), SHOW))
+    before = asyncio.create_task(application.show(Question(PERSON, "430000"), SHOW))
     while not mesh.batches:
         await asyncio.sleep(0.01)
     mesh.records[PERSON].clear()
     await mesh.tell(person=PERSON)
     await told(cache, mesh)
-    after = asyncio.create_task(front.show(Question(PERSON, "430000"), SHOW))
+    after = asyncio.create_task(application.show(Question(PERSON, "430000"), SHOW))
     await asyncio.sleep(0)
     mesh.gate.set()
     assert [(await before).entry.status, (await after).entry.status] == [1, 2]
-    assert (await front.show(Question(PERSON, "430000"), SHOW)).entry.status == 2
+    assert (await application.show(Question(PERSON, "430000"), SHOW)).entry.status == 2
 
 
-async def test_refresh_goes_past_the_cache_and_into_it(front: Front, mesh: Mesh) -> None:
+async def test_refresh_goes_past_the_cache_and_into_it(application: Application, mesh: Mesh) -> None:
     """A refreshed code is computed, and what it gave is what others are shown."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     mesh.records[PERSON].clear()
-    assert (await front.show(BEIJING, SHOW)).entry.status == 1
-    refreshed = await front.show(BEIJING._replace(refresh=True), SHOW)
+    assert (await application.show(BEIJING, SHOW)).entry.status == 1
+    refreshed = await application.show(BEIJING._replace(refresh=True), SHOW)
     assert (refreshed.outcome, refreshed.entry.status) == (Outcome.REFRESH, 2)
-    again = await front.show(BEIJING, SHOW)
+    again = await application.show(BEIJING, SHOW)
     assert (again.outcome, again.entry.status) == (Outcome.HIT, 2)
 
 
-async def test_answer_for_an_instant_is_not_cached(front: Front, mesh: Mesh) -> None:
+async def test_answer_for_an_instant_is_not_cached(application: Application, mesh: Mesh) -> None:
     """Only answers for now are."""
     past = BEIJING._replace(at=Instant(system_clock() - DAY))
-    assert [await outcome(front, past), await outcome(front, past)] == [Outcome.BYPASS, Outcome.BYPASS]
-    assert await outcome(front) == Outcome.MISS
+    assert [await outcome(application, past), await outcome(application, past)] == [Outcome.BYPASS, Outcome.BYPASS]
+    assert await outcome(application) == Outcome.MISS
 
 
-async def test_change_told_by_the_nation_is_shown(front: Front, mesh: Mesh) -> None:
+async def test_change_told_by_the_nation_is_shown(application: Application, mesh: Mesh) -> None:
     """A change to the person's records reaches the cached code."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     mesh.records[PERSON].clear()
     await mesh.tell(person=PERSON)
-    await _until(front, status=2)
+    await _until(application, status=2)
 
 
-async def test_suspended_laboratory_is_shown(front: Front, mesh: Mesh) -> None:
+async def test_suspended_laboratory_is_shown(application: Application, mesh: Mesh) -> None:
     """A change of a laboratory's standing reaches the codes that rest on it, and only those."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     other = Question(b"q" * 16, "110000")
-    await front.show(other, SHOW)
+    await application.show(other, SHOW)
     mesh.records[PERSON].clear()
     await mesh.tell(laboratory="430000-xiangya")
-    await _until(front, status=2)
-    assert await outcome(front, other) == Outcome.HIT
+    await _until(application, status=2)
+    assert await outcome(application, other) == Outcome.HIT
 
 
-async def test_changed_policy_is_shown(front: Front, mesh: Mesh) -> None:
+async def test_changed_policy_is_shown(application: Application, mesh: Mesh) -> None:
     """A code of a region whose policies changed is computed anew; codes of others stay."""
     shanghai = Question(PERSON, "310000")
-    await front.show(BEIJING, SHOW)
-    await front.show(shanghai, SHOW)
+    await application.show(BEIJING, SHOW)
+    await application.show(shanghai, SHOW)
     mesh.digests["110000"] = b"digest-2"
     async with asyncio.timeout(5):
-        while await outcome(front) != Outcome.MISS:
+        while await outcome(application) != Outcome.MISS:
             await asyncio.sleep(0.02)
-    assert await outcome(front, shanghai) == Outcome.HIT
+    assert await outcome(application, shanghai) == Outcome.HIT
 
 
-async def test_code_is_computed_anew_when_time_alone_changes_it(front: Front, mesh: Mesh, time: Time) -> None:
+async def test_code_is_computed_anew_when_time_alone_changes_it(
+    application: Application, mesh: Mesh, time: Time
+) -> None:
     """At its fresh_until an entry is over, though the news are fresh."""
 
     def soon(verdict: Verdict) -> None:
         verdict.fresh_until.CopyFrom(to_timestamp(Instant(time() + SECOND // 2)))
 
     mesh.shape = soon
-    assert [await outcome(front), await outcome(front)] == [Outcome.MISS, Outcome.HIT]
+    assert [await outcome(application), await outcome(application)] == [Outcome.MISS, Outcome.HIT]
     time.ahead += SECOND // 2
-    assert await outcome(front) == Outcome.MISS
+    assert await outcome(application) == Outcome.MISS
 
 
 @pytest.mark.parametrize(
@@ -206,190 +208,198 @@ async def test_code_is_computed_anew_when_time_alone_changes_it(front: Front, me
         pytest.param(lambda verdict: verdict.person_keys.append(b"q" * 16), id="several documents"),
     ],
 )
-async def test_what_must_not_be_cached_is_computed_each_time(front: Front, mesh: Mesh, shape: object) -> None:
+async def test_what_must_not_be_cached_is_computed_each_time(
+    application: Application, mesh: Mesh, shape: object
+) -> None:
     """An undetermined answer may be determined now; a person with several documents changes under any of them."""
     mesh.shape = shape  # type: ignore[assignment]
-    assert [await outcome(front), await outcome(front)] == [Outcome.MISS, Outcome.MISS]
+    assert [await outcome(application), await outcome(application)] == [Outcome.MISS, Outcome.MISS]
 
 
-async def test_partial_answer_is_cached_for_seconds(front: Front, mesh: Mesh, time: Time) -> None:
+async def test_partial_answer_is_cached_for_seconds(application: Application, mesh: Mesh, time: Time) -> None:
     """With a source missing an answer is kept just long enough to break a stampede."""
     mesh.unreachable.add("nation")
-    assert [await outcome(front), await outcome(front)] == [Outcome.MISS, Outcome.HIT]
+    assert [await outcome(application), await outcome(application)] == [Outcome.MISS, Outcome.HIT]
     time.ahead += 3 * SECOND
-    await _heard(front, mesh)
-    assert await outcome(front) == Outcome.MISS
+    await _heard(application, mesh)
+    assert await outcome(application) == Outcome.MISS
 
 
-async def test_claim_is_shown_at_once(front: Front, mesh: Mesh) -> None:
+async def test_claim_is_shown_at_once(application: Application, mesh: Mesh) -> None:
     """When the claim returns, the next code has the days since test."""
-    before = await front.show(BEIJING, SHOW)
-    assert (await front.show(BEIJING, SHOW)).outcome == Outcome.HIT
-    claimed = await front.claim(_claim(), SHOW)
-    after = await front.show(BEIJING, SHOW)
+    before = await application.show(BEIJING, SHOW)
+    assert (await application.show(BEIJING, SHOW)).outcome == Outcome.HIT
+    claimed = await application.claim(_claim(), SHOW)
+    after = await application.show(BEIJING, SHOW)
     assert [b'"daysSinceTest":null' in before.entry.body, b'"daysSinceTest":0' in after.entry.body] == [True, True]
     assert (claimed.created, claimed.result.origin_region) == (True, "430000")
-    assert (await front.claim(_claim(), SHOW)).created is False
+    assert (await application.claim(_claim(), SHOW)).created is False
 
 
-async def test_claim_is_shown_at_once_to_who_joins_nobody(front: Front, mesh: Mesh) -> None:
+async def test_claim_is_shown_at_once_to_who_joins_nobody(application: Application, mesh: Mesh) -> None:
     """A computation begun before the claim is not joined after it, also where nothing can be cached."""
     mesh.shape = lambda verdict: verdict.person_keys.append(b"q" * 16)
     mesh.gate = asyncio.Event()
-    before = asyncio.create_task(front.show(BEIJING, SHOW))
+    before = asyncio.create_task(application.show(BEIJING, SHOW))
     while not mesh.batches:
         await asyncio.sleep(0.01)
-    await front.claim(_claim(), SHOW)
-    after = asyncio.create_task(front.show(BEIJING, SHOW))
+    await application.claim(_claim(), SHOW)
+    after = asyncio.create_task(application.show(BEIJING, SHOW))
     await asyncio.sleep(0)
     mesh.gate.set()
     shown = [(await one).entry.body for one in (before, after)]
     assert [b'"daysSinceTest":0' in body for body in shown] == [False, True]
 
 
-async def test_claim_that_may_have_happened_drops_what_is_cached(front: Front, mesh: Mesh) -> None:
+async def test_claim_that_may_have_happened_drops_what_is_cached(application: Application, mesh: Mesh) -> None:
     """A claim that ended in a time-out may have been done."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     mesh.failing = DeadlineExceeded()
     with pytest.raises(DeadlineExceeded):
-        await front.claim(_claim(), SHOW)
+        await application.claim(_claim(), SHOW)
     mesh.failing = None
-    assert await outcome(front) == Outcome.MISS
+    assert await outcome(application) == Outcome.MISS
 
 
-async def test_switch_is_shown_at_once(front: Front) -> None:
+async def test_switch_is_shown_at_once(application: Application) -> None:
     """When the switch returns, the next code looks at the other database."""
     liaoning = Question(PERSON, "210000")
-    assert (await front.show(liaoning, SHOW)).entry.status == 1
+    assert (await application.show(liaoning, SHOW)).entry.status == 1
     request = SwitchScopeRequest(document=_document(), region="210000", scope=Scope.SCOPE_LOCAL)
-    await front.switch_scope(request, SHOW)
-    shown = await front.show(liaoning, SHOW)
+    await application.switch_scope(request, SHOW)
+    shown = await application.show(liaoning, SHOW)
     assert (shown.entry.scope, shown.entry.status) == (Scope.SCOPE_LOCAL, 2)
 
 
-async def test_holders_feed_reaches_the_cache(front: Front, mesh: Mesh) -> None:
+async def test_holders_feed_reaches_the_cache(application: Application, mesh: Mesh) -> None:
     """A switch or a link made elsewhere is shown, too."""
     liaoning = Question(PERSON, "210000")
-    await front.show(liaoning, SHOW)
+    await application.show(liaoning, SHOW)
     mesh.scopes[PERSON, "210000"] = Scope.SCOPE_LOCAL
     await mesh.tell(holder=PERSON)
-    await _until(front, status=2, question=liaoning)
+    await _until(application, status=2, question=liaoning)
 
 
-async def test_last_known_verdict_is_shown_when_nobody_answers(front: Front, mesh: Mesh, time: Time) -> None:
+async def test_last_known_verdict_is_shown_when_nobody_answers(
+    application: Application, mesh: Mesh, time: Time
+) -> None:
     """Marked STALE with its age, and only inside its validity."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     mesh.failing = DOWN
     time.ahead += 2 * HOUR
-    shown = await front.show(BEIJING, SHOW)
+    shown = await application.show(BEIJING, SHOW)
     assert (shown.outcome, shown.freshness) == (Outcome.STALE, Freshness.FRESHNESS_STALE)
     assert 2 * 3600 <= shown.age < 2 * 3600 + 10
     assert shown.json().startswith(b'{"freshness":"STALE","age":72')
     time.ahead += 2 * DAY
     with pytest.raises(ServiceError) as raised:
-        await front.show(BEIJING, SHOW)
+        await application.show(BEIJING, SHOW)
     assert raised.value.reason == "SERVICE_UNREACHABLE"
 
 
-async def test_last_known_verdict_is_shown_when_the_answer_takes_too_long(front: Front, mesh: Mesh, time: Time) -> None:
+async def test_last_known_verdict_is_shown_when_the_answer_takes_too_long(
+    application: Application, mesh: Mesh, time: Time
+) -> None:
     """A service that hangs is one that does not answer."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     time.ahead += 2 * HOUR
     mesh.gate = asyncio.Event()
-    assert await outcome(front) == Outcome.STALE
+    assert await outcome(application) == Outcome.STALE
 
 
 async def test_verdict_that_a_change_outdated_is_never_the_last_known(
-    front: Front, mesh: Mesh, cache: MemoryCache
+    application: Application, mesh: Mesh, cache: MemoryCache
 ) -> None:
     """What was dropped is gone, also for outages."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     await mesh.tell(person=PERSON)
     await told(cache, mesh)
     mesh.failing = DOWN
     with pytest.raises(ServiceError):
-        await front.show(BEIJING, SHOW)
+        await application.show(BEIJING, SHOW)
 
 
-async def test_verdict_without_validity_is_never_the_last_known(front: Front, mesh: Mesh, time: Time) -> None:
+async def test_verdict_without_validity_is_never_the_last_known(
+    application: Application, mesh: Mesh, time: Time
+) -> None:
     """Only a recognition has an end until which it may be shown."""
     mesh.records[PERSON].clear()
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     mesh.failing = DOWN
     time.ahead += 2 * HOUR
     with pytest.raises(ServiceError):
-        await front.show(BEIJING, SHOW)
+        await application.show(BEIJING, SHOW)
 
 
-async def test_error_that_is_an_answer_is_not_covered_up(front: Front, mesh: Mesh, time: Time) -> None:
+async def test_error_that_is_an_answer_is_not_covered_up(application: Application, mesh: Mesh, time: Time) -> None:
     """A service that answers with an error has answered."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     mesh.item_error = NotFound("POLICY_NOT_FOUND", "没有规则", "There is no policy")
     with pytest.raises(ServiceError) as raised:
-        await front.show(BEIJING._replace(refresh=True), SHOW)
+        await application.show(BEIJING._replace(refresh=True), SHOW)
     assert raised.value.reason == "POLICY_NOT_FOUND"
 
 
-async def test_without_news_nothing_cached_is_shown_as_current(front: Front, mesh: Mesh) -> None:
+async def test_without_news_nothing_cached_is_shown_as_current(application: Application, mesh: Mesh) -> None:
     """Once the feed has been cut for longer than the bound, codes are computed; and cached again when it is back."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     mesh.cut = True
     mesh.records[PERSON].clear()
     async with asyncio.timeout(5):
-        while await outcome(front) != Outcome.BYPASS:
+        while await outcome(application) != Outcome.BYPASS:
             await asyncio.sleep(0.05)
-    assert (await front.show(BEIJING, SHOW)).entry.status == 2
+    assert (await application.show(BEIJING, SHOW)).entry.status == 2
     mesh.cut = False
     async with asyncio.timeout(10):
-        while await outcome(front) != Outcome.HIT:
+        while await outcome(application) != Outcome.HIT:
             await asyncio.sleep(0.05)
 
 
-async def test_without_news_of_holders_nothing_cached_is_shown_as_current(front: Front, mesh: Mesh) -> None:
+async def test_without_news_of_holders_nothing_cached_is_shown_as_current(application: Application, mesh: Mesh) -> None:
     """A switch could have been missed."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     mesh.holders_cut = True
     async with asyncio.timeout(5):
-        while await outcome(front) != Outcome.BYPASS:
+        while await outcome(application) != Outcome.BYPASS:
             await asyncio.sleep(0.05)
 
 
-async def test_rebuilt_feed_empties_the_cache(front: Front, mesh: Mesh) -> None:
+async def test_rebuilt_feed_empties_the_cache(application: Application, mesh: Mesh) -> None:
     """Where changes may have been missed nothing is kept."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     mesh.records[PERSON].clear()
     mesh.changes.clear()
     mesh.feed_id = "history-2"
-    await _until(front, status=2)
+    await _until(application, status=2)
     async with asyncio.timeout(10):
-        while await outcome(front) != Outcome.HIT:
+        while await outcome(application) != Outcome.HIT:
             await asyncio.sleep(0.05)
 
 
-async def test_every_region_is_one_batch(front: Front, mesh: Mesh) -> None:
+async def test_every_region_is_one_batch(application: Application, mesh: Mesh) -> None:
     """Destinations are computed together, those already cached not at all."""
-    await front.show(BEIJING, SHOW)
+    await application.show(BEIJING, SHOW)
     mesh.batches.clear()
-    found = await front.destinations(CheckDestinationsRequest(document=_document()), SHOW)
+    found = await application.destinations(CheckDestinationsRequest(document=_document()), SHOW)
     assert (len(found), mesh.batches) == (34, [33])
     assert [one.region.region for one in found] == sorted(mesh.digests)
     assert {one.code.outcome for one in found if isinstance(one.code, Shown)} == {Outcome.HIT, Outcome.MISS}
 
 
-async def test_messages_that_were_handed_over_are_not_changed(front: Front, mesh: Mesh) -> None:
+async def test_messages_that_were_handed_over_are_not_changed(application: Application, mesh: Mesh) -> None:
     """A verdict may be somebody else's, too: its person keys are left out of a copy."""
     given: list[Verdict] = []
     mesh.shape = given.append
-    shown = await front.show(BEIJING, SHOW)
+    shown = await application.show(BEIJING, SHOW)
     assert [list(given[0].person_keys), given[0].newest_test.person_key] == [[PERSON], PERSON]
     message = shown.message()
     assert [list(message.verdict.person_keys), message.verdict.newest_test.person_key] == [[], b""]
 
 
-async def test_coverage_of_a_source_that_failed_is_shown(front: Front, mesh: Mesh) -> None:
+async def test_coverage_of_a_source_that_failed_is_shown(application: Application, mesh: Mesh) -> None:
     """Who did not answer is named."""
     mesh.unreachable.add("nation")
-    shown = await front.show(BEIJING, SHOW)
+    shown = await application.show(BEIJING, SHOW)
     assert [(one.source, one.status) for one in shown.message().verdict.coverage] == [
         (one.source, one.status)
         for one in (SourceCoverage(source="110000", status=OK), SourceCoverage(source="nation", status=UNREACHABLE))
@@ -411,14 +421,14 @@ async def told(cache: MemoryCache, mesh: Mesh) -> None:
             await asyncio.sleep(0.01)
 
 
-async def _until(front: Front, *, status: int, question: Question = BEIJING) -> None:
+async def _until(application: Application, *, status: int, question: Question = BEIJING) -> None:
     async with asyncio.timeout(5):
-        while (await front.show(question, SHOW)).entry.status != status:
+        while (await application.show(question, SHOW)).entry.status != status:
             await asyncio.sleep(0.02)
 
 
-async def _heard(front: Front, mesh: Mesh) -> None:
+async def _heard(application: Application, mesh: Mesh) -> None:
     """Waits until the feeds have spoken by the new time."""
     async with asyncio.timeout(5):
-        while await outcome(front, Question(token_bytes(16), "110000")) == Outcome.BYPASS:
+        while await outcome(application, Question(token_bytes(16), "110000")) == Outcome.BYPASS:
             await asyncio.sleep(0.02)

@@ -6,7 +6,7 @@ from hutong.verdict.v1.verdict_pb2 import Status, Verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cache.entry import LONGEST, PARTIAL, fresh_until
+from gateway.codes.cache.entry import LONGEST, PARTIAL, fresh_until
 from services.common.instants import DAY, HOUR, Instant, to_timestamp
 from tests.contract.test_verdict_cache import entry
 

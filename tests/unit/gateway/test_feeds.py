@@ -14,9 +14,9 @@ from hutong.records.v1.change_feed_service_pb2 import (
 from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import TestRecord as Record
 
-from gateway import feeds
-from gateway.cache.protocol import News
-from gateway.feeds import HoldersFeed, RecordsFeed
+from gateway.codes.cache.protocol import News
+from gateway.news import feeds
+from gateway.news.feeds import HoldersFeed, RecordsFeed
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, to_timestamp
 

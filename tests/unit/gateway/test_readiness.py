@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from gateway.cache.memory import MemoryCache
-from gateway.cache.protocol import CacheDownError, News
-from gateway.readiness import Probe
+from gateway.application.readiness import Probe
+from gateway.codes.cache.memory import MemoryCache
+from gateway.codes.cache.protocol import CacheDownError, News
 from services.common.instants import SECOND, Instant
 
 NOW = Instant(1_000_000 * SECOND)

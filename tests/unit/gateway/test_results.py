@@ -5,7 +5,7 @@ from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage, Sour
 from hutong.records.v1.record_pb2 import Origin, RevisionAction
 from hutong.records.v1.record_pb2 import TestRecord as Record
 
-from gateway import results
+from gateway.application import results
 from services.common.errors import InvalidArgument
 from services.common.instants import HOUR, Instant, to_timestamp
 from tests.unit.gateway.fakes import record

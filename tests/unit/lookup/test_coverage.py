@@ -6,8 +6,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.lookup.domain.directory import NATION
-from services.lookup.round import Round
-from services.lookup.sources import OK, UNREACHABLE, Answer
+from services.lookup.evidence.fan_out import Round
+from services.lookup.evidence.sources import OK, UNREACHABLE, Answer
 
 HUNAN = "430000"
 DOWN = Answer(HUNAN, UNREACHABLE)

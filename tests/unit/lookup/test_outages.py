@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from services.common.errors import Unavailable
 from services.common.instants import SECOND, Instant
 from services.lookup.domain.outages import EVERY, HOLDS, RENEWED, SourceNote, State, down_at
-from services.lookup.outages import Outages
+from services.lookup.evidence.outages import Outages
 
 NOW = Instant(1_790_000_000 * SECOND)
 

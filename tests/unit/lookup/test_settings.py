@@ -4,7 +4,7 @@ import pytest
 
 from services.lookup.settings import Settings
 from services.lookup.store.opening import open_store
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
 
 STORE = {"HUTONG_STORE_URL": "sqlite:///nowhere.db"}
 SECRET = {"HUTONG_MESH_SECRET": "0123456789abcdef", **STORE}

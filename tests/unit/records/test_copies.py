@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from services.common.instants import Instant
-from services.records import copies
-from services.records.copies import CopyKeeper
 from services.records.domain.revisions import RecordId
-from services.records.feed import Feed
-from services.records.store.protocol import DueCopy
+from services.records.replication import copy_sync
+from services.records.replication.change_feed import Feed
+from services.records.replication.copy_sync import CopySync
+from services.records.store.protocols.records import DueCopy
 
 REGION = "110000"
 
@@ -49,11 +49,11 @@ class Late:
 @pytest.mark.parametrize("at", [1, 2, 3, 4])
 async def test_nothing_due_waits_for_the_next_look(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Due while the keeper looks, while it begins to work for the region, and while that work ends."""
-    monkeypatch.setattr(copies, "IDLE_SECONDS", 60.0)
+    monkeypatch.setattr(copy_sync, "IDLE_SECONDS", 60.0)
     store = Late(at)
     if at > 1:
         store.due = [DueCopy(RecordId(REGION, "C0"), 1)]
-    keeper: Any = CopyKeeper("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
+    keeper: Any = CopySync("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
     task = asyncio.create_task(keeper.run())
     try:
         await asyncio.wait_for(store.done.wait(), 5)
@@ -92,7 +92,7 @@ class Many:
 
 async def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes wrong in the store, the keeper looks again."""
-    monkeypatch.setattr(copies, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(copy_sync, "IDLE_SECONDS", 0.01)
     store = Late(2)
     look = store.due_copies
 
@@ -101,7 +101,7 @@ async def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch
         raise ValueError("a row that cannot be read")
 
     monkeypatch.setattr(store, "due_copies", failing)
-    keeper: Any = CopyKeeper("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
+    keeper: Any = CopySync("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
     task = asyncio.create_task(keeper.run())
     try:
         async with asyncio.timeout(5):
@@ -113,9 +113,9 @@ async def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch
 
 async def test_one_copy_holds_up_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Copies of a region are compared side by side, and all but the one that cannot be are done."""
-    monkeypatch.setattr(copies, "RETRY_SECONDS", 60.0)
+    monkeypatch.setattr(copy_sync, "RETRY_SECONDS", 60.0)
     store = Many()
-    keeper: Any = CopyKeeper("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
+    keeper: Any = CopySync("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
     task = asyncio.create_task(keeper.run())
     try:
         async with asyncio.timeout(5):
@@ -125,4 +125,4 @@ async def test_one_copy_holds_up_no_others(monkeypatch: pytest.MonkeyPatch) -> N
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert [DueCopy(RecordId(REGION, "C0"), 0)] == store.due
-    assert copies.ABREAST == store.most
+    assert copy_sync.ABREAST == store.most

@@ -5,8 +5,8 @@ from hutong.records.v1.change_feed_service_pb2 import Change
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant, to_timestamp
-from services.records.domain.copying import Cursor, advanced, continues, restated, take
 from services.records.domain.holders import REISSUED_CAUSE, Moved
+from services.records.domain.replication import Cursor, advanced, continues, restated, take
 from services.records.domain.revisions import PersonRecord, RecordId, copy_of
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from services.common.errors import FailedPrecondition
 from services.common.instants import Instant
-from services.records.feed import Feed
-from services.records.store.protocol import ChangeRow, Head
+from services.records.replication.change_feed import Feed
+from services.records.store.protocols.records import ChangeRow, Head
 
 
 class FakeStore:

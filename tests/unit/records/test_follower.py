@@ -8,12 +8,12 @@ from typing import Any
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
 
 from services.common.errors import FailedPrecondition
-from services.records.domain.copying import Cursor
-from services.records.feed import Feed
-from services.records.follower import Follower
-from services.records.store.deciding import Plan, Touch
+from services.records.domain.replication import Cursor
+from services.records.replication.change_feed import Feed
+from services.records.replication.follower import Follower
+from services.records.store.unit_of_work import Plan, Touch
 from tests.contract.record_backends import ManualClock, opened
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 
 async def test_a_region_is_read_again_once_however_many_are_refused(tmp_path: Path) -> None:

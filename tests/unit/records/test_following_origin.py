@@ -3,7 +3,7 @@
 import pytest
 from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RevisionAction, TestRecord, TestResult
 
-from services.records.domain.following_origin import Follow, follow
+from services.records.domain.copies import Follow, follow
 
 TestRecord.__test__ = False  # type: ignore[attr-defined]  # a message, not a class of tests
 TestResult.__test__ = False  # type: ignore[attr-defined]

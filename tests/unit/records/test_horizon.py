@@ -5,10 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from services.common.instants import SECOND, Instant
-from services.records.domain.copying import Cursor
-from services.records.feed import Feed
-from services.records.horizon import ALLOWANCE, BEHIND, Horizon
-from services.records.store.protocol import Lag
+from services.records.domain.replication import Cursor
+from services.records.replication.change_feed import Feed
+from services.records.replication.completeness import ALLOWANCE, BEHIND, Completeness
+from services.records.store.protocols.records import Lag
 from tests.unit.records.test_feed import FakeStore
 
 NOW = Instant(1_000 * SECOND)
@@ -33,14 +33,14 @@ class Notes:
         return {}
 
 
-def _horizon(notes: Any = None, **heard: int) -> Horizon:
+def _horizon(notes: Any = None, **heard: int) -> Completeness:
     """Regions by when they were last heard of, in seconds before now."""
     followers: list[Any] = [
         SimpleNamespace(region=region.removeprefix("r"), as_of=Instant(NOW - ago * SECOND))
         for region, ago in heard.items()
     ]
     store: Any = notes or Notes()
-    return Horizon(followers, store, lambda: NOW)
+    return Completeness(followers, store, lambda: NOW)
 
 
 def test_store_that_follows_nobody_has_everything_until_now() -> None:

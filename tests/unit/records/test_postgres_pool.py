@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.records.store.postgres_pool import Connections
+from services.records.store.postgres.pool import Connections
 
 
 class Closing:

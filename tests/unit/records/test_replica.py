@@ -8,7 +8,7 @@ from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 
 from services.records.store.replica import ReplicatedStore
 from tests.contract.record_backends import ManualClock, Records, opened, person, result
-from tests.support.store_urls import sqlite_url
+from tests.testkit.store_urls import sqlite_url
 
 
 async def test_what_has_not_reached_a_replica_is_not_lost(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from services.common.regions import divisions
 from services.records.composition import build, open_store
 from services.records.settings import Settings
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
 
 SECRET = "a secret for tests, long enough"
 

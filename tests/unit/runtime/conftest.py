@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.contract import DOORS
+from tests.testkit.contract import DOORS
 
 
 @pytest.fixture(params=sorted(DOORS))

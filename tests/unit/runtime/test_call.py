@@ -12,11 +12,11 @@ from hutong.records.v1 import change_feed_service_pb2 as feed_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
 from services.common.errors import Code, ServiceError
-from services.runtime.access import NamedCallers
-from services.runtime.call import Call, current_call, enter, leave, within
-from services.runtime.pipeline import LEAST_SECONDS, SHAVE_SECONDS
-from services.runtime.trace import Trace
-from tests.support.contract import DOORS, REQUEST, Servicer
+from services.runtime.rpc.access import NamedCallers
+from services.runtime.rpc.call import Call, current_call, enter, leave, within
+from services.runtime.rpc.pipeline import LEAST_SECONDS, SHAVE_SECONDS
+from services.runtime.telemetry.trace import Trace
+from tests.testkit.contract import DOORS, REQUEST, Servicer
 
 
 class Seen:

@@ -11,8 +11,8 @@ from hutong.records.v1.change_feed_service_pb2 import WatchChangesRequest
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRecordsResponse
 
 from services.common.errors import Code, ServiceError, Text
-from services.runtime import channel, server
-from tests.support.contract import INTAKE, REQUEST, Servicer, bindings, over_a_wire
+from services.runtime.rpc import channel, server
+from tests.testkit.contract import INTAKE, REQUEST, Servicer, bindings, over_a_wire
 
 ATTEMPTS = 3
 

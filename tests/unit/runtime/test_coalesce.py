@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from services.common.errors import ServiceError, Unavailable
-from services.runtime.call import current_call, enter
-from services.runtime.coalesce import Coalescer
-from services.runtime.trace import Trace
+from services.runtime.resilience.coalescer import Coalescer
+from services.runtime.rpc.call import current_call, enter
+from services.runtime.telemetry.trace import Trace
 
 
 class Doubling:

@@ -9,11 +9,11 @@ from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRecordsResponse
 
 from services.common.errors import ServiceError, Unavailable
-from services.runtime.binding import Binding
-from services.runtime.call import current_call
-from services.runtime.channel import open_channel, remote
-from services.runtime.server import Server
-from tests.support.contract import DOORS, INTAKE, Servicer, bindings
+from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.call import current_call
+from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.server import Server
+from tests.testkit.contract import DOORS, INTAKE, Servicer, bindings
 
 KEEP = Purpose.PURPOSE_RECORD_KEEPING
 

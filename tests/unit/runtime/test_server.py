@@ -14,13 +14,13 @@ from hutong.records.v1 import change_feed_service_pb2 as feed_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
 from services.common.errors import ServiceError
-from services.runtime import server as server_module
-from services.runtime.binding import Binding
-from services.runtime.channel import open_channel, remote
-from services.runtime.health import LIVENESS
-from services.runtime.server import Server
+from services.runtime.rpc import server as server_module
+from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.health import LIVENESS
+from services.runtime.rpc.server import Server
 from services.runtime.service import Service
-from tests.support.contract import FEED, READ, REQUEST, Servicer, bindings
+from tests.testkit.contract import FEED, READ, REQUEST, Servicer, bindings
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -190,7 +190,7 @@ async def test_a_drain_ends_streams():
         await channel.close()
 
 
-class Counting:
+class FigureCounter:
     """Counts what it is asked."""
 
     def __init__(self) -> None:
@@ -232,7 +232,7 @@ async def under_load(port0: int, port1: int) -> AsyncIterator[list[ServiceError]
 
 async def test_a_drain_under_load_loses_no_call():
     """While one of two servers drains, the other takes over: health moves the traffic before the port closes."""
-    one, other = Counting(), Counting()
+    one, other = FigureCounter(), FigureCounter()
     async with (
         running(one.servicer) as (first, port0),
         running(other.servicer) as (_, port1),
@@ -250,7 +250,7 @@ async def test_a_drain_under_load_loses_no_call():
 async def test_traffic_leaves_a_sick_server(monkeypatch):
     """A server whose store is down still answers, but is asked no longer; once well, it is asked again."""
     monkeypatch.setattr(server_module, "PING_SECONDS", 0.05)
-    one, other = Counting(), Counting()
+    one, other = FigureCounter(), FigureCounter()
     trouble: list[Exception] = []
 
     async def store() -> None:

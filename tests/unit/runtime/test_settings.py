@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from services.runtime.setting_kinds import StoreUrl, Target
-from services.runtime.settings import ServerSettings, SettingsError, load, shape_of
+from services.runtime.settings.environment import ServerSettings, SettingsError, load, shape_of
+from services.runtime.settings.kinds import StoreUrl, Target
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):

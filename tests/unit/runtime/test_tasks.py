@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from services.runtime.tasks import done_by, end
+from services.runtime.resilience.tasks import done_by, end
 
 
 async def test_a_task_that_loses_its_first_cancellation_is_ended_too():

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from services.verdict.domain.policy_set import PolicySet
-from services.verdict.policy_files import CASES_SUFFIX, DEFAULT_DIRECTORY, load_directory
-from services.verdict.policy_tools.cases import Outcome, run_cases
+from services.verdict.policy.files import CASES_SUFFIX, DEFAULT_DIRECTORY, load_directory
+from services.verdict.policy.tools.cases import Outcome, run_cases
 
 ENGINE = Path(__file__).parents[2] / "golden" / "engine"
 FINE_PRINT = ENGINE / "fine_print"

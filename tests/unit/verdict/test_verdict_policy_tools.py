@@ -9,14 +9,14 @@ import jsonschema
 import msgspec
 import pytest
 
-from cli import policy as command
+from cli.commands import policy as command
 from services.common.instants import parse_rfc3339
 from services.verdict.domain.compiled import CompiledPolicy
 from services.verdict.domain.judge import judge
 from services.verdict.domain.model import Evidence, Scope, Status
 from services.verdict.domain.policy import content_hash
 from services.verdict.domain.policy_set import PolicySet
-from services.verdict.policy_files import (
+from services.verdict.policy.files import (
     CASES_SUFFIX,
     DEFAULT_DIRECTORY,
     PolicyFileError,
@@ -25,9 +25,9 @@ from services.verdict.policy_files import (
     policy_paths,
     read_yaml,
 )
-from services.verdict.policy_tools import schema
-from services.verdict.policy_tools.check import check
-from services.verdict.policy_tools.strictness import counter_example
+from services.verdict.policy.tools import schema
+from services.verdict.policy.tools.check import check
+from services.verdict.policy.tools.strictness import counter_example
 
 POLICY = """\
 region: "140000"
@@ -97,7 +97,7 @@ def test_the_cases_of_the_software_pass(capsys):
 
 
 def test_the_published_schema_is_that_of_the_structs():
-    """`python -m services.verdict.policy_tools.schema` writes it."""
+    """`python -m services.verdict.policy.tools.schema` writes it."""
     assert schema.PATH.read_text(encoding="utf-8") == schema.text()
 
 
@@ -302,7 +302,7 @@ def test_a_policy_is_explained_in_chinese_first(capsys):
 def test_every_policy_can_be_explained():
     """At the instant it starts."""
     policies = load_directory()
-    from services.verdict.policy_tools.explain import explain
+    from services.verdict.policy.tools.explain import explain
 
     for policy in policies.all_policies():
         assert policy.ref.policy_id in explain(policies, policy.ref.region, policy.starts)

@@ -9,7 +9,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from services.common.instants import HOUR, Instant
-from services.verdict import translate
 from services.verdict.domain.compiled import CompiledPolicy
 from services.verdict.domain.judge import judge
 from services.verdict.domain.model import (
@@ -25,7 +24,8 @@ from services.verdict.domain.model import (
     Tube,
     Verdict,
 )
-from services.verdict.policy_files import load_directory
+from services.verdict.policy.files import load_directory
+from services.verdict.servicers import translation
 from tests.unit.verdict import reference
 from tests.unit.verdict.strategies import ELSEWHERE, NOON, evidence, hours, instants
 
@@ -40,7 +40,7 @@ def _answer(verdict: Verdict) -> Verdict:
 
 def _bytes(verdict: Verdict) -> bytes:
     message = verdict_pb2.Verdict()
-    translate.fill(message, verdict, evidence_service_pb2.Evidence())
+    translation.fill(message, verdict, evidence_service_pb2.Evidence())
     return message.SerializeToString()
 
 

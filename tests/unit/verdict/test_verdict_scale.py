@@ -9,7 +9,7 @@ import pytest
 from services.common.instants import HOUR, MINUTE, Instant
 from services.verdict.domain.judge import judge
 from services.verdict.domain.model import Channel, Evidence, Kind, Origin, Record, Result, Scope, Status, Tube
-from services.verdict.policy_files import load_directory
+from services.verdict.policy.files import load_directory
 from tests.unit.verdict.strategies import NOON
 
 POLICIES = load_directory(Path(__file__).parents[2] / "golden" / "engine" / "fine_print" / "policies")

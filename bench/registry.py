@@ -1,0 +1,31 @@
+"""Finds benchmarks by name; a module whose name would be a keyword ends with an underscore.
+
+A module is imported only when asked for: some need what is not installed everywhere.
+"""
+
+from importlib import import_module
+from keyword import iskeyword
+from pkgutil import iter_modules
+from types import ModuleType
+
+import bench.benchmarks
+from bench.protocol import Benchmark, CannotRunError
+
+
+def names(package: ModuleType = bench.benchmarks) -> list[str]:
+    """The names of all benchmarks, in alphabetical order."""
+    return sorted(
+        module.name.rstrip("_").replace("_", "-") for module in iter_modules(package.__path__) if not module.ispkg
+    )
+
+
+def load(name: str, package: ModuleType = bench.benchmarks) -> Benchmark:
+    """The benchmark of a name. Raises KeyError, and CannotRunError when what it imports is not installed."""
+    if name not in names(package):
+        raise KeyError(name)
+    try:
+        module = import_module(f"{package.__name__}.{name.replace('-', '_')}{'_' * iskeyword(name)}")
+    except ModuleNotFoundError as error:
+        raise CannotRunError(f"未安装 {error.name}", f"{error.name} is not installed") from error
+    benchmark: Benchmark = module.BENCHMARK
+    return benchmark

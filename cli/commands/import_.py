@@ -1,0 +1,214 @@
+"""`hutong import`: a laboratory's file goes into the store of its region."""
+
+import argparse
+import asyncio
+import re
+import signal
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from cli.exits import Exit, complain
+from services.common.errors import ServiceError, Text
+
+if TYPE_CHECKING:
+    from cli.importing.batches import Destination
+    from cli.importing.tally import Tally
+
+_LABORATORY = re.compile(r"[a-z0-9-]{1,64}")
+_SITE = re.compile(r"[0-9]{6}")
+CALLER = "hutong-import"
+
+_DESCRIPTION = """\
+把检验机构的结果文件（CSV、JSON Lines、FHIR R4）导入其地区的记录库。编码（UTF-8、GB18030）和表头语言自动识别；
+合格的行入库，不合格的行连同原因写入报告。重复导入不会重复入库。文件格式见 docs/laboratory-files.md。
+
+Sends a laboratory's result file (CSV, JSON Lines, FHIR R4) to the store of its region. Encoding and header language are
+found out; good rows are stored, bad ones go into a report with their reasons. Importing twice doubles nothing.
+
+退出状态 exit status:
+  0  全部入库 every row is stored
+  2  命令或文件有误 the command line is wrong or the file unreadable
+  3  有行被拒收，见报告 some rows were refused, see the report
+  4  无法连接；已确认的行不会丢失，重新运行即可 mesh unreachable; nothing acknowledged is lost, run it again
+  130  已中断；重新运行即继续 interrupted; run it again to go on"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "import",
+        help="导入检验机构的结果文件 / import a laboratory's result file",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="CSV、JSON Lines 或 FHIR R4 文件 / a CSV, JSON Lines or FHIR R4 file"
+    )
+    parser.add_argument(
+        "--format",
+        choices=["auto", "csv", "jsonl", "fhir"],
+        default="auto",
+        help="文件格式，缺省由内容判断 / the file's format, by default found out from its content",
+    )
+    parser.add_argument("--region", required=True, help="地区代码，如 430000 / the region's GB/T 2260 code")
+    parser.add_argument("--lab", required=True, help="机构编号，如 430000-xiangya / the laboratory's id in the mesh")
+    parser.add_argument(
+        "--site", help="采样地点的行政区划代码，缺省为地区代码 / the place of sampling, by default the region itself"
+    )
+    parser.add_argument("--to", metavar="HOST:PORT", help="记录库的 gRPC 地址 / the store's gRPC address")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(".hutong"),
+        help="`hutong up` 的数据目录，由此得知地址 / data of the running `hutong up`, which names the address",
+    )
+    parser.add_argument("--report", type=Path, help="拒收报告，缺省为 FILE.rejected.csv / the report of refused rows")
+    parser.set_defaults(run=run)
+
+
+def _destination(args: argparse.Namespace) -> "Destination | None":
+    from cli.importing.batches import Destination
+    from services.common.regions import divisions
+
+    if args.region not in divisions():
+        complain(Text(f"没有这个地区代码：{args.region}", f"There is no such region: {args.region}"))
+        return None
+    if not _LABORATORY.fullmatch(args.lab):
+        complain(
+            Text("机构编号由 1 至 64 个小写字母、数字、连字符组成", "A laboratory id is 1 to 64 of a-z, 0-9 and hyphen")
+        )
+        return None
+    site = args.site or args.region
+    if not _SITE.fullmatch(site):
+        complain(Text("采样地点应为 6 位行政区划代码", "The site is a GB/T 2260 code of 6 digits"))
+        return None
+    return Destination(args.region, args.lab, site)
+
+
+def _address(args: argparse.Namespace) -> str | None:
+    from cli.mesh.endpoints import read_endpoints
+
+    if args.to is not None:
+        return str(args.to)
+    endpoints = read_endpoints(args.data)
+    if endpoints is None:
+        complain(
+            Text(
+                f"{args.data} 中没有运行的互通网；请先 `hutong up`，或用 --to 指明地址",
+                f"No mesh is running from {args.data}; start `hutong up`, or name the store with --to",
+            )
+        )
+        return None
+    return endpoints.records_for(args.region)
+
+
+def _stops_at_interrupt() -> asyncio.Event:
+    """Set at the first Ctrl-C, so that what is under way comes to its end; the second ends the process."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def interrupted() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    return stop
+
+
+async def _send(args: argparse.Namespace, destination: "Destination", address: str, report_path: Path) -> Exit:
+    from hutong.records.v1 import intake_service_pb2
+
+    from cli.importing.journal import Journal
+    from cli.importing.opening import open_laboratory_file
+    from cli.importing.progress import progress_bar
+    from cli.importing.report import RejectionReport
+    from cli.importing.sending import RecordIntake, StoppedError, send
+    from services.runtime.rpc.channel import open_channel, remote
+
+    began = perf_counter()
+    stop = _stops_at_interrupt()
+    with open_laboratory_file(args.file, args.format) as (reader, encoding, position):
+        async with open_channel(address) as channel:
+            contract = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
+            intake: RecordIntake = remote("records", CALLER, channel, [contract])
+            journal = Journal(args.file, destination)
+            with (
+                RejectionReport(report_path, always=args.report is not None) as report,
+                progress_bar(args.file, position) as show,
+            ):
+                error: ServiceError | None = None
+                try:
+                    tally = await send(
+                        reader, intake, destination, report=report.add, progress=show, journal=journal, stop=stop
+                    )
+                except StoppedError as stopped:
+                    tally, error = stopped.tally, stopped.error
+        seconds = perf_counter() - began
+        # Of what was done before an interruption, nobody knows how long it took.
+        pace = "" if journal.resumes else f", {tally.rows / seconds:,.0f} 行/秒 rows/s"
+        _summarise(args.file, encoding, reader.layout.unused, tally, f"{seconds:.1f} s{pace}")
+    if report.rows:
+        print(f"拒收的行 / refused rows: {report_path}")
+    if error is not None:
+        complain(
+            Text(
+                f"{address} 未能接收：{error.text.zh}。已确认的 {tally.good} 行不会丢失，重新运行即可",
+                f"{address} did not take the rest: {error.text.en}. {tally.good} acknowledged rows are safe; run again",
+            )
+        )
+        return Exit.UNREACHABLE
+    if not journal.complete:
+        complain(
+            Text(
+                f"已中断；已确认的 {tally.good} 行不会丢失，再次运行同一命令即从此处继续",
+                f"Interrupted; {tally.good} acknowledged rows are safe; run the same command again to go on from here",
+            )
+        )
+        return Exit.INTERRUPTED
+    return Exit.ROWS_REFUSED if tally.bad else Exit.OK
+
+
+def _summarise(file: Path, encoding: str, unused: tuple[str, ...], tally: "Tally", took: str) -> None:
+    name = "UTF-8" if encoding.startswith("utf") else encoding.upper()
+    print(f"{file.name}（{name}）: {tally.rows} 行 rows, {took}")
+    if unused:
+        print(f"  未使用的列 / columns not used: {', '.join(unused)}")
+    lines = (
+        (tally.created, "新入库", "stored"),
+        (tally.result_added, "采样记录得到结果", "sampling records got their result"),
+        (tally.unchanged, "此前已入库", "stored before, unchanged"),
+        (tally.already_retracted, "此前已撤回，未改动", "withdrawn before, left so"),
+        (tally.conflict, "与已入库的内容冲突", "in conflict with what is stored"),
+        (tally.refused + tally.unreadable, "拒收", "refused"),
+    )
+    for count, zh, en in lines:
+        if count:
+            print(f"  {count:>8}  {zh} / {en}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Imports the file; returns the exit status."""
+    import uvloop
+
+    from cli.laboratory_files.unreadable import UnreadableFileError
+
+    destination = _destination(args)
+    if destination is None:
+        return Exit.USAGE
+    address = _address(args)
+    if address is None:
+        return Exit.UNREACHABLE
+    report_path = args.report or args.file.with_name(f"{args.file.name}.rejected.csv")
+    try:
+        return uvloop.run(_send(args, destination, address, report_path))
+    except UnreadableFileError as error:
+        complain(error.text)
+        return Exit.USAGE
+    except OSError as error:
+        complain(Text(f"无法写入报告：{error}", f"Cannot write the report: {error}"))
+        return Exit.USAGE
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print(file=sys.stderr)
+        complain(Text("已中断；已确认的行不会丢失", "Interrupted; the rows acknowledged are safe"))
+        return Exit.INTERRUPTED

@@ -1,0 +1,1 @@
+"""What a health-code client may ask, whatever the transport."""

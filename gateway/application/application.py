@@ -1,0 +1,199 @@
+"""The application behind both transports: what a health-code client may ask, once its person is known."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hutong.common.v1.subject_pb2 import Document, Purpose, Subject
+from hutong.gateway.v1.health_code_service_pb2 import (
+    CheckDestinationsRequest,
+    ClaimResultRequest,
+    ClaimResultResponse,
+    ListRegionsRequest,
+    ListRegionsResponse,
+    ListResultsRequest,
+    ListResultsResponse,
+    SwitchScopeRequest,
+    SwitchScopeResponse,
+)
+from hutong.lookup.v1 import holder_service_pb2, region_directory_service_pb2
+from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, EvidenceQuery
+from hutong.lookup.v1.evidence_service_pb2 import Evidence as Found
+from hutong.lookup.v1.region_pb2 import Region, Scope
+
+from gateway.application import results
+from gateway.application.admission import Admission, Findings, Question, instant
+from gateway.application.directory import Directory
+from gateway.codes.codes import Codes, Shown
+from gateway.codes.policy_digests import PolicyDigests
+from gateway.ports import Evidence, Holders, Regions
+from services.common.errors import InvalidArgument, ServiceError, Violation
+from services.common.requests.limits import MOST_IN_BATCH, check_batch
+
+
+def _results(evidence: Sequence[Found], size: int, token: str) -> ListResultsResponse:
+    shown, following = results.page(results.views(evidence), size, token)
+    return ListResultsResponse(results=shown, coverage=results.coverage(evidence), next_page_token=following)
+
+
+class Destination(NamedTuple):
+    """A region, and the code there."""
+
+    region: Region
+    code: Shown | ServiceError
+
+
+class Application:
+    """Answers what is asked at the admission. Raises ServiceError."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        codes: Codes,
+        policies: PolicyDigests,
+        *,
+        evidence: Evidence,
+        holders: Holders,
+        regions: Regions,
+    ) -> None:
+        self.admission = admission
+        self.codes = codes
+        self._policies = policies
+        self._evidence = evidence
+        self._holders = holders
+        self._regions = regions
+        self._directory = Directory(regions)
+
+    async def show(self, question: Question, purpose: Purpose.ValueType) -> Shown:
+        """The code for one question."""
+        return await self.codes.show(question, await self.codes.look(question), purpose)
+
+    async def show_many(
+        self, questions: Sequence[Question | ServiceError], purpose: Purpose.ValueType
+    ) -> Sequence[Shown | ServiceError]:
+        """The codes for many questions, in order; one that could not be asked keeps its error."""
+        asked = [question for question in questions if isinstance(question, Question)]
+        shown = iter(await self.codes.show_many(asked, await self.codes.look_many(asked), purpose))
+        return [next(shown) if isinstance(question, Question) else question for question in questions]
+
+    async def destinations(
+        self, request: CheckDestinationsRequest, purpose: Purpose.ValueType, prior: Sequence[Violation] = ()
+    ) -> Sequence[Destination]:
+        """The code in each of the regions asked about, in order, or in every region that has a policy."""
+        found = Findings(prior)
+        person = found.keep(b"", lambda: self.admission.person(request.document))
+        at = found.keep(None, lambda: instant(request.at, "at")) if request.HasField("at") else None
+        regions: Sequence[str] = request.regions
+        if regions:
+            found.keep(None, lambda: check_batch(len(regions), "regions"))
+        for index, code in enumerate(regions):
+            found.region(code, f"regions[{index}]")
+        found.check()
+        regions = regions or await self._policies.regions()
+        directory = await self._directory.all()
+        shown = await self.show_many([Question(person, region, at=at) for region in regions], purpose)
+        return [
+            Destination(directory.get(region) or Region(region=region), code)
+            for region, code in zip(regions, shown, strict=True)
+        ]
+
+    async def results(self, request: ListResultsRequest, purpose: Purpose.ValueType) -> ListResultsResponse:
+        """The person's results, from the nation and from every region's own store: what a region has just recorded
+        may not have reached the nation yet."""
+        person = self.admission.person(request.document)
+        ((_, evidence),) = await self._everywhere([person], purpose)
+        return _results(evidence, request.page_size, request.page_token)
+
+    async def results_of_many(
+        self, documents: Sequence[Document], purpose: Purpose.ValueType
+    ) -> Sequence[ListResultsResponse | ServiceError]:
+        """The first page of each person's results, in order, or why a document is wrong."""
+        check_batch(len(documents), "documents")
+        persons: list[bytes | ServiceError] = []
+        for index, document in enumerate(documents):
+            try:
+                persons.append(self.admission.person(document, f"documents[{index}]"))
+            except InvalidArgument as error:
+                persons.append(error)
+        asked = [person for person in persons if isinstance(person, bytes)]
+        found = dict(await self._everywhere(asked, purpose))
+        return [_results(found[person], 0, "") if isinstance(person, bytes) else person for person in persons]
+
+    async def _everywhere(
+        self, persons: Sequence[bytes], purpose: Purpose.ValueType
+    ) -> Sequence[tuple[bytes, Sequence[Found]]]:
+        """What every region on the mesh, and the nation, know of each person."""
+        directory = await self._directory.all()
+        regions = [code for code, region in directory.items() if region.on_mesh] or list(directory)[:1]
+        found: list[tuple[bytes, Sequence[Found]]] = []
+        at_once = MOST_IN_BATCH // len(regions)
+        for start in range(0, len(persons), at_once):
+            some = persons[start : start + at_once]
+            queries = [
+                EvidenceQuery(subject=Subject(person_key=person), region=region, scope=Scope.SCOPE_NATIONAL)
+                for person in some
+                for region in regions
+            ]
+            response = await self._evidence.BatchGetEvidence(BatchGetEvidenceRequest(queries=queries, purpose=purpose))
+            each = len(regions)
+            found += [(one, response.evidence[at * each : (at + 1) * each]) for at, one in enumerate(some)]
+        return found
+
+    async def claim(self, request: ClaimResultRequest, purpose: Purpose.ValueType) -> ClaimResultResponse:
+        """Makes a result from elsewhere part of a region's record. What was cached about the person is gone when this
+        returns, also when it fails, because it may have been done all the same."""
+        found = Findings()
+        person = found.keep(b"", lambda: self.admission.person(request.document))
+        found.region(request.region)
+        found.request_id(request.request_id)
+        if bool(request.origin_region) != bool(request.origin_source_id):
+            missing = "origin_source_id" if request.origin_region else "origin_region"
+            found.add(
+                missing,
+                "ORIGIN_INCOMPLETE",
+                "来源地区与来源编号须同时填写或同时省略",
+                "Give the origin's region and id, or neither",
+            )
+        found.check()
+        try:
+            claimed = await self._holders.ClaimResult(
+                holder_service_pb2.ClaimResultRequest(
+                    subject=Subject(person_key=person),
+                    region=request.region,
+                    origin_region=request.origin_region,
+                    origin_source_id=request.origin_source_id,
+                    purpose=purpose,
+                    request_id=request.request_id,
+                )
+            )
+        finally:
+            await self.codes.forget(person)
+        return ClaimResultResponse(result=results.one(claimed.record), created=claimed.created)
+
+    async def switch_scope(self, request: SwitchScopeRequest, purpose: Purpose.ValueType) -> SwitchScopeResponse:
+        """Switches between the provincial and the national database; see `claim` about the cache."""
+        found = Findings()
+        person = found.keep(b"", lambda: self.admission.person(request.document))
+        found.region(request.region)
+        found.request_id(request.request_id)
+        found.scope(request.scope, required=True)
+        found.check()
+        try:
+            switched = await self._holders.SwitchScope(
+                holder_service_pb2.SwitchScopeRequest(
+                    subject=Subject(person_key=person),
+                    region=request.region,
+                    scope=request.scope,
+                    purpose=purpose,
+                    request_id=request.request_id,
+                )
+            )
+        finally:
+            await self.codes.forget(person)
+        return SwitchScopeResponse(scope=switched.scope)
+
+    async def regions(self, request: ListRegionsRequest) -> ListRegionsResponse:
+        """A page of the directory."""
+        page = await self._regions.ListRegions(
+            region_directory_service_pb2.ListRegionsRequest(page_size=request.page_size, page_token=request.page_token)
+        )
+        return ListRegionsResponse(regions=page.regions, next_page_token=page.next_page_token)

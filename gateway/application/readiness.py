@@ -1,0 +1,80 @@
+"""Whether the gateway should be sent requests, by named components."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from gateway.codes.cache.protocol import CacheDownError, VerdictCache
+from gateway.codes.policy_digests import PolicyDigests
+from gateway.metrics import NEWS_AGE
+from services.common.instants import SECOND
+from services.runtime.clock import Clock
+from services.runtime.rpc.health import Degraded
+
+
+class Readiness(NamedTuple):
+    """`components` maps each to what is wrong with it, empty when nothing is."""
+
+    ready: bool
+    components: Mapping[str, str]
+
+
+class Probe:
+    """Looks at the components.
+
+    A gateway that has never reached the verdict service is not ready. From then on nothing takes it out of service:
+    without the verdict service it still shows the last verdicts while they hold, and a cache that is down, or without
+    news, makes it slower and not wrong. The same trouble meets every replica at once, and taking all of them out would
+    turn less into nothing.
+    """
+
+    def __init__(
+        self, cache: VerdictCache, policies: PolicyDigests, *, clock: Clock, feeds: tuple[str, ...], news_seconds: float
+    ) -> None:
+        self._cache = cache
+        self._policies = policies
+        self._clock = clock
+        self._feeds = feeds
+        self._news_seconds = news_seconds
+        self.draining = False
+        """Set when the process is about to end."""
+
+    async def verdict(self) -> None:
+        """A sign of life of the verdict service. Raises Degraded, or RuntimeError when there never was one."""
+        trouble = self._verdict()
+        if trouble:
+            raise Degraded(trouble) if self._policies.told else RuntimeError(trouble)
+
+    def _verdict(self) -> str:
+        if self._policies.recent(self._news_seconds):
+            return ""
+        return self._policies.trouble or "no answer"
+
+    async def look(self) -> Readiness:
+        """The state of every component."""
+        components = {"verdict": self._verdict(), "cache": "", "news": ""}
+        try:
+            ages = await self.news_ages()
+            late = [feed for feed, age in ages.items() if age is None or age > self._news_seconds]
+            components["news"] = f"no recent news of {', '.join(late)}" if late else ""
+        except CacheDownError:
+            components["cache"] = "no answer"
+            components["news"] = "unknown while the cache is down"
+        if self.draining:
+            components["SIGTERM"] = "draining"
+        return Readiness(self._policies.told and not self.draining, components)
+
+    async def news_ages(self) -> Mapping[str, float | None]:
+        """Seconds since the news in the cache, by feed, None where there never was any; the metrics are told, too.
+        Raises CacheDownError."""
+        try:
+            news = (await self._cache.read([(b"", "")])).news
+        except CacheDownError:
+            for feed in self._feeds:
+                NEWS_AGE.labels(feed).set(math.nan)
+            raise
+        now = self._clock()
+        ages = {feed: (now - news[feed]) / SECOND if feed in news else None for feed in self._feeds}
+        for feed, age in ages.items():
+            NEWS_AGE.labels(feed).set(math.nan if age is None else age)
+        return ages

@@ -1,0 +1,1 @@
+"""Health codes: computed once for all who ask, cached, and shown."""

@@ -1,0 +1,156 @@
+"""A cache within the process, bounded, the least recently used person going first."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from secrets import token_hex
+
+from gateway.codes.cache.entry import Entry
+from gateway.codes.cache.protocol import Key, Lease, News, Reading, Standing
+
+
+class _Person:
+    __slots__ = ("entries", "token")
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.token = ""
+
+
+class MemoryCache:
+    """Implements VerdictCache. `capacity` bounds the entries, a person's lease counting as one."""
+
+    def __init__(self, capacity: int) -> None:
+        if capacity < 1:
+            raise ValueError("a cache needs room for one entry")
+        self._capacity = capacity
+        self._people: OrderedDict[bytes, _Person] = OrderedDict()
+        self._size = 0
+        self._generation = ""
+        self._standing = Standing()
+        self._cursors: dict[str, str] = {}
+        self._news: dict[str, int] = {}
+        self._leader = ""
+        self._leads_until = 0.0
+        self._tokens = 0
+
+    def peek(self, key: Key) -> tuple[Entry, Mapping[str, int]] | None:
+        """See VerdictCache."""
+        entry = self._entry(*key)
+        return None if entry is None else (entry, self._news)
+
+    async def read(self, keys: Sequence[Key]) -> Reading:
+        """See VerdictCache."""
+        return Reading([self._entry(person, slot) for person, slot in keys], self._news)
+
+    def _entry(self, key: bytes, slot: str) -> Entry | None:
+        person = self._people.get(key)
+        if person is None:
+            return None
+        entry = person.entries.get(slot)
+        if entry is None:
+            return None
+        if entry.standing != self._standing.count and not entry.stands(self._standing.latest):
+            del person.entries[slot]
+            self._size -= 1
+            return None
+        self._people.move_to_end(key)
+        return entry
+
+    async def lease(self, persons: Sequence[bytes]) -> Sequence[Lease | None]:
+        """See VerdictCache."""
+        return [self._lease(key) for key in persons]
+
+    def _lease(self, key: bytes) -> Lease | None:
+        if not self._generation:
+            return None
+        person = self._people.get(key)
+        if person is None:
+            person = self._people[key] = _Person()
+            self._tokens += 1
+            person.token = str(self._tokens)
+            self._size += 1
+            self._evict()
+        return Lease(key, self._generation, person.token, self._standing.count)
+
+    async def store(self, items: Sequence[tuple[Lease, str, Entry]]) -> Sequence[bool]:
+        """See VerdictCache."""
+        return [self._store(*item) for item in items]
+
+    def _store(self, lease: Lease, slot: str, entry: Entry) -> bool:
+        person = self._people.get(lease.person)
+        if person is None or person.token != lease.token or lease.generation != self._generation:
+            return False
+        self._size += slot not in person.entries
+        person.entries[slot] = entry
+        self._people.move_to_end(lease.person)
+        self._evict()
+        return True
+
+    def _evict(self) -> None:
+        while self._size > self._capacity and len(self._people) > 1:
+            _, gone = self._people.popitem(last=False)
+            self._size -= 1 + len(gone.entries)
+        if self._size > self._capacity:
+            # One person alone is larger than the cache: the oldest slots go.
+            (person,) = self._people.values()
+            while self._size > self._capacity and person.entries:
+                del person.entries[next(iter(person.entries))]
+                self._size -= 1
+
+    async def forget(self, person: bytes) -> None:
+        """See VerdictCache."""
+        self._drop(person)
+
+    def _drop(self, key: bytes) -> None:
+        gone = self._people.pop(key, None)
+        if gone is not None:
+            self._size -= 1 + len(gone.entries)
+
+    async def lead(self, owner: str, seconds: float) -> bool:
+        """See VerdictCache."""
+        now = time.monotonic()
+        if owner != self._leader and now < self._leads_until:
+            return False
+        self._leader, self._leads_until = owner, now + seconds
+        return True
+
+    async def resign(self, owner: str) -> None:
+        """See VerdictCache."""
+        if owner == self._leader:
+            self._leads_until = 0.0
+
+    async def cursor(self, feed: str) -> str | None:
+        """See VerdictCache."""
+        return self._cursors.get(feed)
+
+    async def begin(self, feed: str, news: News) -> None:
+        """See VerdictCache."""
+        self._generation = token_hex(8)
+        self._people.clear()
+        self._size = 0
+        self._standing = Standing()
+        self._cursors[feed] = news.cursor
+        self._news.pop(feed, None)
+        if news.as_of is not None:
+            self._news[feed] = news.as_of
+
+    async def apply(self, feed: str, cursor: str, news: News) -> bool:
+        """See VerdictCache."""
+        if self._cursors.get(feed) != cursor:
+            return False
+        for person in news.persons:
+            self._drop(person)
+        self._standing.change(news.laboratories)
+        self._cursors[feed] = news.cursor
+        if news.as_of is not None:
+            self._news[feed] = news.as_of
+        return True
+
+    async def ping(self) -> None:
+        """See VerdictCache."""
+
+    async def close(self) -> None:
+        """See VerdictCache."""
+        self._people.clear()
+        self._size = 0

@@ -1,0 +1,106 @@
+"""What a cache of verdicts does, whatever keeps it.
+
+The rule that makes it safe: a miss takes the person's *lease*, a token kept beside the person's entries, before
+evidence is asked for, and a verdict is stored only while that very token is still there. A change to the person removes
+entries and token together. So a verdict computed from evidence read before a change is never stored after it, and
+eviction can only lose what was kept. (The leases of "Scaling Memcache at Facebook", NSDI 2013, with one token for a
+whole person.)
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from gateway.codes.cache.entry import Entry
+from services.common.instants import Instant
+
+Key = tuple[bytes, str]
+"""A person key, and the slot of one region and scope."""
+
+
+class CacheDownError(Exception):
+    """The cache did not answer; go on without it."""
+
+
+class Lease(NamedTuple):
+    """The right to store verdicts on one person, until something about them changes."""
+
+    person: bytes
+    generation: str
+    token: str
+    standing: int
+
+
+class Reading(NamedTuple):
+    """What was found, in the order asked. `news` says by feed up to when its changes have reached this cache."""
+
+    entries: Sequence[Entry | None]
+    news: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a feed told: whose verdicts may have changed, which laboratories' standing did, where the feed now stands,
+    and up to when everything was told; `as_of` is None while more is known to follow."""
+
+    cursor: str
+    persons: Collection[bytes] = ()
+    laboratories: Collection[str] = ()
+    as_of: Instant | None = None
+
+
+@dataclass(slots=True)
+class Standing:
+    """The changes of laboratories' standing a cache has seen: how many, and the latest of each laboratory."""
+
+    count: int = 0
+    latest: dict[str, int] = field(default_factory=dict)
+
+    def change(self, laboratories: Collection[str]) -> None:
+        """Counts one more change for each of them."""
+        for laboratory in laboratories:
+            self.count += 1
+            self.latest[laboratory] = self.count
+
+
+class VerdictCache(Protocol):
+    """Raises CacheDownError, and nothing else, when it cannot answer."""
+
+    def peek(self, key: Key) -> tuple[Entry, Mapping[str, int]] | None:
+        """As `read` finds it, where that can be told at once; None: not found, or `read` must be asked."""
+
+    async def read(self, keys: Sequence[Key]) -> Reading:
+        """The entries under these keys, but those a laboratory's standing has voided, which count as not found.
+
+        An entry may be past its time and under another policy: its reader checks."""
+
+    async def lease(self, persons: Sequence[bytes]) -> Sequence[Lease | None]:
+        """Leases, in order; None while nothing can be stored, because no feed was ever followed."""
+
+    async def store(self, items: Sequence[tuple[Lease, str, Entry]]) -> Sequence[bool]:
+        """Stores entries in their slots; False, in order, where the lease was lost."""
+
+    async def forget(self, person: bytes) -> None:
+        """Drops everything about a person, leases included."""
+
+    async def lead(self, owner: str, seconds: float) -> bool:
+        """Becomes, or stays, the one follower for so long; False while another is."""
+
+    async def resign(self, owner: str) -> None:
+        """Stops being the one follower, so that another need not wait; no-op for who is not."""
+
+    async def cursor(self, feed: str) -> str | None:
+        """Where the following of a feed stands; None when it must begin anew."""
+
+    async def begin(self, feed: str, news: News) -> None:
+        """Begins to follow a feed at a cursor, with an empty cache: changes may have been missed before it."""
+
+    async def apply(self, feed: str, cursor: str, news: News) -> bool:
+        """Takes in what a feed told after `cursor`, all or nothing. False, and nothing is done, when the following
+        does not stand at `cursor`: another follower moved it, or the cache lost its memory."""
+
+    async def ping(self) -> None:
+        """A sign of life."""
+
+    async def close(self) -> None:
+        """Lets go of connections."""

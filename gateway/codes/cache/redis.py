@@ -1,0 +1,213 @@
+"""A cache shared by every replica of the gateway, in Redis."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
+
+from gateway.codes.cache import scripts
+from gateway.codes.cache.entry import Entry
+from gateway.codes.cache.gather import Gather
+from gateway.codes.cache.protocol import CacheDownError, Key, Lease, News, Reading, Standing
+from services.common.instants import Instant
+from services.runtime.resilience.circuit import Circuit
+from services.runtime.telemetry.trace import SpanKind, current_trace, span
+
+log = logging.getLogger("hutong.cache")
+
+LEASE_MS = 60_000
+"""A computation that takes longer is not stored."""
+MOST_OWED = 10_000
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Entry).decode
+
+_StoreItem = tuple[Lease, str, Entry]
+_Found = tuple[Entry | None, dict[str, int]]
+
+
+class RedisCache:
+    """Implements VerdictCache. `feeds` are the names of all feeds that are followed, `timeout` seconds a command may
+    take, `clock` the present."""
+
+    def __init__(self, url: str, *, feeds: Sequence[str], clock: Callable[[], Instant], timeout: float = 0.05) -> None:
+        self._client = aioredis.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=64,
+        )
+        self._feeds = tuple(feeds)
+        self._clock = clock
+        self._circuit = Circuit()
+        self._state = [scripts.STATE, scripts.PEOPLE]
+        self._scripts = {
+            name: self._client.register_script(getattr(scripts, name))
+            for name in ("READ", "LEASE", "STORE", "FORGET", "EMPTY", "BEGIN", "APPLY", "LEAD", "RESIGN")
+        }
+        self._standing = Standing(-1)
+        self._owed: dict[bytes, object] = {}
+        self._reads: Gather[Key, _Found] = Gather(self._read)
+        self._leases: Gather[bytes, Lease | None] = Gather(self._lease)
+        self._stores: Gather[_StoreItem, bool] = Gather(self._store)
+
+    async def _guarded(self, operation: Callable[[], Awaitable[Any]]) -> Any:
+        if self._circuit.open:
+            raise CacheDownError
+        try:
+            answer = await operation()
+        except (RedisError, OSError, TimeoutError) as error:
+            if not self._circuit.open:
+                log.warning("cache down", extra={"error": type(error).__name__})
+            self._circuit.failed()
+            raise CacheDownError from None
+        self._circuit.succeeded()
+        return answer
+
+    async def _run(self, name: str, args: Sequence[bytes | str | int], keys: Sequence[str] | None = None) -> Any:
+        if self._owed and name != "FORGET":
+            await self._pay()
+        script: AsyncScript = self._scripts[name]
+        return await self._guarded(lambda: script(keys=keys or self._state, args=args))
+
+    async def _pay(self) -> None:
+        """Forgets whom it could not while Redis was down, before anything is read again."""
+        owed = dict(self._owed)
+        if len(owed) > MOST_OWED:
+            await self._guarded(lambda: self._scripts["EMPTY"](keys=self._state, args=[token_hex(8)]))
+        else:
+            await self._run("FORGET", [person.hex() for person in owed])
+        for person, debt in owed.items():
+            # A debt taken on meanwhile is another one.
+            if self._owed.get(person) is debt:
+                del self._owed[person]
+
+    def peek(self, key: Key) -> tuple[Entry, Mapping[str, int]] | None:
+        """See VerdictCache. What Redis holds is never known at once."""
+        return None
+
+    async def read(self, keys: Sequence[Key]) -> Reading:
+        """See VerdictCache."""
+        found = await _together(self._reads, self._read, "READ", keys)
+        return Reading([entry for entry, _ in found], found[0][1] if found else {})
+
+    async def _read(self, keys: Sequence[Key]) -> Sequence[_Found]:
+        args: list[bytes | str | int] = [len(self._feeds), *self._feeds]
+        for person, slot in keys:
+            args += (person.hex(), slot)
+        found = await self._run("READ", args)
+        if not found:
+            return [(None, {})] * len(keys)
+        known = 2 + len(self._feeds)
+        news = {feed: int(at) for feed, at in zip(self._feeds, found[2:known], strict=True) if at is not None}
+        count = int(found[1] or 0)
+        answers: list[_Found] = []
+        for raw in found[known:]:
+            entry = _entry(raw)
+            if entry is not None and entry.standing != count:
+                if self._standing.count != count:
+                    await self._learn_standing()
+                if not entry.stands(self._standing.latest):
+                    entry = None
+            answers.append((entry, news))
+        return answers
+
+    async def _learn_standing(self) -> None:
+        # HGETALL of the one hash is a consistent picture, so that count and changes belong together.
+        state = await self._guarded(lambda: self._client.hgetall(scripts.STATE))
+        latest = {key[2:].decode(): int(value) for key, value in state.items() if key.startswith(b"l:")}
+        self._standing = Standing(int(state.get(b"n", 0)), latest)
+
+    async def lease(self, persons: Sequence[bytes]) -> Sequence[Lease | None]:
+        """See VerdictCache."""
+        return await _together(self._leases, self._lease, "LEASE", persons)
+
+    async def _lease(self, persons: Sequence[bytes]) -> Sequence[Lease | None]:
+        found = await self._run("LEASE", [token_hex(8), LEASE_MS, *(person.hex() for person in persons)])
+        if not found:
+            return [None] * len(persons)
+        generation, count = found[0].decode(), int(found[1] or 0)
+        return [
+            Lease(person, generation, token.decode(), count) for person, token in zip(persons, found[2:], strict=True)
+        ]
+
+    async def store(self, items: Sequence[tuple[Lease, str, Entry]]) -> Sequence[bool]:
+        """See VerdictCache."""
+        return await _together(self._stores, self._store, "STORE", items)
+
+    async def _store(self, items: Sequence[_StoreItem]) -> Sequence[bool]:
+        now = self._clock()
+        args: list[bytes | str | int] = []
+        for lease, slot, entry in items:
+            left = max(1, (max(entry.fresh_until, entry.valid_until) - now) // 1000)
+            args += (lease.generation, lease.person.hex(), lease.token, slot, _encode(entry), left)
+        return [bool(stored) for stored in await self._run("STORE", args)]
+
+    async def forget(self, person: bytes) -> None:
+        """See VerdictCache. While Redis is down the person is remembered, and forgotten there before the next read."""
+        debt = self._owed[person] = object()
+        await self._run("FORGET", [person.hex()])
+        if self._owed.get(person) is debt:
+            del self._owed[person]
+
+    async def lead(self, owner: str, seconds: float) -> bool:
+        """See VerdictCache."""
+        return bool(await self._run("LEAD", [owner, int(seconds * 1000)], [scripts.FOLLOWER]))
+
+    async def resign(self, owner: str) -> None:
+        """See VerdictCache."""
+        await self._run("RESIGN", [owner], [scripts.FOLLOWER])
+
+    async def cursor(self, feed: str) -> str | None:
+        """See VerdictCache."""
+        found = await self._guarded(lambda: self._client.hmget(scripts.STATE, ["g", f"c:{feed}"]))
+        return None if None in found else found[1].decode()
+
+    async def begin(self, feed: str, news: News) -> None:
+        """See VerdictCache."""
+        await self._run("BEGIN", [token_hex(8), feed, news.cursor, _as_of(news)])
+
+    async def apply(self, feed: str, cursor: str, news: News) -> bool:
+        """See VerdictCache."""
+        persons = [person.hex() for person in news.persons]
+        args = [feed, cursor, news.cursor, _as_of(news), len(persons), *persons, *news.laboratories]
+        return bool(await self._run("APPLY", args))
+
+    async def ping(self) -> None:
+        """See VerdictCache."""
+        await self._guarded(self._client.ping)
+
+    async def close(self) -> None:
+        """See VerdictCache."""
+        await self._client.aclose()
+
+
+def _as_of(news: News) -> str | int:
+    return "" if news.as_of is None else news.as_of
+
+
+def _entry(raw: bytes | None) -> Entry | None:
+    if raw is None:
+        return None
+    try:
+        return _decode(raw)
+    except msgspec.DecodeError:
+        return None
+
+
+async def _together(gather: Gather[Any, Any], send: Any, name: str, items: Sequence[Any]) -> Sequence[Any]:
+    """Sends with the neighbours of this moment, but in a sampled trace alone, so that the trace has its own command."""
+    trace = current_trace()
+    if trace is None or not trace.sampled:
+        return await gather.ask(items)
+    with span("gateway", f"redis {name}", SpanKind.CLIENT, attributes={"db.system": "redis", "db.batch": len(items)}):
+        answers: Sequence[Any] = await send(items)
+        return answers

@@ -1,0 +1,270 @@
+"""The whole document, as served at /openapi.json."""
+
+# ruff: noqa: E501  # a text in two languages is one text
+
+from gateway.http.app import PURPOSES
+from gateway.http.openapi import examples
+from gateway.http.openapi.evidence import evidence
+from gateway.http.openapi.inputs import inputs
+from gateway.http.openapi.kit import ref
+from gateway.http.openapi.outputs import outputs
+from gateway.http.views import Json
+
+_ERRORS = {
+    400: "请求有误：字段见 violations；或在当前状态下不可行。 The request is wrong, see violations; or impossible in the present state.",
+    404: "所指的不存在。 What was named does not exist.",
+    409: "与已有内容冲突。 In conflict with what is stored.",
+    405: "方法不适用，见 Allow。 Wrong method; see Allow.",
+    413: "请求体超过 1 MiB。 A body of more than 1 MiB.",
+    415: "内容类型不是 application/json。 The content type is not application/json.",
+    500: "内部错误，凭 traceId 追查。 An internal error; ask with its traceId.",
+    503: "暂时无法回答，可重试；绝不等于“没有检测”。 Could not be asked, retry; never the same as no test.",
+    504: "未及时应答，可重试。 No answer in time; retry.",
+}
+
+
+def _problem(status: int) -> Json:
+    content: Json = {"schema": ref("Problem")}
+    if status == 400:
+        content["example"] = examples.PROBLEM
+    headers = {"traceparent": {"$ref": "#/components/headers/traceparent"}}
+    if status == 405:
+        headers["allow"] = {"$ref": "#/components/headers/allow"}
+    if status == 503:
+        headers["retry-after"] = {"$ref": "#/components/headers/retry-after"}
+    return {"description": _ERRORS[status], "headers": headers, "content": {"application/problem+json": content}}
+
+
+def _answered(description: str, schema: str, example: Json | None) -> Json:
+    content: Json = {"schema": ref(schema)}
+    if example is not None:
+        content["example"] = example
+    return {
+        "description": description,
+        "headers": {"traceparent": {"$ref": "#/components/headers/traceparent"}},
+        "content": {"application/json": content},
+    }
+
+
+def _post(operation: str, summary: str, description: str, asks: tuple[str, Json], gives: tuple[str, Json]) -> Json:
+    return {
+        "post": {
+            "operationId": operation,
+            "tags": ["健康码 Health code"],
+            "summary": summary,
+            "description": description,
+            "parameters": [
+                {"$ref": "#/components/parameters/traceparent"},
+                {"$ref": "#/components/parameters/purpose"},
+            ],
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": ref(asks[0]), "example": asks[1]}},
+            },
+            "responses": {
+                "200": _answered("成功。 Answered.", gives[0], gives[1]),
+                **{str(status): _problem(status) for status in (400, 404, 405, 409, 413, 415, 500, 503, 504)},
+            },
+        }
+    }
+
+
+def _get(
+    operation: str,
+    tag: str,
+    summary: str,
+    description: str,
+    responses: Json,
+    parameters: list[Json] | None = None,
+) -> Json:
+    return {
+        "get": {
+            "operationId": operation,
+            "tags": [tag],
+            "summary": summary,
+            "description": description,
+            "parameters": [{"$ref": "#/components/parameters/traceparent"}, *(parameters or [])],
+            "responses": {**responses, **{str(status): _problem(status) for status in (405, 500)}},
+        }
+    }
+
+
+def _calls() -> Json:
+    return {
+        "/v1/healthCode:show": _post(
+            "showHealthCode",
+            "亮码 · Show a code",
+            "某人在某地区此刻的结论：颜色、核酸天数、有效期、依据与不足。"
+            " The verdict on one person in one region: colour, days since test, validity, grounds and reasons.",
+            ("HealthCodeQuery", examples.SHOW),
+            ("HealthCode", examples.CODE),
+        ),
+        "/v1/healthCode:batchShow": _post(
+            "batchShowHealthCodes",
+            "批量亮码 · Show many codes",
+            "一次至多 1000 项；一项出错不影响其余。 Up to 1,000; one that fails does not sink the others.",
+            ("BatchShowRequest", examples.BATCH),
+            ("BatchShowResponse", {"outcomes": [{"code": examples.CODE}]}),
+        ),
+        "/v1/destinations:check": _post(
+            "checkDestinations",
+            "目的地查询 · Check destinations",
+            "此人在哪些地区被认可，到何时为止。 Where this person is recognised, and until when, in one answer.",
+            ("DestinationsRequest", examples.DESTINATIONS),
+            ("DestinationsResponse", {"destinations": [{"region": examples.REGION, "code": examples.CODE}]}),
+        ),
+        "/v1/results:list": _post(
+            "listResults",
+            "检测结果 · List results",
+            "各地的检测结果与采样记录，新者在前，同一检测只列一次。"
+            " Results and sampling records from everywhere, newest first, each test once.",
+            ("ResultsRequest", examples.RESULTS),
+            ("ResultsResponse", {"results": [examples.RESULT], "coverage": [], "nextPageToken": None}),
+        ),
+        "/v1/results:batchList": _post(
+            "batchListResults",
+            "批量检测结果 · List many people's results",
+            "一次至多 1000 人，每人第一页；证件有误不影响其余。"
+            " Up to 1,000 people, the first page of each; a wrong document does not sink the others.",
+            ("BatchResultsRequest", {"documents": [examples.RESULTS["document"]]}),
+            (
+                "BatchResultsResponse",
+                {"outcomes": [{"results": {"results": [examples.RESULT], "coverage": [], "nextPageToken": None}}]},
+            ),
+        ),
+        "/v1/results:claim": _post(
+            "claimResult",
+            "上传外地结果 · Claim a result",
+            "把外地结果纳入本地记录并注明出处，核酸天数随即更新；重复上传等于一次。"
+            " A result from elsewhere becomes part of this region's record, with its provenance; the days since test"
+            " change at once; twice is once.",
+            ("ClaimRequest", examples.CLAIM),
+            ("ClaimResponse", {"result": examples.RESULT, "created": True}),
+        ),
+        "/v1/healthCode:switchScope": _post(
+            "switchScope",
+            "切换省内库与全国库 · Switch scope",
+            "仅限有此开关的地区，如辽宁、吉林。 Only where the region's code has the switch, as Liaoning and Jilin do.",
+            ("SwitchRequest", examples.SWITCH),
+            ("SwitchResponse", {"scope": "NATIONAL"}),
+        ),
+        "/v1/regions": _get(
+            "listRegions",
+            "地区 Regions",
+            "地区目录 · List regions",
+            "全部省级地区。 All province-level divisions.",
+            {
+                "200": _answered(
+                    "成功。 Answered.", "RegionsResponse", {"regions": [examples.REGION], "nextPageToken": None}
+                ),
+                **{str(status): _problem(status) for status in (400, 503, 504)},
+            },
+            [
+                {
+                    "name": "pageSize",
+                    "in": "query",
+                    "schema": {"type": "integer", "minimum": 0},
+                    "description": "0 为 100。 0 means 100.",
+                },
+                {
+                    "name": "pageToken",
+                    "in": "query",
+                    "schema": {"type": "string"},
+                    "description": "上一页的 nextPageToken。 Of the page before.",
+                },
+            ],
+        ),
+    }
+
+
+def _operations() -> Json:
+    not_ready = _problem(503)
+    not_ready["description"] = "未就绪，components 说明原因。 Not ready; components says why."
+    text = {"schema": {"type": "string"}}
+    tag = "运维 Operations"
+    return {
+        "/healthz": _get(
+            "healthz",
+            tag,
+            "存活 · Alive",
+            "进程在应答。 The process answers.",
+            {"200": _answered("存活。 Alive.", "Alive", {"status": "ALIVE"})},
+        ),
+        "/readyz": _get(
+            "readyz",
+            tag,
+            "就绪 · Ready",
+            "各组件的状态。缓存或变更流不可用时慢而不错，仍为就绪。"
+            " The state of every component. Without cache or news the gateway is slower, not wrong, and still ready.",
+            {
+                "200": _answered(
+                    "就绪。 Ready.",
+                    "Ready",
+                    {"status": "READY", "components": {"verdict": "", "cache": "", "news": ""}},
+                ),
+                "503": not_ready,
+            },
+        ),
+        "/metrics": _get(
+            "metrics",
+            tag,
+            "指标 · Metrics",
+            "Prometheus。",
+            {"200": {"description": "指标。 Metrics.", "content": {"text/plain": text}}},
+        ),
+    }
+
+
+def document(sample_people: bool) -> Json:
+    """The OpenAPI document; with the sample people where they are served."""
+    paths = {**_calls(), **_operations()}
+    if sample_people:
+        paths["/v1/samplePeople"] = _get(
+            "samplePeople",
+            "样例 Samples",
+            "样例人员 · Sample people",
+            "虚构的样例人员，仅嵌入式运行时提供。 Invented people; only where the mesh runs embedded.",
+            {"200": _answered("成功。 Answered.", "SamplePeopleResponse", None)},
+        )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "互通网关 · hutong gateway",
+            "version": "1",
+            "summary": "核酸检测结果全国互认。 National mutual recognition of nucleic-acid tests.",
+            "description": (
+                "一个问题，全国一个答案：此人的核酸检测在此地是否认可、为何、到何时。\n\n"
+                "One national answer to one question: is this person's nucleic-acid test recognised here, now, and until"
+                " when? The same calls are served over gRPC as hutong.gateway.v1.HealthCodeService, with the same reasons"
+                " in the same errors.\n\n"
+                "请求体为严格的 JSON：未知字段、错误类型均拒绝。时间须带时区偏移，返回一律 +08:00。缺失的值为 null。"
+                " Bodies are strict JSON: unknown fields and wrong types are refused. Instants need an offset and come back"
+                " at +08:00. What is absent is null."
+            ),
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": {**inputs(), **evidence(), **outputs()},
+            "parameters": {
+                "traceparent": {
+                    "name": "traceparent",
+                    "in": "header",
+                    "description": "W3C Trace Context；有则延续，应答中返回。 Continued when given, and answered.",
+                    "schema": {"type": "string"},
+                    "example": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                },
+                "purpose": {
+                    "name": "hutong-purpose",
+                    "in": "header",
+                    "description": "使用目的（个人信息保护法第六条）。 Why the data is read (PIPL, article 6).",
+                    "schema": {"type": "string", "enum": list(PURPOSES.values), "default": "SHOW_CODE"},
+                },
+            },
+            "headers": {
+                "traceparent": {"description": "追踪位置。 The trace.", "schema": {"type": "string"}},
+                "allow": {"description": "适用的方法。 The methods that apply.", "schema": {"type": "string"}},
+                "retry-after": {"description": "若干秒后重试。 Seconds to wait.", "schema": {"type": "integer"}},
+            },
+        },
+    }

@@ -1,0 +1,93 @@
+"""Examples of requests and answers. The document is that of GB 11643's own example; nobody has it."""
+
+from gateway.http.views import Json
+
+DOCUMENT = {"type": "RESIDENT_ID", "number": "11010519491231002X"}
+
+SHOW: Json = {"document": DOCUMENT, "region": "110000"}
+BATCH: Json = {"queries": [SHOW, {"document": DOCUMENT, "region": "210000", "scope": "LOCAL"}]}
+DESTINATIONS: Json = {"document": DOCUMENT, "regions": ["110000", "310000"]}
+RESULTS: Json = {"document": DOCUMENT}
+CLAIM: Json = {"document": DOCUMENT, "region": "110000", "requestId": "6f1f0b1e-6c1e-4a63-9f2e-0c7b6ad5a0d1"}
+SWITCH: Json = {"document": DOCUMENT, "region": "210000", "scope": "NATIONAL"}
+
+_REF = {"region": "430000", "sourceId": "XY-20220805-0042", "revision": 1}
+_RECORD: Json = {
+    "region": "430000",
+    "sourceId": "XY-20220805-0042",
+    "revision": 1,
+    "kind": "RESULT",
+    "sampledAt": "2022-08-05T08:10:00+08:00",
+    "reportedAt": "2022-08-05T13:20:00+08:00",
+    "result": "NEGATIVE",
+    "tube": "SINGLE",
+    "laboratory": "430000-xiangya",
+    "site": "430100",
+    "channel": "LABORATORY",
+    "origin": None,
+    "action": "SUBMITTED",
+    "cause": None,
+    "recordedAt": "2022-08-05T13:21:00+08:00",
+}
+CODE: Json = {
+    "freshness": "COMPUTED",
+    "age": None,
+    "region": "110000",
+    "scope": "NATIONAL",
+    "at": "2022-08-06T09:00:00+08:00",
+    "status": "RECOGNISED",
+    "colour": "GREEN",
+    "daysSinceTest": 1,
+    "validUntil": "2022-08-08T13:20:00+08:00",
+    "freshUntil": "2022-08-07T00:00:00+08:00",
+    "grounds": [
+        {
+            "clause": "result-72h",
+            "text": {"zh": "72小时内的阴性报告", "en": "A negative report within 72 hours"},
+            "evidence": [_REF],
+            "validUntil": "2022-08-08T13:20:00+08:00",
+        }
+    ],
+    "reasons": [],
+    "coverage": [
+        {"source": "110000", "status": "OK", "asOf": "2022-08-06T09:00:00+08:00"},
+        {"source": "nation", "status": "OK", "asOf": "2022-08-06T08:59:59.500000+08:00"},
+    ],
+    "policy": {
+        "region": "110000",
+        "id": "110000-2022-07-02",
+        "effectiveFrom": "2022-07-02T00:00:00+08:00",
+        "contentHash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    },
+    "computedAt": "2022-08-06T09:00:00+08:00",
+    "notice": None,
+    "nationalWouldRecognise": False,
+    "daysEvidence": _REF,
+    "newestTest": _RECORD,
+}
+REGION: Json = {
+    "region": "110000",
+    "displayName": {"zh": "北京市", "en": "Beijing"},
+    "healthCode": "北京健康宝",
+    "bloc": None,
+    "interopMode": "SHARE",
+    "onMesh": True,
+    "scopeSwitch": False,
+}
+RESULT: Json = {"record": _RECORD, "originRegion": "430000", "copiedTo": ["110000"]}
+
+PROBLEM: Json = {
+    "type": "urn:hutong:reason:INVALID_ARGUMENT",
+    "title": "请求有误 / Bad request",
+    "status": 400,
+    "detail": "请求有误 / The request is not valid",
+    "reason": "INVALID_ARGUMENT",
+    "violations": [
+        {
+            "field": "document.number",
+            "reason": "DOCUMENT_NUMBER_CHECK",
+            "message": {"zh": "身份证号码校验码不符", "en": "The id's check character does not match"},
+        }
+    ],
+    "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+}

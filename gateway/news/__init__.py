@@ -1,0 +1,1 @@
+"""News of the mesh, on their way into the cache."""

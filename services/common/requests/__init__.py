@@ -1,0 +1,1 @@
+"""What a field of a request may hold, and the reason it is refused with."""

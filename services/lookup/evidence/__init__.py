@@ -1,0 +1,1 @@
+"""Evidence about people, gathered from every source that may have some."""

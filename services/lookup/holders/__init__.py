@@ -1,0 +1,1 @@
+"""Holders: results that they claim, scopes that they switch, and the feed of both."""

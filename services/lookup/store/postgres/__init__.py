@@ -1,0 +1,1 @@
+"""Holders and regions in PostgreSQL."""

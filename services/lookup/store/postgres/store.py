@@ -1,0 +1,254 @@
+"""The holder store in PostgreSQL, for any number of processes.
+
+One command is decided and written at a time: an advisory lock, held until the commit, makes the sequence grow in the
+order of commits, so a follower never sees a number before a lesser one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from services.common.instants import Instant
+from services.lookup.domain.holders import (
+    Command,
+    Decision,
+    Entry,
+    HolderEvent,
+    Link,
+    Neighbourhood,
+    Person,
+    Switch,
+    Switched,
+    decide,
+    people,
+    people_then,
+)
+from services.lookup.domain.outages import HOLDS, SourceNote
+from services.lookup.store import rows
+from services.lookup.store.postgres.schema import migrate
+from services.lookup.store.protocol import Known, unavailable
+from services.runtime.clock import Clock
+from services.runtime.storage.commit_clock import CommitClock
+from services.runtime.storage.migrations import SchemaError
+
+_LOCK = 0x686F6C646572  # "holder": the name of the lock among the database's advisory locks
+
+_REACH = """
+with recursive person (key) as (
+    select unnest($1::bytea[])
+    union
+    select link.other_key from person join holder_link as link on link.person_key = person.key
+)
+"""
+_EDGES = f"""{_REACH}
+select link.person_key, link.other_key from person join holder_link as link on link.person_key = person.key
+where link.person_key < link.other_key
+"""
+_SWITCHES = f"""{_REACH}
+select switch.person_key, switch.region, switch.scope, switch.sequence
+from person join holder_switch as switch on switch.person_key = person.key
+"""
+_LATEST = "select coalesce((select recorded_at from holder_log order by sequence desc limit 1), 0)"
+# Those who have neither a second document nor a switch drop out before anything is walked. A CTE that is used twice is
+# computed once. The instant of the last commit comes with it, of the same snapshot, even when there is nobody.
+_PEOPLE = f"""
+with recursive asked (key) as (
+    select key from unnest($1::bytea[]) as given (key)
+    where exists (select from holder_link as link where link.person_key = key)
+       or exists (select from holder_switch as switch where switch.person_key = key)
+), person (asked, key) as (
+    select key, key from asked
+    union
+    select person.asked, link.other_key from person join holder_link as link on link.person_key = person.key
+)
+select latest.at, person.asked, person.key, switch.region, switch.scope, switch.sequence
+from ({_LATEST}) as latest (at) left join person on true
+left join holder_switch as switch on switch.person_key = person.key
+"""
+# The log is found person by person: `offset 0` keeps the planner, which takes people to have more of it than they have,
+# from walking all of it.
+ENTRIES = """
+with recursive person (asked, key) as (
+    select key, key from unnest($1::bytea[]) as given (key)
+    union
+    select person.asked, near.key from person cross join lateral (
+        select other_key from holder_log where person_key = person.key and action = 'link' and recorded_at <= $2
+        union all
+        select person_key from holder_log where other_key = person.key and action = 'link' and recorded_at <= $2
+    ) as near (key)
+)
+select person.asked, log.action, log.person_key, log.other_key, log.region, log.scope, log.cause
+from person cross join lateral (
+    select * from holder_log where person_key = person.key and recorded_at <= $2 offset 0
+) as log order by log.sequence
+"""
+_NOTED = """
+select noted_at, source, replica, state from source_note
+where noted_at > $1 and noted_at <= $2 and (state <> 'missed' or noted_at = $2) order by noted_at
+"""
+_EARLIER = "select action, person_key, other_key, region, scope, cause from holder_log where request_id = $1"
+_LAST = "select coalesce(max(sequence), 0) from holder_log"
+
+
+class PostgresHolderStore:
+    """See HolderStore. Opened at the first use, so that a service starts, unhealthy, while its database is down."""
+
+    def __init__(self, url: str, *, pool_size: int = 8, timeout: float = 2.0) -> None:
+        """`timeout` is what one statement or connection attempt may take, in seconds."""
+        self._url = url
+        self._pool_size = pool_size
+        self._timeout = timeout
+        self._opening = asyncio.Lock()
+        self._pool: Any = None
+        self._closed = False
+        self._stamps = CommitClock()
+
+    async def people(self, keys: Sequence[bytes]) -> Known:
+        """See HolderStore."""
+        async with self._connection() as connection:
+            found = await connection.fetch(_PEOPLE, keys)
+        return Known(people(row[1:] for row in found if row[1] is not None), Instant(found[0][0]))
+
+    async def people_then(self, keys: Sequence[bytes], known_at: Instant) -> dict[bytes, Person]:
+        """See HolderStore."""
+        async with self._connection() as connection:
+            found = await connection.fetch(ENTRIES, keys, known_at)
+        return people_then(Entry(row[0], rows.command(row[1:])) for row in found)
+
+    async def settle(self, at: Instant, now: Instant) -> None:
+        """See HolderStore."""
+        await self._stamps.settle(at, now)
+
+    async def commit(self, command: Command, clock: Clock) -> Decision:
+        """See HolderStore."""
+        tokens: list[int] = []
+        try:
+            async with self._connection() as connection, connection.transaction():
+                await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+                decision = decide(command, await self._neighbourhood(connection, command))
+                if decision.changes:
+                    token, stamp = self._stamps.begin(clock)
+                    tokens.append(token)
+                    await self._apply(connection, command, decision, stamp)
+        finally:
+            for token in tokens:
+                self._stamps.end(token)
+        return decision
+
+    async def changes(self, after: int, most: int) -> list[HolderEvent]:
+        """See HolderStore."""
+        query = "select sequence, affected, recorded_at from holder_log where sequence > $1 order by sequence limit $2"
+        async with self._connection() as connection:
+            return [
+                HolderEvent(sequence, tuple(affected), Instant(recorded_at))
+                for sequence, affected, recorded_at in await connection.fetch(query, after, most)
+            ]
+
+    async def last(self) -> int:
+        """See HolderStore."""
+        async with self._connection() as connection:
+            return int(await connection.fetchval(_LAST))
+
+    async def note(self, notes: Sequence[SourceNote]) -> None:
+        """See HolderStore."""
+        async with self._connection() as connection:
+            await connection.executemany(
+                "insert into source_note values ($1, $2, $3, $4) on conflict do nothing", notes
+            )
+
+    async def noted(self, instant: Instant) -> list[SourceNote]:
+        """See HolderStore."""
+        async with self._connection() as connection:
+            return [rows.note(row) for row in await connection.fetch(_NOTED, instant - HOLDS, instant)]
+
+    async def ping(self) -> None:
+        """See HolderStore."""
+        await self.last()
+
+    async def close(self) -> None:
+        """See HolderStore."""
+        self._closed = True
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        try:
+            pool = self._pool or await self._open()
+            async with pool.acquire(timeout=self._timeout) as connection:
+                yield connection
+        except (SchemaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise unavailable(error) from None
+
+    async def _open(self) -> Any:
+        async with self._opening:
+            if self._closed:
+                raise asyncpg.InterfaceError("the store is closed")
+            if self._pool is None:
+                limit = f"{int(self._timeout * 1000)}ms"
+                pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=1,
+                    max_size=self._pool_size,
+                    timeout=self._timeout,
+                    command_timeout=self._timeout,
+                    # A commit is on the disk before it is acknowledged, whatever the database's default. The planner's
+                    # compiler would cost more than these small queries.
+                    server_settings={
+                        "synchronous_commit": "on",
+                        "jit": "off",
+                        "statement_timeout": limit,
+                        "idle_in_transaction_session_timeout": limit,
+                    },
+                )
+                try:
+                    # Two processes that make the schema at once would trip over one another.
+                    async with pool.acquire() as connection, connection.transaction():
+                        await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+                        await migrate(connection)
+                except BaseException:
+                    pool.terminate()
+                    raise
+                self._pool = pool
+            return self._pool
+
+    async def _neighbourhood(self, connection: Any, command: Command) -> Neighbourhood:
+        seeds = [command.person] if isinstance(command, Switch) else [command.person, command.other]
+        earlier = None
+        if command.request_id:
+            row = await connection.fetchrow(_EARLIER, command.request_id)
+            earlier = row and rows.command(row, command.request_id)
+        return Neighbourhood(
+            frozenset((one, other) for one, other in await connection.fetch(_EDGES, seeds)),
+            [Switched(*row) for row in await connection.fetch(_SWITCHES, seeds)],
+            earlier,
+        )
+
+    async def _apply(self, connection: Any, command: Command, decision: Decision, stamp: Instant) -> None:
+        sequence = await connection.fetchval(
+            f"insert into holder_log values (({_LAST}) + 1, $1, $2, $3, $4, $5, $6, $7, $8, "
+            f"greatest($9, ({_LATEST}) + 1)) returning sequence",
+            *rows.columns(command),
+            command.request_id,
+            decision.affected,
+            stamp,
+        )
+        if isinstance(command, Switch):
+            await connection.execute(
+                "insert into holder_switch values ($1, $2, $3, $4) on conflict (person_key, region) "
+                "do update set scope = excluded.scope, sequence = excluded.sequence",
+                command.person,
+                command.region,
+                command.scope,
+                sequence,
+            )
+            return
+        both = [(command.person, command.other), (command.other, command.person)]
+        if isinstance(command, Link):
+            await connection.executemany("insert into holder_link values ($1, $2)", both)
+        else:
+            await connection.executemany("delete from holder_link where person_key = $1 and other_key = $2", both)

@@ -1,0 +1,49 @@
+"""The tables of the holder store in SQLite, as numbered migrations.
+
+Files made before they had numbers have tables of the first two, which leave as they are what is there. A migration that
+was released is never edited: a change is a new one.
+"""
+
+from services.runtime.storage.migrations import FileMigration
+
+_HOLDERS = """
+create table if not exists holder_log (
+    sequence integer primary key,
+    action text not null check (action in ('link', 'unlink', 'switch')),
+    person_key blob not null,
+    other_key blob,
+    region text,
+    scope integer,
+    cause text not null,
+    request_id text not null,
+    affected blob not null,
+    recorded_at integer not null
+) strict;
+create unique index if not exists holder_log_request on holder_log (request_id) where request_id <> '';
+create table if not exists holder_link (
+    person_key blob not null,
+    other_key blob not null,
+    primary key (person_key, other_key)
+) strict, without rowid;
+create table if not exists holder_switch (
+    person_key blob not null,
+    region text not null,
+    scope integer not null,
+    sequence integer not null,
+    primary key (person_key, region)
+) strict, without rowid;
+"""
+
+_KNOWN_THEN = """
+create index if not exists holder_log_person on holder_log (person_key);
+create index if not exists holder_log_other on holder_log (other_key);
+create table if not exists source_note (
+    noted_at integer not null,
+    source text not null,
+    replica text not null,
+    state text not null check (state in ('down', 'up', 'missed')),
+    primary key (noted_at, source, replica)
+) strict, without rowid;
+"""
+
+MIGRATIONS = (FileMigration(1, "holders", _HOLDERS), FileMigration(2, "as known then", _KNOWN_THEN))

@@ -1,0 +1,215 @@
+"""The holder store in one SQLite file, for one process.
+
+Reads are inline on a connection of their own (a thread hop would cost more than they do); writes, which wait for the
+disk, take place one after another in a thread.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice, repeat
+from pathlib import Path
+from typing import Any, TypeVar
+
+from services.common.instants import Instant
+from services.lookup.domain.holders import (
+    Command,
+    Decision,
+    Entry,
+    HolderEvent,
+    Link,
+    Neighbourhood,
+    Person,
+    Switch,
+    Switched,
+    decide,
+    people,
+    people_then,
+)
+from services.lookup.domain.outages import HOLDS, SourceNote
+from services.lookup.store import rows
+from services.lookup.store.protocol import Known, unavailable
+from services.lookup.store.sqlite import queries as sql
+from services.lookup.store.sqlite.schema import MIGRATIONS
+from services.runtime.clock import Clock
+from services.runtime.storage.commit_clock import CommitClock
+from services.runtime.storage.migrations import migrate_file
+
+T = TypeVar("T")
+
+_KEY_BYTES = 16
+_BLOCK = 250
+
+
+class SqliteHolderStore:
+    """See HolderStore. One process at a time may write to the file."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the file, or makes it. Raises Unavailable when that cannot be done, and SchemaError for a file
+        that is ahead of this program."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._write = _connect(path, timeout=5.0)
+            migrate_file(self._write, MIGRATIONS)
+            self._latest = Instant(self._write.execute(sql.LATEST).fetchone()[0])
+            self._read = _connect(path, timeout=0.1)
+        except (sqlite3.Error, OSError) as error:
+            raise unavailable(error) from None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="holder-store")
+        self._stamps = CommitClock()
+
+    async def people(self, keys: Sequence[bytes]) -> Known:
+        """See HolderStore. Most people have neither a second document nor a switch: that is found out first."""
+        try:
+            known: list[bytes] = []
+            remaining = iter(keys)
+            while block := list(islice(remaining, _BLOCK)):
+                # Few distinct statements, so that each is prepared once: a short block repeats its last key.
+                size = _BLOCK if len(block) > 16 else 16 if len(block) > 1 else 1
+                block.extend(repeat(block[-1], size - len(block)))
+                known.extend(row[0] for row in self._read.execute(sql.with_something(size), (*block, *block)))
+            found: list[Any] = []
+            for start in range(0, len(known), _BLOCK):
+                block = known[start : start + _BLOCK]
+                found.extend(self._read.execute(sql.people(len(block)), block))
+        except sqlite3.Error as error:
+            raise unavailable(error) from None
+        # Taken after reading: what was committed meanwhile, and seen or not, is counted in.
+        return Known(people(found), self._latest)
+
+    async def people_then(self, keys: Sequence[bytes], known_at: Instant) -> dict[bytes, Person]:
+        """See HolderStore."""
+        found: list[Entry] = []
+        try:
+            for start in range(0, len(keys), _BLOCK):
+                block = keys[start : start + _BLOCK]
+                read = self._read.execute(sql.entries(len(block)), (*block, known_at, known_at))
+                found.extend(Entry(asked, rows.command(columns)) for asked, *columns in read)
+        except sqlite3.Error as error:
+            raise unavailable(error) from None
+        return people_then(found)
+
+    async def settle(self, at: Instant, now: Instant) -> None:
+        """See HolderStore."""
+        await self._stamps.settle(at, now)
+
+    async def commit(self, command: Command, clock: Clock) -> Decision:
+        """See HolderStore."""
+        return await self._in_writer(lambda: self._commit(command, clock))
+
+    async def changes(self, after: int, most: int) -> list[HolderEvent]:
+        """See HolderStore."""
+        query = "select sequence, affected, recorded_at from holder_log where sequence > ? order by sequence limit ?"
+        try:
+            return [
+                HolderEvent(sequence, _split(affected), Instant(recorded_at))
+                for sequence, affected, recorded_at in self._read.execute(query, (after, most))
+            ]
+        except sqlite3.Error as error:
+            raise unavailable(error) from None
+
+    async def last(self) -> int:
+        """See HolderStore."""
+        try:
+            return int(self._read.execute("select coalesce(max(sequence), 0) from holder_log").fetchone()[0])
+        except sqlite3.Error as error:
+            raise unavailable(error) from None
+
+    async def note(self, notes: Sequence[SourceNote]) -> None:
+        """See HolderStore."""
+        await self._in_writer(lambda: self._note(notes))
+
+    async def noted(self, instant: Instant) -> list[SourceNote]:
+        """See HolderStore."""
+        try:
+            return [rows.note(row) for row in self._read.execute(sql.NOTED, (instant - HOLDS, instant, instant))]
+        except sqlite3.Error as error:
+            raise unavailable(error) from None
+
+    async def ping(self) -> None:
+        """See HolderStore."""
+        await self.last()
+
+    async def close(self) -> None:
+        """See HolderStore. Waits for a write under way."""
+        self._writer.shutdown(wait=True)
+        self._read.close()
+        self._write.close()
+
+    async def _in_writer(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+        except (sqlite3.Error, RuntimeError) as error:
+            # RuntimeError is the executor's word for being closed.
+            raise unavailable(error) from None
+
+    def _commit(self, command: Command, clock: Clock) -> Decision:
+        token, stamp = self._stamps.begin(clock)
+        try:
+            with self._transaction():
+                decision = decide(command, self._neighbourhood(command))
+                if decision.changes:
+                    self._latest = Instant(max(stamp, self._latest + 1))
+                    self._apply(command, decision, self._latest)
+        finally:
+            self._stamps.end(token)
+        return decision
+
+    def _note(self, notes: Sequence[SourceNote]) -> None:
+        with self._transaction():
+            self._write.executemany("insert or ignore into source_note values (?, ?, ?, ?)", notes)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._write.execute("begin immediate")
+        try:
+            yield
+            self._write.execute("commit")
+        except BaseException:
+            if self._write.in_transaction:
+                self._write.execute("rollback")
+            raise
+
+    def _neighbourhood(self, command: Command) -> Neighbourhood:
+        seeds = (command.person, command.person if isinstance(command, Switch) else command.other)
+        earlier = None
+        if command.request_id:
+            row = self._write.execute(sql.EARLIER, (command.request_id,)).fetchone()
+            earlier = row and rows.command(row, command.request_id)
+        return Neighbourhood(
+            frozenset(self._write.execute(sql.EDGES, seeds)),
+            [Switched(*row) for row in self._write.execute(sql.SWITCHES, seeds)],
+            earlier,
+        )
+
+    def _apply(self, command: Command, decision: Decision, now: Instant) -> None:
+        sequence = self._write.execute("select coalesce(max(sequence), 0) + 1 from holder_log").fetchone()[0]
+        self._write.execute(
+            "insert into holder_log values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (sequence, *rows.columns(command), command.request_id, b"".join(decision.affected), now),
+        )
+        if isinstance(command, Switch):
+            self._write.execute(
+                "insert or replace into holder_switch values (?, ?, ?, ?)",
+                (command.person, command.region, command.scope, sequence),
+            )
+            return
+        both = [(command.person, command.other), (command.other, command.person)]
+        if isinstance(command, Link):
+            self._write.executemany("insert into holder_link values (?, ?)", both)
+        else:
+            self._write.executemany("delete from holder_link where person_key = ? and other_key = ?", both)
+
+
+def _connect(path: Path, timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+    connection.execute("pragma journal_mode = wal")
+    # FULL: a commit is on the disk before it is acknowledged, even in WAL.
+    connection.execute("pragma synchronous = full")
+    return connection
+
+
+def _split(joined: bytes) -> tuple[bytes, ...]:
+    return tuple(joined[start : start + _KEY_BYTES] for start in range(0, len(joined), _KEY_BYTES))

@@ -1,0 +1,1 @@
+"""Laboratories' figures: counted along the feed, asked for, and shown as metrics."""

@@ -1,0 +1,234 @@
+"""Counts the store's own feed, so that laboratories' figures are there when they are asked for."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from hutong.records.v1.record_pb2 import TestRecord
+
+from services.common.errors import ServiceError
+from services.common.instants import Instant
+from services.records.domain.quality import Work, work
+from services.records.domain.tally import RULES, Change, turned
+from services.records.metrics import COUNTED
+from services.records.replication.change_feed import unbroken
+from services.records.store.protocols.figures import (
+    Accused,
+    Counted,
+    Counts,
+    CountStore,
+    RecordKey,
+    Revisions,
+    Standing,
+)
+from services.records.store.protocols.records import RecordStore
+from services.runtime.clock import Clock
+
+log = logging.getLogger("hutong.records.counting")
+
+AT_ONCE = 64
+"""Changes counted before others have their turn: about a millisecond's worth."""
+
+READ = 256
+"""Changes read at once."""
+
+MOST = 5_000
+"""Changes counted in one transaction: the more, the fewer times a laboratory's day is written."""
+
+REST = 10.0
+"""Seconds without a question after which what has come meanwhile is counted all the same."""
+
+SHARE, BUSY_SHARE = 0.5, 0.02
+"""At most this share of the time goes into counting; the second while more than BUSY changes come in a second."""
+
+BUSY = 2_000.0
+
+PATIENCE = 2.0
+"""Seconds for which a question waits until everything is counted that was there when it was asked."""
+
+NEAR = 50_000
+"""Where more than this is left to count of a store that was never counted to its end, a question does not wait."""
+
+_TURN_SECONDS = 0.05
+
+
+class Asked(NamedTuple):
+    """When a question was asked, and where the feed ended then."""
+
+    at: Instant
+    sequence: int
+
+    def as_of(self, standing: Standing) -> Instant:
+        """Up to when everything is counted: the present, or less where counting is behind."""
+        return max(self.at, standing.as_of) if standing.sequence >= self.sequence else standing.as_of
+
+
+class FigureCounter:
+    """Counts one store's feed; `run` in the background, and on behalf of whoever asks."""
+
+    def __init__(self, name: str, store: RecordStore, counts: CountStore, clock: Clock) -> None:
+        self._name = name
+        self._store = store
+        self.counts = counts
+        self._clock = clock
+        self._one = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Counts without end; a store that cannot be asked is asked again."""
+        rest, head, looked = 1.0, -1, time.monotonic()
+        while True:
+            await asyncio.sleep(rest)
+            began = time.monotonic()
+            try:
+                standing = await self.step()
+            except ServiceError as error:
+                log.warning("counting: %s", error, extra={"store": self._name})
+                rest = REST
+                continue
+            except Exception:
+                # FigureCounter that ended would be figures that silently stand still.
+                log.exception("counting", extra={"store": self._name})
+                rest = REST
+                continue
+            now = time.monotonic()
+            COUNTED.labels(self._name).set(standing.sequence)
+            busy = head < 0 or standing.head - head > BUSY * (now - looked)
+            head, looked = standing.head, now
+            behind = standing.sequence < standing.head
+            rest = (now - began) * (1 / (BUSY_SHARE if busy else SHARE) - 1) if behind else REST
+
+    async def caught_up(self) -> Asked | None:
+        """Counts on, for PATIENCE at most, until all is counted that was committed when this was asked. None where the
+        counts were never complete, so that they can tell nothing. Raises Unavailable."""
+        now = self._clock()
+        await self._store.settle(now, now)
+        asked = Asked(now, (await self._store.head()).sequence)
+        until = time.monotonic() + PATIENCE
+        here = -1
+        while True:
+            standing = await self.step()
+            usable = standing.rules == RULES and standing.complete
+            if usable and standing.sequence >= asked.sequence:
+                return asked
+            hopeless = not standing.complete and asked.sequence - standing.sequence > NEAR
+            if hopeless or standing.rules > RULES or time.monotonic() > until:
+                # Without a mark of what is counted nobody can say of when it is.
+                return asked if usable and standing.as_of else None
+            if standing.sequence == here:
+                # Another process counts, or something before what is seen is still being committed.
+                await asyncio.sleep(_TURN_SECONDS)
+            here = standing.sequence
+
+    async def step(self, most: int = MOST) -> Standing:
+        """Counts at most so many changes, unless another process does; how far the feed is counted then."""
+        async with self._one:
+            async with self.counts.reading() as counts:
+                standing = await counts.standing()
+            if standing.rules > RULES:
+                # Of a later release, which counts here as well.
+                return standing
+            if standing.rules == RULES and standing.complete and standing.sequence == standing.head:
+                return standing
+            async with self.counts.turn() as mine:
+                if not mine:
+                    return standing
+                if standing.rules < RULES:
+                    await self.counts.begin(RULES)
+                async with self.counts.reading() as counts:
+                    standing = await counts.standing()
+                    counted = await self._count(counts, standing, most)
+                progress = counted.sequence > standing.sequence or counted.complete > standing.complete
+                if not (progress and await self.counts.count(counted)):
+                    return standing
+                return standing._replace(sequence=counted.sequence, complete=counted.complete)
+
+    async def _count(self, counts: Counts, standing: Standing, most: int) -> Counted:
+        since = standing.sequence
+        touched, here = await _touched(counts, since, most)
+        further = [key for key, revisions in touched.items() if revisions[0].revision > 1]
+        known = await counts.revisions(further, here) if further else {}
+        change = Change()
+        counting: set[Accused] = set()
+        accusing: set[Accused] = set()
+        for number, (key, revisions) in enumerate(touched.items()):
+            if number % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+            if key in known:
+                before, after = _states(known[key], since)
+            else:
+                before, after = None, work(revisions)
+            change.add(before, after)
+            for state in (before, after):
+                if state is not None and (state.accuses or state.acquits):
+                    counting.add((state.person_key, state.day))
+            if after is not None and after.accuses:
+                accusing.add((after.person_key, after.day))
+        await _count_pairs(counts, change, accusing.union(await counts.accused(sorted(counting))), since, here)
+        return await _written(counts, change, sorted(accusing), standing, here)
+
+
+async def _touched(counts: Counts, since: int, most: int) -> tuple[dict[RecordKey, list[TestRecord]], int]:
+    """The records that changed, each with its new revisions, and up to which number."""
+    touched: dict[RecordKey, list[TestRecord]] = {}
+    here = since
+    while here - since < most:
+        rows, end = unbroken(await counts.changes(here, min(READ, since + most - here)), here)
+        if end == here:
+            break
+        here = end
+        for number, row in enumerate(rows, 1):
+            if not row.is_laboratory:
+                record = TestRecord.FromString(row.body)
+                key = record.person_key, record.region, record.source_id
+                touched.setdefault(key, []).append(record)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+    return touched, here
+
+
+def _states(revisions: Revisions, since: int) -> tuple[Work | None, Work | None]:
+    """A record as it was at a number of the feed, and as it is."""
+    messages = [TestRecord.FromString(body) for _, body in revisions]
+    earlier = [message for message, (sequence, _) in zip(messages, revisions, strict=True) if sequence <= since]
+    return work(earlier) if earlier else None, work(messages)
+
+
+async def _count_pairs(counts: Counts, change: Change, accused: Iterable[Accused], since: int, here: int) -> None:
+    """Counts the contradictions again of everyone who has, or had, a positive result that day."""
+    days: dict[bytes, set[int]] = {}
+    for person_key, day in accused:
+        days.setdefault(person_key, set()).add(day)
+    people = sorted(days)
+    for start in range(0, len(people), AT_ONCE):
+        for person_key, records in (await counts.people(people[start : start + AT_ONCE], here)).items():
+            states = [_states(revisions, since) for revisions in records]
+            before = [state for state, _ in states if state is not None]
+            after = [state for _, state in states if state is not None]
+            for day in days[person_key]:
+                change.add_person(day, before, after)
+        await asyncio.sleep(0)
+
+
+async def _written(
+    counts: Counts, change: Change, accusing: Sequence[Accused], standing: Standing, here: int
+) -> Counted:
+    keys = sorted(change.keys)
+    held = await counts.tallies(keys)
+    tallies = {key: change.tally(key, held.get(key, b"")) for key in keys}
+    await asyncio.sleep(0)
+    turnarounds = change.turnarounds()
+    spans = await counts.spans(sorted(turnarounds))
+    return Counted(
+        rules=RULES,
+        since=standing.sequence,
+        sequence=here,
+        complete=standing.complete or here >= standing.head,
+        purged=await counts.purged(standing.sequence, here),
+        tallies=tallies,
+        spans={key: turned(spans.get(key, b""), changed) for key, changed in turnarounds.items()},
+        ended=sorted(change.ended),
+        waiting=sorted(change.waiting),
+        accused=accusing,
+    )

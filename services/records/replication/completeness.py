@@ -1,0 +1,129 @@
+"""Up to when a store has everything: for who asks now, and for who asks how it was.
+
+While a region is followed without delay, it is enough to know that; only when it falls behind, or comes back, is that
+noted, durably. So "up to when did the nation have everything, at nine last Tuesday?" always has the same answer.
+"""
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from services.common.errors import ServiceError
+from services.common.instants import SECOND, Instant
+from services.records.store.protocols.records import Lag, RecordStore
+from services.runtime.clock import Clock
+
+log = logging.getLogger("hutong.records.horizon")
+
+BEHIND = 2 * SECOND
+"""A region not heard of for longer is behind: whoever asks here is told to ask it as well. A live one is heard of each
+second. With the time an entry of the gateway's cache counts without news it stays within the bound on what is out of
+date (docs/decisions/0009)."""
+
+ALLOWANCE = 3 * SECOND
+"""For who asks about an instant, a region followed without delay was known up to this long before, in microseconds:
+`BEHIND`, and the time in which falling behind is noticed where nobody asks."""
+
+LOOK_SECONDS = 0.5
+
+
+class Followed(Protocol):
+    """A region that is followed, and the instant up to which it is known."""
+
+    region: str
+    as_of: Instant
+
+
+class Completeness:
+    """The horizon of one store; `run` keeps the notes."""
+
+    def __init__(self, followers: Sequence[Followed], store: RecordStore, clock: Clock) -> None:
+        self._followers = followers
+        self._store = store
+        self._clock = clock
+        self._noted: dict[str, list[tuple[Instant, Instant | None]]] = {}
+        self._unsaved: list[Lag] = []
+        self._latest = Instant(0)
+        self._loading = asyncio.Lock()
+        self._saving = asyncio.Lock()
+        self._loaded = False
+
+    def as_of(self) -> Instant:
+        """The instant up to which nothing is missing now; take it before reading what it is said of."""
+        return min((follower.as_of for follower in self._followers), default=self._clock())
+
+    def behind(self) -> list[str]:
+        """The regions not heard of for over BEHIND, ascending: what they committed since may be missing. Take them
+        before reading what they are said of."""
+        heard = self._clock() - BEHIND
+        return sorted(follower.region for follower in self._followers if follower.as_of < heard)
+
+    async def look(self) -> Instant:
+        """Notes now which regions are behind; returns the instant of the latest note. All are durable then, for this
+        process may end before it is asked again. Raises Unavailable."""
+        if self._followers:
+            await self._load()
+            self._look()
+            if self._unsaved:
+                await self._save()
+        return self._latest
+
+    async def at(self, instant: Instant) -> tuple[Instant, list[str]]:
+        """What was noted as known at `instant`: up to when nothing was missing, and which regions were behind,
+        ascending. Raises Unavailable."""
+        if not self._followers:
+            return instant, []
+        await self._load()
+        known = [instant]
+        behind: list[str] = []
+        for follower in self._followers:
+            noted = self._noted.get(follower.region, ())
+            place = bisect_right(noted, instant, key=lambda note: note[0])
+            as_of = noted[place - 1][1] if place else Instant(0)
+            if as_of is not None:
+                behind.append(follower.region)
+            known.append(Instant(instant - ALLOWANCE) if as_of is None else as_of)
+        return max(Instant(0), min(known)), sorted(behind)
+
+    async def run(self) -> None:
+        """Notes without end which region fell behind, and which came back."""
+        while self._followers:
+            try:
+                await self.look()
+            except ServiceError as error:
+                log.warning("noting: %s", error)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _save(self) -> None:
+        async with self._saving:
+            while self._unsaved:
+                await self._store.note_lag(self._unsaved[0])
+                self._unsaved.pop(0)
+
+    async def _load(self) -> None:
+        if self._loaded:
+            return
+        async with self._loading:
+            if self._loaded:
+                return
+            for lag in await self._store.lags():
+                self._noted.setdefault(lag.region, []).append((lag.noted_at, lag.as_of))
+            cursors = await self._store.cursors()
+            # Whatever was so before this process began, it has heard of nobody yet.
+            self._look({region: cursor.as_of for region, cursor in cursors.items() if not cursor.rereading})
+            self._loaded = True
+
+    def _look(self, known: Mapping[str, Instant] | None = None) -> None:
+        now = self._clock()
+        for follower in self._followers:
+            as_of = follower.as_of if known is None else max(follower.as_of, known.get(follower.region, Instant(0)))
+            said = None if now - as_of <= BEHIND else as_of
+            noted = self._noted.setdefault(follower.region, [])
+            # While it is behind the first note stands: it was known at least as far.
+            if not noted or (noted[-1][1] is None) != (said is None):
+                # Told to those who ask before it is durable, so that nobody is told otherwise in between.
+                noted.append((now, said))
+                self._latest = max(self._latest, now)
+                self._unsaved.append(Lag(follower.region, now, said))

@@ -1,0 +1,1 @@
+"""Records whose time is over, and how they are deleted."""

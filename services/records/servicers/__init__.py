@@ -1,0 +1,10 @@
+"""The services of a records store, as plain objects: limits, translate, call, translate."""
+
+from services.records.servicers.conflict import ConflictServicer
+from services.records.servicers.feed import FeedServicer
+from services.records.servicers.intake import IntakeServicer
+from services.records.servicers.quality import QualityServicer
+from services.records.servicers.read import ReadServicer
+from services.records.servicers.write import WriteServicer
+
+__all__ = ["ConflictServicer", "FeedServicer", "IntakeServicer", "QualityServicer", "ReadServicer", "WriteServicer"]

@@ -1,0 +1,115 @@
+"""ConflictService over a store."""
+
+import msgspec
+from hutong.records.v1 import conflict_service_pb2 as pb
+from hutong.records.v1.record_pb2 import RecordContent
+
+from services.common.instants import to_timestamp
+from services.common.requests.limits import bad_page_token, page_size
+from services.records.domain import conflicts, rules
+from services.records.domain.conflicts import Settled, StoredConflict, conflict_not_found
+from services.records.domain.holders import Holdings
+from services.records.domain.revisions import PersonRecord
+from services.records.servicers import paging
+from services.records.servicers.writer import Writer, refuse, request_key
+from services.records.store.protocols.records import RecordStore
+from services.records.store.unit_of_work import Known, Plan, Touch
+from services.runtime.rpc.call import current_call
+
+_settlement = rules.enumerated(pb.Settlement.values(), "SETTLEMENT", "处理方式", "settlement")
+
+
+class _Position(msgspec.Struct, array_like=True):
+    number: int
+    settled_too: bool
+
+
+class ConflictServicer:
+    """Serves hutong.records.v1.ConflictService."""
+
+    def __init__(self, store: RecordStore, writer: Writer) -> None:
+        self._store = store
+        self._writer = writer
+
+    async def ListConflicts(self, request: pb.ListConflictsRequest) -> pb.ListConflictsResponse:
+        """The conflicts of the store, a page at a time."""
+        size = page_size(request.page_size)
+        after = 0
+        if request.page_token:
+            position = paging.decode(request.page_token, _Position)
+            if position.settled_too != request.settled_too:
+                raise bad_page_token()
+            after = position.number
+        found = await self._store.conflicts(after, size + 1, request.settled_too)
+        more = len(found) > size
+        return pb.ListConflictsResponse(
+            conflicts=[_message(conflict) for conflict in found[:size]],
+            next_page_token=paging.encode(_Position(found[size - 1].number, request.settled_too)) if more else "",
+        )
+
+    async def SettleConflict(self, request: pb.SettleConflictRequest) -> pb.SettleConflictResponse:
+        """Settles one. Raises NotFound (CONFLICT_NOT_FOUND) and FailedPrecondition (CONFLICT_SETTLED,
+        CONFLICT_NOT_AMENDABLE, REVISION_MISMATCH)."""
+        found = _settlement(request.settlement, "settlement") + rules.cause(request.cause)
+        found += rules.request_id(request.request_id)
+        if not request.conflict_id:
+            found += rules.wrong(
+                "conflict_id", "CONFLICT_ID_REQUIRED", "须填写冲突编号", "The conflict's id is required"
+            )
+        refuse(found)
+        settled = Settled(request.conflict_id, request.settlement, request.cause, current_call().caller)
+        conflict = await self._one(request.conflict_id)
+        record_id = conflict.id
+
+        def decide(known: Known) -> Plan:
+            holdings = Holdings(known.histories, known.others)
+            how = conflicts.settle(
+                known.conflict,
+                settled,
+                known.histories.get(record_id, ()),
+                holdings,
+                not self._writer.region_violations(record_id.region),
+            )
+            return Plan(lambda _: b"", holdings.revisions, settled=how, moved=holdings.moved)
+
+        touch = Touch(
+            {record_id: None},
+            request=request_key(request, request.request_id),
+            conflict=request.conflict_id,
+            others=[PersonRecord(conflict.person_key, record_id)],
+        )
+        await self._writer.commit(touch, decide)
+        return pb.SettleConflictResponse(conflict=_message(await self._one(request.conflict_id)))
+
+    async def _one(self, conflict_id: str) -> StoredConflict:
+        known: StoredConflict | None = None
+
+        def decide(found: Known) -> Plan:
+            nonlocal known
+            known = found.conflict
+            return Plan(lambda _: b"")
+
+        await self._writer.commit(Touch(conflict=conflict_id), decide)
+        if known is None:
+            raise conflict_not_found()
+        return known
+
+
+def _message(conflict: StoredConflict) -> pb.Conflict:
+    return pb.Conflict(
+        conflict_id=conflict.conflict_id,
+        region=conflict.region,
+        source_id=conflict.source_id,
+        revision=conflict.revision,
+        reason=conflict.reason,
+        person_key=conflict.person_key,
+        offered=RecordContent.FromString(conflict.content),
+        offered_by=conflict.offered_by,
+        first_offered_at=to_timestamp(conflict.first_at),
+        last_offered_at=to_timestamp(conflict.last_at),
+        times=conflict.times,
+        settlement=conflict.settlement,  # type: ignore[arg-type]  # the number is the contract's
+        cause=conflict.cause,
+        settled_by=conflict.settled_by,
+        settled_at=None if conflict.settled_at is None else to_timestamp(conflict.settled_at),
+    )

@@ -1,0 +1,43 @@
+"""ChangeFeedService over a feed."""
+
+from collections.abc import AsyncIterator
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.records.v1 import change_feed_service_pb2 as pb
+
+from services.common.instants import to_timestamp
+from services.common.requests.limits import page_size
+from services.records.replication.change_feed import DEFAULT_CHANGES, MOST_CHANGES, Batch, Feed
+from services.records.servicers import message_bytes
+
+
+def _as_of(batch: Batch) -> Timestamp | None:
+    return None if batch.as_of is None else to_timestamp(batch.as_of)
+
+
+class FeedServicer:
+    """Serves hutong.records.v1.ChangeFeedService."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    async def ListChanges(self, request: pb.ListChangesRequest) -> pb.ListChangesResponse:
+        """Changes after a cursor. Raises FailedPrecondition (FEED_REBUILT)."""
+        most = page_size(request.page_size, DEFAULT_CHANGES, MOST_CHANGES)
+        cursor = request.cursor
+        batch = await self._feed.read(cursor.feed_id, cursor.sequence, most, cursor.mark)
+        return pb.ListChangesResponse(
+            changes=[message_bytes.change(row) for row in batch.changes],
+            cursor=pb.FeedCursor(**batch.head._asdict()),
+            as_of=_as_of(batch),
+        )
+
+    async def WatchChanges(self, request: pb.WatchChangesRequest) -> AsyncIterator[pb.WatchChangesResponse]:
+        """Changes after a cursor as they come. Raises FailedPrecondition (FEED_REBUILT)."""
+        cursor = request.cursor
+        async for batch in self._feed.watch(cursor.feed_id, cursor.sequence, cursor.mark):
+            yield pb.WatchChangesResponse(
+                changes=[message_bytes.change(row) for row in batch.changes],
+                cursor=pb.FeedCursor(**batch.head._asdict()),
+                as_of=_as_of(batch),
+            )

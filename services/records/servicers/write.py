@@ -1,0 +1,203 @@
+"""RecordWriteService: the methods that submit, amend and retract records."""
+
+from collections.abc import Sequence
+
+from hutong.records.v1 import record_write_service_pb2 as pb
+from hutong.records.v1.record_pb2 import TestRecord
+from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
+
+from services.common.documents import PersonKeys
+from services.common.errors import Code, InvalidArgument, ServiceError, Violation
+from services.common.instants import Instant
+from services.common.requests.limits import check_batch
+from services.records.domain import rules
+from services.records.domain.conflicts import NewConflict, of_submission
+from services.records.domain.content import digest, stamp
+from services.records.domain.decisions import (
+    Decision,
+    Submission,
+    decide_amendment,
+    decide_retraction,
+    decide_submission,
+)
+from services.records.domain.revisions import History, NewRevision, RecordId, StoredRevision
+from services.records.domain.validation import content_violations
+from services.records.metrics import SUBMITTED
+from services.records.servicers.laboratory import LaboratoryMethods
+from services.records.servicers.writer import Writer, refuse, request_key
+from services.records.store.unit_of_work import Known, Plan, Touch
+from services.runtime.rpc.call import current_call
+from services.runtime.rpc.errors import to_violations
+
+_OUTCOMES = {number: name.removeprefix("SUBMIT_OUTCOME_") for name, number in SubmitOutcome.items()}
+
+
+def _record(revision: NewRevision | StoredRevision, committed: Instant) -> TestRecord:
+    if isinstance(revision, NewRevision):
+        return TestRecord.FromString(revision.body + stamp(committed))
+    return revision.message()
+
+
+class WriteServicer(LaboratoryMethods):
+    """Serves hutong.records.v1.RecordWriteService. `skew` is in microseconds, see validation.DEFAULT_SKEW."""
+
+    def __init__(self, writer: Writer, keys: PersonKeys, skew: int) -> None:
+        super().__init__(writer)
+        self._keys = keys
+        self._skew = skew
+
+    def _submission(self, asked: pb.RecordSubmission, now: Instant) -> Submission | list[Violation]:
+        found = self._writer.region_violations(asked.region) + rules.source_id(asked.source_id, "source_id")
+        try:
+            person_key = self._keys.of_subject(asked.subject, "subject")
+        except InvalidArgument as error:
+            found += error.violations
+        found += content_violations(asked.content, asked.region, now, self._skew)
+        if found:
+            return found
+        return Submission(RecordId(asked.region, asked.source_id), person_key, asked.content, digest(asked.content))
+
+    async def SubmitRecord(self, request: pb.SubmitRecordRequest) -> pb.SubmitRecordResponse:
+        """Stores one record. Raises ALREADY_EXISTS (RECORD_CONFLICT), its violation saying what is in conflict."""
+        made = self._submission(request.submission, self._writer.clock())
+        found = rules.request_id(request.request_id)
+        if not isinstance(made, Submission):
+            found += [Violation(f"submission.{v.field}", v.reason, v.text) for v in made]
+        refuse(found, "submission.region")
+        assert isinstance(made, Submission)
+        submission = made
+        caller = current_call().caller
+
+        kept: list[NewConflict] = []
+
+        def decide(known: Known) -> Plan:
+            kept.clear()
+            history = known.histories.get(submission.id, ())
+            decision = decide_submission(history, submission)
+            if decision.violations:
+                kept.append(of_submission(submission, decision, caller))
+                raise ServiceError(
+                    Code.ALREADY_EXISTS,
+                    "RECORD_CONFLICT",
+                    decision.violations[0].text,
+                    [Violation(f"submission.{v.field}", v.reason, v.text) for v in decision.violations],
+                )
+            current = decision.appended or history[-1]
+            return Plan(
+                lambda committed: pb.SubmitRecordResponse(
+                    outcome=decision.outcome, record=_record(current, committed)
+                ).SerializeToString(),
+                [decision.appended] if decision.appended else [],
+            )
+
+        touch = Touch({submission.id: submission.person_key}, request=request_key(request, request.request_id))
+        try:
+            response = pb.SubmitRecordResponse.FromString(await self._writer.commit(touch, decide))
+        except ServiceError as error:
+            if error.reason == "RECORD_CONFLICT":
+                # The submission itself changed nothing, not even its request_id is taken.
+                await self._writer.commit(Touch(), lambda _: Plan(lambda _: b"", conflicts=kept))
+                self._count(SubmitOutcome.SUBMIT_OUTCOME_CONFLICT, 1)
+            raise
+        self._count(response.outcome, 1)
+        return response
+
+    async def BatchSubmitRecords(self, request: pb.BatchSubmitRecordsRequest) -> pb.BatchSubmitRecordsResponse:
+        """Stores many records in one transaction; a row's violations name its fields as within the submission."""
+        check_batch(len(request.submissions), "submissions")
+        refuse(rules.request_id(request.request_id))
+        now = self._writer.clock()
+        caller = current_call().caller
+        made = [self._submission(asked, now) for asked in request.submissions]
+        claims: dict[RecordId, bytes | None] = {}
+        for submission in made:
+            if isinstance(submission, Submission):
+                claims.setdefault(submission.id, submission.person_key)
+
+        def decide(known: Known) -> Plan:
+            histories: dict[RecordId, History] = {}
+            appended: list[NewRevision] = []
+            rows: list[pb.RowOutcome] = []
+            kept: list[NewConflict] = []
+            for submission in made:
+                if not isinstance(submission, Submission):
+                    rows.append(_refused(submission))
+                    continue
+                history = histories.get(submission.id) or known.histories.get(submission.id, ())
+                decision = decide_submission(history, submission)
+                if decision.appended is not None:
+                    appended.append(decision.appended)
+                    histories[submission.id] = [*history, decision.appended.as_stored()]
+                if decision.violations:
+                    kept.append(of_submission(submission, decision, caller))
+                rows.append(_row(decision))
+            answer = pb.BatchSubmitRecordsResponse(rows=rows).SerializeToString()
+            return Plan(lambda _: answer, appended, conflicts=kept)
+
+        touch = Touch(claims, request=request_key(request, request.request_id))
+        response = pb.BatchSubmitRecordsResponse.FromString(await self._writer.commit(touch, decide))
+        outcomes = [row.outcome for row in response.rows]
+        for outcome in set(outcomes):
+            self._count(outcome, outcomes.count(outcome))
+        return response
+
+    async def AmendRecord(self, request: pb.AmendRecordRequest) -> pb.AmendRecordResponse:
+        """Replaces a record's content. Raises NotFound (RECORD_NOT_FOUND) and FailedPrecondition (REVISION_MISMATCH,
+        RECORD_RETRACTED)."""
+        refuse(
+            self._change_violations(request)
+            + content_violations(request.content, request.region, self._writer.clock(), self._skew)
+        )
+        record_id = RecordId(request.region, request.source_id)
+
+        def decide(known: Known) -> Plan:
+            history = known.histories.get(record_id, ())
+            made = decide_amendment(history, record_id, request.revision, request.content, request.cause)
+            return Plan(
+                lambda committed: pb.AmendRecordResponse(record=_record(made, committed)).SerializeToString(),
+                [made] if isinstance(made, NewRevision) else [],
+            )
+
+        touch = Touch({record_id: None}, request=request_key(request, request.request_id))
+        return pb.AmendRecordResponse.FromString(await self._writer.commit(touch, decide))
+
+    async def RetractRecord(self, request: pb.RetractRecordRequest) -> pb.RetractRecordResponse:
+        """Withdraws a record. Raises as AmendRecord does."""
+        refuse(self._change_violations(request))
+        record_id = RecordId(request.region, request.source_id)
+
+        def decide(known: Known) -> Plan:
+            made = decide_retraction(known.histories.get(record_id, ()), record_id, request.revision, request.cause)
+            return Plan(
+                lambda committed: pb.RetractRecordResponse(record=_record(made, committed)).SerializeToString(),
+                [made] if isinstance(made, NewRevision) else [],
+            )
+
+        touch = Touch({record_id: None}, request=request_key(request, request.request_id))
+        return pb.RetractRecordResponse.FromString(await self._writer.commit(touch, decide))
+
+    def _change_violations(self, request: pb.AmendRecordRequest | pb.RetractRecordRequest) -> list[Violation]:
+        return (
+            self._writer.region_violations(request.region)
+            + rules.source_id(request.source_id, "source_id")
+            + rules.revision(request.revision)
+            + rules.cause(request.cause)
+            + rules.request_id(request.request_id)
+        )
+
+    def _count(self, outcome: SubmitOutcome.ValueType, count: int) -> None:
+        SUBMITTED.labels(self._writer.name, _OUTCOMES[outcome]).inc(count)
+
+
+def _refused(violations: Sequence[Violation]) -> pb.RowOutcome:
+    return pb.RowOutcome(outcome=SubmitOutcome.SUBMIT_OUTCOME_REFUSED, violations=to_violations(tuple(violations)))
+
+
+def _row(decision: Decision) -> pb.RowOutcome:
+    if decision.violations:
+        return pb.RowOutcome(
+            outcome=decision.outcome,
+            revision=decision.revision,
+            violations=to_violations(decision.violations),
+        )
+    return pb.RowOutcome(outcome=decision.outcome, revision=decision.revision)

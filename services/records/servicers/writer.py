@@ -1,0 +1,69 @@
+"""What every write shares: which regions may be written here, retries, the commit, and the word to the watchers."""
+
+import time
+from collections.abc import Collection
+from hashlib import blake2b
+
+from google.protobuf.message import Message
+
+from services.common.errors import FailedPrecondition, InvalidArgument, Violation
+from services.records.domain import rules
+from services.records.metrics import COMMIT_SECONDS
+from services.records.replication.change_feed import Feed
+from services.records.store.protocols.records import RecordStore
+from services.records.store.unit_of_work import Decide, RequestKey, Touch
+from services.runtime.clock import Clock
+from services.runtime.rpc.call import current_call
+
+NOT_KEPT = "REGION_NOT_KEPT"
+
+
+class Writer:
+    """Commits to one store on behalf of the write methods. `keeps` are the regions that may be written here."""
+
+    def __init__(self, name: str, store: RecordStore, feed: Feed, keeps: Collection[str], clock: Clock) -> None:
+        self.name = name
+        self.clock = clock
+        self._store = store
+        self._feed = feed
+        self._keeps = frozenset(keeps)
+        self._seconds = COMMIT_SECONDS.labels(name)
+
+    def region_violations(self, region: str, field: str = "region") -> list[Violation]:
+        """A region whose records may be written here. Reasons REGION_REQUIRED, REGION_UNKNOWN, REGION_NOT_KEPT."""
+        if region in self._keeps:
+            return []
+        return rules.region(region, field) or rules.wrong(
+            field,
+            NOT_KEPT,
+            "该地区的记录不在本库写入，请写入其本地记录库",
+            "Records of this region are not written here but in its own store",
+        )
+
+    async def commit(self, touch: Touch, decide: Decide) -> bytes:
+        """RecordStore.commit, after which the watchers of this process know."""
+        began = time.perf_counter()
+        answer = await self._store.commit(touch, decide, self.clock)
+        self._seconds.observe(time.perf_counter() - began)
+        self._feed.moved()
+        return answer
+
+
+def refuse(violations: list[Violation], region_field: str = "region") -> None:
+    """Raises for what is wrong: InvalidArgument with every violation; FailedPrecondition when it is only that the
+    region is not kept here, for the same request would be right in another store."""
+    if not violations:
+        return
+    if len(violations) == 1 and violations[0].reason == NOT_KEPT and violations[0].field == region_field:
+        text = violations[0].text
+        raise FailedPrecondition(NOT_KEPT, text.zh, text.en)
+    raise InvalidArgument(*violations)
+
+
+def request_key(request: Message, request_id: str) -> RequestKey | None:
+    """Names a request across retries, within its caller's own requests; None when it has no request_id."""
+    if not request_id:
+        return None
+    method = request.DESCRIPTOR.full_name
+    said = method.encode() + b"\0" + request.SerializeToString(deterministic=True)
+    return RequestKey(f"{current_call().caller}/{request_id.lower()}", blake2b(said, digest_size=16).digest())

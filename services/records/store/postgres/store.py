@@ -1,0 +1,229 @@
+"""Records in PostgreSQL, for a region of millions and for several replicas of the service at once."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+
+import asyncpg
+
+from services.common.instants import Instant
+from services.records.domain.conflicts import StoredConflict
+from services.records.domain.replication import Cursor
+from services.records.domain.revisions import RecordId
+from services.records.store.by_time import PlacedRecord
+from services.records.store.postgres import correction as correction
+from services.records.store.postgres import unit_of_work as writing
+from services.records.store.postgres.by_time import placed
+from services.records.store.postgres.figure_store import PostgresCountStore
+from services.records.store.postgres.figures import CHANGES
+from services.records.store.postgres.pool import Connections
+from services.records.store.postgres.retention import purge
+from services.records.store.protocols.records import ChangeRow, DueCopy, Head, LaboratoryRow, Lag, People
+from services.records.store.retention import Purged
+from services.records.store.rows import current_records
+from services.records.store.unit_of_work import Decide, Touch
+from services.runtime.clock import Clock
+from services.runtime.storage.commit_clock import CommitClock
+
+# The keys of one moment share a query; the lateral subquery keeps each person's rows in the order of the primary key.
+# The last row carries the watermark of the laboratories and the end of the feed, so that they cost no round trip.
+_PEOPLE = """
+select r.person_key, r.region, r.source_id, r.placed_at, r.laboratory, r.body, r.recorded_at
+from unnest($1::bytea[]) as asked(person_key) cross join lateral (
+    select * from revision
+    where person_key = asked.person_key and recorded_at <= $2
+    order by region, source_id, revision
+) as r
+union all
+select null, recorded_at::text, sequence::text, laboratory_sequence, null, null, purged_before from feed_head
+"""
+
+_PERSON_OF = "select person_key from identity where region = $1 and source_id = $2"
+
+_HISTORY = """
+select body from revision where person_key = $1 and region = $2 and source_id = $3 order by revision
+"""
+
+_FORMER = "select person_key from former_holder where region = $1 and source_id = $2 order by person_key"
+
+_LAST = """
+select body from revision where person_key = $1 and region = $2 and source_id = $3 order by revision desc limit 1
+"""
+
+
+class PostgresStore:
+    """A RecordStore in a PostgreSQL database, which it opens when first asked.
+
+    Its tables must be there, up to date; with `migrates` it makes them so itself, for embedded services and tests. What
+    is read of a replica is true as of the last commit that has reached it.
+    """
+
+    poll_seconds = 0.2
+    """Another replica may write; it says so to its own watchers only."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        statement_seconds: float = 5.0,
+        migrates: bool = False,
+        is_replica: bool = False,
+    ) -> None:
+        self._connections = connections = Connections(
+            url, size=pool_size, statement_seconds=statement_seconds, migrates=migrates
+        )
+        self._run, self._connection = connections.run, connections.one
+        self._is_replica = is_replica
+        self._stamps = CommitClock()
+        self.drives_copies = False
+        self.counts = PostgresCountStore(self._run, self._connection)
+
+    async def check_schema(self) -> None:
+        """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
+        await self._connections.check_schema()
+
+    async def ping(self) -> None:
+        """See RecordStore."""
+        await self.head()
+
+    async def close(self) -> None:
+        """See RecordStore."""
+        await self._connections.close()
+
+    async def settle(self, at: Instant, now: Instant) -> None:
+        """See RecordStore."""
+        await self._stamps.settle(at, now)
+
+    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
+        """See RecordStore."""
+        keys = list(dict.fromkeys(person_keys))
+        rows = await self._run(lambda connection: connection.fetch(_PEOPLE, keys, known_at))
+        *records, end = rows
+        as_of = Instant(int(end[1])) if self._is_replica else None
+        return People(current_records(records), end[3], as_of, int(end[2]), Instant(end[6]))
+
+    async def history(self, record_id: RecordId) -> Sequence[bytes]:
+        """See RecordStore."""
+
+        async def read(connection: asyncpg.Connection) -> Sequence[bytes]:
+            # Two questions of one partition each: no distributed table can join what is not kept together.
+            person_key = await connection.fetchval(_PERSON_OF, *record_id)
+            return [row[0] for row in await connection.fetch(_HISTORY, person_key, *record_id)]
+
+        return await self._run(read)
+
+    async def former(self, record_id: RecordId) -> Sequence[bytes]:
+        """See RecordStore."""
+
+        async def read(connection: asyncpg.Connection) -> Sequence[bytes]:
+            holder = await connection.fetchval(_PERSON_OF, *record_id)
+            keys = [row[0] for row in await connection.fetch(_FORMER, *record_id)]
+            found = [await connection.fetchval(_LAST, key, *record_id) for key in keys if key != holder]
+            return [body for body in found if body is not None]
+
+        return await self._run(read)
+
+    async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
+        """See RecordStore."""
+        query = (
+            "select sequence, body, coalesce((select arrived_at from feed_mark where last_sequence >= sequence "
+            "order by last_sequence limit 1), 0) from laboratory where sequence > $1 order by sequence"
+        )
+        return [LaboratoryRow(*row) for row in await self._run(lambda connection: connection.fetch(query, after))]
+
+    async def head(self) -> Head:
+        """See RecordStore."""
+        query = "select feed_id, sequence, (select mark from feed_mark where last_sequence = sequence) from feed_head"
+        row = await self._run(lambda connection: connection.fetchrow(query))
+        return Head(row[0], row[1], row[2] or b"")
+
+    async def mark(self, sequence: int) -> bytes:
+        """See RecordStore."""
+        if not sequence:
+            return b""
+        return await self._run(lambda connection: correction.mark(connection, sequence))
+
+    async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
+        """See RecordStore."""
+        rows = await self._run(lambda connection: connection.fetch(CHANGES, after, after + most))
+        return [ChangeRow(*row) for row in rows]
+
+    async def cursors(self) -> Mapping[str, Cursor]:
+        """See RecordStore."""
+        query = "select region, feed_id, sequence, as_of, mark, rereading from follow"
+        rows = await self._run(lambda connection: connection.fetch(query))
+        return {row[0]: Cursor(*row[1:]) for row in map(tuple, rows)}
+
+    async def due_copies(self, regions: Sequence[str], most: int) -> Sequence[DueCopy]:
+        """See RecordStore."""
+        rows = await self._run(lambda connection: correction.due(connection, list(regions), most))
+        return [DueCopy(*row) for row in rows]
+
+    async def copies_done(self, done: Sequence[DueCopy]) -> None:
+        """See RecordStore."""
+        await self._run(lambda connection: correction.forget_due(connection, done))
+
+    async def conflicts(self, after: int, most: int, settled_too: bool) -> Sequence[StoredConflict]:
+        """See RecordStore."""
+        return await self._run(lambda connection: correction.conflicts(connection, after, most, settled_too))
+
+    async def note_lag(self, lag: Lag) -> None:
+        """See RecordStore."""
+        await self._run(lambda connection: correction.note_lag(connection, lag))
+
+    async def lags(self) -> Sequence[Lag]:
+        """See RecordStore."""
+        return await self._run(correction.lags)
+
+    async def placed(
+        self, first: Instant, end: Instant, known_at: Instant
+    ) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+        """See RecordStore."""
+        # Who stops in the middle ends the transaction before the connection goes back.
+        async with self._connection() as connection, aclosing(placed(connection, first, end, known_at)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
+        """See RecordStore. Done again when the connection is lost: nobody knows whether the commit was, but every
+        write is idempotent, by its content, its request's id, its revision or its cursor."""
+        tokens: list[int] = []
+
+        def stamp() -> Instant:
+            token, instant = self._stamps.begin(clock)
+            tokens.append(token)
+            return instant
+
+        async def transact(connection: asyncpg.Connection) -> bytes:
+            async with connection.transaction():
+                return await writing.transact(connection, touch, decide, clock, stamp, self.drives_copies)
+
+        try:
+            return await self._run(transact)
+        finally:
+            for token in tokens:
+                self._stamps.end(token)
+
+    async def purge(self, before: Instant, position: int, most: int) -> Purged:
+        """See RecordPurge."""
+
+        async def delete(connection: asyncpg.Connection) -> Purged:
+            async with connection.transaction():
+                return await purge(connection, before, position, most)
+
+        return await self._run(delete)
+
+    async def batches(self, session: str) -> int:
+        """See RecordStore."""
+        query = "select batch from intake_session where session = $1"
+        return int(await self._run(lambda connection: connection.fetchval(query, session)) or 0)
+
+    async def forget_answers(self, before: Instant) -> int:
+        """See RecordStore."""
+
+        async def forget(connection: asyncpg.Connection) -> int:
+            done: str = await connection.execute("delete from answer where answered_at < $1", before)
+            ended: str = await connection.execute("delete from intake_session where moved_at < $1", before)
+            return int(done.rpartition(" ")[2]) + int(ended.rpartition(" ")[2])
+
+        return await self._run(forget)

@@ -1,0 +1,250 @@
+"""One write transaction in PostgreSQL, in bulk statements.
+
+Locks are taken in one order by all writers, so that none wait for each other in a circle: the request's, the session's,
+the followed region's cursor, new identities by id, the head of the feed, and conflicts by id last. What is appended to
+a record that exists is decided with the head locked: nothing is locked row by row, which a distributed table could not
+do.
+
+Why the feed is complete. Every transaction takes its numbers from the one row of `feed_head`, and holds that row until
+it has committed. So whoever gets the next numbers does so after those before are visible, a snapshot that shows one
+number shows all below it, and a rollback gives its numbers back: a follower that has read to n has seen everything at
+or below n. A sequence object would promise none of this. On Citus the row lives on the coordinator, where the same lock
+orders the commits; their parts may become visible on the workers a moment apart, which is why readers stop at a gap.
+The price is that writers append one after another; what is slow, deciding and serialising, is done before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from secrets import token_bytes
+from typing import Any
+
+import asyncpg
+from hutong.records.v1.laboratory_pb2 import Laboratory
+
+from services.common.instants import Instant
+from services.records.domain.replication import Cursor
+from services.records.domain.revisions import PersonRecord, RecordId, StoredRevision
+from services.records.store.postgres import correction as correction
+from services.records.store.postgres.binary_copy import first_revisions, identities
+from services.records.store.rows import MARK_BYTES, laboratory_rows, revision_rows
+from services.records.store.unit_of_work import Decide, Known, Plan, RequestKey, Touch, batch_gap, check_retry
+from services.runtime.clock import Clock
+
+_CLAIM = """
+insert into identity (region, source_id, person_key)
+select * from unnest($1::text[], $2::text[], $3::bytea[]) as claimed(region, source_id, person_key)
+on conflict do nothing
+"""
+
+# What is ordered is asked once for each, of its one partition: joined as a whole, all partitions of tables that are
+# small when this is first planned would be read, and for as long as the plan lasts.
+HELD = """
+select i.region, i.source_id, i.person_key
+from unnest($1::text[], $2::text[]) as touched(region, source_id)
+cross join lateral (
+    select * from identity where region = touched.region and source_id = touched.source_id
+    order by region, source_id
+) as i
+"""
+
+_HISTORIES = """
+select r.region, r.source_id, r.revision, r.person_key, r.digest, r.retracted, r.body
+from unnest($1::text[], $2::text[], $3::bytea[]) as held(region, source_id, person_key)
+cross join lateral (
+    select * from revision
+    where person_key = held.person_key and region = held.region and source_id = held.source_id
+    order by revision
+) as r
+"""
+
+_LABORATORIES = """
+select distinct on (laboratory) laboratory, body from laboratory
+where laboratory = any($1::text[]) order by laboratory, revision desc
+"""
+
+_COLUMNS = (
+    "person_key region source_id revision sequence recorded_at placed_at retracted laboratory digest body".split()
+)
+
+
+# Moves a session on, or stays where it is when the batch was committed before; no row when one before it is missing.
+_MOVE = """
+insert into intake_session (session, batch, moved_at)
+select $1::text, $2::bigint, $3::bigint
+where $2 = 1 or exists (select 1 from intake_session where session = $1)
+on conflict (session) do update set batch = greatest(intake_session.batch, excluded.batch), moved_at = excluded.moved_at
+where excluded.batch <= intake_session.batch + 1
+returning batch
+"""
+
+_LOCK_HEAD = "select 1 from feed_head for update"
+
+MANY = 200
+"""From so many claims on, they are copied in, which is cheap where all of them are new."""
+
+
+async def transact(
+    connection: asyncpg.Connection, touch: Touch, decide: Decide, clock: Clock, stamp: Clock, drives_copies: bool
+) -> bytes:
+    """What RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits; `stamp` gives the
+    instant that it bears."""
+    if touch.request is not None:
+        answered = await _answered(connection, touch.request)
+        if answered is not None:
+            return answered
+    if touch.batch is not None and not await connection.fetchval(
+        _MOVE, touch.batch.session, touch.batch.batch, clock()
+    ):
+        raise batch_gap()
+    cursor = await _cursor(connection, touch)
+    if touch.conflict:
+        # Whose the record is must not change between the look and the lock.
+        await connection.execute(_LOCK_HEAD)
+    held = await _claim(connection, touch)
+    plan = decide(await _known(connection, touch, held, cursor))
+    if held and plan.count and not _locks_head(touch):
+        # It rests on revisions that others may follow up meanwhile. With the head locked nobody can: once more.
+        await connection.execute(_LOCK_HEAD)
+        plan = decide(await _known(connection, touch, held, cursor))
+    now = await _append(connection, plan, stamp, drives_copies)
+    answer = plan.answer(now)
+    if plan.cursor is not None:
+        await connection.execute(
+            "update follow set feed_id = $2, sequence = $3, as_of = $4, mark = $5, rereading = $6 where region = $1",
+            touch.followed,
+            plan.cursor.feed_id,
+            plan.cursor.sequence,
+            plan.cursor.as_of,
+            plan.cursor.mark,
+            plan.cursor.rereading,
+        )
+    await correction.keep_conflicts(connection, plan, now)
+    if touch.request is not None:
+        key, fingerprint = touch.request.key, touch.request.fingerprint
+        await connection.execute("insert into answer values ($1, $2, $3, $4)", key, fingerprint, answer, now)
+    return answer
+
+
+async def _answered(connection: asyncpg.Connection, request: RequestKey) -> bytes | None:
+    # Retries of one request wait for each other here; two requests whose keys collide do too, which harms nobody.
+    await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", request.key)
+    row = await connection.fetchrow("select fingerprint, body from answer where request = $1", request.key)
+    if row is None:
+        return None
+    check_retry(request, row[0])
+    body: bytes = row[1]
+    return body
+
+
+async def _cursor(connection: asyncpg.Connection, touch: Touch) -> Cursor:
+    if not touch.followed:
+        return Cursor()
+    await connection.execute(
+        "insert into follow (region, feed_id, sequence, as_of) values ($1, '', 0, 0) on conflict do nothing",
+        touch.followed,
+    )
+    row = await connection.fetchrow(
+        "select feed_id, sequence, as_of, mark, rereading from follow where region = $1 for update", touch.followed
+    )
+    return Cursor(*row)
+
+
+async def _claim(connection: asyncpg.Connection, touch: Touch) -> list[Any]:
+    """Claims what is to be claimed; returns the identities that were there already, or may have been."""
+    claimed = sorted((*record_id, key) for record_id, key in touch.records.items() if key is not None)
+    wanted = len(touch.records)
+    if len(claimed) >= MANY and await _copied(connection, claimed) and len(claimed) == wanted:
+        return []
+    if claimed:
+        done: str = await connection.execute(_CLAIM, *map(list, zip(*claimed, strict=True)))
+        if int(done.rpartition(" ")[2]) == wanted:
+            # All are new, and nobody else can have given them a revision.
+            return []
+    if not wanted:
+        return []
+    held: list[Any] = await connection.fetch(HELD, *map(list, zip(*sorted(touch.records), strict=True)))
+    return held
+
+
+async def _copied(connection: asyncpg.Connection, claimed: list[tuple[str, str, bytes]]) -> bool:
+    # Almost every batch of an intake is new to the last row; the others pay for the attempt.
+    try:
+        async with connection.transaction():
+            await connection.copy_to_table(
+                "identity",
+                source=identities(claimed),
+                columns=("region", "source_id", "person_key"),
+                format="binary",
+            )
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
+
+
+def _locks_head(touch: Touch) -> bool:
+    # Conflicts are written with the head locked, so one that is settled is locked after it.
+    return bool(touch.laboratories or touch.conflict)
+
+
+async def _known(connection: asyncpg.Connection, touch: Touch, held: list[Any], cursor: Cursor) -> Known:
+    laboratories: dict[str, Laboratory] = {}
+    if _locks_head(touch):
+        # Laboratories change seldom: the head's lock is theirs too. The next statement sees what was committed before.
+        await connection.execute(_LOCK_HEAD)
+    if touch.laboratories:
+        rows = await connection.fetch(_LABORATORIES, list(touch.laboratories))
+        laboratories = {row[0]: Laboratory.FromString(row[1]) for row in rows}
+    histories = {record.id: history for record, history in (await _histories(connection, held)).items()}
+    conflict = await correction.conflict(connection, touch.conflict) if touch.conflict else None
+    holders = {RecordId(row[0], row[1]): row[2] for row in held}
+    others = [
+        (*record.id, record.person_key)
+        for record in touch.others
+        if holders.get(record.id, record.person_key) != record.person_key
+    ]
+    return Known(histories, laboratories, cursor, conflict, await _histories(connection, others))
+
+
+async def _histories(connection: asyncpg.Connection, held: Sequence[Any]) -> dict[PersonRecord, list[StoredRevision]]:
+    found: dict[PersonRecord, list[StoredRevision]] = {}
+    if held:
+        for row in await connection.fetch(_HISTORIES, *map(list, zip(*held, strict=True))):
+            record = PersonRecord(row[3], RecordId(row[0], row[1]))
+            found.setdefault(record, []).append(StoredRevision(*row[2:]))
+    return found
+
+
+async def _append(connection: asyncpg.Connection, plan: Plan, stamp: Clock, drives_copies: bool) -> Instant:
+    count = plan.count
+    if not count:
+        return stamp()
+    head: Any = await connection.fetchrow("select sequence, recorded_at from feed_head for update")
+    before, recorded_at = int(head[0]), Instant(max(head[1] + 1, stamp()))
+    if plan.firsts:
+        source = first_revisions(plan.firsts, before, recorded_at)
+        await connection.copy_to_table("revision", source=source, columns=_COLUMNS, format="binary")
+    if plan.revisions:
+        rows = revision_rows(replace(plan, firsts=()), before + len(plan.firsts), recorded_at)
+        await connection.copy_records_to_table("revision", records=rows, columns=_COLUMNS)
+    for moved in plan.moved:
+        await connection.execute(
+            "insert into former_holder values ($1, $2, $3) on conflict do nothing", *moved.id, moved.former
+        )
+        await connection.execute(
+            "update identity set person_key = $3 where region = $1 and source_id = $2", *moved.id, moved.holder
+        )
+    if plan.laboratories:
+        laboratories = laboratory_rows(plan, before + count - len(plan.laboratories), recorded_at)
+        await connection.executemany("insert into laboratory values ($1, $2, $3, $4)", laboratories)
+    # Two statements: a distributed database does not write two tables in one.
+    await connection.execute(
+        "update feed_head set sequence = sequence + $1, recorded_at = $2, "
+        "laboratory_sequence = case when $3 then sequence + $1 else laboratory_sequence end",
+        count,
+        recorded_at,
+        bool(plan.laboratories),
+    )
+    mark = token_bytes(MARK_BYTES)
+    await connection.execute("insert into feed_mark values ($1, $2, $3)", before + count, recorded_at, mark)
+    await correction.note_copies(connection, plan, before + count, drives_copies)
+    return recorded_at

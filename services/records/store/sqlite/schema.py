@@ -1,0 +1,194 @@
+"""The tables of a SQLite store, as numbered migrations; a number means the same as in PostgreSQL.
+
+Files made before they had numbers have any of the first five's tables: those five hold for what is there already, and
+such a file goes through all of them. No statement here is ever edited once released: a change is a new one.
+"""
+
+from services.runtime.storage.migrations import FileMigration
+
+_RECORDS = """
+create table if not exists feed_head (
+    only_row integer primary key check (only_row = 1),
+    feed_id text not null,
+    sequence integer not null,
+    laboratory_sequence integer not null,
+    recorded_at integer not null
+);
+create table if not exists identity (
+    region text not null,
+    source_id text not null,
+    person_key blob not null,
+    primary key (region, source_id)
+) without rowid;
+create table if not exists revision (
+    person_key blob not null,
+    region text not null,
+    source_id text not null,
+    revision integer not null,
+    sequence integer not null,
+    recorded_at integer not null,
+    placed_at integer not null,
+    retracted integer not null,
+    laboratory text not null,
+    digest blob not null,
+    body blob not null,
+    primary key (person_key, region, source_id, revision)
+) without rowid;
+create unique index if not exists revision_by_sequence on revision (sequence);
+create table if not exists laboratory (
+    laboratory text not null,
+    revision integer not null,
+    sequence integer not null unique,
+    body blob not null,
+    primary key (laboratory, revision)
+) without rowid;
+create table if not exists follow (
+    region text primary key,
+    feed_id text not null,
+    sequence integer not null,
+    as_of integer not null
+) without rowid;
+create table if not exists answer (
+    request text primary key,
+    fingerprint blob not null,
+    body blob not null,
+    answered_at integer not null
+) without rowid;
+create index if not exists answer_by_age on answer (answered_at);
+insert or ignore into feed_head values (1, lower(hex(randomblob(16))), 0, 0, 0);
+"""
+
+_INTAKE = """
+create table if not exists intake_session (
+    session text primary key,
+    batch integer not null,
+    moved_at integer not null
+) without rowid;
+"""
+
+_RETENTION = """
+create table if not exists purged (
+    first integer primary key,
+    last integer not null
+) without rowid;
+"""
+
+_QUALITY = """
+create index if not exists revision_by_place on revision (placed_at);
+"""
+
+_CORRECTION = """
+create table if not exists feed_mark (
+    last_sequence integer primary key,
+    arrived_at integer not null,
+    mark blob not null
+);
+create table if not exists origin_copy (
+    origin_region text not null,
+    origin_source_id text not null,
+    region text not null,
+    source_id text not null,
+    primary key (origin_region, origin_source_id, region, source_id)
+) without rowid;
+create table if not exists copy_due (
+    region text not null,
+    source_id text not null,
+    sequence integer not null,
+    primary key (region, source_id)
+) without rowid;
+create table if not exists conflict (
+    number integer primary key,
+    conflict_id text not null unique,
+    region text not null,
+    source_id text not null,
+    revision integer not null,
+    reason text not null,
+    person_key blob not null,
+    content blob not null,
+    offered_by text not null,
+    first_at integer not null,
+    last_at integer not null,
+    times integer not null,
+    settlement integer not null,
+    cause text not null,
+    settled_by text not null,
+    settled_at integer
+);
+create table if not exists followed_lag (
+    region text not null,
+    noted_at integer not null,
+    as_of integer,
+    primary key (region, noted_at)
+) without rowid;
+create index if not exists conflict_by_record on conflict (region, source_id);
+create index if not exists origin_copy_by_copy on origin_copy (region, source_id);
+"""
+
+_HOLDERS = """
+alter table feed_head add column purged_before integer not null default 0;
+-- What was purged before that was kept had been committed no later than the last of its numbers.
+update feed_head set purged_before = coalesce((
+    select arrived_at + 1 from feed_mark where last_sequence >= (select max(last) from purged)
+    order by last_sequence limit 1
+), 0);
+create table former_holder (
+    region text not null,
+    source_id text not null,
+    person_key blob not null,
+    primary key (region, source_id, person_key)
+) without rowid;
+"""
+
+_COUNTS = """
+create table count_head (
+    only_row integer primary key check (only_row = 1),
+    rules integer not null,
+    sequence integer not null,
+    complete integer not null
+);
+create table count_tally (
+    day integer not null,
+    laboratory text not null,
+    body blob not null,
+    primary key (day, laboratory)
+) without rowid;
+create table count_span (
+    day integer not null,
+    laboratory text not null,
+    span integer not null,
+    body blob not null,
+    primary key (day, laboratory, span)
+) without rowid;
+create table count_waiting (
+    placed_at integer not null,
+    region text not null,
+    source_id text not null,
+    laboratory text not null,
+    primary key (placed_at, region, source_id)
+) without rowid;
+create index count_waiting_by_laboratory on count_waiting (laboratory, placed_at, region, source_id);
+create table count_accused (
+    person_key blob not null,
+    day integer not null,
+    primary key (person_key, day)
+) without rowid;
+insert into count_head values (1, 0, 0, 0);
+"""
+
+MIGRATIONS = (
+    FileMigration(1, "records", _RECORDS),
+    FileMigration(2, "intake sessions", _INTAKE),
+    FileMigration(3, "retention", _RETENTION),
+    FileMigration(4, "quality of laboratories", _QUALITY),
+    FileMigration(
+        5,
+        "correction",
+        _CORRECTION,
+        columns=(
+            ("follow", "mark", "blob not null default x''"),
+            ("follow", "rereading", "integer not null default 0"),
+        ),
+    ),
+    FileMigration(6, "retention stated, ids that changed hands", _HOLDERS),
+    FileMigration(7, "counts of laboratories' quality", _COUNTS),
+)

@@ -1,0 +1,255 @@
+"""Records in one SQLite file: the default, and enough for a region on one machine.
+
+Reads run where they are asked, on the event loop: one person's records stand side by side in a table clustered by
+person, and a thread hop would cost ten times the read. Writes wait for the disk, so they run in a thread of their own,
+on a connection of their own; WAL lets both go on at once. `synchronous=FULL` syncs the log at every commit: what is
+acknowledged survives a kill and a power cut.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from services.common.instants import Instant
+from services.records.domain.conflicts import StoredConflict
+from services.records.domain.replication import Cursor
+from services.records.domain.revisions import RecordId
+from services.records.store.by_time import PlacedRecord
+from services.records.store.protocols.records import (
+    ChangeRow,
+    CurrentRecord,
+    DueCopy,
+    Head,
+    LaboratoryRow,
+    Lag,
+    People,
+    unavailable,
+)
+from services.records.store.retention import Purged
+from services.records.store.sqlite.figures import CHANGES, SqliteCountStore
+from services.records.store.sqlite.file import connect, guarded
+from services.records.store.sqlite.reads import read_people, read_placed
+from services.records.store.sqlite.retention import purge
+from services.records.store.sqlite.schema import MIGRATIONS
+from services.records.store.sqlite.unit_of_work import CONFLICT_COLUMNS, as_cursor, read_former, read_history, transact
+from services.records.store.unit_of_work import Decide, Touch
+from services.runtime.clock import Clock
+from services.runtime.storage.commit_clock import CommitClock
+from services.runtime.storage.migrations import migrate_file
+
+T = TypeVar("T")
+
+AT_ONCE = 128
+"""How many people are read before the event loop gets its turn: about a millisecond's worth."""
+
+PLACED_AT_ONCE = 64
+"""The same for records read by their place in time, each of which is parsed and counted before the next turn."""
+
+
+class SqliteStore:
+    """A RecordStore in a file. Raises Unavailable, also when the file cannot be opened, and SchemaError for one whose
+    tables are ahead of this program."""
+
+    poll_seconds = 1.0
+    """One process writes the file, and it tells its own watchers."""
+
+    def __init__(self, path: Path) -> None:
+        with guarded():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise sqlite3.OperationalError(str(error)) from None
+            self._write = connect(path)
+            migrate_file(self._write, MIGRATIONS)
+            self._read = connect(path)
+            self._read.execute("pragma query_only = on")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="records-sqlite")
+        self._stamps = CommitClock()
+        self.drives_copies = False
+        self.counts = SqliteCountStore(path, self._write, self._in_writer)
+
+    async def ping(self) -> None:
+        """See RecordStore."""
+        await self.head()
+
+    async def close(self) -> None:
+        """See RecordStore."""
+        self._writer.shutdown()
+        self._read.close()
+        self._write.close()
+
+    async def settle(self, at: Instant, now: Instant) -> None:
+        """See RecordStore."""
+        await self._stamps.settle(at, now)
+
+    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
+        """See RecordStore."""
+        records: dict[bytes, Sequence[CurrentRecord]] = {}
+        with guarded():
+            for start in range(0, len(person_keys), AT_ONCE):
+                if start:
+                    await asyncio.sleep(0)
+                keys = person_keys[start : start + AT_ONCE]
+                records.update(read_people(self._read, keys, known_at))
+            # Read last: of what a purge took meanwhile it tells.
+            laboratories, purged_before = self._read.execute(
+                "select laboratory_sequence, purged_before from feed_head"
+            ).fetchone()
+        return People(records, laboratories, purged_before=Instant(purged_before))
+
+    async def history(self, record_id: RecordId) -> Sequence[bytes]:
+        """See RecordStore."""
+        with guarded():
+            return [revision.body for revision in read_history(self._read, record_id)]
+
+    async def former(self, record_id: RecordId) -> Sequence[bytes]:
+        """See RecordStore."""
+        with guarded():
+            return [history[-1].body for history in read_former(self._read, record_id)]
+
+    async def laboratories(self, after: int) -> Sequence[LaboratoryRow]:
+        """See RecordStore."""
+        with guarded():
+            rows = self._read.execute(
+                "select sequence, body, coalesce((select arrived_at from feed_mark where last_sequence >= sequence "
+                "order by last_sequence limit 1), 0) from laboratory where sequence > ? order by sequence",
+                (after,),
+            )
+            return [LaboratoryRow(*row) for row in rows]
+
+    async def head(self) -> Head:
+        """See RecordStore."""
+        with guarded():
+            row = self._read.execute(
+                "select feed_id, sequence, (select mark from feed_mark where last_sequence = sequence) from feed_head"
+            ).fetchone()
+        return Head(row[0], row[1], row[2] or b"")
+
+    async def mark(self, sequence: int) -> bytes:
+        """See RecordStore."""
+        if not sequence:
+            return b""
+        with guarded():
+            row = self._read.execute(
+                "select mark from feed_mark where last_sequence >= ? order by last_sequence limit 1", (sequence,)
+            ).fetchone()
+        return b"" if row is None else bytes(row[0])
+
+    async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
+        """See RecordStore."""
+        with guarded():
+            rows = self._read.execute(CHANGES, (after, after + most))
+            return [ChangeRow(sequence, bool(kind), body, first) for sequence, kind, body, first in rows]
+
+    async def cursors(self) -> Mapping[str, Cursor]:
+        """See RecordStore."""
+        with guarded():
+            rows = self._read.execute("select region, feed_id, sequence, as_of, mark, rereading from follow")
+            return {row[0]: as_cursor(row[1:]) for row in rows}
+
+    async def due_copies(self, regions: Sequence[str], most: int) -> Sequence[DueCopy]:
+        """See RecordStore."""
+        with guarded():
+            rows = self._read.execute(
+                f"select region, source_id, sequence from copy_due where region in ({','.join('?' * len(regions))}) "
+                "order by sequence limit ?",
+                (*regions, most),
+            )
+            return [DueCopy(RecordId(region, source_id), sequence) for region, source_id, sequence in rows]
+
+    async def copies_done(self, done: Sequence[DueCopy]) -> None:
+        """See RecordStore."""
+
+        def forget() -> None:
+            self._write.executemany(
+                "delete from copy_due where region = ? and source_id = ? and sequence <= ?",
+                [(*due.id, due.sequence) for due in done],
+            )
+
+        await self._in_writer(forget)
+
+    async def conflicts(self, after: int, most: int, settled_too: bool) -> Sequence[StoredConflict]:
+        """See RecordStore."""
+        with guarded():
+            rows = self._read.execute(
+                f"select {CONFLICT_COLUMNS} from conflict where number > ? and (? or settlement = 0) "
+                "order by number limit ?",
+                (after, settled_too, most),
+            )
+            return [StoredConflict(*row) for row in rows]
+
+    async def note_lag(self, lag: Lag) -> None:
+        """See RecordStore."""
+        await self._in_writer(lambda: self._write.execute("insert or replace into followed_lag values (?, ?, ?)", lag))
+
+    async def lags(self) -> Sequence[Lag]:
+        """See RecordStore."""
+        with guarded():
+            rows = self._read.execute("select region, noted_at, as_of from followed_lag order by noted_at")
+            return [Lag(*row) for row in rows]
+
+    async def placed(
+        self, first: Instant, end: Instant, known_at: Instant
+    ) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+        """See RecordStore."""
+        after: tuple[object, ...] = (first, b"", "", "", 0)
+        while True:
+            with guarded():
+                page = read_placed(self._read, PLACED_AT_ONCE, after, end, known_at)
+            yield [record for _, record in page]
+            if len(page) < PLACED_AT_ONCE:
+                return
+            after = page[-1][0]
+            await asyncio.sleep(0)
+
+    async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
+        """See RecordStore."""
+        tokens: list[int] = []
+
+        def stamp() -> Instant:
+            token, instant = self._stamps.begin(clock)
+            tokens.append(token)
+            return instant
+
+        def write() -> bytes:
+            try:
+                return transact(self._write, touch, decide, stamp, self.drives_copies)
+            finally:
+                for token in tokens:
+                    self._stamps.end(token)
+
+        return await self._in_writer(write)
+
+    async def batches(self, session: str) -> int:
+        """See RecordStore."""
+        with guarded():
+            row = self._read.execute("select batch from intake_session where session = ?", (session,)).fetchone()
+            return 0 if row is None else int(row[0])
+
+    async def forget_answers(self, before: Instant) -> int:
+        """See RecordStore."""
+
+        def forget() -> int:
+            answers = self._write.execute("delete from answer where answered_at < ?", (before,)).rowcount
+            return answers + self._write.execute("delete from intake_session where moved_at < ?", (before,)).rowcount
+
+        return await self._in_writer(forget)
+
+    async def purge(self, before: Instant, position: int, most: int) -> Purged:
+        """See RecordPurge."""
+        return await self._in_writer(lambda: purge(self._write, before, position, most))
+
+    async def _in_writer(self, work: Callable[[], T]) -> T:
+        def written() -> T:
+            with guarded():
+                return work()
+
+        try:
+            pending = asyncio.get_running_loop().run_in_executor(self._writer, written)
+        except RuntimeError:
+            # The store was closed.
+            raise unavailable() from None
+        return await pending

@@ -1,0 +1,63 @@
+"""The call being served: who asks, why, until when, in which trace. It travels in a context variable, and from hop to
+hop in metadata; domain code never sees it."""
+
+import time
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, replace
+
+from hutong.common.v1.subject_pb2 import Purpose
+
+from services.runtime.telemetry.trace import Trace, enter_trace, leave_trace, new_trace
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. `deadline` is an instant of time.monotonic(), in seconds; `caller` the immediate caller's name."""
+
+    caller: str
+    deadline: float
+    trace: Trace
+    purpose: Purpose.ValueType = Purpose.PURPOSE_UNSPECIFIED
+
+    def remaining(self) -> float:
+        """Seconds left; negative when the deadline has passed."""
+        return self.deadline - time.monotonic()
+
+
+_current: ContextVar[Call | None] = ContextVar("hutong_call", default=None)
+
+BACKGROUND_SECONDS = 30.0
+"""How long a call made by a background task, such as a follower, may take."""
+
+
+def current_call() -> Call:
+    """The call being served; outside of any, a fresh one of a background task in a trace of its own."""
+    call = _current.get()
+    if call is None:
+        call = Call("background", time.monotonic() + BACKGROUND_SECONDS, new_trace(None))
+    return call
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What `enter` replaced, for `leave`."""
+
+    call: Token[Call | None]
+    trace: Token[Trace | None]
+
+
+def enter(call: Call) -> Entered:
+    """Makes a call the current one, and its trace the one that logs and spans belong to; undone by `leave`."""
+    return Entered(_current.set(call), enter_trace(call.trace))
+
+
+def leave(entered: Entered) -> None:
+    """Undoes `enter`. Raises ValueError in another context than the one that entered."""
+    leave_trace(entered.trace)
+    _current.reset(entered.call)
+
+
+def within(seconds: float) -> Call:
+    """The current call with no more than this many seconds left."""
+    call = current_call()
+    return replace(call, deadline=min(call.deadline, time.monotonic() + seconds))

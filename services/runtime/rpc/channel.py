@@ -1,0 +1,178 @@
+"""Calls to another process: one channel a target; deadline, caller and trace go along, errors come as ServiceError."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+
+from services.common.errors import Code, DeadlineExceeded
+from services.runtime.resilience.tasks import end
+from services.runtime.rpc.binding import response_class
+from services.runtime.rpc.call import current_call
+from services.runtime.rpc.errors import from_rpc_error
+from services.runtime.telemetry.trace import current_trace
+
+CALLER_KEY = "hutong-caller"
+TRACE_KEY = "traceparent"
+
+ATTEMPTS = 3
+"""How often a call that is answered once is made while the service is UNAVAILABLE."""
+FIRST_WAIT = 0.02
+LONGEST_WAIT = 0.2
+"""Seconds between two attempts: doubling, with jitter."""
+
+# Timeouts stay out of it: in Python, a `timeout` in the service config fails short calls at once.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": ""},
+}
+
+_OPTIONS: list[tuple[str, int | str]] = [
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    # gRPC's own retries end the process, once in thousands of streams whose server dies: grpc/grpc#40283.
+    ("grpc.enable_retries", 0),
+    # Shared between channels, a connection's health watch that one ends while another begins it is a null pointer.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # Other pings than those of keepalive wait a minute for their answer, and keepalive waits for them.
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A region that comes back must be noticed within a second or so, not after the default two minutes of back-off.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+]
+
+
+def open_channel(target: str) -> grpc.aio.Channel:
+    """A channel to `host:port` or any gRPC name; `dns:///name:port` balances over all its addresses."""
+    return grpc.aio.insecure_channel(target, options=_OPTIONS)
+
+
+def remote(service: str, caller: str, channel: grpc.aio.Channel, contracts: Sequence[ServiceDescriptor]) -> Any:
+    """An object that calls the methods of these contracts over a channel.
+
+    A method takes a request, or an async iterator of them, and returns the response; a streaming one returns an async
+    iterator. Raises ServiceError.
+    A method that is answered once is retried while the service is UNAVAILABLE, so writes must be idempotent, as all of
+    this mesh are. A stream is its reader's to open again, who knows where to go on.
+    """
+    methods: dict[str, Any] = {}
+    for contract in contracts:
+        for method in contract.methods:
+            make: Any = _unary
+            if method.server_streaming:
+                make = _duplex if method.client_streaming else _stream
+            methods[method.name] = make(service, caller, channel, contract, method)
+    return SimpleNamespace(**methods)
+
+
+def _metadata(caller: str) -> list[tuple[str, str]]:
+    trace = current_trace() or current_call().trace
+    return [(CALLER_KEY, caller), (TRACE_KEY, trace.traceparent())]
+
+
+def _unary(
+    service: str, caller: str, channel: grpc.aio.Channel, contract: ServiceDescriptor, method: MethodDescriptor
+) -> Callable[[Message], Any]:
+    invoke: Any = channel.unary_unary(
+        f"/{contract.full_name}/{method.name}",
+        request_serializer=lambda request: request.SerializeToString(),
+        response_deserializer=response_class(method).FromString,
+    )
+
+    async def call(request: Message) -> Message:
+        deadline, metadata = current_call().deadline, _metadata(caller)
+        attempt, wait = 1, FIRST_WAIT
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise DeadlineExceeded()
+            try:
+                return cast(Message, await invoke(request, timeout=left, metadata=metadata))
+            except grpc.aio.AioRpcError as error:
+                failed = from_rpc_error(error, service)
+            if failed.code is not Code.UNAVAILABLE or attempt == ATTEMPTS or deadline - time.monotonic() < wait:
+                raise failed
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+            attempt, wait = attempt + 1, min(wait * 2, LONGEST_WAIT)
+
+    return call
+
+
+def _stream(
+    service: str, caller: str, channel: grpc.aio.Channel, contract: ServiceDescriptor, method: MethodDescriptor
+) -> Callable[[Message], AsyncIterator[Message]]:
+    invoke: Any = channel.unary_stream(
+        f"/{contract.full_name}/{method.name}",
+        request_serializer=lambda request: request.SerializeToString(),
+        response_deserializer=response_class(method).FromString,
+    )
+
+    async def call(request: Message) -> AsyncIterator[Message]:
+        stream = invoke(request, metadata=_metadata(caller))
+        try:
+            async for response in stream:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, service) from None
+        finally:
+            stream.cancel()
+
+    return call
+
+
+def _duplex(
+    service: str, caller: str, channel: grpc.aio.Channel, contract: ServiceDescriptor, method: MethodDescriptor
+) -> Callable[[AsyncIterator[Message]], AsyncIterator[Message]]:
+    invoke: Any = channel.stream_stream(
+        f"/{contract.full_name}/{method.name}",
+        request_serializer=lambda request: request.SerializeToString(),
+        response_deserializer=response_class(method).FromString,
+    )
+
+    async def call(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+        stream = invoke(metadata=_metadata(caller))
+        # Not gRPC's own: it would leave the requests of a stream that has ended where they wait, for ever.
+        writing = asyncio.create_task(_write(stream, requests))
+        try:
+            async for response in stream:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error, service) from None
+        except asyncio.CancelledError:
+            if writing.done() and not writing.cancelled() and (failed := writing.exception()):
+                raise failed from None
+            raise
+        finally:
+            stream.cancel()
+            await end([writing])
+
+    return call
+
+
+async def _write(stream: Any, requests: AsyncIterator[Message]) -> None:
+    """Sends requests to their end, or to that of the stream. Raises what the requests raise, and ends the stream."""
+    try:
+        async for request in requests:
+            try:
+                await stream.write(request)
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                # Who reads the stream is told why it has ended.
+                return
+        await stream.done_writing()
+    except Exception:
+        stream.cancel()
+        raise
+    finally:
+        if isinstance(requests, AsyncGenerator):
+            await requests.aclose()

@@ -1,0 +1,100 @@
+"""Settings: one typed struct a process, read once from the environment."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+import msgspec
+
+from services.runtime.settings.kinds import CollectorUrl, Kind, Level, Listen, Seconds, Secret, Share
+from services.runtime.settings.names import PREFIX, unknown
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_WORDS = {float: "a number", int: "a whole number", bool: "true or false"}
+
+
+class SettingsError(Exception):
+    """A setting is missing, unknown or malformed; the message is one sentence that names the environment variable."""
+
+
+def load(kind: type[T], environ: Mapping[str, str]) -> T:
+    """Settings of this kind from the variables that begin with HUTONG_, such as HUTONG_LISTEN for `listen`.
+
+    Lists are comma-separated; maps are `key=value` pairs, comma-separated. Raises SettingsError, also for a name that
+    no service knows; those of other services are left to them.
+    """
+    fields = msgspec.structs.fields(kind)
+    for mistake in unknown(environ, {field.name.upper() for field in fields}):
+        raise SettingsError(mistake)
+    values: dict[str, Any] = {}
+    for field in fields:
+        variable = PREFIX + field.name.upper()
+        raw = environ.get(variable)
+        if raw is None:
+            if field.required:
+                raise SettingsError(f"{variable} is missing")
+            continue
+        shape, checked = shape_of(field.type)
+        value = values[field.name] = _read(variable, raw, shape)
+        if checked is not None and (value or value != field.default) and (wrong := checked.wrong(value)):
+            raise SettingsError(f"{variable}: {wrong}")
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def require_secret(secret: str) -> None:
+    """Raises ValueError without one: in a server it has no default."""
+    if not secret:
+        raise ValueError("HUTONG_MESH_SECRET is missing")
+
+
+def shape_of(annotated: Any) -> tuple[Any, Kind | None]:
+    """The bare type of a field, and its kind where it has one."""
+    if get_origin(annotated) is Annotated:
+        shape, *notes = get_args(annotated)
+        return shape, next((note for note in notes if isinstance(note, Kind)), None)
+    return annotated, None
+
+
+def _read(variable: str, raw: str, shape: Any) -> Any:
+    origin = get_origin(shape)
+    pieces = [piece.strip() for piece in raw.split(",") if piece.strip()]
+    if origin in (list, tuple, frozenset):
+        return origin(pieces)
+    if origin is dict:
+        pairs: dict[str, str] = {}
+        for piece in pieces:
+            key, _, value = (part.strip() for part in piece.partition("="))
+            if not key or not value:
+                raise SettingsError(f"{variable}: expected key=value pairs, comma-separated, not {piece!r}")
+            if key in pairs:
+                raise SettingsError(f"{variable}: {key} is given twice")
+            pairs[key] = value
+        return pairs
+    try:
+        return msgspec.convert(raw.strip() if shape in _WORDS else raw, shape, strict=False)
+    except msgspec.ValidationError:
+        raise SettingsError(f"{variable}: expected {_WORDS.get(shape, shape)}, not {raw!r}") from None
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every server takes from the environment."""
+
+    listen: Listen = "127.0.0.1:0"
+    """Where to serve gRPC; port 0 takes a free one."""
+    mesh_secret: Secret = ""
+    """The secret under which person keys are made, the same in every process of a mesh."""
+    drain_wait: Seconds = 0.0
+    """After SIGTERM: how long to go on serving while load balancers notice that the process is no longer healthy."""
+    drain_grace: Seconds = 5.0
+    """After that: how long calls in flight may take to end."""
+    otlp_endpoint: CollectorUrl = ""
+    """Where to send spans, OTLP over gRPC, such as http://collector:4317. Empty: nowhere."""
+    trace_ratio: Share = 0.01
+    """The share of requests that is traced when otlp_endpoint is set."""
+    metrics_listen: Listen = ""
+    """Where to serve Prometheus metrics over HTTP. Empty: nowhere."""
+    log_level: Level = "INFO"
+    """The least level that is logged."""

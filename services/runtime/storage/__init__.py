@@ -1,0 +1,1 @@
+"""What every store needs, whatever it keeps."""

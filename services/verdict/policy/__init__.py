@@ -1,0 +1,1 @@
+"""Policies as files: read, kept up to date, explained, checked."""

@@ -1,0 +1,144 @@
+"""The policies in use: loaded from a directory, looked at about once a second, the last good set kept.
+
+A change is taken whole or not at all: one bad file, an overlap, or an edit to a policy in force, and everything stays
+as it was, while the log, a metric and the health component `policies` say why.
+"""
+
+import asyncio
+import logging
+from bisect import bisect_right
+from hashlib import sha256
+from operator import itemgetter
+from pathlib import Path
+
+from services.common.instants import SECOND, Instant
+from services.runtime.clock import Clock
+from services.runtime.rpc.health import Degraded
+from services.verdict import metrics
+from services.verdict.domain.policy_set import PolicySet
+from services.verdict.policy.edits import refused_edits
+from services.verdict.policy.files import LoadedPolicy, PolicyFileError, assemble, parse_policy, policy_paths
+
+log = logging.getLogger("hutong.verdict.policies")
+
+MOST_AHEAD = SECOND
+"""How far other clocks may be ahead of this one, in microseconds."""
+
+Stamp = tuple[tuple[str, int, int], ...]
+"""Path, modification time in nanoseconds and size of every file: when it is the same, nothing has changed."""
+
+
+class PolicyRegistry:
+    """The set in use and where it came from. Raises PolicyFileError or OSError when the first set cannot be loaded."""
+
+    def __init__(self, directory: Path, clock: Clock, poll: float = 1.0) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._poll = poll
+        self._parsed: dict[bytes, LoadedPolicy] = {}
+        self._trouble = ""
+        self._stamp: Stamp = self._look()
+        self._files: dict[str, LoadedPolicy] = {}
+        self._judged = Instant(0)
+        self._history: list[tuple[Instant, PolicySet]] = []
+        self._take(*self._load())
+
+    @property
+    def policies(self) -> PolicySet:
+        """The set in use."""
+        return self._policies
+
+    def as_known(self, known_at: Instant) -> PolicySet:
+        """The set that was in use at an instant; for one before the first was loaded, the first: what another process
+        used then this one cannot know."""
+        self._judged = max(self._judged, known_at)
+        if known_at >= self._loaded_at:
+            return self._policies
+        place = bisect_right(self._history, known_at, key=itemgetter(0))
+        return self._history[max(0, place - 1)][1]
+
+    @property
+    def loaded_at(self) -> Instant:
+        """When it was loaded."""
+        return self._loaded_at
+
+    def yaml(self, policy_id: str) -> str:
+        """The text of the file a policy in use came from. Raises KeyError."""
+        return self._files[policy_id].text
+
+    def _look(self) -> Stamp:
+        stamps = []
+        for path in policy_paths(self._directory):
+            seen = path.stat()
+            stamps.append((str(path), seen.st_mtime_ns, seen.st_size))
+        return tuple(stamps)
+
+    def _load(self) -> tuple[PolicySet, dict[str, LoadedPolicy], dict[bytes, LoadedPolicy]]:
+        parsed: dict[bytes, LoadedPolicy] = {}
+        for path in policy_paths(self._directory):
+            content = path.read_bytes()
+            digest = sha256(str(path).encode() + b"\0" + content).digest()
+            try:
+                parsed[digest] = self._parsed.get(digest) or parse_policy(content.decode(), path)
+            except UnicodeDecodeError as error:
+                raise PolicyFileError(f"{path}:1", f"not UTF-8: {error.reason}") from None
+        policies = assemble(parsed.values())
+        return policies, {item.policy.ref.policy_id: item for item in parsed.values()}, parsed
+
+    def _take(self, policies: PolicySet, files: dict[str, LoadedPolicy], parsed: dict[bytes, LoadedPolicy]) -> None:
+        self._policies, self._files, self._parsed = policies, files, parsed
+        # Later than whatever was judged by the set before, by a lookup's clock that may be a little ahead.
+        now = self._clock()
+        self._loaded_at = Instant(max(now, min(self._judged, now + MOST_AHEAD) + 1))
+        self._history.append((self._loaded_at, policies))
+        metrics.LOADED.set(self._loaded_at / SECOND)
+        metrics.STALE.set(0)
+
+    def refresh(self) -> bool:
+        """Looks at the directory once; says whether another set is in use now. Never raises for what it finds there."""
+        try:
+            stamp = self._look()
+            if stamp == self._stamp:
+                return False
+            self._stamp = stamp
+            policies, files, parsed = self._load()
+            for refused in refused_edits(self._files, files, self._clock()):
+                raise refused
+        except OSError as error:
+            # It may come back as it was, which is then news.
+            self._stamp = ()
+            self._keep(str(error))
+            return False
+        except PolicyFileError as error:
+            self._keep(str(error))
+            return False
+        except Exception as error:
+            # Whatever a file does to its reader, the next look must still come.
+            log.exception("policies could not be read")
+            self._keep(f"could not be read: {type(error).__name__}")
+            return False
+        self._trouble = ""
+        changed = policies.digests != self._policies.digests
+        self._take(policies, files, parsed)
+        metrics.RELOADS.labels("TAKEN").inc()
+        log.info("policies reloaded", extra={"policies": len(files), "changed": changed})
+        return changed
+
+    def _keep(self, trouble: str) -> None:
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        metrics.STALE.set(1)
+        metrics.RELOADS.labels("REFUSED").inc()
+        log.error("policies not reloaded, the last good set is kept", extra={"trouble": trouble})
+
+    async def watch(self) -> None:
+        """Looks at the directory for ever."""
+        while True:
+            await asyncio.sleep(self._poll)
+            self.refresh()
+
+    async def ping(self) -> None:
+        """Raises Degraded while the files cannot be used: the last good set still serves."""
+        if self._trouble:
+            raise Degraded(f"the last good set is kept: {self._trouble}")

@@ -1,0 +1,174 @@
+"""Checks policy files: the schema, overlaps, clauses that can never decide, and whether a policy is stricter than the
+national notice."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from services.common.errors import Text
+from services.common.instants import Instant
+from services.verdict.domain.compiled import CompiledNotice, CompiledPolicy
+from services.verdict.domain.policy_set import PolicySet
+from services.verdict.policy.edits import refused_edits
+from services.verdict.policy.files import (
+    CASES_SUFFIX,
+    DEFAULT_DIRECTORY,
+    LoadedPolicy,
+    PolicyFileError,
+    parse_policy,
+    policy_paths,
+)
+from services.verdict.policy.tools.cases import read_cases
+from services.verdict.policy.tools.findings import Finding, Severity
+from services.verdict.policy.tools.reach import unreachable
+from services.verdict.policy.tools.strictness import counter_example
+
+
+def files(paths: Sequence[Path]) -> list[Path]:
+    """The policy files among the paths and below them; those that come with the software when none is given. Raises
+    OSError when a path does not exist."""
+    found: list[Path] = []
+    for path in paths or [DEFAULT_DIRECTORY]:
+        if path.is_dir():
+            found += policy_paths(path)
+        elif path.exists():
+            # Cases stand for the policy they are beside.
+            found.append(path.with_name(path.name.replace(CASES_SUFFIX, ".yaml")))
+        else:
+            raise FileNotFoundError(f"no such file or directory: {path}")
+    return list(dict.fromkeys(found))
+
+
+def check(paths: Sequence[Path]) -> list[Finding]:
+    """Everything found in these files, by file and line. Raises OSError when one cannot be read."""
+    findings: list[Finding] = []
+    loaded: list[LoadedPolicy] = []
+    for path in files(paths):
+        try:
+            loaded.append(parse_policy(path.read_text(encoding="utf-8"), path))
+        except PolicyFileError as error:
+            findings.append(_schema(error))
+        except UnicodeDecodeError as error:
+            findings.append(_schema(PolicyFileError(f"{path}:1", f"not UTF-8: {error.reason}")))
+        cases = path.with_name(path.stem + CASES_SUFFIX)
+        if cases.exists():
+            try:
+                read_cases(cases)
+            except PolicyFileError as error:
+                findings.append(_schema(error))
+    kept, overlaps = _overlaps(loaded)
+    findings += overlaps
+    policies = PolicySet(
+        [item.policy for item in kept if isinstance(item.policy, CompiledPolicy)],
+        notices(item.policy for item in kept),
+    )
+    for item in kept:
+        findings += _placed(item)
+        if isinstance(item.policy, CompiledPolicy):
+            findings += _unreachable(item, item.policy)
+            findings += _stricter(item, item.policy, policies)
+    return sorted(findings, key=lambda finding: (finding.severity, finding.where, finding.code))
+
+
+def edits(paths: Sequence[Path], used: Path, now: Instant) -> list[Finding]:
+    """What in these files may not, at this instant, take the place of the directory that is in use.
+
+    Of each region that appears in them every policy is looked for. Raises PolicyFileError, UnicodeError or OSError when
+    a file cannot be used.
+    """
+    coming, in_use = _by_id(files(paths)), _by_id(policy_paths(used))
+    regions = {item.policy.ref.region for item in coming.values()}
+    in_use = {policy_id: item for policy_id, item in in_use.items() if item.policy.ref.region in regions}
+    return [
+        Finding(
+            Severity.ERROR,
+            "IN_FORCE",
+            error.where,
+            Text(f"运行中的服务不会采用：{error.message}", f"Not taken by a running service: {error.message}"),
+        )
+        for error in refused_edits(in_use, coming, now)
+    ]
+
+
+def _by_id(paths: Iterable[Path]) -> dict[str, LoadedPolicy]:
+    loaded = (parse_policy(path.read_text(encoding="utf-8"), path) for path in paths)
+    return {item.policy.ref.policy_id: item for item in loaded}
+
+
+def notices(found: Iterable[CompiledPolicy | CompiledNotice]) -> list[CompiledNotice]:
+    """The notices among what was found; those that come with the software when there is none: the notice binds
+    whatever directory a policy is written in."""
+    given = [policy for policy in found if isinstance(policy, CompiledNotice)]
+    if given:
+        return given
+    own = [parse_policy(path.read_text(encoding="utf-8"), path) for path in policy_paths(DEFAULT_DIRECTORY / "nation")]
+    return [item.policy for item in own if isinstance(item.policy, CompiledNotice)]
+
+
+def _schema(error: PolicyFileError) -> Finding:
+    return Finding(
+        Severity.ERROR,
+        "SCHEMA",
+        error.where,
+        Text(f"不符合政策文件格式：{error.message}", f"Not a policy: {error.message}"),
+    )
+
+
+def _overlaps(loaded: Sequence[LoadedPolicy]) -> tuple[list[LoadedPolicy], list[Finding]]:
+    first: dict[tuple[str, int], LoadedPolicy] = {}
+    findings: list[Finding] = []
+    for item in loaded:
+        other = first.setdefault((item.policy.ref.region, item.policy.starts), item)
+        if other is not item:
+            findings.append(
+                Finding(
+                    Severity.ERROR,
+                    "OVERLAP",
+                    item.where("$.effective_from"),
+                    Text(
+                        f"与 {other.where('$.effective_from')} 同一地区、同一时刻生效",
+                        f"Starts at the same instant, in the same region, as {other.where('$.effective_from')}",
+                    ),
+                )
+            )
+    return list(first.values()), findings
+
+
+def _placed(item: LoadedPolicy) -> list[Finding]:
+    expected = item.policy.ref.policy_id.removeprefix(f"{item.policy.ref.region}-")
+    if item.path.stem == expected and item.path.parent.name == item.policy.ref.region:
+        return []
+    return [
+        Finding(
+            Severity.WARNING,
+            "FILE_NAME",
+            item.where("$.effective_from"),
+            Text(
+                f"文件应为 {item.policy.ref.region}/{expected}.yaml",
+                f"The file should be {item.policy.ref.region}/{expected}.yaml",
+            ),
+        )
+    ]
+
+
+def _unreachable(item: LoadedPolicy, policy: CompiledPolicy) -> list[Finding]:
+    return [
+        Finding(
+            Severity.ERROR,
+            "UNREACHABLE_CLAUSE",
+            item.where(f"$.clauses[{position}].id"),
+            Text(
+                f"条款 {policy.clauses[position].id} 不起作用：凡满足它的都满足更宽的 {wider.id}",
+                f"The clause {policy.clauses[position].id} never decides: what meets it meets {wider.id} for as long",
+            ),
+        )
+        for position, wider in unreachable(policy)
+    ]
+
+
+def _stricter(item: LoadedPolicy, policy: CompiledPolicy, policies: PolicySet) -> list[Finding]:
+    found = counter_example(policy, policies)
+    if found is None:
+        return []
+    # A region that says openly that it does not carry the notice out yet is supervised, not stopped.
+    severity = Severity.ERROR if policy.stance.enforce else Severity.WARNING
+    return [Finding(severity, "STRICTER_THAN_NOTICE", item.where("$.notice"), found.text())]

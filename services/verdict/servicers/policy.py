@@ -1,0 +1,71 @@
+"""PolicyService: the policies in use, for people and for caches."""
+
+from hutong.verdict.v1 import policy_service_pb2 as pb
+
+from services.common.errors import NotFound, invalid
+from services.common.instants import to_timestamp
+from services.common.requests.limits import bad_page_token, page_size
+from services.verdict.domain.compiled import CompiledNotice, CompiledPolicy
+from services.verdict.policy.registry import PolicyRegistry
+from services.verdict.servicers.translation import localized
+
+
+class PolicyServicer:
+    """Serves hutong.verdict.v1.PolicyService."""
+
+    def __init__(self, book: PolicyRegistry) -> None:
+        self._book = book
+
+    async def GetPolicy(self, request: pb.GetPolicyRequest) -> pb.GetPolicyResponse:
+        """Raises InvalidArgument (POLICY_ID_REQUIRED) and NotFound (POLICY_NOT_FOUND)."""
+        if not request.policy_id:
+            raise invalid("policy_id", "POLICY_ID_REQUIRED", "须填写政策编号", "The policy's id is required")
+        version = self._book.policies.by_id(request.policy_id)
+        if version is None:
+            raise NotFound("POLICY_NOT_FOUND", "没有这个编号的政策", "There is no policy with this id")
+        policy = _message(version)
+        policy.yaml = self._book.yaml(request.policy_id)
+        return pb.GetPolicyResponse(policy=policy)
+
+    async def ListPolicies(self, request: pb.ListPoliciesRequest) -> pb.ListPoliciesResponse:
+        """Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN). A region without policies has an empty list."""
+        size = page_size(request.page_size)
+        policies = self._book.policies
+        # The notice is the nation's; digits sort before letters.
+        versions: list[CompiledPolicy | CompiledNotice] = [*policies.all_policies(), *policies.notices]
+        if request.region:
+            versions = [version for version in versions if version.ref.region == request.region]
+        start = 0
+        if request.page_token:
+            # The token is the id the next page begins after, so that a reload between pages loses nothing.
+            after = policies.by_id(request.page_token)
+            if after is None:
+                raise bad_page_token()
+            start = sum(_key(version) <= _key(after) for version in versions)
+        page = versions[start : start + size]
+        more = start + size < len(versions)
+        return pb.ListPoliciesResponse(
+            policies=[_message(version) for version in page],
+            next_page_token=page[-1].ref.policy_id if more else "",
+        )
+
+    async def GetPolicyDigests(self, request: pb.GetPolicyDigestsRequest) -> pb.GetPolicyDigestsResponse:
+        """The digest of every division, also of those without a policy: one may come."""
+        return pb.GetPolicyDigestsResponse(
+            digests=self._book.policies.digests, loaded_at=to_timestamp(self._book.loaded_at)
+        )
+
+
+def _key(version: CompiledPolicy | CompiledNotice) -> tuple[str, int]:
+    return (version.ref.region, version.starts)
+
+
+def _message(version: CompiledPolicy | CompiledNotice) -> pb.Policy:
+    ref = version.ref
+    return pb.Policy(
+        region=ref.region,
+        policy_id=ref.policy_id,
+        title=localized(version.source.title),
+        effective_from=to_timestamp(ref.effective_from),
+        content_hash=ref.content_hash,
+    )

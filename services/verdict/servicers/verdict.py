@@ -1,0 +1,183 @@
+"""VerdictService: limits, translate, ask the lookup, judge, translate.
+
+Whatever asks, evidence is looked up in batches: single questions of one moment travel together, a batch travels as it
+is. A lookup that cannot be asked is an error; what it says about a source that did not answer is part of the evidence.
+"""
+
+from collections.abc import Sequence
+
+from hutong.common.v1.subject_pb2 import Purpose
+from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, Evidence, EvidenceQuery
+from hutong.lookup.v1.region_pb2 import Scope
+from hutong.verdict.v1 import verdict_service_pb2 as pb
+from hutong.verdict.v1.verdict_pb2 import Status, Verdict
+
+from services.common.documents import PersonKeys
+from services.common.errors import (
+    Code,
+    FailedPrecondition,
+    InvalidArgument,
+    ServiceError,
+    Text,
+    Violation,
+)
+from services.common.instants import Instant, format_rfc3339, from_timestamp
+from services.common.requests.limits import check_batch
+from services.runtime.clock import Clock
+from services.runtime.resilience.coalescer import Coalescer
+from services.runtime.rpc.call import current_call
+from services.runtime.rpc.errors import to_item_error
+from services.runtime.telemetry.trace import current_span
+from services.verdict import metrics
+from services.verdict.domain.judge import judge
+from services.verdict.domain.policy_set import NoPolicyInForce, PolicySet
+from services.verdict.policy.registry import PolicyRegistry
+from services.verdict.ports import EvidenceSource
+from services.verdict.servicers import translation
+from services.verdict.servicers.requests import Question, check_evidence, instants, question
+
+
+class VerdictServicer:
+    """Serves hutong.verdict.v1.VerdictService."""
+
+    def __init__(self, book: PolicyRegistry, source: EvidenceSource, keys: PersonKeys, clock: Clock) -> None:
+        self._book = book
+        self._source = source
+        self._keys = keys
+        self._clock = clock
+        self._lookups: Coalescer[Purpose.ValueType, EvidenceQuery, Evidence] = Coalescer(self._look_up)
+
+    async def ComputeVerdict(self, request: pb.ComputeVerdictRequest) -> pb.ComputeVerdictResponse:
+        """Raises InvalidArgument, FailedPrecondition (NO_POLICY_IN_FORCE), and what the lookup raises."""
+        asked = self._question(request.query, "query")
+        evidence = await self._lookups.ask(request.purpose or current_call().purpose, asked.lookup)
+        response = pb.ComputeVerdictResponse()
+        self._judge(evidence, asked.at, asked.known_at, self._now(evidence), response.verdict)
+        _annotate(response.verdict)
+        return response
+
+    async def BatchComputeVerdicts(self, request: pb.BatchComputeVerdictsRequest) -> pb.BatchComputeVerdictsResponse:
+        """Raises InvalidArgument (BATCH_SIZE), and what the lookup raises; each question's own error is its outcome."""
+        check_batch(len(request.queries), "queries")
+        response = pb.BatchComputeVerdictsResponse()
+        asked: list[Question | ServiceError] = []
+        for position, query in enumerate(request.queries):
+            try:
+                asked.append(self._question(query, f"queries[{position}]"))
+            except ServiceError as error:
+                asked.append(error)
+        lookups = [item.lookup for item in asked if isinstance(item, Question)]
+        found = iter(await self._look_up(request.purpose or current_call().purpose, lookups) if lookups else ())
+        for item in asked:
+            outcome = response.outcomes.add()
+            if isinstance(item, ServiceError):
+                outcome.error.CopyFrom(to_item_error(item))
+                continue
+            evidence = next(found)
+            try:
+                policies = self._judge(evidence, item.at, item.known_at, self._now(evidence), outcome.verdict)
+                outcome.policy_digest = policies.digests[evidence.region]
+            except ServiceError as error:
+                outcome.error.CopyFrom(to_item_error(error))
+        _annotate_batch(response.outcomes)
+        return response
+
+    async def EvaluateEvidence(self, request: pb.EvaluateEvidenceRequest) -> pb.EvaluateEvidenceResponse:
+        """Raises InvalidArgument and FailedPrecondition (NO_POLICY_IN_FORCE)."""
+        response = pb.EvaluateEvidenceResponse()
+        self._evaluate(request.judge, "judge", response.verdict)
+        _annotate(response.verdict)
+        return response
+
+    async def BatchEvaluateEvidence(self, request: pb.BatchEvaluateEvidenceRequest) -> pb.BatchEvaluateEvidenceResponse:
+        """Raises InvalidArgument (BATCH_SIZE); each item's own error is its outcome."""
+        check_batch(len(request.judge), "judge")
+        response = pb.BatchEvaluateEvidenceResponse()
+        for position, item in enumerate(request.judge):
+            outcome = response.outcomes.add()
+            try:
+                self._evaluate(item, f"judge[{position}]", outcome.verdict)
+            except ServiceError as error:
+                outcome.error.CopyFrom(to_item_error(error))
+        _annotate_batch(response.outcomes)
+        return response
+
+    def _question(self, query: pb.VerdictQuery, field: str) -> Question:
+        now = self._clock()
+        asked = question(query, self._keys, now, field)
+        # Without a policy there is nothing to look evidence up for.
+        try:
+            policies = self._book.policies if asked.known_at is None else self._book.as_known(asked.known_at)
+            policies.standing(query.region, now if asked.at is None else asked.at)
+        except NoPolicyInForce as error:
+            raise _no_policy(error) from None
+        return asked
+
+    def _now(self, evidence: Evidence) -> Instant:
+        """The present, as the evidence has it: asked about that instant again, it will be the same."""
+        return from_timestamp(evidence.known_at) if evidence.HasField("known_at") else self._clock()
+
+    async def _look_up(self, purpose: Purpose.ValueType, queries: Sequence[EvidenceQuery]) -> Sequence[Evidence]:
+        response = await self._source.BatchGetEvidence(BatchGetEvidenceRequest(queries=queries, purpose=purpose))
+        if len(response.evidence) != len(queries):
+            raise ServiceError(
+                Code.INTERNAL,
+                "EVIDENCE_INCOMPLETE",
+                Text("查询服务应答不完整", "The lookup did not answer every question"),
+            )
+        return response.evidence
+
+    def _evaluate(self, item: pb.EvidenceToJudge, field: str, verdict: Verdict) -> None:
+        now = self._clock()
+        violations: list[Violation] = []
+        at, known_at = instants(item, now, field, violations)
+        check_evidence(item.evidence, f"{field}.evidence", violations)
+        if violations:
+            raise InvalidArgument(*violations)
+        self._judge(item.evidence, at, known_at, now, verdict)
+
+    def _judge(
+        self,
+        evidence: Evidence,
+        at: Instant | None,
+        known_at: Instant | None,
+        now: Instant,
+        verdict: Verdict,
+    ) -> PolicySet:
+        known_at = now if known_at is None else known_at
+        policies = self._book.as_known(known_at)
+        try:
+            judged = judge(translation.evidence(evidence), policies, now if at is None else at, known_at)
+        except NoPolicyInForce as error:
+            raise _no_policy(error) from None
+        metrics.count(judged)
+        translation.fill(verdict, judged, evidence)
+        return policies
+
+
+def _no_policy(error: NoPolicyInForce) -> FailedPrecondition:
+    when = format_rfc3339(error.at)
+    return FailedPrecondition(
+        "NO_POLICY_IN_FORCE",
+        f"{error.region} 在 {when} 没有生效的政策",
+        f"No policy of {error.region} is in force at {when}",
+    )
+
+
+def _annotate(verdict: Verdict) -> None:
+    here = current_span()
+    if here is not None:
+        here.set(
+            region=verdict.region,
+            scope=Scope.Name(verdict.scope).removeprefix("SCOPE_"),
+            status=Status.Name(verdict.status).removeprefix("STATUS_"),
+        )
+
+
+def _annotate_batch(outcomes: Sequence[pb.VerdictOutcome]) -> None:
+    here = current_span()
+    if here is None:
+        return
+    here.set(items=len(outcomes))
+    if len(outcomes) == 1 and outcomes[0].HasField("verdict"):
+        _annotate(outcomes[0].verdict)

@@ -1,0 +1,128 @@
+"""Kustomizations, built, and what their objects say of one another."""
+
+import importlib
+import shutil
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from services.runtime.settings.environment import ServerSettings
+from tests.testkit.needs import missing
+from tests.testkit.tools import ROOT, passes
+
+KUBERNETES = "1.32"
+K8S = ROOT / "k8s"
+KUSTOMIZATIONS = ["base", *sorted(f"overlays/{path.name}" for path in (K8S / "overlays").iterdir())]
+
+Object = dict[str, Any]
+
+SETTINGS = {
+    "records": "services.records.settings",
+    "lookup": "services.lookup.settings",
+    "verdict": "services.verdict.settings",
+    "gateway": "gateway.settings",
+}
+
+
+@cache
+def rendered(name: str) -> str:
+    """A kustomization, built."""
+    kubectl, kustomize = shutil.which("kubectl"), shutil.which("kustomize")
+    if kubectl is None and kustomize is None:
+        missing("neither kubectl nor kustomize; .ci/run says where to get one")
+    return passes(kubectl, "kustomize", K8S / name) if kubectl else passes(str(kustomize), "build", K8S / name)
+
+
+def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
+    """The objects of these kinds; there is at least one."""
+    found = [one for one in objects if one["kind"] in kinds]
+    assert found, f"no {kinds}"
+    return found
+
+
+def workloads(objects: list[Object]) -> list[Object]:
+    """Everything that has pods."""
+    return of_kind(objects, "Deployment", "StatefulSet")
+
+
+def templates(objects: list[Object]) -> Iterator[tuple[Object, Object]]:
+    """Every object that makes pods, with its pods' template: workloads, and what runs by the clock."""
+    for one in objects:
+        if one["kind"] == "CronJob":
+            yield one, one["spec"]["jobTemplate"]["spec"]["template"]
+        elif one["kind"] in {"Deployment", "StatefulSet", "Job"}:
+            yield one, one["spec"]["template"]
+
+
+def containers(template: Object) -> list[Object]:
+    """All containers of a template, those that begin before the others first."""
+    return [*template["spec"].get("initContainers", []), *template["spec"]["containers"]]
+
+
+def title(one: Object) -> str:
+    """An object's kind and name."""
+    return f"{one['kind']}/{one['metadata']['name']}"
+
+
+def container(workload: Object) -> Object:
+    """The one container of a workload's pods."""
+    (only,) = workload["spec"]["template"]["spec"]["containers"]
+    return dict(only)
+
+
+def service_of(workload: Object) -> str:
+    """Which of our services a workload runs."""
+    return str(container(workload)["image"]).split(":")[0].rpartition("hutong-")[2]
+
+
+def by_name(objects: list[Object], kind: str) -> dict[str, Object]:
+    """The objects of a kind by name."""
+    return {one["metadata"]["name"]: one for one in of_kind(objects, kind)}
+
+
+def selects(selector: dict[str, str], workload: Object) -> bool:
+    """Whether a selector matches a workload's pods."""
+    return bool(selector) and selector.items() <= workload["spec"]["template"]["metadata"]["labels"].items()
+
+
+def environment(objects: list[Object], workload: Object) -> dict[str, str]:
+    """What the one container of a workload finds in its environment; raises KeyError as `variables` does."""
+    return variables(objects, container(workload))
+
+
+def variables(objects: list[Object], of: Object) -> dict[str, str]:
+    """What a container finds in its environment; raises KeyError for a reference to what is not there."""
+    maps, secrets = by_name(objects, "ConfigMap"), by_name(objects, "Secret")
+    found: dict[str, str] = {}
+    for source in of.get("envFrom", []):
+        found |= maps[source["configMapRef"]["name"]]["data"]
+    for entry in of.get("env", []):
+        if "value" in entry:
+            found[entry["name"]] = entry["value"]
+        elif reference := entry["valueFrom"].get("secretKeyRef"):
+            data = secrets[reference["name"]]["data"]
+            if not (reference.get("optional") and reference["key"] not in data):
+                found[entry["name"]] = data[reference["key"]]
+        else:
+            reference = entry["valueFrom"]["configMapKeyRef"]
+            found[entry["name"]] = maps[reference["name"]]["data"][reference["key"]]
+    return found
+
+
+def settings_of(service: str) -> type[ServerSettings]:
+    """The settings struct of a service."""
+    module = importlib.import_module(SETTINGS[service])
+    (found,) = [
+        one
+        for one in vars(module).values()
+        if isinstance(one, type) and issubclass(one, ServerSettings) and one is not ServerSettings
+    ]
+    return found
+
+
+def addresses(value: str) -> Iterator[str]:
+    """The targets in a setting: one, or those of a map."""
+    for piece in value.split(","):
+        _, _, target = piece.rpartition("dns:///")
+        if target != piece:
+            yield target
