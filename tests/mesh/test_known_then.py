@@ -43,7 +43,7 @@ def _content(result: TestResult.ValueType) -> RecordContent:
 
 
 async def test_a_code_as_known_then_is_the_code_given_then(tmp_path: Path) -> None:
-    """A laboratory sent a positive and corrected it: the refusal of before can be explained after, over HTTP and gRPC."""
+    """A laboratory corrected a positive: the refusal of before can be explained after, over HTTP and gRPC."""
     async with embedded(tmp_path) as mesh, MeshClient(mesh.endpoints, "test") as client:
         store = client.records(HOME)
         positive = _content(TestResult.TEST_RESULT_POSITIVE)

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from tests.testkit.fakes.lookup import FakeLookup
+from tests.testkit.servers.verdict_service import in_process, over_a_wire
 
 
 @pytest.fixture(params=[in_process, over_a_wire], ids=["in process", "over a wire"])
