@@ -46,8 +46,11 @@ class IntakeServicer:
     async def StreamRecords(
         self, requests: AsyncIterator[StreamRecordsRequest]
     ) -> AsyncIterator[StreamRecordsResponse]:
-        """Yields where the session stands, then an acknowledgement of each batch after its commit. Raises InvalidArgument
-        (SESSION_ID_FORMAT, OPENING_REQUIRED, BATCH_ORDER, BATCH_SIZE), FailedPrecondition (BATCH_GAP)."""
+        """Yields where the session stands, then an acknowledgement of each batch after its commit.
+
+        Raises InvalidArgument (SESSION_ID_FORMAT, OPENING_REQUIRED, BATCH_ORDER, BATCH_SIZE), FailedPrecondition
+        (BATCH_GAP).
+        """
         opening = await anext(requests)
         session = _session(opening)
         with self._sessions.track_inprogress():

@@ -9,8 +9,7 @@ from services.records.composition import build
 from services.records.settings import Settings
 from services.records.store.opening import open_store
 from services.runtime.settings.environment import SettingsError, load
-
-SECRET = "a secret for tests, long enough"
+from tests.testkit.secret import SECRET
 
 
 def _settings(**fields: Any) -> Settings:
