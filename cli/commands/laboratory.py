@@ -82,8 +82,8 @@ def _instant(text: str) -> "Timestamp":
 
 
 def _address(args: argparse.Namespace) -> str | None:
-    from cli.mesh.endpoints import NATION, read_endpoints
-    from services.common.regions import divisions
+    from cli.mesh.endpoints import read_endpoints
+    from services.common.regions import NATION, divisions
 
     if args.to is not None:
         return str(args.to)

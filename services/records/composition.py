@@ -17,6 +17,7 @@ from hutong.records.v1 import (
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
+from services.common.regions import NATION
 from services.records.laboratories import Laboratories
 from services.records.ports import Copies, Region
 from services.records.quality.figure_counter import FigureCounter
@@ -35,7 +36,7 @@ from services.records.servicers import (
     WriteServicer,
 )
 from services.records.servicers.writer import Writer
-from services.records.settings import NATION, Settings
+from services.records.settings import Settings
 from services.records.store.protocols.records import RecordStore
 from services.records.store.replica import ReplicatedStore
 from services.records.store.sqlite.file import holds_records

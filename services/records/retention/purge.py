@@ -9,6 +9,7 @@ from typing import Any
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
+from services.common.regions import NATION
 from services.records.store.retention import RecordPurge
 from services.runtime.clock import system_clock
 from services.runtime.settings.environment import SettingsError
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     """Purges; its exit status: 0, 2 for a wrong command line, 4 when the database does not do its part."""
     # Not for everyone who reads the command line's help.
     from services.records.composition import open_store
-    from services.records.settings import NATION, Settings
+    from services.records.settings import Settings
 
     async def whole() -> int:
         store: Any = open_store(Settings(region=NATION, store_url=args.store_url), is_there=True)
