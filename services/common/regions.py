@@ -10,6 +10,9 @@ from services.common.errors import Text
 NATION = "nation"
 """What stands in a region's place for the whole country: the national records, the national notice."""
 
+NATION = "nation"
+"""Where a province-level code stands, this stands for the whole nation: its store, its source, its feed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Division:

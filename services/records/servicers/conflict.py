@@ -1,4 +1,4 @@
-"""ConflictService over a store."""
+"""Serves ConflictService over a store."""
 
 from hutong.records.v1 import conflict_service_pb2 as pb
 from hutong.records.v1.record_pb2 import RecordContent
@@ -27,7 +27,7 @@ class ConflictServicer:
         self._writer = writer
 
     async def ListConflicts(self, request: pb.ListConflictsRequest) -> pb.ListConflictsResponse:
-        """The conflicts of the store, a page at a time."""
+        """Returns the conflicts of the store, a page at a time."""
         size = page_size(request.page_size)
         question = digest_of(request)
         after = read_token(request.page_token, question, int) if request.page_token else 0

@@ -1,4 +1,4 @@
-"""LaboratoryQualityService over a store."""
+"""Serves LaboratoryQualityService over a store."""
 
 from datetime import date, timedelta
 
@@ -14,7 +14,7 @@ from services.common.requests.instants import read_known_at
 from services.common.requests.paging import digest_of, page_size, read_token, write_token
 from services.common.requests.violations import refuse, violation
 from services.records.domain.quality import MEDIAN, P95, Figures, Key, Sample, ratio
-from services.records.quality.figures import Overdue, Quality
+from services.records.quality.figures import LaboratoryFigures, Overdue
 from services.runtime.clock import Clock
 
 MOST_DAYS = 31
@@ -57,7 +57,7 @@ def _day(text: str, field: str, found: list[Violation]) -> int | None:
 
 
 def day_text(day: int) -> str:
-    """A calendar day as it is written: 2022-08-05."""
+    """Returns a calendar day as it is written: 2022-08-05."""
     return (_EPOCH + timedelta(days=day)).isoformat()
 
 
@@ -113,8 +113,8 @@ def _overdue(sample: Sample, known_at: Instant, hours: int) -> pb.OverdueSample:
 class QualityServicer:
     """Serves hutong.records.v1.LaboratoryQualityService. `overdue_hours` stands in where a request names none."""
 
-    def __init__(self, quality: Quality, overdue_hours: int, clock: Clock) -> None:
-        self._quality = quality
+    def __init__(self, laboratory_figures: LaboratoryFigures, overdue_hours: int, clock: Clock) -> None:
+        self._laboratory_figures = laboratory_figures
         self._overdue_hours = overdue_hours
         self._clock = clock
 
@@ -132,22 +132,22 @@ class QualityServicer:
         return read_known_at(timestamp) if request.HasField("known_at") else self._clock()
 
     async def GetLaboratoryQuality(self, request: pb.GetLaboratoryQualityRequest) -> pb.GetLaboratoryQualityResponse:
-        """One laboratory's figures by day."""
+        """Returns one laboratory's figures by day."""
         refuse(fields.laboratory_id(request.laboratory))
         hours = self._hours(request.overdue_hours)
         known_at = self._known_at(request, request.known_at)
         days = _days(request.days, known_at, 1)
         if request.HasField("known_at"):
-            summary = await self._quality.summary(*days, known_at, hours)
+            summary = await self._laboratory_figures.summary(*days, known_at, hours)
         else:
-            summary = await self._quality.live(*days, known_at, hours, request.laboratory)
+            summary = await self._laboratory_figures.live(*days, known_at, hours, request.laboratory)
         return pb.GetLaboratoryQualityResponse(
             days=[_quality(*item) for item in summary.of_laboratory(request.laboratory)],
             known_at=to_timestamp(summary.known_at),
         )
 
     async def ListLaboratoryQuality(self, request: pb.ListLaboratoryQualityRequest) -> pb.ListLaboratoryQualityResponse:
-        """All laboratories' figures, a page at a time."""
+        """Returns all laboratories' figures, a page at a time."""
         size, hours = page_size(request.page_size), self._hours(request.overdue_hours)
         known_at, after = self._known_at(request, request.known_at), ("", 0)
         question = digest_of(request)
@@ -156,9 +156,9 @@ class QualityServicer:
             known_at, after = Instant(position.known_at), position.place
         days = _days(request.days, known_at, 1)
         if request.page_token or request.HasField("known_at"):
-            summary = await self._quality.summary(*days, known_at, hours)
+            summary = await self._laboratory_figures.summary(*days, known_at, hours)
         else:
-            summary = await self._quality.live(*days, known_at, hours)
+            summary = await self._laboratory_figures.live(*days, known_at, hours)
             known_at = summary.known_at
         keys = sorted(key for key in summary.figures if key > after)
         more = len(keys) > size
@@ -169,7 +169,7 @@ class QualityServicer:
         )
 
     async def ListOverdueSamples(self, request: pb.ListOverdueSamplesRequest) -> pb.ListOverdueSamplesResponse:
-        """Overdue samples, oldest first, a page at a time."""
+        """Returns overdue samples, oldest first, a page at a time."""
         refuse(fields.laboratory_id(request.laboratory) if request.laboratory else ())
         size, hours = page_size(request.page_size), self._hours(request.overdue_hours)
         known_at, after = self._known_at(request, request.known_at), _FIRST
@@ -179,9 +179,9 @@ class QualityServicer:
             known_at, after = Instant(position.known_at), Sample(Instant(position.place[0]), *position.place[1:], "")
         asked = *_days(request.days, known_at, OVERDUE_DAYS), known_at, hours, request.laboratory, after, size + 1
         if request.HasField("known_at"):
-            samples, as_of = Overdue(await self._quality.overdue(*asked), known_at)
+            samples, as_of = Overdue(await self._laboratory_figures.overdue(*asked), known_at)
         else:
-            samples, as_of = await self._quality.overdue_now(*asked)
+            samples, as_of = await self._laboratory_figures.overdue_now(*asked)
         token = ""
         if len(samples) > size:
             end = samples[size - 1]
