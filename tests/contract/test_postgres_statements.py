@@ -19,9 +19,7 @@ from tests.testkit.statements import Sent, closed, recorded, tables_of, written
 pytestmark = pytest.mark.postgres
 
 STORE = sorted(
-    path
-    for path in Path(str(stores.__file__)).parent.glob("postgres/*.py")
-    if path.stem not in {"schema", "migration"}
+    path for path in Path(str(stores.__file__)).parent.glob("postgres/*.py") if path.stem not in {"schema", "migration"}
 )
 
 COLD = {
