@@ -2,11 +2,11 @@
 
 import argparse
 
-from services.records.retention import purge
+from services.records import purge
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command."""
-    parser.description = purge.PURGE
+    parser.description = purge.DESCRIPTION
     purge.add_arguments(parser)
     parser.set_defaults(run=purge.run)
