@@ -116,10 +116,10 @@ async def test_bad_evidence_is_refused_field_by_field(transport):
         "judge.evidence.records[2].region": "REGION_UNKNOWN",
         "judge.evidence.records[2].source_id": "SOURCE_ID_REQUIRED",
         "judge.evidence.records[2].content.tube": "TUBE_UNKNOWN",
-        "judge.evidence.records[2].content.channel": "CHANNEL_UNKNOWN",
+        "judge.evidence.records[2].content.channel": "CHANNEL_REQUIRED",
         "judge.evidence.records[3].content.reported_at": "REPORTED_AT_REQUIRED",
         "judge.evidence.records[4]": "RECORD_TWICE",
         "judge.evidence.records[4].content.reported_at": "REPORTED_BEFORE_SAMPLED",
         "judge.evidence.coverage[0].source": "SOURCE_REQUIRED",
-        "judge.evidence.coverage[0].status": "STATUS_UNKNOWN",
+        "judge.evidence.coverage[0].status": "STATUS_REQUIRED",
     }
