@@ -20,7 +20,7 @@ from tests.testkit.servers.records_service import Records
 
 
 def rows(count: int, start: int = 0) -> list[RecordSubmission]:
-    """So many new rows, each of another person."""
+    """Returns so many new rows, each of another person."""
     return [submission(f"R{n:06d}", person(n + 1), result()) for n in range(start, start + count)]
 
 

@@ -37,7 +37,7 @@ async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> N
 
 
 async def sequence(records: Records) -> int:
-    """How far a store's own feed has come."""
+    """Returns the last number of a store's own feed."""
     return (await records.store.head()).sequence
 
 
