@@ -8,11 +8,11 @@ from typing import Any
 from services.common.instants import Instant, parse_rfc3339
 from services.common.regions import divisions
 from services.runtime.clock import system_clock
-from services.verdict.domain.compiled import CompiledPolicy
-from services.verdict.domain.policy_set import NoPolicyInForce, OverlappingPolicies, PolicySet
+from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.policy.policy_set import NoPolicyInForce, OverlappingPolicies, PolicySet
 from services.verdict.policy.files import CASES_SUFFIX, DEFAULT_DIRECTORY, PolicyFileError, load_directory, parse_policy
 from services.verdict.policy.tools.cases import run_cases
-from services.verdict.policy.tools.check import check, edits, files, notices
+from services.verdict.policy.tools.check import check, files, forbidden_edits, notices
 from services.verdict.policy.tools.explain import explain
 from services.verdict.policy.tools.findings import Severity
 
@@ -66,7 +66,7 @@ def run_check(args: argparse.Namespace) -> int:
         findings = check(args.paths)
         # Of what cannot be read nothing more can be said.
         if args.in_use is not None and not any(finding.code == "SCHEMA" for finding in findings):
-            findings += edits(args.paths, args.in_use, system_clock())
+            findings += forbidden_edits(args.paths, args.in_use, system_clock())
         looked_at = len(files(args.paths))
     except (PolicyFileError, UnicodeError, OSError) as error:
         return _fail(error)

@@ -14,15 +14,15 @@ from typing import Any
 import msgspec
 import yaml
 
-from services.verdict.domain.compiled import (
+from services.verdict.domain.policy.compiled import (
     CompiledNotice,
     CompiledPolicy,
     PolicyError,
     compile_notice,
     compile_policy,
 )
-from services.verdict.domain.policy import NATION, NoticeFile, PolicyFile
-from services.verdict.domain.policy_set import OverlappingPolicies, PolicySet
+from services.verdict.domain.policy.contents import NATION, NoticeFile, PolicyFile
+from services.verdict.domain.policy.policy_set import OverlappingPolicies, PolicySet
 
 DEFAULT_DIRECTORY = Path(__file__).parents[1] / "policies"
 """The policies that come with the software."""
@@ -51,7 +51,7 @@ class Document:
     lines: dict[str, int]
 
     def line(self, path: str) -> int:
-        """The line of a path, or of the nearest thing that encloses it."""
+        """Returns the line of a path, or of the nearest thing that encloses it."""
         while path and path not in self.lines:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.lines.get(path, 1)
@@ -67,12 +67,12 @@ class LoadedPolicy:
     policy: CompiledPolicy | CompiledNotice
 
     def where(self, path: str = "$") -> str:
-        """file:line of a path in it."""
+        """Returns file:line of a path in it."""
         return f"{self.path}:{self.document.line(path)}"
 
 
 def read_yaml(text: str, name: str) -> Document:
-    """The document of a YAML text. Raises PolicyFileError, `name` being the file's."""
+    """Reads the document of a YAML text. Raises PolicyFileError, `name` being the file's."""
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=_Loader)):
             raise PolicyFileError(f"{name}:1", "aliases (*) are not used in policies")
@@ -121,15 +121,15 @@ def _scalar(node: Any) -> object:
             return node.value
 
 
-def place(message: str) -> str:
-    """The path a validation error is about: that of the unknown field itself, not of what holds it."""
-    found, unknown = _PATH.search(message), _UNKNOWN.match(message)
-    path = found[1] if found else "$"
+def error_path(message: str) -> str:
+    """Returns the path that a validation error is about: that of the unknown field itself, not of what holds it."""
+    enclosing, unknown = _PATH.search(message), _UNKNOWN.match(message)
+    path = enclosing[1] if enclosing else "$"
     return f"{path}.{unknown[1]}" if unknown else path
 
 
 def parse_policy(text: str, path: Path) -> LoadedPolicy:
-    """The policy or notice in a file's text. Raises PolicyFileError at the first thing wrong."""
+    """Reads the policy or notice in a file's text. Raises PolicyFileError at the first thing wrong."""
     name = str(path)
     document = read_yaml(text, name)
     data = document.data
@@ -141,7 +141,7 @@ def parse_policy(text: str, path: Path) -> LoadedPolicy:
             compiled = compile_policy(msgspec.convert(data, PolicyFile))
     except msgspec.ValidationError as error:
         message = str(error)
-        at = place(message)
+        at = error_path(message)
         raise PolicyFileError(f"{name}:{document.line(at)}", message) from None
     except PolicyError as error:
         raise PolicyFileError(f"{name}:{document.line(error.path)}", f"{error.message} - at `{error.path}`") from None
@@ -149,26 +149,26 @@ def parse_policy(text: str, path: Path) -> LoadedPolicy:
 
 
 def policy_paths(directory: Path) -> list[Path]:
-    """The policy files below a directory, in order: every *.yaml but the cases, and nothing hidden, such as the data
+    """Returns the policy files below a directory, in order: every *.yaml but the cases, and nothing hidden, such as the data
     directories of a mounted ConfigMap. Raises OSError when there is no such directory, or no
     policy in it: an empty volume must not undetermine everybody."""
     if not directory.is_dir():
         raise NotADirectoryError(f"no such directory of policies: {directory}")
-    found: list[Path] = []
+    paths: list[Path] = []
     for root, folders, names in os.walk(directory, followlinks=True):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-        found += [
+        paths += [
             Path(root, name)
             for name in names
             if name.endswith(".yaml") and not name.endswith(CASES_SUFFIX) and not name.startswith(".")
         ]
-    if not found:
+    if not paths:
         raise FileNotFoundError(f"no policies, *.yaml, in {directory}")
-    return sorted(found)
+    return sorted(paths)
 
 
 def assemble(loaded: Iterable[LoadedPolicy]) -> PolicySet:
-    """The set these files make. Raises PolicyFileError for overlaps."""
+    """Returns the set that these files make. Raises PolicyFileError for overlaps."""
     everything = list(loaded)
     policies = [item.policy for item in everything if isinstance(item.policy, CompiledPolicy)]
     notices = [item.policy for item in everything if isinstance(item.policy, CompiledNotice)]
@@ -181,5 +181,5 @@ def assemble(loaded: Iterable[LoadedPolicy]) -> PolicySet:
 
 
 def load_directory(directory: Path = DEFAULT_DIRECTORY) -> PolicySet:
-    """The set of policies below a directory. Raises PolicyFileError or OSError."""
+    """Loads the set of policies below a directory. Raises PolicyFileError or OSError."""
     return assemble(parse_policy(path.read_text(encoding="utf-8"), path) for path in policy_paths(directory))

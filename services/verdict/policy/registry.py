@@ -15,8 +15,8 @@ from services.common.instants import SECOND, Instant
 from services.runtime.clock import Clock
 from services.runtime.rpc.health import Degraded
 from services.verdict import metrics
-from services.verdict.domain.policy_set import PolicySet
-from services.verdict.policy.edits import refused_edits
+from services.verdict.domain.policy.policy_set import PolicySet
+from services.verdict.policy.allowed_edits import edits_refused
 from services.verdict.policy.files import LoadedPolicy, PolicyFileError, assemble, parse_policy, policy_paths
 
 log = logging.getLogger("hutong.verdict.policies")
@@ -24,34 +24,34 @@ log = logging.getLogger("hutong.verdict.policies")
 MOST_AHEAD = SECOND
 """How far other clocks may be ahead of this one, in microseconds."""
 
-Stamp = tuple[tuple[str, int, int], ...]
+FileStates = tuple[tuple[str, int, int], ...]
 """Path, modification time in nanoseconds and size of every file: when it is the same, nothing has changed."""
 
 
 class PolicyRegistry:
-    """The set in use and where it came from. Raises PolicyFileError or OSError when the first set cannot be loaded."""
+    """Keeps the set in use and where it came from. Raises PolicyFileError or OSError when the first set cannot be loaded."""
 
     def __init__(self, directory: Path, clock: Clock, poll: float = 1.0) -> None:
         self._directory = directory
         self._clock = clock
         self._poll = poll
         self._parsed: dict[bytes, LoadedPolicy] = {}
-        self._trouble = ""
-        self._stamp: Stamp = self._look()
+        self._problem = ""
+        self._seen: FileStates = self._file_states()
         self._files: dict[str, LoadedPolicy] = {}
-        self._judged = Instant(0)
+        self._latest_judged = Instant(0)
         self._history: list[tuple[Instant, PolicySet]] = []
         self._take(*self._load())
 
     @property
     def policies(self) -> PolicySet:
-        """The set in use."""
+        """Returns the set in use."""
         return self._policies
 
     def as_known(self, known_at: Instant) -> PolicySet:
-        """The set that was in use at an instant; for one before the first was loaded, the first: what another process
+        """Returns the set that was in use at an instant; for one before the first was loaded, the first: what another process
         used then this one cannot know."""
-        self._judged = max(self._judged, known_at)
+        self._latest_judged = max(self._latest_judged, known_at)
         if known_at >= self._loaded_at:
             return self._policies
         place = bisect_right(self._history, known_at, key=itemgetter(0))
@@ -59,19 +59,19 @@ class PolicyRegistry:
 
     @property
     def loaded_at(self) -> Instant:
-        """When it was loaded."""
+        """Returns when it was loaded."""
         return self._loaded_at
 
     def yaml(self, policy_id: str) -> str:
-        """The text of the file a policy in use came from. Raises KeyError."""
+        """Returns the text of the file that a policy in use came from. Raises KeyError."""
         return self._files[policy_id].text
 
-    def _look(self) -> Stamp:
-        stamps = []
+    def _file_states(self) -> FileStates:
+        states = []
         for path in policy_paths(self._directory):
-            seen = path.stat()
-            stamps.append((str(path), seen.st_mtime_ns, seen.st_size))
-        return tuple(stamps)
+            stat = path.stat()
+            states.append((str(path), stat.st_mtime_ns, stat.st_size))
+        return tuple(states)
 
     def _load(self) -> tuple[PolicySet, dict[str, LoadedPolicy], dict[bytes, LoadedPolicy]]:
         parsed: dict[bytes, LoadedPolicy] = {}
@@ -89,7 +89,7 @@ class PolicyRegistry:
         self._policies, self._files, self._parsed = policies, files, parsed
         # Later than whatever was judged by the set before, by a lookup's clock that may be a little ahead.
         now = self._clock()
-        self._loaded_at = Instant(max(now, min(self._judged, now + MOST_AHEAD) + 1))
+        self._loaded_at = Instant(max(now, min(self._latest_judged, now + MOST_AHEAD) + 1))
         self._history.append((self._loaded_at, policies))
         metrics.LOADED.set(self._loaded_at / SECOND)
         metrics.STALE.set(0)
@@ -97,16 +97,16 @@ class PolicyRegistry:
     def refresh(self) -> bool:
         """Looks at the directory once; says whether another set is in use now. Never raises for what it finds there."""
         try:
-            stamp = self._look()
-            if stamp == self._stamp:
+            states = self._file_states()
+            if states == self._seen:
                 return False
-            self._stamp = stamp
+            self._seen = states
             policies, files, parsed = self._load()
-            for refused in refused_edits(self._files, files, self._clock()):
+            for refused in edits_refused(self._files, files, self._clock()):
                 raise refused
         except OSError as error:
             # It may come back as it was, which is then news.
-            self._stamp = ()
+            self._seen = ()
             self._keep(str(error))
             return False
         except PolicyFileError as error:
@@ -117,20 +117,20 @@ class PolicyRegistry:
             log.exception("policies could not be read")
             self._keep(f"could not be read: {type(error).__name__}")
             return False
-        self._trouble = ""
+        self._problem = ""
         changed = policies.digests != self._policies.digests
         self._take(policies, files, parsed)
         metrics.RELOADS.labels("TAKEN").inc()
         log.info("policies reloaded", extra={"policies": len(files), "changed": changed})
         return changed
 
-    def _keep(self, trouble: str) -> None:
-        if trouble == self._trouble:
+    def _keep(self, problem: str) -> None:
+        if problem == self._problem:
             return
-        self._trouble = trouble
+        self._problem = problem
         metrics.STALE.set(1)
         metrics.RELOADS.labels("REFUSED").inc()
-        log.error("policies not reloaded, the last good set is kept", extra={"trouble": trouble})
+        log.error("policies not reloaded, the last good set is kept", extra={"problem": problem})
 
     async def watch(self) -> None:
         """Looks at the directory for ever."""
@@ -140,5 +140,5 @@ class PolicyRegistry:
 
     async def ping(self) -> None:
         """Raises Degraded while the files cannot be used: the last good set still serves."""
-        if self._trouble:
-            raise Degraded(f"the last good set is kept: {self._trouble}")
+        if self._problem:
+            raise Degraded(f"the last good set is kept: {self._problem}")

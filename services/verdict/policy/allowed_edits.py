@@ -9,10 +9,10 @@ from services.common.instants import Instant
 from services.verdict.policy.files import LoadedPolicy, PolicyFileError
 
 
-def refused_edits(
+def edits_refused(
     used: Mapping[str, LoadedPolicy], coming: Mapping[str, LoadedPolicy], now: Instant
 ) -> Iterator[PolicyFileError]:
-    """Why the files that are coming, by policy id, cannot take the place of those that are used: nothing where they
+    """Yields why the files that are coming, by policy id, cannot take the place of those that are used: nothing where they
     can. What starts later than `now` may change."""
     known = {item.policy.ref.region for item in used.values()}
     for policy_id, added in coming.items():

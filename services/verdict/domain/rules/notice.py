@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from services.common.instants import Instant
-from services.verdict.domain.clauses import Clause, Met, met
-from services.verdict.domain.model import NoticeOutcome, Scope, Test
+from services.verdict.domain.rules.clauses import Clause, MetClause, evaluate
+from services.verdict.domain.evidence.values import (Scope, Test)
+from services.verdict.domain.verdict import (NoticeOutcome)
 
 
-class Stance(Struct, frozen=True):
+class NoticeRule(Struct, frozen=True):
     """How the region carries the notice out. `clause` is its own window in a clause's form: any origin, any channel,
     any tube, from the report on."""
 
@@ -21,14 +22,14 @@ class Stance(Struct, frozen=True):
     clause: Clause
 
 
-def by_notice(
-    stance: Stance, binds: bool, scope: int, tests: Sequence[Test], at: Instant
-) -> tuple[NoticeOutcome, Met | None]:
-    """What the notice makes of tests that meet no clause of the region's own. A holder who switched to the provincial
+def apply_notice(
+    notice_rule: NoticeRule, binds: bool, scope: int, tests: Sequence[Test], at: Instant
+) -> tuple[NoticeOutcome, MetClause | None]:
+    """Returns what the notice makes of tests that meet no clause of the region's own. A holder who switched to the provincial
     database asked what that alone says, so the notice does not come in."""
     if not binds or scope != Scope.NATIONAL:
         return NoticeOutcome.NONE, None
-    found = met(stance.clause, tests, at)
-    if found is None:
+    met = evaluate(notice_rule.clause, tests, at)
+    if met is None:
         return NoticeOutcome.NONE, None
-    return (NoticeOutcome.ENFORCED if stance.enforce else NoticeOutcome.REFUSAL), found
+    return (NoticeOutcome.ENFORCED if notice_rule.enforce else NoticeOutcome.REFUSAL), met
