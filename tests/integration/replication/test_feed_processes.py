@@ -12,8 +12,8 @@ from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest
 
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, to_timestamp
-from services.records.replication.change_feed import Feed
-from services.records.replication.follower import Follower
+from services.records.replication.commit_signal import CommitSignal
+from services.records.replication.follower import RegionFollower
 from services.runtime.clock import system_clock
 from tests.testkit.builders.records import KEEP, person, result, sampling, submission
 from tests.testkit.servers.records_process import RecordsProcess
@@ -50,10 +50,17 @@ async def write(process: RecordsProcess, name: str, chance: random.Random) -> No
                     await asyncio.sleep(0.05)
 
 
-async def follow(processes: list[RecordsProcess], store: Any, own: Feed, chance: random.Random) -> None:
+async def follow(processes: list[RecordsProcess], store: Any, signal: CommitSignal, chance: random.Random) -> None:
     """Follows now one process, now the other, each for as long as it likes."""
     while True:
-        follower = Follower("nation", "430000", chance.choice(processes).calls, store, own, system_clock)
+        follower = RegionFollower(
+            name="nation",
+            region="430000",
+            source=chance.choice(processes).calls,
+            store=store,
+            signal=signal,
+            clock=system_clock,
+        )
         task = asyncio.create_task(follower.run())
         try:
             await asyncio.sleep(chance.random() * 0.5)
@@ -84,8 +91,7 @@ async def test_two_processes_and_a_follower_that_comes_and_goes(tmp_path: Any, p
     try:
         async with opened(sqlite_url(tmp_path, "nation")) as store:
             whole = Records(store, system_clock, "nation")  # type: ignore[arg-type]  # time as it is
-            own = Feed("nation", store, system_clock)
-            following = asyncio.create_task(follow(processes, store, own, chance))
+            following = asyncio.create_task(follow(processes, store, CommitSignal(), chance))
             writing = asyncio.gather(
                 *(
                     write(process, f"P{place}W{writer}", random.Random(seed * 100 + place * 10 + writer))

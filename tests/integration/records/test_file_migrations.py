@@ -15,9 +15,9 @@ from services.common.instants import Instant
 from services.lookup.domain.holders import Link, Switch
 from services.lookup.store.opening import open_store as open_holder_store
 from services.lookup.store.sqlite import schema as holders
-from services.records.composition import open_store
 from services.records.domain.replication import Cursor
 from services.records.settings import Settings
+from services.records.store.opening import open_store
 from services.records.store.postgres import schema
 from services.records.store.protocols.records import LATEST
 from services.records.store.sqlite.schema import MIGRATIONS

@@ -14,8 +14,8 @@ from hutong.records.v1 import change_feed_service_pb2 as fpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
 
 from services.common.instants import HOUR, Instant, to_timestamp
-from services.records.replication.change_feed import Feed
-from services.records.replication.follower import Follower
+from services.records.replication.commit_signal import CommitSignal
+from services.records.replication.follower import RegionFollower
 from services.runtime.clock import system_clock
 from tests.testkit.builders.records import KEEP, person, result, sampling, submission
 from tests.testkit.clocks import ManualClock
@@ -76,8 +76,11 @@ class Fused:
 
 async def followed_until(true: Callable[[], Awaitable[bool]], region: Records, store: Any, fuse: Fuse) -> bool:
     """Follows a region into a store until something is true; False when it was killed first."""
-    own = Feed("nation", store, ManualClock())
-    follower = Follower("nation", "430000", Fused(region.calls, fuse), Fused(store, fuse), own, ManualClock())
+    source: Any = Fused(region.calls, fuse)
+    fused: Any = Fused(store, fuse)
+    follower = RegionFollower(
+        name="nation", region="430000", source=source, store=fused, signal=CommitSignal(), clock=ManualClock()
+    )
     task = asyncio.ensure_future(follower.run())
     try:
         for _ in range(1000):

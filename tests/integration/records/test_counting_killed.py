@@ -22,7 +22,7 @@ RECORDS = 600
 
 PROGRAM = """
 import asyncio, sys
-from services.records.composition import open_store
+from services.records.store.opening import open_store
 from services.records.quality.figure_counter import FigureCounter
 from services.records.settings import Settings
 from services.runtime.clock import system_clock

@@ -30,8 +30,9 @@ from tests.testkit.oracles import laboratory_quality as reference
 from tests.testkit.servers.postgres import PostgresServer
 from tests.testkit.servers.records_service import Records, opened
 from tests.testkit.servers.store_urls import sqlite_url
+from tests.testkit.tools import ROOT
 
-GOLDEN = yaml.safe_load((Path(__file__).parent.parent / "golden" / "quality" / "laboratories.yaml").read_text())
+GOLDEN = yaml.safe_load((ROOT / "tests" / "golden" / "quality" / "laboratories.yaml").read_text())
 
 
 async def refused(call: Any) -> list[tuple[str, str]]:
@@ -328,7 +329,7 @@ async def test_figures_as_metrics(records: Records) -> None:
     await records.submit("M1", person(1), result(-26.0, -24.0, TestResult.TEST_RESULT_POSITIVE, laboratory="m"))
     await records.submit("M2", person(2), result(-6.0, -2.0, laboratory="m"))
     await records.submit("M3", person(3), sampling(-30.0, laboratory="m"))
-    metrics = QualityMetrics("metrics", quality_of(records), 24, 1.0, records.clock)
+    metrics = QualityMetrics("metrics", quality_of(records), overdue_hours=24, every=1.0, clock=records.clock)
     await metrics.refresh()
     assert (3, 1, 0.5) == (sample("records", "m"), sample("overdue_samples", "m"), sample("positive_ratio", "m"))
     assert (7200, 14400) == tuple(sample("turnaround_seconds", "m", quantile=q) for q in ("0.5", "0.95"))
