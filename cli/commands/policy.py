@@ -10,11 +10,12 @@ from services.common.regions import divisions
 from services.runtime.clock import system_clock
 from services.verdict.domain.policy.compiled import CompiledPolicy
 from services.verdict.domain.policy.policy_set import NoPolicyInForce, OverlappingPolicies, PolicySet
-from services.verdict.policy.files import CASES_SUFFIX, DEFAULT_DIRECTORY, PolicyFileError, load_directory, parse_policy
+from services.verdict.policy.files import CASES_SUFFIX, DEFAULT_DIRECTORY, load_directory, read_policy
 from services.verdict.policy.tools.cases import run_cases
 from services.verdict.policy.tools.check import check, files, forbidden_edits, notices
 from services.verdict.policy.tools.explain import explain
 from services.verdict.policy.tools.findings import Severity
+from services.verdict.policy.yaml_document import PolicyFileError
 
 
 def add_parser(subparsers: Any) -> None:
@@ -68,7 +69,7 @@ def run_check(args: argparse.Namespace) -> int:
         if args.in_use is not None and not any(finding.code == "SCHEMA" for finding in findings):
             findings += forbidden_edits(args.paths, args.in_use, system_clock())
         looked_at = len(files(args.paths))
-    except (PolicyFileError, UnicodeError, OSError) as error:
+    except (PolicyFileError, OSError) as error:
         return _fail(error)
     for finding in findings:
         print(finding)
@@ -85,7 +86,7 @@ def run_test(args: argparse.Namespace) -> int:
     """Runs the cases beside the policies. 0 when all pass, 1 when one fails, 2 when a file cannot be used."""
     try:
         paths = files(args.paths)
-        loaded = [parse_policy(path.read_text(encoding="utf-8"), path) for path in paths]
+        loaded = [read_policy(path) for path in paths]
         policies = PolicySet(
             [item.policy for item in loaded if isinstance(item.policy, CompiledPolicy)],
             notices(item.policy for item in loaded),

@@ -12,10 +12,10 @@ from hutong.verdict.v1 import verdict_pb2
 from services.common.errors import Text
 from services.common.instants import SECOND, Instant, from_timestamp, to_timestamp
 from services.verdict.domain.evidence import values
+from services.verdict.domain.evidence.values import Evidence, Interval, Laboratory, Origin, Record, Suspension
 from services.verdict.domain.freshness import NEVER
-from services.verdict.domain.evidence.values import (Evidence, Interval, Laboratory, Origin, Record, Suspension)
-from services.verdict.domain.verdict import (PolicyRef, Verdict)
 from services.verdict.domain.policy.contents import Words
+from services.verdict.domain.verdict import PolicyRef, Verdict
 
 _OK = evidence_service_pb2.SOURCE_STATUS_OK
 _RETRACTED = record_pb2.REVISION_ACTION_RETRACTED
@@ -152,7 +152,11 @@ def _source(coverage: evidence_service_pb2.SourceCoverage) -> str:
 def _show_newest(shown: record_pb2.TestRecord, test: values.Test, seen: evidence_service_pb2.Evidence) -> None:
     content = test.content
     for record in seen.records:
-        if record.source_id == content.source_id and record.region == content.region and record.revision == content.revision:
+        if (
+            record.source_id == content.source_id
+            and record.region == content.region
+            and record.revision == content.revision
+        ):
             shown.CopyFrom(record)
             break
     if test.result == values.Result.AWAITED and shown.content.kind == record_pb2.RECORD_KIND_RESULT:

@@ -3,7 +3,19 @@
 from hypothesis import strategies as st
 
 from services.common.instants import HOUR, Instant, parse_rfc3339
-from services.verdict.domain.evidence.values import (Channel, Evidence, Interval, Kind, Laboratory, Origin, Record, Result, Scope, Suspension, Tube)
+from services.verdict.domain.evidence.values import (
+    Channel,
+    Evidence,
+    Interval,
+    Kind,
+    Laboratory,
+    Origin,
+    Record,
+    Result,
+    Scope,
+    Suspension,
+    Tube,
+)
 
 NOON = parse_rfc3339("2022-08-31T12:00:00+08:00")
 """Half a day before policies change in the fine print, in the midst of all the evidence."""

@@ -9,10 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from services.common.instants import HOUR, Instant
-from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.evidence.values import Channel, Evidence, Kind, Record, Result, Scope, Tube
 from services.verdict.domain.judgement.judge import judge
-from services.verdict.domain.evidence.values import (Channel, Evidence, Kind, Record, Result, Scope, Tube)
-from services.verdict.domain.verdict import (NATIONAL_NOTICE, NoticeOutcome, Status, Verdict)
+from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.verdict import NATIONAL_NOTICE, NoticeOutcome, Status, Verdict
 from services.verdict.policy.files import load_directory
 from services.verdict.servicers import translation
 from tests.testkit.builders.verdict_inputs import ELSEWHERE, NOON, evidence, hours, instants

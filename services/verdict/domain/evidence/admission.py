@@ -1,4 +1,4 @@
-"""Step 0, admission: what is retracted, void by its laboratory's standing, or sampled later than the instant judged is
+"""Step 0, admission: what is retracted, void by its laboratory's in_force, or sampled later than the instant judged is
 out. A result reported later counts as a sampling record."""
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ class Refusal(Struct, frozen=True):
 
 
 class Admitted(Struct, frozen=True):
-    """The admitted tests, newest first; what was refused, by region and id; every laboratory whose standing was looked
+    """The admitted tests, newest first; what was refused, by region and id; every laboratory whose in_force was looked
     at, ascending."""
 
     tests: tuple[Test, ...]
@@ -42,7 +42,7 @@ def admit(
     known_at: Instant,
     next_change: NextChange,
 ) -> Admitted:
-    """Returns what may be judged at `at`, the laboratories standing as known at `known_at`."""
+    """Returns what may be judged at `at`, the laboratories in_force as known at `known_at`."""
     tests: list[Test] = []
     refused: list[Refusal] = []
     looked_at: set[str] = set()
@@ -109,7 +109,7 @@ def _by_record(refusal: Refusal) -> tuple[str, str]:
 
 
 def void_reason(laboratory: Laboratory, taken_at: Instant, known_at: Instant, next_change: NextChange) -> str:
-    """Returns why the laboratory's standing, as known at `known_at`, voids a test taken then; empty when it does
+    """Returns why the laboratory's in_force, as known at `known_at`, voids a test taken then; empty when it does
     not."""
     code = ""
     for suspension in laboratory.suspensions:

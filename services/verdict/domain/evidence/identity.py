@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from services.common.instants import Instant
-from services.verdict.domain.evidence.values import (Kind, Record)
+from services.verdict.domain.evidence.values import Kind, Record
 
 Key = tuple[str, str]
 

@@ -98,7 +98,7 @@ class Suspension(Struct, frozen=True):
 
 
 class Laboratory(Struct, frozen=True):
-    """A laboratory's standing. No accredited interval at all limits nothing."""
+    """A laboratory's in_force. No accredited interval at all limits nothing."""
 
     laboratory: str
     accredited: tuple[Interval, ...] = ()

@@ -53,7 +53,9 @@ def judge(evidence: Evidence, policies: PolicySet, at: Instant, known_at: Instan
     next_change.note(in_force.next_start)
     admitted = admit(evidence.records, evidence.laboratories, at, known_at, next_change)
     in_scope = _in_scope(admitted.tests, evidence.region, evidence.scope)
-    answer = _counts_against(admitted.tests, policy) or _counts_for(evidence, in_force, admitted, in_scope, at, next_change)
+    answer = _counts_against(admitted.tests, policy) or _counts_for(
+        evidence, in_force, admitted, in_scope, at, next_change
+    )
     since = policy.days.since(in_scope, evidence.region, at)
     if since is not None:
         next_change.note(since.turns_at)
@@ -79,7 +81,8 @@ def judge(evidence: Evidence, policies: PolicySet, at: Instant, known_at: Instan
 
 
 def _in_scope(tests: tuple[Test, ...], region: str, scope: int) -> tuple[Test, ...]:
-    """Returns the tests that count for the person: with scope LOCAL those the region's own store keeps, by its own records."""
+    """Returns the tests that count for the person: with scope LOCAL those the region's own store keeps, by its own
+    records."""
     if scope != Scope.LOCAL:
         return tests
     return tuple(kept for test in tests if (kept := _kept_by(region, test)) is not None)
@@ -139,7 +142,9 @@ def _counts_for(
         for ground in grounds:
             next_change.note(ground.lapse)
         # Under the notice the region's own clauses refused, and say why.
-        short = shortfall.fell_short(evidence, policy, policy.clauses, admitted, tests, at, next_change) if notice else ()
+        short = (
+            shortfall.fell_short(evidence, policy, policy.clauses, admitted, tests, at, next_change) if notice else ()
+        )
         return Answer(
             status=Status.RECOGNISED,
             grounds=tuple(_ground(ground) for ground in grounds),
@@ -151,7 +156,9 @@ def _counts_for(
         next_change.note(refused.lapse)
     national_helps = evidence.scope == Scope.LOCAL and _national_helps(in_force, admitted.tests, at, next_change)
     enforced = in_force.binds and policy.notice_rule.enforce
-    asked = (*policy.clauses, policy.notice_rule.clause) if enforced and evidence.scope != Scope.LOCAL else policy.clauses
+    asked = (
+        (*policy.clauses, policy.notice_rule.clause) if enforced and evidence.scope != Scope.LOCAL else policy.clauses
+    )
     short = shortfall.fell_short(evidence, policy, asked, admitted, tests, at, next_change)
     if notice == REFUSAL:
         short = (shortfall.notice_refused(grounds[0]), *short)
@@ -185,8 +192,8 @@ def _recognise(
     )
     if met:
         return NONE, met
-    outcome, by_notice = apply_notice(in_force.policy.notice_rule, in_force.binds, scope, tests, at)
-    return outcome, () if by_notice is None else (by_notice,)
+    outcome, protected = apply_notice(in_force.policy.notice_rule, in_force.binds, scope, tests, at)
+    return outcome, () if protected is None else (protected,)
 
 
 def _national_helps(in_force: PolicyInForce, tests: Sequence[Test], at: Instant, next_change: NextChange) -> bool:

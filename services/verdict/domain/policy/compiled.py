@@ -8,15 +8,22 @@ from msgspec import Struct
 from services.common.errors import Text
 from services.common.instants import HOUR, MINUTE, Instant
 from services.common.regions import divisions
+from services.verdict.domain.evidence.values import Channel, Result, Tube
+from services.verdict.domain.policy.contents import (
+    ClauseEntry,
+    NoticeFile,
+    PlainWindow,
+    PolicyFile,
+    content_hash,
+    policy_id,
+)
 from services.verdict.domain.reasons import wording
 from services.verdict.domain.rules.clauses import Clause
 from services.verdict.domain.rules.days import DayCount
-from services.verdict.domain.evidence.values import (Channel, Result, Tube)
-from services.verdict.domain.verdict import (AWAITING_RESULT, NATIONAL_NOTICE, Colour, PolicyRef, Status)
 from services.verdict.domain.rules.notice import NoticeRule
-from services.verdict.domain.policy.contents import ClauseEntry, NoticeFile, PlainWindow, PolicyFile, content_hash, policy_id
 from services.verdict.domain.rules.positives import ClearanceRule
 from services.verdict.domain.rules.windows import Window
+from services.verdict.domain.verdict import AWAITING_RESULT, NATIONAL_NOTICE, Colour, PolicyRef, Status
 
 
 class PolicyError(Exception):

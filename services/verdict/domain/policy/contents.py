@@ -163,7 +163,8 @@ AnyPolicy = PolicyFile | NoticeFile
 
 
 def content_hash(policy: AnyPolicy) -> bytes:
-    """Returns the SHA-256 of the canonical content: JSON with sorted keys, without what is not set, the start in UTC+8."""
+    """Returns the SHA-256 of the canonical content: JSON with sorted keys, without what is not set, the start in
+    UTC+8."""
     same_start = msgspec.structs.replace(policy, effective_from=format_rfc3339(policy.starts()))
     return sha256(msgspec.json.encode(_set_only(msgspec.to_builtins(same_start)), order="sorted")).digest()
 

@@ -59,7 +59,8 @@ class _Timeline:
 
 
 class PolicySet:
-    """Holds every policy and notice, immutable. Raises OverlappingPolicies when two versions of one region start together."""
+    """Holds every policy and notice, immutable. Raises OverlappingPolicies when two versions of one region start
+    together."""
 
     def __init__(self, policies: Iterable[CompiledPolicy], notices: Iterable[CompiledNotice] = ()) -> None:
         self.notices = tuple(sorted(notices, key=lambda notice: notice.starts))

@@ -9,13 +9,13 @@ from services.common.errors import Text
 from services.common.instants import HOUR, Instant
 from services.verdict.domain.evidence import admission
 from services.verdict.domain.evidence.admission import Admitted
-from services.verdict.domain.rules.clauses import Clause, MetClause
-from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.evidence.values import Evidence, Record, Result, Scope, Test
 from services.verdict.domain.freshness import NextChange
-from services.verdict.domain.evidence.values import (Evidence, Record, Result, Scope, Test)
-from services.verdict.domain.verdict import (NATIONAL_NOTICE, Reason)
-from services.verdict.domain.rules.positives import ClearanceRule
+from services.verdict.domain.policy.compiled import CompiledPolicy
 from services.verdict.domain.reasons.wording import from_text, hours_text, region_name, when
+from services.verdict.domain.rules.clauses import Clause, MetClause
+from services.verdict.domain.rules.positives import ClearanceRule
+from services.verdict.domain.verdict import NATIONAL_NOTICE, Reason
 
 NO_EVIDENCE = "NO_EVIDENCE"
 ORIGIN_NOT_ACCEPTED = "ORIGIN_NOT_ACCEPTED"
@@ -60,8 +60,8 @@ def fell_short(
     at: Instant,
     next_change: NextChange,
 ) -> tuple[Reason, ...]:
-    """Returns the reasons why `tests`, those that count in the scope, meet none of the clauses, newest first; then the clauses
-    no test came near; then what was not admitted. Notes when any of them turns."""
+    """Returns the reasons why `tests`, those that count in the scope, meet none of the clauses, newest first; then the
+    clauses no test came near; then what was not admitted. Notes when any of them turns."""
     reasons: list[Reason] = []
     for test in tests:
         nearness, position = max(
@@ -73,9 +73,7 @@ def fell_short(
     if evidence.scope == Scope.LOCAL:
         inside = {test.identity for test in tests}
         reasons += [_outside(test, evidence.region) for test in admitted.tests if test.identity not in inside]
-    reasons += [
-        Reason(refusal.code, _REFUSED[refusal.code], evidence=refusal.record) for refusal in admitted.refused
-    ]
+    reasons += [Reason(refusal.code, _REFUSED[refusal.code], evidence=refusal.record) for refusal in admitted.refused]
     return tuple(reasons)
 
 
@@ -100,7 +98,9 @@ def _enough(clause: Clause, zh: str, en: str, code: str, record: Record) -> Reas
     return Reason(code, Text(f"{zh}；须有{need.zh}", f"{en}; enough would be {need.en}"), clause.id, record)
 
 
-def _about(test: Test, clause: Clause, nearness: int, policy: CompiledPolicy, at: Instant, next_change: NextChange) -> Reason:
+def _about(
+    test: Test, clause: Clause, nearness: int, policy: CompiledPolicy, at: Instant, next_change: NextChange
+) -> Reason:
     record = test.records[0]
     if nearness == _KIND:
         return _wrong_kind(test, record, clause, policy, at, next_change)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from services.common.errors import Text
 from services.common.instants import CST, Instant
 from services.common.regions import divisions
-from services.verdict.domain.evidence.values import (Result)
+from services.verdict.domain.evidence.values import Result
 from services.verdict.domain.policy.contents import ClauseEntry
 
 NOTICE_GROUND = Text(

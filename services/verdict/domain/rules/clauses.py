@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from services.common.errors import Text
 from services.common.instants import Instant
+from services.verdict.domain.evidence.values import Record, Result, Test
 from services.verdict.domain.rules.counts import InWindow, longest_lasting
-from services.verdict.domain.evidence.values import (Record, Result, Test)
 from services.verdict.domain.rules.windows import Window
 
 AWAITED, NEGATIVE = Result.AWAITED, Result.NEGATIVE
@@ -41,7 +41,8 @@ class Clause(Struct, frozen=True, kw_only=True):
         )
 
     def end(self, test: Test) -> Instant:
-        """Returns when the test stops counting: at b+h, or at its report, since it is no sampling record from then on."""
+        """Returns when the test stops counting: at b+h, or at its report, since it is no sampling record from then
+        on."""
         end = self.window.end(test)
         return end if test.reports_at is None else min(end, test.reports_at)
 

@@ -8,15 +8,15 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from services.common.instants import Instant
-from services.verdict.domain.evidence.values import (Test)
+from services.verdict.domain.evidence.values import Test
 
 InWindow = tuple[Instant, Test]
 """A test inside the window, with the end of its window."""
 
 
 def longest_lasting(in_window: Sequence[InWindow], needed: int, apart: int) -> tuple[Instant, tuple[Test, ...]] | None:
-    """The longest-longest_lasting choice of `needed` tests, each at least `apart` microseconds after the one before by sampling
-    time, newest first, and when it ends; None when there is no such choice."""
+    """Returns the longest-lasting choice of `needed` tests, each at least `apart` microseconds after the one before by
+    sampling time, newest first, and when it ends; None when there is no such choice."""
     if len(in_window) < needed:
         return None
     by_end = sorted(in_window, key=_latest_end_first)
@@ -35,8 +35,8 @@ def longest_lasting(in_window: Sequence[InWindow], needed: int, apart: int) -> t
 
 
 def apart_by(tests: Sequence[Test], apart: int) -> tuple[Test, ...]:
-    """Returns as many of the tests as can be taken with each at least `apart` after the one before, newest first. Taking the
-    newest at every step never leaves fewer for the rest."""
+    """Returns as many of the tests as can be taken with each at least `apart` after the one before, newest first.
+    Taking the newest at every step never leaves fewer for the rest."""
     chosen: list[Test] = []
     for test in sorted(tests, key=_newest_first):
         if not chosen or chosen[-1].taken_at - test.taken_at >= apart:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from services.common.instants import Instant, calendar_day, start_of_day, time_of_day
-from services.verdict.domain.evidence.values import (Record, Result, Test)
+from services.verdict.domain.evidence.values import Record, Result, Test
 
 NEGATIVE = Result.NEGATIVE
 
@@ -36,7 +36,8 @@ class DayCount(Struct, frozen=True):
         return day
 
     def since(self, tests: Sequence[Test], region: str, at: Instant) -> DaysSince | None:
-        """Returns the days since the newest negative that counts for it; None when there is none. `tests` are newest first."""
+        """Returns the days since the newest negative that counts for it; None when there is none. `tests` are newest
+        first."""
         newest: tuple[int, Record] | None = None
         for test in tests:
             if test.result != NEGATIVE:

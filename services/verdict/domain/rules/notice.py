@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from services.common.instants import Instant
+from services.verdict.domain.evidence.values import Scope, Test
 from services.verdict.domain.rules.clauses import Clause, MetClause, evaluate
-from services.verdict.domain.evidence.values import (Scope, Test)
-from services.verdict.domain.verdict import (NoticeOutcome)
+from services.verdict.domain.verdict import NoticeOutcome
 
 
 class NoticeRule(Struct, frozen=True):
@@ -25,8 +25,8 @@ class NoticeRule(Struct, frozen=True):
 def apply_notice(
     notice_rule: NoticeRule, binds: bool, scope: int, tests: Sequence[Test], at: Instant
 ) -> tuple[NoticeOutcome, MetClause | None]:
-    """Returns what the notice makes of tests that meet no clause of the region's own. A holder who switched to the provincial
-    database asked what that alone says, so the notice does not come in."""
+    """Returns what the notice makes of tests that meet no clause of the region's own. A holder who switched to the
+    provincial database asked what that alone says, so the notice does not come in."""
     if not binds or scope != Scope.NATIONAL:
         return NoticeOutcome.NONE, None
     met = evaluate(notice_rule.clause, tests, at)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from services.verdict.domain.evidence.values import (Result, Test, Tube)
+from services.verdict.domain.evidence.values import Result, Test, Tube
 
 NEGATIVE, POSITIVE, SINGLE = Result.NEGATIVE, Result.POSITIVE, Tube.SINGLE
 
@@ -54,18 +54,21 @@ class Clearance:
 
 
 def open_positives(tests: Sequence[Test], rule: ClearanceRule) -> tuple[tuple[Test, int], ...]:
-    """Returns the positives of single tubes that are not cleared, newest first, each with how many negatives count towards its
-    clearance. `tests` are newest first."""
+    """Returns the positives of single tubes that are not cleared, newest first, each with how many negatives count
+    towards its clearance. `tests` are newest first."""
     clearance = Clearance(tests, rule)
     return tuple(
         (test, have)
         for test in tests
-        if test.result == POSITIVE and test.content.tube == SINGLE and (have := clearance.towards(test)) < rule.negatives
+        if test.result == POSITIVE
+        and test.content.tube == SINGLE
+        and (have := clearance.towards(test)) < rule.negatives
     )
 
 
 def retests_owed(tests: Sequence[Test]) -> tuple[Test, ...]:
-    """Returns the positive pools with no later-sampled result of a single tube, newest first. `tests` are newest first."""
+    """Returns the positive pools with no later-sampled result of a single tube, newest first. `tests` are newest
+    first."""
     settled = next((test.taken_at for test in tests if _settles(test)), None)
     return tuple(
         pool

@@ -7,7 +7,7 @@ tests lie at or before the instant judged, so only the end is ever in question.
 from msgspec import Struct
 
 from services.common.instants import Instant
-from services.verdict.domain.evidence.values import (Test)
+from services.verdict.domain.evidence.values import Test
 
 
 class Window(Struct, frozen=True, gc=False):

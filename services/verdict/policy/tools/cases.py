@@ -13,12 +13,25 @@ import msgspec
 from msgspec import Struct
 
 from services.common.instants import Instant, format_rfc3339, parse_rfc3339
+from services.verdict.domain.evidence.values import (
+    Channel,
+    Evidence,
+    Interval,
+    Kind,
+    Laboratory,
+    Origin,
+    Record,
+    Result,
+    Scope,
+    Suspension,
+    Tube,
+)
 from services.verdict.domain.judgement.judge import judge
-from services.verdict.domain.evidence.values import (Channel, Evidence, Interval, Kind, Laboratory, Origin, Record, Result, Scope, Suspension, Tube)
-from services.verdict.domain.verdict import (NoticeOutcome, Verdict)
 from services.verdict.domain.policy.contents import ChannelName, ColourName, OffsetInstant, TubeName
 from services.verdict.domain.policy.policy_set import PolicySet
-from services.verdict.policy.files import PolicyFileError, error_path, read_yaml
+from services.verdict.domain.verdict import NoticeOutcome, Verdict
+from services.verdict.policy.files import decoded, error_path, read_bytes
+from services.verdict.policy.yaml_document import PolicyFileError, read_yaml
 
 
 class CaseOrigin(Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,7 +129,7 @@ class Outcome(Struct, frozen=True):
 
 def read_cases(path: Path) -> tuple[CasesFile, Callable[[int], str]]:
     """Reads the cases of a file, and a function from a case's position to its file:line. Raises PolicyFileError."""
-    document = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    document = read_yaml(decoded(read_bytes(path), path), str(path))
     try:
         cases = msgspec.convert(document.data, CasesFile)
     except msgspec.ValidationError as error:

@@ -13,19 +13,19 @@ from services.verdict.policy.files import (
     CASES_SUFFIX,
     DEFAULT_DIRECTORY,
     LoadedPolicy,
-    PolicyFileError,
-    parse_policy,
     policy_paths,
+    read_policy,
 )
 from services.verdict.policy.tools.cases import read_cases
 from services.verdict.policy.tools.findings import Finding, Severity
 from services.verdict.policy.tools.reach import unreachable
 from services.verdict.policy.tools.strictness import counter_example
+from services.verdict.policy.yaml_document import PolicyFileError
 
 
 def files(paths: Sequence[Path]) -> list[Path]:
-    """Returns the policy files among the paths and below them; those that come with the software when none is given. Raises
-    OSError when a path does not exist."""
+    """Returns the policy files among the paths and below them; those that come with the software when none is given.
+    Raises OSError when a path does not exist."""
     chosen: list[Path] = []
     for path in paths or [DEFAULT_DIRECTORY]:
         if path.is_dir():
@@ -44,11 +44,9 @@ def check(paths: Sequence[Path]) -> list[Finding]:
     loaded: list[LoadedPolicy] = []
     for path in files(paths):
         try:
-            loaded.append(parse_policy(path.read_text(encoding="utf-8"), path))
+            loaded.append(read_policy(path))
         except PolicyFileError as error:
             findings.append(_schema(error))
-        except UnicodeDecodeError as error:
-            findings.append(_schema(PolicyFileError(f"{path}:1", f"not UTF-8: {error.reason}")))
         cases = path.with_name(path.stem + CASES_SUFFIX)
         if cases.exists():
             try:
@@ -72,7 +70,7 @@ def check(paths: Sequence[Path]) -> list[Finding]:
 def forbidden_edits(paths: Sequence[Path], used: Path, now: Instant) -> list[Finding]:
     """Returns what in these files may not, at this instant, take the place of the directory that is in use.
 
-    Of each region that appears in them every policy is looked for. Raises PolicyFileError, UnicodeError or OSError when
+    Of each region that appears in them every policy is looked for. Raises PolicyFileError or OSError when
     a file cannot be used.
     """
     coming, in_use = _by_id(files(paths)), _by_id(policy_paths(used))
@@ -90,7 +88,7 @@ def forbidden_edits(paths: Sequence[Path], used: Path, now: Instant) -> list[Fin
 
 
 def _by_id(paths: Iterable[Path]) -> dict[str, LoadedPolicy]:
-    loaded = (parse_policy(path.read_text(encoding="utf-8"), path) for path in paths)
+    loaded = (read_policy(path) for path in paths)
     return {item.policy.ref.policy_id: item for item in loaded}
 
 
@@ -100,7 +98,7 @@ def notices(versions: Iterable[CompiledPolicy | CompiledNotice]) -> list[Compile
     given = [policy for policy in versions if isinstance(policy, CompiledNotice)]
     if given:
         return given
-    own = [parse_policy(path.read_text(encoding="utf-8"), path) for path in policy_paths(DEFAULT_DIRECTORY / "nation")]
+    own = [read_policy(path) for path in policy_paths(DEFAULT_DIRECTORY / "nation")]
     return [item.policy for item in own if isinstance(item.policy, CompiledNotice)]
 
 

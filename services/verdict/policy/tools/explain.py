@@ -3,10 +3,10 @@
 from services.common.errors import Text
 from services.common.instants import HOUR, Instant, format_rfc3339
 from services.verdict.domain.policy.compiled import CompiledPolicy
-from services.verdict.domain.verdict import (Status)
 from services.verdict.domain.policy.contents import PolicyFile
 from services.verdict.domain.policy.policy_set import PolicySet
 from services.verdict.domain.reasons.wording import hours_text, region_name, tubes_text
+from services.verdict.domain.verdict import Status
 
 _STATUSES = {
     Status.RECOGNISED: Text("认可", "recognised"),

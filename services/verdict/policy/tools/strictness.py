@@ -13,13 +13,13 @@ from msgspec import Struct
 from services.common.errors import Text
 from services.common.instants import HOUR, Instant
 from services.common.regions import divisions
-from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.evidence.values import Channel, Evidence, Kind, Origin, Record, Result, Scope, Tube
 from services.verdict.domain.judgement.judge import judge
-from services.verdict.domain.evidence.values import (Channel, Evidence, Kind, Origin, Record, Result, Scope, Tube)
-from services.verdict.domain.verdict import (Status, Verdict)
+from services.verdict.domain.policy.compiled import CompiledPolicy
 from services.verdict.domain.policy.policy_set import PolicySet
-from services.verdict.domain.rules.windows import Window
 from services.verdict.domain.reasons.wording import region_name, when
+from services.verdict.domain.rules.windows import Window
+from services.verdict.domain.verdict import Status, Verdict
 
 _CHANNELS = {
     Channel.LABORATORY: Text("由检测机构上报", "reported by the laboratory"),
