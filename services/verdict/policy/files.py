@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from services.common.regions import NATION
 from services.verdict.domain.policy.compiled import (
     CompiledNotice,
     CompiledPolicy,
@@ -15,7 +16,7 @@ from services.verdict.domain.policy.compiled import (
     compile_notice,
     compile_policy,
 )
-from services.verdict.domain.policy.contents import NATION, NoticeFile, PolicyFile
+from services.verdict.domain.policy.contents import NoticeFile, PolicyFile
 from services.verdict.domain.policy.policy_set import OverlappingPolicies, PolicySet
 from services.verdict.policy.yaml_document import MOST_BYTES, Document, PolicyFileError, read_yaml
 

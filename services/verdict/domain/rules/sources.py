@@ -7,8 +7,8 @@ the answer is open as well. A region's own store holds every test that comes fro
 
 from collections.abc import Mapping, Sequence
 
+from services.common.regions import NATION
 from services.verdict.domain.evidence.values import Scope
-from services.verdict.domain.policy.contents import NATION
 from services.verdict.domain.rules.clauses import Clause
 
 
