@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from cli.commands import bench, laboratory, policy, up
+from cli.commands import bench, laboratory, migrate, policy, up
 from cli.commands import import_ as import_command
 from cli.commands.records import command
 from cli.exits import Exit
@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     laboratory.add_parser(commands)
     policy.add_parser(commands)
     command.add_parser(commands)
+    migrate.add_parser(commands)
     bench.add_parser(commands)
     return whole
 

@@ -38,14 +38,13 @@ from services.records.servicers.writer import Writer
 from services.records.settings import NATION, Settings
 from services.records.store.protocols.records import RecordStore
 from services.records.store.replica import ReplicatedStore
-from services.records.store.sqlite.file import holds_records
 from services.records.store.sqlite.store import SqliteStore
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import open_channel, remote
 from services.runtime.service import Background, Service
 from services.runtime.settings.environment import SettingsError
-from services.runtime.storage.migrations import SchemaError
+from services.runtime.storage.schema import SchemaError
 
 log = logging.getLogger("hutong.records")
 
@@ -60,20 +59,18 @@ _CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
 FORGET_EVERY = 3600.0
 
 
-def open_store(settings: Settings, clock: Clock = system_clock, *, is_there: bool = False) -> RecordStore:
-    """The store that `store_url` names; PostgreSQL is reached when first asked. A file that is not there is made,
-    unless `is_there` says that it should be.
+def open_store(settings: Settings, clock: Clock = system_clock) -> RecordStore:
+    """The store that `store_url` names; PostgreSQL is reached when first asked. With `store_migrate` it is made, or
+    brought up to date, if need be.
 
-    Raises SettingsError for any other scheme, for a file that is ahead of this program, and for one that should be
-    there and is not, or is no store of records; Unavailable for a file that cannot be opened.
+    Raises SettingsError for any other scheme, and for a file that is not there, not up to date or of something else;
+    Unavailable for a file that cannot be opened.
     """
     url = settings.store_url
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
-        if is_there and not holds_records(path):
-            raise SettingsError(f"{url}: 没有记录库 / there is no store of records")
         try:
-            return SqliteStore(path)
+            return SqliteStore(path, migrates=settings.store_migrate)
         except SchemaError as error:
             raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None
     if url.startswith(("postgresql://", "postgres://")):

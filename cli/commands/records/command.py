@@ -2,9 +2,9 @@
 
 import argparse
 
-from cli.commands.records import conflicts, migrate, purge
+from cli.commands.records import conflicts, purge
 
-COMMANDS = (conflicts.add_parser, migrate.add_parser, purge.add_parser)
+COMMANDS = (conflicts.add_parser, purge.add_parser)
 """Each adds one sub-command."""
 
 

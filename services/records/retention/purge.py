@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from services.records.settings import NATION, Settings
 
     async def whole() -> int:
-        store: Any = open_store(Settings(region=NATION, store_url=args.store_url), is_there=True)
+        store: Any = open_store(Settings(region=NATION, store_url=args.store_url))
         try:
             return await purge(store, args.older_than, args.batch)
         finally:
