@@ -11,18 +11,9 @@ from prometheus_client import REGISTRY
 
 from services.common.errors import ServiceError
 from services.common.instants import Instant
-from tests.contract.record_backends import (
-    NOON,
-    Records,
-    all_changes,
-    fresh_id,
-    person,
-    refused,
-    request_id,
-    result,
-    sampling,
-    submission,
-)
+from tests.testkit.builders.records import fresh_id, person, request_id, result, sampling, submission
+from tests.testkit.clocks import NOON
+from tests.testkit.servers.records_service import Records, all_changes, refused
 
 CREATED = SubmitOutcome.SUBMIT_OUTCOME_CREATED
 UNCHANGED = SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED

@@ -9,20 +9,9 @@ from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.instants import DAY, Instant, from_timestamp
 from services.records.store.protocols.records import LATEST
-from tests.contract.record_backends import (
-    NOON,
-    ManualClock,
-    Records,
-    all_changes,
-    fresh_id,
-    opened,
-    person,
-    put_laboratory,
-    refused,
-    result,
-    sampling,
-    submission,
-)
+from tests.testkit.builders.records import fresh_id, person, result, sampling, submission
+from tests.testkit.clocks import NOON, ManualClock
+from tests.testkit.servers.records_service import Records, all_changes, opened, put_laboratory, refused
 
 CREATED = SubmitOutcome.SUBMIT_OUTCOME_CREATED
 UNCHANGED = SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED

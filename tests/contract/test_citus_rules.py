@@ -6,10 +6,9 @@ import pytest
 from services.records.migrate import migrate
 from services.records.store.postgres.schema import MIGRATIONS
 from services.records.store.postgres.store import PostgresStore
-from tests.contract.store_paths import walk
-from tests.contract.test_postgres_statements import is_cold
-from tests.testkit.citus import DISTRIBUTED, offences, offences_of_tables
-from tests.testkit.statements import recorded, tables_of
+from tests.testkit.checks.citus import DISTRIBUTED, is_cold, offences, offences_of_tables
+from tests.testkit.checks.statements import recorded, tables_of
+from tests.testkit.checks.store_walk import walk
 
 pytestmark = pytest.mark.postgres
 

@@ -3,7 +3,8 @@
 import pytest
 
 from services.common.instants import SECOND, Instant, from_timestamp
-from tests.contract.record_backends import Records, person, result
+from tests.testkit.builders.records import person, result
+from tests.testkit.servers.records_service import Records
 
 
 @pytest.mark.parametrize("ahead", [0.0, 0.5, 0.9])

@@ -12,17 +12,8 @@ from hutong.records.v1.record_pb2 import RevisionAction, TestResult
 
 from services.common.errors import ServiceError
 from services.records.domain.revisions import RecordId
-from tests.contract.record_backends import (
-    KEEP,
-    Records,
-    fresh_id,
-    person,
-    refused,
-    request_id,
-    result,
-    sampling,
-    submission,
-)
+from tests.testkit.builders.records import KEEP, fresh_id, person, request_id, result, sampling, submission
+from tests.testkit.servers.records_service import Records, refused
 
 POSITIVE = TestResult.TEST_RESULT_POSITIVE
 SUBMITTED = RevisionAction.REVISION_ACTION_SUBMITTED

@@ -9,17 +9,9 @@ from services.records.domain.tally import RULES
 from services.records.quality.figure_counter import FigureCounter
 from services.records.store.protocols.figures import Counted
 from services.records.store.protocols.records import RecordStore
-from tests.contract.quality_calls import (
-    counted_all,
-    counting_of,
-    kept,
-    many,
-)
-from tests.contract.record_backends import (
-    ManualClock,
-    Records,
-    opened,
-)
+from tests.testkit.builders.laboratory_quality import counted_all, counting_of, kept, many
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, opened
 
 
 async def test_whoever_counts_at_once_counts_once(store_url: str) -> None:

@@ -6,7 +6,9 @@ import pytest
 from hutong.records.v1.record_pb2 import Origin
 
 from services.records.domain.revisions import RecordId
-from tests.contract.record_backends import ManualClock, Records, opened, person, result
+from tests.testkit.builders.records import person, result
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, opened
 
 COPY = RecordId("340000", "C1")
 

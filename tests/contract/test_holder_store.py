@@ -22,7 +22,7 @@ from services.lookup.store.postgres import store as postgres
 from services.lookup.store.protocol import HolderStore
 from services.lookup.store.sqlite import queries
 from services.runtime.clock import system_clock
-from tests.testkit.postgres import PostgresServer
+from tests.testkit.servers.postgres import PostgresServer
 
 LOCAL, NATIONAL = Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL
 LIAONING, JILIN = "210000", "220000"

@@ -19,8 +19,10 @@ from services.records.domain import replication
 from services.records.domain.revisions import RecordId, copy_of
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.clock import system_clock
-from tests.contract.record_backends import SHOW, ManualClock, Records, hours, opened, person, result
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import SHOW, hours, person, result
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 
 async def ask(records: Records, **when: Instant) -> BatchListRecordsResponse:

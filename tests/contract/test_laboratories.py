@@ -5,16 +5,8 @@ from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.laboratory_pb2 import Interval, Laboratory
 
 from services.common.instants import Instant, from_timestamp
-from tests.contract.record_backends import (
-    Records,
-    fresh_id,
-    hours,
-    opened,
-    person,
-    put_laboratory,
-    refused,
-    result,
-)
+from tests.testkit.builders.records import fresh_id, hours, person, result
+from tests.testkit.servers.records_service import Records, opened, put_laboratory, refused
 
 
 def whole_day() -> Interval:

@@ -23,21 +23,13 @@ from services.records.quality.metrics import OTHER, QualityMetrics, by_label
 from services.records.store.postgres import by_time
 from services.records.store.protocols.records import LATEST, RecordStore
 from services.records.store.sqlite import reads
-from tests.contract import quality_reference as reference
-from tests.contract.quality_calls import days, listed, overdue, quality_of, steps
-from tests.contract.record_backends import (
-    NOON,
-    ManualClock,
-    Records,
-    fresh_id,
-    opened,
-    person,
-    result,
-    sampling,
-    submission,
-)
-from tests.testkit.postgres import PostgresServer
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.laboratory_quality import days, listed, overdue, quality_of, steps
+from tests.testkit.builders.records import fresh_id, person, result, sampling, submission
+from tests.testkit.clocks import NOON, ManualClock
+from tests.testkit.oracles import laboratory_quality as reference
+from tests.testkit.servers.postgres import PostgresServer
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 GOLDEN = yaml.safe_load((Path(__file__).parent.parent / "golden" / "quality" / "laboratories.yaml").read_text())
 

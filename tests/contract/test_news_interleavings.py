@@ -22,9 +22,9 @@ from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
 from gateway.news.feeds import HOLDERS, NATION
 from services.runtime.clock import system_clock
-from tests.testkit.redis import RedisServer
-from tests.testkit.steps import LABORATORY, REGIONS, SteppedCache, Truth, begin, tell
-from tests.unit.gateway.fakes import KEYS, NUMBER, PERSON, Mesh
+from tests.testkit.fakes.mesh import KEYS, NUMBER, PERSON, Mesh
+from tests.testkit.fakes.stepped_gateway import LABORATORY, REGIONS, SteppedCache, Truth, begin, tell
+from tests.testkit.servers.redis import RedisServer
 
 SHOW = Purpose.PURPOSE_SHOW_CODE
 OTHER_DOCUMENT = b"o" * 16

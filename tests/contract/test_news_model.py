@@ -32,8 +32,8 @@ from gateway.metrics import Outcome
 from gateway.news.feeds import HOLDERS, NATION
 from services.common.instants import SECOND, Instant
 from services.runtime.clock import system_clock
-from tests.testkit.redis import RedisServer
-from tests.testkit.steps import LABORATORY, REGIONS, Truth
+from tests.testkit.fakes.stepped_gateway import LABORATORY, REGIONS, Truth
+from tests.testkit.servers.redis import RedisServer
 
 HOME, ELSEWHERE = REGIONS
 PERSON = b"p" * 16

@@ -12,19 +12,10 @@ from hutong.records.v1.record_pb2 import RevisionAction, TestRecord, TestResult
 from services.common.errors import ServiceError
 from services.records.domain.replication import Cursor
 from services.records.store.unit_of_work import Plan, Touch
-from tests.contract.record_backends import (
-    KEEP,
-    ManualClock,
-    Records,
-    opened,
-    person,
-    request_id,
-    result,
-    sampling,
-    submission,
-)
-from tests.integration.test_records_restored import follow
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import KEEP, person, request_id, result, sampling, submission
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, follow, opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 CONTENTS = (sampling(), result(outcome=TestResult.TEST_RESULT_POSITIVE), result())

@@ -12,29 +12,16 @@ from services.records import store as stores
 from services.records.migrate import migrate
 from services.records.store.postgres.schema import PARTITIONS
 from services.records.store.postgres.store import PostgresStore
-from tests.contract.record_backends import person
-from tests.contract.store_paths import PEOPLE, SOURCE, walk
-from tests.testkit.statements import Sent, closed, recorded, tables_of, written
+from tests.testkit.builders.records import person
+from tests.testkit.checks.citus import COLD, is_cold
+from tests.testkit.checks.statements import Sent, closed, recorded, tables_of, written
+from tests.testkit.checks.store_walk import PEOPLE, SOURCE, walk
 
 pytestmark = pytest.mark.postgres
 
 STORE = sorted(
-    path
-    for path in Path(str(stores.__file__)).parent.glob("postgres/*.py")
-    if path.stem not in {"schema", "migration"}
+    path for path in Path(str(stores.__file__)).parent.glob("postgres/*.py") if path.stem not in {"schema", "migration"}
 )
-
-COLD = {
-    "the feed, by sequence": "select sequence, false as is_laboratory",
-    "laboratories' quality, by place in time": "select ( select array_agg(body order by revision)",
-    "the purge, by sequence": "select person_key, region, source_id, sequence, recorded_at from revision",
-}
-"""What reads revisions without naming anybody, by how it begins."""
-
-
-def is_cold(query: str) -> bool:
-    """Whether a statement names nobody, and says so above."""
-    return query.startswith(tuple(COLD.values()))
 
 
 @pytest.fixture

@@ -8,21 +8,9 @@ import pytest
 from hutong.records.v1 import laboratory_quality_service_pb2 as qpb
 
 from services.records.quality import figure_counter
-from tests.contract.quality_calls import (
-    WEEK,
-    counted_all,
-    counting_of,
-    listed,
-    many,
-    overdue,
-    quality_of,
-)
-from tests.contract.record_backends import (
-    Records,
-    person,
-    result,
-    sampling,
-)
+from tests.testkit.builders.laboratory_quality import WEEK, counted_all, counting_of, listed, many, overdue, quality_of
+from tests.testkit.builders.records import person, result, sampling
+from tests.testkit.servers.records_service import Records
 
 
 @contextmanager

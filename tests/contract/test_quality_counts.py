@@ -20,8 +20,7 @@ from services.records.store.postgres import figures as postgres_counts
 from services.records.store.protocols.figures import Counted
 from services.records.store.protocols.records import LATEST
 from services.records.store.sqlite import figures as sqlite_counts
-from tests.contract import quality_reference as reference
-from tests.contract.quality_calls import (
+from tests.testkit.builders.laboratory_quality import (
     FIRST,
     POSITIVE,
     WEEK,
@@ -35,18 +34,12 @@ from tests.contract.quality_calls import (
     quality_of,
     steps,
 )
-from tests.contract.record_backends import (
-    ManualClock,
-    Records,
-    fresh_id,
-    opened,
-    person,
-    result,
-    sampling,
-    submission,
-)
-from tests.testkit.postgres import PostgresServer
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import fresh_id, person, result, sampling, submission
+from tests.testkit.clocks import ManualClock
+from tests.testkit.oracles import laboratory_quality as reference
+from tests.testkit.servers.postgres import PostgresServer
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 
 async def live(records: Records, **asked: Any) -> tuple[Instant, list[dict[str, Any]]]:

@@ -8,17 +8,9 @@ from hutong.records.v1.record_pb2 import TestResult
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.instants import Instant, from_timestamp
-from tests.contract.record_backends import (
-    NOON,
-    SHOW,
-    Records,
-    fresh_id,
-    person,
-    refused,
-    result,
-    sampling,
-    submission,
-)
+from tests.testkit.builders.records import SHOW, fresh_id, person, result, sampling, submission
+from tests.testkit.clocks import NOON
+from tests.testkit.servers.records_service import Records, refused
 
 CREATED = SubmitOutcome.SUBMIT_OUTCOME_CREATED
 POSITIVE = TestResult.TEST_RESULT_POSITIVE

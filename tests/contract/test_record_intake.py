@@ -15,14 +15,8 @@ from hutong.records.v1.record_write_service_pb2 import RecordSubmission, SubmitO
 from services.common.errors import ServiceError
 from services.records.store.unit_of_work import Decide, Touch
 from services.runtime.clock import Clock
-from tests.contract.record_backends import (
-    KEEP,
-    Records,
-    person,
-    result,
-    sampling,
-    submission,
-)
+from tests.testkit.builders.records import KEEP, person, result, sampling, submission
+from tests.testkit.servers.records_service import Records
 
 
 def rows(count: int, start: int = 0) -> list[RecordSubmission]:

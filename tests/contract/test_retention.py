@@ -7,8 +7,10 @@ import pytest
 
 from services.common.instants import Instant, from_timestamp
 from services.records.store.protocols.records import LATEST
-from tests.contract.record_backends import ManualClock, Records, opened, person, result
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import person, result
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 MANY = 300
 """More people than one statement reads."""

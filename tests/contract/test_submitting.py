@@ -7,17 +7,8 @@ from hutong.records.v1.record_pb2 import Origin, RecordContent, RevisionAction, 
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.instants import from_timestamp
-from tests.contract.record_backends import (
-    KEEP,
-    Records,
-    fresh_id,
-    person,
-    put_laboratory,
-    refused,
-    result,
-    sampling,
-    submission,
-)
+from tests.testkit.builders.records import KEEP, fresh_id, person, result, sampling, submission
+from tests.testkit.servers.records_service import Records, put_laboratory, refused
 
 CREATED = SubmitOutcome.SUBMIT_OUTCOME_CREATED
 UNCHANGED = SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED

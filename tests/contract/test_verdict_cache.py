@@ -8,39 +8,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.codes.cache.entry import Entry
 from gateway.codes.cache.memory import MemoryCache
 from gateway.codes.cache.protocol import CacheDownError, Lease, News, VerdictCache
 from gateway.codes.cache.redis import RedisCache
-from services.common.instants import HOUR, SECOND, Instant
+from services.common.instants import SECOND, Instant
 from services.runtime.clock import system_clock
-from tests.testkit.redis import RedisServer
+from tests.testkit.builders.cache_entries import LAB, entry
+from tests.testkit.servers.redis import RedisServer
 
 PERSON = b"p" * 16
 OTHER = b"q" * 16
 SLOT = "1100000"
-LAB = "430000-xiangya"
 FEEDS = ("nation", "holders")
 
 Open = Callable[[], VerdictCache]
-
-
-def entry(version: int = 1, *, standing: int = 0, laboratories: tuple[str, ...] = (LAB,)) -> Entry:
-    """An entry whose body says which version of the evidence it was computed from."""
-    now = system_clock()
-    return Entry(
-        body=b"%d" % version,
-        message=b"",
-        region="110000",
-        scope=2,
-        status=1,
-        computed_at=now,
-        fresh_until=now + HOUR,
-        valid_until=now + 2 * HOUR,
-        laboratories=laboratories,
-        standing=standing,
-        digest=b"d",
-    )
 
 
 def opener(backend: str, request: pytest.FixtureRequest) -> Open:

@@ -2,8 +2,6 @@
 
 import asyncio
 import math
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,11 @@ from hutong.records.v1.record_pb2 import Origin, RevisionAction, TestRecord, Tes
 from prometheus_client import REGISTRY
 
 from services.common.errors import Unavailable
-from services.records.store.protocols.records import RecordStore
-from tests.contract.record_backends import ManualClock, Records, opened, person, result
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import person, result
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, nation, opened
+from tests.testkit.servers.store_urls import sqlite_url
+from tests.testkit.waiting import until
 
 POSITIVE = TestResult.TEST_RESULT_POSITIVE
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
@@ -34,21 +34,6 @@ class Admission:
 
             return refuse
         return getattr(self._calls, name)
-
-
-def nation(store: RecordStore, regions: dict[str, Any], clock: ManualClock | None = None) -> Records:
-    """The nation's service over a store that outlives it."""
-    whole = Records(store, clock or ManualClock(), "nation", regions)
-    whole.service.close = None
-    return whole
-
-
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
-    """Returns when something has become true; fails when it does not in time."""
-    end = time.monotonic() + seconds
-    while not await true():
-        assert time.monotonic() < end, "did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 async def current(records: Records) -> TestRecord:

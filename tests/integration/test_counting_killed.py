@@ -10,17 +10,12 @@ from hutong.records.v1.record_pb2 import TestResult
 
 from services.records.domain.tally import read_tally
 from services.records.quality.figure_counter import FigureCounter
-from tests.contract.quality_calls import counting_of, days, listed
-from tests.contract.record_backends import (
-    ManualClock,
-    Records,
-    opened,
-    person,
-    result,
-    sampling,
-    submission,
-)
-from tests.integration.records_process import ROOT
+from tests.testkit.builders.laboratory_quality import counting_of, days, listed
+from tests.testkit.builders.records import person, result, sampling, submission
+from tests.testkit.clocks import ManualClock
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.tools import ROOT
 
 ROUNDS = 12
 RECORDS = 600
@@ -64,7 +59,7 @@ async def test_killed_at_random_instants(store_url: str) -> None:
     async with opened(store_url) as store:
         await fill(Records(store, clock))
     chance = random.Random(7)
-    environ = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos'}", "HUTONG_MESH_SECRET": "x" * 32}
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos'}", "HUTONG_MESH_SECRET": SECRET}
     stood: list[int] = []
     for _ in range(ROUNDS):
         process = await asyncio.create_subprocess_exec(

@@ -19,8 +19,10 @@ from services.records.domain.revisions import NewRevision, RecordId
 from services.records.store.postgres import unit_of_work
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.unit_of_work import Known, Plan, Touch
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sampling
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import person, result, sampling
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 WRITERS = 6
 PEOPLE = 4

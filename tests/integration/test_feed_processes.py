@@ -15,9 +15,10 @@ from services.common.instants import HOUR, Instant, to_timestamp
 from services.records.replication.change_feed import Feed
 from services.records.replication.follower import Follower
 from services.runtime.clock import system_clock
-from tests.contract.record_backends import KEEP, Records, opened, person, result, sampling, submission
-from tests.integration.records_process import RecordsProcess
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import KEEP, person, result, sampling, submission
+from tests.testkit.servers.records_process import RecordsProcess
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 PEOPLE = 5
 WRITERS = 3

@@ -24,9 +24,12 @@ from services.records.store.sqlite.schema import MIGRATIONS
 from services.records.store.unit_of_work import Plan, Touch
 from services.runtime.settings.environment import SettingsError
 from services.runtime.storage.migrations import FileMigration, file_version, migrate_file
-from tests.contract.record_backends import ManualClock, Records, opened, person, result
-from tests.integration.records_process import ROOT, SECRET
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import person, result
+from tests.testkit.clocks import ManualClock
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
+from tests.testkit.tools import ROOT
 
 NEWEST = MIGRATIONS[-1].number
 

@@ -17,18 +17,11 @@ from services.common.instants import HOUR, Instant, to_timestamp
 from services.records.replication.change_feed import Feed
 from services.records.replication.follower import Follower
 from services.runtime.clock import system_clock
-from tests.contract.record_backends import (
-    KEEP,
-    ManualClock,
-    Records,
-    opened,
-    person,
-    result,
-    sampling,
-    submission,
-)
-from tests.integration.records_process import RecordsProcess
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import KEEP, person, result, sampling, submission
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_process import RecordsProcess
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 
 class Killed(BaseException):

@@ -11,9 +11,9 @@ import pytest
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 
 from services.common.errors import ServiceError
-from tests.contract.record_backends import KEEP
-from tests.integration.records_process import RecordsProcess
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import KEEP
+from tests.testkit.servers.records_process import RecordsProcess
+from tests.testkit.servers.store_urls import sqlite_url
 
 NOTICED_SECONDS = 45.0
 """What keepalive allows, with time for a busy machine."""

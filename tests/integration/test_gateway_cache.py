@@ -21,8 +21,9 @@ from gateway.codes.cache.memory import MemoryCache
 from gateway.settings import GatewaySettings
 from services.common.documents import check_character
 from services.runtime.telemetry.logs import JsonLines
-from tests.testkit.redis import RedisServer
-from tests.unit.gateway.fakes import DOCUMENT, DOWN, NUMBER, PERSON, SECRET, Mesh, record, serving
+from tests.testkit.fakes.mesh import DOCUMENT, DOWN, NUMBER, PERSON, Mesh, record, serving
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.redis import RedisServer
 
 SHOW = "/v1/healthCode:show"
 BODY: dict[str, Any] = {"document": DOCUMENT, "region": "110000"}

@@ -19,7 +19,8 @@ from gateway.application.samples import SampleDocument, SamplePerson
 from gateway.settings import GatewaySettings
 from services.common.errors import Code, DeadlineExceeded, NotFound, ServiceError, Text
 from services.runtime.rpc.errors import from_rpc_error
-from tests.unit.gateway.fakes import DOCUMENT, DOWN, NUMBER, PERSON, SECRET, Mesh, record, serving
+from tests.testkit.fakes.mesh import DOCUMENT, DOWN, NUMBER, PERSON, Mesh, record, serving
+from tests.testkit.secret import SECRET
 
 SHOW = "/v1/healthCode:show"
 BODY: dict[str, Any] = {"document": DOCUMENT, "region": "110000"}
@@ -538,7 +539,7 @@ async def test_taken_port_is_an_error_not_a_shared_one(doors: Doors, mesh: Mesh)
     """Two gateways on one port would share its connections silently."""
     from gateway.http.app import HttpApplication
     from gateway.server import HttpServer
-    from tests.unit.gateway.fakes import compose
+    from tests.testkit.fakes.mesh import compose
 
     app: HttpApplication = compose(mesh).app
     with pytest.raises(OSError, match="is the port taken"):

@@ -18,9 +18,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from cli.mesh.ports import free_port
 from gateway.settings import GatewaySettings
 from services.runtime.telemetry.trace import tracing
-from tests.testkit.otlp import Collector, collecting
-from tests.testkit.redis import RedisServer
-from tests.unit.gateway.fakes import DOCUMENT, PERSON, SECRET, Mesh, record, serving
+from tests.testkit.fakes.mesh import DOCUMENT, PERSON, Mesh, record, serving
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.otlp import Collector, collecting
+from tests.testkit.servers.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOW = "/v1/healthCode:show"

@@ -9,8 +9,8 @@ import pytest_asyncio
 
 from cli.mesh.endpoints import NATION
 from cli.samples.model import resident_id
-from tests.integration.test_import_rows import LABS, good_lines, row
-from tests.mesh.conftest import Up, run_cli, running
+from tests.testkit.builders.laboratory_files import LABS, good_lines, row
+from tests.testkit.servers.hutong_up import Up, run_cli, running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -7,18 +7,16 @@ import pty
 import re
 import signal
 import struct
-import sys
 import termios
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from cli.importing.batches import BATCH_ROWS
-from tests.integration.records_process import ROOT, RecordsProcess
-from tests.integration.test_import_rows import good_lines
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.servers.import_command import ended, file_of, started, total
+from tests.testkit.servers.records_process import RecordsProcess
+from tests.testkit.servers.store_urls import sqlite_url
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -34,40 +32,12 @@ async def store(tmp_path: Path) -> AsyncIterator[RecordsProcess]:
     await process.end()
 
 
-def file_of(path: Path, rows: int) -> Path:
-    """A file of so many good rows."""
-    path.write_text("\n".join(good_lines(rows)) + "\n", encoding="utf-8")
-    return path
-
-
-async def started(address: str, file: Path, stderr: int | None = None) -> Process:
-    """The command, running."""
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli", "import", str(file), "--region", "430000", "--lab", "a", "--to", address),
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'protos'}"},
-        cwd=ROOT,
-        stdout=PIPE,
-        stderr=PIPE if stderr is None else stderr,
-    )
-
-
-async def ended(process: Process) -> tuple[int | None, str, str]:
-    """Its status and what it said."""
-    out, err = await asyncio.wait_for(process.communicate(), 120)
-    return process.returncode, out.decode(), (err or b"").decode()
-
-
 async def acknowledged(file: Path, batches: int) -> None:
     """Waits until so many batches stand in the journal."""
     journal = file.with_name(f"{file.name}.resume")
     async with asyncio.timeout(60):
         while not journal.exists() or journal.read_bytes().count(b"\n") <= batches:
             await asyncio.sleep(0.005)
-
-
-def total(said: str) -> int:
-    """The rows that are stored, new or not, as the summary has them."""
-    return sum(int(count) for count in re.findall(r"(\d+)  (?:新入库|此前已入库)", said))
 
 
 @pytest.mark.slow

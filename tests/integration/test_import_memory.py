@@ -11,7 +11,8 @@ import pytest
 
 from bench.machine import peak_memory
 from cli.samples.model import resident_id
-from tests.integration.records_process import ROOT, RecordsProcess
+from tests.testkit.servers.records_process import RecordsProcess
+from tests.testkit.tools import ROOT
 
 ROWS = 40_000
 GROWTH_MIB = 8.0

@@ -21,19 +21,18 @@ from cli.importing.tally import Tally
 from cli.laboratory_files.rows import Reader, Refusal
 from cli.mesh import wiring
 from cli.mesh.plan import Plan, ports_from
-from cli.samples.model import resident_id
 from services.common.errors import Unavailable
 from services.runtime.rpc.binding import local
+from tests.testkit.builders.laboratory_files import CHINESE, LABS, PERSON, good_lines, row
+from tests.testkit.secret import SECRET
 
-LABS = Path(__file__).resolve().parents[3] / "shared" / "data" / "labs"
 HUNAN = Destination("430000", "430000-test", "430102")
-CHINESE = "样本编号,姓名,证件类型,证件号码,采样时间,报告时间,检测结果,检测方式"
 
 
 @pytest.fixture
 async def writer(tmp_path: Path) -> AsyncIterator[RecordIntake]:
     """The intake of Hunan's store, in this process."""
-    plan = Plan(tmp_path, "s" * 32, ports_from(9000))
+    plan = Plan(tmp_path, SECRET, ports_from(9000))
     service = wiring.records(plan, "430000", {})
     async with service.running():
         yield local("records", "test", service.bindings)
@@ -71,14 +70,6 @@ def counts(tally: Tally) -> dict[str, int]:
     return {name: count for name in tally.__slots__ if (count := getattr(tally, name))}
 
 
-def good_lines(number: int) -> Iterator[str]:
-    """A header and as many good rows."""
-    yield CHINESE
-    person = resident_id("430102", "19050505", 5)
-    for row in range(number):
-        yield f"G{row:06d},某人,居民身份证,{person},2022-08-05 13:{row % 60:02d},2022-08-06 03:40,阴性,10混1"
-
-
 # The laboratory's dirty file, row by row: what docs/laboratory-files.md decides.
 DIRTY: dict[str, tuple[str, str] | None] = {
     "identical duplicate": None,
@@ -102,23 +93,6 @@ DIRTY: dict[str, tuple[str, str] | None] = {
     "full-width digit": None,
     "slashes": None,
 }
-
-PERSON = resident_id("430102", "19030303", 33)
-
-
-def row(**changes: str) -> str:
-    """A good row with these changes."""
-    cells = {
-        "id": "D1",
-        "name": "某人",
-        "type": "居民身份证",
-        "number": PERSON,
-        "sampled": "2022-08-05 13:20",
-        "reported": "2022-08-06 03:40",
-        "result": "阴性",
-        "tube": "10混1",
-    }
-    return ",".join((cells | changes).values())
 
 
 EXAMPLES = {

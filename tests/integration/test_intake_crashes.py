@@ -23,12 +23,12 @@ from hutong.records.v1.record_pb2 import TestRecord
 from bench.servers.postgres import CannotStartError, PostgresServer, start
 from cli.mesh.ports import free_port
 from services.records.store.protocols.records import ChangeRow
-from tests.contract.record_backends import opened
-from tests.integration.forking import Forks
-from tests.integration.intake_client import BATCH, source_id
-from tests.integration.records_process import SECRET
 from tests.testkit.needs import missing
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.forks import Forks
+from tests.testkit.servers.intake_client import BATCH, source_id
+from tests.testkit.servers.records_service import opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 ROUNDS = int(os.environ.get("HUTONG_CRASH_ROUNDS", "100"))
 LABORATORIES = 3

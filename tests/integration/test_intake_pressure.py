@@ -14,9 +14,10 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 
 from bench.machine import peak_memory
 from services.runtime.rpc.channel import open_channel, remote
-from tests.contract.record_backends import KEEP, opened, person, result, submission
-from tests.integration.records_process import CONTRACTS, RecordsProcess
-from tests.integration.test_import_interrupted import ended, file_of, started, total
+from tests.testkit.builders.records import KEEP, person, result, submission
+from tests.testkit.servers.import_command import ended, file_of, started, total
+from tests.testkit.servers.records_process import CONTRACTS, RecordsProcess
+from tests.testkit.servers.records_service import opened
 
 ROWS = 2_000
 BATCHES = 150

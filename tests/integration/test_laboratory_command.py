@@ -10,8 +10,10 @@ import pytest
 from cli.exits import Exit
 from cli.main import main
 from services.runtime.rpc.server import Server
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, sampling
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import person, result, sampling
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 DAYS = ["--first", "2022-08-04", "--last", "2022-08-05"]
 

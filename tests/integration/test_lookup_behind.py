@@ -4,8 +4,8 @@ from typing import Any
 
 from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, Evidence, GetEvidenceRequest, SourceStatus
 
-from tests.testkit.lookups import PURPOSE, Start, key, lookup, mesh, query
-from tests.testkit.record_stores import DEAD, RecordStore
+from tests.testkit.fakes.record_store import DEAD, RecordStore
+from tests.testkit.servers.lookup_service import PURPOSE, Start, key, lookup, mesh, query
 
 __all__ = ["lookup"]
 

@@ -8,8 +8,8 @@ from hutong.lookup.v1.holder_service_pb2 import ClaimResultRequest, ClaimResultR
 from hutong.records.v1.record_pb2 import Channel, RecordKind, RevisionAction
 
 from services.common.errors import Code, ServiceError
-from tests.testkit.lookups import PURPOSE, Start, key, lookup, mesh, person
-from tests.testkit.record_stores import DEAD, RecordStore, content
+from tests.testkit.fakes.record_store import DEAD, RecordStore, content
+from tests.testkit.servers.lookup_service import PURPOSE, Start, key, lookup, mesh, person
 
 __all__ = ["lookup"]
 

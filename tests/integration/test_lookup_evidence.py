@@ -19,8 +19,9 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.documents import PersonKeys
 from services.common.errors import Code, ServiceError
-from tests.testkit.lookups import PURPOSE, SECRET, Start, key, lookup, mesh, person, query
-from tests.testkit.record_stores import content
+from tests.testkit.fakes.record_store import content
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.lookup_service import PURPOSE, Start, key, lookup, mesh, person, query
 
 __all__ = ["lookup"]
 

@@ -28,7 +28,7 @@ from services.common.instants import from_timestamp
 from services.lookup.domain.holders import Link
 from services.lookup.store.opening import open_store
 from services.runtime.clock import system_clock
-from tests.testkit.lookups import PURPOSE, Start, key, lookup, mesh, person
+from tests.testkit.servers.lookup_service import PURPOSE, Start, key, lookup, mesh, person
 
 __all__ = ["lookup"]
 

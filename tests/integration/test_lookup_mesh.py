@@ -21,9 +21,10 @@ from services.runtime.rpc.binding import Binding, local
 from services.runtime.rpc.channel import open_channel, remote
 from services.runtime.rpc.server import Server
 from services.runtime.telemetry.trace import span, tracing
-from tests.testkit.lookups import PURPOSE, SECRET, key, mesh, person, query, settings
-from tests.testkit.otlp import Collector
-from tests.testkit.record_stores import RecordStore
+from tests.testkit.fakes.record_store import RecordStore
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.lookup_service import PURPOSE, key, mesh, person, query, settings
+from tests.testkit.servers.otlp import Collector
 
 READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]

@@ -15,8 +15,8 @@ from prometheus_client import REGISTRY
 
 from services.lookup.evidence.source_health import PAUSE_SECONDS, PROBE_SECONDS
 from services.lookup.evidence.sources import NOBODY
-from tests.testkit.lookups import PURPOSE, Start, deadline, key, lookup, mesh, query
-from tests.testkit.record_stores import BROKEN, DEAD, RecordStore
+from tests.testkit.fakes.record_store import BROKEN, DEAD, RecordStore
+from tests.testkit.servers.lookup_service import PURPOSE, Start, deadline, key, lookup, mesh, query
 
 __all__ = ["lookup"]
 

@@ -7,9 +7,10 @@ from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.laboratory_pb2 import Interval
 from hutong.records.v1.record_read_service_pb2 import ListLaboratoriesRequest
 
-from tests.contract.record_backends import ManualClock, Records, hours, opened, person, result
-from tests.integration.test_records_restored import follow, sqlite_copy
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import hours, person, result
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, follow, opened
+from tests.testkit.servers.store_urls import sqlite_copy, sqlite_url
 
 LABORATORY = "430000-xiangya"
 

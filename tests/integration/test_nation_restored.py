@@ -18,10 +18,12 @@ from prometheus_client import REGISTRY
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant, from_timestamp
 from services.records.replication.completeness import BEHIND
-from tests.contract.record_backends import ManualClock, Records, opened, person, result
-from tests.integration.test_copies_follow import nation, until
-from tests.testkit.postgres import PostgresServer
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import person, result
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.postgres import PostgresServer
+from tests.testkit.servers.records_service import Records, nation, opened
+from tests.testkit.servers.store_urls import sqlite_url
+from tests.testkit.waiting import until
 
 POSITIVE = TestResult.TEST_RESULT_POSITIVE
 HUNAN, BEIJING = "430000", "110000"

@@ -19,10 +19,13 @@ from services.records.store.protocols.records import Head, People
 from services.records.store.replica import ReplicatedStore
 from services.runtime.clock import system_clock
 from services.runtime.storage.migrations import SchemaError
-from tests.contract.record_backends import ManualClock, Records, opened, person, result, submission
-from tests.integration.records_process import ROOT, SECRET
-from tests.testkit.postgres import PostgresServer
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import person, result, submission
+from tests.testkit.clocks import ManualClock
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.postgres import PostgresServer
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
+from tests.testkit.tools import ROOT
 
 pytestmark = pytest.mark.postgres
 

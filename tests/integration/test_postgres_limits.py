@@ -8,7 +8,9 @@ import pytest
 from services.common.errors import Unavailable
 from services.lookup.store.postgres.store import PostgresHolderStore
 from services.records.store.postgres.store import PostgresStore
-from tests.contract.record_backends import ManualClock, Records, person, result, submission
+from tests.testkit.builders.records import person, result, submission
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records
 
 pytestmark = pytest.mark.postgres
 

@@ -16,8 +16,10 @@ from services.common.instants import Instant
 from services.records.domain.replication import Cursor
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.unit_of_work import Plan, Touch
-from tests.contract.record_backends import KEEP, ManualClock, Records, hours, opened, person, result, submission
-from tests.testkit.proxy import Proxy
+from tests.testkit.builders.records import KEEP, hours, person, result, submission
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.proxy import Proxy
+from tests.testkit.servers.records_service import Records, opened
 
 pytestmark = pytest.mark.postgres
 

@@ -14,10 +14,11 @@ from services.records.store.postgres.store import PostgresStore
 from services.records.store.protocols.records import People
 from services.records.store.replica import LOOK_SECONDS, ReplicatedStore
 from services.runtime.clock import system_clock
-from tests.contract.record_backends import Records, person, result
+from tests.testkit.builders.records import person, result
 from tests.testkit.needs import missing
-from tests.testkit.postgres_standby import caught_up, pause_replay, resume_replay, standby_of
-from tests.testkit.proxy import Proxy
+from tests.testkit.servers.postgres_standby import caught_up, pause_replay, resume_replay, standby_of
+from tests.testkit.servers.proxy import Proxy
+from tests.testkit.servers.records_service import Records
 
 pytestmark = pytest.mark.postgres
 

@@ -10,9 +10,10 @@ from hutong.records.v1.record_pb2 import RevisionAction, TestResult
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 
 from services.common.instants import HOUR, Instant
-from tests.contract.record_backends import NOON, ManualClock, Records, opened, person, result
-from tests.integration.test_records_restored import follow, sqlite_copy
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import person, result
+from tests.testkit.clocks import NOON, ManualClock
+from tests.testkit.servers.records_service import Records, follow, opened
+from tests.testkit.servers.store_urls import sqlite_copy, sqlite_url
 
 DAY = 24 * HOUR
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED

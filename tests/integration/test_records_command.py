@@ -13,8 +13,9 @@ from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest
 
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
-from tests.contract.record_backends import KEEP, person, sampling, submission
-from tests.integration.records_process import ROOT, RecordsProcess
+from tests.testkit.builders.records import KEEP, person, sampling, submission
+from tests.testkit.servers.records_process import RecordsProcess
+from tests.testkit.tools import ROOT
 
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 

@@ -16,19 +16,12 @@ from cli.mesh.ports import free_port
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
-from tests.contract.record_backends import (
-    KEEP,
-    SHOW,
-    ManualClock,
-    Records,
-    opened,
-    person,
-    result,
-    sampling,
-    submission,
-)
-from tests.integration.records_process import ROOT, RecordsProcess
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import KEEP, SHOW, person, result, sampling, submission
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_process import RecordsProcess
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
+from tests.testkit.tools import ROOT
 
 
 async def test_a_killed_process_loses_nothing_it_acknowledged(tmp_path: Path) -> None:

@@ -20,21 +20,12 @@ from services.records.composition import build
 from services.records.settings import Settings
 from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import local
-from tests.contract.record_backends import (
-    KEEP,
-    SECRET,
-    SHOW,
-    ManualClock,
-    Records,
-    fresh_id,
-    opened,
-    person,
-    result,
-    sampling,
-    submission,
-)
-from tests.integration.records_process import RecordsProcess
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import KEEP, SHOW, fresh_id, person, result, sampling, submission
+from tests.testkit.clocks import ManualClock
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.records_process import RecordsProcess
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:

@@ -2,9 +2,7 @@
 the region says, with its own history whole."""
 
 import asyncio
-import sqlite3
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import ServiceError
-from tests.contract.record_backends import (
-    KEEP,
-    ManualClock,
-    Records,
-    hours,
-    opened,
-    person,
-    result,
-    sampling,
-)
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import KEEP, hours, person, result, sampling
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, follow, opened
+from tests.testkit.servers.store_urls import sqlite_copy, sqlite_url
 
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 CONTENTS = [
@@ -119,33 +110,6 @@ async def feed(records: Records) -> list[fpb.Change]:
     """A whole feed."""
     page = await records.calls.ListChanges(fpb.ListChangesRequest(page_size=5000))
     return list(page.changes)
-
-
-async def caught_up(whole: Records, region: Records) -> None:
-    """Returns when the nation stands at the end of the region's feed, and has compared what it had to."""
-    end = time.monotonic() + 20
-    while True:
-        cursor = (await whole.store.cursors()).get("430000")
-        head = await region.store.head()
-        if cursor and not cursor.rereading and (cursor.feed_id, cursor.sequence, cursor.mark) == head:
-            return
-        assert time.monotonic() < end, "did not catch up"
-        await asyncio.sleep(0.02)
-
-
-async def follow(whole: Records, region: Records) -> Records:
-    """The nation follows the region to its end; the nation as it was stopped then."""
-    following = Records(whole.store, whole.clock, "nation", {"430000": region.calls})
-    following.service.close = None
-    async with following.service.running():
-        await caught_up(following, region)
-    return following
-
-
-def sqlite_copy(directory: Path, name: str, copied: str) -> None:
-    """Backs up a SQLite file of a directory, or puts a backup back, as another file."""
-    with sqlite3.connect(directory / f"{name}.db") as source, sqlite3.connect(directory / f"{copied}.db") as copy:
-        source.backup(copy)
 
 
 async def scenario(directory: Path, nation_url: str, before: Any, lost: Any, after: Any) -> None:

@@ -10,10 +10,11 @@ from hutong.records.v1.record_pb2 import Origin, RecordContent, RevisionAction, 
 
 from services.records.domain.holders import REISSUED_CAUSE
 from services.records.store.protocols.records import RecordStore
-from tests.contract.record_backends import KEEP, ManualClock, Records, opened, person, result
-from tests.integration.test_copies_follow import nation, until
-from tests.integration.test_records_restored import follow, sqlite_copy
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import KEEP, person, result
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, follow, nation, opened
+from tests.testkit.servers.store_urls import sqlite_copy, sqlite_url
+from tests.testkit.waiting import until
 
 NEGATIVE, POSITIVE = result(), result(-4, -3, outcome=TestResult.TEST_RESULT_POSITIVE)
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED

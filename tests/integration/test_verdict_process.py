@@ -20,6 +20,7 @@ from hutong.verdict.v1.policy_service_pb2_grpc import PolicyServiceStub
 from hutong.verdict.v1.verdict_service_pb2_grpc import VerdictServiceStub
 
 from services.verdict.policy.files import DEFAULT_DIRECTORY
+from tests.testkit.secret import SECRET
 
 CALLER = [("hutong-caller", "test")]
 
@@ -53,7 +54,7 @@ def process(repository: Path, policies: Path) -> Iterator[subprocess.Popen[bytes
     """A running verdict service whose lookup is not there."""
     running = _spawn(
         repository,
-        HUTONG_MESH_SECRET="a secret of the verdict's tests",
+        HUTONG_MESH_SECRET=SECRET,
         HUTONG_LISTEN="127.0.0.1:0",
         HUTONG_LOOKUP="127.0.0.1:1",
         HUTONG_POLICIES=str(policies),
@@ -142,7 +143,7 @@ def test_it_refuses_to_start_with_bad_policies(repository: Path, policies: Path)
         env={
             **os.environ,
             "PYTHONPATH": f"{repository}:{repository / 'protos'}",
-            "HUTONG_MESH_SECRET": "a secret of the verdict's tests",
+            "HUTONG_MESH_SECRET": SECRET,
             "HUTONG_POLICIES": str(policies),
         },
         capture_output=True,

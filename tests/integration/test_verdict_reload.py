@@ -26,6 +26,7 @@ from services.verdict import metrics
 from services.verdict.policy.files import DEFAULT_DIRECTORY, PolicyFileError
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.servicers.verdict import VerdictServicer
+from tests.testkit.secret import SECRET
 
 NOW = parse_rfc3339("2022-08-09T12:00:00+08:00")
 LATER = "2022-10-01T00:00:00+08:00"
@@ -246,7 +247,7 @@ async def test_a_policy_that_is_added_changes_nothing_that_was_said(directory: P
         return now
 
     book = PolicyRegistry(directory, clock)
-    servicer = VerdictServicer(book, _Nobody(clock), PersonKeys(b"a secret of these tests"), clock)
+    servicer = VerdictServicer(book, _Nobody(clock), PersonKeys(SECRET.encode()), clock)
     coming = parse_rfc3339(LATER)
 
     async def ask(at: Instant | None = None, known_at: Instant | None = None) -> Verdict:

@@ -24,8 +24,8 @@ from services.runtime.rpc.server import Server
 from services.runtime.telemetry.trace import tracing
 from services.verdict.composition import POLICIES, VERDICTS, build
 from services.verdict.settings import Settings
+from tests.testkit.secret import SECRET
 
-SECRET = "a secret of the verdict's tests"
 NOW = parse_rfc3339("2022-08-09T12:00:00+08:00")
 ANNA, BORIS = b"anna............", b"boris..........."
 

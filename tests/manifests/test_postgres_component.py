@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from services.runtime.settings.names import PREFIX
-from tests.testkit.manifests import (
+from tests.testkit.checks.manifests import (
     K8S,
     KUSTOMIZATIONS,
     Object,

@@ -12,8 +12,9 @@ from services.records.domain.replication import Cursor
 from services.records.replication.change_feed import Feed
 from services.records.replication.follower import Follower
 from services.records.store.unit_of_work import Plan, Touch
-from tests.contract.record_backends import ManualClock, opened
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 
 async def test_a_region_is_read_again_once_however_many_are_refused(tmp_path: Path) -> None:

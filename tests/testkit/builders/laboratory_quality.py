@@ -12,7 +12,8 @@ from services.records.domain.quality import Sample
 from services.records.quality.figure_counter import FigureCounter
 from services.records.quality.figures import Quality
 from services.records.store.protocols.records import RecordStore
-from tests.contract.record_backends import Records, fresh_id, person, result, sampling, submission
+from tests.testkit.builders.records import fresh_id, person, result, sampling, submission
+from tests.testkit.servers.records_service import Records
 
 
 def days(first: str, last: str) -> qpb.DayRange:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Set
 
 import asyncpg
 
-from tests.testkit.statements import tables_of
+from tests.testkit.checks.statements import tables_of
 
 DISTRIBUTED: Mapping[str, str] = {"identity": "source_id", "revision": "person_key"}
 """Each distributed table's column."""
@@ -70,3 +70,16 @@ async def offences_of_tables(connection: asyncpg.Connection) -> list[str]:
         found += [f"{table}: trigger {name}" for (name,) in await connection.fetch(triggers, table)]
     keys = await connection.fetch("select conname, conrelid::regclass::text from pg_constraint where contype = 'f'")
     return found + [f"{table}: foreign key {name}" for name, table in keys]
+
+
+COLD = {
+    "the feed, by sequence": "select sequence, false as is_laboratory",
+    "laboratories' quality, by place in time": "select ( select array_agg(body order by revision)",
+    "the purge, by sequence": "select person_key, region, source_id, sequence, recorded_at from revision",
+}
+"""What reads revisions without naming anybody, by how it begins."""
+
+
+def is_cold(query: str) -> bool:
+    """Whether a statement names nobody, and says so above."""
+    return query.startswith(tuple(COLD.values()))

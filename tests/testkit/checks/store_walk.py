@@ -19,18 +19,9 @@ from services.records.store.postgres.store import PostgresStore
 from services.records.store.postgres.unit_of_work import MANY
 from services.records.store.protocols.records import LATEST, Lag
 from services.records.store.unit_of_work import Plan, Touch
-from tests.contract.record_backends import (
-    KEEP,
-    NOON,
-    ManualClock,
-    Records,
-    hours,
-    person,
-    request_id,
-    result,
-    sampling,
-    submission,
-)
+from tests.testkit.builders.records import KEEP, hours, person, request_id, result, sampling, submission
+from tests.testkit.clocks import NOON, ManualClock
+from tests.testkit.servers.records_service import Records
 
 SOURCE = "TUBE-"
 """What every source_id here begins with."""

@@ -10,8 +10,8 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 
 from services.common.errors import ServiceError
 from services.runtime.rpc.channel import open_channel, remote
-from tests.contract.record_backends import KEEP, person, result, submission
-from tests.integration.records_process import CONTRACTS
+from tests.testkit.builders.records import KEEP, person, result, submission
+from tests.testkit.servers.records_process import CONTRACTS
 
 BATCH = 20
 PEOPLE = 50

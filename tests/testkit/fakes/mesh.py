@@ -27,8 +27,8 @@ from services.common.errors import FailedPrecondition, NotFound, ServiceError, U
 from services.common.instants import DAY, HOUR, Instant, from_timestamp, to_timestamp
 from services.common.regions import divisions
 from services.runtime.clock import system_clock
+from tests.testkit.secret import SECRET
 
-SECRET = "the secret of a mesh in a test"
 KEYS = PersonKeys(SECRET.encode())
 
 NUMBER = "11010519491231002X"

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,9 +17,8 @@ from hutong.records.v1 import (
 
 from cli.mesh.ports import free_port
 from services.runtime.rpc.channel import open_channel, remote
-
-ROOT = Path(__file__).parents[2]
-SECRET = "a secret for tests, long enough"
+from tests.testkit.secret import SECRET
+from tests.testkit.tools import ROOT
 
 CONTRACTS = [
     record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"],

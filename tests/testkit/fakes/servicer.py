@@ -63,4 +63,4 @@ async def in_one_process(servicer: Servicer, caller: str = "test") -> AsyncItera
     yield local("records", caller, bindings(servicer))
 
 
-DOORS = {"wire": over_a_wire, "process": in_one_process}
+TRANSPORTS = {"wire": over_a_wire, "process": in_one_process}

@@ -35,7 +35,7 @@ from services.common.instants import (
     to_timestamp,
 )
 from services.verdict.policy.files import CASES_SUFFIX
-from tests.golden.doors import Admission, Answer, Given
+from tests.testkit.golden.clients import Answer, Given, HealthCodeClient
 
 _RELATIVE = re.compile(r"now(?:([+-]\d+)h)?(?:([+-]\d+)m)?")
 _METADATA = [("hutong-caller", "golden")]
@@ -60,7 +60,7 @@ class RunningMesh(Protocol):
 class Scenario:
     """One play of one case. Every play has people, sample numbers and laboratories of its own."""
 
-    def __init__(self, mesh: RunningMesh, door: Admission, salt: str) -> None:
+    def __init__(self, mesh: RunningMesh, door: HealthCodeClient, salt: str) -> None:
         self._mesh = mesh
         self._door = door
         self._salt = salt

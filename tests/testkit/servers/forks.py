@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.integration.records_process import ROOT
+from tests.testkit.tools import ROOT
 
 
 class Forks:
@@ -33,7 +33,7 @@ class Forks:
         """Starts it."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.integration.forking"),
+                *(sys.executable, "-m", "tests.testkit.servers.forks"),
                 env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos'}"},
                 cwd=ROOT,
                 stdin=PIPE,
@@ -79,7 +79,7 @@ def _records() -> None:
 
 
 def _laboratory() -> None:
-    from tests.integration.intake_client import run
+    from tests.testkit.servers.intake_client import run
 
     run(sys.argv)
 
@@ -112,7 +112,7 @@ def _serve() -> None:
     for name in (
         "services.records.__main__",
         "services.records.store.postgres.store",
-        "tests.integration.intake_client",
+        "tests.testkit.servers.intake_client",
     ):
         import_module(name)
 

@@ -1,5 +1,6 @@
 """Where empty stores of either kind are: fixtures of tests/conftest.py."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,9 @@ def _url(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> str:
         return sqlite_url(tmp_path, name)
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+def sqlite_copy(directory: Path, name: str, copied: str) -> None:
+    """Backs up a SQLite file of a directory, or puts a backup back, as another file."""
+    with sqlite3.connect(directory / f"{name}.db") as source, sqlite3.connect(directory / f"{copied}.db") as copy:
+        source.backup(copy)

@@ -16,9 +16,9 @@ from services.runtime.rpc.binding import local
 from services.runtime.rpc.call import enter, leave, within
 from services.runtime.rpc.channel import open_channel, remote
 from services.runtime.rpc.server import Server
-from tests.testkit.record_stores import RecordStore
+from tests.testkit.fakes.record_store import RecordStore
+from tests.testkit.secret import SECRET
 
-SECRET = "a secret of the tests"
 PURPOSE = Purpose.PURPOSE_SHOW_CODE
 
 Start = Callable[..., Any]

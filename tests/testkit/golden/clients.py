@@ -1,4 +1,4 @@
-"""The front door of a mesh over HTTP and over gRPC, seen alike: one question, one answer, the same words."""
+"""The gateway of a mesh over HTTP and over gRPC, seen alike: one question, one answer, the same words."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class Given(NamedTuple):
     verdict: bytes
 
 
-class Admission(Protocol):
+class HealthCodeClient(Protocol):
     """What a health-code client can ask."""
 
     async def show(self, person: Person, region: str, **options: Any) -> Answer:
@@ -54,7 +54,7 @@ class Admission(Protocol):
         """The scope that now applies."""
 
 
-class HttpDoor:
+class HttpClient:
     """Over HTTP/JSON."""
 
     def __init__(self, base_url: str) -> None:
@@ -143,7 +143,7 @@ def _code(answer: Answer) -> Answer:
     }
 
 
-class GrpcDoor:
+class GrpcClient:
     """Over gRPC, with the generated stubs a regional system would use."""
 
     def __init__(self, address: str) -> None:

@@ -1,111 +1,37 @@
 """A records service over either backend, called through its contract with nothing between."""
 
-import itertools
+import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
-from uuid import uuid4
 
 import pytest
-from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.common.v1.subject_pb2 import Subject
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.records.v1 import change_feed_service_pb2 as fpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.laboratory_pb2 import Interval, Laboratory
-from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordKind, TestRecord, TestResult, Tube
-from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, GetRecordHistoryRequest
+from hutong.records.v1.record_pb2 import RecordContent, TestRecord, TestResult
+from hutong.records.v1.record_read_service_pb2 import (
+    BatchListRecordsRequest,
+    GetRecordHistoryRequest,
+)
 
 from services.common.errors import ServiceError
-from services.common.instants import HOUR, SECOND, Instant, parse_rfc3339, to_timestamp
+from services.common.instants import Instant, to_timestamp
 from services.records.composition import build, open_store
 from services.records.ports import Region
 from services.records.settings import Settings
 from services.records.store.protocols.records import RecordStore
 from services.records.store.retention import Purged, RecordPurge
 from services.runtime.rpc.binding import local
-
-SECRET = "a secret for tests, long enough"
-NOON = parse_rfc3339("2022-08-05T12:00:00+08:00")
-KEEP = Purpose.PURPOSE_RECORD_KEEPING
-SHOW = Purpose.PURPOSE_SHOW_CODE
-
-_numbers = itertools.count(1)
-
+from tests.testkit.builders.records import KEEP, SHOW, submission
+from tests.testkit.clocks import ManualClock
+from tests.testkit.secret import SECRET
 
 TestRecord.__test__ = False  # type: ignore[attr-defined]  # a message, not a class of tests
 TestResult.__test__ = False  # type: ignore[attr-defined]
-
-
-class ManualClock:
-    """A clock that moves when told to, and by a microsecond whenever it is read."""
-
-    def __init__(self, now: Instant = NOON) -> None:
-        self.now = now
-
-    def __call__(self) -> Instant:
-        """The present instant."""
-        self.now = Instant(self.now + 1)
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        """Lets time pass."""
-        self.now = Instant(self.now + round(seconds * SECOND))
-
-
-def person(number: int) -> bytes:
-    """A person key."""
-    return number.to_bytes(16, "big")
-
-
-def fresh_id() -> str:
-    """A source id no other test has."""
-    return f"S{next(_numbers):08d}"
-
-
-def result(
-    sampled: float | None = -2.0,
-    reported: float = -1.0,
-    outcome: TestResult.ValueType = TestResult.TEST_RESULT_NEGATIVE,
-    tube: Tube.ValueType = Tube.TUBE_SINGLE,
-    laboratory: str = "430000-xiangya",
-    origin: Origin | None = None,
-) -> RecordContent:
-    """A result; times in hours from NOON."""
-    return RecordContent(
-        kind=RecordKind.RECORD_KIND_RESULT,
-        sampled_at=None if sampled is None else hours(sampled),
-        reported_at=hours(reported),
-        result=outcome,
-        tube=tube,
-        laboratory=laboratory,
-        site="430100",
-        channel=Channel.CHANNEL_LABORATORY,
-        origin=origin,
-    )
-
-
-def sampling(
-    sampled: float = -2.0, tube: Tube.ValueType = Tube.TUBE_SINGLE, laboratory: str = "430000-xiangya"
-) -> RecordContent:
-    """A sampling record; its time in hours from NOON."""
-    return RecordContent(
-        kind=RecordKind.RECORD_KIND_SAMPLING,
-        sampled_at=hours(sampled),
-        tube=tube,
-        laboratory=laboratory,
-        site="430100",
-        channel=Channel.CHANNEL_LABORATORY,
-    )
-
-
-def hours(number: float) -> Any:
-    """The timestamp so many hours from NOON."""
-    return to_timestamp(Instant(NOON + round(number * HOUR)))
-
-
-def submission(source_id: str, who: bytes, content: RecordContent, region: str = "430000") -> wpb.RecordSubmission:
-    """A submission of region 430000."""
-    return wpb.RecordSubmission(region=region, source_id=source_id, subject=Subject(person_key=who), content=content)
 
 
 class Records:
@@ -237,11 +163,6 @@ async def put_laboratory(
     return response.laboratory
 
 
-def request_id() -> str:
-    """A fresh request id."""
-    return str(uuid4())
-
-
 @asynccontextmanager
 async def opened(url: str) -> Any:
     """A store at a URL, closed afterwards."""
@@ -250,3 +171,31 @@ async def opened(url: str) -> Any:
         yield store
     finally:
         await store.close()
+
+
+def nation(store: RecordStore, regions: dict[str, Any], clock: ManualClock | None = None) -> Records:
+    """The nation's service over a store that outlives it."""
+    whole = Records(store, clock or ManualClock(), "nation", regions)
+    whole.service.close = None
+    return whole
+
+
+async def caught_up(whole: Records, region: Records) -> None:
+    """Returns when the nation stands at the end of the region's feed, and has compared what it had to."""
+    end = time.monotonic() + 20
+    while True:
+        cursor = (await whole.store.cursors()).get("430000")
+        head = await region.store.head()
+        if cursor and not cursor.rereading and (cursor.feed_id, cursor.sequence, cursor.mark) == head:
+            return
+        assert time.monotonic() < end, "did not catch up"
+        await asyncio.sleep(0.02)
+
+
+async def follow(whole: Records, region: Records) -> Records:
+    """The nation follows the region to its end; the nation as it was stopped then."""
+    following = Records(whole.store, whole.clock, "nation", {"430000": region.calls})
+    following.service.close = None
+    async with following.service.running():
+        await caught_up(following, region)
+    return following
