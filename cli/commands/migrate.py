@@ -3,22 +3,20 @@
 import argparse
 from functools import partial
 
+from services.lookup.store.schemas import SCHEMAS as LOOKUP
+from services.records.store.schemas import SCHEMAS as RECORDS
+from services.runtime.storage import migration_command
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds `migrate` and the kinds of store to the command line."""
-    from services.lookup.store.schemas import SCHEMAS as LOOKUP
-    from services.records.store.schemas import SCHEMAS as RECORDS
-    from services.runtime.storage import migration_command
+_STORES = ((RECORDS, "记录库 / a store of records"), (LOOKUP, "关联信息库 / lookup's store"))
 
-    migrate = subparsers.add_parser(
-        "migrate",
-        help="建库或更新表结构 / make a store, or bring its tables up to date",
-        description="在服务启动前建库，或把表结构更新到本程序所需。\n"
-        "Makes a store, or brings its tables up to date, before its service starts.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    stores = migrate.add_subparsers(metavar="STORE", required=True)
-    for schemas, text in ((RECORDS, "记录库 / a store of records"), (LOOKUP, "关联信息库 / lookup's store")):
-        parser = stores.add_parser(schemas.store, help=text)
-        migration_command.add_arguments(parser)
-        parser.set_defaults(run=partial(migration_command.run, schemas))
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command, with a sub-command for each kind of store."""
+    parser.description = """\
+在服务启动前建库，或把表结构更新到本程序所需。
+Makes a store, or brings its tables up to date, before its service starts."""
+    stores = parser.add_subparsers(metavar="STORE", required=True, title="库 stores")
+    for schemas, text in _STORES:
+        command = stores.add_parser(schemas.store, help=text)
+        migration_command.add_arguments(command)
+        command.set_defaults(run=partial(migration_command.run, schemas))

@@ -1,7 +1,8 @@
 """The settings of each service of a mesh, as environment variables of its process."""
 
 from cli.mesh.child import inherited_environment
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, NATION, RECORD_STORES, REGIONS, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, RECORD_STORES, REGIONS, VERDICT, Plan
+from services.common.regions import NATION
 
 MODULES = dict.fromkeys(RECORD_STORES, "services.records") | {
     LOOKUP: "services.lookup",

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, NATION, REGIONS, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, REGIONS, Plan
+from services.common.regions import NATION
 from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
 

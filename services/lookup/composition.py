@@ -9,7 +9,8 @@ from hutong.records.v1 import record_read_service_pb2, record_write_service_pb2
 
 from services.common.documents import PersonKeys
 from services.common.instants import Instant
-from services.lookup.domain.directory import NATION, Directory
+from services.common.regions import NATION
+from services.lookup.domain.directory import Directory
 from services.lookup.evidence.gatherer import Gatherer
 from services.lookup.evidence.outages import Outages
 from services.lookup.evidence.sources import Sources
