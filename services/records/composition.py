@@ -36,8 +36,10 @@ from services.records.servicers import (
 )
 from services.records.servicers.writer import Writer
 from services.records.settings import NATION, Settings
-from services.records.store.protocols.records import RecordStore
-from services.records.store.replica import ReplicatedStore
+from services.records.store.protocols.intake_sessions import AnswerLog
+from services.records.store.protocols.reads import RecordReads
+from services.records.store.protocols.record_store import RecordStore
+from services.records.store.replica import ReplicaReads
 from services.records.store.sqlite.file import holds_records
 from services.records.store.sqlite.store import SqliteStore
 from services.runtime.clock import Clock, system_clock
@@ -60,8 +62,8 @@ _CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
 FORGET_EVERY = 3600.0
 
 
-def open_store(settings: Settings, clock: Clock = system_clock, *, is_there: bool = False) -> RecordStore:
-    """The store that `store_url` names; PostgreSQL is reached when first asked. A file that is not there is made,
+def open_store(settings: Settings, *, is_there: bool = False) -> RecordStore:
+    """Opens the store that `store_url` names; PostgreSQL is reached when first asked. A file that is not there is made,
     unless `is_there` says that it should be.
 
     Raises SettingsError for any other scheme, for a file that is ahead of this program, and for one that should be
@@ -73,27 +75,35 @@ def open_store(settings: Settings, clock: Clock = system_clock, *, is_there: boo
         if is_there and not holds_records(path):
             raise SettingsError(f"{url}: 没有记录库 / there is no store of records")
         try:
-            return SqliteStore(path)
+            return SqliteStore(path, drives_copies=settings.region == NATION)
         except SchemaError as error:
             raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None
     if url.startswith(("postgresql://", "postgres://")):
         # Its driver is an optional dependency.
         from services.records.store.postgres.store import PostgresStore
 
-        def opened(address: str, *, is_replica: bool) -> PostgresStore:
-            return PostgresStore(
-                address,
-                pool_size=settings.store_pool,
-                statement_seconds=settings.statement_timeout,
-                migrates=settings.store_migrate and not is_replica,
-                is_replica=is_replica,
-            )
-
-        original = opened(url, is_replica=False)
-        if not settings.read_store_url:
-            return original
-        return ReplicatedStore(original, opened(settings.read_store_url, is_replica=True), clock)
+        return PostgresStore(
+            url,
+            pool_size=settings.store_pool,
+            statement_seconds=settings.statement_timeout,
+            migrates=settings.store_migrate,
+            drives_copies=settings.region == NATION,
+        )
     raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
+
+
+def open_replica(settings: Settings) -> RecordStore | None:
+    """Opens the replica that `read_store_url` names, when first asked; None where it names none."""
+    if not settings.read_store_url:
+        return None
+    from services.records.store.postgres.store import PostgresStore
+
+    return PostgresStore(
+        settings.read_store_url,
+        pool_size=settings.store_pool,
+        statement_seconds=settings.statement_timeout,
+        is_replica=True,
+    )
 
 
 async def open_checked_store(settings: Settings) -> RecordStore:
@@ -116,6 +126,7 @@ def build(
     settings: Settings,
     *,
     store: RecordStore | None = None,
+    replica: RecordStore | None = None,
     clock: Clock = system_clock,
     feeds: Mapping[str, Region] | None = None,
 ) -> Service:
@@ -134,31 +145,36 @@ def build(
             channels.append(channel)
             remotes[region] = remote(f"records-{region}", f"records-{settings.region}", channel, [_FEED, _READ, _WRITE])
         feeds = remotes
-    store = store or open_store(settings, clock)
+    if store is None:
+        store = open_store(settings)
+    if replica is None:
+        replica = open_replica(settings)
+    reads: RecordReads = store if replica is None else ReplicaReads(store, replica, clock)
     name = settings.region
     followers: list[Follower] = []
     horizon = Completeness(followers, store, clock)
     feed = Feed(name, store, horizon.as_of)
     followers += [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]
     writer = Writer(name, store, feed, keeps, clock)
-    read = ReadServicer(store, Laboratories(store), horizon, keys, clock)
+    read = ReadServicer(reads, store, Laboratories(store, reads), horizon, keys, clock)
     skew = round(settings.clock_skew * SECOND)
     write = WriteServicer(writer, keys, skew)
     intake = IntakeServicer(store, writer, keys, skew)
 
-    counting = FigureCounter(name, store, store.counts, clock)
+    counting = FigureCounter(name, store, store.figures, clock)
     quality = Quality(store, counting)
     quality_servicer = QualityServicer(quality, settings.overdue_hours, clock)
 
     async def close() -> None:
         for channel in channels:
             await channel.close()
+        if replica is not None:
+            await replica.close()
         await store.close()
 
     background: list[Background] = [*(follower.run for follower in followers), counting.run]
     if name == NATION:
         # The nation sees copies and originals; each region writes its own copies, the nation those it keeps itself.
-        store.drives_copies = True
         own = dict.fromkeys(keeps, cast(Copies, write))
         background.append(CopySync(name, store, feed, {**own, **feeds}).run)
     if followers:
@@ -182,7 +198,7 @@ def build(
     )
 
 
-async def _forget(store: RecordStore, clock: Clock, kept: float) -> None:
+async def _forget(store: AnswerLog, clock: Clock, kept: float) -> None:
     while True:
         await asyncio.sleep(FORGET_EVERY)
         try:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.record_store import RecordStore
 from tests.contract.record_backends import ManualClock, Records, opened
 
 

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -20,8 +20,8 @@ from services.common.instants import HOUR, SECOND, Instant, parse_rfc3339, to_ti
 from services.records.composition import build, open_store
 from services.records.ports import Region
 from services.records.settings import Settings
-from services.records.store.protocols.records import RecordStore
-from services.records.store.retention import Purged, RecordPurge
+from services.records.store.protocols.record_store import RecordStore
+from services.records.store.values.records import Purged
 from services.runtime.rpc.binding import local
 
 SECRET = "a secret for tests, long enough"
@@ -118,11 +118,12 @@ class Records:
         region: str = "430000",
         feeds: Mapping[str, Region] | None = None,
         keeps: tuple[str, ...] = (),
+        replica: RecordStore | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
         settings = Settings(region=region, mesh_secret=SECRET, keeps=keeps, store_url="sqlite:///of-no-use.db")
-        self.service = build(settings, store=store, clock=clock, feeds=feeds or {})
+        self.service = build(settings, store=store, replica=replica, clock=clock, feeds=feeds or {})
         self.calls: Any = local(self.service.name, "tests", self.service.bindings)
 
     async def submit(
@@ -200,7 +201,7 @@ class Records:
 
     async def purge(self, before: Instant, position: int = 0, most: int = 100) -> Purged:
         """One batch of a purge."""
-        return await cast(RecordPurge, self.store).purge(before, position, most)
+        return await self.store.purge(before, position, most)
 
 
 async def refused(call: Any) -> ServiceError:
@@ -243,9 +244,9 @@ def request_id() -> str:
 
 
 @asynccontextmanager
-async def opened(url: str) -> Any:
+async def opened(url: str, region: str = "430000") -> Any:
     """A store at a URL, closed afterwards."""
-    store = open_store(Settings(region="430000", store_url=url, store_migrate=True))
+    store = open_store(Settings(region=region, store_url=url, store_migrate=True))
     try:
         yield store
     finally:

@@ -19,9 +19,7 @@ from tests.testkit.statements import Sent, closed, recorded, tables_of, written
 pytestmark = pytest.mark.postgres
 
 STORE = sorted(
-    path
-    for path in Path(str(stores.__file__)).parent.glob("postgres/*.py")
-    if path.stem not in {"schema", "migration"}
+    path for path in Path(str(stores.__file__)).parent.glob("postgres/*.py") if path.stem not in {"schema", "migration"}
 )
 
 COLD = {
@@ -41,7 +39,7 @@ def is_cold(query: str) -> bool:
 async def sent(postgres_url: str) -> list[Sent]:
     """Everything the store says when everything is asked of it."""
     with recorded() as sent:
-        store = PostgresStore(postgres_url, migrates=True)
+        store = PostgresStore(postgres_url, migrates=True, drives_copies=True)
         await walk(store)
         await store.close()
     return sent
@@ -165,7 +163,7 @@ async def test_a_role_that_owns_nothing_is_enough(postgres_url):
     await connection.execute(f"alter default privileges grant select, insert, update, delete on tables to {name}")
     await migrate(postgres_url)
     try:
-        store = PostgresStore(postgres_url.replace("//hutong@", f"//{name}@"))
+        store = PostgresStore(postgres_url.replace("//hutong@", f"//{name}@"), drives_copies=True)
         await walk(store)
         await store.close()
     finally:

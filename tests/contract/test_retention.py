@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.common.instants import Instant, from_timestamp
-from services.records.store.protocols.records import LATEST
+from services.records.store.values.records import LATEST
 from tests.contract.record_backends import ManualClock, Records, opened, person, result
 from tests.testkit.store_urls import sqlite_url
 

@@ -19,9 +19,9 @@ from services.records.composition import open_store
 from services.records.domain.replication import Cursor
 from services.records.settings import Settings
 from services.records.store.postgres import schema
-from services.records.store.protocols.records import LATEST
 from services.records.store.sqlite.schema import MIGRATIONS
 from services.records.store.unit_of_work import Plan, Touch
+from services.records.store.values.records import LATEST
 from services.runtime.settings.environment import SettingsError
 from services.runtime.storage.migrations import FileMigration, file_version, migrate_file
 from tests.contract.record_backends import ManualClock, Records, opened, person, result

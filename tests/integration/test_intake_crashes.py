@@ -22,7 +22,7 @@ from hutong.records.v1.record_pb2 import TestRecord
 
 from bench.servers.postgres import CannotStartError, PostgresServer, start
 from cli.mesh.ports import free_port
-from services.records.store.protocols.records import ChangeRow
+from services.records.store.values.feed import ChangeRow
 from tests.contract.record_backends import opened
 from tests.integration.forking import Forks
 from tests.integration.intake_client import BATCH, source_id

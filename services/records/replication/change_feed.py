@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from services.common.errors import FailedPrecondition
 from services.common.instants import Instant
 from services.records.metrics import FEED_SEQUENCE
-from services.records.store.protocols.records import ChangeRow, Head, RecordStore
+from services.records.store.protocols.feed_log import FeedLog
+from services.records.store.values.feed import ChangeRow, Head
 from services.runtime.clock import Clock
 
 LIFE_SECONDS = 1.0
@@ -47,7 +48,7 @@ class Batch:
 class Feed:
     """One store's feed. `moved` tells the watchers of this process at once; other processes' commits are polled for."""
 
-    def __init__(self, name: str, store: RecordStore, horizon: Clock) -> None:
+    def __init__(self, name: str, store: FeedLog, horizon: Clock) -> None:
         """`horizon` tells up to when the store has everything: now, or less where it follows others."""
         self._store = store
         self._horizon = horizon

@@ -5,11 +5,10 @@ import asyncio
 import os
 import re
 import sys
-from typing import Any
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
-from services.records.store.retention import RecordPurge
+from services.records.store.protocols.retention import RecordPurge
 from services.runtime.clock import system_clock
 from services.runtime.settings.environment import SettingsError
 
@@ -75,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from services.records.settings import NATION, Settings
 
     async def whole() -> int:
-        store: Any = open_store(Settings(region=NATION, store_url=args.store_url), is_there=True)
+        store: RecordPurge = open_store(Settings(region=NATION, store_url=args.store_url), is_there=True)
         try:
             return await purge(store, args.older_than, args.batch)
         finally:

@@ -10,7 +10,7 @@ from services.common.errors import FailedPrecondition, InvalidArgument, Violatio
 from services.records.domain import rules
 from services.records.metrics import COMMIT_SECONDS
 from services.records.replication.change_feed import Feed
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.unit_of_work import UnitOfWork
 from services.records.store.unit_of_work import Decide, RequestKey, Touch
 from services.runtime.clock import Clock
 from services.runtime.rpc.call import current_call
@@ -21,7 +21,7 @@ NOT_KEPT = "REGION_NOT_KEPT"
 class Writer:
     """Commits to one store on behalf of the write methods. `keeps` are the regions that may be written here."""
 
-    def __init__(self, name: str, store: RecordStore, feed: Feed, keeps: Collection[str], clock: Clock) -> None:
+    def __init__(self, name: str, store: UnitOfWork, feed: Feed, keeps: Collection[str], clock: Clock) -> None:
         self.name = name
         self.clock = clock
         self._store = store
@@ -41,7 +41,7 @@ class Writer:
         )
 
     async def commit(self, touch: Touch, decide: Decide) -> bytes:
-        """RecordStore.commit, after which the watchers of this process know."""
+        """Commits as UnitOfWork does; then tells the watchers of this process."""
         began = time.perf_counter()
         answer = await self._store.commit(touch, decide, self.clock)
         self._seconds.observe(time.perf_counter() - began)

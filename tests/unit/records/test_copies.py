@@ -11,7 +11,7 @@ from services.records.domain.revisions import RecordId
 from services.records.replication import copy_sync
 from services.records.replication.change_feed import Feed
 from services.records.replication.copy_sync import CopySync
-from services.records.store.protocols.records import DueCopy
+from services.records.store.values.feed import DueCopy
 
 REGION = "110000"
 

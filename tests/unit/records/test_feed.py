@@ -8,7 +8,7 @@ import pytest
 from services.common.errors import FailedPrecondition
 from services.common.instants import Instant
 from services.records.replication.change_feed import Feed
-from services.records.store.protocols.records import ChangeRow, Head
+from services.records.store.values.feed import ChangeRow, Head
 
 
 class FakeStore:
@@ -75,7 +75,7 @@ async def test_what_is_committed_amid_a_reading_is_not_claimed() -> None:
             next(clock)
             return await super().changes(after, most)
 
-    batch = await Feed("test", Slow({1}, 1), lambda: Instant(next(clock))).read("", 0)  # type: ignore[arg-type]
+    batch = await Feed("test", Slow({1}, 1), lambda: Instant(next(clock))).read("", 0)
     assert batch.as_of is not None
     assert batch.as_of < began[0]
 

@@ -8,7 +8,7 @@ from services.common.instants import SECOND, Instant
 from services.records.domain.replication import Cursor
 from services.records.replication.change_feed import Feed
 from services.records.replication.completeness import ALLOWANCE, BEHIND, Completeness
-from services.records.store.protocols.records import Lag
+from services.records.store.values.feed import Lag
 from tests.unit.records.test_feed import FakeStore
 
 NOW = Instant(1_000 * SECOND)

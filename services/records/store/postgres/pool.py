@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import asyncpg
 
+from services.records.store.errors import unavailable
 from services.records.store.postgres.migration import check, migrate
-from services.records.store.protocols.records import unavailable
 from services.runtime.storage.migrations import SchemaError
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from services.records.store.protocols.records import unavailable
+from services.records.store.errors import unavailable
 
 log = logging.getLogger("hutong.records.sqlite")
 
