@@ -10,10 +10,10 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 
 from services.runtime.telemetry.trace import tracing
 from tests.testkit.needs import CI
-from tests.testkit.otlp import Collector, collecting
-from tests.testkit.postgres import postgres_server, postgres_url
-from tests.testkit.redis import redis_server
-from tests.testkit.store_urls import nation_url, store_url
+from tests.testkit.servers.otlp import Collector, collecting
+from tests.testkit.servers.postgres import postgres_server, postgres_url
+from tests.testkit.servers.redis import redis_server
+from tests.testkit.servers.store_urls import nation_url, store_url
 
 # Here and nowhere else: a fixture of the session that is imported into a module is another one for each module, and a
 # server for each.

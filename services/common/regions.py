@@ -7,6 +7,9 @@ from importlib.resources import files
 
 from services.common.errors import InvalidArgument, Text, Violation
 
+NATION = "nation"
+"""Where a province-level code stands, this stands for the whole nation: its store, its source, its feed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Division:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import msgspec
 
 from services.common.documents import PersonKeys
-from services.common.regions import divisions
+from services.common.regions import NATION, divisions
 from services.runtime.settings.environment import ServerSettings, SettingsError
 from services.runtime.settings.kinds import (
     Flag,
@@ -19,8 +19,6 @@ from services.runtime.settings.kinds import (
     StoreUrl,
     Targets,
 )
-
-NATION = "nation"
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):

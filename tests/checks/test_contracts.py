@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
 from services.runtime.rpc.server import Server
-from tests.testkit.contract import Servicer, bindings
+from tests.testkit.fakes.servicer import Servicer, bindings
 from tests.testkit.needs import missing
 from tests.testkit.tools import ROOT, passes, run, tool
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.testkit.fences import breaches
+from tests.testkit.checks.fences import breaches
 from tests.testkit.tools import ROOT, passes, run, tool
 
 UNMADE = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.records.store.protocols.record_store import RecordStore
-from tests.contract.record_backends import ManualClock, Records, opened
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, opened
 
 
 @pytest.fixture

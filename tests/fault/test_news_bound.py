@@ -22,13 +22,13 @@ from gateway.codes.cache.entry import BOUND_SECONDS
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
 from services.runtime.rpc.channel import open_channel, remote
-from tests.testkit.proxy import Proxy
-from tests.testkit.redis import RedisServer
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.proxy import Proxy
+from tests.testkit.servers.redis import RedisServer
 
 pytestmark = [pytest.mark.mesh, pytest.mark.slow, pytest.mark.timeout(300)]
 
 HOME, ELSEWHERE = "430000", "110000"
-SECRET = "the secret of a mesh that is cut to pieces"
 NUMBER = "FAULT0001"
 WRITES = [record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]]
 LATE = BOUND_SECONDS + 3.0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.testkit.secret import SECRET
 from tests.testkit.tools import ROOT
 
-SECRET = "a secret for tests, long enough"
 OWN = {
     "services.records": {"REGION": "430000", "STORE_URL": "sqlite:///{tmp}/records.db"},
     "services.lookup": {"STORE_URL": "sqlite:///{tmp}/lookup.db"},

@@ -8,7 +8,7 @@ import sys
 import msgspec
 import pytest
 
-from tests.testkit.manifests import K8S, SETTINGS
+from tests.testkit.checks.manifests import K8S, SETTINGS
 from tests.testkit.tools import ROOT
 
 

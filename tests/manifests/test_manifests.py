@@ -10,7 +10,7 @@ import yaml
 from services.runtime.rpc.health import LIVENESS
 from services.runtime.settings.environment import load
 from services.runtime.settings.names import PREFIX
-from tests.testkit.manifests import (
+from tests.testkit.checks.manifests import (
     KUBERNETES,
     KUSTOMIZATIONS,
     Object,
@@ -29,6 +29,7 @@ from tests.testkit.manifests import (
     variables,
     workloads,
 )
+from tests.testkit.secret import SECRET
 from tests.testkit.tools import passes, run, tool
 
 
@@ -117,7 +118,7 @@ def test_every_variable_is_a_setting_of_its_service(objects, tmp_path):
         fields = {PREFIX + field.name.upper() for field in msgspec.structs.fields(kind)}
         assert set() == set(found) - fields, title(pod)
         # What the cluster has and this machine has not: secrets, and the volume of a store.
-        here = {"HUTONG_MESH_SECRET": "a secret for this test alone"}
+        here = {"HUTONG_MESH_SECRET": SECRET}
         if "HUTONG_STORE_URL" in found:
             here["HUTONG_STORE_URL"] = f"sqlite:///{tmp_path}/store.db"
         if "HUTONG_READ_STORE_URL" in found:

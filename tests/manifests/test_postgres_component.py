@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from services.runtime.settings.names import PREFIX
-from tests.testkit.manifests import (
+from tests.testkit.checks.manifests import (
     K8S,
     KUSTOMIZATIONS,
     Object,
@@ -111,7 +111,7 @@ def test_commands_are_in_the_image_and_understand_their_arguments(objects, monke
             importlib.import_module(module).add_arguments(parser)
             assert "postgresql://h/d" == parser.parse_args(arguments).store_url
             seen.add(module)
-    assert {"services.records.migrate", "services.records.retention.purge"} == seen
+    assert {"services.records.migrate", "services.records.purge"} == seen
 
 
 def test_what_runs_by_the_clock_is_nobody_s_address(objects):
@@ -142,7 +142,7 @@ def test_the_readme_names_what_is_there():
     assert {f"k8s/{name}" for name in KUSTOMIZATIONS} <= set(paths)
     assert [] == [path for path in paths if not (K8S.parent / path).exists()]
     modules = {WORDS[n + 1] for n, word in enumerate(WORDS) if word == "-m"}
-    assert {"services.records.migrate", "services.records.retention.purge"} == modules
+    assert {"services.records.migrate", "services.records.purge"} == modules
     metrics = {word for word in WORDS if word.startswith("hutong_")}
     code = "".join(path.read_text() for path in K8S.parent.glob("services/*/metrics.py"))
     assert metrics
@@ -165,7 +165,7 @@ def test_the_readme_s_commands_are_about_what_is_there(objects):
     assert pod.removesuffix("-0") in by_name(base, "StatefulSet")
     (init,) = {words[words.index("-c") + 1] for words in commands if "-c" in words}
     assert init in {each["name"] for _, template in templates(objects) for each in containers(template)}
-    (purge,) = [words[words.index("services.records.retention.purge") + 1 :] for words in commands if "exec" in words]
+    (purge,) = [words[words.index("services.records.purge") + 1 :] for words in commands if "exec" in words]
     jobs = [template for one, template in templates(objects) if one["kind"] == "CronJob"]
     assert [purge] * len(jobs) == [containers(template)[0]["command"][3:] for template in jobs]
 

@@ -1,8 +1,6 @@
 """A copy follows its origin, a suspension voids copies too, any answer can be given again: in both kinds of mesh."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,10 @@ from hutong.lookup.v1.region_pb2 import Scope
 from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.laboratory_pb2 import Interval
 from hutong.records.v1.record_pb2 import (
-    Channel,
     RecordContent,
-    RecordKind,
     RevisionAction,
     TestRecord,
     TestResult,
-    Tube,
 )
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 from hutong.verdict.v1 import verdict_service_pb2
@@ -29,20 +24,20 @@ from hutong.verdict.v1.verdict_pb2 import Status, Verdict
 from cli.mesh import embedded, processes
 from cli.mesh.client import MeshClient
 from services.common.errors import ServiceError
-from services.common.instants import HOUR, Instant, to_timestamp
+from services.common.instants import to_timestamp
 from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import local
 from services.runtime.rpc.channel import open_channel, remote
 from services.verdict.composition import build
 from services.verdict.settings import Settings
+from tests.testkit.builders.mesh_records import BEIJING, HUNAN, LABORATORY, content
+from tests.testkit.waiting import until
 
 TestRecord.__test__ = False  # type: ignore[attr-defined]  # a message, not a class of tests
 TestResult.__test__ = False  # type: ignore[attr-defined]
 
-HUNAN, BEIJING = "430000", "110000"
 KEEP = Purpose.PURPOSE_RECORD_KEEPING
 WHO = Subject(person_key=b"correction" + bytes(6))
-LABORATORY = "430000-xiangya"
 _VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 
 
@@ -120,31 +115,6 @@ async def mesh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             )
 
 
-def content(result: TestResult.ValueType = TestResult.TEST_RESULT_NEGATIVE) -> RecordContent:
-    """A result of this morning, in Changsha."""
-    now = system_clock()
-    morning = Instant(now - now % HOUR - 5 * HOUR)
-    return RecordContent(
-        kind=RecordKind.RECORD_KIND_RESULT,
-        sampled_at=to_timestamp(morning),
-        reported_at=to_timestamp(Instant(morning + 2 * HOUR)),
-        result=result,
-        tube=Tube.TUBE_SINGLE,
-        laboratory=LABORATORY,
-        site="430100",
-        channel=Channel.CHANNEL_LABORATORY,
-    )
-
-
-async def within(seconds: float, true: Callable[[], Awaitable[bool]]) -> float:
-    """Returns how long it took until something was true; fails when it did not become so in time."""
-    began = time.monotonic()
-    while not await true():
-        assert time.monotonic() - began < seconds, "did not happen in time"
-        await asyncio.sleep(0.02)
-    return time.monotonic() - began
-
-
 async def submit(mesh: Mesh, said: RecordContent) -> wpb.SubmitRecordResponse:
     """Hunan's laboratory sends a result."""
     submission = wpb.RecordSubmission(region=HUNAN, source_id="X1", subject=WHO, content=said)
@@ -177,7 +147,7 @@ async def test_a_copy_follows_its_origin(mesh: Mesh) -> None:
     async def amended() -> bool:
         return (await mesh.copy()).revision == 2
 
-    assert await within(5, amended) < 5
+    assert await until(amended, 5) < 5
     copy = await mesh.copy()
     assert copy.content.result == TestResult.TEST_RESULT_INCONCLUSIVE
     assert copy.content.channel == claimed.content.channel
@@ -191,7 +161,7 @@ async def test_a_copy_follows_its_origin(mesh: Mesh) -> None:
     async def recognised() -> bool:
         return await mesh.local_status() == Status.STATUS_RECOGNISED
 
-    await within(5, recognised)
+    await until(recognised, 5)
     await mesh.verdict(Scope.SCOPE_NATIONAL)
 
     await mesh.hunan.RetractRecord(
@@ -201,7 +171,7 @@ async def test_a_copy_follows_its_origin(mesh: Mesh) -> None:
     async def retracted() -> bool:
         return (await mesh.copy()).action == RevisionAction.REVISION_ACTION_RETRACTED
 
-    await within(5, retracted)
+    await until(retracted, 5)
     assert "430000/X1" in (await mesh.copy()).cause
     assert await mesh.local_status() == Status.STATUS_NOT_RECOGNISED
 
@@ -246,7 +216,7 @@ async def test_a_suspension_voids_copies_too(mesh: Mesh) -> None:
         answers = [(await mesh.verdict(scope)).status for scope in (Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL)]
         return answers == [Status.STATUS_NOT_RECOGNISED] * 2
 
-    await within(5, void)
+    await until(void, 5)
     assert (await mesh.copy()).revision == 1
     await mesh.hunan.LiftSuspension(
         wpb.LiftSuspensionRequest(laboratory=LABORATORY, suspension_id="licence", cause="appeal granted")
@@ -256,6 +226,6 @@ async def test_a_suspension_voids_copies_too(mesh: Mesh) -> None:
         answers = [(await mesh.verdict(scope)).status for scope in (Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL)]
         return answers == [Status.STATUS_RECOGNISED] * 2
 
-    await within(5, counts)
+    await until(counts, 5)
     for given in mesh.given:
         assert await mesh.again(given) == given

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from cli.mesh.plan import ports_from
-from tests.mesh.conftest import Up, child_environment, running
+from tests.testkit.servers.hutong_up import Up, child_environment, running
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

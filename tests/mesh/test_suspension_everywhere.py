@@ -1,4 +1,4 @@
-"""A laboratory's suspension voids its results wherever they are kept, at every door, and lifting it restores them."""
+"""A laboratory's suspension voids its results in every store and in every answer, and lifting it restores them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,7 +20,9 @@ from cli.mesh.client import MeshClient
 from services.common.instants import to_timestamp
 from services.runtime.clock import system_clock
 from services.runtime.rpc.channel import open_channel, remote
-from tests.mesh.test_correction import BEIJING, HUNAN, KEEP, LABORATORY, content, within
+from tests.testkit.builders.mesh_records import BEIJING, HUNAN, LABORATORY, content
+from tests.testkit.builders.records import KEEP
+from tests.testkit.waiting import until
 
 WHO = Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number="SUSPEND01"))
 IMPORTED, EARLIER = (Subject(person_key=name + bytes(8)) for name in (b"imported", b"earlier!"))
@@ -90,7 +92,7 @@ async def test_a_suspension_voids_what_other_regions_keep(mesh: Mesh) -> None:
         return answers == [inside] * 4 + [outside]
 
     good, void = Status.STATUS_RECOGNISED, Status.STATUS_NOT_RECOGNISED
-    await within(10, lambda: are(good, good))
+    await until(lambda: are(good, good), 10)
     morning = content().sampled_at
     await mesh.hunan.SuspendLaboratory(
         wpb.SuspendLaboratoryRequest(
@@ -100,8 +102,8 @@ async def test_a_suspension_voids_what_other_regions_keep(mesh: Mesh) -> None:
             cause="licence lost",
         )
     )
-    await within(5, lambda: are(void, good))
+    await until(lambda: are(void, good), 5)
     await mesh.hunan.LiftSuspension(
         wpb.LiftSuspensionRequest(laboratory=LABORATORY, suspension_id="licence", cause="appeal granted")
     )
-    await within(5, lambda: are(good, good))
+    await until(lambda: are(good, good), 5)

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from cli.samples.people import PEOPLE
-from tests.mesh.conftest import running
-from tests.testkit.otlp import Collector, Tree, collecting
-from tests.testkit.redis import RedisServer
+from tests.testkit.servers.hutong_up import running
+from tests.testkit.servers.otlp import Collector, Tree, collecting
+from tests.testkit.servers.redis import RedisServer
 
 EXPECTED = yaml.safe_load((Path(__file__).parent / "traces" / "show.yaml").read_text(encoding="utf-8"))
 ATTRIBUTES = ("region", "scope", "status", "cache.outcome", "source")

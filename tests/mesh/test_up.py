@@ -13,8 +13,8 @@ import pytest
 
 from cli.mesh.endpoints import FILE_NAME, read_endpoints
 from cli.samples.people import PEOPLE
-from tests.mesh.conftest import child_environment, run_cli, running
-from tests.testkit.redis import RedisServer
+from tests.testkit.servers.hutong_up import child_environment, run_cli, running
+from tests.testkit.servers.redis import RedisServer
 
 HUNAN = {"type": "RESIDENT_ID", "number": PEOPLE[0].number}
 

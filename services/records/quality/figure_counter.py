@@ -26,7 +26,7 @@ from services.records.store.values.figures import (
 )
 from services.runtime.clock import Clock
 
-log = logging.getLogger("hutong.records.counting")
+log = logging.getLogger("hutong.records.figures")
 
 AT_ONCE = 64
 """Changes counted before others have their turn: about a millisecond's worth."""
@@ -61,7 +61,7 @@ class Asked(NamedTuple):
     sequence: int
 
     def as_of(self, progress: CountProgress) -> Instant:
-        """Up to when everything is counted: the present, or less where counting is behind."""
+        """Returns up to when everything is counted: the present, or less where counting is behind."""
         return max(self.at, progress.as_of) if progress.sequence >= self.sequence else progress.as_of
 
 
@@ -88,12 +88,12 @@ class FigureCounter:
             try:
                 progress = await self.step()
             except ServiceError as error:
-                log.warning("counting: %s", error, extra={"store": self._name})
+                log.warning("counting figures: %s", error, extra={"store": self._name})
                 rest = REST
                 continue
             except Exception:
-                # FigureCounter that ended would be figures that silently stand still.
-                log.exception("counting", extra={"store": self._name})
+                # A task that ended would mean figures that silently stand still.
+                log.exception("counting figures", extra={"store": self._name})
                 rest = REST
                 continue
             now = time.monotonic()
@@ -104,8 +104,10 @@ class FigureCounter:
             rest = (now - began) * (1 / (BUSY_SHARE if busy else SHARE) - 1) if behind else REST
 
     async def caught_up(self) -> Asked | None:
-        """Counts on, for PATIENCE at most, until all is counted that was committed when this was asked. None where the
-        counts were never complete, so that they can tell nothing. Raises Unavailable."""
+        """Counts on, for PATIENCE at most, until all is counted that was committed when this was asked.
+
+        Returns None where the counts were never complete, so that they can tell nothing. Raises Unavailable.
+        """
         now = self._clock()
         await self._store.settle(now, now)
         asked = Asked(now, (await self._store.head()).sequence)
@@ -121,12 +123,12 @@ class FigureCounter:
                 # Without a mark of what is counted nobody can say of when it is.
                 return asked if usable and progress.as_of else None
             if progress.sequence == here:
-                # Another process counts, or something before what is seen is still being committed.
+                # Another process figures, or something before what is seen is still being committed.
                 await asyncio.sleep(_TURN_SECONDS)
             here = progress.sequence
 
     async def step(self, most: int = MOST) -> CountProgress:
-        """Counts at most so many changes, unless another process does; how far the feed is counted then."""
+        """Counts at most so many changes, unless another process does; returns how far the feed is counted then."""
         async with self._one:
             async with self.figures.reading() as figures:
                 progress = await figures.progress()
@@ -174,7 +176,7 @@ class FigureCounter:
 
 
 async def _touched(figures: FigureReads, since: int, most: int) -> tuple[dict[RecordKey, list[TestRecord]], int]:
-    """The records that changed, each with its new revisions, and up to which number."""
+    """Returns the records that changed, each with its new revisions, and up to which number of the feed."""
     touched: dict[RecordKey, list[TestRecord]] = {}
     here = since
     while here - since < most:
@@ -193,7 +195,7 @@ async def _touched(figures: FigureReads, since: int, most: int) -> tuple[dict[Re
 
 
 def _states(revisions: NumberedRevisions, since: int) -> tuple[Work | None, Work | None]:
-    """A record as it was at a number of the feed, and as it is."""
+    """Returns a record as it was at a number of the feed, and as it is."""
     messages = [TestRecord.FromString(body) for _, body in revisions]
     earlier = [message for message, (sequence, _) in zip(messages, revisions, strict=True) if sequence <= since]
     return work(earlier) if earlier else None, work(messages)

@@ -1,4 +1,4 @@
-"""ConflictService over a store."""
+"""Serves ConflictService over a store."""
 
 import msgspec
 from hutong.records.v1 import conflict_service_pb2 as pb
@@ -32,7 +32,7 @@ class ConflictServicer:
         self._writer = writer
 
     async def ListConflicts(self, request: pb.ListConflictsRequest) -> pb.ListConflictsResponse:
-        """The conflicts of the store, a page at a time."""
+        """Returns the conflicts of the store, a page at a time."""
         size = page_size(request.page_size)
         after = 0
         if request.page_token:

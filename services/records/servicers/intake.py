@@ -1,4 +1,4 @@
-"""RecordIntakeService: batches over a stream, one being committed while the next is judged, and no more than that."""
+"""Serves RecordIntakeService: of the batches of a stream one is committed while the next is judged, and no more."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -46,8 +46,11 @@ class IntakeServicer:
     async def StreamRecords(
         self, requests: AsyncIterator[StreamRecordsRequest]
     ) -> AsyncIterator[StreamRecordsResponse]:
-        """Where the session stands, then an acknowledgement of each batch after its commit. Raises InvalidArgument
-        (SESSION_ID_FORMAT, OPENING_REQUIRED, BATCH_ORDER, BATCH_SIZE), FailedPrecondition (BATCH_GAP)."""
+        """Yields where the session stands, then an acknowledgement of each batch after its commit.
+
+        Raises InvalidArgument (SESSION_ID_FORMAT, OPENING_REQUIRED, BATCH_ORDER, BATCH_SIZE), FailedPrecondition
+        (BATCH_GAP).
+        """
         opening = await anext(requests)
         session = _session(opening)
         with self._sessions.track_inprogress():
@@ -138,7 +141,7 @@ class IntakeServicer:
 
 
 def _session(opening: StreamRecordsRequest) -> str:
-    """The session a stream opens, within its caller's own. Raises InvalidArgument."""
+    """Returns the session a stream opens, within its caller's own. Raises InvalidArgument."""
     if not opening.session_id or rules.request_id(opening.session_id):
         raise invalid("session_id", "SESSION_ID_FORMAT", "会话编号应为UUID", "A session's id is a UUID")
     if opening.batch or opening.submissions:

@@ -1,4 +1,4 @@
-"""RecordWriteService: the methods that change a laboratory's standing."""
+"""Serves the methods of RecordWriteService that change a laboratory's standing."""
 
 from collections.abc import Callable
 

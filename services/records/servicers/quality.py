@@ -1,4 +1,4 @@
-"""LaboratoryQualityService over a store."""
+"""Serves LaboratoryQualityService over a store."""
 
 from datetime import date, timedelta
 from hashlib import blake2b
@@ -14,7 +14,7 @@ from services.common.requests.limits import bad_page_token, page_size
 from services.records.domain import rules
 from services.records.domain.quality import MEDIAN, P95, Figures, Key, Sample, ratio
 from services.records.domain.rules import wrong
-from services.records.quality.figures import Overdue, Quality
+from services.records.quality.figures import LaboratoryFigures, Overdue
 from services.records.servicers import paging
 from services.runtime.clock import Clock
 
@@ -60,7 +60,7 @@ def _day(text: str, field: str, found: list[Violation]) -> int | None:
 
 
 def day_text(day: int) -> str:
-    """A calendar day as it is written: 2022-08-05."""
+    """Returns a calendar day as it is written: 2022-08-05."""
     return (_EPOCH + timedelta(days=day)).isoformat()
 
 
@@ -125,8 +125,8 @@ def _overdue(sample: Sample, known_at: Instant, hours: int) -> pb.OverdueSample:
 class QualityServicer:
     """Serves hutong.records.v1.LaboratoryQualityService. `overdue_hours` stands in where a request names none."""
 
-    def __init__(self, quality: Quality, overdue_hours: int, clock: Clock) -> None:
-        self._quality = quality
+    def __init__(self, laboratory_figures: LaboratoryFigures, overdue_hours: int, clock: Clock) -> None:
+        self._laboratory_figures = laboratory_figures
         self._overdue_hours = overdue_hours
         self._clock = clock
 
@@ -151,7 +151,7 @@ class QualityServicer:
         return from_timestamp(timestamp)
 
     async def GetLaboratoryQuality(self, request: pb.GetLaboratoryQualityRequest) -> pb.GetLaboratoryQualityResponse:
-        """One laboratory's figures by day."""
+        """Returns one laboratory's figures by day."""
         found = rules.laboratory_id(request.laboratory, "laboratory")
         if found:
             raise InvalidArgument(*found)
@@ -159,16 +159,16 @@ class QualityServicer:
         known_at = self._known_at(request, request.known_at)
         days = _days(request.days, known_at, 1)
         if request.HasField("known_at"):
-            summary = await self._quality.summary(*days, known_at, hours)
+            summary = await self._laboratory_figures.summary(*days, known_at, hours)
         else:
-            summary = await self._quality.live(*days, known_at, hours, request.laboratory)
+            summary = await self._laboratory_figures.live(*days, known_at, hours, request.laboratory)
         return pb.GetLaboratoryQualityResponse(
             days=[_quality(*item) for item in summary.of_laboratory(request.laboratory)],
             known_at=to_timestamp(summary.known_at),
         )
 
     async def ListLaboratoryQuality(self, request: pb.ListLaboratoryQualityRequest) -> pb.ListLaboratoryQualityResponse:
-        """All laboratories' figures, a page at a time."""
+        """Returns all laboratories' figures, a page at a time."""
         size, hours = page_size(request.page_size), self._hours(request.overdue_hours)
         known_at, after = self._known_at(request, request.known_at), ("", 0)
         question = _question(request)
@@ -179,9 +179,9 @@ class QualityServicer:
             known_at, after = Instant(position.known_at), position.place
         days = _days(request.days, known_at, 1)
         if request.page_token or request.HasField("known_at"):
-            summary = await self._quality.summary(*days, known_at, hours)
+            summary = await self._laboratory_figures.summary(*days, known_at, hours)
         else:
-            summary = await self._quality.live(*days, known_at, hours)
+            summary = await self._laboratory_figures.live(*days, known_at, hours)
             known_at = summary.known_at
         keys = sorted(key for key in summary.figures if key > after)
         more = len(keys) > size
@@ -192,7 +192,7 @@ class QualityServicer:
         )
 
     async def ListOverdueSamples(self, request: pb.ListOverdueSamplesRequest) -> pb.ListOverdueSamplesResponse:
-        """Overdue samples, oldest first, a page at a time."""
+        """Returns overdue samples, oldest first, a page at a time."""
         found = rules.laboratory_id(request.laboratory, "laboratory") if request.laboratory else []
         if found:
             raise InvalidArgument(*found)
@@ -206,9 +206,9 @@ class QualityServicer:
             known_at, after = Instant(position.known_at), Sample(Instant(position.place[0]), *position.place[1:], "")
         asked = *_days(request.days, known_at, OVERDUE_DAYS), known_at, hours, request.laboratory, after, size + 1
         if request.HasField("known_at"):
-            samples, as_of = Overdue(await self._quality.overdue(*asked), known_at)
+            samples, as_of = Overdue(await self._laboratory_figures.overdue(*asked), known_at)
         else:
-            samples, as_of = await self._quality.overdue_now(*asked)
+            samples, as_of = await self._laboratory_figures.overdue_now(*asked)
         token = ""
         if len(samples) > size:
             end = samples[size - 1]

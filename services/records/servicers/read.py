@@ -1,4 +1,4 @@
-"""RecordReadService over a store."""
+"""Serves RecordReadService over a store."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -55,14 +55,14 @@ class ReadServicer:
         reads: RecordReads,
         histories: RecordHistories,
         laboratories: Laboratories,
-        horizon: Completeness,
+        completeness: Completeness,
         keys: PersonKeys,
         clock: Clock,
     ) -> None:
         self._reads = reads
         self._histories = histories
         self._laboratories = laboratories
-        self._horizon = horizon
+        self._completeness = completeness
         self._keys = keys
         self._clock = clock
 
@@ -82,7 +82,7 @@ class ReadServicer:
         return keys
 
     async def BatchListRecords(self, request: pb.BatchListRecordsRequest) -> pb.BatchListRecordsResponse:
-        """Many people's records, each store row parsed once, as part of the whole answer."""
+        """Returns many people's records; each stored row is parsed once, as part of the whole answer."""
         check_batch(len(request.subjects), "subjects")
         keys = self._person_keys(request.subjects)
         if request.HasField("known_at") and request.HasField("asked_at"):
@@ -93,10 +93,10 @@ class ReadServicer:
         if request.HasField("known_at"):
             known_at = said_at = _known_at(request.known_at)
         elif request.HasField("asked_at"):
-            said_at = max(_known_at(request.asked_at, "asked_at"), await self._horizon.look())
+            said_at = max(_known_at(request.asked_at, "asked_at"), await self._completeness.look())
         if said_at is not None:
             await self._reads.settle(said_at, self._clock())
-        as_of, behind = self._horizon.as_of(), self._horizon.behind()
+        as_of, behind = self._completeness.as_of(), self._completeness.behind()
         # Who compares takes what is missing for lost: nothing may be missing because a replica lags.
         compared = request.purpose == Purpose.PURPOSE_REPLICATION
         people = await self._reads.people(keys, known_at, original=compared)
@@ -118,7 +118,7 @@ class ReadServicer:
                 arrived = [record.arrived_at for records in people.records.values() for record in records]
                 said_at = max([said_at, *arrived, *[standing.arrived_at for standing in standings]])
             response.known_at.CopyFrom(to_timestamp(said_at))
-            as_of, behind = await self._horizon.at(said_at)
+            as_of, behind = await self._completeness.at(said_at)
             if people.as_of is not None:
                 as_of = min(as_of, people.as_of)
         response.as_of.CopyFrom(to_timestamp(as_of))
@@ -128,7 +128,7 @@ class ReadServicer:
         return response
 
     async def ListRecords(self, request: pb.ListRecordsRequest) -> pb.ListRecordsResponse:
-        """One person's records, a page at a time; all pages show what was known when the first was read."""
+        """Returns one person's records, a page at a time; all pages show what was known when the first was read."""
         size = page_size(request.page_size)
         key = self._keys.of_subject(request.subject, "subject")
         asked = _known_at(request.known_at) if request.HasField("known_at") else None
@@ -155,7 +155,7 @@ class ReadServicer:
         )
 
     async def GetRecordHistory(self, request: pb.GetRecordHistoryRequest) -> pb.GetRecordHistoryResponse:
-        """Every revision of one record. Raises NotFound (RECORD_NOT_FOUND)."""
+        """Returns every revision of one record. Raises NotFound (RECORD_NOT_FOUND)."""
         found = rules.region(request.region, "region") + rules.source_id(request.source_id, "source_id")
         if found:
             raise InvalidArgument(*found)
@@ -165,7 +165,7 @@ class ReadServicer:
         return pb.GetRecordHistoryResponse(revisions=[TestRecord.FromString(body) for body in revisions])
 
     async def GetLaboratory(self, request: pb.GetLaboratoryRequest) -> pb.GetLaboratoryResponse:
-        """One laboratory with its standing. Raises NotFound (LABORATORY_NOT_FOUND)."""
+        """Returns one laboratory with its standing. Raises NotFound (LABORATORY_NOT_FOUND)."""
         found = rules.laboratory_id(request.laboratory, "laboratory")
         if found:
             raise InvalidArgument(*found)
@@ -176,7 +176,7 @@ class ReadServicer:
         return pb.GetLaboratoryResponse(laboratory=standing.laboratory)
 
     async def ListLaboratories(self, request: pb.ListLaboratoriesRequest) -> pb.ListLaboratoriesResponse:
-        """The laboratories of the store, a page at a time."""
+        """Returns the laboratories of the store, a page at a time."""
         size = page_size(request.page_size)
         after = paging.decode(request.page_token, _LaboratoryPosition).laboratory if request.page_token else ""
         await self._laboratories.refresh_to_end()

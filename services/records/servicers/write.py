@@ -1,4 +1,4 @@
-"""RecordWriteService: the methods that submit, amend and retract records."""
+"""Serves the methods of RecordWriteService that submit, amend and retract records."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What every write shares: which regions may be written here, retries, the commit, and the word to the watchers."""
+"""Commits writes: checks which regions may be written here, names requests across retries, wakes the watchers."""
 
 import time
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from services.common.errors import FailedPrecondition, InvalidArgument, Violation
 from services.records.domain import rules
 from services.records.metrics import COMMIT_SECONDS
-from services.records.replication.change_feed import Feed
+from services.records.replication.commit_signal import CommitSignal
 from services.records.store.protocols.unit_of_work import UnitOfWork
 from services.records.store.unit_of_work import Decide, RequestKey, Touch
 from services.runtime.clock import Clock
@@ -21,16 +21,18 @@ NOT_KEPT = "REGION_NOT_KEPT"
 class Writer:
     """Commits to one store on behalf of the write methods. `keeps` are the regions that may be written here."""
 
-    def __init__(self, name: str, store: UnitOfWork, feed: Feed, keeps: Collection[str], clock: Clock) -> None:
+    def __init__(
+        self, name: str, store: UnitOfWork, signal: CommitSignal, keeps: Collection[str], clock: Clock
+    ) -> None:
         self.name = name
         self.clock = clock
         self._store = store
-        self._feed = feed
+        self._signal = signal
         self._keeps = frozenset(keeps)
         self._seconds = COMMIT_SECONDS.labels(name)
 
     def region_violations(self, region: str, field: str = "region") -> list[Violation]:
-        """A region whose records may be written here. Reasons REGION_REQUIRED, REGION_UNKNOWN, REGION_NOT_KEPT."""
+        """Returns what is wrong with writing to a region here. Reasons REGION_REQUIRED, _UNKNOWN, _NOT_KEPT."""
         if region in self._keeps:
             return []
         return rules.region(region, field) or rules.wrong(
@@ -41,11 +43,11 @@ class Writer:
         )
 
     async def commit(self, touch: Touch, decide: Decide) -> bytes:
-        """Commits as UnitOfWork does; then tells the watchers of this process."""
+        """Commits as UnitOfWork does, and wakes the watchers of this process."""
         began = time.perf_counter()
         answer = await self._store.commit(touch, decide, self.clock)
         self._seconds.observe(time.perf_counter() - began)
-        self._feed.moved()
+        self._signal.committed()
         return answer
 
 

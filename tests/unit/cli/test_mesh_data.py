@@ -15,6 +15,7 @@ from cli.mesh.plan import HTTP, MOST_PORT, NATION, PORTS, REGIONS, SERVICES, Pla
 from cli.mesh.ports import first_taken, free_ports, is_free
 from services.common.regions import divisions
 from services.runtime.settings.environment import load
+from tests.testkit.secret import SECRET
 
 KINDS = {
     "services.records": ("services.records.settings", "Settings"),
@@ -27,7 +28,7 @@ KINDS = {
 @pytest.fixture
 def plan(tmp_path):
     """A mesh at the default ports."""
-    return Plan(tmp_path, "s" * 32, ports_from(8080))
+    return Plan(tmp_path, SECRET, ports_from(8080))
 
 
 def test_every_region_is_kept_in_one_place(plan):

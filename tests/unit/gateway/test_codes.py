@@ -26,7 +26,8 @@ from gateway.settings import GatewaySettings
 from services.common.errors import DeadlineExceeded, NotFound, ServiceError
 from services.common.instants import DAY, HOUR, SECOND, Instant, to_timestamp
 from services.runtime.clock import system_clock
-from tests.unit.gateway.fakes import DOWN, NUMBER, PERSON, SECRET, Mesh, compose, record, until_ready
+from tests.testkit.fakes.mesh import DOWN, NUMBER, PERSON, Mesh, compose, record, until_ready
+from tests.testkit.secret import SECRET
 
 SHOW = Purpose.PURPOSE_SHOW_CODE
 BEIJING = Question(PERSON, "110000")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.codes.cache.entry import LONGEST, PARTIAL, fresh_until
 from services.common.instants import DAY, HOUR, Instant, to_timestamp
-from tests.contract.test_verdict_cache import entry
+from tests.testkit.builders.cache_entries import entry
 
 PERSON = b"p" * 16
 NOW = Instant(1_660_000_000_000_000)

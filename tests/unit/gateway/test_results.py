@@ -8,7 +8,7 @@ from hutong.records.v1.record_pb2 import TestRecord as Record
 from gateway.application import results
 from services.common.errors import InvalidArgument
 from services.common.instants import HOUR, Instant, to_timestamp
-from tests.unit.gateway.fakes import record
+from tests.testkit.fakes.mesh import record
 
 NOW = Instant(1_660_000_000_000_000)
 

@@ -16,8 +16,9 @@ from gateway.metrics import Outcome
 from gateway.news.feeds import HOLDERS, NATION
 from gateway.settings import GatewaySettings
 from services.runtime.clock import system_clock
-from tests.testkit.redis import RedisServer
-from tests.unit.gateway.fakes import SECRET, Mesh, compose, record, until_ready
+from tests.testkit.fakes.mesh import Mesh, compose, record, until_ready
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.redis import RedisServer
 
 SHOW = Purpose.PURPOSE_SHOW_CODE
 PEOPLE = [b"%016d" % number for number in range(4000)]

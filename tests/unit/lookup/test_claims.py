@@ -6,7 +6,7 @@ from hutong.records.v1.record_pb2 import TestRecord as Record
 
 from services.common.errors import FailedPrecondition
 from services.lookup.domain import claims
-from tests.testkit.record_stores import RecordStore, content
+from tests.testkit.fakes.record_store import RecordStore, content
 
 BEIJING, HUNAN, SICHUAN = "110000", "430000", "510000"
 KEY = bytes(16)

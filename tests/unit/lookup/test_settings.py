@@ -5,14 +5,15 @@ import pytest
 from services.lookup.settings import Settings
 from services.lookup.store.opening import open_store
 from services.runtime.settings.environment import SettingsError, load
+from tests.testkit.secret import SECRET
 
 STORE = {"HUTONG_STORE_URL": "sqlite:///nowhere.db"}
-SECRET = {"HUTONG_MESH_SECRET": "0123456789abcdef", **STORE}
+REQUIRED = {"HUTONG_MESH_SECRET": SECRET, **STORE}
 
 
 def test_the_record_stores_are_a_map() -> None:
     """A region's code or "nation" to host:port, comma-separated."""
-    environ = {**SECRET, "HUTONG_RECORDS": "430000=127.0.0.1:1, nation=nation:2", "HUTONG_SOURCE_TIMEOUT": "0.5"}
+    environ = {**REQUIRED, "HUTONG_RECORDS": "430000=127.0.0.1:1, nation=nation:2", "HUTONG_SOURCE_TIMEOUT": "0.5"}
     settings = load(Settings, environ)
     assert settings.records == {"430000": "127.0.0.1:1", "nation": "nation:2"}
     assert settings.source_timeout == 0.5
@@ -24,8 +25,8 @@ def test_the_record_stores_are_a_map() -> None:
         ({}, "HUTONG_STORE_URL is missing"),
         (STORE, "HUTONG_MESH_SECRET"),
         ({**STORE, "HUTONG_MESH_SECRET": "short"}, "16 bytes"),
-        ({**SECRET, "HUTONG_RECORDS": "Hunan=127.0.0.1:1"}, "Hunan"),
-        ({**SECRET, "HUTONG_SOURCE_TIMEOUT": "0"}, "HUTONG_SOURCE_TIMEOUT"),
+        ({**REQUIRED, "HUTONG_RECORDS": "Hunan=127.0.0.1:1"}, "Hunan"),
+        ({**REQUIRED, "HUTONG_SOURCE_TIMEOUT": "0"}, "HUTONG_SOURCE_TIMEOUT"),
     ],
 )
 def test_wrong_settings_are_named(environ: dict[str, str], said: str) -> None:

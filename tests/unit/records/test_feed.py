@@ -7,35 +7,15 @@ import pytest
 
 from services.common.errors import FailedPrecondition
 from services.common.instants import Instant
-from services.records.replication.change_feed import Feed
+from services.records.replication.change_feed import ChangeFeed
+from services.records.replication.commit_signal import CommitSignal
 from services.records.store.values.feed import ChangeRow, Head
+from tests.testkit.fakes.feed_store import FakeStore
 
 
-class FakeStore:
-    """A store whose changes become visible out of order, as on a database of several machines."""
-
-    poll_seconds = 0.01
-
-    def __init__(self, visible: set[int], end: int) -> None:
-        self.visible = visible
-        self.end = end
-
-    async def head(self) -> Head:
-        """The end of the feed."""
-        return Head("f", self.end, await self.mark(self.end))
-
-    async def mark(self, sequence: int) -> bytes:
-        """Names the commit of a number."""
-        return b"m%d" % sequence
-
-    async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
-        """The changes that are visible."""
-        return [ChangeRow(n, False, b"") for n in sorted(self.visible) if after < n <= after + most]
-
-
-def feed(store: Any) -> Feed:
+def feed(store: Any) -> ChangeFeed:
     """A feed over a fake store at an instant."""
-    return Feed("test", store, lambda: Instant(7))
+    return ChangeFeed("test", store, CommitSignal(), lambda: Instant(7))
 
 
 def numbers(rows: Sequence[ChangeRow]) -> list[int]:
@@ -75,7 +55,8 @@ async def test_what_is_committed_amid_a_reading_is_not_claimed() -> None:
             next(clock)
             return await super().changes(after, most)
 
-    batch = await Feed("test", Slow({1}, 1), lambda: Instant(next(clock))).read("", 0)
+    slow: Any = Slow({1}, 1)
+    batch = await ChangeFeed("test", slow, CommitSignal(), lambda: Instant(next(clock))).read("", 0)
     assert batch.as_of is not None
     assert batch.as_of < began[0]
 

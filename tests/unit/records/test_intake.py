@@ -15,9 +15,10 @@ from services.records.domain import rules
 from services.records.domain.content import digest
 from services.records.domain.intake import Judge
 from services.records.domain.revisions import RecordId, first
+from tests.testkit.secret import SECRET
 
 NOW = Instant(1_660_000_000 * SECOND)
-KEYS = PersonKeys(b"a secret for tests, long enough")
+KEYS = PersonKeys(SECRET.encode())
 
 
 def regions(region: str):

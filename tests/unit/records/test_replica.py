@@ -6,8 +6,10 @@ from typing import Any
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 
-from tests.contract.record_backends import ManualClock, Records, opened, person, result
-from tests.testkit.store_urls import sqlite_url
+from tests.testkit.builders.records import person, result
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.store_urls import sqlite_url
 
 
 async def test_what_has_not_reached_a_replica_is_not_lost(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from services.common.regions import divisions
-from services.records.composition import build, open_store
+from services.records.composition import build
 from services.records.settings import Settings
+from services.records.store.opening import open_store
 from services.runtime.settings.environment import SettingsError, load
-
-SECRET = "a secret for tests, long enough"
+from tests.testkit.secret import SECRET
 
 
 def _settings(**fields: Any) -> Settings:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.testkit.contract import DOORS
+from tests.testkit.fakes.servicer import TRANSPORTS
 
 
-@pytest.fixture(params=sorted(DOORS))
+@pytest.fixture(params=sorted(TRANSPORTS))
 def door(request):
     """Opens a servicer to its caller."""
-    return DOORS[request.param]
+    return TRANSPORTS[request.param]

@@ -16,7 +16,7 @@ from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.call import Call, current_call, enter, leave, within
 from services.runtime.rpc.pipeline import LEAST_SECONDS, SHAVE_SECONDS
 from services.runtime.telemetry.trace import Trace
-from tests.testkit.contract import DOORS, REQUEST, Servicer
+from tests.testkit.fakes.servicer import REQUEST, TRANSPORTS, Servicer
 
 
 class Seen:
@@ -101,7 +101,7 @@ async def test_slow_work_ends_at_its_deadline(door):
 
 async def test_a_caller_that_gives_no_name_is_refused():
     """Who asks is known from the first hop on."""
-    for door in DOORS.values():
+    for door in TRANSPORTS.values():
         seen = Seen()
         async with door(seen.servicer, caller="") as records:
             with pytest.raises(ServiceError) as error:

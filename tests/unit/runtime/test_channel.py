@@ -12,7 +12,7 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRec
 
 from services.common.errors import Code, ServiceError, Text
 from services.runtime.rpc import channel, server
-from tests.testkit.contract import INTAKE, REQUEST, Servicer, bindings, over_a_wire
+from tests.testkit.fakes.servicer import INTAKE, REQUEST, Servicer, bindings, over_a_wire
 
 ATTEMPTS = 3
 

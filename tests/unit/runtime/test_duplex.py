@@ -13,7 +13,7 @@ from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.channel import open_channel, remote
 from services.runtime.rpc.server import Server
-from tests.testkit.contract import DOORS, INTAKE, Servicer, bindings
+from tests.testkit.fakes.servicer import INTAKE, TRANSPORTS, Servicer, bindings
 
 KEEP = Purpose.PURPOSE_RECORD_KEEPING
 
@@ -37,10 +37,10 @@ async def echo(requests) -> AsyncIterator[StreamRecordsResponse]:
         yield StreamRecordsResponse(batch=request.batch)
 
 
-@pytest.fixture(params=DOORS)
+@pytest.fixture(params=TRANSPORTS)
 def door(request):
     """Each way to reach a servicer."""
-    return DOORS[request.param]
+    return TRANSPORTS[request.param]
 
 
 async def test_every_request_is_answered_in_order(door):
@@ -90,7 +90,7 @@ async def test_a_handler_reads_only_what_it_asks_for():
         await asyncio.Event().wait()
 
     async with (
-        DOORS["process"](Servicer(no_list, stream_records=slow)) as calls,
+        TRANSPORTS["process"](Servicer(no_list, stream_records=slow)) as calls,
         aclosing(calls.StreamRecords(sent(50, read=read))) as responses,
     ):
         assert 0 == (await anext(responses)).batch
@@ -146,7 +146,7 @@ async def test_requests_of_a_stream_that_has_ended_are_closed():
         finally:
             closed.set()
 
-    async with DOORS["wire"](Servicer(no_list, stream_records=one)) as calls:
+    async with TRANSPORTS["wire"](Servicer(no_list, stream_records=one)) as calls:
         assert [7] == [response.batch async for response in calls.StreamRecords(waits())]
         assert closed.is_set()
 

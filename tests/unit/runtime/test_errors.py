@@ -11,7 +11,7 @@ from hutong.records.v1 import record_read_service_pb2 as read_pb
 from services.common.errors import Code, InvalidArgument, NotFound, ServiceError, Text, Violation
 from services.runtime.rpc.channel import open_channel, remote
 from services.runtime.rpc.errors import _from_status, from_item_error, to_item_error, to_status
-from tests.testkit.contract import READ, REQUEST, Servicer, over_a_wire
+from tests.testkit.fakes.servicer import READ, REQUEST, Servicer, over_a_wire
 
 WRONG = InvalidArgument(
     Violation("queries[3].region", "REGION_UNKNOWN", Text("地区代码不存在", "No such region")),
@@ -78,7 +78,7 @@ async def test_the_wire_carries_google_rpc_status():
     from hutong.records.v1.record_read_service_pb2_grpc import RecordReadServiceStub
 
     from services.runtime.rpc.server import Server
-    from tests.testkit.contract import bindings
+    from tests.testkit.fakes.servicer import bindings
 
     server = Server("records", bindings(raising(WRONG)))
     port = await server.start("127.0.0.1:0")

@@ -20,7 +20,7 @@ from services.runtime.rpc.channel import open_channel, remote
 from services.runtime.rpc.health import LIVENESS
 from services.runtime.rpc.server import Server
 from services.runtime.service import Service
-from tests.testkit.contract import FEED, READ, REQUEST, Servicer, bindings
+from tests.testkit.fakes.servicer import FEED, READ, REQUEST, Servicer, bindings
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.common.errors import NotFound, ServiceError
 from services.runtime.telemetry.logs import JsonLines
 from services.runtime.telemetry.trace import SpanKind, Trace, asked_at_most, current_trace, new_trace, span, tracing
-from tests.testkit.contract import REQUEST, Servicer
+from tests.testkit.fakes.servicer import REQUEST, Servicer
 
 LIST = "hutong.records.v1.RecordReadService/ListRecords"
 

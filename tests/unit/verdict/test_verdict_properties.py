@@ -26,8 +26,8 @@ from services.verdict.domain.model import (
 )
 from services.verdict.policy.files import load_directory
 from services.verdict.servicers import translation
-from tests.unit.verdict import reference
-from tests.unit.verdict.strategies import ELSEWHERE, NOON, evidence, hours, instants
+from tests.testkit.builders.verdict_inputs import ELSEWHERE, NOON, evidence, hours, instants
+from tests.testkit.oracles import verdict as reference
 
 POLICIES = load_directory(Path(__file__).parents[2] / "golden" / "engine" / "fine_print" / "policies")
 EXAMPLES = settings(max_examples=300)

@@ -10,7 +10,7 @@ from services.common.instants import HOUR, MINUTE, Instant
 from services.verdict.domain.judge import judge
 from services.verdict.domain.model import Channel, Evidence, Kind, Origin, Record, Result, Scope, Status, Tube
 from services.verdict.policy.files import load_directory
-from tests.unit.verdict.strategies import NOON
+from tests.testkit.builders.verdict_inputs import NOON
 
 POLICIES = load_directory(Path(__file__).parents[2] / "golden" / "engine" / "fine_print" / "policies")
 MANY = 8000

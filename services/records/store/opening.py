@@ -1,0 +1,92 @@
+"""Opens the store that a URL names. With the composition, the only module that knows the engines."""
+
+from pathlib import Path
+
+from services.common.regions import NATION
+from services.records.settings import Settings
+from services.records.store.protocols.record_store import RecordStore
+from services.records.store.protocols.retention import RecordPurge
+from services.records.store.sqlite.file import holds_records
+from services.records.store.sqlite.store import SqliteStore
+from services.runtime.settings.environment import SettingsError
+from services.runtime.storage.migrations import SchemaError
+
+_SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
+
+
+def open_store(settings: Settings) -> RecordStore:
+    """Returns the store that `store_url` names; PostgreSQL is reached when first asked, a file that is not there made.
+
+    Raises SettingsError for any other scheme, and for a file that is ahead of this program; Unavailable for a file that
+    cannot be opened.
+    """
+    url = settings.store_url
+    if url.startswith(_SQLITE):
+        return _open_file(settings)
+    if url.startswith(_POSTGRES):
+        # Its driver is an optional dependency.
+        from services.records.store.postgres.store import PostgresStore
+
+        return PostgresStore(
+            url,
+            pool_size=settings.store_pool,
+            statement_seconds=settings.statement_timeout,
+            migrates=settings.store_migrate,
+            drives_copies=settings.region == NATION,
+        )
+    raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
+
+
+def open_replica(settings: Settings) -> RecordStore | None:
+    """Returns the replica that `read_store_url` names, reached when first asked; None where it names none."""
+    if not settings.read_store_url:
+        return None
+    from services.records.store.postgres.store import PostgresStore
+
+    return PostgresStore(
+        settings.read_store_url,
+        pool_size=settings.store_pool,
+        statement_seconds=settings.statement_timeout,
+        is_replica=True,
+    )
+
+
+def open_purge(settings: Settings) -> RecordPurge:
+    """Returns the store that `store_url` names, for a purge. Raises as `open_store` does, and SettingsError for a file
+    that is not there or is no store of records."""
+    url = settings.store_url
+    if url.startswith(_SQLITE):
+        if not holds_records(Path(url.removeprefix(_SQLITE))):
+            raise SettingsError(f"{url}: 没有记录库 / there is no store of records")
+        return _open_file(settings)
+    if url.startswith(_POSTGRES):
+        from services.records.store.postgres.store import PostgresStore
+
+        return PostgresStore(url, pool_size=settings.store_pool, statement_seconds=settings.statement_timeout)
+    raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
+
+
+async def open_checked_store(settings: Settings) -> RecordStore:
+    """Returns the same as `open_store`, after a look at its tables. Raises SettingsError also when they are not up to
+    date; a database that cannot be asked yet is no reason not to start."""
+    if settings.store_url.startswith(_POSTGRES) and not settings.store_migrate:
+        from services.records.store.postgres.store import PostgresStore
+
+        looking = PostgresStore(settings.store_url, pool_size=1, statement_seconds=settings.statement_timeout)
+        try:
+            await looking.check_schema()
+        except SchemaError as error:
+            raise SettingsError(f"HUTONG_STORE_URL: {error}") from None
+        finally:
+            await looking.close()
+    return open_store(settings)
+
+
+def _open_file(settings: Settings) -> SqliteStore:
+    url = settings.store_url
+    try:
+        # The nation sees copies and their originals.
+        return SqliteStore(Path(url.removeprefix(_SQLITE)), drives_copies=settings.region == NATION)
+    except SchemaError as error:
+        raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None

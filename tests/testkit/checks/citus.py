@@ -1,0 +1,85 @@
+"""What Citus asks of statements and tables, as rules over their text and over PostgreSQL's catalogs.
+
+From its documentation: "SQL support and workarounds", "Choosing distribution column" and "Creating and modifying
+distributed objects" (docs.citusdata.com). They are what can be held without a cluster; they are not a cluster.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Set
+
+import asyncpg
+
+from tests.testkit.checks.statements import tables_of
+
+DISTRIBUTED: Mapping[str, str] = {"identity": "source_id", "revision": "person_key"}
+"""Each distributed table's column."""
+
+_LATERAL = re.compile(r"lateral \( ?(select .*?) ?\) as \w+")
+_CONFLICT = re.compile(r"on conflict(?: \(([^)]*)\))? do (nothing|update)")
+
+
+def offences(query: str, shared: Set[str], *, cold: bool = False) -> Iterator[str]:
+    """What a distributed database could not do in one statement, on one line, and what it would not do on one node;
+    `shared` are the reference tables. A `cold` one may ask all nodes."""
+    tables = tables_of(query)
+    distributed = tables & set(DISTRIBUTED)
+    if not distributed or query.startswith("copy"):
+        return
+    if len(distributed) > 1:
+        yield "joins tables that are not kept together"
+    if tables - distributed - shared:
+        yield "mixes distributed and local tables"
+    if re.search(r"\bfor (no key )?(update|share)\b", query):
+        yield "locks rows over shards"
+    if re.search(r"\bwith \w+ as \( ?(insert|update|delete)\b", query):
+        yield "writes within another statement"
+    for table in distributed:
+        column = DISTRIBUTED[table]
+        if query.startswith("insert"):
+            found = _CONFLICT.search(query)
+            if found and found[1] is not None and column not in re.split(r", *", found[1]):
+                yield f"a conflict target without {column}"
+            if found and found[2] == "update" and re.search(r"\w\(", query[found.end() :]):
+                yield "a function in on conflict do update"
+        elif not cold and not re.search(rf"\b{column} = (\$\d+|any\(\$\d+\S*\)|\w+\.{column})(?!\w)", query):
+            yield f"does not name {column}"
+    for inner in _LATERAL.findall(query):
+        if re.search(r"\b(limit|offset|distinct|group by|having)\b|\b(max|min|sum|count|array_agg)\(", inner):
+            yield "a lateral subquery that a shard cannot answer alone"
+
+
+async def offences_of_tables(connection: asyncpg.Connection) -> list[str]:
+    """What the tables of a database, as they were before they were distributed, have that Citus does not take."""
+    found = []
+    for table, column in DISTRIBUTED.items():
+        unique = await connection.fetch(
+            "select i.indexrelid::regclass::text from pg_index as i where i.indrelid = $1::text::regclass "
+            "and i.indisunique and not exists (select 1 from pg_attribute as a where a.attrelid = i.indrelid "
+            "and a.attname = $2 and a.attnum = any(i.indkey))",
+            table,
+            column,
+        )
+        found += [f"{name}: unique without {column}" for (name,) in unique]
+        columns = await connection.fetch(
+            "select column_name from information_schema.columns where table_name = $1 "
+            "and (is_identity = 'YES' or column_default like 'nextval(%')",
+            table,
+        )
+        found += [f"{table}.{name}: numbered by a sequence" for (name,) in columns]
+        triggers = "select tgname from pg_trigger where tgrelid = $1::text::regclass and not tgisinternal"
+        found += [f"{table}: trigger {name}" for (name,) in await connection.fetch(triggers, table)]
+    keys = await connection.fetch("select conname, conrelid::regclass::text from pg_constraint where contype = 'f'")
+    return found + [f"{table}: foreign key {name}" for name, table in keys]
+
+
+COLD = {
+    "the feed, by sequence": "select sequence, false as is_laboratory",
+    "laboratories' quality, by place in time": "select ( select array_agg(body order by revision)",
+    "the purge, by sequence": "select person_key, region, source_id, sequence, recorded_at from revision",
+}
+"""What reads revisions without naming anybody, by how it begins."""
+
+
+def is_cold(query: str) -> bool:
+    """Whether a statement names nobody, and says so above."""
+    return query.startswith(tuple(COLD.values()))

@@ -1,0 +1,83 @@
+"""A records service as a process of its own, to be killed and started again."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from typing import Any
+
+import grpc
+from hutong.records.v1 import (
+    change_feed_service_pb2,
+    intake_service_pb2,
+    record_read_service_pb2,
+    record_write_service_pb2,
+)
+
+from cli.mesh.ports import free_port
+from services.runtime.rpc.channel import open_channel, remote
+from tests.testkit.secret import SECRET
+from tests.testkit.tools import ROOT
+
+CONTRACTS = [
+    record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"],
+    record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"],
+    intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"],
+    change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"],
+]
+
+
+class RecordsProcess:
+    """`python -m services.records` on a port of its own, over one store, however often it is started."""
+
+    def __init__(self, region: str, store_url: str, follow: str = "", **environ: str) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self._environ = {
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos'}",
+            "HUTONG_REGION": region,
+            "HUTONG_STORE_URL": store_url,
+            "HUTONG_STORE_MIGRATE": "true",
+            "HUTONG_LISTEN": self.address,
+            "HUTONG_MESH_SECRET": SECRET,
+            "HUTONG_FOLLOW": follow,
+            **environ,
+        }
+        self._process: Process | None = None
+        self._channel: grpc.aio.Channel | None = None
+        self.calls: Any = None
+
+    async def start(self) -> None:
+        """Starts it and returns when it serves."""
+        await self._spawn()
+        self._channel = open_channel(self.address)
+        await asyncio.wait_for(self._channel.channel_ready(), 30)
+        self.calls = remote("records", "tests", self._channel, CONTRACTS)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    async def _spawn(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.records", env=self._environ, cwd=ROOT, stderr=DEVNULL
+        )
+
+    async def replace(self) -> None:
+        """Kills it and starts another in its place; whoever calls it keeps the channel."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+        await self._spawn()
+
+    async def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ends it and returns its exit status."""
+        assert self._process is not None
+        if self._channel is not None:
+            await self._channel.close()
+        if self._process.returncode is None:
+            self._process.send_signal(how)
+        return await asyncio.wait_for(self._process.wait(), 20)
