@@ -16,7 +16,7 @@ from services.records.domain.quality import Key, Sample
 from services.records.domain.tally import SpanKey
 from services.records.store.protocols.figures import FigureReads
 from services.records.store.rows import by_record
-from services.records.store.sqlite.file import connect, guarded
+from services.records.store.sqlite.file import guarded
 from services.records.store.values.feed import ChangeRow
 from services.records.store.values.figures import (
     CountedChanges,
@@ -25,6 +25,7 @@ from services.records.store.values.figures import (
     PositiveDay,
     RecordKey,
 )
+from services.runtime.storage.sqlite.file import connect
 
 AT_ONCE = 128
 """Rows, or questions of one row each, before others have their turn."""
