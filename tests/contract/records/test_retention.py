@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.common.instants import Instant, from_timestamp
-from services.records.store.protocols.records import LATEST
+from services.records.store.values.records import LATEST
 from tests.testkit.builders.records import person, result
 from tests.testkit.clocks import ManualClock
 from tests.testkit.servers.records_service import Records, opened

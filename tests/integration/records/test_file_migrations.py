@@ -23,9 +23,9 @@ from services.records.domain.replication import Cursor
 from services.records.settings import Settings
 from services.records.store.opening import open_store
 from services.records.store.postgres import schema
-from services.records.store.protocols.records import LATEST
 from services.records.store.sqlite.schema import MIGRATIONS, SCHEMA
 from services.records.store.unit_of_work import Plan, Touch
+from services.records.store.values.records import LATEST
 from services.runtime.settings.environment import SettingsError
 from services.runtime.storage.schema import Migration, Schema
 from services.runtime.storage.sqlite.migration import file_version, migrate_file

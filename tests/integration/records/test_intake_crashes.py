@@ -22,7 +22,7 @@ from hutong.records.v1.record_pb2 import TestRecord
 
 from bench.servers.postgres import CannotStartError, PostgresServer, start
 from cli.mesh.ports import free_port
-from services.records.store.protocols.records import ChangeRow
+from services.records.store.values.feed import ChangeRow
 from tests.testkit.needs import missing
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.forks import Forks

@@ -124,7 +124,7 @@ async def test_killed_anywhere_it_resumes(tmp_path: Path, database: str) -> None
         await filled(region)
         wanted = await told(region)
         killed = survived = 0
-        async with opened(database or sqlite_url(tmp_path, "nation")) as shared:
+        async with opened(database or sqlite_url(tmp_path, "nation"), "nation") as shared:
             for at in range(1, 40):
                 if database:
                     # One database for all rounds: emptied, which costs less than another.
@@ -160,7 +160,7 @@ async def test_killed_anywhere_while_a_restored_region_is_read_again(tmp_path: P
     killed = 0
     for at in range(1, 60, 2):
         here = tmp_path / str(at)
-        async with opened(sqlite_url(here, "nation")) as store:
+        async with opened(sqlite_url(here, "nation"), "nation") as store:
             whole = Records(store, ManualClock(), "nation")
             async with opened(sqlite_url(here, "region")) as region_store:
                 region = Records(region_store, ManualClock())

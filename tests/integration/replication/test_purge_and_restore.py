@@ -57,7 +57,7 @@ async def scene(directory: Path, url: str) -> AsyncIterator[tuple[Region, Callab
     """A filled region, and the nation, which follows it to its end whenever it is told to."""
     region = Region(directory)
     await region.fill()
-    async with opened(url) as store:
+    async with opened(url, "nation") as store:
         whole = Records(store, ManualClock(RECENT), "nation")
 
         async def followed() -> Records:

@@ -9,7 +9,7 @@ from services.records.domain.replication import Cursor
 from services.records.replication.change_feed import ChangeFeed
 from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.completeness import ALLOWANCE, BEHIND, Completeness
-from services.records.store.protocols.records import Lag
+from services.records.store.values.feed import Lag
 from tests.testkit.fakes.feed_store import FakeStore
 
 NOW = Instant(1_000 * SECOND)

@@ -10,7 +10,7 @@ from services.records.domain.revisions import RecordId
 from services.records.replication import copy_sync
 from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.copy_sync import CopySync
-from services.records.store.protocols.records import DueCopy
+from services.records.store.values.feed import DueCopy
 
 REGION = "110000"
 
