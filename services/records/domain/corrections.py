@@ -4,7 +4,7 @@ from hutong.records.v1.record_pb2 import RevisionAction
 from hutong.records.v1.record_write_service_pb2 import Correction, CorrectionKind, SubmitOutcome
 
 from services.common.errors import Violation
-from services.records.domain import rules
+from services.common.requests import fields
 from services.records.domain.decisions import (
     Decision,
     Submission,
@@ -18,12 +18,12 @@ from services.records.domain.decisions import (
 from services.records.domain.revisions import History, first_amended, next_after
 
 _RETRACTION = CorrectionKind.CORRECTION_KIND_RETRACTION
-_kind = rules.enumerated(CorrectionKind.values(), "CORRECTION_KIND", "更正方式", "kind of correction")
+_kind = fields.enumerated(CorrectionKind.values(), "CORRECTION_KIND", "更正方式", "kind of correction")
 
 
 def correction_violations(correction: Correction, field: str = "correction") -> list[Violation]:
     """Everything wrong with a declaration. Reasons CORRECTION_KIND_*, CAUSE_*."""
-    return _kind(correction.kind, f"{field}.kind") + rules.cause(correction.cause, f"{field}.cause")
+    return _kind(correction.kind, f"{field}.kind") + fields.cause(correction.cause, f"{field}.cause")
 
 
 def is_retraction(correction: Correction | None) -> bool:

@@ -7,6 +7,7 @@ from hutong.records.v1.record_write_service_pb2 import Correction, SubmitOutcome
 
 from services.common.errors import FailedPrecondition, NotFound, Text, Violation
 from services.common.instants import from_timestamp
+from services.common.requests.violations import violation
 from services.records.domain.content import digest
 from services.records.domain.gravity import gravity
 from services.records.domain.revisions import (
@@ -18,7 +19,6 @@ from services.records.domain.revisions import (
     next_after,
     taken_over,
 )
-from services.records.domain.rules import wrong
 
 # Looked up once: an enum's wrapper finds its numbers by name at every access.
 _CREATED = SubmitOutcome.SUBMIT_OUTCOME_CREATED
@@ -71,7 +71,7 @@ class Decision:
 
 def conflict(current: StoredRevision, field: str, reason: str, zh: str, en: str) -> Decision:
     """A submission that contradicts the current revision and changes nothing."""
-    return Decision(_CONFLICT, current.revision, None, tuple(wrong(field, reason, zh, en)), current.revision)
+    return Decision(_CONFLICT, current.revision, None, tuple(violation(field, reason, zh, en)), current.revision)
 
 
 def other_person(current: StoredRevision) -> Decision:

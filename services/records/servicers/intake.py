@@ -9,12 +9,12 @@ from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.documents import PersonKeys
 from services.common.errors import invalid
-from services.common.requests.limits import check_batch
-from services.records.domain import rules
+from services.common.requests import fields
+from services.common.requests.batches import check_batch
 from services.records.domain.intake import Judge, Judged, claims, decide_batch
 from services.records.metrics import INTAKE_SESSIONS, SUBMITTED
 from services.records.servicers.writer import Writer
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.intake_sessions import IntakeSessions
 from services.records.store.unit_of_work import BatchKey, Known, Plan, Touch
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import to_violations
@@ -37,8 +37,8 @@ class _Prepared:
 class IntakeServicer:
     """Serves hutong.records.v1.RecordIntakeService. `skew` is in microseconds, see validation.DEFAULT_SKEW."""
 
-    def __init__(self, store: RecordStore, writer: Writer, keys: PersonKeys, skew: int) -> None:
-        self._store = store
+    def __init__(self, sessions: IntakeSessions, writer: Writer, keys: PersonKeys, skew: int) -> None:
+        self._kept = sessions
         self._writer = writer
         self._judge = Judge(keys, writer.region_violations, skew)
         self._sessions = INTAKE_SESSIONS.labels(writer.name)
@@ -54,7 +54,7 @@ class IntakeServicer:
         opening = await anext(requests)
         session = _session(opening)
         with self._sessions.track_inprogress():
-            yield StreamRecordsResponse(batch=await self._store.batches(session))
+            yield StreamRecordsResponse(batch=await self._kept.batches(session))
             committing: asyncio.Task[StreamRecordsResponse] | None = None
             preparing: asyncio.Task[_Prepared | None] | None = None
             ready: _Prepared | None = None
@@ -142,7 +142,7 @@ class IntakeServicer:
 
 def _session(opening: StreamRecordsRequest) -> str:
     """Returns the session a stream opens, within its caller's own. Raises InvalidArgument."""
-    if not opening.session_id or rules.request_id(opening.session_id):
+    if not opening.session_id or fields.request_id(opening.session_id):
         raise invalid("session_id", "SESSION_ID_FORMAT", "会话编号应为UUID", "A session's id is a UUID")
     if opening.batch or opening.submissions:
         raise invalid("batch", "OPENING_REQUIRED", "首条消息只打开会话", "The first message opens the session alone")

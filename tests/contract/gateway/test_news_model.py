@@ -29,8 +29,9 @@ from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
 from gateway.metrics import Outcome
-from gateway.news.feeds import HOLDERS, NATION
+from gateway.news.feeds import HOLDERS
 from services.common.instants import SECOND, Instant
+from services.common.regions import NATION
 from services.runtime.clock import system_clock
 from tests.testkit.fakes.stepped_gateway import LABORATORY, REGIONS, Truth
 from tests.testkit.servers.redis import RedisServer
@@ -275,7 +276,7 @@ class GatewayAndModel(RuleBasedStateMachine):
 
     @invariant()
     def answers_are_no_older_than_what_was_told(self) -> None:
-        """Whoever was answered was shown at least what had been told when they asked."""
+        """Everybody who was answered was shown at least what had been told when they asked."""
         for one in [one for one in self.asked if one.task.done()]:
             self.asked.remove(one)
             assert _version(one.task.result()) >= one.least

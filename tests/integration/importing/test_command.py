@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from cli.mesh.endpoints import NATION
 from cli.samples.model import resident_id
+from services.common.regions import NATION
 from tests.testkit.builders.laboratory_files import LABS, good_lines, row
 from tests.testkit.servers.hutong_up import Up, run_cli, running
 
@@ -27,7 +27,7 @@ def written(path: Path, lines: list[str], encoding: str = "gb18030") -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    """What lies in a folder."""
+    """Returns the names of the files in a folder."""
     return sorted(path.name for path in folder.iterdir())
 
 

@@ -1,11 +1,11 @@
-"""What the coverage says of a source that is asked more than once for a batch."""
+"""The coverage of a source that is asked more than once for a batch tells the worst answer."""
 
 from collections.abc import Sequence
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.lookup.domain.directory import NATION
+from services.common.regions import NATION
 from services.lookup.evidence.fan_out import Round
 from services.lookup.evidence.sources import OK, UNREACHABLE, Answer
 
