@@ -21,7 +21,7 @@ from services.records.domain.decisions import (
     decide_submission,
 )
 from services.records.domain.revisions import History, NewRevision, RecordId, StoredRevision
-from services.records.domain.validation import content_violations
+from services.records.domain.validation import content_violations, own_number_violations
 from services.records.metrics import SUBMITTED
 from services.records.servicers.laboratory import LaboratoryMethods
 from services.records.servicers.writer import Writer, refuse, request_key
@@ -53,6 +53,7 @@ class WriteServicer(LaboratoryMethods):
         except InvalidArgument as error:
             found += error.violations
         found += content_violations(asked.content, asked.region, now, self._skew)
+        found = found or own_number_violations(asked)
         if found:
             return found
         return Submission(RecordId(asked.region, asked.source_id), person_key, asked.content, digest(asked.content))
