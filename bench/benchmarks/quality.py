@@ -79,7 +79,7 @@ async def _fill(store: PostgresStore, day: int) -> None:
 
 async def _counted(store: PostgresStore) -> float:
     """Counts all there is; changes a second."""
-    counting = FigureCounter("bench", store, store.counts, system_clock)
+    counting = FigureCounter("bench", store, store.figures, system_clock)
     began = perf_counter()
     while (standing := await counting.step()).sequence < standing.head:
         pass
@@ -134,10 +134,11 @@ class Quality:
 
 
 async def _measured(server: PostgresServer, rounds: int) -> Report:
-    from services.records.migrate import migrate
+    from services.records.store.schemas import SCHEMAS
+    from services.runtime.storage.migration_command import migrate
 
     url = await server.create_database()
-    await migrate(url)
+    await migrate(SCHEMAS, url)
     day = calendar_day(system_clock()) - 3
     store = PostgresStore(url)
     try:

@@ -32,6 +32,7 @@ def own_number_violations(submission: RecordSubmission) -> list[Violation]:
         "source_id": submission.source_id,
         "content.laboratory": content.laboratory,
         "content.origin.source_id": content.origin.source_id,
+        "correction.cause": submission.correction.cause,
     }
     return fields.not_the_subjects(texts, submission.subject)
 

@@ -27,7 +27,7 @@ Start = Callable[..., Any]
 
 def settings(directory: Path, **others: Any) -> Settings:
     """Settings of a lookup service that keeps its store in this directory."""
-    return Settings(mesh_secret=SECRET, store_url=f"sqlite:///{directory / 'lookup.db'}", **others)
+    return Settings(mesh_secret=SECRET, store_url=f"sqlite:///{directory / 'lookup.db'}", store_migrate=True, **others)
 
 
 @pytest.fixture(params=["local", "grpc"])
