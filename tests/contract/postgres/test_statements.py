@@ -1,4 +1,4 @@
-"""What the PostgreSQL store says to its database: all of it is seen, and what is asked often names its partitions."""
+"""The statements of the PostgreSQL store: all are seen, and those that are sent often name their partitions."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is answered of laboratories where counting is behind, or has not begun."""
+"""Laboratories' figures are right where counting is behind, or has not begun."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager

@@ -1,4 +1,4 @@
-"""Who counts a store's feed: one at a time, each change once, whoever is killed or gives up."""
+"""One process at a time counts a store's feed, each change once, whoever is killed or gives up."""
 
 import asyncio
 from typing import Any
@@ -111,6 +111,6 @@ async def test_who_is_cancelled_leaves_the_turn_to_others(postgres_url: str) -> 
 
 
 async def taken(store: RecordStore) -> bool:
-    """Whether somebody else has the turn."""
+    """Tells if somebody else has the turn."""
     async with store.figures.turn() as mine:
         return not mine

@@ -1,4 +1,4 @@
-"""How well laboratories work: the figures, over every backend."""
+"""The figures of how well laboratories work, over every backend."""
 
 import asyncio
 import sqlite3
@@ -52,7 +52,7 @@ def local(text: str) -> Instant:
 
 
 def golden_content(step: dict[str, Any], base: RecordContent | None = None) -> RecordContent:
-    """What a step says, on top of what was said before."""
+    """Returns the content that a step makes of the one before."""
     content = RecordContent(tube=Tube.TUBE_SINGLE, site="430100", channel=Channel.CHANNEL_LABORATORY)
     if base is not None:
         content.CopyFrom(base)

@@ -1,4 +1,4 @@
-"""What was retracted stays so, by whichever way its content comes again, over every backend."""
+"""A retraction lasts, by whichever way the content comes again, over every backend."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path

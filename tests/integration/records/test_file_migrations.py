@@ -45,7 +45,7 @@ def tables(file: sqlite3.Connection) -> list[str]:
 
 
 def shape(path: Path) -> list[str]:
-    """What a file is made of: every column of every table, and every index."""
+    """Returns every column of every table of a file, and every index."""
     with sqlite3.connect(path) as file:
         columns = [
             f"{table}: {column[1:]}" for table in tables(file) for column in file.execute(f"pragma table_info({table})")
@@ -70,7 +70,7 @@ def earlier(full: Path, path: Path, number: int, *, numbered: bool) -> Path:
 
 
 async def contents(url: str) -> tuple[object, ...]:
-    """What a store answers of everything it was given."""
+    """Returns the store's answers about everything it was given."""
     async with opened(url) as store:
         head = await store.head()
         return (

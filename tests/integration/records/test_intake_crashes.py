@@ -85,7 +85,7 @@ class Sqlite:
         self._log = Path(f"{self.url.removeprefix('sqlite:///')}-wal")
 
     async def commits(self) -> bool:
-        """Whether a transaction is being written: the log has just grown, or was begun anew."""
+        """Tells if a transaction is being written: the log has just grown, or was begun anew."""
 
         def state() -> tuple[int, int]:
             stat = self._log.stat()
@@ -104,7 +104,7 @@ class Postgres:
         self._server = server
 
     async def commits(self) -> bool:
-        """Whether a transaction is under way."""
+        """Tells if a transaction is under way."""
         connection = await asyncpg.connect(self.url)
         try:
             return bool(await connection.fetchval(_AT_WORK))

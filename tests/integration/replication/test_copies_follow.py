@@ -129,7 +129,7 @@ async def test_a_copy_that_comes_late_follows(tmp_path: Path, nation_url: str) -
 
 
 def lag(region: str) -> float:
-    """How far the nation is behind a region, in seconds."""
+    """Returns by how many seconds the nation is behind a region."""
     value = REGISTRY.get_sample_value("hutong_records_follower_lag_seconds", {"store": "nation", "region": region})
     assert value is not None
     return value

@@ -97,7 +97,7 @@ async def followed_until(true: Callable[[], Awaitable[bool]], region: Records, s
 
 
 async def told(records: Records) -> list[Any]:
-    """What a feed tells, without its numbers."""
+    """Returns the changes of a feed, without their numbers."""
     page = await records.calls.ListChanges(fpb.ListChangesRequest(page_size=5000))
     return [change.record if change.HasField("record") else change.laboratory for change in page.changes]
 
@@ -193,7 +193,7 @@ async def test_killed_anywhere_while_a_restored_region_is_read_again(tmp_path: P
 
 
 async def says(records: Records) -> list[Any]:
-    """What a store says about some people: which records, with which content, and whether they stand."""
+    """Returns the records of some people, with their contents, and if they stand."""
     answer = await records.batch([person(number) for number in range(3)])
     return [
         (record.source_id, record.content.SerializeToString(), record.action == 3)

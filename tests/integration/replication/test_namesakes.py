@@ -22,7 +22,7 @@ async def register(records: Records, region: str) -> None:
 
 
 async def suspensions(records: Records) -> dict[str, int]:
-    """Who knows the laboratory of a person's result, and how many suspensions of it stand."""
+    """Returns the laboratory of a person's result, and the number of its suspensions that stand."""
     answer = await records.batch([person(1)])
     return {
         one.region: sum(not suspension.HasField("lifted_at") for suspension in one.suspensions)

@@ -30,7 +30,7 @@ HUNAN, BEIJING = "430000", "110000"
 
 
 class Store:
-    """Where the nation's records are, and how they are backed up and restored while it is stopped."""
+    """The nation's database, which can be backed up and restored while the nation is stopped."""
 
     def __init__(self, directory: Path, server: PostgresServer | None) -> None:
         self._directory = directory
@@ -64,7 +64,7 @@ class Store:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Where the nation's store is to be."""
+    """Returns the nation's database, over every backend."""
     return Store(tmp_path, request.getfixturevalue("postgres_server") if request.param == "postgres" else None)
 
 
@@ -78,14 +78,14 @@ async def running(store: Store, regions: dict[str, Records], clock: ManualClock)
 
 
 async def end_of(records: Records) -> fpb.FeedCursor:
-    """Where a watcher stands that has seen everything."""
+    """Returns the cursor of a watcher that has seen everything."""
     page = await records.calls.ListChanges(fpb.ListChangesRequest(page_size=5000))
     cursor: fpb.FeedCursor = page.cursor
     return cursor
 
 
 async def says(records: Records) -> list[Any]:
-    """What is said of everybody, without the instants of this store."""
+    """Returns the answers about everybody, without the instants of this store."""
     return [list(await records.of(person(number))) for number in (1, 2, 3)]
 
 

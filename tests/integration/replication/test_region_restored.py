@@ -89,7 +89,7 @@ async def take(records: Records, step: tuple[str, int, int]) -> None:
 
 
 async def says(records: Records) -> tuple[Any, Any]:
-    """What a store says now: the records that stand, and the laboratories that are limited."""
+    """Returns the records of a store that stand, and the laboratories that are limited."""
     answer = await records.batch([person(number) for number in range(PEOPLE)])
     standing = {
         (entry.person_key, record.source_id): record.content.SerializeToString(deterministic=True)

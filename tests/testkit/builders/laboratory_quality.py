@@ -1,4 +1,4 @@
-"""How laboratories' figures are asked for, and what may have happened before; shared by the suites."""
+"""Questions about laboratories' figures, and records, amendments and retractions that they are made of."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ NEGATIVE, POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POS
 
 
 def counting_of(records: Records) -> FigureCounter:
-    """What counts the same store."""
+    """Returns a counter of the same store."""
     return FigureCounter("tests", records.store, records.store.figures, records.clock)
 
 
 def quality_of(records: Records) -> LaboratoryFigures:
-    """What answers over the same store."""
+    """Returns the figures of the same store."""
     return LaboratoryFigures(records.store, counting_of(records))
 
 

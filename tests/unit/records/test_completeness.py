@@ -1,4 +1,4 @@
-"""Up to when a store that follows others has everything, and whom it has not heard of."""
+"""A store that follows others knows up to when it has everything, and whom it has not heard of."""
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace

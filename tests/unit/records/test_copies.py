@@ -1,4 +1,4 @@
-"""What becomes due is looked at at once, in whatever moment it does."""
+"""Copies that become due are looked at at once, in whatever moment they do."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Late:
         self._left = at
 
     async def due_copies(self, regions: Sequence[str], most: int) -> Sequence[DueCopy]:
-        """What was due when it was asked."""
+        """Returns the copies that were due when it was asked."""
         found = [copy for copy in self.due if copy.id.region in regions]
         self._left -= 1
         if not self._left:

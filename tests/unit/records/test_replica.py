@@ -1,4 +1,4 @@
-"""What a comparison reads is the original, however well a replica keeps up."""
+"""A comparison reads the original, however well a replica keeps up."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is noted of copies whose originals changed, over every backend."""
+"""Copies whose originals changed are noted until they have followed, over every backend."""
 
 from collections.abc import AsyncIterator
 
