@@ -10,14 +10,15 @@ from hutong.records.v1.record_pb2 import TestRecord
 
 from services.common.documents import PERSON_KEY_BYTES, PersonKeys
 from services.common.errors import invalid
-from services.common.instants import Instant, to_timestamp
-from services.common.requests import fields
+from services.common.instants import Instant, from_timestamp, to_timestamp
+from services.common.requests import fields, selections
 from services.common.requests.batches import check_batch
 from services.common.requests.instants import read_known_at
 from services.common.requests.paging import digest, digest_of, page_size, read_token, write_token
 from services.common.requests.violations import Violations, refuse
 from services.records.domain.decisions import record_not_found
 from services.records.domain.revisions import RecordId
+from services.records.domain.selection import Selection
 from services.records.domain.standing import laboratory_not_found
 from services.records.laboratories import Laboratories
 from services.records.replication.completeness import Completeness
@@ -35,6 +36,11 @@ class _RecordPosition(msgspec.Struct, array_like=True):
     placed_at: int
     region: str
     source_id: str
+
+
+def _selection(message: pb.RecordSelection) -> Selection:
+    refuse(selections.selection(message))
+    return Selection(from_timestamp(message.since), message.newest, message.clearing, tuple(message.own_regions))
 
 
 class ReadServicer:
@@ -85,7 +91,8 @@ class ReadServicer:
         as_of, behind = self._completeness.as_of(), self._completeness.behind()
         # Who compares takes what is missing for lost: nothing may be missing because a replica lags.
         compared = request.purpose == Purpose.PURPOSE_REPLICATION
-        people = await self._reads.people(keys, known_at, original=compared)
+        selection = _selection(request.selection) if request.HasField("selection") else None
+        people = await self._reads.people(keys, known_at, original=compared, selection=selection)
         if people.as_of is not None:
             as_of = min(as_of, people.as_of)
         await self._laboratories.refresh(people.laboratories)
@@ -93,7 +100,7 @@ class ReadServicer:
         seen: set[str] = set()
         for key in keys:
             records = people.records.get(key, ())
-            parts.append(message_bytes.person(key, [record.body for record in records]))
+            parts.append(message_bytes.person(key, [record.body for record in records], people.left_out.get(key, {})))
             seen.update([record.laboratory for record in records])
         standings = self._laboratories.of(seen, known_at)
         parts += [message_bytes.laboratory(standing.body) for standing in standings]
