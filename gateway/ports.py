@@ -60,7 +60,7 @@ class Regions(Protocol):
         """See hutong.lookup.v1.RegionDirectoryService."""
 
 
-class NewsFeed(Protocol):
+class ChangeFeed(Protocol):
     """Tells what changes in a store: a records service."""
 
     def WatchChanges(

@@ -10,6 +10,9 @@ from msgspec import Meta
 
 from gateway.http.names import EnumNames
 
+REQUIRED = Meta(extra_json_schema={"x-required": True})
+"""A field without which a request is refused, although its struct has a default for it."""
+
 
 def described(description: str, **more: object) -> Meta:
     """A description, Chinese first, and further keywords of JSON Schema."""
@@ -34,8 +37,6 @@ def asked_instant(description: str) -> Meta:
 _EXAMPLE_REGIONS = ["110000", "430000"]
 RegionCode = Annotated[
     str,
-    described(
-        "省级行政区划代码 GB/T 2260. Province-level code.", pattern="^[0-9]{6}$", examples=_EXAMPLE_REGIONS
-    ),
+    described("省级行政区划代码 GB/T 2260. Province-level code.", pattern="^[0-9]{6}$", examples=_EXAMPLE_REGIONS),
 ]
 """A region by its code."""

@@ -16,8 +16,8 @@ encode = msgspec.json.Encoder().encode
 
 
 class Answer(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, gc=False):
-    """An object that is answered. Every field is there, null when it has nothing to say; of the fields that may be unset,
-    exactly one is there."""
+    """An object that is answered. Every field is there, null when it has nothing to say; of the fields that may be
+    unset, exactly one is there."""
 
 
 class Text(Answer, frozen=True):

@@ -38,9 +38,7 @@ class Policy(Answer, frozen=True):
     region: Annotated[str, described("规则所属地区。 The region whose policy it is.")]
     id: Annotated[str, described("规则编号。 The policy's id.")]
     effective_from: Annotated[str, instant("生效时间。 When it came into force.")] | None
-    content_hash: Annotated[
-        str, described("规则内容的 SHA-256，十六进制。 SHA-256 of its canonical content, in hex.")
-    ]
+    content_hash: Annotated[str, described("规则内容的 SHA-256，十六进制。 SHA-256 of its canonical content, in hex.")]
 
 
 class HealthCode(Answer, frozen=True):
@@ -139,7 +137,7 @@ def health_code(message: verdict_pb2.Verdict, freshness: str = "COMPUTED", age: 
 
 
 _CACHED, _COMPUTED = Freshness.FRESHNESS_CACHED, Freshness.FRESHNESS_COMPUTED
-# A cached code is bytes kept ready. Freshness and age come first: they are all that differs from one showing to another.
+# A cached code is bytes kept ready. Freshness and age come first, being all that differs from one showing to another.
 _COMPUTED_START = b'{"freshness":"COMPUTED","age":null,'
 _CACHED_START = b'{"freshness":"CACHED","age":null,'
 
