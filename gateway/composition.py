@@ -12,7 +12,7 @@ from gateway.application.readiness import Probe
 from gateway.application.samples import SamplePerson
 from gateway.codes.cache.entry import BOUND_SECONDS
 from gateway.codes.cache.memory import MemoryCache
-from gateway.codes.cache.protocol import HOLDERS, NATION, VerdictCache
+from gateway.codes.cache.protocol import HOLDERS, VerdictCache
 from gateway.codes.codes import Codes
 from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.single_flight import SingleFlight
@@ -25,9 +25,10 @@ from gateway.http.views.code import code_body
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
-from gateway.ports import ChangeFeed, Evidence, Holders, Regions, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderService, Regions, VerdictSource
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
+from services.common.regions import NATION
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.binding import Binding
@@ -65,7 +66,7 @@ def build(
     *,
     verdict: VerdictSource,
     evidence: Evidence,
-    holders: Holders,
+    holders: HolderService,
     regions: Regions,
     news: ChangeFeed,
     region_news: Mapping[str, ChangeFeed] | None = None,

@@ -45,10 +45,18 @@ class Holders(Protocol):
     ) -> holder_service_pb2.SwitchScopeResponse:
         """See hutong.lookup.v1.HolderService."""
 
+
+class HolderFeed(Protocol):
+    """Tells what holders change: the lookup service."""
+
     def WatchHolders(
         self, request: holder_service_pb2.WatchHoldersRequest
     ) -> AsyncIterator[holder_service_pb2.WatchHoldersResponse]:
         """See hutong.lookup.v1.HolderService."""
+
+
+class HolderService(Holders, HolderFeed, Protocol):
+    """Both, of one lookup service."""
 
 
 class Regions(Protocol):

@@ -10,13 +10,14 @@ from hutong.lookup.v1.region_pb2 import Scope
 from hutong.verdict.v1.verdict_pb2 import Status
 
 from gateway.codes.cache.entry import WITHOUT_NEWS, Entry
-from gateway.codes.cache.protocol import HOLDERS, NATION, CacheDownError, VerdictCache
+from gateway.codes.cache.protocol import HOLDERS, CacheDownError, VerdictCache
 from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.query import CodeQuery, renamed
 from gateway.codes.single_flight import SingleFlight
 from gateway.metrics import CODES, Outcome
 from services.common.errors import Code, ServiceError
 from services.common.instants import SECOND, Instant
+from services.common.regions import NATION
 from services.runtime.clock import Clock
 from services.runtime.telemetry.trace import current_span
 
@@ -87,7 +88,7 @@ class Codes:
         self, queries: Sequence[CodeQuery], purpose: Purpose.ValueType
     ) -> Sequence[Shown | ServiceError]:
         """Answers many, in order; what the cache does not have is computed together."""
-        looked_up = await self._look_up(queries)
+        looked_up = await self.look_up(queries)
         missing = [at for at, one in enumerate(looked_up) if isinstance(one, Outcome)]
         answers: dict[int, Shown | ServiceError] = {
             at: one for at, one in enumerate(looked_up) if not isinstance(one, Outcome)
@@ -129,7 +130,7 @@ class Codes:
         CODES.add(_HIT)
         return Shown(entry, _CACHED, _HIT)
 
-    async def _look_up(self, queries: Sequence[CodeQuery]) -> Sequence[Shown | Outcome]:
+    async def look_up(self, queries: Sequence[CodeQuery]) -> Sequence[Shown | Outcome]:
         """Reads the answers that the cache may give, in order, or why it gives none."""
         looked_up: list[Shown | Outcome] = [Outcome.REFRESH if query.refresh else Outcome.BYPASS for query in queries]
         cacheable = [at for at, query in enumerate(queries) if not query.refresh and not query.past]

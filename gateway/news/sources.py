@@ -9,7 +9,7 @@ from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest, WatchHolder
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
 
 from gateway.codes.cache.protocol import HOLDERS, News
-from gateway.ports import ChangeFeed, Holders
+from gateway.ports import ChangeFeed, HolderFeed
 from services.common.errors import FailedPrecondition, Unavailable
 from services.common.instants import Instant, from_timestamp
 from services.runtime.clock import Clock
@@ -89,7 +89,7 @@ class HoldersNews:
 
     name = HOLDERS
 
-    def __init__(self, source: Holders, clock: Clock) -> None:
+    def __init__(self, source: HolderFeed, clock: Clock) -> None:
         self._source = source
         self._clock = clock
 

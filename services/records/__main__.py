@@ -1,7 +1,8 @@
 """`python -m services.records`: one records service, set up by HUTONG_* variables (services/records/settings.py)."""
 
-from services.records.composition import build, open_checked_store
+from services.records.composition import build
 from services.records.settings import Settings
+from services.records.store.opening import open_checked_store
 from services.runtime.program import main
 from services.runtime.service import serve
 

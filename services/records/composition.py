@@ -1,10 +1,6 @@
-"""Puts a records service together; the only module here that knows adapters."""
+"""Puts a records service together."""
 
-import asyncio
-import logging
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, cast
 
 from hutong.records.v1 import (
     change_feed_service_pb2,
@@ -15,17 +11,19 @@ from hutong.records.v1 import (
     record_write_service_pb2,
 )
 
-from services.common.errors import ServiceError
-from services.common.instants import SECOND, Instant
+from services.common.instants import SECOND
+from services.common.regions import NATION
 from services.records.laboratories import Laboratories
 from services.records.ports import Copies, Region
 from services.records.quality.figure_counter import FigureCounter
-from services.records.quality.figures import Quality
+from services.records.quality.figures import LaboratoryFigures
 from services.records.quality.metrics import QualityMetrics
-from services.records.replication.change_feed import Feed
+from services.records.replication.change_feed import ChangeFeed
+from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.completeness import Completeness
 from services.records.replication.copy_sync import CopySync
-from services.records.replication.follower import Follower
+from services.records.replication.follower import RegionFollower
+from services.records.retention.answers import AnswerRetention
 from services.records.servicers import (
     ConflictServicer,
     FeedServicer,
@@ -35,81 +33,20 @@ from services.records.servicers import (
     WriteServicer,
 )
 from services.records.servicers.writer import Writer
-from services.records.settings import NATION, Settings
+from services.records.settings import Settings
+from services.records.store.opening import open_store
 from services.records.store.protocols.records import RecordStore
-from services.records.store.replica import ReplicatedStore
-from services.records.store.sqlite.file import holds_records
-from services.records.store.sqlite.store import SqliteStore
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import open_channel, remote
 from services.runtime.service import Background, Service
-from services.runtime.settings.environment import SettingsError
-from services.runtime.storage.migrations import SchemaError
-
-log = logging.getLogger("hutong.records")
 
 _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 _WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
 _INTAKE = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
 _FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
-_QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
-
 _CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
-
-FORGET_EVERY = 3600.0
-
-
-def open_store(settings: Settings, clock: Clock = system_clock, *, is_there: bool = False) -> RecordStore:
-    """The store that `store_url` names; PostgreSQL is reached when first asked. A file that is not there is made,
-    unless `is_there` says that it should be.
-
-    Raises SettingsError for any other scheme, for a file that is ahead of this program, and for one that should be
-    there and is not, or is no store of records; Unavailable for a file that cannot be opened.
-    """
-    url = settings.store_url
-    if url.startswith("sqlite:///"):
-        path = Path(url.removeprefix("sqlite:///"))
-        if is_there and not holds_records(path):
-            raise SettingsError(f"{url}: 没有记录库 / there is no store of records")
-        try:
-            return SqliteStore(path)
-        except SchemaError as error:
-            raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None
-    if url.startswith(("postgresql://", "postgres://")):
-        # Its driver is an optional dependency.
-        from services.records.store.postgres.store import PostgresStore
-
-        def opened(address: str, *, is_replica: bool) -> PostgresStore:
-            return PostgresStore(
-                address,
-                pool_size=settings.store_pool,
-                statement_seconds=settings.statement_timeout,
-                migrates=settings.store_migrate and not is_replica,
-                is_replica=is_replica,
-            )
-
-        original = opened(url, is_replica=False)
-        if not settings.read_store_url:
-            return original
-        return ReplicatedStore(original, opened(settings.read_store_url, is_replica=True), clock)
-    raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
-
-
-async def open_checked_store(settings: Settings) -> RecordStore:
-    """The same, after a look at its tables. Raises SettingsError also when they are not up to date; a database that
-    cannot be asked yet is no reason not to start."""
-    if not settings.store_url.startswith("sqlite:") and not settings.store_migrate:
-        from services.records.store.postgres.store import PostgresStore
-
-        looking = PostgresStore(settings.store_url, pool_size=1, statement_seconds=settings.statement_timeout)
-        try:
-            await looking.check_schema()
-        except SchemaError as error:
-            raise SettingsError(f"HUTONG_STORE_URL: {error}") from None
-        finally:
-            await looking.close()
-    return open_store(settings)
+_QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
 
 
 def build(
@@ -119,73 +56,69 @@ def build(
     clock: Clock = system_clock,
     feeds: Mapping[str, Region] | None = None,
 ) -> Service:
-    """A records service, not yet running.
+    """Returns a records service, not yet running.
 
     `feeds` are the regions to follow, by code, as objects of this process; without them, those of `settings.follow`
     are reached over the wire, which needs a running event loop. Raises SettingsError.
     """
     keeps = settings.kept_regions(settings.follow if feeds is None else feeds.keys())
     keys = settings.person_keys()
-    channels = []
-    if feeds is None:
-        remotes: dict[str, Any] = {}
-        for region, target in settings.follow.items():
-            channel = open_channel(target)
-            channels.append(channel)
-            remotes[region] = remote(f"records-{region}", f"records-{settings.region}", channel, [_FEED, _READ, _WRITE])
-        feeds = remotes
+    channels = {code: open_channel(target) for code, target in settings.follow.items()} if feeds is None else {}
+    regions: Mapping[str, Region] = {
+        code: remote(f"records-{code}", f"records-{settings.region}", channel, [_FEED, _READ, _WRITE])
+        for code, channel in channels.items()
+    } | dict(feeds or {})
     store = store or open_store(settings, clock)
     name = settings.region
-    followers: list[Follower] = []
-    horizon = Completeness(followers, store, clock)
-    feed = Feed(name, store, horizon.as_of)
-    followers += [Follower(name, region, source, store, feed, clock) for region, source in feeds.items()]
-    writer = Writer(name, store, feed, keeps, clock)
-    read = ReadServicer(store, Laboratories(store), horizon, keys, clock)
+
+    signal = CommitSignal()
+    followers = [
+        RegionFollower(name=name, region=code, source=region, store=store, signal=signal, clock=clock)
+        for code, region in regions.items()
+    ]
+    completeness = Completeness(followers, store, clock)
+    feed = ChangeFeed(name, store, signal, completeness.as_of)
+    writer = Writer(name, store, signal, keeps, clock)
     skew = round(settings.clock_skew * SECOND)
     write = WriteServicer(writer, keys, skew)
-    intake = IntakeServicer(store, writer, keys, skew)
+    counter = FigureCounter(name, store, store.counts, clock)
+    laboratory_figures = LaboratoryFigures(store, counter)
 
-    counting = FigureCounter(name, store, store.counts, clock)
-    quality = Quality(store, counting)
-    quality_servicer = QualityServicer(quality, settings.overdue_hours, clock)
-
-    async def close() -> None:
-        for channel in channels:
-            await channel.close()
-        await store.close()
-
-    background: list[Background] = [*(follower.run for follower in followers), counting.run]
+    background: list[Background] = [*(follower.run for follower in followers), counter.run]
     if name == NATION:
         # The nation sees copies and originals; each region writes its own copies, the nation those it keeps itself.
         store.drives_copies = True
-        own = dict.fromkeys(keeps, cast(Copies, write))
-        background.append(CopySync(name, store, feed, {**own, **feeds}).run)
+        copies: dict[str, Copies] = {**dict.fromkeys(keeps, write), **regions}
+        background.append(CopySync(name, store, signal, copies).run)
     if followers:
-        background.append(horizon.run)
+        background.append(completeness.run)
     if settings.quality_every:
-        metrics = QualityMetrics(name, quality, settings.overdue_hours, settings.quality_every, clock)
+        metrics = QualityMetrics(
+            name,
+            laboratory_figures,
+            overdue_hours=settings.overdue_hours,
+            every=settings.quality_every,
+            clock=clock,
+        )
         background.append(metrics.run)
+    background.append(AnswerRetention(store, clock, settings.answers_kept).run)
+
+    async def close() -> None:
+        for channel in channels.values():
+            await channel.close()
+        await store.close()
+
     return Service(
         name=f"records-{name}",
         bindings=[
-            Binding(_READ, read),
+            Binding(_READ, ReadServicer(store, Laboratories(store), completeness, keys, clock)),
             Binding(_WRITE, write),
-            Binding(_INTAKE, intake),
+            Binding(_INTAKE, IntakeServicer(store, writer, keys, skew)),
             Binding(_FEED, FeedServicer(feed)),
             Binding(_CONFLICTS, ConflictServicer(store, writer)),
-            Binding(_QUALITY, quality_servicer),
+            Binding(_QUALITY, QualityServicer(laboratory_figures, settings.overdue_hours, clock)),
         ],
         pings={"store": store.ping},
-        background=[*background, lambda: _forget(store, clock, settings.answers_kept)],
+        background=background,
         close=close,
     )
-
-
-async def _forget(store: RecordStore, clock: Clock, kept: float) -> None:
-    while True:
-        await asyncio.sleep(FORGET_EVERY)
-        try:
-            await store.forget_answers(Instant(clock() - round(kept * SECOND)))
-        except ServiceError as error:
-            log.warning("forgetting answers: %s", error)

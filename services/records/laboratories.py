@@ -1,4 +1,4 @@
-"""The laboratories of a store, kept in memory with all their revisions: they are few, change seldom, and stand in each
+"""Keeps the laboratories of a store in memory with all their revisions: they are few, change seldom, and stand in each
 answer. The store tells with every read of records how far its laboratories have come, so the copy here is never stale.
 """
 
@@ -13,8 +13,8 @@ from services.common.instants import Instant, from_timestamp
 from services.records.store.protocols.records import RecordStore
 
 
-class Standing(NamedTuple):
-    """One revision of a laboratory, when it arrived in this store, and its serialised form."""
+class LaboratoryRevision(NamedTuple):
+    """One revision of a laboratory, the instant of its arrival in this store, and its serialised form."""
 
     revision: int
     arrived_at: Instant
@@ -28,7 +28,7 @@ class Laboratories:
     def __init__(self, store: RecordStore) -> None:
         self._store = store
         # By id, and then by region: see standing.kept_as.
-        self._known: dict[str, dict[str, list[Standing]]] = {}
+        self._known: dict[str, dict[str, list[LaboratoryRevision]]] = {}
         self._sequence = 0
         self._reading = asyncio.Lock()
 
@@ -41,9 +41,9 @@ class Laboratories:
                 laboratory = Laboratory.FromString(row.body)
                 # A commit older than marks has no arrival of its own.
                 arrived_at = row.arrived_at or from_timestamp(laboratory.recorded_at)
-                standing = Standing(laboratory.revision, Instant(arrived_at), laboratory, row.body)
+                arrived = LaboratoryRevision(laboratory.revision, Instant(arrived_at), laboratory, row.body)
                 namesakes = self._known.setdefault(laboratory.laboratory, {})
-                insort(namesakes.setdefault(laboratory.region, []), standing, key=lambda s: s.revision)
+                insort(namesakes.setdefault(laboratory.region, []), arrived, key=lambda known: known.revision)
                 self._sequence = row.sequence
 
     async def refresh_to_end(self) -> None:
@@ -51,24 +51,24 @@ class Laboratories:
         people = await self._store.people((), Instant(0))
         await self.refresh(people.laboratories)
 
-    def at(self, laboratory: str, known_at: Instant) -> Standing | None:
-        """A laboratory as known at an instant; None when it was not registered then. Of namesakes, the first."""
+    def at(self, laboratory: str, known_at: Instant) -> LaboratoryRevision | None:
+        """Returns a laboratory as known at an instant, of namesakes the first; None when none was registered then."""
         return next(iter(self._namesakes(laboratory, known_at)), None)
 
-    def of(self, ids: Iterable[str], known_at: Instant) -> list[Standing]:
-        """Those of these laboratories that were known at an instant, by id; namesakes of several regions all of them,
-        in the order in which they came."""
-        return [standing for i in sorted(ids) for standing in self._namesakes(i, known_at)]
+    def of(self, ids: Iterable[str], known_at: Instant) -> list[LaboratoryRevision]:
+        """Returns those of these laboratories that were known at an instant, by id; namesakes of several regions all of
+        them, in the order in which they came."""
+        return [revision for i in sorted(ids) for revision in self._namesakes(i, known_at)]
 
-    def _namesakes(self, laboratory: str, known_at: Instant) -> list[Standing]:
-        found: list[Standing] = []
+    def _namesakes(self, laboratory: str, known_at: Instant) -> list[LaboratoryRevision]:
+        namesakes: list[LaboratoryRevision] = []
         for revisions in self._known.get(laboratory, {}).values():
-            for standing in reversed(revisions):
-                if standing.arrived_at <= known_at:
-                    found.append(standing)
+            for revision in reversed(revisions):
+                if revision.arrived_at <= known_at:
+                    namesakes.append(revision)
                     break
-        return found
+        return namesakes
 
     def ids_after(self, laboratory: str, most: int) -> list[str]:
-        """Up to `most` ids that follow one in order."""
+        """Returns up to `most` ids that follow one in order."""
         return sorted(i for i in self._known if i > laboratory)[:most]

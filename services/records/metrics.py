@@ -1,4 +1,4 @@
-"""What is counted about records. `store` is the region that keeps them, or "nation"."""
+"""The metrics of a records service. `store` is the region that keeps the records, or "nation"."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -27,15 +27,12 @@ MOVED_COPIES = Counter(
 COPIES_FOLLOWED = Counter(
     "hutong_records_copies_followed", "Copies that were amended or retracted after their origin.", ["store", "region"]
 )
+BY_FOLLOWER, BY_REGION = "follower", "region"
 COPIES_REFUSED = Counter(
-    "hutong_records_copies_not_followed",
-    "Copies that their region would not let follow their origin.",
-    ["store", "region", "reason"],
-)
-REFUSED_COPIES = Counter(
-    "hutong_records_refused_copies",
-    "Changes of a region that contradict what is stored.",
-    ["store", "region", "reason"],
+    "hutong_records_copies_refused",
+    "Copies that were not made, because a region's change contradicts what is stored (refused_by: follower), or that "
+    "their region would not let follow their origin (region).",
+    ["store", "region", "refused_by", "reason"],
 )
 COUNTED = Gauge(
     "hutong_records_counted_sequence",

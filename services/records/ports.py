@@ -1,4 +1,4 @@
-"""What this service asks of others: a region's change feed, what it holds, and that it corrects its copies."""
+"""The protocols by which this service reaches others: a region's change feed, its records, its copies."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -32,7 +32,7 @@ class Region(Copies, Protocol):
     """A region that this store follows."""
 
     def WatchChanges(self, request: WatchChangesRequest, /) -> AsyncIterator[WatchChangesResponse]:
-        """Changes after a cursor as they come, and an empty batch at least every second.
+        """Yields changes after a cursor as they come, and an empty batch at least every second.
 
         Raises ServiceError: Unavailable when the region cannot be asked, FailedPrecondition (FEED_REBUILT) when the
         cursor is of another history.

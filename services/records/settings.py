@@ -5,7 +5,7 @@ from collections.abc import Collection
 import msgspec
 
 from services.common.documents import PersonKeys
-from services.common.regions import divisions
+from services.common.regions import NATION, divisions
 from services.runtime.settings.environment import ServerSettings, SettingsError
 from services.runtime.settings.kinds import (
     Flag,
@@ -19,8 +19,6 @@ from services.runtime.settings.kinds import (
     StoreUrl,
     Targets,
 )
-
-NATION = "nation"
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
@@ -43,7 +41,8 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     statement_timeout: SomeSeconds = 5.0
     """How long one statement, or waiting for a connection, may take in PostgreSQL."""
     store_migrate: Flag = False
-    """Brings the tables up to date when it starts, instead of refusing to: for embedded services and tests."""
+    """Makes the store when it is not there, and brings its tables up to date, instead of refusing to start: for
+    embedded services and tests. Otherwise `hutong migrate` does."""
     answers_kept: SomeSeconds = 72 * 3600.0
     """How long a request_id is remembered."""
 

@@ -77,7 +77,7 @@ LOOK_AT = (
         "writers wait: disk, locks, a purge, or an intake in a surge",
     ),
     (
-        "`hutong_records_copies_not_followed_total`, `hutong_records_refused_copies_total`",
+        "`hutong_records_copies_refused_total`",
         "they grow",
         "two stores contradict each other and somebody has to look: `hutong records conflicts`",
     ),

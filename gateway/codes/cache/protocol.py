@@ -18,10 +18,8 @@ Key = tuple[bytes, str]
 """A person key, and the slot of one region and scope."""
 
 
-NATION = "nation"
-"""The feed of the nation's records."""
 HOLDERS = "holders"
-"""The feed of what holders change."""
+"""The feed of what holders change. The other feeds have their store's name: a region's code, or `nation`."""
 
 
 class CacheDownError(Exception):

@@ -17,7 +17,8 @@ from gateway.http.fields import REQUIRED, RegionCode, asked_instant, described, 
 from gateway.http.names import DOCUMENT_TYPE, SCOPE
 from gateway.http.requests.instants import read_instant
 from services.common.errors import Violation
-from services.common.requests.limits import MOST_IN_BATCH, bad_page_size
+from services.common.requests.batches import MOST_IN_BATCH
+from services.common.requests.paging import bad_page_size
 
 _MANY = {"minItems": 1, "maxItems": MOST_IN_BATCH}
 

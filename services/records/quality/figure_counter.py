@@ -26,7 +26,7 @@ from services.records.store.protocols.figures import (
 from services.records.store.protocols.records import RecordStore
 from services.runtime.clock import Clock
 
-log = logging.getLogger("hutong.records.counting")
+log = logging.getLogger("hutong.records.figures")
 
 AT_ONCE = 64
 """Changes counted before others have their turn: about a millisecond's worth."""
@@ -61,7 +61,7 @@ class Asked(NamedTuple):
     sequence: int
 
     def as_of(self, standing: Standing) -> Instant:
-        """Up to when everything is counted: the present, or less where counting is behind."""
+        """Returns up to when everything is counted: the present, or less where counting is behind."""
         return max(self.at, standing.as_of) if standing.sequence >= self.sequence else standing.as_of
 
 
@@ -84,12 +84,12 @@ class FigureCounter:
             try:
                 standing = await self.step()
             except ServiceError as error:
-                log.warning("counting: %s", error, extra={"store": self._name})
+                log.warning("counting figures: %s", error, extra={"store": self._name})
                 rest = REST
                 continue
             except Exception:
-                # FigureCounter that ended would be figures that silently stand still.
-                log.exception("counting", extra={"store": self._name})
+                # A task that ended would mean figures that silently stand still.
+                log.exception("counting figures", extra={"store": self._name})
                 rest = REST
                 continue
             now = time.monotonic()
@@ -100,8 +100,10 @@ class FigureCounter:
             rest = (now - began) * (1 / (BUSY_SHARE if busy else SHARE) - 1) if behind else REST
 
     async def caught_up(self) -> Asked | None:
-        """Counts on, for PATIENCE at most, until all is counted that was committed when this was asked. None where the
-        counts were never complete, so that they can tell nothing. Raises Unavailable."""
+        """Counts on, for PATIENCE at most, until all is counted that was committed when this was asked.
+
+        Returns None where the counts were never complete, so that they can tell nothing. Raises Unavailable.
+        """
         now = self._clock()
         await self._store.settle(now, now)
         asked = Asked(now, (await self._store.head()).sequence)
@@ -122,7 +124,7 @@ class FigureCounter:
             here = standing.sequence
 
     async def step(self, most: int = MOST) -> Standing:
-        """Counts at most so many changes, unless another process does; how far the feed is counted then."""
+        """Counts at most so many changes, unless another process does; returns how far the feed is counted then."""
         async with self._one:
             async with self.counts.reading() as counts:
                 standing = await counts.standing()
@@ -170,7 +172,7 @@ class FigureCounter:
 
 
 async def _touched(counts: Counts, since: int, most: int) -> tuple[dict[RecordKey, list[TestRecord]], int]:
-    """The records that changed, each with its new revisions, and up to which number."""
+    """Returns the records that changed, each with its new revisions, and up to which number of the feed."""
     touched: dict[RecordKey, list[TestRecord]] = {}
     here = since
     while here - since < most:
@@ -189,7 +191,7 @@ async def _touched(counts: Counts, since: int, most: int) -> tuple[dict[RecordKe
 
 
 def _states(revisions: Revisions, since: int) -> tuple[Work | None, Work | None]:
-    """A record as it was at a number of the feed, and as it is."""
+    """Returns a record as it was at a number of the feed, and as it is."""
     messages = [TestRecord.FromString(body) for _, body in revisions]
     earlier = [message for message, (sequence, _) in zip(messages, revisions, strict=True) if sequence <= since]
     return work(earlier) if earlier else None, work(messages)

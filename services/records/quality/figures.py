@@ -1,6 +1,5 @@
-"""The laboratories' figures: of now from the counts, where there are any, and as known at an instant from the records.
-
-Whatever is counted, it is counted by the rules of domain/quality.py.
+"""Tells the laboratories' figures: of now from the counts, where there are any, and as known at an instant from the
+records. Both follow the rules of domain/quality.py.
 """
 
 import asyncio
@@ -35,19 +34,19 @@ class Overdue(NamedTuple):
     as_of: Instant
 
 
-class Quality:
+class LaboratoryFigures:
     """Answers AT_ONCE questions at a time from the counts, and as many from the records: whoever asks much keeps others
     who ask the same way waiting, and nobody else."""
 
-    def __init__(self, store: RecordStore, counting: FigureCounter) -> None:
+    def __init__(self, store: RecordStore, counter: FigureCounter) -> None:
         self._store = store
-        self._counting = counting
+        self._counter = counter
         self._kept: dict[tuple[int, int, Instant, int], Summary] = {}
         self._asking = asyncio.Semaphore(AT_ONCE)
         self._asking_now = asyncio.Semaphore(AT_ONCE)
 
     async def summary(self, first: int, last: int, known_at: Instant, overdue_hours: int) -> Summary:
-        """All laboratories' figures for the calendar days from first to last, as known at an instant."""
+        """Returns all laboratories' figures for the calendar days from first to last, as known at an instant."""
         question = first, last, known_at, overdue_hours
         async with self._asking:
             summary = self._kept.get(question)
@@ -57,12 +56,12 @@ class Quality:
         return summary
 
     async def live(self, first: int, last: int, now: Instant, overdue_hours: int, laboratory: str = "") -> Summary:
-        """The same as known now or, where counting is behind, a little before: the summary says when. Of one
+        """Returns the same as known now or, where counting is behind, a little before: the summary says when. Of one
         laboratory, or of all."""
-        asked = await self._counting.caught_up()
+        asked = await self._counter.caught_up()
         if asked is None:
             return await self.summary(first, last, now, overdue_hours)
-        async with self._asking_now, self._counting.counts.reading() as counts:
+        async with self._asking_now, self._counter.counts.reading() as counts:
             known_at = asked.as_of(await counts.standing())
             summary = await live_figures.summary(counts, first, last, known_at, overdue_hours, laboratory)
         if not laboratory:
@@ -77,50 +76,50 @@ class Quality:
         overdue_hours: int,
         group: Callable[[Mapping[Key, Figures]], Mapping[G, Sequence[Key]]],
     ) -> dict[G, Figures]:
-        """The same put together as `group` says."""
-        asked = await self._counting.caught_up()
+        """Returns the same, put together as `group` says."""
+        asked = await self._counter.caught_up()
         if asked is None:
             figures = (await self.summary(first, last, now, overdue_hours)).figures
             return {name: together(figures[key] for key in keys) for name, keys in group(figures).items()}
-        async with self._asking_now, self._counting.counts.reading() as counts:
+        async with self._asking_now, self._counter.counts.reading() as counts:
             known_at = asked.as_of(await counts.standing())
             return await live_figures.grouped(counts, first, last, known_at, overdue_hours, group)
 
     async def overdue(
         self, first: int, last: int, known_at: Instant, hours: int, laboratory: str, after: Sample, most: int
     ) -> list[Sample]:
-        """The oldest samples, at most `most` of them, whose result is overdue, as known at an instant: of a laboratory,
-        or of all; beyond `after`."""
+        """Returns the oldest samples, at most `most` of them, whose result is overdue, as known at an instant: of a
+        laboratory, or of all; beyond `after`."""
         oldest: list[Sample] = []
         async with self._asking, aclosing(self._work(first, last, known_at)) as batches:
             async for batch in batches:
-                found = (
+                overdue = (
                     done.sample
                     for done in batch
                     if done.overdue(known_at, hours) and laboratory in ("", done.laboratory)
                 )
-                oldest = heapq.nsmallest(most, [*oldest, *(sample for sample in found if sample[:3] > after[:3])])
+                oldest = heapq.nsmallest(most, [*oldest, *(sample for sample in overdue if sample[:3] > after[:3])])
         return oldest
 
     async def overdue_now(
         self, first: int, last: int, known_at: Instant, hours: int, laboratory: str, after: Sample, most: int
     ) -> Overdue:
-        """Those that had waited for so long at `known_at`, and wait now."""
-        asked = await self._counting.caught_up()
+        """Returns those that had waited for so long at `known_at`, and wait now."""
+        asked = await self._counter.caught_up()
         if asked is None:
             return Overdue(await self.overdue(first, last, known_at, hours, laboratory, after, most), known_at)
         before = overdue_before(known_at, hours)
-        async with self._counting.counts.reading() as counts:
+        async with self._counter.counts.reading() as counts:
             standing = await counts.standing()
             behind = standing.sequence < asked.sequence
-            found: list[Sample] = []
-            while len(found) < most:
+            waiting: list[Sample] = []
+            while len(waiting) < most:
                 page = await live_figures.overdue(counts, first, last, before, laboratory, after, most)
-                found += await live_figures.still_waiting(counts, page) if behind else page
+                waiting += await live_figures.still_waiting(counts, page) if behind else page
                 if len(page) < most:
                     break
                 after = page[-1]
-        return Overdue(found[:most], asked.as_of(standing))
+        return Overdue(waiting[:most], asked.as_of(standing))
 
     def _keep(self, question: tuple[int, int, Instant, int], summary: Summary) -> None:
         self._kept.pop(question, None)
@@ -138,8 +137,8 @@ class Quality:
         for start in range(0, len(accused), PEOPLE_AT_ONCE):
             people = await self._store.people(accused[start : start + PEOPLE_AT_ONCE], known_at)
             for records in people.records.values():
-                found = [work([TestRecord.FromString(record.body)]) for record in records]
-                summary.add_person(first, last, [done for done in found if done is not None])
+                works = [work([TestRecord.FromString(record.body)]) for record in records]
+                summary.add_person(first, last, [done for done in works if done is not None])
             await asyncio.sleep(0)
         summary.accused.clear()
         return summary
@@ -148,5 +147,5 @@ class Quality:
         parse = TestRecord.FromString
         async with aclosing(self._store.placed(start_of_day(first), start_of_day(last + 1), known_at)) as batches:
             async for batch in batches:
-                found = [work([parse(body) for body in bodies]) for bodies in batch]
-                yield [done for done in found if done is not None]
+                works = [work([parse(body) for body in bodies]) for bodies in batch]
+                yield [done for done in works if done is not None]

@@ -1,4 +1,4 @@
-"""The laboratories' figures of now, from the counts."""
+"""Reads the laboratories' figures of now from the counts."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -21,11 +21,11 @@ AT_ONCE = 64
 async def summary(
     counts: Counts, first: int, last: int, known_at: Instant, overdue_hours: int, laboratory: str = ""
 ) -> Summary:
-    """All laboratories' figures, or one's, of the calendar days from first to last."""
-    found = Summary(known_at, overdue_hours)
-    found.figures = await _figures(counts, first, last, known_at, overdue_hours, laboratory)
-    await _refine(counts, {key: (figures, [key]) for key, figures in found.figures.items()})
-    return found
+    """Returns all laboratories' figures, or one's, of the calendar days from first to last."""
+    whole = Summary(known_at, overdue_hours)
+    whole.figures = await _figures(counts, first, last, known_at, overdue_hours, laboratory)
+    await _refine(counts, {key: (figures, [key]) for key, figures in whole.figures.items()})
+    return whole
 
 
 async def grouped(
@@ -36,7 +36,7 @@ async def grouped(
     overdue_hours: int,
     group: Callable[[Mapping[Key, Figures]], Mapping[G, Sequence[Key]]],
 ) -> dict[G, Figures]:
-    """The figures of all laboratories and of the calendar days from first to last, as `group` puts them together."""
+    """Returns all laboratories' figures of the calendar days from first to last, put together as `group` says."""
     figures = await _figures(counts, first, last, known_at, overdue_hours)
     groups = {name: (together(figures[key] for key in keys), keys) for name, keys in group(figures).items()}
     await _refine(counts, groups)
@@ -46,7 +46,7 @@ async def grouped(
 async def _figures(
     counts: Counts, first: int, last: int, known_at: Instant, overdue_hours: int, laboratory: str = ""
 ) -> dict[Key, Figures]:
-    """Each turnaround told as the beginning of its span."""
+    """Returns figures in which each turnaround is told as the beginning of its span."""
     if laboratory:
         held = await counts.tallies([(laboratory, day) for day in range(first, last + 1)])
     else:
@@ -83,8 +83,8 @@ async def _refine(counts: Counts, groups: Mapping[G, tuple[Figures, Sequence[Key
 async def overdue(
     counts: Counts, first: int, last: int, before: Instant, laboratory: str, after: Sample, most: int
 ) -> list[Sample]:
-    """The oldest samples, at most `most`, that wait and were taken on these days and before an instant: of a laboratory
-    or, where that is empty, of all; beyond `after`."""
+    """Returns the oldest samples, at most `most`, that wait and were taken on these days and before an instant: of a
+    laboratory or, where that is empty, of all; beyond `after`."""
     # No region is empty, so this stands before every sample of that instant.
     start = Sample(start_of_day(first), "", "", "")
     end = Instant(min(before, start_of_day(last + 1)))
@@ -92,7 +92,7 @@ async def overdue(
 
 
 async def still_waiting(counts: Counts, samples: Sequence[Sample]) -> list[Sample]:
-    """Those that wait as they did, by their records as they are now: for counts that are behind."""
+    """Returns those that wait as they did, by their records as they are now: for counts that are behind."""
     keys = {key[1:]: key for key in await counts.record_keys([sample[1:3] for sample in samples])}
     records = await counts.revisions(list(keys.values()), LATEST)
     waiting = set()

@@ -15,7 +15,7 @@ from prometheus_client import Gauge
 from services.common.errors import ServiceError
 from services.common.instants import calendar_day
 from services.records.domain.quality import MEDIAN, P95, Figures, Key, rank, ratio
-from services.records.quality.figures import Quality
+from services.records.quality.figures import LaboratoryFigures
 from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.records.quality")
@@ -56,8 +56,8 @@ _TURNAROUND = Gauge(
 
 
 def by_label(figures: Mapping[Key, Figures], most: int = LABORATORIES) -> dict[str, list[Key]]:
-    """Whose figures are shown under which label: the `most` laboratories with the most records by themselves, and all
-    others together under "other"."""
+    """Returns whose figures are shown under which label: those of the `most` laboratories with the most records under
+    their own, all others together under "other"."""
     sizes: Counter[str] = Counter()
     for (laboratory, _), one in figures.items():
         sizes[laboratory] += one.records
@@ -71,9 +71,11 @@ def by_label(figures: Mapping[Key, Figures], most: int = LABORATORIES) -> dict[s
 class QualityMetrics:
     """Refreshes the metrics of one store every so many seconds; more seldom when reading takes long."""
 
-    def __init__(self, store: str, quality: Quality, overdue_hours: int, every: float, clock: Clock) -> None:
+    def __init__(
+        self, store: str, laboratory_figures: LaboratoryFigures, *, overdue_hours: int, every: float, clock: Clock
+    ) -> None:
         self._store = store
-        self._quality = quality
+        self._laboratory_figures = laboratory_figures
         self._overdue_hours = overdue_hours
         self._every = every
         self._clock = clock
@@ -95,7 +97,7 @@ class QualityMetrics:
         """Shows the figures of the last DAYS days, today included."""
         now = self._clock()
         today = calendar_day(now)
-        labels = await self._quality.grouped(today - DAYS + 1, today, now, self._overdue_hours, by_label)
+        labels = await self._laboratory_figures.grouped(today - DAYS + 1, today, now, self._overdue_hours, by_label)
         for label, figures in labels.items():
             self._show(label, figures)
         for label in self._shown - labels.keys():

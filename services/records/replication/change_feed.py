@@ -1,4 +1,4 @@
-"""The change feed over a store: read to a cursor, or watched."""
+"""The change feed of a store: what changed after a cursor, once or as it comes."""
 
 import asyncio
 import time
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from services.common.errors import FailedPrecondition
 from services.common.instants import Instant
 from services.records.metrics import FEED_SEQUENCE
+from services.records.replication.commit_signal import CommitSignal
 from services.records.store.protocols.records import ChangeRow, Head, RecordStore
 from services.runtime.clock import Clock
 
@@ -22,8 +23,11 @@ FROM_NOW_ON = -1
 
 
 def unbroken(rows: Iterable[ChangeRow], after: int) -> tuple[list[ChangeRow], int]:
-    """Changes up to the first number that is missing, and the number up to which nothing is: what is missing was given
-    out before what is above it, and must not be skipped. Only what is known to be purged is passed over."""
+    """Returns the changes up to the first number that is missing, and the number up to which none is.
+
+    What is missing was given out before what is above it, and must not be skipped. Only what is known to be purged is
+    passed over.
+    """
     changes: list[ChangeRow] = []
     here = after
     for row in rows:
@@ -37,42 +41,32 @@ def unbroken(rows: Iterable[ChangeRow], after: int) -> tuple[list[ChangeRow], in
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Changes in order, where the reader stands after them, and, when it stands at the end, up to when it has all."""
+    """Some changes in order, the cursor after them and, when that is the end, up to when the reader has everything."""
 
     changes: tuple[ChangeRow, ...]
     head: Head
     as_of: Instant | None
 
 
-class Feed:
-    """One store's feed. `moved` tells the watchers of this process at once; other processes' commits are polled for."""
+class ChangeFeed:
+    """Reads one store's changes in order, up to a cursor or without end."""
 
-    def __init__(self, name: str, store: RecordStore, horizon: Clock) -> None:
-        """`horizon` tells up to when the store has everything: now, or less where it follows others."""
+    def __init__(self, name: str, store: RecordStore, signal: CommitSignal, complete_until: Clock) -> None:
+        """`complete_until` tells up to when the store has everything: now, or less where it follows others."""
         self._store = store
-        self._horizon = horizon
-        self._moved = asyncio.Event()
+        self._signal = signal
+        self._complete_until = complete_until
         self._gauge = FEED_SEQUENCE.labels(name)
 
-    def moved(self) -> None:
-        """Wakes the watchers: something was committed."""
-        self._moved.set()
-        self._moved = asyncio.Event()
-
-    def next_move(self) -> asyncio.Event:
-        """Set when something is committed in this process from now on. Whoever looks for what there is asks for it
-        before, and waits after: nothing is committed in between unnoticed."""
-        return self._moved
-
     async def read(self, feed_id: str, after: int, most: int = DEFAULT_CHANGES, mark: bytes = b"") -> Batch:
-        """At most `most` changes after a cursor.
+        """Returns at most `most` changes after a cursor.
 
         Raises FailedPrecondition (FEED_REBUILT) when the cursor is of another history, of a commit that is not the one
         with that number here, or beyond the end. Stops before a number that is missing: whatever it is, it was given
         out before those above it and must not be skipped. Only what is known to be purged is passed over.
         """
         # Taken first: what the store has up to then is in the feed that is read afterwards.
-        as_of = self._horizon()
+        as_of = self._complete_until()
         head = await self._store.head()
         self._gauge.set(head.sequence)
         if after == FROM_NOW_ON and not feed_id:
@@ -96,10 +90,13 @@ class Feed:
         return head.mark if sequence == head.sequence else await self._store.mark(sequence)
 
     async def watch(self, feed_id: str, after: int, mark: bytes = b"") -> AsyncIterator[Batch]:
-        """Batches without end: one at once, then changes as they come, and an empty one each second without any."""
+        """Yields batches without end: one at once, then changes as they come, and an empty one each second without any.
+
+        Raises as `read` does.
+        """
         silent_since = float("-inf")
         while True:
-            moved = self._moved
+            next_commit = self._signal.next_commit()
             batch = await self.read(feed_id, after, mark=mark)
             quiet = time.monotonic() - silent_since
             ahead = batch.head.sequence > after
@@ -108,7 +105,7 @@ class Feed:
                 feed_id, after, mark = batch.head
                 silent_since, quiet = time.monotonic(), 0.0
             if batch.as_of is not None:
-                await _within(moved, min(self._store.poll_seconds, LIFE_SECONDS - quiet + 0.001))
+                await _within(next_commit, min(self._store.poll_seconds, LIFE_SECONDS - quiet + 0.001))
             elif not ahead:
                 await asyncio.sleep(self._store.poll_seconds)
 

@@ -1,4 +1,4 @@
-"""Up to when a store has everything: for who asks now, and for who asks how it was.
+"""Tells up to when a store has everything: now, and as it was at an instant.
 
 While a region is followed without delay, it is enough to know that; only when it falls behind, or comes back, is that
 noted, durably. So "up to when did the nation have everything, at nine last Tuesday?" always has the same answer.
@@ -15,7 +15,7 @@ from services.common.instants import SECOND, Instant
 from services.records.store.protocols.records import Lag, RecordStore
 from services.runtime.clock import Clock
 
-log = logging.getLogger("hutong.records.horizon")
+log = logging.getLogger("hutong.records.completeness")
 
 BEHIND = 2 * SECOND
 """A region not heard of for longer is behind: whoever asks here is told to ask it as well. A live one is heard of each
@@ -32,12 +32,17 @@ LOOK_SECONDS = 0.5
 class Followed(Protocol):
     """A region that is followed, and the instant up to which it is known."""
 
-    region: str
-    as_of: Instant
+    @property
+    def region(self) -> str:
+        """Its code."""
+
+    @property
+    def as_of(self) -> Instant:
+        """The instant up to which everything of it is here; 0 while that is not known."""
 
 
 class Completeness:
-    """The horizon of one store; `run` keeps the notes."""
+    """Knows up to when one store has everything; `run` notes which regions are behind."""
 
     def __init__(self, followers: Sequence[Followed], store: RecordStore, clock: Clock) -> None:
         self._followers = followers
@@ -51,12 +56,12 @@ class Completeness:
         self._loaded = False
 
     def as_of(self) -> Instant:
-        """The instant up to which nothing is missing now; take it before reading what it is said of."""
+        """Returns the instant up to which nothing is missing now; take it before reading what it is said of."""
         return min((follower.as_of for follower in self._followers), default=self._clock())
 
     def behind(self) -> list[str]:
-        """The regions not heard of for over BEHIND, ascending: what they committed since may be missing. Take them
-        before reading what they are said of."""
+        """Returns the regions not heard of for over BEHIND, ascending: what they committed since may be missing. Take
+        them before reading what they are said of."""
         heard = self._clock() - BEHIND
         return sorted(follower.region for follower in self._followers if follower.as_of < heard)
 
@@ -71,7 +76,7 @@ class Completeness:
         return self._latest
 
     async def at(self, instant: Instant) -> tuple[Instant, list[str]]:
-        """What was noted as known at `instant`: up to when nothing was missing, and which regions were behind,
+        """Returns what was noted as known at `instant`: up to when nothing was missing, and which regions were behind,
         ascending. Raises Unavailable."""
         if not self._followers:
             return instant, []
@@ -88,7 +93,7 @@ class Completeness:
         return max(Instant(0), min(known)), sorted(behind)
 
     async def run(self) -> None:
-        """Notes without end which region fell behind, and which came back."""
+        """Notes without end which region falls behind, and which comes back."""
         while self._followers:
             try:
                 await self.look()
@@ -119,11 +124,11 @@ class Completeness:
         now = self._clock()
         for follower in self._followers:
             as_of = follower.as_of if known is None else max(follower.as_of, known.get(follower.region, Instant(0)))
-            said = None if now - as_of <= BEHIND else as_of
+            behind_since = None if now - as_of <= BEHIND else as_of
             noted = self._noted.setdefault(follower.region, [])
             # While it is behind the first note stands: it was known at least as far.
-            if not noted or (noted[-1][1] is None) != (said is None):
+            if not noted or (noted[-1][1] is None) != (behind_since is None):
                 # Told to those who ask before it is durable, so that nobody is told otherwise in between.
-                noted.append((now, said))
+                noted.append((now, behind_since))
                 self._latest = max(self._latest, now)
-                self._unsaved.append(Lag(follower.region, now, said))
+                self._unsaved.append(Lag(follower.region, now, behind_since))

@@ -14,9 +14,9 @@ from hutong.records.v1.record_write_service_pb2 import AmendRecordRequest, Retra
 from services.common.errors import Code, ServiceError
 from services.records.domain.copies import Follow, follow
 from services.records.domain.revisions import RecordId
-from services.records.metrics import COPIES_FOLLOWED, COPIES_REFUSED
+from services.records.metrics import BY_REGION, COPIES_FOLLOWED, COPIES_REFUSED
 from services.records.ports import Copies
-from services.records.replication.change_feed import Feed
+from services.records.replication.commit_signal import CommitSignal
 from services.records.store.protocols.records import DueCopy, RecordStore
 
 log = logging.getLogger("hutong.records.copies")
@@ -33,13 +33,13 @@ _MOVED_ON = frozenset(("REVISION_MISMATCH", "RECORD_RETRACTED", "RECORD_NOT_FOUN
 """The copy is not what it was thought to be: its newer revision is on its way here and will be compared in turn."""
 
 
-def _end(busy: dict[str, asyncio.Task[None]], region: str, _: asyncio.Task[None]) -> None:
+def _forget(busy: dict[str, asyncio.Task[None]], region: str, _: asyncio.Task[None]) -> None:
     del busy[region]
 
 
-async def _any(moved: asyncio.Event, busy: Collection[asyncio.Task[None]]) -> None:
+async def _wait_for_work(next_commit: asyncio.Event, busy: Collection[asyncio.Task[None]]) -> None:
     """Returns when there may be something to do: what becomes due while a region is busy may be too late for it."""
-    waiting = asyncio.create_task(moved.wait())
+    waiting = asyncio.create_task(next_commit.wait())
     try:
         await asyncio.wait({waiting, *busy}, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -49,10 +49,10 @@ async def _any(moved: asyncio.Event, busy: Collection[asyncio.Task[None]]) -> No
 class CopySync:
     """Keeps the copies of one mesh up to date. `stores` are the stores that keep copies, by region."""
 
-    def __init__(self, name: str, store: RecordStore, feed: Feed, stores: Mapping[str, Copies]) -> None:
+    def __init__(self, name: str, store: RecordStore, signal: CommitSignal, stores: Mapping[str, Copies]) -> None:
         self._name = name
         self._store = store
-        self._feed = feed
+        self._signal = signal
         self._stores = stores
 
     async def run(self) -> None:
@@ -60,7 +60,7 @@ class CopySync:
         busy: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
-                moved = self._feed.next_move()
+                next_commit = self._signal.next_commit()
                 try:
                     due = await self._store.due_copies(
                         [region for region in self._stores if region not in busy], AT_ONCE
@@ -69,14 +69,14 @@ class CopySync:
                     log.warning("copies: %s", error, extra={"store": self._name})
                     due = ()
                 except Exception:
-                    # A keeper that ended would be copies that silently say what is no longer true.
+                    # A task that ended would mean copies that silently say what is no longer true.
                     log.exception("copies", extra={"store": self._name})
                     due = ()
                 for region in {copy.id.region for copy in due}:
                     busy[region] = group.create_task(self._work(region))
-                    busy[region].add_done_callback(partial(_end, busy, region))
+                    busy[region].add_done_callback(partial(_forget, busy, region))
                 if not due:
-                    await _any(moved, busy.values())
+                    await _wait_for_work(next_commit, busy.values())
 
     async def _work(self, region: str) -> None:
         try:
@@ -94,11 +94,11 @@ class CopySync:
         for start in range(0, len(due), ABREAST):
             abreast = due[start : start + ABREAST]
             comparing = (self._compare_one(region, copy.id) for copy in abreast)
-            ends = await asyncio.gather(*comparing, return_exceptions=True)
-            done = [copy for copy, end in zip(abreast, ends, strict=True) if end is None]
+            outcomes = await asyncio.gather(*comparing, return_exceptions=True)
+            done = [copy for copy, outcome in zip(abreast, outcomes, strict=True) if outcome is None]
             if done:
                 await self._store.copies_done(done)
-            failed = next((end for end in ends if end is not None), failed)
+            failed = next((outcome for outcome in outcomes if outcome is not None), failed)
             if not done:
                 # Nothing gets through to this region; where something does, one copy does not hold up the others.
                 break
@@ -119,14 +119,14 @@ class CopySync:
                 return
             if error.code in (Code.INVALID_ARGUMENT, Code.FAILED_PRECONDITION):
                 # Asking again would end the same; someone has to look.
-                COPIES_REFUSED.labels(self._name, region, error.reason).inc()
+                COPIES_REFUSED.labels(self._name, region, BY_REGION, error.reason).inc()
                 log.error("a copy cannot follow its origin: %s", error, extra={"region": region})
                 return
             raise
         COPIES_FOLLOWED.labels(self._name, region).inc()
 
     async def _origin(self, copy: TestRecord) -> TestRecord | None:
-        """What a copy was made of, as it is now. Its region may have given the id to another person since."""
+        """Returns what a copy was made of, as it is now. Its region may have given the id to another person since."""
         record_id = RecordId(copy.content.origin.region, copy.content.origin.source_id)
         origin = await self._current(record_id)
         if origin is None or origin.person_key == copy.person_key:

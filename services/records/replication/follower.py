@@ -21,9 +21,9 @@ from services.records.domain import replication
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.domain.standing import names
-from services.records.metrics import FOLLOWED, FOLLOWER_LAG, MOVED_COPIES, REFUSED_COPIES, RESTATED_COPIES
+from services.records.metrics import BY_FOLLOWER, COPIES_REFUSED, FOLLOWED, FOLLOWER_LAG, MOVED_COPIES, RESTATED_COPIES
 from services.records.ports import Region
-from services.records.replication.change_feed import Feed
+from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.reconciliation import restore
 from services.records.store.protocols.records import RecordStore
 from services.records.store.unit_of_work import Known, Plan, Touch
@@ -46,25 +46,25 @@ class _CursorMoved(ServiceError):
         super().__init__(Code.ABORTED, "CURSOR_MOVED", Text("游标已移动", "The cursor was moved"))
 
 
-class Follower:
+class RegionFollower:
     """Follows one `region`. `as_of` is the instant up to which this store has everything of that region."""
 
     def __init__(
-        self, name: str, region: str, source: Region, store: RecordStore, own_feed: Feed, clock: Clock
+        self, *, name: str, region: str, source: Region, store: RecordStore, signal: CommitSignal, clock: Clock
     ) -> None:
         self._name = name
         self.region = self._region = region
         self._source = source
         self._store = store
-        self._own_feed = own_feed
+        self._signal = signal
         self._clock = clock
         self._here = Cursor()
         self.as_of = Instant(0)
         FOLLOWER_LAG.labels(name, region).set_function(self.lag)
 
     def lag(self) -> float:
-        """By how many seconds this store is behind the region; infinite while it has yet to hear of it, or reads it
-        again. An idle region gives signs of life: about a second at most."""
+        """Returns by how many seconds this store is behind the region: about one at most, since an idle region gives
+        signs of life; infinite while it has yet to hear of it, or reads it again."""
         return max(0.0, (self._clock() - self.as_of) / SECOND) if self.as_of else math.inf
 
     async def run(self) -> None:
@@ -111,8 +111,8 @@ class Follower:
             self.as_of = Instant(max(self.as_of, here.as_of))
 
     async def _restored(self, here: Cursor) -> Cursor:
-        """The region's feed has been read again to its end: what it no longer has is found before anyone is told that
-        the region is known."""
+        """Compares after the region's feed was read again to its end: what it no longer has is found before anyone is
+        told that the region is known."""
         await restore(self._region, self._source, self._store, self._clock)
         done = replace(here, rereading=False)
 
@@ -120,7 +120,7 @@ class Follower:
             return Plan(lambda _: b"", cursor=replace(known.cursor, rereading=False))
 
         await self._store.commit(Touch(followed=self._region), decide, self._clock)
-        self._own_feed.moved()
+        self._signal.committed()
         return done
 
     async def _take(self, since: Cursor, batch: WatchChangesResponse) -> Cursor:
@@ -165,13 +165,13 @@ class Follower:
         taken = len(copies.revisions) + len(copies.laboratories)
         if taken:
             FOLLOWED.labels(self._name, self._region).inc(taken)
-            self._own_feed.moved()
+            self._signal.committed()
         if copies.restated:
             RESTATED_COPIES.labels(self._name, self._region).inc(copies.restated)
         if copies.moved:
             MOVED_COPIES.labels(self._name, self._region).inc(len(copies.moved))
         for reason, count in copies.refused.items():
-            REFUSED_COPIES.labels(self._name, self._region, reason).inc(count)
+            COPIES_REFUSED.labels(self._name, self._region, BY_FOLLOWER, reason).inc(count)
             log.error(
                 "changes contradict what is stored",
                 extra={"store": self._name, "region": self._region, "reason": reason, "count": count},
@@ -193,8 +193,11 @@ class Follower:
 
 
 def _told_before(batch: WatchChangesResponse, before: Instant) -> Instant:
-    """Up to when a batch that more is to follow has told everything: a region's commits are recorded at instants that
-    grow, so only the last one may go on. Without this a region in a surge would seem silent."""
+    """Returns up to when a batch that more is to follow has told everything.
+
+    A region's commits are recorded at instants that grow, so only the last one may go on. Without this a region in a
+    surge would seem silent.
+    """
     if not batch.changes:
         return before
     last = batch.changes[-1]

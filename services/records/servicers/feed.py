@@ -1,4 +1,4 @@
-"""ChangeFeedService over a feed."""
+"""Serves ChangeFeedService over a feed."""
 
 from collections.abc import AsyncIterator
 
@@ -6,8 +6,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.records.v1 import change_feed_service_pb2 as pb
 
 from services.common.instants import to_timestamp
-from services.common.requests.limits import page_size
-from services.records.replication.change_feed import DEFAULT_CHANGES, MOST_CHANGES, Batch, Feed
+from services.common.requests.paging import page_size
+from services.records.replication.change_feed import DEFAULT_CHANGES, MOST_CHANGES, Batch, ChangeFeed
 from services.records.servicers import message_bytes
 
 
@@ -18,11 +18,11 @@ def _as_of(batch: Batch) -> Timestamp | None:
 class FeedServicer:
     """Serves hutong.records.v1.ChangeFeedService."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: ChangeFeed) -> None:
         self._feed = feed
 
     async def ListChanges(self, request: pb.ListChangesRequest) -> pb.ListChangesResponse:
-        """Changes after a cursor. Raises FailedPrecondition (FEED_REBUILT)."""
+        """Returns changes after a cursor. Raises FailedPrecondition (FEED_REBUILT)."""
         most = page_size(request.page_size, DEFAULT_CHANGES, MOST_CHANGES)
         cursor = request.cursor
         batch = await self._feed.read(cursor.feed_id, cursor.sequence, most, cursor.mark)
@@ -33,7 +33,7 @@ class FeedServicer:
         )
 
     async def WatchChanges(self, request: pb.WatchChangesRequest) -> AsyncIterator[pb.WatchChangesResponse]:
-        """Changes after a cursor as they come. Raises FailedPrecondition (FEED_REBUILT)."""
+        """Yields changes after a cursor as they come. Raises FailedPrecondition (FEED_REBUILT)."""
         cursor = request.cursor
         async for batch in self._feed.watch(cursor.feed_id, cursor.sequence, cursor.mark):
             yield pb.WatchChangesResponse(

@@ -1,4 +1,4 @@
-"""RecordIntakeService: batches over a stream, one being committed while the next is judged, and no more than that."""
+"""Serves RecordIntakeService: of the batches of a stream one is committed while the next is judged, and no more."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -9,8 +9,8 @@ from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.documents import PersonKeys
 from services.common.errors import invalid
-from services.common.requests.limits import check_batch
-from services.records.domain import rules
+from services.common.requests import fields
+from services.common.requests.batches import check_batch
 from services.records.domain.intake import Judge, Judged, claims, decide_batch
 from services.records.metrics import INTAKE_SESSIONS, SUBMITTED
 from services.records.servicers.writer import Writer
@@ -46,8 +46,11 @@ class IntakeServicer:
     async def StreamRecords(
         self, requests: AsyncIterator[StreamRecordsRequest]
     ) -> AsyncIterator[StreamRecordsResponse]:
-        """Where the session stands, then an acknowledgement of each batch after its commit. Raises InvalidArgument
-        (SESSION_ID_FORMAT, OPENING_REQUIRED, BATCH_ORDER, BATCH_SIZE), FailedPrecondition (BATCH_GAP)."""
+        """Yields where the session stands, then an acknowledgement of each batch after its commit.
+
+        Raises InvalidArgument (SESSION_ID_FORMAT, OPENING_REQUIRED, BATCH_ORDER, BATCH_SIZE), FailedPrecondition
+        (BATCH_GAP).
+        """
         opening = await anext(requests)
         session = _session(opening)
         with self._sessions.track_inprogress():
@@ -138,8 +141,8 @@ class IntakeServicer:
 
 
 def _session(opening: StreamRecordsRequest) -> str:
-    """The session a stream opens, within its caller's own. Raises InvalidArgument."""
-    if not opening.session_id or rules.request_id(opening.session_id):
+    """Returns the session a stream opens, within its caller's own. Raises InvalidArgument."""
+    if not opening.session_id or fields.request_id(opening.session_id):
         raise invalid("session_id", "SESSION_ID_FORMAT", "会话编号应为UUID", "A session's id is a UUID")
     if opening.batch or opening.submissions:
         raise invalid("batch", "OPENING_REQUIRED", "首条消息只打开会话", "The first message opens the session alone")

@@ -1,4 +1,4 @@
-"""Messages put together from serialised parts: what a store holds as bytes is parsed once, as part of the answer."""
+"""Puts messages together from serialised parts: what a store holds as bytes is parsed once, as part of the answer."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -40,7 +40,7 @@ _CHANGED = (_tag(Change.RECORD_FIELD_NUMBER), _tag(Change.LABORATORY_FIELD_NUMBE
 
 
 def person(person_key: bytes, records: Iterable[bytes]) -> bytes:
-    """One person of a BatchListRecordsResponse."""
+    """Returns one person of a BatchListRecordsResponse, serialised."""
     parts = [_KEY, _size(person_key), person_key]
     for record in records:
         parts += (_RECORD, _size(record), record)
@@ -49,11 +49,11 @@ def person(person_key: bytes, records: Iterable[bytes]) -> bytes:
 
 
 def laboratory(body: bytes) -> bytes:
-    """One laboratory of a BatchListRecordsResponse."""
+    """Returns one laboratory of a BatchListRecordsResponse, serialised."""
     return b"".join((_LABORATORY, _size(body), body))
 
 
 def change(row: ChangeRow) -> Change:
-    """One change of the feed."""
+    """Returns one change of the feed."""
     number = bytes([Change.SEQUENCE_FIELD_NUMBER << 3]) + _varint(row.sequence)
     return Change.FromString(b"".join((number, _CHANGED[row.is_laboratory], _size(row.body), row.body)))

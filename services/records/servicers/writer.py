@@ -1,4 +1,4 @@
-"""What every write shares: which regions may be written here, retries, the commit, and the word to the watchers."""
+"""Commits writes: checks which regions may be written here, names requests across retries, wakes the watchers."""
 
 import time
 from collections.abc import Collection
@@ -6,10 +6,12 @@ from hashlib import blake2b
 
 from google.protobuf.message import Message
 
-from services.common.errors import FailedPrecondition, InvalidArgument, Violation
-from services.records.domain import rules
+from services.common.errors import FailedPrecondition, Violation
+from services.common.requests import fields
+from services.common.requests.violations import refuse as refuse_all
+from services.common.requests.violations import violation
 from services.records.metrics import COMMIT_SECONDS
-from services.records.replication.change_feed import Feed
+from services.records.replication.commit_signal import CommitSignal
 from services.records.store.protocols.records import RecordStore
 from services.records.store.unit_of_work import Decide, RequestKey, Touch
 from services.runtime.clock import Clock
@@ -21,19 +23,21 @@ NOT_KEPT = "REGION_NOT_KEPT"
 class Writer:
     """Commits to one store on behalf of the write methods. `keeps` are the regions that may be written here."""
 
-    def __init__(self, name: str, store: RecordStore, feed: Feed, keeps: Collection[str], clock: Clock) -> None:
+    def __init__(
+        self, name: str, store: RecordStore, signal: CommitSignal, keeps: Collection[str], clock: Clock
+    ) -> None:
         self.name = name
         self.clock = clock
         self._store = store
-        self._feed = feed
+        self._signal = signal
         self._keeps = frozenset(keeps)
         self._seconds = COMMIT_SECONDS.labels(name)
 
     def region_violations(self, region: str, field: str = "region") -> list[Violation]:
-        """A region whose records may be written here. Reasons REGION_REQUIRED, REGION_UNKNOWN, REGION_NOT_KEPT."""
+        """Returns what is wrong with writing to a region here. Reasons REGION_REQUIRED, _UNKNOWN, _NOT_KEPT."""
         if region in self._keeps:
             return []
-        return rules.region(region, field) or rules.wrong(
+        return fields.region(region, field) or violation(
             field,
             NOT_KEPT,
             "该地区的记录不在本库写入，请写入其本地记录库",
@@ -41,23 +45,23 @@ class Writer:
         )
 
     async def commit(self, touch: Touch, decide: Decide) -> bytes:
-        """RecordStore.commit, after which the watchers of this process know."""
+        """Commits as RecordStore.commit does, and wakes the watchers of this process."""
         began = time.perf_counter()
         answer = await self._store.commit(touch, decide, self.clock)
         self._seconds.observe(time.perf_counter() - began)
-        self._feed.moved()
+        self._signal.committed()
         return answer
 
 
 def refuse(violations: list[Violation], region_field: str = "region") -> None:
-    """Raises for what is wrong: InvalidArgument with every violation; FailedPrecondition when it is only that the
+    """Raises for what is wrong: InvalidArgument with the violations; FailedPrecondition when it is only that the
     region is not kept here, for the same request would be right in another store."""
     if not violations:
         return
     if len(violations) == 1 and violations[0].reason == NOT_KEPT and violations[0].field == region_field:
         text = violations[0].text
         raise FailedPrecondition(NOT_KEPT, text.zh, text.en)
-    raise InvalidArgument(*violations)
+    refuse_all(violations)
 
 
 def request_key(request: Message, request_id: str) -> RequestKey | None:

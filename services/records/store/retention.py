@@ -21,6 +21,9 @@ class RecordPurge(Protocol):
         whose newest revision was committed before an instant, in one transaction. Their numbers are kept as purged, and
         so is the instant, where it is the greatest so far: no state of the store lacks the one without the other."""
 
+    async def close(self) -> None:
+        """Lets go of the database."""
+
 
 def merged_ranges(numbers: Sequence[int]) -> list[tuple[int, int]]:
     """Numbers as ranges, first and last, in order."""

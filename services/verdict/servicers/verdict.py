@@ -16,32 +16,31 @@ from services.common.documents import PersonKeys
 from services.common.errors import (
     Code,
     FailedPrecondition,
-    InvalidArgument,
     ServiceError,
     Text,
-    Violation,
 )
 from services.common.instants import Instant, format_rfc3339, from_timestamp
-from services.common.requests.limits import check_batch
+from services.common.requests.batches import check_batch
+from services.common.requests.violations import Violations
 from services.runtime.clock import Clock
 from services.runtime.resilience.coalescer import Coalescer
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import to_item_error
 from services.runtime.telemetry.trace import current_span
 from services.verdict import metrics
-from services.verdict.domain.judge import judge
-from services.verdict.domain.policy_set import NoPolicyInForce, PolicySet
+from services.verdict.domain.judgement.judge import judge
+from services.verdict.domain.policy.policy_set import NoPolicyInForce, PolicySet
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.ports import EvidenceSource
 from services.verdict.servicers import translation
-from services.verdict.servicers.requests import Question, check_evidence, instants, question
+from services.verdict.servicers.requests import Question, evidence_violations, instants, question
 
 
 class VerdictServicer:
     """Serves hutong.verdict.v1.VerdictService."""
 
-    def __init__(self, book: PolicyRegistry, source: EvidenceSource, keys: PersonKeys, clock: Clock) -> None:
-        self._book = book
+    def __init__(self, registry: PolicyRegistry, source: EvidenceSource, keys: PersonKeys, clock: Clock) -> None:
+        self._registry = registry
         self._source = source
         self._keys = keys
         self._clock = clock
@@ -107,8 +106,8 @@ class VerdictServicer:
         asked = question(query, self._keys, now, field)
         # Without a policy there is nothing to look evidence up for.
         try:
-            policies = self._book.policies if asked.known_at is None else self._book.as_known(asked.known_at)
-            policies.standing(query.region, now if asked.at is None else asked.at)
+            policies = self._registry.policies if asked.known_at is None else self._registry.as_known(asked.known_at)
+            policies.in_force(query.region, now if asked.at is None else asked.at)
         except NoPolicyInForce as error:
             raise _no_policy(error) from None
         return asked
@@ -129,11 +128,10 @@ class VerdictServicer:
 
     def _evaluate(self, item: pb.EvidenceToJudge, field: str, verdict: Verdict) -> None:
         now = self._clock()
-        violations: list[Violation] = []
+        violations = Violations()
         at, known_at = instants(item, now, field, violations)
-        check_evidence(item.evidence, f"{field}.evidence", violations)
-        if violations:
-            raise InvalidArgument(*violations)
+        violations.add(evidence_violations(item.evidence, f"{field}.evidence"))
+        violations.refuse()
         self._judge(item.evidence, at, known_at, now, verdict)
 
     def _judge(
@@ -145,7 +143,7 @@ class VerdictServicer:
         verdict: Verdict,
     ) -> PolicySet:
         known_at = now if known_at is None else known_at
-        policies = self._book.as_known(known_at)
+        policies = self._registry.as_known(known_at)
         try:
             judged = judge(translation.evidence(evidence), policies, now if at is None else at, known_at)
         except NoPolicyInForce as error:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.common.instants import Instant, to_timestamp
 from services.records.domain.quality import Sample
 from services.records.quality.figure_counter import FigureCounter
-from services.records.quality.figures import Quality
+from services.records.quality.figures import LaboratoryFigures
 from services.records.store.protocols.records import RecordStore
 from tests.testkit.builders.records import fresh_id, person, result, sampling, submission
 from tests.testkit.servers.records_service import Records
@@ -32,9 +32,9 @@ def counting_of(records: Records) -> FigureCounter:
     return FigureCounter("tests", records.store, records.store.counts, records.clock)
 
 
-def quality_of(records: Records) -> Quality:
+def quality_of(records: Records) -> LaboratoryFigures:
     """What answers over the same store."""
-    return Quality(records.store, counting_of(records))
+    return LaboratoryFigures(records.store, counting_of(records))
 
 
 def plain(quality: qpb.LaboratoryQuality) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from services.records.domain.quality import Sample
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.quality.figure_counter import FigureCounter
-from services.records.quality.figures import Quality
+from services.records.quality.figures import LaboratoryFigures
 from services.records.quality.live_figures import still_waiting
 from services.records.retention.purge import purge
 from services.records.store.postgres.store import PostgresStore
@@ -134,7 +134,7 @@ async def _read(store: PostgresStore, records: Records) -> None:
 
 
 async def _count(store: PostgresStore, clock: ManualClock) -> None:
-    figures = Quality(store, FigureCounter("walk", store, store.counts, clock))
+    figures = LaboratoryFigures(store, FigureCounter("walk", store, store.counts, clock))
     records = Records(store, clock)
     await records.submit(tube(11), person(11), sampling(-30.0))
     await records.submit(tube(12), person(12), result(outcome=TestResult.TEST_RESULT_POSITIVE))

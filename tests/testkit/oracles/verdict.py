@@ -7,8 +7,8 @@ from itertools import combinations, pairwise
 
 from services.common.instants import HOUR, Instant
 from services.common.regions import divisions
-from services.verdict.domain.model import Channel, Kind, Record, Result, Tube
-from services.verdict.domain.policy import ClauseEntry, PolicyFile
+from services.verdict.domain.evidence.values import Channel, Kind, Record, Result, Tube
+from services.verdict.domain.policy.contents import ClauseEntry, PolicyFile
 
 
 def _sampled(record: Record) -> Instant:

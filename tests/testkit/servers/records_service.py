@@ -20,9 +20,10 @@ from hutong.records.v1.record_read_service_pb2 import (
 
 from services.common.errors import ServiceError
 from services.common.instants import Instant, to_timestamp
-from services.records.composition import build, open_store
+from services.records.composition import build
 from services.records.ports import Region
 from services.records.settings import Settings
+from services.records.store.opening import open_store
 from services.records.store.protocols.records import RecordStore
 from services.records.store.retention import Purged, RecordPurge
 from services.runtime.rpc.binding import local

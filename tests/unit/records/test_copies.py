@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.common.instants import Instant
 from services.records.domain.revisions import RecordId
 from services.records.replication import copy_sync
-from services.records.replication.change_feed import Feed
+from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.copy_sync import CopySync
 from services.records.store.protocols.records import DueCopy
 
@@ -20,7 +19,7 @@ class Late:
     """A store in which a copy becomes due while the n-th question is under way, too late for its answer."""
 
     def __init__(self, at: int) -> None:
-        self.feed = Feed("test", self, lambda: Instant(0))  # type: ignore[arg-type]  # nobody reads it
+        self.signal = CommitSignal()
         self.due: list[DueCopy] = []
         self.done = asyncio.Event()
         self._left = at
@@ -31,7 +30,7 @@ class Late:
         self._left -= 1
         if not self._left:
             self.due = [DueCopy(RecordId(REGION, "C1"), 1)]
-            self.feed.moved()
+            self.signal.committed()
         await asyncio.sleep(0)
         return found
 
@@ -53,7 +52,7 @@ async def test_nothing_due_waits_for_the_next_look(monkeypatch: pytest.MonkeyPat
     store = Late(at)
     if at > 1:
         store.due = [DueCopy(RecordId(REGION, "C0"), 1)]
-    keeper: Any = CopySync("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
+    keeper: Any = CopySync("nation", store, store.signal, {REGION: object()})  # type: ignore[arg-type, dict-item]
     task = asyncio.create_task(keeper.run())
     try:
         await asyncio.wait_for(store.done.wait(), 5)
@@ -66,7 +65,7 @@ class Many:
     """A store with a hundred copies due, one of which cannot be compared; counts who is under way at once."""
 
     def __init__(self) -> None:
-        self.feed = Feed("test", self, lambda: Instant(0))  # type: ignore[arg-type]  # nobody reads it
+        self.signal = CommitSignal()
         self.due = [DueCopy(RecordId(REGION, f"C{n}"), n) for n in range(100)]
         self.most = 0
         self._here = 0
@@ -101,7 +100,7 @@ async def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch
         raise ValueError("a row that cannot be read")
 
     monkeypatch.setattr(store, "due_copies", failing)
-    keeper: Any = CopySync("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
+    keeper: Any = CopySync("nation", store, store.signal, {REGION: object()})  # type: ignore[arg-type, dict-item]
     task = asyncio.create_task(keeper.run())
     try:
         async with asyncio.timeout(5):
@@ -115,7 +114,7 @@ async def test_one_copy_holds_up_no_others(monkeypatch: pytest.MonkeyPatch) -> N
     """Copies of a region are compared side by side, and all but the one that cannot be are done."""
     monkeypatch.setattr(copy_sync, "RETRY_SECONDS", 60.0)
     store = Many()
-    keeper: Any = CopySync("nation", store, store.feed, {REGION: object()})  # type: ignore[arg-type, dict-item]
+    keeper: Any = CopySync("nation", store, store.signal, {REGION: object()})  # type: ignore[arg-type, dict-item]
     task = asyncio.create_task(keeper.run())
     try:
         async with asyncio.timeout(5):

@@ -7,14 +7,15 @@ import pytest
 
 from services.common.errors import FailedPrecondition
 from services.common.instants import Instant
-from services.records.replication.change_feed import Feed
+from services.records.replication.change_feed import ChangeFeed
+from services.records.replication.commit_signal import CommitSignal
 from services.records.store.protocols.records import ChangeRow, Head
 from tests.testkit.fakes.feed_store import FakeStore
 
 
-def feed(store: Any) -> Feed:
+def feed(store: Any) -> ChangeFeed:
     """A feed over a fake store at an instant."""
-    return Feed("test", store, lambda: Instant(7))
+    return ChangeFeed("test", store, CommitSignal(), lambda: Instant(7))
 
 
 def numbers(rows: Sequence[ChangeRow]) -> list[int]:
@@ -54,7 +55,8 @@ async def test_what_is_committed_amid_a_reading_is_not_claimed() -> None:
             next(clock)
             return await super().changes(after, most)
 
-    batch = await Feed("test", Slow({1}, 1), lambda: Instant(next(clock))).read("", 0)  # type: ignore[arg-type]
+    slow: Any = Slow({1}, 1)
+    batch = await ChangeFeed("test", slow, CommitSignal(), lambda: Instant(next(clock))).read("", 0)
     assert batch.as_of is not None
     assert batch.as_of < began[0]
 

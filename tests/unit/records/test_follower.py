@@ -9,8 +9,8 @@ from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRe
 
 from services.common.errors import FailedPrecondition
 from services.records.domain.replication import Cursor
-from services.records.replication.change_feed import Feed
-from services.records.replication.follower import Follower
+from services.records.replication.commit_signal import CommitSignal
+from services.records.replication.follower import RegionFollower
 from services.records.store.unit_of_work import Plan, Touch
 from tests.testkit.clocks import ManualClock
 from tests.testkit.servers.records_service import opened
@@ -40,7 +40,9 @@ async def test_a_region_is_read_again_once_however_many_are_refused(tmp_path: Pa
                 yield WatchChangesResponse()
 
         region: Any = Region()
-        follower = Follower("nation", "430000", region, store, Feed("nation", store, clock), clock)
+        follower = RegionFollower(
+            name="nation", region="430000", source=region, store=store, signal=CommitSignal(), clock=clock
+        )
         task = asyncio.create_task(follower.run())
         try:
             await asyncio.wait_for(again.wait(), 5)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from services.common.regions import divisions
-from services.records.composition import build, open_store
+from services.records.composition import build
 from services.records.settings import Settings
+from services.records.store.opening import open_store
 from services.runtime.settings.environment import SettingsError, load
 from tests.testkit.secret import SECRET
 

@@ -1,6 +1,5 @@
 """The tools for those who write policies."""
 
-import argparse
 import json
 import shutil
 from pathlib import Path
@@ -9,25 +8,25 @@ import jsonschema
 import msgspec
 import pytest
 
-from cli.commands import policy as command
+from cli.main import main
 from services.common.instants import parse_rfc3339
-from services.verdict.domain.compiled import CompiledPolicy
-from services.verdict.domain.judge import judge
-from services.verdict.domain.model import Evidence, Scope, Status
-from services.verdict.domain.policy import content_hash
-from services.verdict.domain.policy_set import PolicySet
+from services.verdict.domain.evidence.values import Evidence, Scope
+from services.verdict.domain.judgement.judge import judge
+from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.policy.contents import content_hash
+from services.verdict.domain.policy.policy_set import PolicySet
+from services.verdict.domain.verdict import Status
 from services.verdict.policy.files import (
     CASES_SUFFIX,
     DEFAULT_DIRECTORY,
-    PolicyFileError,
     load_directory,
     parse_policy,
     policy_paths,
-    read_yaml,
 )
 from services.verdict.policy.tools import schema
 from services.verdict.policy.tools.check import check
 from services.verdict.policy.tools.strictness import counter_example
+from services.verdict.policy.yaml_document import PolicyFileError, read_yaml
 
 POLICY = """\
 region: "140000"
@@ -68,11 +67,7 @@ def _write(home: Path, text: str = POLICY, name: str = "2022-08-10") -> Path:
 
 
 def _run(*arguments: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["policy", *map(str, arguments)])
-    status: int = args.run(args)
-    return status
+    return main(["policy", *map(str, arguments)])
 
 
 def _codes(home: Path) -> list[tuple[str, str, str]]:
