@@ -5,12 +5,12 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1.health_code_service_pb2 import ShowHealthCodeResponse
 from hutong.verdict.v1.verdict_pb2 import Verdict
+from msgspec.structs import replace
 
 from gateway.codes.cache.entry import Entry, fresh_until
 from gateway.codes.cache.protocol import CacheDownError, Lease, VerdictCache

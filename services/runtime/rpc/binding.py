@@ -7,13 +7,14 @@ through `local` and, over a wire, through `services.runtime.rpc.channel.remote`.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from msgspec.structs import replace
 
 from services.runtime.rpc.access import Guard, NamedCallers
 from services.runtime.rpc.call import Call, current_call

@@ -5,10 +5,10 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TypeVar, cast
 
 from google.protobuf.message import Message
+from msgspec.structs import replace
 
 from services.common.errors import DeadlineExceeded, ServiceError
 from services.runtime.resilience.time_limit import answer_by
