@@ -18,15 +18,20 @@ from services.common.documents import PERSON_KEY_BYTES
 from services.common.errors import Code, ServiceError
 from services.common.instants import Instant, from_timestamp, to_timestamp
 from services.lookup.evidence.outages import Outages
-from services.lookup.evidence.source_health import PROBE_SECONDS, Probe, SourceHealth
+from services.lookup.evidence.source_health import source_breaker
 from services.lookup.metrics import QUESTIONS, SECONDS
 from services.lookup.ports import RecordsSource
+from services.runtime.resilience.breaker import Breaker, Probe
 from services.runtime.rpc.call import enter, leave, within
 from services.runtime.telemetry.trace import SpanKind, span
 
 log = logging.getLogger("hutong.lookup.source")
 
 _NEVER = Instant(0)
+
+PROBE_SECONDS = 0.7
+"""How long one probe may take. With the pause between two it stays below a second: so soon is a source that came back
+noticed."""
 
 CHUNK = 1000
 """The most persons BatchListRecords takes."""
@@ -73,7 +78,7 @@ class Sources:
         """`patience` is what one store may take at the most, in seconds; outages are told to `outages`."""
         self._stores = dict(stores)
         self._patience = patience
-        self._health = {name: SourceHealth(name, self._prober(name), outages) for name in stores}
+        self._health = {name: source_breaker(name, self._prober(name), outages) for name in stores}
 
     def __contains__(self, source: str) -> bool:
         """Whether there is such a store."""
@@ -137,7 +142,7 @@ class Sources:
         behind = sorted({region for response in responses for region in response.behind})
         return SourceAnswer(source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind)
 
-    def _failed(self, health: SourceHealth, source: str, error: Exception, limit: float) -> None:
+    def _failed(self, health: Breaker, source: str, error: Exception, limit: float) -> None:
         extra = {"source": source, "reason": _reason(error)}
         late = isinstance(error, TimeoutError) or getattr(error, "code", None) is Code.DEADLINE_EXCEEDED
         if late:
