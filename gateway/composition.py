@@ -25,7 +25,7 @@ from gateway.http.views.code import code_body
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
-from gateway.ports import ChangeFeed, Evidence, HolderService, Regions, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
 from services.common.regions import NATION
@@ -66,7 +66,8 @@ def build(
     *,
     verdict: VerdictSource,
     evidence: Evidence,
-    holders: HolderService,
+    holders: Holders,
+    holder_feed: HolderFeed,
     regions: Regions,
     news: ChangeFeed,
     region_news: Mapping[str, ChangeFeed] | None = None,
@@ -84,7 +85,7 @@ def build(
     """
     if not 0 < settings.news_seconds <= BOUND_SECONDS:
         raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
-    sources: list[NewsSource] = [RecordsNews(NATION, news, clock), HoldersNews(holders, clock)]
+    sources: list[NewsSource] = [RecordsNews(NATION, news, clock), HoldersNews(holder_feed, clock)]
     sources += [RecordsNews(region, feed, clock) for region, feed in (region_news or {}).items()]
     feeds = tuple(source.name for source in sources)
     if cache is None:

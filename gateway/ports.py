@@ -55,10 +55,6 @@ class HolderFeed(Protocol):
         """See hutong.lookup.v1.HolderService."""
 
 
-class HolderService(Holders, HolderFeed, Protocol):
-    """Both, of one lookup service."""
-
-
 class Regions(Protocol):
     """Knows the regions: the lookup service."""
 

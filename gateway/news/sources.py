@@ -1,24 +1,22 @@
 """Where the cache's news come from: each feed, read into the same words."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Protocol, TypeVar, cast
+from typing import Protocol
 
 from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest, WatchHoldersResponse
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
 
 from gateway.codes.cache.protocol import HOLDERS, News
 from gateway.ports import ChangeFeed, HolderFeed
-from services.common.errors import FailedPrecondition, Unavailable
+from services.common.errors import FailedPrecondition
 from services.common.instants import Instant, from_timestamp
 from services.runtime.clock import Clock
+from services.runtime.resilience.watchdog import alive
 
 SILENCE_SECONDS = 3.0
 """A feed gives a sign of life each second; silent for longer, it is taken to be cut."""
 FROM_NOW_ON = -1
-
-Batch = TypeVar("Batch")
 
 
 class NewsSource(Protocol):
@@ -29,20 +27,6 @@ class NewsSource(Protocol):
     def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
         """Yields what the feed tells after a cursor, without end; None asks for what comes from now on. Raises
         ServiceError: FAILED_PRECONDITION when the cursor is not, or no longer, one of this feed."""
-
-
-async def _alive(stream: AsyncIterator[Batch]) -> AsyncGenerator[Batch, None]:
-    """Yields the stream's batches. Raises UNAVAILABLE (FEED_SILENT, FEED_ENDED)."""
-    async with aclosing(cast(AsyncGenerator[Batch, None], stream)) as batches:
-        while True:
-            try:
-                async with asyncio.timeout(SILENCE_SECONDS):
-                    batch = await anext(batches)
-            except TimeoutError:
-                raise Unavailable("FEED_SILENT", "变更流没有声息", "The feed gives no sign of life") from None
-            except StopAsyncIteration:
-                raise Unavailable("FEED_ENDED", "变更流已结束", "The feed has ended") from None
-            yield batch
 
 
 def _as_of(batch: WatchChangesResponse | WatchHoldersResponse, clock: Clock) -> Instant | None:
@@ -64,7 +48,7 @@ class RecordsNews:
         feed_id, sequence, mark = [*(cursor or f"/{FROM_NOW_ON}").split("/"), ""][:3]
         position = FeedCursor(feed_id=feed_id, sequence=int(sequence), mark=bytes.fromhex(mark))
         request = WatchChangesRequest(cursor=position)
-        async with aclosing(_alive(self._source.WatchChanges(request))) as batches:
+        async with aclosing(alive(self._source.WatchChanges(request), silence_seconds=SILENCE_SECONDS)) as batches:
             async for batch in batches:
                 yield self._news(batch)
 
@@ -97,7 +81,7 @@ class HoldersNews:
         """See NewsSource. A cursor is a sequence."""
         before = FROM_NOW_ON if cursor is None else int(cursor)
         request = WatchHoldersRequest(sequence=before)
-        async with aclosing(_alive(self._source.WatchHolders(request))) as batches:
+        async with aclosing(alive(self._source.WatchHolders(request), silence_seconds=SILENCE_SECONDS)) as batches:
             async for batch in batches:
                 if batch.sequence < before:
                     raise FailedPrecondition("FEED_REBUILT", "变更流已重建", "The feed has been rebuilt")

@@ -9,6 +9,7 @@ from secrets import token_hex
 from gateway.codes.cache.protocol import CacheDownError, VerdictCache
 from gateway.news.sources import NewsSource
 from services.common.errors import Code, ServiceError
+from services.runtime.resilience.backoff import Backoff
 from services.runtime.resilience.tasks import end
 
 log = logging.getLogger("hutong.news")
@@ -59,14 +60,14 @@ class CacheUpdater:
             return False
 
     async def _update(self, source: NewsSource) -> None:
-        pause = PAUSE_SECONDS
+        backoff = Backoff(PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         rebuilt = False
         while True:
             try:
                 cursor = None if rebuilt else await self._cache.cursor(source.name)
                 async with aclosing(source.watch(cursor)) as batches:
                     async for news in batches:
-                        pause = PAUSE_SECONDS
+                        backoff.reset()
                         if cursor is None:
                             # Whatever this first batch holds happened before the cache was emptied.
                             await self._cache.begin(source.name, news)
@@ -81,5 +82,4 @@ class CacheUpdater:
                 log.warning("news interrupted", extra={"feed": source.name, "reason": error.reason})
             except CacheDownError:
                 pass
-            await asyncio.sleep(pause)
-            pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+            await backoff.wait()
