@@ -1,4 +1,4 @@
-"""Whatever is cut off, no code that a change has outdated is shown as current for longer than the stated bound: real
+"""No code that a change has outdated is shown as current for longer than the stated bound, whatever is cut off: real
 processes, with wires that can be cut."""
 
 import asyncio
@@ -21,7 +21,8 @@ from cli.mesh.ports import free_ports
 from gateway.codes.cache.entry import BOUND_SECONDS
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
+from tests.testkit.calls import remote
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.proxy import Proxy
 from tests.testkit.servers.redis import RedisServer
@@ -130,8 +131,8 @@ class Pieces:
                     await asyncio.sleep(POLL_SECONDS)
 
     async def last_outdated(self, since: float) -> dict[str, float]:
-        """How many seconds after a change its codes were last shown as current without it, by region; asks for a while
-        after the bound."""
+        """Returns how many seconds after a change its codes were last shown as current without it, by region; asks
+        a while after the bound."""
         last = dict.fromkeys((HOME, ELSEWHERE), 0.0)
         while perf_counter() - since < LATE:
             for region in last:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from services.common.errors import ServiceError
 from services.lookup.composition import NAME, build
-from services.lookup.evidence import source_health
-from services.runtime.rpc.binding import local
+from services.runtime.resilience import breaker
+from tests.testkit.calls import local
 from tests.testkit.fakes.record_store import BROKEN, DEAD, RecordStore
 from tests.testkit.servers.lookup_service import PURPOSE, Start, deadline, key, lookup, mesh, person, query
 from tests.testkit.servers.lookup_service import settings as lookup_settings
@@ -32,11 +32,11 @@ BEIJING, LIAONING, HUNAN = "110000", "210000", "430000"
 @pytest.fixture(autouse=True)
 def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that came back is noticed at once."""
-    monkeypatch.setattr(source_health, "PAUSE_SECONDS", 0.005)
+    monkeypatch.setattr(breaker, "PAUSE_SECONDS", 0.005)
 
 
 async def ask(client: Any, *asked: tuple[int, str]) -> Sequence[Evidence]:
-    """What is known now."""
+    """Returns the evidence of now."""
     queries = [query(number, region) for number, region in asked or [(1, BEIJING)]]
     answers: Sequence[Evidence] = (
         await client.BatchGetEvidence(BatchGetEvidenceRequest(queries=queries, purpose=PURPOSE))
@@ -53,7 +53,7 @@ async def again(client: Any, given: Evidence) -> Evidence:
 
 
 def coverage(evidence: Evidence) -> dict[str, SourceStatus.ValueType]:
-    """What became of asking each source."""
+    """Returns the status of each source, by name."""
     return {cover.source: cover.status for cover in evidence.coverage}
 
 

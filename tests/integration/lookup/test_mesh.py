@@ -17,10 +17,11 @@ from hutong.records.v1 import record_read_service_pb2, record_write_service_pb2
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from services.lookup.composition import DIRECTORY, EVIDENCE, HOLDERS, NAME, build
-from services.runtime.rpc.binding import Binding, local
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.channel import open_channel
 from services.runtime.rpc.server import Server
 from services.runtime.telemetry.trace import span, tracing
+from tests.testkit.calls import local, remote
 from tests.testkit.fakes.record_store import RecordStore
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.lookup_service import PURPOSE, key, mesh, person, query, settings
@@ -40,14 +41,14 @@ async def serve(store: RecordStore, port: int = 0) -> tuple[Server, int]:
 
 
 async def ask(client: Any) -> Evidence:
-    """What is known about person 1 for Beijing."""
+    """Returns the evidence about person 1 for Beijing."""
     response = await client.GetEvidence(GetEvidenceRequest(query=query(1), purpose=PURPOSE))
     evidence: Evidence = response.evidence
     return evidence
 
 
 def coverage(evidence: Evidence) -> dict[str, SourceStatus.ValueType]:
-    """What became of asking each source."""
+    """Returns the status of each source, by name."""
     return {cover.source: cover.status for cover in evidence.coverage}
 
 

@@ -136,7 +136,7 @@ def recognised_until(
 
 
 def positive_stands(policy: PolicyFile, records: list[Record], at: Instant) -> bool:
-    """Whether any positive of a single tube is open."""
+    """Tells if any positive of a single tube is open."""
     known = [record for record in records if _exists(record, at) and _reported(record, at)]
     for positive in known:
         if positive.result != Result.POSITIVE or positive.tube != Tube.SINGLE:
@@ -155,7 +155,7 @@ def positive_stands(policy: PolicyFile, records: list[Record], at: Instant) -> b
 
 
 def retest_owed(records: list[Record], at: Instant) -> bool:
-    """Whether any positive pool has no later single result."""
+    """Tells if any positive pool has no later single result."""
     known = [record for record in records if _exists(record, at) and _reported(record, at)]
     singles = [r for r in known if r.tube == Tube.SINGLE and r.result in (Result.NEGATIVE, Result.POSITIVE)]
     return any(

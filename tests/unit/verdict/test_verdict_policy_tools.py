@@ -55,7 +55,7 @@ colours:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Where the policy of the tests goes."""
+    """Returns the directory for the policy of the tests."""
     (tmp_path / "140000").mkdir()
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""What must hold of every verdict, whatever the evidence."""
+"""Properties hold of every verdict, whatever the evidence."""
 
 from pathlib import Path
 

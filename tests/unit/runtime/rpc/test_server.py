@@ -16,10 +16,11 @@ from hutong.records.v1 import record_read_service_pb2 as read_pb
 from services.common.errors import ServiceError
 from services.runtime.rpc import server as server_module
 from services.runtime.rpc.binding import Binding
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
 from services.runtime.rpc.health import LIVENESS
 from services.runtime.rpc.server import Server
 from services.runtime.service import Service
+from tests.testkit.calls import remote
 from tests.testkit.fakes.servicer import FEED, READ, REQUEST, Servicer, bindings
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -43,7 +44,7 @@ async def running(servicer: Servicer, pings=None) -> AsyncIterator[tuple[Server,
 
 
 async def health(port: int, service: str = "") -> int:
-    """What the server says of its health."""
+    """Returns what the server says of its health."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))
         return int(reply.status)

@@ -1,13 +1,14 @@
-"""What the contracts promise of every method, old and new."""
+"""Every method, old and new, keeps the promises of the contracts."""
 
 import importlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-PROTOS = Path(__file__).parents[3] / "protos"
+from tests.testkit.tools import ROOT
+
+PROTOS = ROOT / "protos"
 
 READS = ("Get", "List", "Compute", "Evaluate", "Show", "Check")
 STREAMS = ("Watch", "Stream")
