@@ -10,9 +10,7 @@ from services.common.documents import normalise
 _TELLS = re.compile(r"\d{6}(\d{4})(\d\d)(\d\d)\d{3}[\dX]", re.ASCII)
 """GB 11643, and permanent residents' cards of 2023: eighteen characters, the date of birth from the seventh on."""
 
-_TYPES = frozenset(
-    (DocumentType.DOCUMENT_TYPE_RESIDENT_ID, DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID)
-)
+_TYPES = frozenset((DocumentType.DOCUMENT_TYPE_RESIDENT_ID, DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID))
 
 
 def date_of_birth(document_type: DocumentType.ValueType, number: str) -> date | None:
