@@ -126,10 +126,15 @@ AGAIN: Mapping[str, str] = {
 VERDICT: Mapping[str, str] = {
     "AWAITING_RESULT": "a sample without a result yet, accepted by a clause",
     "CHANNEL_NOT_ACCEPTED": "the clause does not accept this channel",
+    "EXEMPT_BY_AGE": "the holder is under the age from which tests are required",
+    "HELD_DAY": "the last day of the window is shown on while a sample of that day awaits its result",
+    "INCONCLUSIVE": "the result counts neither way; test again",
     "LABORATORY_NOT_ACCREDITED": "the laboratory was not accredited when the sample was taken",
     "LABORATORY_SUSPENDED": "the laboratory is suspended for samples of that time",
     "NATIONAL_NOTICE": "the ground of a recognition by the national notice",
+    "NOTHING_REQUIRED": "the policy, or its rule for the scene, requires nothing",
     "NOTICE_NOT_CARRIED_OUT": "the notice protects this result, and the region refuses it",
+    "NOT_ADMITTED": "more records were not admitted, counted by reason",
     "NOT_CLEARED": "a positive needs more negatives",
     "NO_EVIDENCE": "no test is known",
     "OPEN_POSITIVE": "a positive that is not cleared",
@@ -140,13 +145,16 @@ VERDICT: Mapping[str, str] = {
     "RESULT_AWAITED": "sampled, not reported yet",
     "RESULT_OVERDUE": "sampled, and waiting for longer than the policy allows",
     "RETEST_OWED": "a positive pool asks for a single test",
+    "RETRACTED": "the record was retracted",
     "SAMPLED_LATER": "sampled after the instant asked about",
+    "SAMPLING_TIME_UNKNOWN": "the clause asks for a sampling time, and none is known",
     "SOURCE_UNREACHABLE": "a store that could have helped did not answer",
     "TOO_FEW_TESTS": "fewer tests than the clause counts, or too close together",
     "TUBE_NOT_ACCEPTED": "the clause does not accept this tube",
+    "UNDATED": "the record tells neither when it was sampled nor when it was reported",
     "WINDOW_EXPIRED": "older than the clause's window",
 }
-"""What a verdict's reasons and grounds mean; they are no errors. Those of one word stand in the contract."""
+"""What a verdict's reasons and grounds mean; they are no errors."""
 
 
 @cache
