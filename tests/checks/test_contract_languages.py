@@ -37,8 +37,8 @@ def test_stubs_lie_where_the_language_has_them(generated: Path, language: str):
 
 def test_every_contract_names_its_package_for_every_language():
     """As buf's managed mode would, so that two contracts of one package meet in one place."""
-    options = ("csharp_namespace", "go_package", "java_multiple_files", "java_package", "objc_class_prefix")
-    options += ("php_namespace", "php_metadata_namespace", "ruby_package")
+    options = ["csharp_namespace", "go_package", "java_multiple_files", "java_package", "objc_class_prefix"]
+    options += ["php_namespace", "php_metadata_namespace", "ruby_package"]
     contracts = sorted((PROTOS / "hutong").rglob("*.proto"))
     assert len(contracts) > 15
     lacking = {

@@ -134,7 +134,6 @@ VERDICT: Mapping[str, str] = {
     "NATIONAL_NOTICE": "the ground of a recognition by the national notice",
     "NOTHING_REQUIRED": "the policy, or its rule for the scene, requires nothing",
     "NOTICE_NOT_CARRIED_OUT": "the notice protects this result, and the region refuses it",
-    "NOT_ADMITTED": "more records were not admitted, counted by reason",
     "NOT_CLEARED": "a positive needs more negatives",
     "NO_EVIDENCE": "no test is known",
     "OPEN_POSITIVE": "a positive that is not cleared",

@@ -36,6 +36,7 @@ OTHER_WORDS = {
     "IN_FORCE": "a finding of hutong policy check",
     "KNOWN_DOWN": "an outcome of asking a source, for metrics and spans",
     "MALFORMED_ANSWER": "an outcome of asking a source, for metrics and spans",
+    "NOT_ADMITTED": "what a verdict's reasons are counted by",
     "NOT_READY": "a word of readiness",
     "OTHER_REGION": "why a follower refuses a change, for metrics",
     "SOURCE_ID": "a part of reasons: SOURCE_ID_REQUIRED, _FORMAT",

@@ -4,6 +4,7 @@ gRPC code it has, and what it says."""
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -125,9 +126,14 @@ class _Source:
         return [self.constants[name]] if name in self.constants else []
 
 
+@cache
+def _read(root: Path) -> _Source:
+    return _Source(root)
+
+
 def given(root: Path) -> list[Given]:
     """Returns every reason that is given anywhere below the root, in the order of modules."""
-    source = _Source(root)
+    source = _read(root)
     found = []
     for module, tree in source.trees.items():
         for call, around in _calls(tree, ()):
@@ -147,7 +153,7 @@ def given(root: Path) -> list[Given]:
 
 def unread(root: Path) -> list[str]:
     """Returns the places that make an error whose reason the source does not tell; what hands errors on is left out."""
-    source = _Source(root)
+    source = _read(root)
     return [
         f"{module}:{call.lineno}"
         for module, tree in source.trees.items()
