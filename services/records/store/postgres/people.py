@@ -107,7 +107,7 @@ class _Answer:
         ends = []
         for row in rows:
             if row[0] is None:
-                ends.append(_End(row["laboratories"], row["sequence"], row["head_at"], row["purged"]))
+                ends.append(_End(row["laboratory_sequence"], row["sequence"], row["head_at"], row["purged"]))
             else:
                 self._parts.setdefault((row[0], row[1]), []).append(WeighedRecord(*row[1:10]))
         # Of several looks: what the first had, and of laboratories and purges what any tells.
