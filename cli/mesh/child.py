@@ -23,7 +23,7 @@ class ChildFailedError(Exception):
 
 
 async def healthy(address: str) -> bool:
-    """Whether the service there says that it serves."""
+    """Tells if the service there says that it serves."""
     async with grpc.aio.insecure_channel(address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
@@ -102,8 +102,8 @@ class Child:
 
 
 def inherited_environment() -> dict[str, str]:
-    """What a child's environment has besides its own settings: this process's, without settings that are not for
-    everyone, and with the modules this process can import."""
+    """Returns what a child's environment has besides its own settings: this process's, without settings that are not
+    for everyone, and with the modules this process can import."""
     shared = ("HUTONG_OTLP_ENDPOINT", "HUTONG_TRACE_RATIO", "HUTONG_LOG_LEVEL")
     environ = {key: value for key, value in os.environ.items() if not key.startswith("HUTONG_") or key in shared}
     environ["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)

@@ -25,7 +25,7 @@ class MeshClient(Channels):
         return self.remote(RecordsService, self._endpoints.records_for(region), service="records")
 
     def holders(self) -> HolderService:
-        """What holders do."""
+        """The holders' part of lookup, as it is called here."""
         return self.remote(HolderService, self._endpoints.lookup, service="lookup")
 
     async def nation_as_of(self) -> Instant | None:

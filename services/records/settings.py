@@ -22,7 +22,7 @@ from services.runtime.settings.kinds import (
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
-    """What a records service takes from the environment, with what every server takes."""
+    """The settings of a records service, with those of every server."""
 
     region: Region
     """Whose records these are: a province-level code of GB/T 2260, or "nation"."""
@@ -78,7 +78,7 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
         return keeps
 
     def person_keys(self) -> PersonKeys:
-        """What makes person keys. Raises SettingsError when the secret is too short."""
+        """Returns the maker of person keys. Raises SettingsError when the secret is too short."""
         try:
             return PersonKeys(self.mesh_secret.encode())
         except ValueError as error:

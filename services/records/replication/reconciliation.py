@@ -33,7 +33,7 @@ ON_PAGE = 1_000
 
 
 class ReconciledStore(FeedLog, RecordReads, LaboratoryLog, UnitOfWork, Protocol):
-    """What is asked of the store that is compared with a region."""
+    """The store as it is compared with a region."""
 
 
 async def restore(code: str, region: Region, store: ReconciledStore, clock: Clock) -> int:
