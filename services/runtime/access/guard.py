@@ -1,0 +1,72 @@
+"""Holds each call against the table, under the name that its certificate proves."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, cast
+
+from google.protobuf.message import Message
+from hutong.common.v1.subject_pb2 import Purpose
+
+from services.common.errors import Code, ServiceError, Text, Violation
+from services.runtime.access.table import AccessTable, Denial
+from services.runtime.rpc.access import Guard
+
+_TEXTS = {
+    "ACCESS_DENIED": Text("调用方无权调用此方法", "The caller may not call this method"),
+    "PURPOSE_DENIED": Text("调用方不得以此目的调用此方法", "The caller may not call this method for this purpose"),
+    "REGION_DENIED": Text("调用方不得代表该地区", "The caller may not act for this region"),
+}
+
+
+class TableGuard:
+    """Admits what the table allows, after `named` has looked at name and purpose as everywhere. `here` is the region
+    whose store this is, empty for a service that is no region's: where a request names no region, a grant about a
+    caller's own region is one about this store."""
+
+    def __init__(self, table: AccessTable, named: Guard, here: str = "") -> None:
+        self._table = table
+        self._named = named
+        self._here = here
+        self._fields: dict[str, Callable[[Message], Iterator[tuple[str, str]]]] = {
+            method: _regions(rule.regions) for method, rule in table.rules.items()
+        }
+
+    def admit(self, caller: str, method: str, request: Message) -> Purpose.ValueType:
+        """Returns the purpose under which the call is served. Raises as `named` does, and PERMISSION_DENIED with reason
+        ACCESS_DENIED, PURPOSE_DENIED or REGION_DENIED; never a word about a person."""
+        purpose = self._named.admit(caller, method, request)
+        regions = self._fields.get(method)
+        denial = (
+            Denial("ACCESS_DENIED")
+            if regions is None
+            else self._table.check(caller, method, purpose, self._about(regions(request)))
+        )
+        if denial is not None:
+            text = _TEXTS[denial.reason]
+            violations = [Violation(denial.field, denial.reason, text)] if denial.field else []
+            raise ServiceError(Code.PERMISSION_DENIED, denial.reason, text, violations)
+        return purpose
+
+    def _about(self, regions: Iterator[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+        named = list(regions)
+        return named or ([("", self._here)] if self._here else [])
+
+
+def _regions(paths: Iterable[str]) -> Callable[[Message], Iterator[tuple[str, str]]]:
+    split = [(path, path.split(".")) for path in paths]
+
+    def named(request: Message) -> Iterator[tuple[str, str]]:
+        for path, parts in split:
+            for region in _values(request, parts):
+                yield path, region
+
+    return named
+
+
+def _values(value: Any, parts: list[str]) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Message):
+        yield from _values(getattr(value, parts[0]), parts[1:])
+    else:
+        for one in value:
+            yield from _values(one, parts)
