@@ -1,32 +1,31 @@
 """`hutong`: one command line for the whole mesh."""
 
-import argparse
 import io
 import sys
 from collections.abc import Sequence
 
-from cli.commands import bench, laboratory, policy, up
-from cli.commands import import_ as import_command
-from cli.commands.records import command
 from cli.exits import Exit
+from cli.lazy_parser import Command, LazyParser, add_commands
 
 _DESCRIPTION = """\
 互通：一次核酸检测，全国互认。
 hutong: one national answer to one question: is this person's nucleic-acid test recognised here, now, and until when?"""
 
+COMMANDS = (
+    Command("up", "cli.commands.up", "在本机运行整个互通网 / run the whole mesh on this machine"),
+    Command("import", "cli.commands.import_", "导入检验机构的结果文件 / import a laboratory's result file"),
+    Command("laboratory", "cli.commands.laboratory.command", "检测机构的质量 / the quality of laboratories"),
+    Command("policy", "cli.commands.policy.command", "检查、测试、解释政策 / check, test and explain policies"),
+    Command("records", "cli.commands.records.command", "照管记录库 / look after a records store"),
+    Command("bench", "cli.commands.bench", "性能基准 / benchmarks"),
+)
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; each command sets `run`, which takes the arguments and returns a status."""
-    whole = argparse.ArgumentParser(
-        prog="hutong", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = whole.add_subparsers(metavar="COMMAND", required=True, title="命令 commands")
-    up.add_parser(commands)
-    import_command.add_parser(commands)
-    laboratory.add_parser(commands)
-    policy.add_parser(commands)
-    command.add_parser(commands)
-    bench.add_parser(commands)
+
+def parser() -> LazyParser:
+    """Returns the parser of the whole command line; a command sets `run`, which takes the arguments and returns an exit
+    status."""
+    whole = LazyParser(prog="hutong", description=_DESCRIPTION)
+    add_commands(whole, COMMANDS)
     return whole
 
 

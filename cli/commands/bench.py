@@ -21,14 +21,9 @@ medians, spread and the ratio. Other load on the machine moves the figures; the 
 all."""
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "bench",
-        help="性能基准 / benchmarks",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command."""
+    parser.description = _DESCRIPTION
     parser.add_argument("name", metavar="NAME", nargs="?", help="基准名称，或 all / the benchmark, or all")
     parser.add_argument(
         "--rounds", type=_rounds, default=ROUNDS, help=f"轮数，缺省 {ROUNDS} / rounds, by default {ROUNDS}"

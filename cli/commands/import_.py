@@ -35,14 +35,9 @@ found out; good rows are stored, bad ones go into a report with their reasons. I
   130  已中断；重新运行即继续 interrupted; run it again to go on"""
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "import",
-        help="导入检验机构的结果文件 / import a laboratory's result file",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command."""
+    parser.description = _DESCRIPTION
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="CSV、JSON Lines 或 FHIR R4 文件 / a CSV, JSON Lines or FHIR R4 file"
     )

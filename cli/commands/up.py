@@ -29,14 +29,9 @@ and sample files. Data lies in --data; started again, it still knows everything.
   4  某个服务未能启动 a service did not start"""
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "up",
-        help="在本机运行整个互通网 / run the whole mesh on this machine",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command."""
+    parser.description = _DESCRIPTION
     parser.add_argument(
         "--port",
         type=int,

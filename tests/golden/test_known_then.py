@@ -143,8 +143,8 @@ def histories(draw: Any) -> list[Step]:
 @given(histories())
 async def test_every_verdict_is_given_again(mesh: RunningMesh, steps: list[Step]) -> None:
     """Corrections, suspensions, links, switches, claims and outages, with questions before, after and meanwhile."""
-    door = GrpcClient(mesh.grpc["gateway"])
-    scenario = Scenario(mesh, door, uuid.uuid4().hex[:12])
+    client = GrpcClient(mesh.grpc["gateway"])
+    scenario = Scenario(mesh, client, uuid.uuid4().hex[:12])
     over = asyncio.Event()
     asking = asyncio.ensure_future(scenario.ask_until(over, PEOPLE, REGIONS))
     try:
@@ -153,4 +153,4 @@ async def test_every_verdict_is_given_again(mesh: RunningMesh, steps: list[Step]
         over.set()
         await asking
     await scenario.again()
-    await door.close()
+    await client.close()

@@ -1,4 +1,4 @@
-"""The systems of the founding text, by name, on data that went in through the front door.
+"""The systems of the founding text, by name, on data that went in as people send it.
 
 Each case is played over HTTP and over gRPC, in one process and as a process per service.
 """
@@ -47,11 +47,11 @@ async def mesh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("door", TRANSPORTS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("case", _cases())
-async def test_system(mesh: RunningMesh, door: str, case: dict[str, Any]) -> None:
+async def test_system(mesh: RunningMesh, transport: str, case: dict[str, Any]) -> None:
     """What the founding text says of the system is what its code shows."""
     async with AsyncExitStack() as stack:
-        chosen = HttpClient(mesh.http) if door == "http" else GrpcClient(mesh.grpc["gateway"])
+        chosen = HttpClient(mesh.http) if transport == "http" else GrpcClient(mesh.grpc["gateway"])
         stack.push_async_callback(chosen.close)
         await Scenario(mesh, chosen, uuid.uuid4().hex[:12]).play(case["steps"])

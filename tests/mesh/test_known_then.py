@@ -1,4 +1,4 @@
-"""Why was this person refused then? Asked later, as known then, the front door says what it said."""
+"""Why was this person refused then? Asked later, as known then, the gateway says what it said."""
 
 import asyncio
 from pathlib import Path
@@ -43,7 +43,7 @@ def _content(result: TestResult.ValueType) -> RecordContent:
 
 
 async def test_a_code_as_known_then_is_the_code_given_then(tmp_path: Path) -> None:
-    """A laboratory sent a positive and corrected it: the refusal of before can be explained after, over both doors."""
+    """A laboratory corrected a positive: the refusal of before can be explained after, over HTTP and gRPC."""
     async with embedded(tmp_path) as mesh, MeshClient(mesh.endpoints, "test") as client:
         store = client.records(HOME)
         positive = _content(TestResult.TEST_RESULT_POSITIVE)

@@ -1,4 +1,4 @@
-"""A laboratory's suspension voids its results wherever they are kept, at every door, and lifting it restores them."""
+"""A laboratory's suspension voids its results in every store and in every answer, and lifting it restores them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

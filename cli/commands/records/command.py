@@ -2,15 +2,19 @@
 
 import argparse
 
-from cli.commands.records import conflicts, migrate, purge
+from cli.lazy_parser import Command, add_commands
 
-COMMANDS = (conflicts.add_parser, migrate.add_parser, purge.add_parser)
-"""Each adds one sub-command."""
+COMMANDS = (
+    Command("conflicts", "cli.commands.records.conflicts", "列出并处理冲突 / list and settle conflicts"),
+    Command(
+        "migrate",
+        "cli.commands.records.migrate",
+        "更新 PostgreSQL 的表结构 / bring the tables of PostgreSQL up to date",
+    ),
+    Command("purge", "cli.commands.records.purge", "清除过期的记录 / delete records that are too old"),
+)
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds `records` and its sub-commands to the command line."""
-    records = subparsers.add_parser("records", help="照管记录库 / look after a records store")
-    commands = records.add_subparsers(metavar="COMMAND", required=True)
-    for add in COMMANDS:
-        add(commands)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the sub-commands."""
+    add_commands(parser, COMMANDS)

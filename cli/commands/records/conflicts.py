@@ -26,18 +26,13 @@ was stored is retracted.
 4 无法连接 the store is unreachable"""
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the command."""
-    parser = subparsers.add_parser(
-        "conflicts",
-        help="列出并处理冲突 / list and settle conflicts",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command and its actions."""
+    parser.description = _DESCRIPTION
     _add_where(parser)
     _add_all(parser)
     parser.set_defaults(run=run, action=_list)
-    actions = parser.add_subparsers(metavar="ACTION")
+    actions = parser.add_subparsers(metavar="ACTION", parser_class=argparse.ArgumentParser)
     listing = actions.add_parser(
         "list", help="列出冲突，最早的在前；缺省 / list conflicts, oldest first; what is done without an action"
     )

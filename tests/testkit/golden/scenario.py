@@ -1,4 +1,4 @@
-"""Plays one golden case against a running mesh: what goes in through the front doors, and what must come out."""
+"""Plays one golden case against a running mesh: what goes in over the mesh's ports, and what must come out."""
 
 import asyncio
 import hashlib
@@ -60,9 +60,9 @@ class RunningMesh(Protocol):
 class Scenario:
     """One play of one case. Every play has people, sample numbers and laboratories of its own."""
 
-    def __init__(self, mesh: RunningMesh, door: HealthCodeClient, salt: str) -> None:
+    def __init__(self, mesh: RunningMesh, client: HealthCodeClient, salt: str) -> None:
         self._mesh = mesh
-        self._door = door
+        self._calls = client
         self._salt = salt
         self._now = Instant(time.time_ns() // 1000 // SECOND * SECOND)
         self._channels: dict[str, grpc.aio.Channel] = {}
@@ -102,18 +102,18 @@ class Scenario:
         turns = cycle(product(people, regions))
         while not over.is_set():
             name, region = next(turns)
-            answer = await self._door.show(self._person({"person": name}), region, refresh=True)
+            answer = await self._calls.show(self._person({"person": name}), region, refresh=True)
             self._given += answer.get("given", ())
             await asyncio.sleep(0.01)
 
     async def again(self) -> None:
         """Whatever happened since, each verdict is given again: one by one, and in one batch."""
         for one in self._given:
-            answer = await self._door.show(one.person, one.region, scope=one.scope, at=one.at, known_at=one.known_at)
+            answer = await self._calls.show(one.person, one.region, scope=one.scope, at=one.at, known_at=one.known_at)
             assert answer.get("given") == [one], f"as known at {one.known_at}: {answer}, but given was {one.verdict!r}"
         for start in range(0, len(self._given), MOST_IN_BATCH):
             batch = self._given[start : start + MOST_IN_BATCH]
-            assert await self._door.again(batch) == [one.verdict for one in batch]
+            assert await self._calls.again(batch) == [one.verdict for one in batch]
 
     def _instant(self, text: str) -> Instant:
         relative = _RELATIVE.fullmatch(text)
@@ -315,7 +315,7 @@ class Scenario:
         region = "110000" if name == "nation" else name
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            answer = await self._door.show(self._person({"person": "nobody"}), region, at=format_rfc3339(self._now))
+            answer = await self._calls.show(self._person({"person": "nobody"}), region, at=format_rfc3339(self._now))
             if answer["coverage"].get(name) == "OK":
                 return
             await asyncio.sleep(0.05)
@@ -354,35 +354,35 @@ class Scenario:
     async def _tell_again(self, said: Mapping[str, Any], step: Mapping[str, Any]) -> None:
         """All that was said so far; to be used where it cannot be."""
         for one in list(self._given):
-            answer = await self._door.show(one.person, one.region, scope=one.scope, at=one.at, known_at=one.known_at)
+            answer = await self._calls.show(one.person, one.region, scope=one.scope, at=one.at, known_at=one.known_at)
             wrong = {key: value for key, value in step["expect"].items() if not self._same(key, value, answer)}
             assert not wrong, f"as known at {one.known_at}: {answer}"
 
     async def _show(self, said: Mapping[str, Any], step: Mapping[str, Any]) -> None:
         options = {key: value for key, value in said.items() if key not in ("region", "once")}
-        # News from elsewhere may take a moment; what the holder did through this door may not.
+        # News from elsewhere may take a moment; what the holder did through this gateway may not.
         live = "at" not in options and not said.get("once")
         if "at" in options:
             options["at"] = format_rfc3339(self._instant(options["at"]))
-        await self._meets(step["expect"], live, lambda: self._door.show(self._person(step), said["region"], **options))
+        await self._meets(step["expect"], live, lambda: self._calls.show(self._person(step), said["region"], **options))
 
     async def _destinations(self, said: Mapping[str, Any], step: Mapping[str, Any]) -> None:
         at = said.get("at")
         at = None if at is None else format_rfc3339(self._instant(at))
         regions = said.get("regions", [])
-        await self._meets(step["expect"], at is None, lambda: self._door.destinations(self._person(step), regions, at))
+        await self._meets(step["expect"], at is None, lambda: self._calls.destinations(self._person(step), regions, at))
 
     async def _results(self, said: Mapping[str, Any], step: Mapping[str, Any]) -> None:
-        await self._meets(step["expect"], False, lambda: self._door.results(self._person(step)))
+        await self._meets(step["expect"], False, lambda: self._calls.results(self._person(step)))
 
     async def _claim(self, said: Mapping[str, Any], step: Mapping[str, Any]) -> None:
-        await self._meets(step["expect"], False, lambda: self._door.claim(self._person(step), said["region"]))
+        await self._meets(step["expect"], False, lambda: self._calls.claim(self._person(step), said["region"]))
 
     async def _switch(self, said: Mapping[str, Any], step: Mapping[str, Any]) -> None:
         await self._meets(
             step["expect"],
             False,
-            lambda: self._door.switch(self._person(step), said["region"], said["scope"]),
+            lambda: self._calls.switch(self._person(step), said["region"], said["scope"]),
         )
 
     async def _meets(self, expected: Mapping[str, Any], live: bool, ask: Any) -> None:

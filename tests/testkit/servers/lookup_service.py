@@ -1,4 +1,4 @@
-"""The lookup service for tests, through both doors: objects of this process, and gRPC. Import the fixture `lookup`."""
+"""The lookup service for tests, as an object of this process and behind gRPC. Import the fixture `lookup`."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
@@ -32,7 +32,7 @@ def settings(directory: Path, **others: Any) -> Settings:
 
 @pytest.fixture(params=["local", "grpc"])
 async def lookup(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts lookup over these record stores, by name, and gives it through one of both doors."""
+    """Starts lookup over these record stores, by name, and gives it as an object or over gRPC."""
     async with AsyncExitStack() as stack:
 
         async def start(stores: Mapping[str, RecordStore], **others: Any) -> Any:

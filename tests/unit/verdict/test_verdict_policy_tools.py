@@ -1,6 +1,5 @@
 """The tools for those who write policies."""
 
-import argparse
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from cli.commands import policy as command
+from cli.main import main
 from services.common.instants import parse_rfc3339
 from services.verdict.domain.compiled import CompiledPolicy
 from services.verdict.domain.judge import judge
@@ -68,11 +67,7 @@ def _write(home: Path, text: str = POLICY, name: str = "2022-08-10") -> Path:
 
 
 def _run(*arguments: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["policy", *map(str, arguments)])
-    status: int = args.run(args)
-    return status
+    return main(["policy", *map(str, arguments)])
 
 
 def _codes(home: Path) -> list[tuple[str, str, str]]:

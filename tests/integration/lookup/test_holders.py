@@ -1,4 +1,4 @@
-"""What holders decide, and the regions they choose from, through both doors."""
+"""What holders decide, and the regions they choose from, in one process and over a wire."""
 
 import asyncio
 import time

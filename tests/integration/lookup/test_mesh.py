@@ -25,12 +25,12 @@ from tests.testkit.fakes.record_store import RecordStore
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.lookup_service import PURPOSE, key, mesh, person, query, settings
 from tests.testkit.servers.otlp import Collector
+from tests.testkit.tools import ROOT
 
 READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
 OK, UNREACHABLE = SourceStatus.SOURCE_STATUS_OK, SourceStatus.SOURCE_STATUS_UNREACHABLE
 BEIJING, HUNAN = "110000", "430000"
-ROOT = Path(__file__).resolve().parents[2]
 
 
 async def serve(store: RecordStore, port: int = 0) -> tuple[Server, int]:

@@ -93,7 +93,7 @@ async def test_a_store_that_is_not_there(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither a store nor a running mesh: says so."""
-    monkeypatch.setattr("cli.commands.laboratory.SECONDS", 0.3)
+    monkeypatch.setattr("cli.commands.laboratory.query.SECONDS", 0.3)
     assert Exit.UNREACHABLE == await run("overdue", "--data", str(tmp_path))
     assert "hutong up" in capsys.readouterr().err
     assert Exit.UNREACHABLE == await run("overdue", "--to", "127.0.0.1:1")

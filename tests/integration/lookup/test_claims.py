@@ -1,4 +1,4 @@
-"""Claiming a result from elsewhere, as Beijing's holders do, through both doors."""
+"""Claiming a result from elsewhere, as Beijing's holders do, in one process and over a wire."""
 
 import asyncio
 from typing import Any

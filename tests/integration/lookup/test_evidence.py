@@ -1,4 +1,4 @@
-"""Evidence: who is asked, what comes back, and what is refused, through both doors."""
+"""Evidence: who is asked, what comes back, and what is refused, in one process and over a wire."""
 
 import asyncio
 from typing import Any

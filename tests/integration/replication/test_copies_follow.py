@@ -19,7 +19,7 @@ POSITIVE = TestResult.TEST_RESULT_POSITIVE
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 
 
-class Admission:
+class ShutRegion:
     """A region that can be shut to writes."""
 
     def __init__(self, calls: Any) -> None:
@@ -54,8 +54,8 @@ async def test_copies_in_several_regions_follow(tmp_path: Path, nation_url: str)
         hunan = Records(hunan_store, ManualClock(), "430000")
         beijing = Records(beijing_store, ManualClock(), "110000")
         guangdong = Records(guangdong_store, ManualClock(), "440000")
-        door = Admission(guangdong.calls)
-        regions = {"430000": hunan.calls, "110000": beijing.calls, "440000": door}
+        shut_region = ShutRegion(guangdong.calls)
+        regions = {"430000": hunan.calls, "110000": beijing.calls, "440000": shut_region}
         whole = nation(store, regions)
         copied = result(origin=Origin(region="430000", source_id="X1", revision=1))
         await hunan.submit("X1", person(1), result())
@@ -68,7 +68,7 @@ async def test_copies_in_several_regions_follow(tmp_path: Path, nation_url: str)
                 return len(await whole.of(person(1))) == 3
 
             await until(all_known)
-            door.shut = True
+            shut_region.shut = True
             await hunan.amend("X1", 1, result(outcome=POSITIVE))
 
             async def followed() -> bool:
@@ -78,7 +78,7 @@ async def test_copies_in_several_regions_follow(tmp_path: Path, nation_url: str)
             await until(followed)
             assert (await current(guangdong)).revision == 1
         # Nobody remembers now that the third is due, but the store.
-        door.shut = False
+        shut_region.shut = False
         whole = nation(store, regions)
         async with whole.service.running():
 

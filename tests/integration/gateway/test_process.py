@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import grpc
 import httpx
@@ -22,8 +21,8 @@ from tests.testkit.fakes.mesh import DOCUMENT, PERSON, Mesh, record, serving
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.otlp import Collector, collecting
 from tests.testkit.servers.redis import RedisServer
+from tests.testkit.tools import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SHOW = "/v1/healthCode:show"
 
 

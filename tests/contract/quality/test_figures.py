@@ -30,8 +30,9 @@ from tests.testkit.oracles import laboratory_quality as reference
 from tests.testkit.servers.postgres import PostgresServer
 from tests.testkit.servers.records_service import Records, opened
 from tests.testkit.servers.store_urls import sqlite_url
+from tests.testkit.tools import ROOT
 
-GOLDEN = yaml.safe_load((Path(__file__).parent.parent / "golden" / "quality" / "laboratories.yaml").read_text())
+GOLDEN = yaml.safe_load((ROOT / "tests" / "golden" / "quality" / "laboratories.yaml").read_text())
 
 
 async def refused(call: Any) -> list[tuple[str, str]]:

@@ -1,0 +1,121 @@
+"""What the commands about laboratories share: their arguments, the store they ask, and its answers page by page."""
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.records.v1 import laboratory_quality_service_pb2 as pb
+
+from cli.exits import Exit, complain
+from cli.mesh.endpoints import NATION, read_endpoints
+from services.common.errors import Code, ServiceError, Text
+from services.common.instants import parse_rfc3339, to_timestamp
+from services.common.regions import divisions
+from services.runtime.rpc.call import enter, leave, within
+from services.runtime.rpc.channel import open_channel, remote
+
+CALLER = "hutong-laboratory"
+SECONDS = 60.0
+"""How long one page of figures may take."""
+
+Page = TypeVar("Page")
+
+
+def add_query(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say whose figures are asked for, and of when."""
+    parser.add_argument("laboratory", metavar="LABORATORY", nargs="?", default="", help="仅此机构 / this one only")
+    parser.add_argument(
+        "--region",
+        default="nation",
+        help="问哪个记录库，缺省国家库 / whose store to ask, by default the nation's",
+    )
+    parser.add_argument("--first", metavar="DAY", default="", help="起始采样日 / first day, like 2022-08-04")
+    parser.add_argument("--last", metavar="DAY", default="", help="截止采样日 / last day, included")
+    parser.add_argument("--hours", type=int, default=0, help="超过多少小时为逾期 / overdue after so many hours")
+    parser.add_argument(
+        "--known-at", metavar="INSTANT", type=_instant, help="按当时所知，RFC 3339 / as known then, with offset"
+    )
+    parser.add_argument("--json", action="store_true", help="每行一个 JSON 对象 / one JSON object on each line")
+    parser.add_argument("--to", metavar="HOST:PORT", help="记录库的 gRPC 地址 / the store's gRPC address")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(".hutong"),
+        help="`hutong up` 的数据目录，由此得知地址 / data of the running `hutong up`, which names the address",
+    )
+
+
+def _instant(text: str) -> Timestamp:
+    try:
+        return to_timestamp(parse_rfc3339(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+
+
+def _address(args: argparse.Namespace) -> str | None:
+    if args.to is not None:
+        return str(args.to)
+    if args.region != NATION and args.region not in divisions():
+        complain(Text(f"没有这个地区代码：{args.region}", f"There is no such region: {args.region}"))
+        return None
+    endpoints = read_endpoints(args.data)
+    if endpoints is None:
+        complain(
+            Text(
+                f"{args.data} 中没有运行的互通网；请先 `hutong up`，或用 --to 指明地址",
+                f"No mesh is running from {args.data}; start `hutong up`, or name the store with --to",
+            )
+        )
+        return None
+    return endpoints.records_for(args.region)
+
+
+async def pages_of(call: Callable[[Any], Awaitable[Page]], request: Any) -> list[Page]:
+    """Returns every page of a list, each asked for within SECONDS."""
+    pages = []
+    while True:
+        entered = enter(within(SECONDS))
+        try:
+            page = await call(request)
+        finally:
+            leave(entered)
+        pages.append(page)
+        request.page_token = page.next_page_token  # type: ignore[attr-defined]  # every list of the contract has one
+        if not request.page_token:
+            return pages
+
+
+def answer_of(args: argparse.Namespace, question: Callable[[Any], Awaitable[Page]]) -> Page | Exit:
+    """Returns the store's answer to a question; an exit status where there is none, after saying why."""
+    address = _address(args)
+    if address is None:
+        return Exit.UNREACHABLE
+
+    async def ask() -> Page:
+        async with open_channel(address) as channel:
+            contract = pb.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
+            return await question(remote("records", CALLER, channel, [contract]))
+
+    try:
+        return asyncio.run(ask())
+    except ServiceError as error:
+        if error.code == Code.INVALID_ARGUMENT:
+            for violation in error.violations:
+                complain(violation.text)
+            return Exit.USAGE
+        complain(Text(f"{address}：{error.text.zh}", f"{address}: {error.text.en}"))
+        return Exit.UNREACHABLE
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+
+
+def asked(args: argparse.Namespace) -> dict[str, Any]:
+    """Returns the fields that every question about laboratories has."""
+    return {
+        "days": pb.DayRange(first=args.first, last=args.last),
+        "known_at": args.known_at,
+        "overdue_hours": args.hours,
+    }
