@@ -23,7 +23,8 @@ SKEW = timedelta(minutes=5)
 
 
 def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "hutong"), x509.NameAttribute(NameOID.COMMON_NAME, text)])
+    parts = {NameOID.ORGANIZATION_NAME: "hutong", NameOID.COMMON_NAME: text}
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in parts.items()])
 
 
 def _private(path: Path, pem: bytes) -> None:
@@ -48,7 +49,7 @@ class Authority:
         return self.certificate.public_bytes(Encoding.PEM)
 
     def issue(self, principal: Principal, folder: Path, *, days: float, now: datetime) -> None:
-        """Writes tls.crt and tls.key (mode 0600) for a name, valid for so many days; files that are there are replaced."""
+        """Writes tls.crt and tls.key (mode 0600) for a name, valid for so many days, in place of what is there."""
         key = ec.generate_private_key(ec.SECP256R1())
         begins = now - SKEW
         names = [x509.UniformResourceIdentifier(principal), x509.DNSName(dns_name(principal))]
@@ -63,7 +64,8 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
             )
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

@@ -1,7 +1,7 @@
 """Holds each call against the table, under the name that its certificate proves."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose

@@ -1,6 +1,8 @@
-"""gRPC's credentials from a process's files: a server's, which asks every client for its certificate, and a client's."""
+"""Makes gRPC's credentials from a process's files: a server's, which asks clients for certificates, and a client's."""
 
 import threading
+from collections.abc import Callable
+from typing import cast
 
 import grpc
 
@@ -24,7 +26,9 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
             served[0] = material
             return configuration(material)
 
-    return grpc.dynamic_ssl_server_credentials(configuration(served[0]), renewed, require_client_authentication=True)
+    # None says that nothing has changed; grpc's type stubs do not know.
+    fetch = cast("Callable[[], grpc.ServerCertificateConfiguration]", renewed)
+    return grpc.dynamic_ssl_server_credentials(configuration(served[0]), fetch, require_client_authentication=True)
 
 
 def channel_credentials(material: Material, peer: Principal) -> tuple[grpc.ChannelCredentials, tuple[str, str]]:

@@ -1,8 +1,9 @@
 """Which authority may vouch for which names.
 
 A trust folder has one PEM file for each authority. `mesh.pem` vouches for every name but those of regions that have an
-authority of their own here; `region-430000.pem` for the names below `spiffe://hutong/region/430000/` and for no others, so
-that a region joins with a CA of its own and can speak for nobody else. A ConfigMap or Secret is mounted as such a folder.
+authority of their own here; `region-430000.pem` for the names below `spiffe://hutong/region/430000/` and for no others,
+so that a region joins with an authority of its own and can speak for nobody else. A ConfigMap is mounted as such a
+folder.
 """
 
 import re
