@@ -16,6 +16,7 @@ COMMANDS = (
     Command("import", "cli.commands.import_", "导入检验机构的结果文件 / import a laboratory's result file"),
     Command("laboratory", "cli.commands.laboratory.command", "检测机构的质量 / the quality of laboratories"),
     Command("policy", "cli.commands.policy.command", "检查、测试、解释政策 / check, test and explain policies"),
+    Command("migrate", "cli.commands.migrate", "建库或更新表结构 / make a store, or bring its tables up to date"),
     Command("records", "cli.commands.records.command", "照管记录库 / look after a records store"),
     Command("certs", "cli.commands.certs", "为开发签发证书 / certificates for development"),
     Command("access", "cli.commands.access", "谁可调用什么 / who may call what"),

@@ -20,12 +20,13 @@ from gateway.codes.verdict_client import VerdictClient
 from gateway.grpc.servicer import HealthCodeServicer
 from gateway.http.app import HttpApplication
 from gateway.http.routes import api_routes, operation_routes
-from gateway.news.feeds import HOLDERS, NATION, Feed, HoldersFeed, RecordsFeed
+from gateway.news.feeds import HOLDERS, Feed, HoldersFeed, RecordsFeed
 from gateway.news.follower import Follower
 from gateway.pages.routes import page_routes
 from gateway.ports import Evidence, Holders, NewsFeed, Regions, VerdictSource
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
+from services.common.regions import NATION
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.binding import Binding

@@ -69,11 +69,12 @@ def _write(file: Path) -> None:
 @asynccontextmanager
 async def _empty_service(server: PostgresServer) -> AsyncIterator[Serving]:
     """A service over an empty database, which holds every row afterwards."""
-    from services.records.migrate import migrate
+    from services.records.store.schemas import SCHEMAS
+    from services.runtime.storage.migration_command import migrate
 
     url = await server.create_database()
     try:
-        await migrate(url)
+        await migrate(SCHEMAS, url)
         async with serving(url, REGION) as records:
             async with open_channel(records.address) as channel:
                 await asyncio.wait_for(channel.channel_ready(), 30)

@@ -173,11 +173,12 @@ class Intake:
 
 
 async def _measured(server: PostgresServer, rounds: int) -> Report:
-    from services.records.migrate import migrate
+    from services.records.store.schemas import SCHEMAS
+    from services.runtime.storage.migration_command import migrate
 
     bare, streamed = [await server.create_database() for _ in range(2)]
     for url in (bare, streamed):
-        await migrate(url)
+        await migrate(SCHEMAS, url)
     async with serving(streamed, REGION) as records:
         try:
             yardstick, ours = await in_turn(rounds, _Bare(bare).measure, _Stream(records.address).measure)

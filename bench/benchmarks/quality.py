@@ -134,10 +134,11 @@ class Quality:
 
 
 async def _measured(server: PostgresServer, rounds: int) -> Report:
-    from services.records.migrate import migrate
+    from services.records.store.schemas import SCHEMAS
+    from services.runtime.storage.migration_command import migrate
 
     url = await server.create_database()
-    await migrate(url)
+    await migrate(SCHEMAS, url)
     day = calendar_day(system_clock()) - 3
     store = PostgresStore(url)
     try:

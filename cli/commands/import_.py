@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import re
 import signal
 import sys
 from pathlib import Path
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from cli.importing.batches import Destination
     from cli.importing.tally import Tally
 
-_LABORATORY = re.compile(r"[a-z0-9-]{1,64}")
-_SITE = re.compile(r"[0-9]{6}")
 CALLER = "hutong-import"
 
 _DESCRIPTION = """\
@@ -65,21 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _destination(args: argparse.Namespace) -> "Destination | None":
     from cli.importing.batches import Destination
-    from services.common.regions import divisions
+    from services.common.requests import fields
 
-    if args.region not in divisions():
-        complain(Text(f"没有这个地区代码：{args.region}", f"There is no such region: {args.region}"))
-        return None
-    if not _LABORATORY.fullmatch(args.lab):
-        complain(
-            Text("机构编号由 1 至 64 个小写字母、数字、连字符组成", "A laboratory id is 1 to 64 of a-z, 0-9 and hyphen")
-        )
-        return None
     site = args.site or args.region
-    if not _SITE.fullmatch(site):
-        complain(Text("采样地点应为 6 位行政区划代码", "The site is a GB/T 2260 code of 6 digits"))
-        return None
-    return Destination(args.region, args.lab, site)
+    violations = fields.region(args.region, "--region") + fields.laboratory_id(args.lab, "--lab")
+    violations += fields.site(site, "--site")
+    for wrong in violations:
+        complain(Text(f"{wrong.field}：{wrong.text.zh}", f"{wrong.field}: {wrong.text.en}"))
+    return None if violations else Destination(args.region, args.lab, site)
 
 
 def _address(args: argparse.Namespace) -> str | None:

@@ -9,9 +9,10 @@ from hutong.lookup.v1 import holder_service_pb2
 from hutong.records.v1 import intake_service_pb2, record_read_service_pb2, record_write_service_pb2
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 
-from cli.mesh.endpoints import NATION, Endpoints
+from cli.mesh.endpoints import Endpoints
 from services.common.documents import PERSON_KEY_BYTES
 from services.common.instants import Instant, from_timestamp
+from services.common.regions import NATION
 from services.runtime.rpc.channel import open_channel, remote
 
 _RECORDS = [

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from services.common.regions import NATION
+
 FILE_NAME = "endpoints.json"
-NATION = "nation"
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):

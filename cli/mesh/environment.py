@@ -1,7 +1,8 @@
 """The settings of each service of a mesh, as environment variables of its process."""
 
 from cli.mesh.child import inherited_environment
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, NATION, RECORD_STORES, REGIONS, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, RECORD_STORES, REGIONS, VERDICT, Plan
+from services.common.regions import NATION
 
 MODULES = dict.fromkeys(RECORD_STORES, "services.records") | {
     LOOKUP: "services.lookup",
@@ -19,11 +20,20 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
     """What one service is told, without the prefix HUTONG_."""
     common = {"LISTEN": plan.address(name), "MESH_SECRET": plan.secret}
     if name in RECORD_STORES:
-        own = {"REGION": name, "KEEPS": ",".join(plan.keeps(name)), "STORE_URL": plan.store_url(name)}
+        own = {
+            "REGION": name,
+            "KEEPS": ",".join(plan.keeps(name)),
+            "STORE_URL": plan.store_url(name),
+            "STORE_MIGRATE": "true",
+        }
         if name == NATION:
             own["FOLLOW"] = _addresses(plan, REGIONS)
     elif name == LOOKUP:
-        own = {"STORE_URL": plan.store_url(name), "RECORDS": _addresses(plan, RECORD_STORES)}
+        own = {
+            "STORE_URL": plan.store_url(name),
+            "STORE_MIGRATE": "true",
+            "RECORDS": _addresses(plan, RECORD_STORES),
+        }
     elif name == VERDICT:
         own = {"LOOKUP": plan.address(LOOKUP), "POLICIES": str(plan.policies.resolve()) if plan.policies else ""}
     else:

@@ -6,7 +6,8 @@ from contextlib import AbstractAsyncContextManager
 
 from cli.mesh import wiring
 from cli.mesh.node import Node, grpc_service
-from cli.mesh.plan import GATEWAY, LOOKUP, NATION, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, LOOKUP, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
+from services.common.regions import NATION
 from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
 

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from cli.mesh.child import Child, ChildFailedError
 from cli.mesh.environment import MODULES, environment
-from cli.mesh.plan import GATEWAY, LOOKUP, NATION, REGIONS, SERVICES, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, LOOKUP, REGIONS, SERVICES, VERDICT, Plan
+from services.common.regions import NATION
 
 log = logging.getLogger("hutong.mesh")
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.mesh.endpoints import NATION as NATION
 from cli.mesh.endpoints import Endpoints
-from services.common.regions import divisions
+from services.common.regions import NATION, divisions
 
 REGIONS = ("110000", "210000", "220000", "310000", "340000", "410000", "430000", "440000", "510000")
 """The regions on the mesh: those of the founding text, and 410000 as one that is not yet updated. The records of all

@@ -6,9 +6,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from cli.mesh.endpoints import NATION, Endpoints
+from cli.mesh.endpoints import Endpoints
 from cli.samples.files import FILES
 from cli.samples.people import PEOPLE
+from services.common.regions import NATION
 
 
 def own_command() -> str:

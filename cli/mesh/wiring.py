@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, NATION, REGIONS, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, REGIONS, Plan
+from services.common.regions import NATION
 from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
 
@@ -15,7 +16,11 @@ def records(plan: Plan, store: str, feeds: Mapping[str, Any]) -> Service:
     from services.records.settings import Settings
 
     settings = Settings(
-        region=store, keeps=tuple(plan.keeps(store)), store_url=plan.store_url(store), mesh_secret=plan.secret
+        region=store,
+        keeps=tuple(plan.keeps(store)),
+        store_url=plan.store_url(store),
+        store_migrate=True,
+        mesh_secret=plan.secret,
     )
     return build(settings, feeds=feeds)
 
@@ -25,7 +30,7 @@ def lookup(plan: Plan, stores: Mapping[str, Any]) -> Service:
     from services.lookup.composition import build
     from services.lookup.settings import Settings
 
-    settings = Settings(store_url=plan.store_url(LOOKUP), mesh_secret=plan.secret)
+    settings = Settings(store_url=plan.store_url(LOOKUP), store_migrate=True, mesh_secret=plan.secret)
     intakes = {name: store for name, store in stores.items() if name != NATION}
     return build(settings, sources=stores, intakes=intakes)
 

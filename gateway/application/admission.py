@@ -1,31 +1,28 @@
 """The admission: what is asked is checked, and a document becomes a person key. Its number goes no further."""
 
 import re
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from functools import partial
+from typing import NamedTuple
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.subject_pb2 import Document
 from hutong.gateway.v1.health_code_service_pb2 import HealthCodeQuery
 from hutong.lookup.v1.region_pb2 import Scope
 
 from gateway.codes.cache.protocol import Key
 from services.common.documents import PersonKeys
-from services.common.errors import InvalidArgument, ServiceError, Text, Violation, invalid
-from services.common.instants import Instant, from_timestamp
-from services.common.regions import divisions, require_region
-from services.common.requests.limits import check_scope
-
-T = TypeVar("T")
+from services.common.errors import ServiceError, Violation
+from services.common.instants import Instant
+from services.common.regions import divisions
+from services.common.requests import fields
+from services.common.requests.instants import read_instant, read_known_at
+from services.common.requests.violations import Violations
 
 _ASKED = re.compile(r"^queries\[\d+\]\.")
 """Where a question stands among those that are computed together."""
 
 _SCOPES = frozenset((Scope.SCOPE_UNSPECIFIED, Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL))
-_EARLIEST, _LATEST = -62_135_596_800, 253_402_300_800
-"""Seconds since the epoch of the years 1 and 10000, the bounds of google.protobuf.Timestamp."""
 
 
 class Question(NamedTuple):
@@ -59,53 +56,6 @@ def placed(error: ServiceError, path: str) -> ServiceError:
     return ServiceError(error.code, error.reason, error.text, renamed)
 
 
-def instant(timestamp: Timestamp, field: str) -> Instant:
-    """The instant of a timestamp within the years 1 to 9999. Raises InvalidArgument (INSTANT_RANGE)."""
-    if not (_EARLIEST <= timestamp.seconds < _LATEST and 0 <= timestamp.nanos < 1_000_000_000):
-        raise invalid(field, "INSTANT_RANGE", "时间超出范围", "The instant is out of range")
-    return from_timestamp(timestamp)
-
-
-class Findings:
-    """Gathers what is wrong with a request, so that every wrong field is named at once."""
-
-    def __init__(self, prior: Sequence[Violation] = ()) -> None:
-        self._found = list(prior)
-
-    def keep(self, default: T, read: Callable[[], T]) -> T:
-        """What `read` returns, or the default when it raises InvalidArgument, which is kept."""
-        try:
-            return read()
-        except InvalidArgument as error:
-            self._found += error.violations
-            return default
-
-    def region(self, code: str, field: str = "region") -> None:
-        """Checks a region's code (REGION_REQUIRED, REGION_UNKNOWN)."""
-        self.keep(None, lambda: require_region(code, field))
-
-    def scope(self, scope: int, field: str = "scope", *, required: bool = False) -> None:
-        """Checks a scope (SCOPE_UNKNOWN, SCOPE_REQUIRED)."""
-        self.keep(None, lambda: check_scope(scope, field, required=required))
-
-    def add(self, field: str, reason: str, zh: str, en: str) -> None:
-        """Adds a finding."""
-        self._found.append(Violation(field, reason, Text(zh, en)))
-
-    def request_id(self, request_id: str) -> None:
-        """Checks a request id, where there is one (REQUEST_ID_FORMAT)."""
-        if request_id:
-            try:
-                uuid.UUID(request_id)
-            except ValueError:
-                self.add("request_id", "REQUEST_ID_FORMAT", "请求编号应为 UUID", "The request id is a UUID")
-
-    def check(self) -> None:
-        """Raises InvalidArgument if anything was found."""
-        if self._found:
-            raise InvalidArgument(*self._found)
-
-
 class Admission:
     """Admits questions under the mesh's secret."""
 
@@ -136,13 +86,14 @@ class Admission:
             asked = self.plain(document.type, document.number, query.region, query.scope, query.refresh, path)
             if asked is not None:
                 return asked
-        found = Findings(prior)
-        person = found.keep(b"", lambda: self._keys.of(query.document, f"{path}document"))
-        found.region(query.region, f"{path}region")
-        found.scope(query.scope, f"{path}scope")
-        at = found.keep(None, lambda: instant(query.at, f"{path}at")) if query.HasField("at") else None
-        known_at = None
+        violations = Violations(prior)
+        person = violations.read(b"", partial(self._keys.of, query.document, f"{path}document"))
+        violations.add(fields.region(query.region, f"{path}region"))
+        violations.add(fields.scope(query.scope, f"{path}scope"))
+        at = known_at = None
+        if query.HasField("at"):
+            at = violations.read(None, partial(read_instant, query.at, f"{path}at"))
         if query.HasField("known_at"):
-            known_at = found.keep(None, lambda: instant(query.known_at, f"{path}known_at"))
-        found.check()
+            known_at = violations.read(None, partial(read_known_at, query.known_at, f"{path}known_at"))
+        violations.refuse()
         return Question(person, query.region, query.scope, at, query.refresh, known_at, path)

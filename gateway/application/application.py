@@ -21,17 +21,20 @@ from hutong.lookup.v1.evidence_service_pb2 import Evidence as Found
 from hutong.lookup.v1.region_pb2 import Region, Scope
 
 from gateway.application import results
-from gateway.application.admission import Admission, Findings, Question, instant
+from gateway.application.admission import Admission, Question
 from gateway.application.directory import Directory
 from gateway.codes.codes import Codes, Shown
 from gateway.codes.policy_digests import PolicyDigests
 from gateway.ports import Evidence, Holders, Regions
 from services.common.errors import InvalidArgument, ServiceError, Violation
-from services.common.requests.limits import MOST_IN_BATCH, check_batch
+from services.common.requests import fields
+from services.common.requests.batches import MOST_IN_BATCH, check_batch
+from services.common.requests.instants import read_instant
+from services.common.requests.violations import Violations
 
 
-def _results(evidence: Sequence[Found], size: int, token: str) -> ListResultsResponse:
-    shown, following = results.page(results.views(evidence), size, token)
+def _results(person: bytes, evidence: Sequence[Found], size: int, token: str) -> ListResultsResponse:
+    shown, following = results.page(results.views(evidence), person, size, token)
     return ListResultsResponse(results=shown, coverage=results.coverage(evidence), next_page_token=following)
 
 
@@ -79,15 +82,15 @@ class Application:
         self, request: CheckDestinationsRequest, purpose: Purpose.ValueType, prior: Sequence[Violation] = ()
     ) -> Sequence[Destination]:
         """The code in each of the regions asked about, in order, or in every region that has a policy."""
-        found = Findings(prior)
-        person = found.keep(b"", lambda: self.admission.person(request.document))
-        at = found.keep(None, lambda: instant(request.at, "at")) if request.HasField("at") else None
+        violations = Violations(prior)
+        person = violations.read(b"", lambda: self.admission.person(request.document))
+        at = violations.read(None, lambda: read_instant(request.at, "at")) if request.HasField("at") else None
         regions: Sequence[str] = request.regions
         if regions:
-            found.keep(None, lambda: check_batch(len(regions), "regions"))
+            violations.read(None, lambda: check_batch(len(regions), "regions"))
         for index, code in enumerate(regions):
-            found.region(code, f"regions[{index}]")
-        found.check()
+            violations.add(fields.region(code, f"regions[{index}]"))
+        violations.refuse()
         regions = regions or await self._policies.regions()
         directory = await self._directory.all()
         shown = await self.show_many([Question(person, region, at=at) for region in regions], purpose)
@@ -101,7 +104,7 @@ class Application:
         may not have reached the nation yet."""
         person = self.admission.person(request.document)
         ((_, evidence),) = await self._everywhere([person], purpose)
-        return _results(evidence, request.page_size, request.page_token)
+        return _results(person, evidence, request.page_size, request.page_token)
 
     async def results_of_many(
         self, documents: Sequence[Document], purpose: Purpose.ValueType
@@ -116,7 +119,7 @@ class Application:
                 persons.append(error)
         asked = [person for person in persons if isinstance(person, bytes)]
         found = dict(await self._everywhere(asked, purpose))
-        return [_results(found[person], 0, "") if isinstance(person, bytes) else person for person in persons]
+        return [_results(person, found[person], 0, "") if isinstance(person, bytes) else person for person in persons]
 
     async def _everywhere(
         self, persons: Sequence[bytes], purpose: Purpose.ValueType
@@ -141,19 +144,12 @@ class Application:
     async def claim(self, request: ClaimResultRequest, purpose: Purpose.ValueType) -> ClaimResultResponse:
         """Makes a result from elsewhere part of a region's record. What was cached about the person is gone when this
         returns, also when it fails, because it may have been done all the same."""
-        found = Findings()
-        person = found.keep(b"", lambda: self.admission.person(request.document))
-        found.region(request.region)
-        found.request_id(request.request_id)
-        if bool(request.origin_region) != bool(request.origin_source_id):
-            missing = "origin_source_id" if request.origin_region else "origin_region"
-            found.add(
-                missing,
-                "ORIGIN_INCOMPLETE",
-                "来源地区与来源编号须同时填写或同时省略",
-                "Give the origin's region and id, or neither",
-            )
-        found.check()
+        violations = Violations()
+        person = violations.read(b"", lambda: self.admission.person(request.document))
+        violations.add(fields.region(request.region))
+        violations.add(fields.request_id(request.request_id))
+        violations.add(fields.origin(request.origin_region, request.origin_source_id))
+        violations.refuse()
         try:
             claimed = await self._holders.ClaimResult(
                 holder_service_pb2.ClaimResultRequest(
@@ -171,12 +167,12 @@ class Application:
 
     async def switch_scope(self, request: SwitchScopeRequest, purpose: Purpose.ValueType) -> SwitchScopeResponse:
         """Switches between the provincial and the national database; see `claim` about the cache."""
-        found = Findings()
-        person = found.keep(b"", lambda: self.admission.person(request.document))
-        found.region(request.region)
-        found.request_id(request.request_id)
-        found.scope(request.scope, required=True)
-        found.check()
+        violations = Violations()
+        person = violations.read(b"", lambda: self.admission.person(request.document))
+        violations.add(fields.region(request.region))
+        violations.add(fields.request_id(request.request_id))
+        violations.add(fields.scope(request.scope, required=True))
+        violations.refuse()
         try:
             switched = await self._holders.SwitchScope(
                 holder_service_pb2.SwitchScopeRequest(

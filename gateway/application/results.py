@@ -1,21 +1,25 @@
 """A person's results from everywhere: each test once, newest first, in pages. Pure."""
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-import msgspec
 from hutong.gateway.v1.health_code_service_pb2 import ResultView
 from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage, SourceStatus
 from hutong.records.v1.record_pb2 import RevisionAction, TestRecord
 
 from services.common.instants import from_timestamp
-from services.common.requests.limits import bad_page_token, page_size
+from services.common.requests.paging import digest, page_size, read_token, write_token
 
 DEFAULT_PAGE = 50
 LONGEST_PAGE = 200
 
-_Place = tuple[int, str, str]
+
+class _Place(NamedTuple):
+    """Where a test stands in the list: newest first (`age` in microseconds before the epoch), then by its identity."""
+
+    age: int
+    region: str
+    source_id: str
 
 
 def views(evidence: Iterable[Evidence]) -> list[ResultView]:
@@ -67,32 +71,22 @@ def one(record: TestRecord) -> ResultView:
 def _place(record: TestRecord) -> _Place:
     content = record.content
     when = content.sampled_at if content.HasField("sampled_at") else content.reported_at
-    return (-from_timestamp(when), record.region, record.source_id)
+    return _Place(-from_timestamp(when), record.region, record.source_id)
 
 
-def page(listed: Sequence[ResultView], size: int, token: str) -> tuple[Sequence[ResultView], str]:
-    """The results after the one a token names, at most `size`, and the token of the next page, empty on the last.
+def page(listed: Sequence[ResultView], person: bytes, size: int, token: str) -> tuple[Sequence[ResultView], str]:
+    """The results of a person after the one a token names, at most `size`, and the token of the next page, empty on the
+    last.
 
     Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN).
     """
     size = page_size(size, DEFAULT_PAGE, LONGEST_PAGE)
+    question = digest(person)
     if token:
-        after = _read(token)
+        after = read_token(token, question, _Place)
         listed = [view for view in listed if _place(view.record) > after]
     shown = listed[:size]
-    return shown, _write(_place(shown[-1].record)) if len(listed) > size else ""
-
-
-def _write(place: _Place) -> str:
-    return urlsafe_b64encode(msgspec.json.encode(place)).decode()
-
-
-def _read(token: str) -> _Place:
-    try:
-        place: _Place = msgspec.json.decode(urlsafe_b64decode(token), type=_Place)
-    except (binascii.Error, ValueError):
-        raise bad_page_token() from None
-    return place
+    return shown, write_token(question, _place(shown[-1].record)) if len(listed) > size else ""
 
 
 def coverage(evidence: Iterable[Evidence]) -> list[SourceCoverage]:

@@ -14,9 +14,10 @@ from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.single_flight import SingleFlight
 from gateway.http import views
 from gateway.metrics import CODES, Outcome
-from gateway.news.feeds import HOLDERS, NATION
+from gateway.news.feeds import HOLDERS
 from services.common.errors import Code, ServiceError
 from services.common.instants import SECOND, Instant
+from services.common.regions import NATION
 from services.runtime.clock import Clock
 from services.runtime.telemetry.trace import current_span
 

@@ -9,12 +9,12 @@ from hutong.verdict.v1.policy_service_pb2 import GetPolicyDigestsRequest
 
 from gateway.ports import VerdictSource
 from services.common.errors import ServiceError
+from services.common.regions import NATION
 from services.runtime.rpc.call import enter, leave, within
 
 log = logging.getLogger("hutong.policies")
 
 POLL_SECONDS = 1.0
-NATION = "nation"
 
 
 class PolicyDigests:

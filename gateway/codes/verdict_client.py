@@ -8,7 +8,7 @@ from hutong.verdict.v1.verdict_service_pb2 import BatchComputeVerdictsRequest, V
 from gateway.application.admission import Question
 from gateway.ports import VerdictSource
 from services.common.instants import to_timestamp
-from services.common.requests.limits import MOST_IN_BATCH
+from services.common.requests.batches import MOST_IN_BATCH
 from services.runtime.resilience.coalescer import Coalescer
 
 

@@ -12,7 +12,7 @@ from gateway.application.application import Application
 from gateway.codes.codes import Shown
 from gateway.metrics import REQUESTS
 from services.common.errors import InvalidArgument, ServiceError
-from services.common.requests.limits import check_batch
+from services.common.requests.batches import check_batch
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import to_item_error
 

@@ -16,7 +16,7 @@ from gateway.application.admission import Admission, Question
 from gateway.http.views import SCOPE, EnumNames
 from services.common.errors import InvalidArgument, Text, Violation, invalid
 from services.common.instants import parse_rfc3339, to_timestamp
-from services.common.requests.limits import bad_page_size
+from services.common.requests.paging import bad_page_size
 
 DOCUMENT_TYPES = EnumNames(DocumentType, "DOCUMENT_TYPE_")
 UNKNOWN = -1

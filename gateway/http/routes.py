@@ -28,7 +28,7 @@ from gateway.http.requests import (
     page_size,
 )
 from services.common.errors import InvalidArgument, ServiceError, Text, Violation, invalid
-from services.common.requests.limits import check_batch
+from services.common.requests.batches import check_batch
 from services.runtime.rpc.errors import to_item_error
 from services.runtime.telemetry.trace import Trace
 

@@ -14,7 +14,6 @@ from services.common.errors import FailedPrecondition, Unavailable
 from services.common.instants import Instant, from_timestamp
 from services.runtime.clock import Clock
 
-NATION = "nation"
 HOLDERS = "holders"
 
 SILENCE_SECONDS = 3.0

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from services.common.errors import InvalidArgument, Text, Violation
+from services.common.errors import Text
+
+NATION = "nation"
+"""What stands in a region's place for the whole country: the national records, the national notice."""
 
 NATION = "nation"
 """Where a province-level code stands, this stands for the whole nation: its store, its source, its feed."""
@@ -44,21 +47,3 @@ def divisions() -> dict[str, Division]:
         )
         for row in rows
     }
-
-
-def require_region(code: str, field: str = "region") -> Division:
-    """The division with this code. Raises InvalidArgument with reason REGION_UNKNOWN, or REGION_REQUIRED when empty."""
-    if not code:
-        raise InvalidArgument(
-            Violation(field, "REGION_REQUIRED", Text("须填写地区代码", "The region's code is required"))
-        )
-    division = divisions().get(code)
-    if division is None:
-        raise InvalidArgument(
-            Violation(
-                field,
-                "REGION_UNKNOWN",
-                Text("地区代码不存在，应为省级行政区划代码，如110000", "No such province-level code; one is 110000"),
-            )
-        )
-    return division

@@ -1,14 +1,14 @@
 """`python -m services.lookup`: the lookup service, with settings from the environment."""
 
-from services.lookup.composition import build
+from services.lookup.composition import build, open_checked_store
 from services.lookup.settings import Settings
 from services.runtime.program import main
 from services.runtime.service import serve
 
 
 async def serving(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT."""
-    await serve(build(settings), settings)
+    """Serves until SIGTERM or SIGINT. Raises SettingsError when its store will not do."""
+    await serve(build(settings, store=await open_checked_store(settings)), settings)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from hutong.records.v1 import record_read_service_pb2, record_write_service_pb2
 
 from services.common.documents import PersonKeys
 from services.common.instants import Instant
-from services.lookup.domain.directory import NATION, Directory
+from services.common.regions import NATION
+from services.lookup.domain.directory import Directory
 from services.lookup.evidence.gatherer import Gatherer
 from services.lookup.evidence.outages import Outages
 from services.lookup.evidence.sources import Sources
@@ -20,7 +21,9 @@ from services.lookup.servicers.directory import RegionDirectoryServicer
 from services.lookup.servicers.evidence import EvidenceServicer
 from services.lookup.servicers.holder import HolderServicer
 from services.lookup.settings import Settings
+from services.lookup.store.opening import open_checked_store as open_checked_store
 from services.lookup.store.opening import open_store
+from services.lookup.store.protocol import HolderStore
 from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import open_channel, remote
@@ -43,13 +46,15 @@ def build(
     *,
     sources: Mapping[str, RecordsSource] | None = None,
     intakes: Mapping[str, RecordsIntake] | None = None,
+    store: HolderStore | None = None,
     clock: Callable[[], Instant] = system_clock,
 ) -> Service:
     """The lookup service, within a running event loop.
 
     `sources` and `intakes` name the record stores by region code, `sources` also by "nation"; what is not given is
     reached over gRPC as `settings.records` says. A region without an intake takes no claims. Raises ValueError for a
-    source of another name or a store URL of an unknown kind, Unavailable when an SQLite file cannot be opened.
+    source of another name or a store URL of an unknown kind, SettingsError for a store that will not do, Unavailable
+    when an SQLite file cannot be opened.
     """
     channels = {}
     if sources is None or intakes is None:
@@ -63,7 +68,7 @@ def build(
         intakes = {name: store for name, store in remotes.items() if name != NATION}
 
     directory = Directory(sources)
-    store = open_store(settings.store_url)
+    store = store or open_store(settings)
     outages = Outages(store, settings.replica or gethostname(), clock)
     asked = Sources(sources, settings.source_timeout, outages)
     keys = PersonKeys(settings.mesh_secret.encode())

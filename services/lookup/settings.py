@@ -4,7 +4,7 @@ import msgspec
 
 from services.lookup.domain.directory import Directory
 from services.runtime.settings.environment import ServerSettings, require_secret
-from services.runtime.settings.kinds import Name, SomeSeconds, StoreUrl, Targets
+from services.runtime.settings.kinds import Flag, Name, SomeSeconds, StoreUrl, Targets
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
@@ -17,6 +17,9 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     store_url: StoreUrl
     """Where links and switches are kept: sqlite:///relative/path, sqlite:////absolute/path, or
     postgresql://user@host/database."""
+    store_migrate: Flag = False
+    """Makes the store when it is not there, and brings its tables up to date, instead of refusing to start: for
+    embedded services and tests. Otherwise `hutong migrate` does."""
     records: Targets = msgspec.field(default_factory=dict)
     """The record stores on the mesh, by region and "nation"."""
     source_timeout: SomeSeconds = 1.0

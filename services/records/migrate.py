@@ -1,8 +1,7 @@
-"""`python -m services.records.migrate`: brings the tables of a PostgreSQL store up to date before services start."""
+"""`python -m services.records.migrate`: makes a store, or brings its tables up to date, before services start on it."""
 
-from services.records.store.migration_command import add_arguments, main, migrate, run
-
-__all__ = ["add_arguments", "migrate", "run"]
+from services.records.store.schemas import SCHEMAS
+from services.runtime.storage.migration_command import main
 
 if __name__ == "__main__":
-    main()
+    main(SCHEMAS)

@@ -41,7 +41,8 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     statement_timeout: SomeSeconds = 5.0
     """How long one statement, or waiting for a connection, may take in PostgreSQL."""
     store_migrate: Flag = False
-    """Brings the tables up to date when it starts, instead of refusing to: for embedded services and tests."""
+    """Makes the store when it is not there, and brings its tables up to date, instead of refusing to start: for
+    embedded services and tests. Otherwise `hutong migrate` does."""
     answers_kept: SomeSeconds = 72 * 3600.0
     """How long a request_id is remembered."""
 

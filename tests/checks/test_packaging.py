@@ -18,7 +18,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     copy = tmp_path_factory.mktemp("tree")
     for folder in ("services", "gateway", "cli", "tests", "k8s"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=UNBUILT)
-    shutil.copy(ROOT / "pyproject.toml", copy)
+    for file in ("pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / file, copy)
     passes(sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "--no-build-isolation", "-w", copy / "out", copy)
     (built,) = (copy / "out").glob("hutong-*.whl")
     return zipfile.ZipFile(built)
@@ -36,6 +37,14 @@ def test_every_module_and_its_data_is_in_the_wheel(wheel):
     wanted = {name for name in tree if any(name.endswith(suffix) for suffix in {".py", *DATA})}
     assert (set(), set()) == (wanted - packed, packed - tree)
     assert set() == {name for name in tree - wanted if not name.endswith(".md")}, "data of a kind pyproject.toml lacks"
+
+
+def test_the_licence_is_in_the_wheel(wheel):
+    """Apache-2.0, as its metadata say, with the whole text."""
+    (metadata,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    (text,) = [name for name in wheel.namelist() if name.endswith("/LICENSE")]
+    assert "License-Expression: Apache-2.0" in wheel.read(metadata).decode()
+    assert (ROOT / "LICENSE").read_bytes() == (ROOT / "protos" / "LICENSE").read_bytes() == wheel.read(text)
 
 
 def test_the_command_is_there(wheel):

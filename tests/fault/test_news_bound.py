@@ -167,13 +167,16 @@ async def in_pieces(data: Path, *, redis_url: str = "", region_feeds: bool = Tru
         stores = ",".join(f"{name}={at[name]}" for name in (HOME, ELSEWHERE, "nation"))
         follow = f"{HOME}={wires[f'{HOME}-nation'].address},{ELSEWHERE}={at[ELSEWHERE]}"
         settings: dict[str, tuple[str, dict[str, str]]] = {
-            name: ("services.records", {"REGION": name, "STORE_URL": f"sqlite:///{data / name}.db"})
+            name: (
+                "services.records",
+                {"REGION": name, "STORE_URL": f"sqlite:///{data / name}.db", "STORE_MIGRATE": "true"},
+            )
             for name in (HOME, ELSEWHERE, "nation")
         }
         settings["nation"][1]["FOLLOW"] = follow
         settings["lookup"] = (
             "services.lookup",
-            {"RECORDS": stores, "STORE_URL": f"sqlite:///{data / 'lookup'}.db"},
+            {"RECORDS": stores, "STORE_URL": f"sqlite:///{data / 'lookup'}.db", "STORE_MIGRATE": "true"},
         )
         settings["verdict"] = ("services.verdict", {"LOOKUP": at["lookup"]})
         settings["gateway"] = (

@@ -11,8 +11,8 @@ from tests.testkit.secret import SECRET
 from tests.testkit.tools import ROOT
 
 OWN = {
-    "services.records": {"REGION": "430000", "STORE_URL": "sqlite:///{tmp}/records.db"},
-    "services.lookup": {"STORE_URL": "sqlite:///{tmp}/lookup.db"},
+    "services.records": {"REGION": "430000", "STORE_URL": "sqlite:///{tmp}/records.db", "STORE_MIGRATE": "true"},
+    "services.lookup": {"STORE_URL": "sqlite:///{tmp}/lookup.db", "STORE_MIGRATE": "true"},
     "services.verdict": {},
     "gateway": {"HTTP_LISTEN": "127.0.0.1:0"},
 }

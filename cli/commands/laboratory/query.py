@@ -10,10 +10,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.records.v1 import laboratory_quality_service_pb2 as pb
 
 from cli.exits import Exit, complain
-from cli.mesh.endpoints import NATION, read_endpoints
+from cli.mesh.endpoints import read_endpoints
 from services.common.errors import Code, ServiceError, Text
 from services.common.instants import parse_rfc3339, to_timestamp
-from services.common.regions import divisions
+from services.common.regions import NATION, divisions
 from services.runtime.rpc.call import enter, leave, within
 from services.runtime.rpc.channel import open_channel, remote
 

@@ -1,1 +1,1 @@
-"""What a field of a request may hold, and the reason it is refused with."""
+"""What a field of a request may hold, and the reason it is refused with: each said once, for every service."""

@@ -11,11 +11,9 @@ from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordK
 
 from services.common.errors import FailedPrecondition
 from services.common.instants import from_timestamp
+from services.common.requests.fields import MOST_ID
 
 Identity = tuple[str, str]
-
-SOURCE_ID_MOST = 64
-"""The longest source_id (records/v1/record.proto)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +114,6 @@ def _age(record: TestRecord) -> tuple[int, int, Identity]:
 
 def _copy_id(region: str, source_id: str) -> str:
     plain = f"claim-{region}-{source_id}"
-    if len(plain) <= SOURCE_ID_MOST:
+    if len(plain) <= MOST_ID:
         return plain
     return f"claim-{region}-{sha256(source_id.encode()).hexdigest()[:48]}"

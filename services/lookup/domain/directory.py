@@ -5,10 +5,7 @@ from collections.abc import Iterable
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.lookup.v1.region_pb2 import InteropMode, Region
 
-from services.common.regions import Division, divisions
-
-NATION = "nation"
-"""The name of the national records among the sources."""
+from services.common.regions import NATION, Division, divisions
 
 
 class Directory:

@@ -7,7 +7,7 @@ from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant
-from services.lookup.domain.directory import NATION
+from services.common.regions import NATION
 from services.lookup.domain.merge import merge_laboratories, merge_records
 from services.lookup.evidence.sources import OK, UNREACHABLE, Answer, Asking, Sources
 

@@ -16,8 +16,9 @@ from hutong.lookup.v1.evidence_service_pb2 import Evidence
 from hutong.lookup.v1.region_pb2 import Scope
 
 from services.common.instants import Instant, to_timestamp
+from services.common.regions import NATION
 from services.lookup.domain.budget import Budget
-from services.lookup.domain.directory import NATION, Directory
+from services.lookup.domain.directory import Directory
 from services.lookup.domain.holders import Person
 from services.lookup.evidence.fan_out import Round, View
 from services.lookup.evidence.outages import Outages

@@ -16,8 +16,8 @@ from hutong.records.v1.record_write_service_pb2 import (
 )
 
 from services.common.errors import FailedPrecondition, NotFound, ServiceError, Unavailable
+from services.common.regions import NATION
 from services.lookup.domain import claims
-from services.lookup.domain.directory import NATION
 from services.lookup.evidence.gatherer import Gatherer, Question
 from services.lookup.evidence.sources import OK
 from services.lookup.ports import RecordsIntake

@@ -8,7 +8,7 @@ from hutong.lookup.v1.region_directory_service_pb2 import (
 )
 
 from services.common.errors import NotFound, invalid
-from services.common.requests.limits import bad_page_token, page_size
+from services.common.requests.paging import digest_of, page_size, read_token, write_token
 from services.lookup.domain.directory import Directory
 
 
@@ -30,8 +30,8 @@ class RegionDirectoryServicer:
     async def ListRegions(self, request: ListRegionsRequest) -> ListRegionsResponse:
         """See the contract. Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN)."""
         size = page_size(request.page_size)
-        if request.page_token and self._directory.get(request.page_token) is None:
-            raise bad_page_token()
-        found = self._directory.after(request.page_token, size + 1)
-        more = found[size - 1].region if len(found) > size else ""
-        return ListRegionsResponse(regions=found[:size], next_page_token=more)
+        question = digest_of(request)
+        after = read_token(request.page_token, question, str) if request.page_token else ""
+        regions = self._directory.after(after, size + 1)
+        more = write_token(question, regions[size - 1].region) if len(regions) > size else ""
+        return ListRegionsResponse(regions=regions[:size], next_page_token=more)

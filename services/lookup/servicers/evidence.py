@@ -35,7 +35,7 @@ class EvidenceServicer:
     async def GetEvidence(self, request: GetEvidenceRequest) -> GetEvidenceResponse:
         """See the contract."""
         call = current_call()
-        question = questions.one(request.query, self._keys, call.deadline, "query")
+        question = questions.one(request.query, self._keys, call.deadline)
         here = current_span()
         if here is not None:
             here.set(region=question.region)

@@ -1,25 +1,49 @@
-"""Which store a URL names."""
+"""Opens the store that the settings name."""
 
 from pathlib import Path
 
-from services.lookup.store.postgres.store import PostgresHolderStore
+from services.lookup.settings import Settings
 from services.lookup.store.protocol import HolderStore
 from services.lookup.store.sqlite.store import SqliteHolderStore
 from services.runtime.settings.environment import SettingsError
-from services.runtime.storage.migrations import SchemaError
+from services.runtime.storage.schema import SchemaError
 
 _SQLITE = "sqlite:///"
 
 
-def open_store(url: str) -> HolderStore:
-    """The store at sqlite:///relative/path, sqlite:////absolute/path or postgresql://... Raises ValueError for others,
-    SettingsError for a file that is ahead of this program, and Unavailable when a file cannot be opened."""
+def open_store(settings: Settings) -> HolderStore:
+    """The store at sqlite:///relative/path, sqlite:////absolute/path or postgresql://..., which is reached when first
+    asked. With `store_migrate` it is made, or brought up to date, if need be.
+
+    Raises ValueError for other URLs, SettingsError for a file that is not there, not up to date or of something else,
+    and Unavailable when a file cannot be opened.
+    """
+    url = settings.store_url
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
         try:
-            return SqliteHolderStore(Path(url.removeprefix(_SQLITE)))
+            return SqliteHolderStore(Path(url.removeprefix(_SQLITE)), migrates=settings.store_migrate)
         except SchemaError as error:
             raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None
     if url.startswith(("postgresql://", "postgres://")):
-        return PostgresHolderStore(url)
+        # Its driver is an optional dependency.
+        from services.lookup.store.postgres.store import PostgresHolderStore
+
+        return PostgresHolderStore(url, migrates=settings.store_migrate)
     # The URL may hold a password: only its scheme is repeated.
     raise ValueError(f"store_url: neither sqlite:///PATH nor postgresql://...: {url.partition(':')[0]!r}")
+
+
+async def open_checked_store(settings: Settings) -> HolderStore:
+    """Opens the store after a look at its tables. Raises SettingsError also when those of a database are not up to
+    date; one that cannot be asked yet is no reason not to start."""
+    if not settings.store_url.startswith("sqlite:") and not settings.store_migrate:
+        from services.lookup.store.postgres.store import PostgresHolderStore
+
+        looking = PostgresHolderStore(settings.store_url, pool_size=1)
+        try:
+            await looking.check_schema()
+        except SchemaError as error:
+            raise SettingsError(f"HUTONG_STORE_URL: {error}") from None
+        finally:
+            await looking.close()
+    return open_store(settings)

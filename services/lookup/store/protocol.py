@@ -62,7 +62,7 @@ class HolderStore(Protocol):
         """Lets go of everything. Safe to call twice."""
 
 
-def unavailable(error: BaseException) -> Unavailable:
+def unavailable(error: Exception) -> Unavailable:
     """What a caller sees of a driver's error; the error itself goes to the log."""
     log.warning("the holder store failed", extra={"error": f"{type(error).__name__}: {error}"})
     return Unavailable("STORE_UNAVAILABLE", "关联信息库暂不可用", "The store of links and switches is not available")

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from hutong.records.v1.record_pb2 import Origin, RecordContent, RevisionAction, TestRecord
 
+from services.common.requests.fields import MOST_CAUSE
 from services.records.domain.content import digest
-from services.records.domain.rules import MOST_CAUSE
 
 _RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 

@@ -7,6 +7,7 @@ from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.errors import FailedPrecondition, NotFound, Violation
 from services.common.instants import from_timestamp
+from services.common.requests.violations import violation
 from services.records.domain.content import digest
 from services.records.domain.revisions import (
     History,
@@ -17,7 +18,6 @@ from services.records.domain.revisions import (
     next_after,
     taken_over,
 )
-from services.records.domain.rules import wrong
 
 # Looked up once: an enum's wrapper finds its numbers by name at every access.
 _CREATED = SubmitOutcome.SUBMIT_OUTCOME_CREATED
@@ -54,7 +54,7 @@ class Decision:
 
 
 def _conflict(current: StoredRevision, field: str, reason: str, zh: str, en: str) -> Decision:
-    return Decision(_CONFLICT, current.revision, violations=tuple(wrong(field, reason, zh, en)))
+    return Decision(_CONFLICT, current.revision, violations=tuple(violation(field, reason, zh, en)))
 
 
 def _is_result_of(sampling: RecordContent, content: RecordContent) -> bool:

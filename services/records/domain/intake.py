@@ -16,7 +16,7 @@ from hutong.records.v1.record_write_service_pb2 import RecordSubmission, SubmitO
 from services.common.documents import PERSON_KEY_BYTES, PersonKeys
 from services.common.errors import InvalidArgument, Violation
 from services.common.instants import SECOND, Instant
-from services.records.domain import rules
+from services.common.requests import fields
 from services.records.domain.conflicts import NewConflict, of_submission
 from services.records.domain.content import digest, digest_of, digest_rest, placed_at
 from services.records.domain.decisions import Submission, decide_submission
@@ -129,7 +129,7 @@ class Judge:
         elif content.HasField("reported_at"):
             return None
         source_id = asked.source_id
-        if sampled > bound or rules.source_id(source_id, "source_id"):
+        if sampled > bound or fields.source_id(source_id):
             return None
         subject = asked.subject
         key = subject.person_key
@@ -169,7 +169,7 @@ class Judge:
         return made
 
     def _thorough(self, asked: RecordSubmission, now: Instant) -> Judged:
-        found = self._regions(asked.region) + rules.source_id(asked.source_id, "source_id")
+        found = self._regions(asked.region) + fields.source_id(asked.source_id)
         key = b""
         try:
             key = self._keys.of_subject(asked.subject, "subject")

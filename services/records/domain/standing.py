@@ -8,8 +8,8 @@ from hutong.records.v1.laboratory_pb2 import Interval, Laboratory, Suspension
 
 from services.common.errors import AlreadyExists, FailedPrecondition, NotFound, Violation
 from services.common.instants import Instant, from_timestamp, to_timestamp
-from services.records.domain import rules
-from services.records.domain.rules import wrong
+from services.common.requests.instants import instant
+from services.common.requests.violations import violation
 
 MOST_INTERVALS = 100
 
@@ -53,37 +53,37 @@ def kept_as(laboratory: str, region: str, known: Mapping[str, Laboratory]) -> st
 
 
 def interval_violations(interval: Interval, field: str) -> list[Violation]:
-    """Everything wrong with an interval. Reasons {FROM,TO}_INVALID, INTERVAL_EMPTY."""
+    """Everything wrong with an interval. Reasons INSTANT_RANGE, INTERVAL_EMPTY."""
     found: list[Violation] = []
     # `from` is a keyword of Python, so the field has to be fetched by name.
     start, end = getattr(interval, "from"), interval.to
     if interval.HasField("from"):
-        found += rules.instant(start, f"{field}.from", "FROM")
+        found += instant(start, f"{field}.from")
     if interval.HasField("to"):
-        found += rules.instant(end, f"{field}.to", "TO")
+        found += instant(end, f"{field}.to")
     if (
         not found
         and interval.HasField("from")
         and interval.HasField("to")
         and from_timestamp(end) <= from_timestamp(start)
     ):
-        found += wrong(field, "INTERVAL_EMPTY", "区间的终点须晚于起点", "An interval ends after it begins")
+        found += violation(field, "INTERVAL_EMPTY", "区间的终点须晚于起点", "An interval ends after it begins")
     return found
 
 
 def name_violations(name: LocalizedText, field: str = "display_name") -> list[Violation]:
     """Everything wrong with a laboratory's name. Reasons DISPLAY_NAME_REQUIRED, DISPLAY_NAME_TOO_LONG."""
     if not name.zh.strip() and not name.en.strip():
-        return wrong(field, "DISPLAY_NAME_REQUIRED", "须填写机构名称", "The laboratory's name is required")
+        return violation(field, "DISPLAY_NAME_REQUIRED", "须填写机构名称", "The laboratory's name is required")
     if len(name.zh) > 200 or len(name.en) > 200:
-        return wrong(field, "DISPLAY_NAME_TOO_LONG", "机构名称不得超过200字", "A name has at most 200 characters")
+        return violation(field, "DISPLAY_NAME_TOO_LONG", "机构名称不得超过200字", "A name has at most 200 characters")
     return []
 
 
 def accreditation_violations(accredited: Sequence[Interval], field: str = "accredited") -> list[Violation]:
     """Everything wrong with the intervals of an accreditation."""
     if len(accredited) > MOST_INTERVALS:
-        return wrong(field, "TOO_MANY", f"最多{MOST_INTERVALS}个区间", f"At most {MOST_INTERVALS} intervals")
+        return violation(field, "TOO_MANY", f"最多{MOST_INTERVALS}个区间", f"At most {MOST_INTERVALS} intervals")
     return [v for i, interval in enumerate(accredited) for v in interval_violations(interval, f"{field}[{i}]")]
 
 

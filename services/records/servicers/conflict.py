@@ -1,27 +1,22 @@
 """Serves ConflictService over a store."""
 
-import msgspec
 from hutong.records.v1 import conflict_service_pb2 as pb
 from hutong.records.v1.record_pb2 import RecordContent
 
 from services.common.instants import to_timestamp
-from services.common.requests.limits import bad_page_token, page_size
-from services.records.domain import conflicts, rules
+from services.common.requests import fields
+from services.common.requests.paging import digest_of, page_size, read_token, write_token
+from services.common.requests.violations import violation
+from services.records.domain import conflicts
 from services.records.domain.conflicts import Settled, StoredConflict, conflict_not_found
 from services.records.domain.holders import Holdings
 from services.records.domain.revisions import PersonRecord
-from services.records.servicers import paging
 from services.records.servicers.writer import Writer, refuse, request_key
 from services.records.store.protocols.records import RecordStore
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.rpc.call import current_call
 
-_settlement = rules.enumerated(pb.Settlement.values(), "SETTLEMENT", "处理方式", "settlement")
-
-
-class _Position(msgspec.Struct, array_like=True):
-    number: int
-    settled_too: bool
+_settlement = fields.enumerated(pb.Settlement.values(), "SETTLEMENT", "处理方式", "settlement")
 
 
 class ConflictServicer:
@@ -34,28 +29,22 @@ class ConflictServicer:
     async def ListConflicts(self, request: pb.ListConflictsRequest) -> pb.ListConflictsResponse:
         """Returns the conflicts of the store, a page at a time."""
         size = page_size(request.page_size)
-        after = 0
-        if request.page_token:
-            position = paging.decode(request.page_token, _Position)
-            if position.settled_too != request.settled_too:
-                raise bad_page_token()
-            after = position.number
+        question = digest_of(request)
+        after = read_token(request.page_token, question, int) if request.page_token else 0
         found = await self._store.conflicts(after, size + 1, request.settled_too)
         more = len(found) > size
         return pb.ListConflictsResponse(
             conflicts=[_message(conflict) for conflict in found[:size]],
-            next_page_token=paging.encode(_Position(found[size - 1].number, request.settled_too)) if more else "",
+            next_page_token=write_token(question, found[size - 1].number) if more else "",
         )
 
     async def SettleConflict(self, request: pb.SettleConflictRequest) -> pb.SettleConflictResponse:
         """Settles one. Raises NotFound (CONFLICT_NOT_FOUND) and FailedPrecondition (CONFLICT_SETTLED,
         CONFLICT_NOT_AMENDABLE, REVISION_MISMATCH)."""
-        found = _settlement(request.settlement, "settlement") + rules.cause(request.cause)
-        found += rules.request_id(request.request_id)
+        found = _settlement(request.settlement, "settlement") + fields.cause(request.cause)
+        found += fields.request_id(request.request_id)
         if not request.conflict_id:
-            found += rules.wrong(
-                "conflict_id", "CONFLICT_ID_REQUIRED", "须填写冲突编号", "The conflict's id is required"
-            )
+            found += violation("conflict_id", "CONFLICT_ID_REQUIRED", "须填写冲突编号", "The conflict's id is required")
         refuse(found)
         settled = Settled(request.conflict_id, request.settlement, request.cause, current_call().caller)
         conflict = await self._one(request.conflict_id)

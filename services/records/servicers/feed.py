@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.records.v1 import change_feed_service_pb2 as pb
 
 from services.common.instants import to_timestamp
-from services.common.requests.limits import page_size
+from services.common.requests.paging import page_size
 from services.records.replication.change_feed import DEFAULT_CHANGES, MOST_CHANGES, Batch, ChangeFeed
 from services.records.servicers import message_bytes
 

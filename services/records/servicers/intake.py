@@ -9,8 +9,8 @@ from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.documents import PersonKeys
 from services.common.errors import invalid
-from services.common.requests.limits import check_batch
-from services.records.domain import rules
+from services.common.requests import fields
+from services.common.requests.batches import check_batch
 from services.records.domain.intake import Judge, Judged, claims, decide_batch
 from services.records.metrics import INTAKE_SESSIONS, SUBMITTED
 from services.records.servicers.writer import Writer
@@ -142,7 +142,7 @@ class IntakeServicer:
 
 def _session(opening: StreamRecordsRequest) -> str:
     """Returns the session a stream opens, within its caller's own. Raises InvalidArgument."""
-    if not opening.session_id or rules.request_id(opening.session_id):
+    if not opening.session_id or fields.request_id(opening.session_id):
         raise invalid("session_id", "SESSION_ID_FORMAT", "会话编号应为UUID", "A session's id is a UUID")
     if opening.batch or opening.submissions:
         raise invalid("batch", "OPENING_REQUIRED", "首条消息只打开会话", "The first message opens the session alone")

@@ -8,7 +8,9 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.errors import Violation
 from services.common.instants import Instant
-from services.records.domain import rules, standing
+from services.common.requests import fields
+from services.common.requests.violations import violation
+from services.records.domain import standing
 from services.records.domain.standing import NewLaboratory
 from services.records.servicers.writer import Writer, refuse, request_key
 from services.records.store.unit_of_work import Known, Plan, Touch
@@ -17,7 +19,7 @@ _Change = Callable[[Laboratory | None], NewLaboratory | None]
 
 
 def _suspension_id(value: str) -> list[Violation]:
-    return rules.printable_id(value, "suspension_id", "SUSPENSION_ID", "暂停编号", "suspension's id")
+    return fields.printable_id(value, "suspension_id", "SUSPENSION_ID", "暂停编号", "suspension's id")
 
 
 class LaboratoryMethods:
@@ -30,10 +32,10 @@ class LaboratoryMethods:
         """Registers a laboratory. Raises AlreadyExists (LABORATORY_TAKEN) when another region's has the id."""
         refuse(
             self._writer.region_violations(request.region)
-            + rules.laboratory_id(request.laboratory, "laboratory")
+            + fields.laboratory_id(request.laboratory, "laboratory")
             + standing.name_violations(request.display_name)
             + standing.accreditation_violations(request.accredited)
-            + rules.request_id(request.request_id)
+            + fields.request_id(request.request_id)
         )
 
         def change(current: Laboratory | None) -> NewLaboratory | None:
@@ -45,15 +47,15 @@ class LaboratoryMethods:
     async def SuspendLaboratory(self, request: pb.SuspendLaboratoryRequest) -> pb.SuspendLaboratoryResponse:
         """Voids what a laboratory sampled in an interval. Raises NotFound (LABORATORY_NOT_FOUND) and AlreadyExists
         (SUSPENSION_CONFLICT)."""
-        found = rules.laboratory_id(request.laboratory, "laboratory")
+        found = fields.laboratory_id(request.laboratory, "laboratory")
         found += _suspension_id(request.suspension_id)
         if request.HasField("sampled"):
             found += standing.interval_violations(request.sampled, "sampled")
         else:
-            found += rules.wrong(
+            found += violation(
                 "sampled", "SAMPLED_REQUIRED", "须指明采样时间区间", "The interval of sampling times is required"
             )
-        refuse(found + rules.cause(request.cause) + rules.request_id(request.request_id))
+        refuse(found + fields.cause(request.cause) + fields.request_id(request.request_id))
 
         def change(current: Laboratory | None) -> NewLaboratory | None:
             self._check_kept(current)
@@ -66,10 +68,10 @@ class LaboratoryMethods:
         """Lifts a suspension. Raises NotFound (LABORATORY_NOT_FOUND, SUSPENSION_NOT_FOUND) and FailedPrecondition
         (SUSPENSION_LIFTED)."""
         refuse(
-            rules.laboratory_id(request.laboratory, "laboratory")
+            fields.laboratory_id(request.laboratory, "laboratory")
             + _suspension_id(request.suspension_id)
-            + rules.cause(request.cause)
-            + rules.request_id(request.request_id)
+            + fields.cause(request.cause)
+            + fields.request_id(request.request_id)
         )
 
         def change(current: Laboratory | None) -> NewLaboratory | None:

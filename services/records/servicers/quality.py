@@ -1,21 +1,20 @@
 """Serves LaboratoryQualityService over a store."""
 
 from datetime import date, timedelta
-from hashlib import blake2b
 
 import msgspec
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.records.v1 import laboratory_quality_service_pb2 as pb
 
-from services.common.errors import InvalidArgument, Violation
-from services.common.instants import HOUR, Instant, calendar_day, from_timestamp, to_timestamp
-from services.common.requests.limits import bad_page_token, page_size
-from services.records.domain import rules
+from services.common.errors import Violation, invalid
+from services.common.instants import HOUR, Instant, calendar_day, to_timestamp
+from services.common.requests import fields
+from services.common.requests.instants import read_known_at
+from services.common.requests.paging import digest_of, page_size, read_token, write_token
+from services.common.requests.violations import refuse, violation
 from services.records.domain.quality import MEDIAN, P95, Figures, Key, Sample, ratio
-from services.records.domain.rules import wrong
 from services.records.quality.figures import LaboratoryFigures, Overdue
-from services.records.servicers import paging
 from services.runtime.clock import Clock
 
 MOST_DAYS = 31
@@ -30,17 +29,15 @@ _FIRST = Sample(Instant(-(1 << 62)), "", "", "")
 
 
 class _Position(msgspec.Struct, array_like=True):
-    """Where a page ended. `question` stands for what was asked, `known_at` for the knowledge of the first page."""
+    """Where a page ended. `known_at` stands for the knowledge of the first page."""
 
-    question: bytes
     known_at: int
     place: tuple[str, int]
 
 
 class _SamplePosition(msgspec.Struct, array_like=True):
-    """Likewise; where no `known_at` was asked for, it only says since when samples are overdue."""
+    """Where a page of samples ended. Unless it was asked for, `known_at` only says since when samples are overdue."""
 
-    question: bytes
     known_at: int
     place: tuple[int, str, str]
 
@@ -54,7 +51,7 @@ def _day(text: str, field: str, found: list[Violation]) -> int | None:
         day = None
     # Python reads more than one notation.
     if day is None or day.isoformat() != text:
-        found += wrong(field, "DAY_FORMAT", "日期应如2022-08-05", "A day is written like 2022-08-05")
+        found += violation(field, "DAY_FORMAT", "日期应如2022-08-05", "A day is written like 2022-08-05")
         return None
     return (day - _EPOCH).days
 
@@ -71,20 +68,11 @@ def _days(days: pb.DayRange, known_at: Instant, default_length: int) -> tuple[in
     last = calendar_day(known_at) if last is None else last
     first = last - (default_length - 1 if unnamed else 0) if first is None else first
     if not found and last < first:
-        found += wrong("days", "DAYS_ORDER", "起始日不得晚于截止日", "The first day is not after the last")
+        found += violation("days", "DAYS_ORDER", "起始日不得晚于截止日", "The first day is not after the last")
     if not found and last - first >= MOST_DAYS:
-        found += wrong("days", "DAYS_TOO_MANY", f"一次最多{MOST_DAYS}天", f"At most {MOST_DAYS} days at once")
-    if found:
-        raise InvalidArgument(*found)
+        found += violation("days", "DAYS_TOO_MANY", f"一次最多{MOST_DAYS}天", f"At most {MOST_DAYS} days at once")
+    refuse(found)
     return first, last
-
-
-def _question(request: Message) -> bytes:
-    asked = type(request)()
-    asked.CopyFrom(request)
-    asked.ClearField("page_token")
-    asked.ClearField("page_size")
-    return blake2b(asked.SerializeToString(deterministic=True), digest_size=8).digest()
 
 
 def _quality(key: Key, figures: Figures) -> pb.LaboratoryQuality:
@@ -132,29 +120,20 @@ class QualityServicer:
 
     def _hours(self, asked: int) -> int:
         if not 0 <= asked <= MOST_OVERDUE_HOURS:
-            raise InvalidArgument(
-                *wrong(
-                    "overdue_hours",
-                    "OVERDUE_HOURS",
-                    f"逾期时限为1至{MOST_OVERDUE_HOURS}小时",
-                    f"1 to {MOST_OVERDUE_HOURS} hours",
-                )
+            raise invalid(
+                "overdue_hours",
+                "OVERDUE_HOURS",
+                f"逾期时限为1至{MOST_OVERDUE_HOURS}小时",
+                f"1 to {MOST_OVERDUE_HOURS} hours",
             )
         return asked or self._overdue_hours
 
     def _known_at(self, request: Message, timestamp: Timestamp) -> Instant:
-        if not request.HasField("known_at"):
-            return self._clock()
-        found = rules.instant(timestamp, "known_at", "KNOWN_AT")
-        if found:
-            raise InvalidArgument(*found)
-        return from_timestamp(timestamp)
+        return read_known_at(timestamp) if request.HasField("known_at") else self._clock()
 
     async def GetLaboratoryQuality(self, request: pb.GetLaboratoryQualityRequest) -> pb.GetLaboratoryQualityResponse:
         """Returns one laboratory's figures by day."""
-        found = rules.laboratory_id(request.laboratory, "laboratory")
-        if found:
-            raise InvalidArgument(*found)
+        refuse(fields.laboratory_id(request.laboratory))
         hours = self._hours(request.overdue_hours)
         known_at = self._known_at(request, request.known_at)
         days = _days(request.days, known_at, 1)
@@ -171,11 +150,9 @@ class QualityServicer:
         """Returns all laboratories' figures, a page at a time."""
         size, hours = page_size(request.page_size), self._hours(request.overdue_hours)
         known_at, after = self._known_at(request, request.known_at), ("", 0)
-        question = _question(request)
+        question = digest_of(request)
         if request.page_token:
-            position = paging.decode(request.page_token, _Position)
-            if position.question != question:
-                raise bad_page_token()
+            position = read_token(request.page_token, question, _Position)
             known_at, after = Instant(position.known_at), position.place
         days = _days(request.days, known_at, 1)
         if request.page_token or request.HasField("known_at"):
@@ -187,22 +164,18 @@ class QualityServicer:
         more = len(keys) > size
         return pb.ListLaboratoryQualityResponse(
             quality=[_quality(key, summary.figures[key]) for key in keys[:size]],
-            next_page_token=paging.encode(_Position(question, known_at, keys[size - 1])) if more else "",
+            next_page_token=write_token(question, _Position(known_at, keys[size - 1])) if more else "",
             known_at=to_timestamp(known_at),
         )
 
     async def ListOverdueSamples(self, request: pb.ListOverdueSamplesRequest) -> pb.ListOverdueSamplesResponse:
         """Returns overdue samples, oldest first, a page at a time."""
-        found = rules.laboratory_id(request.laboratory, "laboratory") if request.laboratory else []
-        if found:
-            raise InvalidArgument(*found)
+        refuse(fields.laboratory_id(request.laboratory) if request.laboratory else ())
         size, hours = page_size(request.page_size), self._hours(request.overdue_hours)
         known_at, after = self._known_at(request, request.known_at), _FIRST
-        question = _question(request)
+        question = digest_of(request)
         if request.page_token:
-            position = paging.decode(request.page_token, _SamplePosition)
-            if position.question != question:
-                raise bad_page_token()
+            position = read_token(request.page_token, question, _SamplePosition)
             known_at, after = Instant(position.known_at), Sample(Instant(position.place[0]), *position.place[1:], "")
         asked = *_days(request.days, known_at, OVERDUE_DAYS), known_at, hours, request.laboratory, after, size + 1
         if request.HasField("known_at"):
@@ -212,7 +185,7 @@ class QualityServicer:
         token = ""
         if len(samples) > size:
             end = samples[size - 1]
-            token = paging.encode(_SamplePosition(question, known_at, end[:3]))
+            token = write_token(question, _SamplePosition(known_at, end[:3]))
         return pb.ListOverdueSamplesResponse(
             samples=[_overdue(sample, known_at, hours) for sample in samples[:size]],
             next_page_token=token,

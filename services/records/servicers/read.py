@@ -1,48 +1,38 @@
 """Serves RecordReadService over a store."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
+from functools import partial
 
 import msgspec
-from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.records.v1 import record_read_service_pb2 as pb
 from hutong.records.v1.record_pb2 import TestRecord
 
 from services.common.documents import PERSON_KEY_BYTES, PersonKeys
-from services.common.errors import InvalidArgument, Violation, invalid
-from services.common.instants import Instant, from_timestamp, to_timestamp
-from services.common.requests.limits import bad_page_token, check_batch, page_size
-from services.records.domain import rules
+from services.common.errors import invalid
+from services.common.instants import Instant, to_timestamp
+from services.common.requests import fields
+from services.common.requests.batches import check_batch
+from services.common.requests.instants import read_known_at
+from services.common.requests.paging import digest, digest_of, page_size, read_token, write_token
+from services.common.requests.violations import Violations, refuse
 from services.records.domain.decisions import record_not_found
 from services.records.domain.revisions import RecordId
 from services.records.domain.standing import laboratory_not_found
 from services.records.laboratories import Laboratories
 from services.records.replication.completeness import Completeness
-from services.records.servicers import message_bytes, paging
+from services.records.servicers import message_bytes
 from services.records.store.protocols.records import LATEST, RecordStore
 from services.runtime.clock import Clock
 
 
 class _RecordPosition(msgspec.Struct, array_like=True):
-    """Where a page of one person's records ended. `question` stands for the person and the instant asked about."""
+    """Where a page of one person's records ended. `known_at` stands for the knowledge of the first page."""
 
-    question: bytes
     known_at: int
     placed_at: int
     region: str
     source_id: str
-
-
-class _LaboratoryPosition(msgspec.Struct, array_like=True):
-    laboratory: str
-
-
-def _known_at(timestamp: Timestamp, field: str = "known_at") -> Instant:
-    found = rules.instant(timestamp, field, field.upper())
-    if found:
-        raise InvalidArgument(*found)
-    return from_timestamp(timestamp)
 
 
 class ReadServicer:
@@ -59,17 +49,13 @@ class ReadServicer:
 
     def _person_keys(self, subjects: Sequence[Subject]) -> list[bytes]:
         keys: list[bytes] = []
-        violations: list[Violation] = []
+        violations = Violations()
         for number, subject in enumerate(subjects):
             key = subject.person_key
             if len(key) != PERSON_KEY_BYTES:
-                try:
-                    key = self._keys.of_subject(subject, f"subjects[{number}]")
-                except InvalidArgument as error:
-                    violations += error.violations
+                key = violations.read(b"", partial(self._keys.of_subject, subject, f"subjects[{number}]"))
             keys.append(key)
-        if violations:
-            raise InvalidArgument(*violations)
+        violations.refuse()
         return keys
 
     async def BatchListRecords(self, request: pb.BatchListRecordsRequest) -> pb.BatchListRecordsResponse:
@@ -82,9 +68,9 @@ class ReadServicer:
             )
         known_at, said_at = LATEST, None
         if request.HasField("known_at"):
-            known_at = said_at = _known_at(request.known_at)
+            known_at = said_at = read_known_at(request.known_at)
         elif request.HasField("asked_at"):
-            said_at = max(_known_at(request.asked_at, "asked_at"), await self._completeness.look())
+            said_at = max(read_known_at(request.asked_at, "asked_at"), await self._completeness.look())
         if said_at is not None:
             await self._store.settle(said_at, self._clock())
         as_of, behind = self._completeness.as_of(), self._completeness.behind()
@@ -122,14 +108,12 @@ class ReadServicer:
         """Returns one person's records, a page at a time; all pages show what was known when the first was read."""
         size = page_size(request.page_size)
         key = self._keys.of_subject(request.subject, "subject")
-        asked = _known_at(request.known_at) if request.HasField("known_at") else None
-        question = blake2b(key + str(asked).encode(), digest_size=8).digest()
+        asked = read_known_at(request.known_at) if request.HasField("known_at") else None
+        question = digest(key, asked)
         position = None
         known_at = self._clock() if asked is None else asked
         if request.page_token:
-            position = paging.decode(request.page_token, _RecordPosition)
-            if position.question != question:
-                raise bad_page_token()
+            position = read_token(request.page_token, question, _RecordPosition)
             known_at = Instant(position.known_at)
         people = await self._store.people([key], LATEST if asked is None and position is None else known_at)
         records = list(people.records.get(key, ()))
@@ -140,16 +124,14 @@ class ReadServicer:
         token = ""
         if rest:
             last = page[-1]
-            token = paging.encode(_RecordPosition(question, known_at, last.placed_at, last.region, last.source_id))
+            token = write_token(question, _RecordPosition(known_at, last.placed_at, last.region, last.source_id))
         return pb.ListRecordsResponse(
             records=[TestRecord.FromString(record.body) for record in page], next_page_token=token
         )
 
     async def GetRecordHistory(self, request: pb.GetRecordHistoryRequest) -> pb.GetRecordHistoryResponse:
         """Returns every revision of one record. Raises NotFound (RECORD_NOT_FOUND)."""
-        found = rules.region(request.region, "region") + rules.source_id(request.source_id, "source_id")
-        if found:
-            raise InvalidArgument(*found)
+        refuse(fields.region(request.region) + fields.source_id(request.source_id))
         revisions = await self._store.history(RecordId(request.region, request.source_id))
         if not revisions:
             raise record_not_found()
@@ -157,9 +139,7 @@ class ReadServicer:
 
     async def GetLaboratory(self, request: pb.GetLaboratoryRequest) -> pb.GetLaboratoryResponse:
         """Returns one laboratory with its standing. Raises NotFound (LABORATORY_NOT_FOUND)."""
-        found = rules.laboratory_id(request.laboratory, "laboratory")
-        if found:
-            raise InvalidArgument(*found)
+        refuse(fields.laboratory_id(request.laboratory))
         await self._laboratories.refresh_to_end()
         standing = self._laboratories.at(request.laboratory, LATEST)
         if standing is None:
@@ -169,11 +149,12 @@ class ReadServicer:
     async def ListLaboratories(self, request: pb.ListLaboratoriesRequest) -> pb.ListLaboratoriesResponse:
         """Returns the laboratories of the store, a page at a time."""
         size = page_size(request.page_size)
-        after = paging.decode(request.page_token, _LaboratoryPosition).laboratory if request.page_token else ""
+        question = digest_of(request)
+        after = read_token(request.page_token, question, str) if request.page_token else ""
         await self._laboratories.refresh_to_end()
         ids = self._laboratories.ids_after(after, size + 1)
         page = self._laboratories.of(ids[:size], LATEST)
         return pb.ListLaboratoriesResponse(
             laboratories=[standing.laboratory for standing in page],
-            next_page_token=paging.encode(_LaboratoryPosition(ids[size - 1])) if len(ids) > size else "",
+            next_page_token=write_token(question, ids[size - 1]) if len(ids) > size else "",
         )

@@ -9,8 +9,8 @@ from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 from services.common.documents import PersonKeys
 from services.common.errors import Code, InvalidArgument, ServiceError, Violation
 from services.common.instants import Instant
-from services.common.requests.limits import check_batch
-from services.records.domain import rules
+from services.common.requests import fields
+from services.common.requests.batches import check_batch
 from services.records.domain.conflicts import NewConflict, of_submission
 from services.records.domain.content import digest, stamp
 from services.records.domain.decisions import (
@@ -47,7 +47,7 @@ class WriteServicer(LaboratoryMethods):
         self._skew = skew
 
     def _submission(self, asked: pb.RecordSubmission, now: Instant) -> Submission | list[Violation]:
-        found = self._writer.region_violations(asked.region) + rules.source_id(asked.source_id, "source_id")
+        found = self._writer.region_violations(asked.region) + fields.source_id(asked.source_id)
         try:
             person_key = self._keys.of_subject(asked.subject, "subject")
         except InvalidArgument as error:
@@ -60,7 +60,7 @@ class WriteServicer(LaboratoryMethods):
     async def SubmitRecord(self, request: pb.SubmitRecordRequest) -> pb.SubmitRecordResponse:
         """Stores one record. Raises ALREADY_EXISTS (RECORD_CONFLICT), its violation saying what is in conflict."""
         made = self._submission(request.submission, self._writer.clock())
-        found = rules.request_id(request.request_id)
+        found = fields.request_id(request.request_id)
         if not isinstance(made, Submission):
             found += [Violation(f"submission.{v.field}", v.reason, v.text) for v in made]
         refuse(found, "submission.region")
@@ -105,7 +105,7 @@ class WriteServicer(LaboratoryMethods):
     async def BatchSubmitRecords(self, request: pb.BatchSubmitRecordsRequest) -> pb.BatchSubmitRecordsResponse:
         """Stores many records in one transaction; a row's violations name its fields as within the submission."""
         check_batch(len(request.submissions), "submissions")
-        refuse(rules.request_id(request.request_id))
+        refuse(fields.request_id(request.request_id))
         now = self._writer.clock()
         caller = current_call().caller
         made = [self._submission(asked, now) for asked in request.submissions]
@@ -179,10 +179,10 @@ class WriteServicer(LaboratoryMethods):
     def _change_violations(self, request: pb.AmendRecordRequest | pb.RetractRecordRequest) -> list[Violation]:
         return (
             self._writer.region_violations(request.region)
-            + rules.source_id(request.source_id, "source_id")
-            + rules.revision(request.revision)
-            + rules.cause(request.cause)
-            + rules.request_id(request.request_id)
+            + fields.source_id(request.source_id)
+            + fields.revision(request.revision)
+            + fields.cause(request.cause)
+            + fields.request_id(request.request_id)
         )
 
     def _count(self, outcome: SubmitOutcome.ValueType, count: int) -> None:

@@ -6,8 +6,10 @@ from hashlib import blake2b
 
 from google.protobuf.message import Message
 
-from services.common.errors import FailedPrecondition, InvalidArgument, Violation
-from services.records.domain import rules
+from services.common.errors import FailedPrecondition, Violation
+from services.common.requests import fields
+from services.common.requests.violations import refuse as refuse_all
+from services.common.requests.violations import violation
 from services.records.metrics import COMMIT_SECONDS
 from services.records.replication.commit_signal import CommitSignal
 from services.records.store.protocols.records import RecordStore
@@ -35,7 +37,7 @@ class Writer:
         """Returns what is wrong with writing to a region here. Reasons REGION_REQUIRED, _UNKNOWN, _NOT_KEPT."""
         if region in self._keeps:
             return []
-        return rules.region(region, field) or rules.wrong(
+        return fields.region(region, field) or violation(
             field,
             NOT_KEPT,
             "该地区的记录不在本库写入，请写入其本地记录库",
@@ -52,14 +54,14 @@ class Writer:
 
 
 def refuse(violations: list[Violation], region_field: str = "region") -> None:
-    """Raises for what is wrong: InvalidArgument with every violation; FailedPrecondition when it is only that the
+    """Raises for what is wrong: InvalidArgument with the violations; FailedPrecondition when it is only that the
     region is not kept here, for the same request would be right in another store."""
     if not violations:
         return
     if len(violations) == 1 and violations[0].reason == NOT_KEPT and violations[0].field == region_field:
         text = violations[0].text
         raise FailedPrecondition(NOT_KEPT, text.zh, text.en)
-    raise InvalidArgument(*violations)
+    refuse_all(violations)
 
 
 def request_key(request: Message, request_id: str) -> RequestKey | None:

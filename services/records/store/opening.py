@@ -6,25 +6,25 @@ from services.records.settings import Settings
 from services.records.store.protocols.records import RecordStore
 from services.records.store.replica import ReplicatedStore
 from services.records.store.retention import RecordPurge
-from services.records.store.sqlite.file import holds_records
 from services.records.store.sqlite.store import SqliteStore
 from services.runtime.clock import Clock, system_clock
 from services.runtime.settings.environment import SettingsError
-from services.runtime.storage.migrations import SchemaError
+from services.runtime.storage.schema import SchemaError
 
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 
 
 def open_store(settings: Settings, clock: Clock = system_clock) -> RecordStore:
-    """Returns the store that `store_url` names; PostgreSQL is reached when first asked, a file that is not there made.
+    """Returns the store that `store_url` names; PostgreSQL is reached when first asked. With `store_migrate` it is
+    made, or brought up to date, if need be.
 
-    Raises SettingsError for any other scheme, and for a file that is ahead of this program; Unavailable for a file that
-    cannot be opened.
+    Raises SettingsError for any other scheme, and for a file that is not there, not up to date or of something else;
+    Unavailable for a file that cannot be opened.
     """
     url = settings.store_url
     if url.startswith(_SQLITE):
-        return _open_file(url)
+        return _open_file(url, migrates=settings.store_migrate)
     if url.startswith(_POSTGRES):
         # Its driver is an optional dependency.
         from services.records.store.postgres.store import PostgresStore
@@ -48,13 +48,10 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> RecordStore:
 
 
 def open_purge(settings: Settings) -> RecordPurge:
-    """Returns the store that `store_url` names, for a purge. Raises as `open_store` does, and SettingsError for a file
-    that is not there or is no store of records."""
+    """Returns the store that `store_url` names, for a purge. Raises as `open_store` does; a file is never made."""
     url = settings.store_url
     if url.startswith(_SQLITE):
-        if not holds_records(Path(url.removeprefix(_SQLITE))):
-            raise SettingsError(f"{url}: 没有记录库 / there is no store of records")
-        return _open_file(url)
+        return _open_file(url, migrates=False)
     if url.startswith(_POSTGRES):
         from services.records.store.postgres.store import PostgresStore
 
@@ -78,8 +75,8 @@ async def open_checked_store(settings: Settings) -> RecordStore:
     return open_store(settings)
 
 
-def _open_file(url: str) -> SqliteStore:
+def _open_file(url: str, *, migrates: bool) -> SqliteStore:
     try:
-        return SqliteStore(Path(url.removeprefix(_SQLITE)))
+        return SqliteStore(Path(url.removeprefix(_SQLITE)), migrates=migrates)
     except SchemaError as error:
         raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None

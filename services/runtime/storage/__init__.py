@@ -1,1 +1,1 @@
-"""What every store needs, whatever it keeps."""
+"""What every store needs: numbered migrations, SQLite files, PostgreSQL pools, the clock of commits."""

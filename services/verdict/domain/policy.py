@@ -12,8 +12,6 @@ from msgspec import Meta, Struct
 
 from services.common.instants import Instant, format_rfc3339, parse_rfc3339, time_of_day, to_datetime
 
-NATION = "nation"
-
 Edge = Literal["inclusive", "exclusive"]
 TubeName = Literal["single", "pool_5", "pool_10", "pool_20"]
 ChannelName = Literal["laboratory", "national_platform", "health_code", "certificate", "paper"]

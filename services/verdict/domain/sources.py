@@ -7,9 +7,9 @@ the answer is open as well. A region's own store holds every test that comes fro
 
 from collections.abc import Mapping, Sequence
 
+from services.common.regions import NATION
 from services.verdict.domain.clauses import Clause
 from services.verdict.domain.model import Scope
-from services.verdict.domain.policy import NATION
 
 
 def could_have_helped(

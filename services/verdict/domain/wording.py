@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from services.common.errors import Text
 from services.common.instants import CST, Instant
-from services.common.regions import divisions
+from services.common.regions import NATION, divisions
 from services.verdict.domain.model import Result
 from services.verdict.domain.policy import ClauseEntry
 
@@ -42,7 +42,7 @@ def when(instant: Instant) -> str:
 
 def region_name(code: str) -> Text:
     """A region's name; the nation's records for "nation"."""
-    if code == "nation":
+    if code == NATION:
         return Text("国家核酸检测信息", "the national records")
     division = divisions().get(code)
     return Text(code, code) if division is None else division.name

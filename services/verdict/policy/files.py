@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from services.common.regions import NATION
 from services.verdict.domain.compiled import (
     CompiledNotice,
     CompiledPolicy,
@@ -21,7 +22,7 @@ from services.verdict.domain.compiled import (
     compile_notice,
     compile_policy,
 )
-from services.verdict.domain.policy import NATION, NoticeFile, PolicyFile
+from services.verdict.domain.policy import NoticeFile, PolicyFile
 from services.verdict.domain.policy_set import OverlappingPolicies, PolicySet
 
 DEFAULT_DIRECTORY = Path(__file__).parents[1] / "policies"

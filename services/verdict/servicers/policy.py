@@ -4,7 +4,7 @@ from hutong.verdict.v1 import policy_service_pb2 as pb
 
 from services.common.errors import NotFound, invalid
 from services.common.instants import to_timestamp
-from services.common.requests.limits import bad_page_token, page_size
+from services.common.requests.paging import bad_page_token, digest_of, page_size, read_token, write_token
 from services.verdict.domain.compiled import CompiledNotice, CompiledPolicy
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.servicers.translation import localized
@@ -35,10 +35,11 @@ class PolicyServicer:
         versions: list[CompiledPolicy | CompiledNotice] = [*policies.all_policies(), *policies.notices]
         if request.region:
             versions = [version for version in versions if version.ref.region == request.region]
+        question = digest_of(request)
         start = 0
         if request.page_token:
-            # The token is the id the next page begins after, so that a reload between pages loses nothing.
-            after = policies.by_id(request.page_token)
+            # The token names the policy after which the next page begins, so that a reload between pages loses nothing.
+            after = policies.by_id(read_token(request.page_token, question, str))
             if after is None:
                 raise bad_page_token()
             start = sum(_key(version) <= _key(after) for version in versions)
@@ -46,7 +47,7 @@ class PolicyServicer:
         more = start + size < len(versions)
         return pb.ListPoliciesResponse(
             policies=[_message(version) for version in page],
-            next_page_token=page[-1].ref.policy_id if more else "",
+            next_page_token=write_token(question, page[-1].ref.policy_id) if more else "",
         )
 
     async def GetPolicyDigests(self, request: pb.GetPolicyDigestsRequest) -> pb.GetPolicyDigestsResponse:

@@ -16,13 +16,12 @@ from services.common.documents import PersonKeys
 from services.common.errors import (
     Code,
     FailedPrecondition,
-    InvalidArgument,
     ServiceError,
     Text,
-    Violation,
 )
 from services.common.instants import Instant, format_rfc3339, from_timestamp
-from services.common.requests.limits import check_batch
+from services.common.requests.batches import check_batch
+from services.common.requests.violations import Violations
 from services.runtime.clock import Clock
 from services.runtime.resilience.coalescer import Coalescer
 from services.runtime.rpc.call import current_call
@@ -34,7 +33,7 @@ from services.verdict.domain.policy_set import NoPolicyInForce, PolicySet
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.ports import EvidenceSource
 from services.verdict.servicers import translation
-from services.verdict.servicers.requests import Question, check_evidence, instants, question
+from services.verdict.servicers.requests import Question, evidence_violations, instants, question
 
 
 class VerdictServicer:
@@ -129,11 +128,10 @@ class VerdictServicer:
 
     def _evaluate(self, item: pb.EvidenceToJudge, field: str, verdict: Verdict) -> None:
         now = self._clock()
-        violations: list[Violation] = []
+        violations = Violations()
         at, known_at = instants(item, now, field, violations)
-        check_evidence(item.evidence, f"{field}.evidence", violations)
-        if violations:
-            raise InvalidArgument(*violations)
+        violations.add(evidence_violations(item.evidence, f"{field}.evidence"))
+        violations.refuse()
         self._judge(item.evidence, at, known_at, now, verdict)
 
     def _judge(

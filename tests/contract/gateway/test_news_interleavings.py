@@ -20,7 +20,8 @@ from gateway.codes.codes import Codes, Shown
 from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
-from gateway.news.feeds import HOLDERS, NATION
+from gateway.news.feeds import HOLDERS
+from services.common.regions import NATION
 from services.runtime.clock import system_clock
 from tests.testkit.fakes.mesh import KEYS, NUMBER, PERSON, Mesh
 from tests.testkit.fakes.stepped_gateway import LABORATORY, REGIONS, SteppedCache, Truth, begin, tell

@@ -29,8 +29,9 @@ from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
 from gateway.metrics import Outcome
-from gateway.news.feeds import HOLDERS, NATION
+from gateway.news.feeds import HOLDERS
 from services.common.instants import SECOND, Instant
+from services.common.regions import NATION
 from services.runtime.clock import system_clock
 from tests.testkit.fakes.stepped_gateway import LABORATORY, REGIONS, Truth
 from tests.testkit.servers.redis import RedisServer

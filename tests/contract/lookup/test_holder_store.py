@@ -17,11 +17,13 @@ from services.common.errors import AlreadyExists, FailedPrecondition, NotFound, 
 from services.common.instants import Instant
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, HolderEvent, Link, Person, Switch, Unlink
 from services.lookup.domain.outages import HOLDS, SourceNote, State
+from services.lookup.settings import Settings
 from services.lookup.store.opening import open_store
 from services.lookup.store.postgres import store as postgres
 from services.lookup.store.protocol import HolderStore
 from services.lookup.store.sqlite import queries
 from services.runtime.clock import system_clock
+from tests.testkit.secret import SECRET
 from tests.testkit.servers.postgres import PostgresServer
 
 LOCAL, NATIONAL = Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL
@@ -54,7 +56,7 @@ async def url(server: PostgresServer | None, tmp_path: Path) -> AsyncIterator[st
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[HolderStore]:
     """A store, closed afterwards."""
-    store = open_store(url)
+    store = open_store(Settings(mesh_secret=SECRET, store_url=url, store_migrate=True))
     try:
         yield store
     finally:
@@ -399,7 +401,7 @@ async def test_an_sqlite_file_that_cannot_be_opened_is_unavailable(tmp_path: Pat
     """The process says so at its start."""
     (tmp_path / "lookup.db").mkdir()
     with pytest.raises(Unavailable) as failed:
-        open_store(f"sqlite:///{tmp_path / 'lookup.db'}")
+        open_store(Settings(mesh_secret=SECRET, store_url=f"sqlite:///{tmp_path / 'lookup.db'}"))
     assert failed.value.reason == "STORE_UNAVAILABLE"
 
 

@@ -3,9 +3,10 @@
 import asyncpg
 import pytest
 
-from services.records.migrate import migrate
 from services.records.store.postgres.schema import MIGRATIONS
 from services.records.store.postgres.store import PostgresStore
+from services.records.store.schemas import SCHEMAS
+from services.runtime.storage.migration_command import migrate
 from tests.testkit.checks.citus import DISTRIBUTED, is_cold, offences, offences_of_tables
 from tests.testkit.checks.statements import recorded, tables_of
 from tests.testkit.checks.store_walk import walk
@@ -27,7 +28,7 @@ async def distributed_url(postgres_url: str) -> str:
     connection = await asyncpg.connect(postgres_url)
     await connection.execute(STUBS)
     await connection.close()
-    await migrate(postgres_url, distribute=True)
+    await migrate(SCHEMAS, postgres_url, distribute=True)
     return postgres_url
 
 

@@ -9,9 +9,10 @@ import asyncpg
 import pytest
 
 from services.records import store as stores
-from services.records.migrate import migrate
-from services.records.store.postgres.schema import PARTITIONS
 from services.records.store.postgres.store import PostgresStore
+from services.records.store.schemas import SCHEMAS
+from services.runtime.storage.migration_command import migrate
+from services.runtime.storage.postgres.statements import PARTITIONS
 from tests.testkit.builders.records import person
 from tests.testkit.checks.citus import COLD, is_cold
 from tests.testkit.checks.statements import Sent, closed, recorded, tables_of, written
@@ -150,7 +151,7 @@ async def test_a_role_that_owns_nothing_is_enough(postgres_url):
     name = f"service_{postgres_url.rpartition('/')[2]}"
     await connection.execute(f"create role {name} login")
     await connection.execute(f"alter default privileges grant select, insert, update, delete on tables to {name}")
-    await migrate(postgres_url)
+    await migrate(SCHEMAS, postgres_url)
     try:
         store = PostgresStore(postgres_url.replace("//hutong@", f"//{name}@"))
         await walk(store)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from cli.mesh.endpoints import NATION
 from cli.samples.model import resident_id
+from services.common.regions import NATION
 from tests.testkit.builders.laboratory_files import LABS, good_lines, row
 from tests.testkit.servers.hutong_up import Up, run_cli, running
 

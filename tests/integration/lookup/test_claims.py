@@ -172,7 +172,7 @@ async def test_what_was_claimed_before_is_answered_even_if_its_origin_is_down(lo
         ({"region": HUBEI}, Code.FAILED_PRECONDITION, "REGION_NOT_ON_MESH"),
         ({"origin": f"{BEIJING}/own"}, Code.FAILED_PRECONDITION, "RESULT_IS_LOCAL"),
         ({"origin": f"{HUNAN}/"}, Code.INVALID_ARGUMENT, "ORIGIN_INCOMPLETE"),
-        ({"origin": "/S1"}, Code.INVALID_ARGUMENT, "REGION_REQUIRED"),
+        ({"origin": "/S1"}, Code.INVALID_ARGUMENT, "ORIGIN_INCOMPLETE"),
         ({"region": "999999"}, Code.INVALID_ARGUMENT, "REGION_UNKNOWN"),
         ({"request_id": "x"}, Code.INVALID_ARGUMENT, "REQUEST_ID_FORMAT"),
     ],

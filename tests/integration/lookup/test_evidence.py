@@ -218,7 +218,7 @@ async def test_every_wrong_field_of_a_batch_is_named(lookup: Start) -> None:
         ("queries[1].region", "REGION_REQUIRED"),
         ("queries[2].subject", "SUBJECT_REQUIRED"),
         ("queries[3].region", "REGION_UNKNOWN"),
-        ("queries[4].known_at", "KNOWN_AT_RANGE"),
+        ("queries[4].known_at", "INSTANT_RANGE"),
         ("queries[5].scope", "SCOPE_UNKNOWN"),
     ]
     assert stores["nation"].asked == []

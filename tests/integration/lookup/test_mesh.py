@@ -146,6 +146,7 @@ async def process(tmp_path: Path, records: str) -> AsyncIterator[tuple[asyncio.s
     environ = environment() | {
         "HUTONG_MESH_SECRET": SECRET,
         "HUTONG_STORE_URL": f"sqlite:///{tmp_path / 'process.db'}",
+        "HUTONG_STORE_MIGRATE": "true",
         "HUTONG_RECORDS": records,
     }
     running = await asyncio.create_subprocess_exec(

@@ -11,14 +11,18 @@ from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.errors import Unavailable
 from services.common.instants import DAY, Instant
-from services.records.migrate import migrate
+from services.lookup.store.schemas import SCHEMAS as HOLDERS
 from services.records.retention.purge import purge
-from services.records.store.postgres.schema import MIGRATIONS, VERSION, statements
+from services.records.store.postgres.schema import MIGRATIONS, SCHEMA
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.protocols.records import Head, People
 from services.records.store.replica import ReplicatedStore
+from services.records.store.schemas import SCHEMAS
 from services.runtime.clock import system_clock
-from services.runtime.storage.migrations import SchemaError
+from services.runtime.storage.migration_command import migrate
+from services.runtime.storage.postgres.migration import check
+from services.runtime.storage.postgres.statements import NOTE, statements
+from services.runtime.storage.schema import SchemaError
 from tests.testkit.builders.records import person, result, submission
 from tests.testkit.clocks import ManualClock
 from tests.testkit.secret import SECRET
@@ -28,6 +32,18 @@ from tests.testkit.servers.store_urls import sqlite_url
 from tests.testkit.tools import ROOT
 
 pytestmark = pytest.mark.postgres
+
+_RECORDS_LEDGER = """
+create table schema_migration (
+    number integer primary key, name text not null, distributed boolean not null,
+    applied_at timestamptz not null default now()
+);
+insert into schema_migration select number, name, distributed from store_migration
+"""
+_HOLDERS_LEDGER = """
+create table holder_schema (number integer primary key);
+insert into holder_schema select number from store_migration
+"""
 
 
 async def command(*arguments: str, **environ: str) -> tuple[int, str, str]:
@@ -50,26 +66,74 @@ async def test_a_service_refuses_tables_that_are_not_up_to_date(postgres_url):
     environ = {"HUTONG_REGION": "430000", "HUTONG_MESH_SECRET": SECRET, "HUTONG_STORE_URL": postgres_url}
     status, _, said = await command("services.records", **environ)
     assert 2 == status
-    assert "hutong records migrate" in said
-    status, said, _ = await command("cli", "records", "migrate", "--store-url", postgres_url)
+    assert "hutong migrate records" in said
+    status, said, _ = await command("cli", "migrate", "records", "--store-url", postgres_url)
     assert (0, [f"{one.number} {one.name}" for one in MIGRATIONS]) == (status, said.splitlines()[:-1])
     status, said, _ = await command("services.records.migrate", "--store-url", postgres_url)
     assert (0, 1) == (status, len(said.splitlines()))
     await PostgresStore(postgres_url).check_schema()
 
 
+@pytest.mark.parametrize(
+    ("schemas", "ledger"), [(SCHEMAS, _RECORDS_LEDGER), (HOLDERS, _HOLDERS_LEDGER)], ids=["records", "lookup"]
+)
+async def test_what_an_earlier_program_noted_is_taken_over(postgres_url, schemas, ledger):
+    """A database whose migrations stand in the ledger of its time is up to date as it is; migrating it does nothing but
+    note them where they stand now."""
+    await migrate(schemas, postgres_url)
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute(ledger)
+    await connection.execute("drop table store_migration")
+    await check(connection, schemas.postgres)
+    assert [] == await migrate(schemas, postgres_url)
+    rows = await connection.fetch("select number from store_migration where store = $1", schemas.store)
+    assert [one.number for one in schemas.postgres.migrations] == sorted(row[0] for row in rows)
+    await connection.close()
+
+
+async def test_lookup_refuses_tables_that_are_not_up_to_date(postgres_url):
+    """As records does: no service alters a database that it was not told to alter."""
+    environ = {"HUTONG_MESH_SECRET": SECRET, "HUTONG_STORE_URL": postgres_url}
+    status, _, said = await command("services.lookup", **environ)
+    assert (2, True) == (status, "hutong migrate lookup" in said)
+    connection = await asyncpg.connect(postgres_url)
+    assert 0 == await connection.fetchval("select count(*) from pg_tables where schemaname = 'public'")
+    assert (0, "") == (await command("services.lookup.migrate", **environ))[::2]
+    await check(connection, HOLDERS.postgres)
+    await connection.close()
+
+
+@pytest.mark.parametrize(("owner", "visitor"), [(SCHEMAS, HOLDERS), (HOLDERS, SCHEMAS)], ids=["records", "lookup"])
+async def test_a_database_holds_one_store(postgres_url, owner, visitor):
+    """Another kind of store is not made beside it."""
+    await migrate(owner, postgres_url)
+    with pytest.raises(SchemaError, match="something else"):
+        await migrate(visitor, postgres_url)
+
+
+async def test_the_statements_by_hand_do_what_the_command_does(postgres_url):
+    """What --sql prints makes a database that the service takes, with a feed of its own."""
+    _, printed, _ = await command("cli", "migrate", "records", "--sql")
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute(printed)
+    await check(connection, SCHEMA)
+    assert 32 == len(await connection.fetchval("select feed_id from feed_head"))
+    assert [] == await migrate(SCHEMAS, postgres_url)
+    await connection.close()
+
+
 async def test_the_command_says_what_is_wrong(postgres_url):
-    """A URL that is no PostgreSQL, and a database that is not there."""
-    assert 2 == (await command("cli", "records", "migrate", "--store-url", "sqlite:///x"))[0]
-    status, _, said = await command("cli", "records", "migrate", "--store-url", postgres_url + "-not")
+    """A URL of no store, and a database that is not there."""
+    assert 2 == (await command("cli", "migrate", "records", "--store-url", "mysql://x"))[0]
+    status, _, said = await command("cli", "migrate", "lookup", "--store-url", postgres_url + "-not")
     assert (4, True) == (status, "InvalidCatalogName" in said)
 
 
 async def test_a_newer_database_is_refused(postgres_url):
     """An old program does not write tables it does not know."""
-    await migrate(postgres_url)
+    await migrate(SCHEMAS, postgres_url)
     connection = await asyncpg.connect(postgres_url)
-    await connection.execute("insert into schema_migration values ($1, 'from the future', false)", VERSION + 1)
+    await connection.execute(NOTE, "records", SCHEMA.newest + 1, "from the future", False)
     await connection.close()
     with pytest.raises(SchemaError, match="update it"):
         await PostgresStore(postgres_url).check_schema()
@@ -79,8 +143,8 @@ async def test_tables_made_before_migrations_existed_are_taken_over(postgres_url
     """A database of the first version keeps its rows and gets what came later."""
     connection = await asyncpg.connect(postgres_url)
     await connection.execute(statements(MIGRATIONS[0], distribute=False))
-    await connection.execute("insert into feed_head values (true, 'f', 0, 0, 0, 1)")
-    applied = await migrate(postgres_url)
+    await connection.execute("update feed_head set feed_id = 'f'")
+    applied = await migrate(SCHEMAS, postgres_url)
     assert list(MIGRATIONS[1:]) == list(applied)
     assert "f" == await connection.fetchval("select feed_id from feed_head")
     await connection.close()
@@ -88,7 +152,7 @@ async def test_tables_made_before_migrations_existed_are_taken_over(postgres_url
 
 async def test_migrations_at_once_are_applied_once(postgres_url):
     """Several replicas' jobs start together: each migration is one's."""
-    applied = await asyncio.gather(*(migrate(postgres_url) for _ in range(4)))
+    applied = await asyncio.gather(*(migrate(SCHEMAS, postgres_url) for _ in range(4)))
     assert [one.number for one in MIGRATIONS] == sorted(one.number for several in applied for one in several)
 
 
@@ -105,10 +169,10 @@ async def test_the_same_tables_are_distributed_on_citus(postgres_url):
     """With --distribute the tables are not partitioned but handed to Citus, by person; the whole contract's statements
     run on them as they are. Citus itself is a stub here, which notes how it was called."""
     with pytest.raises(SchemaError, match="Citus"):
-        await migrate(postgres_url, distribute=True)
+        await migrate(SCHEMAS, postgres_url, distribute=True)
     connection = await asyncpg.connect(postgres_url)
     await connection.execute(_CITUS)
-    await migrate(postgres_url, distribute=True)
+    await migrate(SCHEMAS, postgres_url, distribute=True)
     calls = [row[0] for row in await connection.fetch("select call from calls order by number")]
     assert [
         "identity by source_id 32",
@@ -129,13 +193,13 @@ async def test_the_same_tables_are_distributed_on_citus(postgres_url):
 
 async def test_partitioned_tables_are_not_distributed_afterwards(postgres_url):
     """It is decided with the first migration."""
-    await migrate(postgres_url)
+    await migrate(SCHEMAS, postgres_url)
     connection = await asyncpg.connect(postgres_url)
     await connection.execute(_CITUS)
-    await connection.execute("delete from schema_migration where number > 1")
+    await connection.execute("delete from store_migration where number > 1")
     await connection.close()
     with pytest.raises(SchemaError, match="partitioned already"):
-        await migrate(postgres_url, distribute=True)
+        await migrate(SCHEMAS, postgres_url, distribute=True)
 
 
 class Original(PostgresStore):

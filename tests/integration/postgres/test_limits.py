@@ -17,7 +17,7 @@ pytestmark = pytest.mark.postgres
 LIMITS = "select current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')"
 
 
-async def test_every_connection_limits_its_statements(postgres_url):
+async def test_every_connection_limits_its_statements(postgres_url, postgres_server):
     """Those to the primary, to a replica, and those of links and switches: the database itself ends what takes longer,
     also for a client that is gone."""
     for store in (
@@ -26,7 +26,7 @@ async def test_every_connection_limits_its_statements(postgres_url):
     ):
         assert ("2500ms", "2500ms") == tuple(await store._run(lambda connection: connection.fetchrow(LIMITS)))
         await store.close()
-    holders = PostgresHolderStore(postgres_url, timeout=2.5)
+    holders = PostgresHolderStore(await postgres_server.create_database(), timeout=2.5, migrates=True)
     async with holders._connection() as connection:
         assert ("2500ms", "2500ms") == tuple(await connection.fetchrow(LIMITS))
     await holders.close()

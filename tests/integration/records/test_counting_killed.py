@@ -28,7 +28,7 @@ from services.records.settings import Settings
 from services.runtime.clock import system_clock
 
 async def main():
-    store = open_store(Settings(region="430000", store_url=sys.argv[1]))
+    store = open_store(Settings(region="430000", store_url=sys.argv[1], store_migrate=True))
     counting = FigureCounter("dying", store, store.counts, system_clock)
     while await counting.step(3):
         print("counting", flush=True)

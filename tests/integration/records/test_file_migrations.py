@@ -2,8 +2,11 @@
 
 import asyncio
 import sqlite3
+import stat
 import sys
 from asyncio.subprocess import PIPE
+from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant
 from services.lookup.domain.holders import Link, Switch
+from services.lookup.settings import Settings as LookupSettings
 from services.lookup.store.opening import open_store as open_holder_store
 from services.lookup.store.sqlite import schema as holders
 from services.records.domain.replication import Cursor
@@ -20,10 +24,11 @@ from services.records.settings import Settings
 from services.records.store.opening import open_store
 from services.records.store.postgres import schema
 from services.records.store.protocols.records import LATEST
-from services.records.store.sqlite.schema import MIGRATIONS
+from services.records.store.sqlite.schema import MIGRATIONS, SCHEMA
 from services.records.store.unit_of_work import Plan, Touch
 from services.runtime.settings.environment import SettingsError
-from services.runtime.storage.migrations import FileMigration, file_version, migrate_file
+from services.runtime.storage.schema import Migration, Schema
+from services.runtime.storage.sqlite.migration import file_version, migrate_file
 from tests.testkit.builders.records import person, result
 from tests.testkit.clocks import ManualClock
 from tests.testkit.secret import SECRET
@@ -52,7 +57,8 @@ def shape(path: Path) -> list[str]:
 def earlier(full: Path, path: Path, number: int, *, numbered: bool) -> Path:
     """A file as it was at a number, with the rows that a full one has in the tables and columns it had then."""
     with sqlite3.connect(path, isolation_level=None) as file:
-        migrate_file(file, MIGRATIONS[:number])
+        migrate_file(file, replace(SCHEMA, migrations=MIGRATIONS[:number]))
+        file.execute("pragma application_id = 0")
         if not numbered:
             file.execute("pragma user_version = 0")
         file.execute("attach ? as source", (str(full),))
@@ -106,11 +112,12 @@ async def test_a_file_of_each_earlier_number_opens_and_keeps_its_data(tmp_path, 
 
 def test_a_migration_is_whole_or_not_at_all(tmp_path):
     """One that fails, at whichever statement, leaves the file at the number before, without what it began."""
-    bad = FileMigration(2, "bad", "create table second (a); insert into nowhere values (1);")
+    first = Migration(1, "first", "create table first (a);")
+    bad = Migration(2, "bad", "create table second (a); insert into nowhere values (1);")
     with sqlite3.connect(tmp_path / "file.db", isolation_level=None) as file:
-        migrate_file(file, [FileMigration(1, "first", "create table first (a);")])
+        migrate_file(file, Schema("tests", "first", [first]))
         with pytest.raises(sqlite3.OperationalError, match="nowhere"):
-            migrate_file(file, [FileMigration(1, "first", "create table first (a);"), bad])
+            migrate_file(file, Schema("tests", "first", [first, bad]))
         assert (1, ["first"]) == (file_version(file), tables(file))
 
 
@@ -144,16 +151,17 @@ async def test_a_file_ahead_of_the_program_is_refused_with_a_sentence(tmp_path):
 
 async def test_holders_files_are_numbered_as_well(tmp_path):
     """A file from before there were numbers keeps its links and switches; one of a later program is refused."""
-    url = f"sqlite:///{tmp_path / 'lookup.db'}"
+    settings = LookupSettings(mesh_secret=SECRET, store_url=f"sqlite:///{tmp_path / 'lookup.db'}", store_migrate=True)
     one, other = person(1), person(2)
-    store = open_holder_store(url)
+    store = open_holder_store(settings)
     await store.commit(Link(one, other, "test"), ManualClock())
     await store.commit(Switch(one, "210000", Scope.SCOPE_LOCAL, "test"), ManualClock())
     before = await store.people([one, other])
     await store.close()
     with sqlite3.connect(tmp_path / "lookup.db") as file:
         file.execute("pragma user_version = 0")
-    store = open_holder_store(url)
+        file.execute("pragma application_id = 0")
+    store = open_holder_store(settings)
     assert before == await store.people([one, other])
     assert 2 == await store.last()
     await store.close()
@@ -162,7 +170,62 @@ async def test_holders_files_are_numbered_as_well(tmp_path):
         assert newest == file_version(file)
         file.execute(f"pragma user_version = {newest + 1}")
     with pytest.raises(SettingsError, match="update it"):
-        open_holder_store(url)
+        open_holder_store(settings)
+
+
+SERVICES = {
+    "records": {"HUTONG_REGION": "430000", "HUTONG_LISTEN": "127.0.0.1:0"},
+    "lookup": {"HUTONG_LISTEN": "127.0.0.1:0"},
+}
+
+
+async def run(*arguments: str, **environ: str) -> tuple[int, str]:
+    """Runs a module of the software to its end; its status and what it said to standard error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", *arguments),
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'protos'}", "HUTONG_MESH_SECRET": SECRET, **environ},
+        cwd=ROOT,
+        stderr=PIPE,
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_no_service_makes_a_store_that_it_was_not_told_to_make(tmp_path, service):
+    """A file that is not there (a volume not mounted, a path mistyped) ends the service with a sentence and is not
+    there afterwards; `hutong migrate` makes it, readable by its owner alone."""
+    path = tmp_path / "data" / "store.db"
+    environ = SERVICES[service] | {"HUTONG_STORE_URL": f"sqlite:///{path}"}
+    status, said = await run(f"services.{service}", **environ)
+    assert (2, False) == (status, path.parent.exists())
+    assert f"hutong migrate {service}" in said
+    assert (0, "") == await run("cli", "migrate", service, **environ)
+    assert (0o600, 0o700) == (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode))
+    assert (0, "") == await run(f"services.{service}.migrate", **environ)
+
+
+@pytest.mark.parametrize("told", ["false", "true"])
+@pytest.mark.parametrize(("owner", "visitor"), [("records", "lookup"), ("lookup", "records")])
+@pytest.mark.parametrize("marked", [True, False], ids=["marked", "unmarked"])
+async def test_a_service_leaves_another_services_file_alone(tmp_path, owner, visitor, told, marked):
+    """Not one byte is changed, whether it was told to make its store or not; also of a file from before there were
+    marks."""
+    path = tmp_path / "store.db"
+    url = f"sqlite:///{path}"
+    assert (0, "") == await run(f"services.{owner}.migrate", "--store-url", url)
+    if not marked:
+        with closing(sqlite3.connect(path)) as file:
+            file.execute("pragma application_id = 0")
+    before = path.read_bytes()
+    environ = SERVICES[visitor] | {"HUTONG_STORE_URL": url, "HUTONG_STORE_MIGRATE": told}
+    status, said = await run(f"services.{visitor}", **environ)
+    assert (2, before) == (status, path.read_bytes())
+    assert f"something else than a store of {visitor}" in said
+    assert 4 == (await run(f"services.{visitor}.migrate", "--store-url", url))[0]
+    assert before == path.read_bytes()
 
 
 RELEASED = {

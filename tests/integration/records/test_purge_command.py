@@ -37,6 +37,6 @@ def test_a_file_of_another_service_is_left_alone(tmp_path: Path) -> None:
 def test_a_store_is_purged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One that is there."""
     path = tmp_path / "430000.db"
-    asyncio.run(SqliteStore(path).close())
+    asyncio.run(SqliteStore(path, migrates=True).close())
     assert 0 == purge(path)
     assert "0 records were purged" in capsys.readouterr().out

@@ -202,6 +202,7 @@ async def test_a_region_is_killed_and_comes_back(tmp_path: Path) -> None:
         region="nation",
         mesh_secret=SECRET,
         store_url=sqlite_url(tmp_path, "nation"),
+        store_migrate=True,
         follow={"430000": process.address},
     )
     service = build(settings)

@@ -59,7 +59,8 @@ RULES = (
         r"services\..+|gateway\..+",
         rf"({'|'.join(sorted(DRIVERS))})(\..+)?",
         "a driver is for stores, caches and what composes them",
-        but=r"services\.\w+\.(store\..+|composition)|gateway\.(codes\.cache\..+|composition)",
+        but=r"services\.\w+\.(store\..+|composition)|services\.runtime\.storage\..+"
+        r"|gateway\.(codes\.cache\..+|composition)",
     ),
     Rule(
         r"services\..+|gateway\..+",

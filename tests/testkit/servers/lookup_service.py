@@ -9,8 +9,8 @@ import pytest
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.lookup.v1.evidence_service_pb2 import EvidenceQuery
 
+from services.common.regions import NATION
 from services.lookup.composition import NAME, build
-from services.lookup.domain.directory import NATION
 from services.lookup.settings import Settings
 from services.runtime.rpc.binding import local
 from services.runtime.rpc.call import enter, leave, within
@@ -27,7 +27,7 @@ Start = Callable[..., Any]
 
 def settings(directory: Path, **others: Any) -> Settings:
     """Settings of a lookup service that keeps its store in this directory."""
-    return Settings(mesh_secret=SECRET, store_url=f"sqlite:///{directory / 'lookup.db'}", **others)
+    return Settings(mesh_secret=SECRET, store_url=f"sqlite:///{directory / 'lookup.db'}", store_migrate=True, **others)
 
 
 @pytest.fixture(params=["local", "grpc"])

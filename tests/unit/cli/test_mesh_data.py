@@ -11,9 +11,9 @@ import pytest
 from cli.mesh.data import DataDirectoryError, locked, mesh_secret
 from cli.mesh.endpoints import FILE_NAME, read_endpoints, remove_endpoints, write_endpoints
 from cli.mesh.environment import MODULES, environment, settings
-from cli.mesh.plan import HTTP, MOST_PORT, NATION, PORTS, REGIONS, SERVICES, Plan, kept_by_nation, ports_from
+from cli.mesh.plan import HTTP, MOST_PORT, PORTS, REGIONS, SERVICES, Plan, kept_by_nation, ports_from
 from cli.mesh.ports import first_taken, free_ports, is_free
-from services.common.regions import divisions
+from services.common.regions import NATION, divisions
 from services.runtime.settings.environment import load
 from tests.testkit.secret import SECRET
 

@@ -1,9 +1,6 @@
 """The divisions are the data's, not the code's."""
 
-import pytest
-
-from services.common.errors import InvalidArgument
-from services.common.regions import divisions, require_region
+from services.common.regions import divisions
 
 DELTA = {"310000", "320000", "330000", "340000"}
 
@@ -33,18 +30,3 @@ def test_the_regions_of_the_founding_text_are_as_it_says():
 def test_every_division_has_one_of_the_three_modes():
     """Share, convert or adopt."""
     assert {division.interop_mode for division in divisions().values()} <= {"SHARE", "CONVERT", "ADOPT"}
-
-
-@pytest.mark.parametrize(
-    ("code", "reason"), [("", "REGION_REQUIRED"), ("990000", "REGION_UNKNOWN"), ("11", "REGION_UNKNOWN")]
-)
-def test_what_is_no_region_is_refused(code, reason):
-    """With the field that named it."""
-    with pytest.raises(InvalidArgument) as error:
-        require_region(code, "queries[3].region")
-    assert [("queries[3].region", reason)] == [(one.field, one.reason) for one in error.value.violations]
-
-
-def test_a_region_is_found_by_its_code():
-    """Also one that shares no health code of its own."""
-    assert "北京市" == require_region("110000").name.zh

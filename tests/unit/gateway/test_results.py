@@ -12,6 +12,7 @@ from tests.testkit.fakes.mesh import record
 
 NOW = Instant(1_660_000_000_000_000)
 
+PERSON = bytes(16)
 OK, UNREACHABLE = SourceStatus.SOURCE_STATUS_OK, SourceStatus.SOURCE_STATUS_UNREACHABLE
 
 
@@ -75,7 +76,7 @@ def test_pages_meet_without_gap_or_overlap() -> None:
     everything = results.views([Evidence(records=[sampled(hours, source_id=f"{hours:03d}") for hours in range(25)])])
     seen, token = [], ""
     while True:
-        page, token = results.page(everything, 10, token)
+        page, token = results.page(everything, PERSON, 10, token)
         seen += [view.record.source_id for view in page]
         everything = results.views(
             [Evidence(records=[*(view.record for view in everything), sampled(-1, source_id="new")])]
@@ -89,7 +90,7 @@ def test_pages_meet_without_gap_or_overlap() -> None:
 def test_page_token_of_nobody_is_refused(token: str) -> None:
     """A token that was not handed out is an error, not a first page."""
     with pytest.raises(InvalidArgument) as refused:
-        results.page([], 10, token)
+        results.page([], PERSON, 10, token)
     assert [v.reason for v in refused.value.violations] == ["PAGE_TOKEN"]
 
 

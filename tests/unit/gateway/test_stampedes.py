@@ -13,8 +13,9 @@ from gateway.codes.cache.redis import RedisCache
 from gateway.codes.codes import Shown
 from gateway.composition import Gateway
 from gateway.metrics import Outcome
-from gateway.news.feeds import HOLDERS, NATION
+from gateway.news.feeds import HOLDERS
 from gateway.settings import GatewaySettings
+from services.common.regions import NATION
 from services.runtime.clock import system_clock
 from tests.testkit.fakes.mesh import Mesh, compose, record, until_ready
 from tests.testkit.secret import SECRET

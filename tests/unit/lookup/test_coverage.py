@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.lookup.domain.directory import NATION
+from services.common.regions import NATION
 from services.lookup.evidence.fan_out import Round
 from services.lookup.evidence.sources import OK, UNREACHABLE, Answer
 

@@ -38,5 +38,5 @@ def test_wrong_settings_are_named(environ: dict[str, str], said: str) -> None:
 def test_a_store_of_an_unknown_kind_is_refused_without_repeating_its_password() -> None:
     """The URL may hold a secret: only its scheme is told."""
     with pytest.raises(ValueError, match="mysql") as refused:
-        open_store("mysql://user:password@host/db")
+        open_store(Settings(mesh_secret=SECRET, store_url="mysql://user:password@host/db"))
     assert "password" not in str(refused.value)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.common.documents import PersonKeys
 from services.common.instants import MINUTE, SECOND, Instant
-from services.records.domain import rules
+from services.common.requests.violations import violation
 from services.records.domain.content import digest
 from services.records.domain.intake import Judge
 from services.records.domain.revisions import RecordId, first
@@ -23,7 +23,7 @@ KEYS = PersonKeys(SECRET.encode())
 
 def regions(region: str):
     """Two regions are kept."""
-    return [] if region in ("430000", "110000") else rules.wrong("region", "REGION_NOT_KEPT", "不", "no")
+    return [] if region in ("430000", "110000") else violation("region", "REGION_NOT_KEPT", "不", "no")
 
 
 timestamps = st.none() | st.builds(

@@ -6,7 +6,7 @@ import pytest
 from hutong.records.v1.record_pb2 import RecordContent, RecordKind, TestResult, Tube
 
 from services.common.instants import MINUTE, SECOND, Instant, to_timestamp
-from services.records.domain import rules
+from services.common.requests import fields
 from services.records.domain.validation import content_violations
 
 NOW = Instant(1_659_672_000 * SECOND)
@@ -102,7 +102,7 @@ def test_an_instant_outside_the_calendar_is_refused() -> None:
     """Timestamps keep the limits of google.protobuf.Timestamp."""
     content = result()
     content.sampled_at.nanos = -1
-    assert found(content) == [("content.sampled_at", "SAMPLED_AT_INVALID")]
+    assert found(content) == [("content.sampled_at", "INSTANT_RANGE")]
 
 
 @pytest.mark.parametrize("make", [sampling, result])
@@ -150,7 +150,7 @@ def test_a_copy_comes_from_elsewhere(
 )
 def test_source_ids_are_printable(value: str, reason: str | None) -> None:
     """One to 64 printable characters, of any script, without blanks at the ends."""
-    assert [v.reason for v in rules.source_id(value, "source_id")] == ([] if reason is None else [reason])
+    assert [v.reason for v in fields.source_id(value)] == ([] if reason is None else [reason])
 
 
 @pytest.mark.parametrize(
@@ -159,4 +159,4 @@ def test_source_ids_are_printable(value: str, reason: str | None) -> None:
 )
 def test_causes_are_given_and_short(value: str, reasons: list[str]) -> None:
     """One to 500 characters."""
-    assert [v.reason for v in rules.cause(value)] == reasons
+    assert [v.reason for v in fields.cause(value)] == reasons

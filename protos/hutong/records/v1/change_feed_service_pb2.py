@@ -23,29 +23,30 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hutong.common.v1 import identity_pb2 as hutong_dot_common_dot_v1_dot_identity__pb2
 from hutong.records.v1 import laboratory_pb2 as hutong_dot_records_dot_v1_dot_laboratory__pb2
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/records/v1/change_feed_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"=\n\nFeedCursor\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0c\n\x04mark\x18\x03 \x01(\x0c\"\x8a\x01\n\x06\x43hange\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12/\n\x06record\x18\x02 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecordH\x00\x12\x33\n\nlaboratory\x18\x03 \x01(\x0b\x32\x1d.hutong.records.v1.LaboratoryH\x00\x42\x08\n\x06\x63hange\"V\n\x12ListChangesRequest\x12-\n\x06\x63ursor\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.FeedCursor\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"\x9b\x01\n\x13ListChangesResponse\x12*\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x19.hutong.records.v1.Change\x12-\n\x06\x63ursor\x18\x02 \x01(\x0b\x32\x1d.hutong.records.v1.FeedCursor\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"D\n\x13WatchChangesRequest\x12-\n\x06\x63ursor\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.FeedCursor\"\x9c\x01\n\x14WatchChangesResponse\x12*\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x19.hutong.records.v1.Change\x12-\n\x06\x63ursor\x18\x02 \x01(\x0b\x32\x1d.hutong.records.v1.FeedCursor\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xd4\x01\n\x11\x43hangeFeedService\x12\\\n\x0bListChanges\x12%.hutong.records.v1.ListChangesRequest\x1a&.hutong.records.v1.ListChangesResponse\x12\x61\n\x0cWatchChanges\x12&.hutong.records.v1.WatchChangesRequest\x1a\'.hutong.records.v1.WatchChangesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/records/v1/change_feed_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"=\n\nFeedCursor\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0c\n\x04mark\x18\x03 \x01(\x0c\"\x8a\x01\n\x06\x43hange\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12/\n\x06record\x18\x02 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecordH\x00\x12\x33\n\nlaboratory\x18\x03 \x01(\x0b\x32\x1d.hutong.records.v1.LaboratoryH\x00\x42\x08\n\x06\x63hange\"V\n\x12ListChangesRequest\x12-\n\x06\x63ursor\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.FeedCursor\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"\xce\x01\n\x13ListChangesResponse\x12*\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x19.hutong.records.v1.Change\x12-\n\x06\x63ursor\x18\x02 \x01(\x0b\x32\x1d.hutong.records.v1.FeedCursor\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08identity\x18\x04 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"D\n\x13WatchChangesRequest\x12-\n\x06\x63ursor\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.FeedCursor\"\xcf\x01\n\x14WatchChangesResponse\x12*\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x19.hutong.records.v1.Change\x12-\n\x06\x63ursor\x18\x02 \x01(\x0b\x32\x1d.hutong.records.v1.FeedCursor\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08identity\x18\x04 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity2\xd4\x01\n\x11\x43hangeFeedService\x12\\\n\x0bListChanges\x12%.hutong.records.v1.ListChangesRequest\x1a&.hutong.records.v1.ListChangesResponse\x12\x61\n\x0cWatchChanges\x12&.hutong.records.v1.WatchChangesRequest\x1a\'.hutong.records.v1.WatchChangesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.records.v1.change_feed_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FEEDCURSOR']._serialized_start=167
-  _globals['_FEEDCURSOR']._serialized_end=228
-  _globals['_CHANGE']._serialized_start=231
-  _globals['_CHANGE']._serialized_end=369
-  _globals['_LISTCHANGESREQUEST']._serialized_start=371
-  _globals['_LISTCHANGESREQUEST']._serialized_end=457
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=460
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=615
-  _globals['_WATCHCHANGESREQUEST']._serialized_start=617
-  _globals['_WATCHCHANGESREQUEST']._serialized_end=685
-  _globals['_WATCHCHANGESRESPONSE']._serialized_start=688
-  _globals['_WATCHCHANGESRESPONSE']._serialized_end=844
-  _globals['_CHANGEFEEDSERVICE']._serialized_start=847
-  _globals['_CHANGEFEEDSERVICE']._serialized_end=1059
+  _globals['_FEEDCURSOR']._serialized_start=200
+  _globals['_FEEDCURSOR']._serialized_end=261
+  _globals['_CHANGE']._serialized_start=264
+  _globals['_CHANGE']._serialized_end=402
+  _globals['_LISTCHANGESREQUEST']._serialized_start=404
+  _globals['_LISTCHANGESREQUEST']._serialized_end=490
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=493
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=699
+  _globals['_WATCHCHANGESREQUEST']._serialized_start=701
+  _globals['_WATCHCHANGESREQUEST']._serialized_end=769
+  _globals['_WATCHCHANGESRESPONSE']._serialized_start=772
+  _globals['_WATCHCHANGESRESPONSE']._serialized_end=979
+  _globals['_CHANGEFEEDSERVICE']._serialized_start=982
+  _globals['_CHANGEFEEDSERVICE']._serialized_end=1194
 # @@protoc_insertion_point(module_scope)

@@ -23,40 +23,41 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hutong.common.v1 import identity_pb2 as hutong_dot_common_dot_v1_dot_identity__pb2
 from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject__pb2
 from hutong.records.v1 import laboratory_pb2 as hutong_dot_records_dot_v1_dot_laboratory__pb2
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/records/v1/record_read_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"\xc1\x01\n\x12ListRecordsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"^\n\x13ListRecordsResponse\x12.\n\x07records\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xce\x01\n\x17\x42\x61tchListRecordsRequest\x12+\n\x08subjects\x18\x01 \x03(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\rPersonRecords\x12\x12\n\nperson_key\x18\x01 \x01(\x0c\x12.\n\x07records\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\x9d\x02\n\x18\x42\x61tchListRecordsResponse\x12\x30\n\x06people\x18\x01 \x03(\x0b\x32 .hutong.records.v1.PersonRecords\x12\x33\n\x0claboratories\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08known_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62\x65hind\x18\x05 \x03(\t\x12\x31\n\rpurged_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x17GetRecordHistoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"L\n\x18GetRecordHistoryResponse\x12\x30\n\trevisions\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\"*\n\x14GetLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\"J\n\x15GetLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\"@\n\x17ListLaboratoriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x18ListLaboratoriesResponse\x12\x33\n\x0claboratories\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9c\x04\n\x11RecordReadService\x12\\\n\x0bListRecords\x12%.hutong.records.v1.ListRecordsRequest\x1a&.hutong.records.v1.ListRecordsResponse\x12k\n\x10\x42\x61tchListRecords\x12*.hutong.records.v1.BatchListRecordsRequest\x1a+.hutong.records.v1.BatchListRecordsResponse\x12k\n\x10GetRecordHistory\x12*.hutong.records.v1.GetRecordHistoryRequest\x1a+.hutong.records.v1.GetRecordHistoryResponse\x12\x62\n\rGetLaboratory\x12\'.hutong.records.v1.GetLaboratoryRequest\x1a(.hutong.records.v1.GetLaboratoryResponse\x12k\n\x10ListLaboratories\x12*.hutong.records.v1.ListLaboratoriesRequest\x1a+.hutong.records.v1.ListLaboratoriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/records/v1/record_read_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"\xc1\x01\n\x12ListRecordsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x91\x01\n\x13ListRecordsResponse\x12.\n\x07records\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xce\x01\n\x17\x42\x61tchListRecordsRequest\x12+\n\x08subjects\x18\x01 \x03(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\rPersonRecords\x12\x12\n\nperson_key\x18\x01 \x01(\x0c\x12.\n\x07records\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\xd0\x02\n\x18\x42\x61tchListRecordsResponse\x12\x30\n\x06people\x18\x01 \x03(\x0b\x32 .hutong.records.v1.PersonRecords\x12\x33\n\x0claboratories\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08known_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62\x65hind\x18\x05 \x03(\t\x12\x31\n\rpurged_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08identity\x18\x07 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"h\n\x17GetRecordHistoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x7f\n\x18GetRecordHistoryResponse\x12\x30\n\trevisions\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"*\n\x14GetLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\"}\n\x15GetLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"@\n\x17ListLaboratoriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9b\x01\n\x18ListLaboratoriesResponse\x12\x33\n\x0claboratories\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity2\x9c\x04\n\x11RecordReadService\x12\\\n\x0bListRecords\x12%.hutong.records.v1.ListRecordsRequest\x1a&.hutong.records.v1.ListRecordsResponse\x12k\n\x10\x42\x61tchListRecords\x12*.hutong.records.v1.BatchListRecordsRequest\x1a+.hutong.records.v1.BatchListRecordsResponse\x12k\n\x10GetRecordHistory\x12*.hutong.records.v1.GetRecordHistoryRequest\x1a+.hutong.records.v1.GetRecordHistoryResponse\x12\x62\n\rGetLaboratory\x12\'.hutong.records.v1.GetLaboratoryRequest\x1a(.hutong.records.v1.GetLaboratoryResponse\x12k\n\x10ListLaboratories\x12*.hutong.records.v1.ListLaboratoriesRequest\x1a+.hutong.records.v1.ListLaboratoriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.records.v1.record_read_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTRECORDSREQUEST']._serialized_start=200
-  _globals['_LISTRECORDSREQUEST']._serialized_end=393
-  _globals['_LISTRECORDSRESPONSE']._serialized_start=395
-  _globals['_LISTRECORDSRESPONSE']._serialized_end=489
-  _globals['_BATCHLISTRECORDSREQUEST']._serialized_start=492
-  _globals['_BATCHLISTRECORDSREQUEST']._serialized_end=698
-  _globals['_PERSONRECORDS']._serialized_start=700
-  _globals['_PERSONRECORDS']._serialized_end=783
-  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_start=786
-  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_end=1071
-  _globals['_GETRECORDHISTORYREQUEST']._serialized_start=1073
-  _globals['_GETRECORDHISTORYREQUEST']._serialized_end=1177
-  _globals['_GETRECORDHISTORYRESPONSE']._serialized_start=1179
-  _globals['_GETRECORDHISTORYRESPONSE']._serialized_end=1255
-  _globals['_GETLABORATORYREQUEST']._serialized_start=1257
-  _globals['_GETLABORATORYREQUEST']._serialized_end=1299
-  _globals['_GETLABORATORYRESPONSE']._serialized_start=1301
-  _globals['_GETLABORATORYRESPONSE']._serialized_end=1375
-  _globals['_LISTLABORATORIESREQUEST']._serialized_start=1377
-  _globals['_LISTLABORATORIESREQUEST']._serialized_end=1441
-  _globals['_LISTLABORATORIESRESPONSE']._serialized_start=1443
-  _globals['_LISTLABORATORIESRESPONSE']._serialized_end=1547
-  _globals['_RECORDREADSERVICE']._serialized_start=1550
-  _globals['_RECORDREADSERVICE']._serialized_end=2090
+  _globals['_LISTRECORDSREQUEST']._serialized_start=233
+  _globals['_LISTRECORDSREQUEST']._serialized_end=426
+  _globals['_LISTRECORDSRESPONSE']._serialized_start=429
+  _globals['_LISTRECORDSRESPONSE']._serialized_end=574
+  _globals['_BATCHLISTRECORDSREQUEST']._serialized_start=577
+  _globals['_BATCHLISTRECORDSREQUEST']._serialized_end=783
+  _globals['_PERSONRECORDS']._serialized_start=785
+  _globals['_PERSONRECORDS']._serialized_end=868
+  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_start=871
+  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_end=1207
+  _globals['_GETRECORDHISTORYREQUEST']._serialized_start=1209
+  _globals['_GETRECORDHISTORYREQUEST']._serialized_end=1313
+  _globals['_GETRECORDHISTORYRESPONSE']._serialized_start=1315
+  _globals['_GETRECORDHISTORYRESPONSE']._serialized_end=1442
+  _globals['_GETLABORATORYREQUEST']._serialized_start=1444
+  _globals['_GETLABORATORYREQUEST']._serialized_end=1486
+  _globals['_GETLABORATORYRESPONSE']._serialized_start=1488
+  _globals['_GETLABORATORYRESPONSE']._serialized_end=1613
+  _globals['_LISTLABORATORIESREQUEST']._serialized_start=1615
+  _globals['_LISTLABORATORIESREQUEST']._serialized_end=1679
+  _globals['_LISTLABORATORIESRESPONSE']._serialized_start=1682
+  _globals['_LISTLABORATORIESRESPONSE']._serialized_end=1837
+  _globals['_RECORDREADSERVICE']._serialized_start=1840
+  _globals['_RECORDREADSERVICE']._serialized_end=2380
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from hutong.common.v1 import identity_pb2 as _identity_pb2
 from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.records.v1 import laboratory_pb2 as _laboratory_pb2
 from hutong.records.v1 import record_pb2 as _record_pb2
@@ -72,21 +73,27 @@ class ListRecordsResponse(_message.Message):
 
     RECORDS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_record_pb2.TestRecord]:
         """Newest sample first; retracted records included, marked by their action."""
 
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Which store answered."""
+
     def __init__(
         self,
         *,
         records: _abc.Iterable[_record_pb2.TestRecord] | None = ...,
         next_page_token: _builtins.str = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "next_page_token", b"next_page_token", "records", b"records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,6 +182,7 @@ class BatchListRecordsResponse(_message.Message):
     KNOWN_AT_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
     PURGED_BEFORE_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def people(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonRecords]:
         """One for each subject, in the order asked; empty for a person the store does not know."""
@@ -210,6 +218,10 @@ class BatchListRecordsResponse(_message.Message):
         ever purged.
         """
 
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Which store answered."""
+
     def __init__(
         self,
         *,
@@ -219,10 +231,11 @@ class BatchListRecordsResponse(_message.Message):
         known_at: _timestamp_pb2.Timestamp | None = ...,
         behind: _abc.Iterable[_builtins.str] | None = ...,
         purged_before: _timestamp_pb2.Timestamp | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "known_at", b"known_at", "purged_before", b"purged_before"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "identity", b"identity", "known_at", b"known_at", "purged_before", b"purged_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "behind", b"behind", "known_at", b"known_at", "laboratories", b"laboratories", "people", b"people", "purged_before", b"purged_before"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "behind", b"behind", "identity", b"identity", "known_at", b"known_at", "laboratories", b"laboratories", "people", b"people", "purged_before", b"purged_before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -265,18 +278,24 @@ class GetRecordHistoryResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REVISIONS_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def revisions(self) -> _containers.RepeatedCompositeFieldContainer[_record_pb2.TestRecord]:
         """Oldest first."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Which store answered."""
 
     def __init__(
         self,
         *,
         revisions: _abc.Iterable[_record_pb2.TestRecord] | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["revisions", b"revisions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "revisions", b"revisions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -311,18 +330,24 @@ class GetLaboratoryResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LABORATORY_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def laboratory(self) -> _laboratory_pb2.Laboratory:
         """With its standing."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Which store answered."""
 
     def __init__(
         self,
         *,
         laboratory: _laboratory_pb2.Laboratory | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["laboratory", b"laboratory"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "laboratory", b"laboratory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["laboratory", b"laboratory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "laboratory", b"laboratory"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -362,21 +387,27 @@ class ListLaboratoriesResponse(_message.Message):
 
     LABORATORIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
     def laboratories(self) -> _containers.RepeatedCompositeFieldContainer[_laboratory_pb2.Laboratory]:
         """By id."""
 
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Which store answered."""
+
     def __init__(
         self,
         *,
         laboratories: _abc.Iterable[_laboratory_pb2.Laboratory] | None = ...,
         next_page_token: _builtins.str = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["laboratories", b"laboratories", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "laboratories", b"laboratories", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,12 +1,10 @@
-"""The tables of the holder store in PostgreSQL, as numbered migrations, applied at the first use.
+"""The tables of the holder store in PostgreSQL, as numbered migrations.
 
 Databases made before they had numbers have tables of the first two, which leave as they are what is there. A migration
 that was released is never edited: a change is a new one.
 """
 
-from typing import Any
-
-from services.runtime.storage.migrations import SchemaError
+from services.runtime.storage.schema import EarlierLedger, Migration, Schema
 
 _HOLDERS = """
 create table if not exists holder_log (
@@ -48,17 +46,12 @@ create table if not exists source_note (
 );
 """
 
-MIGRATIONS = (_HOLDERS, _KNOWN_THEN)
-"""From number 1 on; a number means the same as in SQLite."""
+MIGRATIONS = (Migration(1, "holders", _HOLDERS), Migration(2, "as known then", _KNOWN_THEN))
 
-
-async def migrate(connection: Any) -> None:
-    """Applies what is missing, within a transaction and under a lock that are the caller's. Raises SchemaError for a
-    database that is ahead of this program."""
-    await connection.execute("create table if not exists holder_schema (number integer primary key)")
-    found = await connection.fetchval("select coalesce(max(number), 0) from holder_schema")
-    if found > len(MIGRATIONS):
-        raise SchemaError(f"the schema is at {found}, this program knows only {len(MIGRATIONS)}: update it")
-    for number, statements in enumerate(MIGRATIONS[found:], found + 1):
-        await connection.execute(statements)
-        await connection.execute("insert into holder_schema values ($1)", number)
+SCHEMA = Schema(
+    "lookup",
+    "holder_log",
+    MIGRATIONS,
+    # Before migrations were a command of their own, a service made the tables by itself.
+    earlier=(EarlierLedger("holder_schema", "select number, 'holders', false from holder_schema"),),
+)

@@ -4,12 +4,8 @@ One command is decided and written at a time: an advisory lock, held until the c
 order of commits, so a follower never sees a number before a lesser one.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
-
-import asyncpg
 
 from services.common.instants import Instant
 from services.lookup.domain.holders import (
@@ -28,11 +24,11 @@ from services.lookup.domain.holders import (
 )
 from services.lookup.domain.outages import HOLDS, SourceNote
 from services.lookup.store import rows
-from services.lookup.store.postgres.schema import migrate
+from services.lookup.store.postgres.schema import SCHEMA
 from services.lookup.store.protocol import Known, unavailable
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
-from services.runtime.storage.migrations import SchemaError
+from services.runtime.storage.postgres.pool import Connections, Database
 
 _LOCK = 0x686F6C646572  # "holder": the name of the lock among the database's advisory locks
 
@@ -96,15 +92,27 @@ _LAST = "select coalesce(max(sequence), 0) from holder_log"
 class PostgresHolderStore:
     """See HolderStore. Opened at the first use, so that a service starts, unhealthy, while its database is down."""
 
-    def __init__(self, url: str, *, pool_size: int = 8, timeout: float = 2.0) -> None:
-        """`timeout` is what one statement or connection attempt may take, in seconds."""
-        self._url = url
-        self._pool_size = pool_size
-        self._timeout = timeout
-        self._opening = asyncio.Lock()
-        self._pool: Any = None
-        self._closed = False
+    def __init__(self, url: str, *, pool_size: int = 8, timeout: float = 2.0, migrates: bool = False) -> None:
+        """`timeout` is what one statement or connection attempt may take, in seconds. The tables must be there, up to
+        date; `migrates` makes them so."""
+        self._connections = Connections(
+            Database(
+                url,
+                SCHEMA,
+                unavailable,
+                size=pool_size,
+                statement_seconds=timeout,
+                migrates=migrates,
+                # A commit is on the disk before it is acknowledged, whatever the database's default.
+                session={"synchronous_commit": "on"},
+            )
+        )
+        self._connection = self._connections.one
         self._stamps = CommitClock()
+
+    async def check_schema(self) -> None:
+        """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
+        await self._connections.check_schema()
 
     async def people(self, keys: Sequence[bytes]) -> Known:
         """See HolderStore."""
@@ -170,51 +178,7 @@ class PostgresHolderStore:
 
     async def close(self) -> None:
         """See HolderStore."""
-        self._closed = True
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.close()
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
-        try:
-            pool = self._pool or await self._open()
-            async with pool.acquire(timeout=self._timeout) as connection:
-                yield connection
-        except (SchemaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            raise unavailable(error) from None
-
-    async def _open(self) -> Any:
-        async with self._opening:
-            if self._closed:
-                raise asyncpg.InterfaceError("the store is closed")
-            if self._pool is None:
-                limit = f"{int(self._timeout * 1000)}ms"
-                pool = await asyncpg.create_pool(
-                    self._url,
-                    min_size=1,
-                    max_size=self._pool_size,
-                    timeout=self._timeout,
-                    command_timeout=self._timeout,
-                    # A commit is on the disk before it is acknowledged, whatever the database's default. The planner's
-                    # compiler would cost more than these small queries.
-                    server_settings={
-                        "synchronous_commit": "on",
-                        "jit": "off",
-                        "statement_timeout": limit,
-                        "idle_in_transaction_session_timeout": limit,
-                    },
-                )
-                try:
-                    # Two processes that make the schema at once would trip over one another.
-                    async with pool.acquire() as connection, connection.transaction():
-                        await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
-                        await migrate(connection)
-                except BaseException:
-                    pool.terminate()
-                    raise
-                self._pool = pool
-            return self._pool
+        await self._connections.close()
 
     async def _neighbourhood(self, connection: Any, command: Command) -> Neighbourhood:
         seeds = [command.person] if isinstance(command, Switch) else [command.person, command.other]

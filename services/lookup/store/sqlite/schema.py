@@ -4,7 +4,7 @@ Files made before they had numbers have tables of the first two, which leave as 
 was released is never edited: a change is a new one.
 """
 
-from services.runtime.storage.migrations import FileMigration
+from services.runtime.storage.schema import Migration, Schema
 
 _HOLDERS = """
 create table if not exists holder_log (
@@ -46,4 +46,6 @@ create table if not exists source_note (
 ) strict, without rowid;
 """
 
-MIGRATIONS = (FileMigration(1, "holders", _HOLDERS), FileMigration(2, "as known then", _KNOWN_THEN))
+MIGRATIONS = (Migration(1, "holders", _HOLDERS), Migration(2, "as known then", _KNOWN_THEN))
+
+SCHEMA = Schema("lookup", "holder_log", MIGRATIONS, application_id=int.from_bytes(b"htLk"))

@@ -32,10 +32,10 @@ from services.lookup.domain.outages import HOLDS, SourceNote
 from services.lookup.store import rows
 from services.lookup.store.protocol import Known, unavailable
 from services.lookup.store.sqlite import queries as sql
-from services.lookup.store.sqlite.schema import MIGRATIONS
+from services.lookup.store.sqlite.schema import SCHEMA
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
-from services.runtime.storage.migrations import migrate_file
+from services.runtime.storage.sqlite.file import connect, guard, open_file
 
 T = TypeVar("T")
 
@@ -46,23 +46,19 @@ _BLOCK = 250
 class SqliteHolderStore:
     """See HolderStore. One process at a time may write to the file."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file, or makes it. Raises Unavailable when that cannot be done, and SchemaError for a file
-        that is ahead of this program."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._write = _connect(path, timeout=5.0)
-            migrate_file(self._write, MIGRATIONS)
+    def __init__(self, path: Path, *, migrates: bool = False) -> None:
+        """Opens the file; `migrates` makes it, or brings it up to date. Raises Unavailable when that cannot be done,
+        and SchemaError for a file that will not do."""
+        with guard(unavailable):
+            self._write = open_file(path, SCHEMA, migrates=migrates)
             self._latest = Instant(self._write.execute(sql.LATEST).fetchone()[0])
-            self._read = _connect(path, timeout=0.1)
-        except (sqlite3.Error, OSError) as error:
-            raise unavailable(error) from None
+            self._read = connect(path, busy_seconds=0.1)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="holder-store")
         self._stamps = CommitClock()
 
     async def people(self, keys: Sequence[bytes]) -> Known:
         """See HolderStore. Most people have neither a second document nor a switch: that is found out first."""
-        try:
+        with guard(unavailable):
             known: list[bytes] = []
             remaining = iter(keys)
             while block := list(islice(remaining, _BLOCK)):
@@ -74,21 +70,17 @@ class SqliteHolderStore:
             for start in range(0, len(known), _BLOCK):
                 block = known[start : start + _BLOCK]
                 found.extend(self._read.execute(sql.people(len(block)), block))
-        except sqlite3.Error as error:
-            raise unavailable(error) from None
         # Taken after reading: what was committed meanwhile, and seen or not, is counted in.
         return Known(people(found), self._latest)
 
     async def people_then(self, keys: Sequence[bytes], known_at: Instant) -> dict[bytes, Person]:
         """See HolderStore."""
         found: list[Entry] = []
-        try:
+        with guard(unavailable):
             for start in range(0, len(keys), _BLOCK):
                 block = keys[start : start + _BLOCK]
                 read = self._read.execute(sql.entries(len(block)), (*block, known_at, known_at))
                 found.extend(Entry(asked, rows.command(columns)) for asked, *columns in read)
-        except sqlite3.Error as error:
-            raise unavailable(error) from None
         return people_then(found)
 
     async def settle(self, at: Instant, now: Instant) -> None:
@@ -102,20 +94,16 @@ class SqliteHolderStore:
     async def changes(self, after: int, most: int) -> list[HolderEvent]:
         """See HolderStore."""
         query = "select sequence, affected, recorded_at from holder_log where sequence > ? order by sequence limit ?"
-        try:
+        with guard(unavailable):
             return [
                 HolderEvent(sequence, _split(affected), Instant(recorded_at))
                 for sequence, affected, recorded_at in self._read.execute(query, (after, most))
             ]
-        except sqlite3.Error as error:
-            raise unavailable(error) from None
 
     async def last(self) -> int:
         """See HolderStore."""
-        try:
+        with guard(unavailable):
             return int(self._read.execute("select coalesce(max(sequence), 0) from holder_log").fetchone()[0])
-        except sqlite3.Error as error:
-            raise unavailable(error) from None
 
     async def note(self, notes: Sequence[SourceNote]) -> None:
         """See HolderStore."""
@@ -123,10 +111,8 @@ class SqliteHolderStore:
 
     async def noted(self, instant: Instant) -> list[SourceNote]:
         """See HolderStore."""
-        try:
+        with guard(unavailable):
             return [rows.note(row) for row in self._read.execute(sql.NOTED, (instant - HOLDS, instant, instant))]
-        except sqlite3.Error as error:
-            raise unavailable(error) from None
 
     async def ping(self) -> None:
         """See HolderStore."""
@@ -201,14 +187,6 @@ class SqliteHolderStore:
             self._write.executemany("insert into holder_link values (?, ?)", both)
         else:
             self._write.executemany("delete from holder_link where person_key = ? and other_key = ?", both)
-
-
-def _connect(path: Path, timeout: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
-    connection.execute("pragma journal_mode = wal")
-    # FULL: a commit is on the disk before it is acknowledged, even in WAL.
-    connection.execute("pragma synchronous = full")
-    return connection
 
 
 def _split(joined: bytes) -> tuple[bytes, ...]:

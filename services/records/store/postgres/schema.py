@@ -1,4 +1,4 @@
-"""The tables of a PostgreSQL store, as numbered migrations, and the statements that apply them.
+"""The tables of a PostgreSQL store, as numbered migrations.
 
 Revisions are hash-partitioned by person, so that each hot query goes to one partition for each person it names; on
 Citus (`distribute`) the same tables are distributed by the same columns instead. A unique index of such a table must
@@ -8,25 +8,7 @@ reference tables, and the others stay on the coordinator. No statement here is e
 new one.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-PARTITIONS = 16
-SHARDS = 32
-"""Of each distributed table, on Citus."""
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One step of the schema. `hashed` are the tables it creates by hash, each with its column: in `statements`,
-    {table} stands for how that table is partitioned. `shared` are those that become reference tables on Citus."""
-
-    number: int
-    name: str
-    statements: str
-    hashed: Sequence[tuple[str, str]] = ()
-    shared: Sequence[str] = ()
-
+from services.runtime.storage.schema import EarlierLedger, Migration, Schema
 
 _RECORDS = """
 create table feed_head (
@@ -78,6 +60,11 @@ create table answer (
     answered_at bigint not null
 );
 create index answer_by_age on answer (answered_at);
+"""
+
+_FEED = """
+insert into feed_head (feed_id, sequence, laboratory_sequence, recorded_at, schema_version)
+values (replace(gen_random_uuid()::text, '-', ''), 0, 0, 0, 1);
 """
 
 _INTAKE = """
@@ -207,6 +194,7 @@ MIGRATIONS = (
         hashed=(("identity", "source_id"), ("revision", "person_key")),
         # PostgreSQL has no unique index of `sequence` alone, nor has Citus: reference tables keep theirs.
         shared=("feed_head", "laboratory"),
+        rows=_FEED,
     ),
     Migration(2, "intake sessions", _INTAKE),
     Migration(3, "retention", _RETENTION, shared=("purged",)),
@@ -218,34 +206,13 @@ MIGRATIONS = (
     Migration(7, "counts of laboratories' quality", _COUNTS),
 )
 
-VERSION = MIGRATIONS[-1].number
-
-LEDGER = """
-create table if not exists schema_migration (
-    number integer primary key,
-    name text not null,
-    distributed boolean not null,
-    applied_at timestamptz not null default now()
+SCHEMA = Schema(
+    "records",
+    "revision",
+    MIGRATIONS,
+    earlier=(
+        EarlierLedger("schema_migration", "select number, name, distributed from schema_migration"),
+        # Before migrations were a command of their own, a service made the tables of the first by itself.
+        EarlierLedger("feed_head", "select 1, 'records', false"),
+    ),
 )
-"""
-
-
-def statements(migration: Migration, *, distribute: bool) -> str:
-    """Everything that applies one migration; with `distribute`, on the coordinator of a Citus cluster."""
-    if distribute:
-        made = migration.statements.format_map({table: "" for table, _ in migration.hashed})
-        calls = [
-            f"select create_distributed_table('{table}', '{column}', shard_count => {SHARDS}, colocate_with => 'none');"
-            for table, column in migration.hashed
-        ]
-        calls += [f"select create_reference_table('{table}');" for table in migration.shared]
-    else:
-        made = migration.statements.format_map(
-            {table: f"partition by hash ({column})" for table, column in migration.hashed}
-        )
-        calls = [
-            f"create table {table}_{n} partition of {table} for values with (modulus {PARTITIONS}, remainder {n});"
-            for table, _ in migration.hashed
-            for n in range(PARTITIONS)
-        ]
-    return "\n".join([made, *calls])

@@ -15,14 +15,15 @@ from services.records.store.postgres import unit_of_work as writing
 from services.records.store.postgres.by_time import placed
 from services.records.store.postgres.figure_store import PostgresCountStore
 from services.records.store.postgres.figures import CHANGES
-from services.records.store.postgres.pool import Connections
 from services.records.store.postgres.retention import purge
-from services.records.store.protocols.records import ChangeRow, DueCopy, Head, LaboratoryRow, Lag, People
+from services.records.store.postgres.schema import SCHEMA
+from services.records.store.protocols.records import ChangeRow, DueCopy, Head, LaboratoryRow, Lag, People, unavailable
 from services.records.store.retention import Purged
 from services.records.store.rows import current_records
 from services.records.store.unit_of_work import Decide, Touch
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
+from services.runtime.storage.postgres.pool import Connections, Database
 
 # The keys of one moment share a query; the lateral subquery keeps each person's rows in the order of the primary key.
 # The last row carries the watermark of the laboratories and the end of the feed, so that they cost no round trip.
@@ -70,7 +71,17 @@ class PostgresStore:
         is_replica: bool = False,
     ) -> None:
         self._connections = connections = Connections(
-            url, size=pool_size, statement_seconds=statement_seconds, migrates=migrates
+            Database(
+                url,
+                SCHEMA,
+                unavailable,
+                size=pool_size,
+                statement_seconds=statement_seconds,
+                migrates=migrates,
+                # The statements are few and name their partitions by parameters: planning them again for each set of
+                # parameters costs more than running them.
+                session={"plan_cache_mode": "force_generic_plan"},
+            )
         )
         self._run, self._connection = connections.run, connections.one
         self._is_replica = is_replica

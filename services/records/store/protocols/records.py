@@ -174,6 +174,6 @@ class RecordStore(Protocol):
         """Forgets the answers to requests answered, and the sessions that last moved, before an instant; how many."""
 
 
-def unavailable() -> Unavailable:
+def unavailable(error: Exception | None = None) -> Unavailable:
     """The error for whatever goes wrong in a database."""
     return Unavailable("STORE_UNAVAILABLE", "记录库暂不可用", "The records store is not available")

@@ -17,7 +17,8 @@ from services.records.domain.tally import SpanKey
 from services.records.store.protocols.figures import Accused, Counted, Counts, RecordKey, Revisions, Standing
 from services.records.store.protocols.records import ChangeRow
 from services.records.store.rows import by_record
-from services.records.store.sqlite.file import connect, guarded
+from services.records.store.sqlite.file import guarded
+from services.runtime.storage.sqlite.file import connect
 
 AT_ONCE = 128
 """Rows, or questions of one row each, before others have their turn."""

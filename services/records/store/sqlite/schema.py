@@ -4,7 +4,7 @@ Files made before they had numbers have any of the first five's tables: those fi
 such a file goes through all of them. No statement here is ever edited once released: a change is a new one.
 """
 
-from services.runtime.storage.migrations import FileMigration
+from services.runtime.storage.schema import Migration, Schema
 
 _RECORDS = """
 create table if not exists feed_head (
@@ -176,11 +176,11 @@ insert into count_head values (1, 0, 0, 0);
 """
 
 MIGRATIONS = (
-    FileMigration(1, "records", _RECORDS),
-    FileMigration(2, "intake sessions", _INTAKE),
-    FileMigration(3, "retention", _RETENTION),
-    FileMigration(4, "quality of laboratories", _QUALITY),
-    FileMigration(
+    Migration(1, "records", _RECORDS),
+    Migration(2, "intake sessions", _INTAKE),
+    Migration(3, "retention", _RETENTION),
+    Migration(4, "quality of laboratories", _QUALITY),
+    Migration(
         5,
         "correction",
         _CORRECTION,
@@ -189,6 +189,8 @@ MIGRATIONS = (
             ("follow", "rereading", "integer not null default 0"),
         ),
     ),
-    FileMigration(6, "retention stated, ids that changed hands", _HOLDERS),
-    FileMigration(7, "counts of laboratories' quality", _COUNTS),
+    Migration(6, "retention stated, ids that changed hands", _HOLDERS),
+    Migration(7, "counts of laboratories' quality", _COUNTS),
 )
+
+SCHEMA = Schema("records", "revision", MIGRATIONS, application_id=int.from_bytes(b"htRc"))

@@ -7,7 +7,6 @@ acknowledged survives a kill and a power cut.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,15 +29,15 @@ from services.records.store.protocols.records import (
 )
 from services.records.store.retention import Purged
 from services.records.store.sqlite.figures import CHANGES, SqliteCountStore
-from services.records.store.sqlite.file import connect, guarded
+from services.records.store.sqlite.file import guarded
 from services.records.store.sqlite.reads import read_people, read_placed
 from services.records.store.sqlite.retention import purge
-from services.records.store.sqlite.schema import MIGRATIONS
+from services.records.store.sqlite.schema import SCHEMA
 from services.records.store.sqlite.unit_of_work import CONFLICT_COLUMNS, as_cursor, read_former, read_history, transact
 from services.records.store.unit_of_work import Decide, Touch
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
-from services.runtime.storage.migrations import migrate_file
+from services.runtime.storage.sqlite.file import connect, open_file
 
 T = TypeVar("T")
 
@@ -50,20 +49,16 @@ PLACED_AT_ONCE = 64
 
 
 class SqliteStore:
-    """A RecordStore in a file. Raises Unavailable, also when the file cannot be opened, and SchemaError for one whose
-    tables are ahead of this program."""
+    """A RecordStore in a file, which must be there with its tables up to date; `migrates` makes it so.
+
+    Raises Unavailable, also when the file cannot be opened, and SchemaError for one that will not do."""
 
     poll_seconds = 1.0
     """One process writes the file, and it tells its own watchers."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, migrates: bool = False) -> None:
         with guarded():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise sqlite3.OperationalError(str(error)) from None
-            self._write = connect(path)
-            migrate_file(self._write, MIGRATIONS)
+            self._write = open_file(path, SCHEMA, migrates=migrates)
             self._read = connect(path)
             self._read.execute("pragma query_only = on")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="records-sqlite")

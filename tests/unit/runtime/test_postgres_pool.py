@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from services.records.store.postgres.pool import Connections
+from services.common.errors import Unavailable
+from services.lookup.store.schemas import SCHEMAS
+from services.runtime.storage.postgres.pool import Connections, Database
 
 
 class Closing:
@@ -30,11 +32,16 @@ class Stuck(Closing):
         await asyncio.Event().wait()
 
 
+def _unavailable(error: Exception) -> Unavailable:
+    return Unavailable("STORE_UNAVAILABLE", "暂不可用", "Not available")
+
+
 def owning(pool: Closing, seconds: float) -> Connections:
     """Connections that have opened this pool."""
-    made = Connections("postgresql://nowhere", size=1, statement_seconds=seconds, migrates=False)
-    made._pool = pool
-    return made
+    database = Database("postgresql://nowhere", SCHEMAS.postgres, _unavailable, size=1, statement_seconds=seconds)
+    connections = Connections(database)
+    connections._pool = pool
+    return connections
 
 
 async def test_a_cancellation_is_not_lost_while_the_pool_closes():

@@ -2,19 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import asyncpg
 
-from services.records.store.postgres.migration import check, migrate
-from services.records.store.protocols.records import unavailable
-from services.runtime.storage.migrations import SchemaError
+from services.common.errors import ServiceError
+from services.runtime.storage.postgres.migration import check, migrate
+from services.runtime.storage.schema import Schema, SchemaError
 
 T = TypeVar("T")
 
-log = logging.getLogger("hutong.records.postgres")
+log = logging.getLogger("hutong.storage.postgres")
 
 _LOST = (
     asyncpg.PostgresConnectionError,
@@ -38,46 +39,59 @@ _FAILURES = (
 )
 
 
-class Connections:
-    """At most `size` connections, opened when first asked for.
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database and how it is used.
 
-    `statement_seconds` is what one statement may take in the database, of whatever kind, what the wait for a connection
-    may take, and how long a transaction may stand idle; the wire gets a second more. With `migrates`, the tables are
-    brought up to date when the first is opened; otherwise they must be.
+    `unavailable` makes what a caller sees of a driver's error. `statement_seconds` is what one statement may take in
+    the database, of whatever kind, what the wait for a connection may take, and how long a transaction may stand idle;
+    the wire gets a second more. With `migrates`, the tables are brought up to date when the first connection is opened;
+    otherwise they must be. `session` are settings of PostgreSQL for every connection.
     """
 
-    def __init__(self, url: str, *, size: int, statement_seconds: float, migrates: bool) -> None:
-        self._url = url
-        self._size = size
-        self._seconds = statement_seconds
-        self._migrates = migrates
+    url: str
+    schema: Schema
+    unavailable: Callable[[Exception], ServiceError]
+    size: int
+    statement_seconds: float
+    migrates: bool = False
+    session: Mapping[str, str] = field(default_factory=dict)
+
+
+class Connections:
+    """At most `size` connections to a database, opened when first asked for."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seconds = database.statement_seconds
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._closed = False
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection for a reading that goes on in pieces, and so cannot be done again. Raises Unavailable."""
+        """A connection for work that goes on in pieces, and so cannot be done again. Raises Unavailable."""
         try:
             pool = self._pool or await self._open()
             async with pool.acquire(timeout=self._seconds) as connection:
                 yield connection
         except _FAILURES as error:
-            log.warning("postgres: %s: %s", type(error).__name__, error)
-            raise unavailable() from None
+            raise self._failed(error) from None
 
     async def run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Does one piece of work on a connection of its own, twice when that is lost on the way, or the victim of a
         deadlock or of a replica's replay. Raises Unavailable."""
-        for attempts_left in (True, False):
+        attempts_left = 2
+        while True:
             try:
                 pool = self._pool or await self._open()
                 async with pool.acquire(timeout=self._seconds) as connection:
                     return await work(connection)
             except _FAILURES as error:
-                log.warning("postgres: %s: %s", type(error).__name__, error)
-                if not (attempts_left and isinstance(error, _LOST)):
-                    break
-        raise unavailable()
+                attempts_left -= 1
+                failed = self._failed(error)
+                if not attempts_left or not isinstance(error, _LOST):
+                    raise failed from None
 
     async def check_schema(self) -> None:
         """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
@@ -86,41 +100,50 @@ class Connections:
         except SchemaError:
             raise
         except _FAILURES as error:
-            log.warning("postgres: %s: %s", type(error).__name__, error)
+            self._failed(error)
 
     async def close(self) -> None:
         """Closes all, waiting for what is under way as long as a statement may take."""
-        if self._pool is not None:
+        self._closed = True
+        pool, self._pool = self._pool, None
+        if pool is not None:
             try:
                 async with asyncio.timeout(self._seconds):
-                    await self._pool.close()
+                    await pool.close()
             except _FAILURES:
-                self._pool.terminate()
+                pool.terminate()
+
+    def _failed(self, error: Exception) -> ServiceError:
+        log.warning("postgres: %s: %s", type(error).__name__, error, extra={"store": self._database.schema.store})
+        return self._database.unavailable(error)
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:
+            if self._closed:
+                raise asyncpg.InterfaceError("the store is closed")
             if self._pool is None:
                 limit = f"{int(self._seconds * 1000)}ms"
                 pool = await asyncpg.create_pool(
-                    self._url,
+                    self._database.url,
                     min_size=1,
-                    max_size=self._size,
+                    max_size=self._database.size,
                     timeout=self._seconds,
                     command_timeout=self._seconds + 1,
                     reset=_nothing_to_reset,
                     server_settings={
-                        "application_name": "hutong-records",
+                        "application_name": f"hutong-{self._database.schema.store}",
                         "statement_timeout": limit,
                         "idle_in_transaction_session_timeout": limit,
-                        # The statements are few and name their partitions by parameters: planning them again for each
-                        # set of parameters costs more than running them.
-                        "plan_cache_mode": "force_generic_plan",
+                        # The planner's compiler would cost more than these small queries.
                         "jit": "off",
+                        **self._database.session,
                     },
                 )
                 try:
                     async with pool.acquire() as connection:
-                        await (migrate(connection) if self._migrates else check(connection))
+                        if self._database.migrates:
+                            await migrate(connection, self._database.schema)
+                        await check(connection, self._database.schema)
                 except BaseException:
                     pool.terminate()
                     raise

@@ -1,0 +1,62 @@
+"""Who a store is, and whether the one that was reached is the one that was meant.
+
+A caller checks every answer. Of a store that is another than it meant it takes nothing: for the caller that source is
+unreachable, with the reason by which an operator finds the mistake.
+"""
+
+import hmac
+from dataclasses import dataclass
+
+from hutong.common.v1.identity_pb2 import StoreIdentity, StoreKind
+
+from services.common.errors import Unavailable
+
+RECORDS = StoreKind.STORE_KIND_RECORDS
+HOLDERS = StoreKind.STORE_KIND_LOOKUP
+
+WRONG_STORE = "WRONG_STORE"
+"""The store keeps something else, or is another region's; or it does not say who it is."""
+OTHER_SECRET = "OTHER_SECRET"
+"""Its person keys were made under another secret: it knows nobody by the keys of this mesh."""
+FEED_CHANGED = "FEED_CHANGED"
+"""It is the region's, but another history: made anew, or one of two stores behind one name."""
+REASONS = (WRONG_STORE, OTHER_SECRET, FEED_CHANGED)
+
+FINGERPRINT_BYTES = 8
+
+
+def secret_fingerprint(secret: bytes) -> bytes:
+    """Returns what names a mesh secret without telling it: FINGERPRINT_BYTES of HMAC-SHA-256 under it."""
+    return hmac.digest(secret, b"hutong mesh secret, fingerprint 1", "sha256")[:FINGERPRINT_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedStore:
+    """The store that a caller means. `region` is a code, "nation", or empty for holders; an empty `feed_id` stands for
+    any, where the caller has not met the store before."""
+
+    kind: StoreKind.ValueType
+    region: str
+    secret_fingerprint: bytes
+    feed_id: str = ""
+
+    def check(self, identity: StoreIdentity) -> None:
+        """Raises Unavailable (WRONG_STORE, OTHER_SECRET, FEED_CHANGED) unless `identity` is that of this store."""
+        if (identity.kind, identity.region) != (self.kind, self.region):
+            whose = f"{StoreKind.Name(identity.kind).removeprefix('STORE_KIND_')} {identity.region}".rstrip()
+            meant = f"{StoreKind.Name(self.kind).removeprefix('STORE_KIND_')} {self.region}".rstrip()
+            raise Unavailable(
+                WRONG_STORE, f"所连的库是 {whose}，应为 {meant}", f"The store that was reached is {whose}, not {meant}"
+            )
+        if identity.secret_fingerprint != self.secret_fingerprint:
+            raise Unavailable(
+                OTHER_SECRET,
+                f"{self.region} 的人员标识以另一密钥生成",
+                f"The person keys of {self.region} were made under another secret",
+            )
+        if self.feed_id and identity.feed_id != self.feed_id:
+            raise Unavailable(
+                FEED_CHANGED,
+                f"{self.region} 的变更流已是另一个：{identity.feed_id}，应为 {self.feed_id}",
+                f"The feed of {self.region} is another: {identity.feed_id}, not {self.feed_id}",
+            )

@@ -1,0 +1,7 @@
+"""`python -m services.lookup.migrate`: makes a store, or brings its tables up to date, before services start on it."""
+
+from services.lookup.store.schemas import SCHEMAS
+from services.runtime.storage.migration_command import main
+
+if __name__ == "__main__":
+    main(SCHEMAS)

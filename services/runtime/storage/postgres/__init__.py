@@ -1,0 +1,1 @@
+"""PostgreSQL databases: pools of connections, and tables brought up to date."""

@@ -1,0 +1,82 @@
+"""Brings the tables of a PostgreSQL database up to date, and says when they are not."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from services.runtime.storage.postgres.statements import LEDGER, NOTE, statements
+from services.runtime.storage.schema import Migration, Schema, SchemaError, ahead, another, behind
+
+_OTHERS = "select 1 from store_migration where store <> $1 limit 1"
+
+
+class _Applied(NamedTuple):
+    number: int
+    name: str
+    distributed: bool
+
+
+async def version(connection: asyncpg.Connection, schema: Schema) -> int:
+    """The number of the last migration applied; 0 in an empty database."""
+    return max((one.number for one in await _applied(connection, schema)), default=0)
+
+
+async def check(connection: asyncpg.Connection, schema: Schema) -> None:
+    """Raises SchemaError unless every migration, and none that this program does not know, was applied."""
+    number = await version(connection, schema)
+    if number > schema.newest:
+        raise ahead(schema, "database", number)
+    if number < schema.newest:
+        raise behind(schema, "database", number)
+
+
+async def migrate(connection: asyncpg.Connection, schema: Schema, *, distribute: bool = False) -> Sequence[Migration]:
+    """Applies what is missing, each migration in a transaction of its own; what was applied.
+
+    Safe to run by several at once, and again after it was killed. With `distribute` the tables are made for Citus,
+    whose extension must be there; that is decided with the first migration, and later ones follow it. Raises
+    SchemaError, also for a database that holds a store of another kind and none of this.
+    """
+    if distribute and not any(one.hashed for one in schema.migrations):
+        raise SchemaError(f"a store of {schema.store} has no tables to distribute")
+    applied: list[Migration] = []
+    while True:
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock(hashtext($1))", f"hutong.{schema.store}.schema")
+            before = await _applied(connection, schema)
+            await connection.execute(LEDGER)
+            await connection.executemany(NOTE, [(schema.store, *one) for one in before])
+            if not before and await connection.fetchval(_OTHERS, schema.store):
+                raise another(schema, "database")
+            number = max((one.number for one in before), default=0)
+            if number >= schema.newest:
+                await check(connection, schema)
+                return applied
+            distributed = before[0].distributed if before else distribute
+            if distribute and not distributed:
+                raise SchemaError("the tables are partitioned already: only a new database can be distributed")
+            if distributed and await connection.fetchval("select to_regproc('create_distributed_table')") is None:
+                raise SchemaError("Citus is not there: create extension citus, in this database, on every node")
+            migration = next(one for one in schema.migrations if one.number > number)
+            await connection.execute(statements(migration, distribute=distributed))
+            await connection.execute(NOTE, schema.store, migration.number, migration.name, distributed)
+            applied.append(migration)
+
+
+async def _applied(connection: asyncpg.Connection, schema: Schema) -> Sequence[_Applied]:
+    """What was applied, in order, by the ledger or, in a database not migrated since, by an earlier one."""
+    if await _has_table(connection, "store_migration"):
+        rows = await connection.fetch(
+            "select number, name, distributed from store_migration where store = $1 order by number", schema.store
+        )
+        if rows:
+            return [_Applied(*row) for row in rows]
+    for ledger in schema.earlier:
+        if await _has_table(connection, ledger.table):
+            return sorted(_Applied(*row) for row in await connection.fetch(ledger.rows))
+    return ()
+
+
+async def _has_table(connection: asyncpg.Connection, table: str) -> bool:
+    return await connection.fetchval("select to_regclass($1)", table) is not None

@@ -1,0 +1,52 @@
+"""The statements that apply a migration to PostgreSQL, and keep the ledger of those applied."""
+
+from services.runtime.storage.schema import Migration
+
+PARTITIONS = 16
+SHARDS = 32
+"""Of each distributed table, on Citus."""
+
+LEDGER = """
+create table if not exists store_migration (
+    store text not null,
+    number integer not null,
+    name text not null,
+    distributed boolean not null,
+    applied_at timestamptz not null default now(),
+    primary key (store, number)
+)
+"""
+"""What was applied to a database, by kind of store."""
+
+NOTE = "insert into store_migration (store, number, name, distributed) values ($1, $2, $3, $4) on conflict do nothing"
+
+
+def statements(migration: Migration, *, distribute: bool) -> str:
+    """Everything that applies one migration; with `distribute`, on the coordinator of a Citus cluster."""
+    if not migration.hashed and not migration.shared:
+        return "\n".join([migration.statements, migration.rows])
+    if distribute:
+        tables = migration.statements.format_map({table: "" for table, _ in migration.hashed})
+        calls = [
+            f"select create_distributed_table('{table}', '{column}', shard_count => {SHARDS}, colocate_with => 'none');"
+            for table, column in migration.hashed
+        ]
+        calls += [f"select create_reference_table('{table}');" for table in migration.shared]
+    else:
+        tables = migration.statements.format_map(
+            {table: f"partition by hash ({column})" for table, column in migration.hashed}
+        )
+        calls = [
+            f"create table {table}_{n} partition of {table} for values with (modulus {PARTITIONS}, remainder {n});"
+            for table, _ in migration.hashed
+            for n in range(PARTITIONS)
+        ]
+    return "\n".join([tables, *calls, migration.rows])
+
+
+def script(store: str, migration: Migration, *, distribute: bool) -> str:
+    """The same with its line of the ledger, for who applies it by hand."""
+    name = migration.name.replace("'", "''")
+    line = f"('{store}', {migration.number}, '{name}', {str(distribute).lower()})"
+    note = f"insert into store_migration (store, number, name, distributed) values {line};"
+    return "\n".join(["begin;", statements(migration, distribute=distribute), note, "commit;"])

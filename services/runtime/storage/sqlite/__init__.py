@@ -1,0 +1,1 @@
+"""SQLite files: opened, guarded, and brought up to date."""

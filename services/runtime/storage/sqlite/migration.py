@@ -1,0 +1,85 @@
+"""Numbered migrations of a SQLite file. Its number stands in `pragma user_version`, its kind in `application_id`."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from services.runtime.storage.schema import Migration, Schema, ahead, another, behind
+
+
+class File(Protocol):
+    """What is needed of an sqlite3.Connection that begins no transactions by itself (`isolation_level=None`)."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Iterable[Any]:
+        """The rows of one statement."""
+
+
+def file_version(file: File) -> int:
+    """The number of the last migration applied; 0 for an empty file, and for one made before files had numbers."""
+    return _number(file, "user_version")
+
+
+def is_empty(file: File) -> bool:
+    """Whether a file has no table at all."""
+    return not list(file.execute("select 1 from sqlite_schema limit 1"))
+
+
+def require_own(file: File, schema: Schema) -> None:
+    """Raises SchemaError for a file of something else. One made before files were marked is told by its table."""
+    mark = _number(file, "application_id")
+    if mark == schema.application_id or (not mark and (is_empty(file) or _has_table(file, schema.own_table))):
+        return
+    raise another(schema, "file")
+
+
+def check_file(file: File, schema: Schema, *, behind_too: bool = True) -> None:
+    """Raises SchemaError for a file that is ahead of this program and, unless told otherwise, for one behind it."""
+    number = file_version(file)
+    if number > schema.newest:
+        raise ahead(schema, "file", number)
+    if number < schema.newest and behind_too:
+        raise behind(schema, "file", number)
+
+
+def migrate_file(file: File, schema: Schema) -> list[Migration]:
+    """Applies what is missing, each migration in a transaction of its own, which notes its number in the file; returns
+    what was applied.
+
+    Safe when two open the file at once, and again after a kill. Raises SchemaError for a file that is ahead of this
+    program, and the driver's own errors.
+    """
+    applied = []
+    for migration in schema.migrations:
+        if file_version(file) >= migration.number:
+            continue
+        file.execute("begin immediate")
+        try:
+            # Who waited for another finds it done.
+            if file_version(file) < migration.number:
+                _apply(file, migration)
+                applied.append(migration)
+            file.execute("commit")
+        except BaseException:
+            file.execute("rollback")
+            raise
+    check_file(file, schema)
+    if _number(file, "application_id") != schema.application_id:
+        file.execute(f"pragma application_id = {schema.application_id}")
+    return applied
+
+
+def _apply(file: File, migration: Migration) -> None:
+    for statement in migration.statements.split(";"):
+        file.execute(statement)
+    for table, column, definition in migration.columns:
+        if not list(file.execute("select 1 from pragma_table_info(?) where name = ?", (table, column))):
+            file.execute(f"alter table {table} add column {column} {definition}")
+    file.execute(f"pragma user_version = {migration.number}")
+
+
+def _number(file: File, pragma: str) -> int:
+    ((number,),) = file.execute(f"pragma {pragma}")
+    return int(number)
+
+
+def _has_table(file: File, table: str) -> bool:
+    return bool(list(file.execute("select 1 from sqlite_schema where type = 'table' and name = ?", (table,))))
