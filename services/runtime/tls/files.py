@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from services.common.instants import Instant
+from services.common.instants import SECOND, Instant
 from services.runtime.tls.identity import Principal
 from services.runtime.tls.trust import TlsError, Trust, UntrustedError, principal_in, read_trust
 
@@ -47,7 +47,7 @@ def read_material(certificate: Path, key: Path, trust: Path) -> Material:
     if leaf.public_key().public_bytes(*public) != private.public_key().public_bytes(*public):
         raise TlsError(f"{key}: is not the key of {certificate}")
     return Material(
-        name, chain, key_pem, read_trust(trust), Instant(round(leaf.not_valid_after_utc.timestamp() * 1_000_000))
+        name, chain, key_pem, read_trust(trust), Instant(round(leaf.not_valid_after_utc.timestamp() * SECOND))
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from services.common.instants import Instant
+from services.common.instants import SECOND, Instant
 from services.runtime.tls.identity import Principal, WrongPrincipalError, parse, region_of
 
 MESH = "mesh"
@@ -47,24 +47,27 @@ class Trust:
         """All authorities, as one PEM."""
         return b"\n".join(self.authorities.values())
 
-    def principal_of(self, certificate: bytes, chain: bytes, at: Instant) -> Principal:
-        """Returns the name in a client's certificate (PEM, with what came along), when the authority for that name
-        vouches for it at an instant. Raises UntrustedError."""
-        leaf = x509.load_pem_x509_certificate(certificate)
+    def principal_of(self, certificate: bytes, chain: bytes, at: Instant) -> tuple[Principal, Instant]:
+        """Returns the name in a client's certificate (PEM, with what came along) and the certificate's end, when the
+        authority for that name vouches for it at an instant. Raises UntrustedError."""
+        try:
+            leaf = x509.load_pem_x509_certificate(certificate)
+        except ValueError as error:
+            raise UntrustedError(str(error)) from None
         name = principal_in(leaf)
         presented = x509.load_pem_x509_certificates(chain) if chain.strip() else []
         between = [one for one in presented if one != leaf]
         verifier = (
             PolicyBuilder()
             .store(Store(x509.load_pem_x509_certificates(self.roots_for(name))))
-            .time(datetime.fromtimestamp(at / 1_000_000, UTC))
+            .time(datetime.fromtimestamp(at / SECOND, UTC))
             .build_client_verifier()
         )
         try:
             verifier.verify(leaf, between)
         except VerificationError as error:
             raise UntrustedError(f"{name}: {error}") from None
-        return name
+        return name, Instant(round(leaf.not_valid_after_utc.timestamp() * SECOND))
 
 
 def read_trust(folder: Path) -> Trust:

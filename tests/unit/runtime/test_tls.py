@@ -62,7 +62,7 @@ async def serve(files):
         at = Instant(time.time_ns() // 1000)
         chain = b"".join(context_of.get("x509_pem_cert_chain", []))
         try:
-            return files.current().trust.principal_of(context_of["x509_pem_cert"][0], chain, at).encode()
+            return files.current().trust.principal_of(context_of["x509_pem_cert"][0], chain, at)[0].encode()
         except UntrustedError as error:
             return f"untrusted: {error}".encode()
 
