@@ -38,7 +38,7 @@ from services.records.store.opening import open_store
 from services.records.store.protocols.records import RecordStore
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import Channels
 from services.runtime.service import Background, Service
 
 _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
@@ -63,11 +63,12 @@ def build(
     """
     keeps = settings.kept_regions(settings.follow if feeds is None else feeds.keys())
     keys = settings.person_keys()
-    channels = {code: open_channel(target) for code, target in settings.follow.items()} if feeds is None else {}
-    regions: Mapping[str, Region] = {
-        code: remote(f"records-{code}", f"records-{settings.region}", channel, [_FEED, _READ, _WRITE])
-        for code, channel in channels.items()
-    } | dict(feeds or {})
+    channels = Channels(f"records-{settings.region}")
+    regions = feeds
+    if regions is None:
+        regions = {
+            code: channels.remote(Region, target, service=f"records-{code}") for code, target in settings.follow.items()
+        }
     store = store or open_store(settings, clock)
     name = settings.region
 
@@ -104,8 +105,7 @@ def build(
     background.append(AnswerRetention(store, clock, settings.answers_kept).run)
 
     async def close() -> None:
-        for channel in channels.values():
-            await channel.close()
+        await channels.close()
         await store.close()
 
     return Service(
