@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from gateway.codes.cache.memory import MemoryCache
 from gateway.settings import GatewaySettings
-from services.common.documents import check_character
+from services.common.id_numbers import check_character
 from services.runtime.telemetry.logs import JsonLines
 from tests.testkit.fakes.mesh import DOCUMENT, DOWN, NUMBER, PERSON, Mesh, record, serving
 from tests.testkit.secret import SECRET
@@ -296,5 +296,5 @@ async def test_no_number_survives_the_door(numbers: set[str]) -> None:
 
 
 def vars_of(person: Any) -> Any:
-    """What is held of one person."""
+    """Returns what is held of one person."""
     return person.token, person.entries

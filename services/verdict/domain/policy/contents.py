@@ -1,0 +1,183 @@
+"""What a policy file says. Unknown fields are refused; the JSON Schema is made from these structs.
+
+A policy in force is never edited: a change is a new version that starts later. Its content hash covers what it says,
+not how it is laid out, so that comments may be bettered.
+"""
+
+from hashlib import sha256
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from services.common.instants import Instant, format_rfc3339, parse_rfc3339, time_of_day, to_datetime
+
+Edge = Literal["inclusive", "exclusive"]
+TubeName = Literal["single", "pool_5", "pool_10", "pool_20"]
+ChannelName = Literal["laboratory", "national_platform", "health_code", "certificate", "paper"]
+ColourName = Literal["green", "yellow", "orange", "red", "grey"]
+OffsetInstant = Annotated[
+    str,
+    Meta(
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)$",
+        description="RFC 3339; the offset is compulsory, for an instant is never silently UTC.",
+    ),
+]
+Hours = Annotated[float, Meta(gt=0, le=8784, description="Hours; 7 days are 168.")]
+OriginName = Annotated[
+    str,
+    Meta(
+        pattern=r"^(local|anywhere|[1-8]\d0000|bloc:[a-z][a-z0-9-]*)$",
+        description="local (the policy's own region), bloc:<name>, a GB/T 2260 code, or anywhere.",
+    ),
+]
+
+
+class Words(Struct, frozen=True, forbid_unknown_fields=True):
+    """A text for people, Chinese and English."""
+
+    zh: Annotated[str, Meta(min_length=1)]
+    en: Annotated[str, Meta(min_length=1)]
+
+
+class ClauseWindow(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """How long a test counts, from when, and whether it still does at the very end."""
+
+    hours: Hours
+    from_: Literal["sampled", "reported"]
+    edge: Edge
+
+
+class PlainWindow(Struct, frozen=True, forbid_unknown_fields=True):
+    """A window whose beginning is given by the rule it belongs to."""
+
+    hours: Hours
+    edge: Edge
+
+
+class Count(Struct, frozen=True, forbid_unknown_fields=True):
+    """So many tests inside the window, each sampled at least so long after the one before."""
+
+    tests: Annotated[int, Meta(ge=2, le=20)]
+    apart_hours: Annotated[float, Meta(ge=0, le=8784)]
+
+
+class ClauseEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One way to be recognised. A result means a negative one; a sampling record one whose result is awaited."""
+
+    id: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+    text: Words
+    evidence: Literal["result", "sampling_record"]
+    origins: Annotated[tuple[OriginName, ...], Meta(min_length=1)]
+    channels: Annotated[tuple[ChannelName, ...], Meta(min_length=1)] | None = None
+    tubes: Annotated[tuple[TubeName, ...], Meta(min_length=1)] | None = None
+    window: ClauseWindow
+    count: Count | None = None
+
+
+class NoticeEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the region carries out the national notice, and its own validity window, counted from the report."""
+
+    mode: Annotated[
+        Literal["enforce", "report"],
+        Meta(description="enforce: recognise on its ground; report: refuse, and be counted as refusing."),
+    ]
+    window: PlainWindow
+
+
+class DaysRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """Days since test: calendar days in UTC+8 from the sampling day, day 0, of the newest negative."""
+
+    kept: Annotated[
+        Literal["own", "anywhere"],
+        Meta(description="own: only records in the region's own store count for it; anywhere: all within the scope."),
+    ]
+    night_report_until: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+                description="Where no sampling time is known, a report issued from 00:00 until before this time counts"
+                " as sampled the day before.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Clearance(Struct, frozen=True, forbid_unknown_fields=True):
+    """What clears a positive: so many negatives sampled after it, each so long after the one before."""
+
+    negatives: Annotated[int, Meta(ge=1, le=20)] = 2
+    apart_hours: Annotated[float, Meta(ge=0, le=8784)] = 24.0
+    tubes: Annotated[tuple[TubeName, ...], Meta(min_length=1)] = ("single",)
+
+
+class Colours(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the region shows for each status."""
+
+    recognised: ColourName
+    not_recognised: ColourName
+    pending: ColourName
+    positive: ColourName
+    retest_required: ColourName
+    undetermined: ColourName
+
+
+class PolicyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One version of one region's policy."""
+
+    region: Annotated[str, Meta(pattern=r"^[1-8]\d0000$", description="GB/T 2260, as text: write it in quotes.")]
+    effective_from: OffsetInstant
+    title: Words
+    clauses: Annotated[tuple[ClauseEntry, ...], Meta(min_length=1)]
+    notice: NoticeEntry
+    days_since_test: DaysRule
+    clearance: Clearance = Clearance()
+    pending: PlainWindow
+    colours: Colours
+
+    def starts(self) -> Instant:
+        """Returns when it comes into force."""
+        return parse_rfc3339(self.effective_from)
+
+
+class NoticeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One version of the national notice: a negative result from any channel and any origin has equal force inside the
+    region's own window, counted from its report."""
+
+    region: Literal["nation"]
+    effective_from: OffsetInstant
+    title: Words
+    text: Words
+    binds: Annotated[bool, Meta(description="false in a version that ends it.")] = True
+
+    def starts(self) -> Instant:
+        """Returns when it comes into force."""
+        return parse_rfc3339(self.effective_from)
+
+
+AnyPolicy = PolicyFile | NoticeFile
+
+
+def content_hash(policy: AnyPolicy) -> bytes:
+    """Returns the SHA-256 of the canonical content: JSON with sorted keys, without what is not set, the start in
+    UTC+8."""
+    same_start = msgspec.structs.replace(policy, effective_from=format_rfc3339(policy.starts()))
+    return sha256(msgspec.json.encode(_set_only(msgspec.to_builtins(same_start)), order="sorted")).digest()
+
+
+def _set_only(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _set_only(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_set_only(item) for item in value]
+    return value
+
+
+def policy_id(policy: AnyPolicy) -> str:
+    """Returns its id, such as 110000-2022-07-02; with the time of day where it does not start at midnight in UTC+8."""
+    starts = policy.starts()
+    if time_of_day(starts):
+        return f"{policy.region}-{to_datetime(starts):%Y-%m-%dT%H%M%S}"
+    return f"{policy.region}-{to_datetime(starts):%Y-%m-%d}"

@@ -1,0 +1,109 @@
+"""All policies in use, and which of them is in force where and when: the region's with the greatest start not after."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from hashlib import sha256
+
+from services.common.instants import Instant
+from services.verdict.domain.policy.compiled import CompiledNotice, CompiledPolicy
+
+DIGEST_BYTES = 8
+
+
+class NoPolicyInForce(Exception):
+    """No policy of the region is in force at the instant asked."""
+
+    def __init__(self, region: str, at: Instant) -> None:
+        super().__init__(f"no policy of {region} is in force")
+        self.region = region
+        self.at = at
+
+
+class OverlappingPolicies(Exception):
+    """Two policies of one region start at the same instant; which of them would be in force?"""
+
+    def __init__(self, one: str, region: str) -> None:
+        super().__init__(f"two policies of {region} have the id {one}: they start at the same instant")
+        self.policy_id = one
+        self.region = region
+
+
+class PolicyInForce:
+    """A policy in force, the notice beside it, and when the next version of either starts."""
+
+    __slots__ = ("binds", "next_start", "notice", "policy")
+
+    def __init__(self, policy: CompiledPolicy, notice: CompiledNotice | None, next_start: Instant | None) -> None:
+        self.policy = policy
+        self.notice = notice
+        self.next_start = next_start
+        self.binds = notice is not None and notice.binds
+
+
+class _Timeline:
+    """The spans of time during which one pair of policy and notice is in force in one region."""
+
+    __slots__ = ("spans", "starts")
+
+    def __init__(self, policies: list[CompiledPolicy], notices: list[CompiledNotice]) -> None:
+        turns = {version.starts for version in policies} | {
+            notice.starts for notice in notices if notice.starts > policies[0].starts
+        }
+        self.starts = sorted(turns)
+        self.spans: list[PolicyInForce] = []
+        for position, start in enumerate(self.starts):
+            following = self.starts[position + 1] if position + 1 < len(self.starts) else None
+            policy = next(version for version in reversed(policies) if version.starts <= start)
+            notice = next((version for version in reversed(notices) if version.starts <= start), None)
+            self.spans.append(PolicyInForce(policy, notice, following))
+
+
+class PolicySet:
+    """Holds every policy and notice, immutable. Raises OverlappingPolicies when two versions of one region start
+    together."""
+
+    def __init__(self, policies: Iterable[CompiledPolicy], notices: Iterable[CompiledNotice] = ()) -> None:
+        self.notices = tuple(sorted(notices, key=lambda notice: notice.starts))
+        self._by_region: dict[str, list[CompiledPolicy]] = {}
+        self._by_id: dict[str, CompiledPolicy | CompiledNotice] = {}
+        for policy in sorted(policies, key=lambda policy: (policy.ref.region, policy.starts)):
+            self._by_region.setdefault(policy.ref.region, []).append(policy)
+        everything: list[CompiledPolicy | CompiledNotice] = [*self.all_policies(), *self.notices]
+        for version in everything:
+            if version.ref.policy_id in self._by_id:
+                raise OverlappingPolicies(version.ref.policy_id, version.ref.region)
+            self._by_id[version.ref.policy_id] = version
+        self._timelines = {
+            region: _Timeline(versions, list(self.notices)) for region, versions in self._by_region.items()
+        }
+        self.digests = {region: self._digest(region) for region in self._by_region}
+
+    def _digest(self, region: str) -> bytes:
+        digest = sha256()
+        versions: list[CompiledPolicy | CompiledNotice] = [*self.versions(region), *self.notices]
+        for version in versions:
+            digest.update(version.ref.policy_id.encode() + b"\0" + version.ref.content_hash)
+        return digest.digest()[:DIGEST_BYTES]
+
+    def regions(self) -> tuple[str, ...]:
+        """Returns the regions that have a policy, ascending."""
+        return tuple(self._by_region)
+
+    def versions(self, region: str) -> tuple[CompiledPolicy, ...]:
+        """Returns a region's policies, by start."""
+        return tuple(self._by_region.get(region, ()))
+
+    def all_policies(self) -> tuple[CompiledPolicy, ...]:
+        """Returns every region's policies, by region and start."""
+        return tuple(policy for versions in self._by_region.values() for policy in versions)
+
+    def by_id(self, policy_id: str) -> CompiledPolicy | CompiledNotice | None:
+        """Returns the policy or notice with this id."""
+        return self._by_id.get(policy_id)
+
+    def in_force(self, region: str, at: Instant) -> PolicyInForce:
+        """Returns what is in force in the region. Raises NoPolicyInForce."""
+        timeline = self._timelines.get(region)
+        if timeline is None or at < timeline.starts[0]:
+            raise NoPolicyInForce(region, at)
+        return timeline.spans[bisect_right(timeline.starts, at) - 1]
