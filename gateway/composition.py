@@ -32,6 +32,7 @@ from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
 from services.runtime.telemetry.trace import Traces, asked_at_most
+from services.runtime.tls.files import TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def build(
     cache: VerdictCache | None = None,
     clock: Clock = system_clock,
     close: Callable[[], Awaitable[None]] | None = None,
+    files: TlsFiles | None = None,
 ) -> Gateway:
     """A gateway over these ports.
 
@@ -111,6 +113,7 @@ def build(
             pings={"verdict": probe.verdict},
             background=[policies.keep, follower.run],
             close=end,
+            files=files,
         ),
         app=HttpApplication(
             application,

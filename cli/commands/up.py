@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the HTTP port; gRPC: gateway +1, verdict +2, lookup +3, nation +10, regions from +11; 0: any free ones",
     )
     parser.add_argument("--data", type=Path, default=Path(".hutong"), help="数据目录 / where data lies")
+    parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="与 --mesh 同用：各服务以证书互证身份 / with --mesh: services prove their names to each other",
+    )
     parser.add_argument("--mesh", action="store_true", help="每个服务一个进程 / a process for each service")
     parser.add_argument(
         "--policies", type=Path, help="规则目录，缺省为自带规则 / policies instead of those that come with it"
@@ -69,6 +74,11 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.port <= MOST_PORT:
         complain(Text(f"端口应在 0 至 {MOST_PORT} 之间", f"The port lies between 0 and {MOST_PORT}"))
         return Exit.USAGE
+    if args.tls and not args.mesh:
+        complain(
+            Text("--tls 须与 --mesh 同用", "--tls goes with --mesh: in one process there is no wire to prove it on")
+        )
+        return Exit.USAGE
     if args.policies is not None and not _usable(args.policies):
         return Exit.USAGE
     try:
@@ -88,7 +98,10 @@ def run(args: argparse.Namespace) -> int:
             if not args.no_samples:
                 people = args.data / "sample-people.json"
                 write_people(people)
-            plan = Plan(args.data, mesh_secret(args.data), ports, args.policies, args.redis, people)
+            certificates = _certificates(args.data) if args.tls else None
+            plan = Plan(
+                args.data, mesh_secret(args.data), ports, args.policies, args.redis, people, certificates=certificates
+            )
             return uvloop.run(_run(args, plan, telemetry))
     except DataDirectoryError as error:
         complain(error.text)
@@ -96,6 +109,19 @@ def run(args: argparse.Namespace) -> int:
     except SettingsError as error:
         complain(Text(f"不能启动：{error}", f"cannot start: {error}"))
         return Exit.USAGE
+
+
+def _certificates(data: Path) -> Path:
+    """Makes or renews the certificates of a mesh on this machine; returns their folder."""
+    from cli.certificates.authority import utc_now
+    from cli.certificates.development import write_certificates
+    from cli.mesh.plan import OPERATOR, PRINCIPALS, SUPERVISOR, system_of
+    from services.common.regions import divisions
+
+    systems = [system_of(region) for region in divisions()]
+    folder = data / "certificates"
+    write_certificates(folder, [*PRINCIPALS.values(), OPERATOR, SUPERVISOR, *systems], now=utc_now())
+    return folder
 
 
 def _usable(policies: Path) -> bool:

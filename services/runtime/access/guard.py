@@ -1,6 +1,6 @@
 """Holds each call against the table, under the name that its certificate proves."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from google.protobuf.message import Message
@@ -9,6 +9,7 @@ from hutong.common.v1.subject_pb2 import Purpose
 from services.common.errors import Code, ServiceError, Text, Violation
 from services.runtime.access.table import AccessTable, Denial
 from services.runtime.rpc.access import Guard
+from services.runtime.tls.identity import region_of
 
 _TEXTS = {
     "ACCESS_DENIED": Text("调用方无权调用此方法", "The caller may not call this method"),
@@ -18,11 +19,11 @@ _TEXTS = {
 
 
 class TableGuard:
-    """Admits what the table allows, after `named` has looked at name and purpose as everywhere. `here` is the region
-    whose store this is, empty for a service that is no region's: where a request names no region, a grant about a
+    """Admits what the table allows, after `named` has looked at name and purpose as everywhere. `here` are the regions
+    whose store this is, none for a service that is no region's: where a request names no region, a grant about a
     caller's own region is one about this store."""
 
-    def __init__(self, table: AccessTable, named: Guard, here: str = "") -> None:
+    def __init__(self, table: AccessTable, named: Guard, here: Collection[str] = ()) -> None:
         self._table = table
         self._named = named
         self._here = here
@@ -34,21 +35,30 @@ class TableGuard:
         """Returns the purpose under which the call is served. Raises as `named` does, and PERMISSION_DENIED with reason
         ACCESS_DENIED, PURPOSE_DENIED or REGION_DENIED; never a word about a person."""
         purpose = self._named.admit(caller, method, request)
+        self._check(caller, method, purpose, request)
+        return purpose
+
+    def admit_further(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
+        """See Guard. Raises as `admit` does."""
+        self._check(caller, method, purpose, request)
+
+    def _check(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
         regions = self._fields.get(method)
         denial = (
             Denial("ACCESS_DENIED")
             if regions is None
-            else self._table.check(caller, method, purpose, self._about(regions(request)))
+            else self._table.check(caller, method, purpose, self._about(caller, regions(request)))
         )
         if denial is not None:
             text = _TEXTS[denial.reason]
             violations = [Violation(denial.field, denial.reason, text)] if denial.field else []
             raise ServiceError(Code.PERMISSION_DENIED, denial.reason, text, violations)
-        return purpose
 
-    def _about(self, regions: Iterator[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    def _about(self, caller: str, regions: Iterator[tuple[str, str]]) -> Iterable[tuple[str, str]]:
         named = list(regions)
-        return named or ([("", self._here)] if self._here else [])
+        if named or not self._here or region_of(caller) in self._here:
+            return named
+        return [("", "")]
 
 
 def _regions(paths: Iterable[str]) -> Callable[[Message], Iterator[tuple[str, str]]]:

@@ -1,7 +1,7 @@
 """Who is at the other end of a call: the name that a certificate proves, or, without certificates, the name given."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from services.common.errors import Code, ServiceError, Text
@@ -25,7 +25,7 @@ class Context(Protocol):
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
         """Returns what the caller says of itself."""
 
-    def auth_context(self) -> Mapping[str, Sequence[bytes]]:
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
         """Returns what the handshake has shown."""
 
 
@@ -65,7 +65,7 @@ class ProvenPeers:
         has ended, and below TLS 1.3.
         """
         shown = context.auth_context()
-        certificate = b"".join(shown.get("x509_pem_cert", ())[:1])
+        certificate = b"".join(shown.get("x509_pem_cert", ()))
         if list(shown.get("ssl_tls_version", ())) != [b"TLSv1.3"]:
             raise _untrusted("the connection is not TLS 1.3")
         now, trust = self._clock(), self._files.current().trust

@@ -14,7 +14,7 @@ from hutong.common.v1.subject_pb2 import Purpose
 
 from services.common.errors import DeadlineExceeded, ServiceError
 from services.runtime.rpc.access import Guard
-from services.runtime.rpc.call import Call, enter, leave
+from services.runtime.rpc.call import Call, current_call, enter, leave
 from services.runtime.rpc.errors import internal
 from services.runtime.telemetry.trace import SpanKind, span
 
@@ -91,6 +91,7 @@ class Pipeline:
         async def all_requests() -> AsyncIterator[Message]:
             yield first
             async for request in requests:
+                self._guard.admit_further(call.caller, method, current_call().purpose, request)
                 yield request
 
         async with aclosing(self._responses(method, lambda: handler(all_requests()), first, call)) as responses:

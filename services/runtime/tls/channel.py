@@ -41,8 +41,19 @@ class RenewedChannel:
                 task.add_done_callback(self._closing.discard)
         return self._channel
 
-    def method(self, make: Callable[[grpc.aio.Channel], Any]) -> Callable[..., Any]:
-        """Returns a multi-callable that is made anew when the channel is."""
+    def unary_unary(self, path: str, request_serializer: Any, response_deserializer: Any) -> Any:
+        """See grpc.aio.Channel."""
+        return self._renewed(lambda channel: channel.unary_unary(path, request_serializer, response_deserializer))
+
+    def unary_stream(self, path: str, request_serializer: Any, response_deserializer: Any) -> Any:
+        """See grpc.aio.Channel."""
+        return self._renewed(lambda channel: channel.unary_stream(path, request_serializer, response_deserializer))
+
+    def stream_stream(self, path: str, request_serializer: Any, response_deserializer: Any) -> Any:
+        """See grpc.aio.Channel."""
+        return self._renewed(lambda channel: channel.stream_stream(path, request_serializer, response_deserializer))
+
+    def _renewed(self, make: Callable[[grpc.aio.Channel], Any]) -> Callable[..., Any]:
         channel = self._current()
         made = make(channel)
 

@@ -7,6 +7,8 @@
 import re
 from typing import NewType
 
+from services.common.regions import NATION
+
 TRUST_DOMAIN = "hutong"
 SCHEME = "spiffe://"
 
@@ -36,6 +38,11 @@ def parse(uri: str) -> Principal:
     if not _PATH.fullmatch(slash + path) or {".", ".."} & set(path.split("/")):
         raise WrongPrincipalError(f"{uri[:100]!r} has a path that no name may have")
     return Principal(uri)
+
+
+def store_of(region: str) -> Principal:
+    """Returns the name of a region's store, or of the nation's."""
+    return principal("nation/records" if region == NATION else f"region/{region}/records")
 
 
 def region_of(name: str) -> str:

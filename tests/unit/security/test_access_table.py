@@ -14,7 +14,7 @@ from services.runtime.access.contracts import methods, wrong_with
 from services.runtime.access.guard import TableGuard
 from services.runtime.access.table import DEFAULT, AccessError, read_table
 from services.runtime.rpc.access import NamedCallers
-from services.runtime.rpc.binding import request_class
+from services.runtime.rpc.port import request_class
 from services.runtime.tls.identity import principal
 
 TABLE = read_table()
@@ -23,7 +23,7 @@ READ = "hutong.records.v1.RecordReadService/"
 HUNAN = principal("region/430000/system")
 
 
-def denied(caller, method, request, here=""):
+def denied(caller, method, request, here=()):
     """Returns the reason a call is denied with, None when it is admitted."""
     try:
         TableGuard(TABLE, NamedCallers(), here).admit(caller, method, request)
@@ -64,9 +64,9 @@ def test_a_region_writes_its_own_records_alone():
 def test_a_region_reads_its_own_store_alone():
     """A question without a region is one about the store it is put to."""
     request = ListRecordsRequest(purpose=Purpose.PURPOSE_REGIONAL_SERVICE)
-    assert denied(HUNAN, READ + "ListRecords", request, here="430000") is None
-    assert "REGION_DENIED" == denied(HUNAN, READ + "ListRecords", request, here="110000")
-    assert "REGION_DENIED" == denied(HUNAN, READ + "ListRecords", request, here="nation")
+    assert denied(HUNAN, READ + "ListRecords", request, here=["430000"]) is None
+    assert "REGION_DENIED" == denied(HUNAN, READ + "ListRecords", request, here=["110000"])
+    assert "REGION_DENIED" == denied(HUNAN, READ + "ListRecords", request, here=["650000", "540000"])
 
 
 def test_purposes_are_bound_to_methods():
