@@ -1,13 +1,11 @@
 """Follows one region's feed into this store: each change once, in order, across restarts of either side."""
 
-import asyncio
 import logging
 import math
-import random
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Protocol, cast
+from typing import Protocol
 
 from hutong.records.v1.change_feed_service_pb2 import (
     FeedCursor,
@@ -28,6 +26,8 @@ from services.records.replication.reconciliation import ReconciledStore, restore
 from services.records.store.protocols.following import Cursors
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.clock import Clock
+from services.runtime.resilience.backoff import Backoff
+from services.runtime.resilience.watchdog import alive
 
 log = logging.getLogger("hutong.records.follower")
 
@@ -73,11 +73,11 @@ class RegionFollower:
 
     async def run(self) -> None:
         """Follows without end; whatever goes wrong is logged and tried again."""
-        wait = FIRST_WAIT
+        backoff = Backoff(FIRST_WAIT, LONGEST_WAIT)
         while True:
             try:
                 async for _ in self._followed():
-                    wait = FIRST_WAIT
+                    backoff.reset()
             except ServiceError as error:
                 log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
                 if error.reason == "FEED_REBUILT":
@@ -85,25 +85,16 @@ class RegionFollower:
             except Exception:
                 # A follower that ended would be a region that silently stands still.
                 log.exception("following", extra={"store": self._name, "region": self._region})
-            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
-            wait = min(wait * 2, LONGEST_WAIT)
+            await backoff.wait()
 
     async def _followed(self) -> AsyncIterator[None]:
         here = self._here = (await self._store.cursors()).get(self._region, Cursor())
         self._hear(here)
         position = FeedCursor(feed_id=here.feed_id, sequence=here.sequence, mark=here.mark)
         request = WatchChangesRequest(cursor=position)
-        stream = self._source.WatchChanges(request)
-        async with aclosing(cast(AsyncGenerator[WatchChangesResponse, None], stream)):
-            while True:
-                try:
-                    async with asyncio.timeout(SILENCE_SECONDS):
-                        batch = await anext(stream)
-                except StopAsyncIteration:
-                    return
-                except TimeoutError:
-                    log.warning("the feed fell silent", extra={"store": self._name, "region": self._region})
-                    return
+        stream = alive(self._source.WatchChanges(request), silence_seconds=SILENCE_SECONDS)
+        async with aclosing(stream) as batches:
+            async for batch in batches:
                 here = await self._take(here, batch)
                 if here.rereading and batch.HasField("as_of"):
                     here = await self._restored(here)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import TracebackType
@@ -13,6 +12,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from services.common.errors import Code, DeadlineExceeded
+from services.runtime.resilience.backoff import Backoff
 from services.runtime.resilience.tasks import end
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import from_rpc_error
@@ -155,7 +155,7 @@ def _unary(service: str, caller: str, channel: CallChannel, method: MethodDescri
 
     async def call(request: Message) -> Message:
         deadline, metadata = current_call().deadline, _metadata(caller)
-        attempt, wait = 1, FIRST_WAIT
+        attempt, backoff = 1, Backoff(FIRST_WAIT, LONGEST_WAIT)
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -164,10 +164,14 @@ def _unary(service: str, caller: str, channel: CallChannel, method: MethodDescri
                 return cast(Message, await invoke(request, timeout=left, metadata=metadata))
             except grpc.aio.AioRpcError as error:
                 failed = from_rpc_error(error, service)
-            if failed.code is not Code.UNAVAILABLE or attempt == ATTEMPTS or deadline - time.monotonic() < wait:
+            if (
+                failed.code is not Code.UNAVAILABLE
+                or attempt == ATTEMPTS
+                or deadline - time.monotonic() < backoff.pause
+            ):
                 raise failed
-            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
-            attempt, wait = attempt + 1, min(wait * 2, LONGEST_WAIT)
+            await backoff.wait()
+            attempt += 1
 
     return call
 
