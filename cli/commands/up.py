@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the mesh to its end; returns the exit status."""
     import uvloop
 
+    from cli.mesh.certificates import write_mesh_certificates
     from cli.mesh.data import DataDirectoryError, locked, mesh_secret
     from cli.mesh.plan import MOST_PORT, Plan, ports_from
     from cli.mesh.ports import first_taken, free_ports
@@ -98,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
             if not args.no_samples:
                 people = args.data / "sample-people.json"
                 write_people(people)
-            certificates = _certificates(args.data) if args.tls else None
+            certificates = write_mesh_certificates(args.data) if args.tls else None
             plan = Plan(
                 args.data, mesh_secret(args.data), ports, args.policies, args.redis, people, certificates=certificates
             )
@@ -109,19 +110,6 @@ def run(args: argparse.Namespace) -> int:
     except SettingsError as error:
         complain(Text(f"不能启动：{error}", f"cannot start: {error}"))
         return Exit.USAGE
-
-
-def _certificates(data: Path) -> Path:
-    """Makes or renews the certificates of a mesh on this machine; returns their folder."""
-    from cli.certificates.authority import utc_now
-    from cli.certificates.development import write_certificates
-    from cli.mesh.plan import OPERATOR, PRINCIPALS, SUPERVISOR, system_of
-    from services.common.regions import divisions
-
-    systems = [system_of(region) for region in divisions()]
-    folder = data / "certificates"
-    write_certificates(folder, [*PRINCIPALS.values(), OPERATOR, SUPERVISOR, *systems], now=utc_now())
-    return folder
 
 
 def _usable(policies: Path) -> bool:
