@@ -11,11 +11,17 @@ from services.runtime.access.table import AccessTable, Denial
 from services.runtime.rpc.access import Guard
 from services.runtime.tls.identity import region_of
 
-_TEXTS = {
-    "ACCESS_DENIED": Text("调用方无权调用此方法", "The caller may not call this method"),
-    "PURPOSE_DENIED": Text("调用方不得以此目的调用此方法", "The caller may not call this method for this purpose"),
-    "REGION_DENIED": Text("调用方不得代表该地区", "The caller may not act for this region"),
-}
+
+def _error(denial: Denial) -> ServiceError:
+    if denial.reason == "PURPOSE_DENIED":
+        text = Text("调用方不得以此目的调用此方法", "The caller may not call this method for this purpose")
+        return ServiceError(Code.PERMISSION_DENIED, "PURPOSE_DENIED", text)
+    if denial.reason == "REGION_DENIED":
+        text = Text("调用方不得代表该地区", "The caller may not act for this region")
+        where = [Violation(denial.field, "REGION_DENIED", text)] if denial.field else []
+        return ServiceError(Code.PERMISSION_DENIED, "REGION_DENIED", text, where)
+    text = Text("调用方无权调用此方法", "The caller may not call this method")
+    return ServiceError(Code.PERMISSION_DENIED, "ACCESS_DENIED", text)
 
 
 class TableGuard:
@@ -50,9 +56,7 @@ class TableGuard:
             else self._table.check(caller, method, purpose, self._about(caller, regions(request)))
         )
         if denial is not None:
-            text = _TEXTS[denial.reason]
-            violations = [Violation(denial.field, denial.reason, text)] if denial.field else []
-            raise ServiceError(Code.PERMISSION_DENIED, denial.reason, text, violations)
+            raise _error(denial)
 
     def _about(self, caller: str, regions: Iterator[tuple[str, str]]) -> Iterable[tuple[str, str]]:
         named = list(regions)
