@@ -79,7 +79,7 @@ async def _fill(store: PostgresStore, day: int) -> None:
 
 async def _counted(store: PostgresStore) -> float:
     """Counts all there is; changes a second."""
-    counting = FigureCounter("bench", store, store.counts, system_clock)
+    counting = FigureCounter("bench", store, store.figures, system_clock)
     began = perf_counter()
     while (standing := await counting.step()).sequence < standing.head:
         pass

@@ -99,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _usable(policies: Path) -> bool:
-    from services.verdict.policy.files import PolicyFileError, load_directory
+    from services.verdict.policy.files import load_directory
+    from services.verdict.policy.yaml_document import PolicyFileError
 
     if not policies.is_dir():
         complain(Text(f"没有这个目录：{policies}", f"There is no such directory: {policies}"))

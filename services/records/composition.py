@@ -34,8 +34,10 @@ from services.records.servicers import (
 )
 from services.records.servicers.writer import Writer
 from services.records.settings import Settings
-from services.records.store.opening import open_store
-from services.records.store.protocols.records import RecordStore
+from services.records.store.opening import open_replica, open_store
+from services.records.store.protocols.reads import RecordReads
+from services.records.store.protocols.record_store import RecordStore
+from services.records.store.replica import ReplicaReads
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import open_channel, remote
@@ -53,6 +55,7 @@ def build(
     settings: Settings,
     *,
     store: RecordStore | None = None,
+    replica: RecordStore | None = None,
     clock: Clock = system_clock,
     feeds: Mapping[str, Region] | None = None,
 ) -> Service:
@@ -68,7 +71,11 @@ def build(
         code: remote(f"records-{code}", f"records-{settings.region}", channel, [_FEED, _READ, _WRITE])
         for code, channel in channels.items()
     } | dict(feeds or {})
-    store = store or open_store(settings, clock)
+    if store is None:
+        store = open_store(settings)
+    if replica is None:
+        replica = open_replica(settings)
+    reads: RecordReads = store if replica is None else ReplicaReads(store, replica, clock)
     name = settings.region
 
     signal = CommitSignal()
@@ -81,13 +88,12 @@ def build(
     writer = Writer(name, store, signal, keeps, clock)
     skew = round(settings.clock_skew * SECOND)
     write = WriteServicer(writer, keys, skew)
-    counter = FigureCounter(name, store, store.counts, clock)
+    counter = FigureCounter(name, store, store.figures, clock)
     laboratory_figures = LaboratoryFigures(store, counter)
 
     background: list[Background] = [*(follower.run for follower in followers), counter.run]
     if name == NATION:
         # The nation sees copies and originals; each region writes its own copies, the nation those it keeps itself.
-        store.drives_copies = True
         copies: dict[str, Copies] = {**dict.fromkeys(keeps, write), **regions}
         background.append(CopySync(name, store, signal, copies).run)
     if followers:
@@ -106,12 +112,14 @@ def build(
     async def close() -> None:
         for channel in channels.values():
             await channel.close()
+        if replica is not None:
+            await replica.close()
         await store.close()
 
     return Service(
         name=f"records-{name}",
         bindings=[
-            Binding(_READ, ReadServicer(store, Laboratories(store), completeness, keys, clock)),
+            Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, keys, clock)),
             Binding(_WRITE, write),
             Binding(_INTAKE, IntakeServicer(store, writer, keys, skew)),
             Binding(_FEED, FeedServicer(feed)),

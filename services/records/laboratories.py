@@ -10,7 +10,8 @@ from typing import NamedTuple
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant, from_timestamp
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.laboratories import LaboratoryLog
+from services.records.store.protocols.reads import RecordReads
 
 
 class LaboratoryRevision(NamedTuple):
@@ -25,8 +26,9 @@ class LaboratoryRevision(NamedTuple):
 class Laboratories:
     """Laboratories by id. The messages are shared: nobody may change one."""
 
-    def __init__(self, store: RecordStore) -> None:
-        self._store = store
+    def __init__(self, log: LaboratoryLog, reads: RecordReads) -> None:
+        self._log = log
+        self._reads = reads
         # By id, and then by region: see standing.kept_as.
         self._known: dict[str, dict[str, list[LaboratoryRevision]]] = {}
         self._sequence = 0
@@ -37,7 +39,7 @@ class Laboratories:
         if sequence <= self._sequence:
             return
         async with self._reading:
-            for row in await self._store.laboratories(self._sequence):
+            for row in await self._log.laboratories(self._sequence):
                 laboratory = Laboratory.FromString(row.body)
                 # A commit older than marks has no arrival of its own.
                 arrived_at = row.arrived_at or from_timestamp(laboratory.recorded_at)
@@ -48,7 +50,7 @@ class Laboratories:
 
     async def refresh_to_end(self) -> None:
         """Reads whatever is new."""
-        people = await self._store.people((), Instant(0))
+        people = await self._reads.people((), Instant(0))
         await self.refresh(people.laboratories)
 
     def at(self, laboratory: str, known_at: Instant) -> LaboratoryRevision | None:

@@ -4,7 +4,7 @@ from services.runtime.program import main
 from services.runtime.service import Service, serve
 from services.runtime.settings.environment import SettingsError
 from services.verdict.composition import build
-from services.verdict.policy.files import PolicyFileError
+from services.verdict.policy.yaml_document import PolicyFileError
 from services.verdict.settings import Settings
 
 

@@ -31,7 +31,7 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
     Evidence comes from `evidence`, or over gRPC from `settings.lookup`. Raises PolicyFileError or OSError when the
     policies cannot be loaded, ValueError when the mesh's secret is too short.
     """
-    book = PolicyRegistry(
+    registry = PolicyRegistry(
         Path(settings.policies) if settings.policies else DEFAULT_DIRECTORY, clock, poll=settings.policy_poll
     )
     channel = None
@@ -46,10 +46,10 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
     return Service(
         NAME,
         [
-            Binding(VERDICTS, VerdictServicer(book, evidence, PersonKeys(settings.mesh_secret.encode()), clock)),
-            Binding(POLICIES, PolicyServicer(book)),
+            Binding(VERDICTS, VerdictServicer(registry, evidence, PersonKeys(settings.mesh_secret.encode()), clock)),
+            Binding(POLICIES, PolicyServicer(registry)),
         ],
-        pings={"policies": book.ping},
-        background=[book.watch],
+        pings={"policies": registry.ping},
+        background=[registry.watch],
         close=close,
     )

@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
-from services.verdict.domain.model import NoticeOutcome, Status, Verdict
+from services.verdict.domain.verdict import NoticeOutcome, Status, Verdict
 
 VERDICTS = Counter("hutong_verdict_verdicts", "Verdicts by region and status.", ["region", "status"])
 NOTICE = Counter(

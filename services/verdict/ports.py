@@ -9,5 +9,5 @@ class EvidenceSource(Protocol):
     """Knows what is known about people's tests: the lookup service, over a wire or in this process."""
 
     async def BatchGetEvidence(self, request: BatchGetEvidenceRequest) -> BatchGetEvidenceResponse:
-        """Evidence for 1 to 1,000 questions, in order. Raises ServiceError when it cannot be asked: an outage is never
-        "no test"."""
+        """Returns evidence for 1 to 1,000 questions, in order. Raises ServiceError when it cannot be asked: an outage
+        is never "no test"."""

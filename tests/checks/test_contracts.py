@@ -55,7 +55,7 @@ def test_the_stubs_are_those_of_the_contracts(tmp_path):
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether two files have the same bytes."""
+    """Tells if two files have the same bytes."""
     return filecmp.cmp(one, other, shallow=False)
 
 

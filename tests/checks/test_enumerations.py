@@ -8,17 +8,18 @@ def test_the_numbers_of_the_contract_are_those_of_the_engine():
     """Enumerations cross by number."""
     from hutong.lookup.v1 import region_pb2
 
-    from services.verdict.domain import model
+    from services.verdict.domain import verdict
+    from services.verdict.domain.evidence import values
 
     pairs = [
-        (model.Scope, region_pb2.Scope, "SCOPE_"),
-        (model.Kind, rec.RecordKind, "RECORD_KIND_"),
-        (model.Result, rec.TestResult, "TEST_RESULT_"),
-        (model.Tube, rec.Tube, "TUBE_"),
-        (model.Channel, rec.Channel, "CHANNEL_"),
-        (model.Status, vd.Status, "STATUS_"),
-        (model.Colour, vd.Colour, "COLOUR_"),
-        (model.NoticeOutcome, vd.NoticeOutcome, "NOTICE_OUTCOME_"),
+        (values.Scope, region_pb2.Scope, "SCOPE_"),
+        (values.Kind, rec.RecordKind, "RECORD_KIND_"),
+        (values.Result, rec.TestResult, "TEST_RESULT_"),
+        (values.Tube, rec.Tube, "TUBE_"),
+        (values.Channel, rec.Channel, "CHANNEL_"),
+        (verdict.Status, vd.Status, "STATUS_"),
+        (verdict.Colour, vd.Colour, "COLOUR_"),
+        (verdict.NoticeOutcome, vd.NoticeOutcome, "NOTICE_OUTCOME_"),
     ]
     for ours, theirs, prefix in pairs:
         assert {member.name: member.value for member in ours if member.value} == {

@@ -1,4 +1,4 @@
-"""What is said about metrics is what the code counts."""
+"""The page about metrics says what the code counts."""
 
 import re
 

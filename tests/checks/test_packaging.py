@@ -1,4 +1,4 @@
-"""What is built holds what runs: code, data beside it, and the command."""
+"""The wheel holds what runs: code, data beside it, and the command."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""What is pinned is what is needed: exact, complete, with nothing left over and no address of a registry."""
+"""The pins are what is needed: exact, complete, with nothing left over and no address of a registry."""
 
 import importlib.metadata
 import re
@@ -26,7 +26,7 @@ def lines(name: str) -> list[str]:
 
 
 def pins(*names: str) -> dict[str, Requirement]:
-    """What the files pin, by canonical name."""
+    """Returns the versions that the files pin, by canonical name."""
     found = [Requirement(line) for name in names for line in lines(name) if not line.startswith("-r ")]
     return {canonicalize_name(requirement.name): requirement for requirement in found}
 

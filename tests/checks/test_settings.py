@@ -1,4 +1,4 @@
-"""What is said about settings is what the code takes: the page, the names, the README."""
+"""The page, the names and the README tell the settings that the code takes."""
 
 import msgspec
 import pytest

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.record_store import RecordStore
 from tests.testkit.clocks import ManualClock
 from tests.testkit.servers.records_service import Records, opened
 

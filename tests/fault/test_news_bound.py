@@ -1,4 +1,4 @@
-"""Whatever is cut off, no code that a change has outdated is shown as current for longer than the stated bound: real
+"""No code that a change has outdated is shown as current for longer than the stated bound, whatever is cut off: real
 processes, with wires that can be cut."""
 
 import asyncio
@@ -130,8 +130,8 @@ class Pieces:
                     await asyncio.sleep(POLL_SECONDS)
 
     async def last_outdated(self, since: float) -> dict[str, float]:
-        """How many seconds after a change its codes were last shown as current without it, by region; asks for a while
-        after the bound."""
+        """Returns how many seconds after a change its codes were last shown as current without it, by region; asks
+        a while after the bound."""
         last = dict.fromkeys((HOME, ELSEWHERE), 0.0)
         while perf_counter() - since < LATE:
             for region in last:

@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order, and whoever asks meanwhile: each verdict that was given is given again."""
+"""Each verdict that was given is given again, whatever happens since, in whatever order, and whoever asks meanwhile."""
 
 import asyncio
 import uuid
@@ -30,7 +30,7 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
 
 
 class History:
-    """What may happen next, given what has."""
+    """Draws what may happen next, given what has."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -131,7 +131,7 @@ class History:
 
 @st.composite
 def histories(draw: Any) -> list[Step]:
-    """Up to sixteen steps."""
+    """Draws up to sixteen steps."""
     history = History()
     for _ in range(draw(st.integers(4, 16))):
         history.take(draw(st.sampled_from(history.possible())), draw)

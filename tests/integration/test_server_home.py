@@ -1,4 +1,4 @@
-"""What benchmarks and tests start for themselves goes with them."""
+"""Servers that benchmarks and tests start for themselves go with them."""
 
 import os
 import subprocess

@@ -42,7 +42,7 @@ _VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 
 
 class Mesh:
-    """What these tests ask of a mesh, and every verdict it gave."""
+    """A mesh as these tests ask it, with every verdict it gave."""
 
     def __init__(self, client: MeshClient, verdicts: Any, others: Any) -> None:
         """`others` is a verdict service that has given none of the verdicts."""
@@ -75,7 +75,7 @@ class Mesh:
         return answer
 
     async def local_status(self) -> Status.ValueType:
-        """What Beijing's own database says."""
+        """Returns the status by Beijing's own database."""
         return (await self.verdict(Scope.SCOPE_LOCAL)).status
 
     async def copy(self) -> TestRecord:

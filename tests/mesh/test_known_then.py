@@ -1,4 +1,4 @@
-"""Why was this person refused then? Asked later, as known then, the gateway says what it said."""
+"""A refusal is explained afterwards: asked as known then, the gateway says what it said."""
 
 import asyncio
 from pathlib import Path

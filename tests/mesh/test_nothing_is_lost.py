@@ -1,4 +1,4 @@
-"""What a records process acknowledged is there after it was killed."""
+"""Acknowledged records are there after the process was killed."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -80,7 +80,7 @@ class Submitting:
 
 
 async def stored(client: MeshClient, store: str, batches: list[int]) -> dict[int, int]:
-    """How many rows of each batch a store holds; a store that was just started is reached within a second or so."""
+    """Returns the number of rows of each batch in a store; one that was just started is reached within a second."""
     asked = BatchListRecordsRequest(subjects=[person(batch) for batch in batches], purpose=Purpose.PURPOSE_SUPERVISION)
     async with asyncio.timeout(10):
         while True:

@@ -31,7 +31,7 @@ _VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 
 
 class Mesh:
-    """What is asked of a mesh here: its stores, verdicts in Beijing, and what its gateway shows."""
+    """A mesh as these tests ask it: its stores, verdicts in Beijing, and the codes of its gateway."""
 
     def __init__(self, client: MeshClient, verdicts: Any, http: httpx.AsyncClient) -> None:
         self.hunan, self.beijing, self.nation = (client.records(code) for code in (HUNAN, BEIJING, "nation"))
@@ -39,14 +39,14 @@ class Mesh:
         self._http = http
 
     async def status(self, who: Subject, scope: Scope.ValueType = Scope.SCOPE_NATIONAL) -> Status.ValueType:
-        """What is said in Beijing of somebody."""
+        """Returns somebody's status in Beijing."""
         query = verdict_service_pb2.VerdictQuery(subject=who, region=BEIJING, scope=scope)
         request = verdict_service_pb2.ComputeVerdictRequest(query=query, purpose=Purpose.PURPOSE_SHOW_CODE)
         status: Status.ValueType = (await self._verdicts.ComputeVerdict(request)).verdict.status
         return status
 
     async def shown(self, who: Subject) -> Status.ValueType:
-        """What the gateway shows, as a phone asks it."""
+        """Returns the status that the gateway shows, as a phone asks it."""
         document = {"type": "PASSPORT", "number": who.document.number}
         reply = await self._http.post("/v1/healthCode:show", json={"document": document, "region": BEIJING})
         return Status.Value(f"STATUS_{reply.json()['status']}")

@@ -103,7 +103,7 @@ def _metrics(modules: tuple[ModuleType, ...]) -> Iterator[MetricWrapperBase | ga
 
 
 def rows(modules: tuple[ModuleType, ...]) -> Iterator[tuple[str, str, str, str]]:
-    """Of each metric, the name that Prometheus sees, its kind, its labels and what it means."""
+    """Yields each metric's name as Prometheus sees it, its kind, its labels and what it means."""
     for one in _metrics(modules):
         (family,) = one.collect() if isinstance(one, gateway.metrics.Tally) else one.describe()
         labels = one.label_names if isinstance(one, gateway.metrics.Tally) else one._labelnames

@@ -1,4 +1,4 @@
-"""What a test needs of the machine, and what to do when it is not there."""
+"""Tests that need something of the machine are skipped where it is missing, and fail in CI."""
 
 import os
 from typing import NoReturn

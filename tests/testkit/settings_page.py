@@ -47,7 +47,7 @@ Each process takes its settings from its environment, once, when it starts. This
 
 
 def _docstrings(kind: type) -> dict[str, str]:
-    """What stands below each field of a struct."""
+    """Returns the docstring below each field of a struct."""
     (made,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(made, ast.ClassDef)
     found = {}

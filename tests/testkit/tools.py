@@ -16,7 +16,7 @@ SECONDS = 300.0
 
 
 def tool(name: str) -> str:
-    """Where the tool is: beside this Python, else on the path. Skips the test, or fails it in CI, when nowhere."""
+    """Finds a tool: beside this Python, else on the path. Skips the test, or fails it in CI, when it is nowhere."""
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:

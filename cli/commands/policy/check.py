@@ -5,9 +5,9 @@ from pathlib import Path
 
 from cli.commands.policy.paths import add_paths, fail
 from services.runtime.clock import system_clock
-from services.verdict.policy.files import PolicyFileError
-from services.verdict.policy.tools.check import check, edits, files
+from services.verdict.policy.tools.check import check, files, forbidden_edits
 from services.verdict.policy.tools.findings import Severity
+from services.verdict.policy.yaml_document import PolicyFileError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,9 +28,9 @@ def run(args: argparse.Namespace) -> int:
         findings = check(args.paths)
         # Of what cannot be read nothing more can be said.
         if args.in_use is not None and not any(finding.code == "SCHEMA" for finding in findings):
-            findings += edits(args.paths, args.in_use, system_clock())
+            findings += forbidden_edits(args.paths, args.in_use, system_clock())
         looked_at = len(files(args.paths))
-    except (PolicyFileError, UnicodeError, OSError) as error:
+    except (PolicyFileError, OSError) as error:
         return fail(error)
     for finding in findings:
         print(finding)

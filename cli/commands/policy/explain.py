@@ -7,9 +7,10 @@ from cli.commands.policy.paths import fail
 from services.common.instants import Instant, parse_rfc3339
 from services.common.regions import divisions
 from services.runtime.clock import system_clock
-from services.verdict.domain.policy_set import NoPolicyInForce
-from services.verdict.policy.files import DEFAULT_DIRECTORY, PolicyFileError, load_directory
+from services.verdict.domain.policy.policy_set import NoPolicyInForce
+from services.verdict.policy.files import DEFAULT_DIRECTORY, load_directory
 from services.verdict.policy.tools.explain import explain
+from services.verdict.policy.yaml_document import PolicyFileError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

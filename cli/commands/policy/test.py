@@ -3,11 +3,12 @@
 import argparse
 
 from cli.commands.policy.paths import add_paths, fail
-from services.verdict.domain.compiled import CompiledPolicy
-from services.verdict.domain.policy_set import NoPolicyInForce, OverlappingPolicies, PolicySet
-from services.verdict.policy.files import CASES_SUFFIX, PolicyFileError, parse_policy
+from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.policy.policy_set import NoPolicyInForce, OverlappingPolicies, PolicySet
+from services.verdict.policy.files import CASES_SUFFIX, read_policy
 from services.verdict.policy.tools.cases import run_cases
 from services.verdict.policy.tools.check import files, notices
+from services.verdict.policy.yaml_document import PolicyFileError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the cases beside the policies. 0 when all pass, 1 when one fails, 2 when a file cannot be used."""
     try:
         paths = files(args.paths)
-        loaded = [parse_policy(path.read_text(encoding="utf-8"), path) for path in paths]
+        loaded = [read_policy(path) for path in paths]
         policies = PolicySet(
             [item.policy for item in loaded if isinstance(item.policy, CompiledPolicy)],
             notices(item.policy for item in loaded),

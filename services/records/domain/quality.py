@@ -59,12 +59,12 @@ class Work:
     turnaround: int | None
 
     @property
-    def accuses(self) -> bool:
+    def says_positive(self) -> bool:
         """Whether it says of the person alone that they are positive: a positive pool does not."""
         return self.result == _POSITIVE and not self.pooled and not self.retracted
 
     @property
-    def acquits(self) -> bool:
+    def says_negative(self) -> bool:
         """Whether it says that the person is negative, as a negative pool does of each of its members."""
         return self.result == _NEGATIVE and not self.retracted
 
@@ -184,26 +184,26 @@ Key = tuple[str, int]
 
 
 class Summary:
-    """The figures of all laboratories on some days. `accused` are the people of whom a discordant pair can be."""
+    """The figures of all laboratories on some days. `positive_people` are those of whom a discordant pair can be."""
 
     def __init__(self, known_at: Instant, overdue_hours: int) -> None:
         self.known_at = known_at
         self.overdue_hours = overdue_hours
         self.figures: dict[Key, Figures] = {}
-        self.accused: set[bytes] = set()
+        self.positive_people: set[bytes] = set()
 
     def add(self, done: Work) -> None:
         """Counts one record."""
         self._of(done.laboratory, done.day).add(done, self.known_at, self.overdue_hours)
-        if done.accuses:
-            self.accused.add(done.person_key)
+        if done.says_positive:
+            self.positive_people.add(done.person_key)
 
     def add_person(self, first: int, last: int, records: Iterable[Work]) -> None:
         """Counts the discordant pairs of one person, of whom all records are given, on the days from first to last."""
         known = [done for done in records if first <= done.day <= last]
-        acquittals = [done for done in known if done.acquits]
-        for one in filter(lambda done: done.accuses, known):
-            for other in acquittals:
+        negatives = [done for done in known if done.says_negative]
+        for one in filter(lambda done: done.says_positive, known):
+            for other in negatives:
                 if one.day == other.day:
                     self._of(one.laboratory, one.day).discordant[other.laboratory] += 1
                     if one.laboratory != other.laboratory:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from hutong.records.v1.record_pb2 import TestRecord
 
@@ -14,16 +14,16 @@ from services.records.domain.quality import Work, work
 from services.records.domain.tally import RULES, Change, turned
 from services.records.metrics import COUNTED
 from services.records.replication.change_feed import unbroken
-from services.records.store.protocols.figures import (
-    Accused,
-    Counted,
-    Counts,
-    CountStore,
+from services.records.store.protocols.feed_log import FeedLog
+from services.records.store.protocols.figures import FigureReads, FigureStore
+from services.records.store.protocols.reads import Settling
+from services.records.store.values.figures import (
+    CountedChanges,
+    CountProgress,
+    NumberedRevisions,
+    PositiveDay,
     RecordKey,
-    Revisions,
-    Standing,
 )
-from services.records.store.protocols.records import RecordStore
 from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.records.figures")
@@ -60,18 +60,22 @@ class Asked(NamedTuple):
     at: Instant
     sequence: int
 
-    def as_of(self, standing: Standing) -> Instant:
+    def as_of(self, progress: CountProgress) -> Instant:
         """Returns up to when everything is counted: the present, or less where counting is behind."""
-        return max(self.at, standing.as_of) if standing.sequence >= self.sequence else standing.as_of
+        return max(self.at, progress.as_of) if progress.sequence >= self.sequence else progress.as_of
+
+
+class CountedFeed(FeedLog, Settling, Protocol):
+    """The feed that is counted."""
 
 
 class FigureCounter:
     """Counts one store's feed; `run` in the background, and on behalf of whoever asks."""
 
-    def __init__(self, name: str, store: RecordStore, counts: CountStore, clock: Clock) -> None:
+    def __init__(self, name: str, store: CountedFeed, figures: FigureStore, clock: Clock) -> None:
         self._name = name
         self._store = store
-        self.counts = counts
+        self.figures = figures
         self._clock = clock
         self._one = asyncio.Lock()
 
@@ -82,7 +86,7 @@ class FigureCounter:
             await asyncio.sleep(rest)
             began = time.monotonic()
             try:
-                standing = await self.step()
+                progress = await self.step()
             except ServiceError as error:
                 log.warning("counting figures: %s", error, extra={"store": self._name})
                 rest = REST
@@ -93,10 +97,10 @@ class FigureCounter:
                 rest = REST
                 continue
             now = time.monotonic()
-            COUNTED.labels(self._name).set(standing.sequence)
-            busy = head < 0 or standing.head - head > BUSY * (now - looked)
-            head, looked = standing.head, now
-            behind = standing.sequence < standing.head
+            COUNTED.labels(self._name).set(progress.sequence)
+            busy = head < 0 or progress.head - head > BUSY * (now - looked)
+            head, looked = progress.head, now
+            behind = progress.sequence < progress.head
             rest = (now - began) * (1 / (BUSY_SHARE if busy else SHARE) - 1) if behind else REST
 
     async def caught_up(self) -> Asked | None:
@@ -110,50 +114,50 @@ class FigureCounter:
         until = time.monotonic() + PATIENCE
         here = -1
         while True:
-            standing = await self.step()
-            usable = standing.rules == RULES and standing.complete
-            if usable and standing.sequence >= asked.sequence:
+            progress = await self.step()
+            usable = progress.rules == RULES and progress.complete
+            if usable and progress.sequence >= asked.sequence:
                 return asked
-            hopeless = not standing.complete and asked.sequence - standing.sequence > NEAR
-            if hopeless or standing.rules > RULES or time.monotonic() > until:
+            hopeless = not progress.complete and asked.sequence - progress.sequence > NEAR
+            if hopeless or progress.rules > RULES or time.monotonic() > until:
                 # Without a mark of what is counted nobody can say of when it is.
-                return asked if usable and standing.as_of else None
-            if standing.sequence == here:
-                # Another process counts, or something before what is seen is still being committed.
+                return asked if usable and progress.as_of else None
+            if progress.sequence == here:
+                # Another process figures, or something before what is seen is still being committed.
                 await asyncio.sleep(_TURN_SECONDS)
-            here = standing.sequence
+            here = progress.sequence
 
-    async def step(self, most: int = MOST) -> Standing:
+    async def step(self, most: int = MOST) -> CountProgress:
         """Counts at most so many changes, unless another process does; returns how far the feed is counted then."""
         async with self._one:
-            async with self.counts.reading() as counts:
-                standing = await counts.standing()
-            if standing.rules > RULES:
+            async with self.figures.reading() as figures:
+                progress = await figures.progress()
+            if progress.rules > RULES:
                 # Of a later release, which counts here as well.
-                return standing
-            if standing.rules == RULES and standing.complete and standing.sequence == standing.head:
-                return standing
-            async with self.counts.turn() as mine:
+                return progress
+            if progress.rules == RULES and progress.complete and progress.sequence == progress.head:
+                return progress
+            async with self.figures.turn() as mine:
                 if not mine:
-                    return standing
-                if standing.rules < RULES:
-                    await self.counts.begin(RULES)
-                async with self.counts.reading() as counts:
-                    standing = await counts.standing()
-                    counted = await self._count(counts, standing, most)
-                progress = counted.sequence > standing.sequence or counted.complete > standing.complete
-                if not (progress and await self.counts.count(counted)):
-                    return standing
-                return standing._replace(sequence=counted.sequence, complete=counted.complete)
+                    return progress
+                if progress.rules < RULES:
+                    await self.figures.begin(RULES)
+                async with self.figures.reading() as figures:
+                    progress = await figures.progress()
+                    counted = await self._count(figures, progress, most)
+                advances = counted.sequence > progress.sequence or counted.complete > progress.complete
+                if not (advances and await self.figures.count(counted)):
+                    return progress
+                return progress._replace(sequence=counted.sequence, complete=counted.complete)
 
-    async def _count(self, counts: Counts, standing: Standing, most: int) -> Counted:
-        since = standing.sequence
-        touched, here = await _touched(counts, since, most)
+    async def _count(self, figures: FigureReads, progress: CountProgress, most: int) -> CountedChanges:
+        since = progress.sequence
+        touched, here = await _touched(figures, since, most)
         further = [key for key, revisions in touched.items() if revisions[0].revision > 1]
-        known = await counts.revisions(further, here) if further else {}
+        known = await figures.revisions(further, here) if further else {}
         change = Change()
-        counting: set[Accused] = set()
-        accusing: set[Accused] = set()
+        counting: set[PositiveDay] = set()
+        positive: set[PositiveDay] = set()
         for number, (key, revisions) in enumerate(touched.items()):
             if number % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)
@@ -163,20 +167,20 @@ class FigureCounter:
                 before, after = None, work(revisions)
             change.add(before, after)
             for state in (before, after):
-                if state is not None and (state.accuses or state.acquits):
+                if state is not None and (state.says_positive or state.says_negative):
                     counting.add((state.person_key, state.day))
-            if after is not None and after.accuses:
-                accusing.add((after.person_key, after.day))
-        await _count_pairs(counts, change, accusing.union(await counts.accused(sorted(counting))), since, here)
-        return await _written(counts, change, sorted(accusing), standing, here)
+            if after is not None and after.says_positive:
+                positive.add((after.person_key, after.day))
+        await _count_pairs(figures, change, positive.union(await figures.positive_days(sorted(counting))), since, here)
+        return await _written(figures, change, sorted(positive), progress, here)
 
 
-async def _touched(counts: Counts, since: int, most: int) -> tuple[dict[RecordKey, list[TestRecord]], int]:
+async def _touched(figures: FigureReads, since: int, most: int) -> tuple[dict[RecordKey, list[TestRecord]], int]:
     """Returns the records that changed, each with its new revisions, and up to which number of the feed."""
     touched: dict[RecordKey, list[TestRecord]] = {}
     here = since
     while here - since < most:
-        rows, end = unbroken(await counts.changes(here, min(READ, since + most - here)), here)
+        rows, end = unbroken(await figures.changes(here, min(READ, since + most - here)), here)
         if end == here:
             break
         here = end
@@ -190,21 +194,23 @@ async def _touched(counts: Counts, since: int, most: int) -> tuple[dict[RecordKe
     return touched, here
 
 
-def _states(revisions: Revisions, since: int) -> tuple[Work | None, Work | None]:
+def _states(revisions: NumberedRevisions, since: int) -> tuple[Work | None, Work | None]:
     """Returns a record as it was at a number of the feed, and as it is."""
     messages = [TestRecord.FromString(body) for _, body in revisions]
     earlier = [message for message, (sequence, _) in zip(messages, revisions, strict=True) if sequence <= since]
     return work(earlier) if earlier else None, work(messages)
 
 
-async def _count_pairs(counts: Counts, change: Change, accused: Iterable[Accused], since: int, here: int) -> None:
+async def _count_pairs(
+    figures: FigureReads, change: Change, positive_days: Iterable[PositiveDay], since: int, here: int
+) -> None:
     """Counts the contradictions again of everyone who has, or had, a positive result that day."""
     days: dict[bytes, set[int]] = {}
-    for person_key, day in accused:
+    for person_key, day in positive_days:
         days.setdefault(person_key, set()).add(day)
     people = sorted(days)
     for start in range(0, len(people), AT_ONCE):
-        for person_key, records in (await counts.people(people[start : start + AT_ONCE], here)).items():
+        for person_key, records in (await figures.people(people[start : start + AT_ONCE], here)).items():
             states = [_states(revisions, since) for revisions in records]
             before = [state for state, _ in states if state is not None]
             after = [state for _, state in states if state is not None]
@@ -214,23 +220,23 @@ async def _count_pairs(counts: Counts, change: Change, accused: Iterable[Accused
 
 
 async def _written(
-    counts: Counts, change: Change, accusing: Sequence[Accused], standing: Standing, here: int
-) -> Counted:
+    figures: FigureReads, change: Change, positive: Sequence[PositiveDay], progress: CountProgress, here: int
+) -> CountedChanges:
     keys = sorted(change.keys)
-    held = await counts.tallies(keys)
+    held = await figures.tallies(keys)
     tallies = {key: change.tally(key, held.get(key, b"")) for key in keys}
     await asyncio.sleep(0)
     turnarounds = change.turnarounds()
-    spans = await counts.spans(sorted(turnarounds))
-    return Counted(
+    spans = await figures.spans(sorted(turnarounds))
+    return CountedChanges(
         rules=RULES,
-        since=standing.sequence,
+        since=progress.sequence,
         sequence=here,
-        complete=standing.complete or here >= standing.head,
-        purged=await counts.purged(standing.sequence, here),
+        complete=progress.complete or here >= progress.head,
+        purged=await figures.purged(progress.sequence, here),
         tallies=tallies,
         spans={key: turned(spans.get(key, b""), changed) for key, changed in turnarounds.items()},
         ended=sorted(change.ended),
         waiting=sorted(change.waiting),
-        accused=accusing,
+        positive_days=positive,
     )

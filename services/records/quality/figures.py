@@ -1,4 +1,4 @@
-"""Tells the laboratories' figures: of now from the counts, where there are any, and as known at an instant from the
+"""Tells the laboratories' figures: of now from the reads, where there are any, and as known at an instant from the
 records. Both follow the rules of domain/quality.py.
 """
 
@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from hutong.records.v1.record_pb2 import TestRecord
 
@@ -14,7 +14,8 @@ from services.common.instants import Instant, start_of_day
 from services.records.domain.quality import Figures, Key, Sample, Summary, Work, overdue_before, together, work
 from services.records.quality import live_figures
 from services.records.quality.figure_counter import FigureCounter
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.figures import RecordsByTime
+from services.records.store.protocols.reads import RecordReads
 
 KEPT = 8
 """Summaries kept for those who turn pages."""
@@ -34,11 +35,15 @@ class Overdue(NamedTuple):
     as_of: Instant
 
 
+class RecordSource(RecordReads, RecordsByTime, Protocol):
+    """What is asked of the store where figures are not counted."""
+
+
 class LaboratoryFigures:
-    """Answers AT_ONCE questions at a time from the counts, and as many from the records: whoever asks much keeps others
+    """Answers AT_ONCE questions at a time from the reads, and as many from the records: whoever asks much keeps others
     who ask the same way waiting, and nobody else."""
 
-    def __init__(self, store: RecordStore, counter: FigureCounter) -> None:
+    def __init__(self, store: RecordSource, counter: FigureCounter) -> None:
         self._store = store
         self._counter = counter
         self._kept: dict[tuple[int, int, Instant, int], Summary] = {}
@@ -61,9 +66,9 @@ class LaboratoryFigures:
         asked = await self._counter.caught_up()
         if asked is None:
             return await self.summary(first, last, now, overdue_hours)
-        async with self._asking_now, self._counter.counts.reading() as counts:
-            known_at = asked.as_of(await counts.standing())
-            summary = await live_figures.summary(counts, first, last, known_at, overdue_hours, laboratory)
+        async with self._asking_now, self._counter.figures.reading() as reads:
+            known_at = asked.as_of(await reads.progress())
+            summary = await live_figures.summary(reads, first, last, known_at, overdue_hours, laboratory)
         if not laboratory:
             self._keep((first, last, known_at, overdue_hours), summary)
         return summary
@@ -81,9 +86,9 @@ class LaboratoryFigures:
         if asked is None:
             figures = (await self.summary(first, last, now, overdue_hours)).figures
             return {name: together(figures[key] for key in keys) for name, keys in group(figures).items()}
-        async with self._asking_now, self._counter.counts.reading() as counts:
-            known_at = asked.as_of(await counts.standing())
-            return await live_figures.grouped(counts, first, last, known_at, overdue_hours, group)
+        async with self._asking_now, self._counter.figures.reading() as reads:
+            known_at = asked.as_of(await reads.progress())
+            return await live_figures.grouped(reads, first, last, known_at, overdue_hours, group)
 
     async def overdue(
         self, first: int, last: int, known_at: Instant, hours: int, laboratory: str, after: Sample, most: int
@@ -109,17 +114,17 @@ class LaboratoryFigures:
         if asked is None:
             return Overdue(await self.overdue(first, last, known_at, hours, laboratory, after, most), known_at)
         before = overdue_before(known_at, hours)
-        async with self._counter.counts.reading() as counts:
-            standing = await counts.standing()
-            behind = standing.sequence < asked.sequence
+        async with self._counter.figures.reading() as reads:
+            progress = await reads.progress()
+            behind = progress.sequence < asked.sequence
             waiting: list[Sample] = []
             while len(waiting) < most:
-                page = await live_figures.overdue(counts, first, last, before, laboratory, after, most)
-                waiting += await live_figures.still_waiting(counts, page) if behind else page
+                page = await live_figures.overdue(reads, first, last, before, laboratory, after, most)
+                waiting += await live_figures.still_waiting(reads, page) if behind else page
                 if len(page) < most:
                     break
                 after = page[-1]
-        return Overdue(waiting[:most], asked.as_of(standing))
+        return Overdue(waiting[:most], asked.as_of(progress))
 
     def _keep(self, question: tuple[int, int, Instant, int], summary: Summary) -> None:
         self._kept.pop(question, None)
@@ -133,19 +138,19 @@ class LaboratoryFigures:
             async for batch in batches:
                 for done in batch:
                     summary.add(done)
-        accused = sorted(summary.accused)
-        for start in range(0, len(accused), PEOPLE_AT_ONCE):
-            people = await self._store.people(accused[start : start + PEOPLE_AT_ONCE], known_at)
+        positive_people = sorted(summary.positive_people)
+        for start in range(0, len(positive_people), PEOPLE_AT_ONCE):
+            people = await self._store.people(positive_people[start : start + PEOPLE_AT_ONCE], known_at)
             for records in people.records.values():
                 works = [work([TestRecord.FromString(record.body)]) for record in records]
                 summary.add_person(first, last, [done for done in works if done is not None])
             await asyncio.sleep(0)
-        summary.accused.clear()
+        summary.positive_people.clear()
         return summary
 
     async def _work(self, first: int, last: int, known_at: Instant) -> AsyncGenerator[list[Work], None]:
         parse = TestRecord.FromString
-        async with aclosing(self._store.placed(start_of_day(first), start_of_day(last + 1), known_at)) as batches:
+        async with aclosing(self._store.by_time(start_of_day(first), start_of_day(last + 1), known_at)) as batches:
             async for batch in batches:
                 works = [work([parse(body) for body in bodies]) for bodies in batch]
                 yield [done for done in works if done is not None]

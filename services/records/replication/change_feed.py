@@ -9,7 +9,8 @@ from services.common.errors import FailedPrecondition
 from services.common.instants import Instant
 from services.records.metrics import FEED_SEQUENCE
 from services.records.replication.commit_signal import CommitSignal
-from services.records.store.protocols.records import ChangeRow, Head, RecordStore
+from services.records.store.protocols.feed_log import FeedLog
+from services.records.store.values.feed import ChangeRow, Head
 from services.runtime.clock import Clock
 
 LIFE_SECONDS = 1.0
@@ -51,7 +52,7 @@ class Batch:
 class ChangeFeed:
     """Reads one store's changes in order, up to a cursor or without end."""
 
-    def __init__(self, name: str, store: RecordStore, signal: CommitSignal, complete_until: Clock) -> None:
+    def __init__(self, name: str, store: FeedLog, signal: CommitSignal, complete_until: Clock) -> None:
         """`complete_until` tells up to when the store has everything: now, or less where it follows others."""
         self._store = store
         self._signal = signal

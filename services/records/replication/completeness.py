@@ -12,7 +12,8 @@ from typing import Protocol
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
-from services.records.store.protocols.records import Lag, RecordStore
+from services.records.store.protocols.following import Cursors, LagLog
+from services.records.store.values.feed import Lag
 from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.records.completeness")
@@ -41,10 +42,14 @@ class Followed(Protocol):
         """The instant up to which everything of it is here; 0 while that is not known."""
 
 
+class FollowingLog(LagLog, Cursors, Protocol):
+    """What is asked of the store that keeps the notes."""
+
+
 class Completeness:
     """Knows up to when one store has everything; `run` notes which regions are behind."""
 
-    def __init__(self, followers: Sequence[Followed], store: RecordStore, clock: Clock) -> None:
+    def __init__(self, followers: Sequence[Followed], store: FollowingLog, clock: Clock) -> None:
         self._followers = followers
         self._store = store
         self._clock = clock

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1.record_pb2 import TestRecord
@@ -17,7 +18,9 @@ from services.records.domain.revisions import RecordId
 from services.records.metrics import BY_REGION, COPIES_FOLLOWED, COPIES_REFUSED
 from services.records.ports import Copies
 from services.records.replication.commit_signal import CommitSignal
-from services.records.store.protocols.records import DueCopy, RecordStore
+from services.records.store.protocols.copy_queue import CopyQueue
+from services.records.store.protocols.histories import RecordHistories
+from services.records.store.values.feed import DueCopy
 
 log = logging.getLogger("hutong.records.copies")
 
@@ -46,10 +49,14 @@ async def _wait_for_work(next_commit: asyncio.Event, busy: Collection[asyncio.Ta
         waiting.cancel()
 
 
+class CopyStore(CopyQueue, RecordHistories, Protocol):
+    """What is asked of the store that drives copies."""
+
+
 class CopySync:
     """Keeps the copies of one mesh up to date. `stores` are the stores that keep copies, by region."""
 
-    def __init__(self, name: str, store: RecordStore, signal: CommitSignal, stores: Mapping[str, Copies]) -> None:
+    def __init__(self, name: str, store: CopyStore, signal: CommitSignal, stores: Mapping[str, Copies]) -> None:
         self._name = name
         self._store = store
         self._signal = signal

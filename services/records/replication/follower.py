@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import cast
+from typing import Protocol, cast
 
 from hutong.records.v1.change_feed_service_pb2 import (
     FeedCursor,
@@ -24,8 +24,8 @@ from services.records.domain.standing import names
 from services.records.metrics import BY_FOLLOWER, COPIES_REFUSED, FOLLOWED, FOLLOWER_LAG, MOVED_COPIES, RESTATED_COPIES
 from services.records.ports import Region
 from services.records.replication.commit_signal import CommitSignal
-from services.records.replication.reconciliation import restore
-from services.records.store.protocols.records import RecordStore
+from services.records.replication.reconciliation import ReconciledStore, restore
+from services.records.store.protocols.following import Cursors
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.clock import Clock
 
@@ -46,11 +46,15 @@ class _CursorMoved(ServiceError):
         super().__init__(Code.ABORTED, "CURSOR_MOVED", Text("游标已移动", "The cursor was moved"))
 
 
+class FollowingStore(ReconciledStore, Cursors, Protocol):
+    """What is asked of the store that follows."""
+
+
 class RegionFollower:
     """Follows one `region`. `as_of` is the instant up to which this store has everything of that region."""
 
     def __init__(
-        self, *, name: str, region: str, source: Region, store: RecordStore, signal: CommitSignal, clock: Clock
+        self, *, name: str, region: str, source: Region, store: FollowingStore, signal: CommitSignal, clock: Clock
     ) -> None:
         self._name = name
         self.region = self._region = region

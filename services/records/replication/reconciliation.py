@@ -3,6 +3,7 @@ here say the same. It may be interrupted anywhere and done again: what is right 
 
 import logging
 from collections.abc import Sequence
+from typing import Protocol
 
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.records.v1.laboratory_pb2 import Laboratory
@@ -15,8 +16,12 @@ from services.records.domain.reconciliation import corrected, corrected_laborato
 from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.domain.standing import NewLaboratory, kept_as, names
 from services.records.ports import Region
-from services.records.store.protocols.records import LATEST, RecordStore
+from services.records.store.protocols.feed_log import FeedLog
+from services.records.store.protocols.laboratories import LaboratoryLog
+from services.records.store.protocols.reads import RecordReads
+from services.records.store.protocols.unit_of_work import UnitOfWork
 from services.records.store.unit_of_work import Known, Plan, Touch
+from services.records.store.values.records import LATEST
 from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.records.restoring")
@@ -27,7 +32,11 @@ AT_ONCE = 500
 ON_PAGE = 1_000
 
 
-async def restore(code: str, region: Region, store: RecordStore, clock: Clock) -> int:
+class ReconciledStore(FeedLog, RecordReads, LaboratoryLog, UnitOfWork, Protocol):
+    """What is asked of the store that is compared with a region."""
+
+
+async def restore(code: str, region: Region, store: ReconciledStore, clock: Clock) -> int:
     """Compares everything of one region here with what the region holds; returns how much was corrected.
 
     Raises ServiceError when the region or the store cannot be asked. Walks this store's own feed, so every record of
@@ -48,7 +57,7 @@ async def restore(code: str, region: Region, store: RecordStore, clock: Clock) -
     return count
 
 
-async def _records(code: str, region: Region, store: RecordStore, people: Sequence[bytes], clock: Clock) -> int:
+async def _records(code: str, region: Region, store: ReconciledStore, people: Sequence[bytes], clock: Clock) -> int:
     # Ours is read first: what the region says afterwards knows at least as much, unless it has lost something.
     ours = await store.people(people, LATEST)
     request = BatchListRecordsRequest(purpose=Purpose.PURPOSE_REPLICATION)
@@ -87,7 +96,7 @@ async def _records(code: str, region: Region, store: RecordStore, people: Sequen
     return count
 
 
-async def _laboratories(code: str, region: Region, store: RecordStore, clock: Clock) -> int:
+async def _laboratories(code: str, region: Region, store: ReconciledStore, clock: Clock) -> int:
     ours: dict[str, Laboratory] = {}
     for row in await store.laboratories(0):
         laboratory = Laboratory.FromString(row.body)

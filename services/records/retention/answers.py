@@ -5,7 +5,7 @@ import logging
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND, Instant
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.intake_sessions import AnswerLog
 from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.records.retention")
@@ -16,7 +16,7 @@ EVERY_SECONDS = 3600.0
 class AnswerRetention:
     """Deletes answers and intake sessions that are older than `kept_seconds`."""
 
-    def __init__(self, store: RecordStore, clock: Clock, kept_seconds: float) -> None:
+    def __init__(self, store: AnswerLog, clock: Clock, kept_seconds: float) -> None:
         self._store = store
         self._clock = clock
         self._kept = round(kept_seconds * SECOND)

@@ -1,7 +1,7 @@
 """Deletes from a store what is too old."""
 
 from services.common.instants import SECOND, Instant
-from services.records.store.retention import RecordPurge
+from services.records.store.protocols.retention import RecordPurge
 from services.runtime.clock import system_clock
 
 

@@ -12,7 +12,7 @@ from services.records.domain.conflicts import Settled, StoredConflict, conflict_
 from services.records.domain.holders import Holdings
 from services.records.domain.revisions import PersonRecord
 from services.records.servicers.writer import Writer, refuse, request_key
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.conflict_log import ConflictLog
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.rpc.call import current_call
 
@@ -22,8 +22,8 @@ _settlement = fields.enumerated(pb.Settlement.values(), "SETTLEMENT", "处理方
 class ConflictServicer:
     """Serves hutong.records.v1.ConflictService."""
 
-    def __init__(self, store: RecordStore, writer: Writer) -> None:
-        self._store = store
+    def __init__(self, log: ConflictLog, writer: Writer) -> None:
+        self._log = log
         self._writer = writer
 
     async def ListConflicts(self, request: pb.ListConflictsRequest) -> pb.ListConflictsResponse:
@@ -31,7 +31,7 @@ class ConflictServicer:
         size = page_size(request.page_size)
         question = digest_of(request)
         after = read_token(request.page_token, question, int) if request.page_token else 0
-        found = await self._store.conflicts(after, size + 1, request.settled_too)
+        found = await self._log.conflicts(after, size + 1, request.settled_too)
         more = len(found) > size
         return pb.ListConflictsResponse(
             conflicts=[_message(conflict) for conflict in found[:size]],

@@ -14,7 +14,7 @@ from services.common.requests.batches import check_batch
 from services.records.domain.intake import Judge, Judged, claims, decide_batch
 from services.records.metrics import INTAKE_SESSIONS, SUBMITTED
 from services.records.servicers.writer import Writer
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.intake_sessions import IntakeSessions
 from services.records.store.unit_of_work import BatchKey, Known, Plan, Touch
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import to_violations
@@ -37,8 +37,8 @@ class _Prepared:
 class IntakeServicer:
     """Serves hutong.records.v1.RecordIntakeService. `skew` is in microseconds, see validation.DEFAULT_SKEW."""
 
-    def __init__(self, store: RecordStore, writer: Writer, keys: PersonKeys, skew: int) -> None:
-        self._store = store
+    def __init__(self, sessions: IntakeSessions, writer: Writer, keys: PersonKeys, skew: int) -> None:
+        self._kept = sessions
         self._writer = writer
         self._judge = Judge(keys, writer.region_violations, skew)
         self._sessions = INTAKE_SESSIONS.labels(writer.name)
@@ -54,7 +54,7 @@ class IntakeServicer:
         opening = await anext(requests)
         session = _session(opening)
         with self._sessions.track_inprogress():
-            yield StreamRecordsResponse(batch=await self._store.batches(session))
+            yield StreamRecordsResponse(batch=await self._kept.batches(session))
             committing: asyncio.Task[StreamRecordsResponse] | None = None
             preparing: asyncio.Task[_Prepared | None] | None = None
             ready: _Prepared | None = None

@@ -6,7 +6,7 @@ from functools import cache
 from hutong.records.v1.change_feed_service_pb2 import Change
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsResponse, PersonRecords
 
-from services.records.store.protocols.records import ChangeRow
+from services.records.store.values.feed import ChangeRow
 
 
 @cache

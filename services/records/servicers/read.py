@@ -22,7 +22,9 @@ from services.records.domain.standing import laboratory_not_found
 from services.records.laboratories import Laboratories
 from services.records.replication.completeness import Completeness
 from services.records.servicers import message_bytes
-from services.records.store.protocols.records import LATEST, RecordStore
+from services.records.store.protocols.histories import RecordHistories
+from services.records.store.protocols.reads import RecordReads
+from services.records.store.values.records import LATEST
 from services.runtime.clock import Clock
 
 
@@ -39,9 +41,16 @@ class ReadServicer:
     """Serves hutong.records.v1.RecordReadService."""
 
     def __init__(
-        self, store: RecordStore, laboratories: Laboratories, completeness: Completeness, keys: PersonKeys, clock: Clock
+        self,
+        reads: RecordReads,
+        histories: RecordHistories,
+        laboratories: Laboratories,
+        completeness: Completeness,
+        keys: PersonKeys,
+        clock: Clock,
     ) -> None:
-        self._store = store
+        self._reads = reads
+        self._histories = histories
         self._laboratories = laboratories
         self._completeness = completeness
         self._keys = keys
@@ -72,11 +81,11 @@ class ReadServicer:
         elif request.HasField("asked_at"):
             said_at = max(read_known_at(request.asked_at, "asked_at"), await self._completeness.look())
         if said_at is not None:
-            await self._store.settle(said_at, self._clock())
+            await self._reads.settle(said_at, self._clock())
         as_of, behind = self._completeness.as_of(), self._completeness.behind()
         # Who compares takes what is missing for lost: nothing may be missing because a replica lags.
         compared = request.purpose == Purpose.PURPOSE_REPLICATION
-        people = await self._store.people(keys, known_at, original=compared)
+        people = await self._reads.people(keys, known_at, original=compared)
         if people.as_of is not None:
             as_of = min(as_of, people.as_of)
         await self._laboratories.refresh(people.laboratories)
@@ -115,7 +124,7 @@ class ReadServicer:
         if request.page_token:
             position = read_token(request.page_token, question, _RecordPosition)
             known_at = Instant(position.known_at)
-        people = await self._store.people([key], LATEST if asked is None and position is None else known_at)
+        people = await self._reads.people([key], LATEST if asked is None and position is None else known_at)
         records = list(people.records.get(key, ()))
         if position is not None:
             after = (-position.placed_at, position.region, position.source_id)
@@ -132,7 +141,7 @@ class ReadServicer:
     async def GetRecordHistory(self, request: pb.GetRecordHistoryRequest) -> pb.GetRecordHistoryResponse:
         """Returns every revision of one record. Raises NotFound (RECORD_NOT_FOUND)."""
         refuse(fields.region(request.region) + fields.source_id(request.source_id))
-        revisions = await self._store.history(RecordId(request.region, request.source_id))
+        revisions = await self._histories.history(RecordId(request.region, request.source_id))
         if not revisions:
             raise record_not_found()
         return pb.GetRecordHistoryResponse(revisions=[TestRecord.FromString(body) for body in revisions])

@@ -12,7 +12,7 @@ from services.common.requests.violations import refuse as refuse_all
 from services.common.requests.violations import violation
 from services.records.metrics import COMMIT_SECONDS
 from services.records.replication.commit_signal import CommitSignal
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.unit_of_work import UnitOfWork
 from services.records.store.unit_of_work import Decide, RequestKey, Touch
 from services.runtime.clock import Clock
 from services.runtime.rpc.call import current_call
@@ -24,7 +24,7 @@ class Writer:
     """Commits to one store on behalf of the write methods. `keeps` are the regions that may be written here."""
 
     def __init__(
-        self, name: str, store: RecordStore, signal: CommitSignal, keeps: Collection[str], clock: Clock
+        self, name: str, store: UnitOfWork, signal: CommitSignal, keeps: Collection[str], clock: Clock
     ) -> None:
         self.name = name
         self.clock = clock
@@ -45,7 +45,7 @@ class Writer:
         )
 
     async def commit(self, touch: Touch, decide: Decide) -> bytes:
-        """Commits as RecordStore.commit does, and wakes the watchers of this process."""
+        """Commits as UnitOfWork does, and wakes the watchers of this process."""
         began = time.perf_counter()
         answer = await self._store.commit(touch, decide, self.clock)
         self._seconds.observe(time.perf_counter() - began)

@@ -1,19 +1,31 @@
 """What both stores do when they read records by their place in time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
+from typing import NamedTuple
 
-PlacedRecord = Sequence[bytes]
-"""One record: those of its revisions that were known, serialised, oldest first."""
-
-_identity = itemgetter(0, 1, 2, 3)
+from services.records.store.values.records import RevisionBodies
 
 
-def records_of(rows: Iterable[Sequence[object]]) -> Iterator[tuple[tuple[object, ...], list[bytes]]]:
-    """Records put together of rows (placed_at, person_key, region, source_id, last revision, body), which stand in
-    order of record and revision; each with the first five, by which the next page is found."""
-    for _, group in groupby(rows, key=_identity):
-        held = list(group)
-        bodies: list[bytes] = [row[5] for row in held]  # type: ignore[misc]  # as the docstring says
-        yield tuple(held[0][:5]), bodies
+class Place(NamedTuple):
+    """Where a record stands in the order of time; the next page begins after it. `revision` is its last."""
+
+    placed_at: int
+    person_key: bytes
+    region: str
+    source_id: str
+    revision: int
+
+
+class PlacedRevision(NamedTuple):
+    """One revision of a record, beside the place of that record."""
+
+    place: Place
+    body: bytes
+
+
+def records_of(rows: Iterable[PlacedRevision]) -> Iterator[tuple[Place, RevisionBodies]]:
+    """Yields records put together of their revisions, which stand in order of record and revision."""
+    for place, revisions in groupby(rows, key=attrgetter("place")):
+        yield place, [revision.body for revision in revisions]

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
+from services.common.regions import NATION
 from services.records.settings import Settings
-from services.records.store.protocols.records import RecordStore
-from services.records.store.replica import ReplicatedStore
-from services.records.store.retention import RecordPurge
+from services.records.store.protocols.record_store import RecordStore
+from services.records.store.protocols.retention import RecordPurge
 from services.records.store.sqlite.store import SqliteStore
-from services.runtime.clock import Clock, system_clock
 from services.runtime.settings.environment import SettingsError
 from services.runtime.storage.schema import SchemaError
 
@@ -15,7 +14,7 @@ _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-def open_store(settings: Settings, clock: Clock = system_clock) -> RecordStore:
+def open_store(settings: Settings) -> RecordStore:
     """Returns the store that `store_url` names; PostgreSQL is reached when first asked. With `store_migrate` it is
     made, or brought up to date, if need be.
 
@@ -24,34 +23,40 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> RecordStore:
     """
     url = settings.store_url
     if url.startswith(_SQLITE):
-        return _open_file(url, migrates=settings.store_migrate)
+        return _open_file(settings, migrates=settings.store_migrate)
     if url.startswith(_POSTGRES):
         # Its driver is an optional dependency.
         from services.records.store.postgres.store import PostgresStore
 
-        original = PostgresStore(
+        return PostgresStore(
             url,
             pool_size=settings.store_pool,
             statement_seconds=settings.statement_timeout,
             migrates=settings.store_migrate,
+            drives_copies=settings.region == NATION,
         )
-        if not settings.read_store_url:
-            return original
-        replica = PostgresStore(
-            settings.read_store_url,
-            pool_size=settings.store_pool,
-            statement_seconds=settings.statement_timeout,
-            is_replica=True,
-        )
-        return ReplicatedStore(original, replica, clock)
     raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
+
+
+def open_replica(settings: Settings) -> RecordStore | None:
+    """Returns the replica that `read_store_url` names, reached when first asked; None where it names none."""
+    if not settings.read_store_url:
+        return None
+    from services.records.store.postgres.store import PostgresStore
+
+    return PostgresStore(
+        settings.read_store_url,
+        pool_size=settings.store_pool,
+        statement_seconds=settings.statement_timeout,
+        is_replica=True,
+    )
 
 
 def open_purge(settings: Settings) -> RecordPurge:
     """Returns the store that `store_url` names, for a purge. Raises as `open_store` does; a file is never made."""
     url = settings.store_url
     if url.startswith(_SQLITE):
-        return _open_file(url, migrates=False)
+        return _open_file(settings, migrates=False)
     if url.startswith(_POSTGRES):
         from services.records.store.postgres.store import PostgresStore
 
@@ -75,8 +80,11 @@ async def open_checked_store(settings: Settings) -> RecordStore:
     return open_store(settings)
 
 
-def _open_file(url: str, *, migrates: bool) -> SqliteStore:
+def _open_file(settings: Settings, *, migrates: bool) -> SqliteStore:
+    url = settings.store_url
     try:
-        return SqliteStore(Path(url.removeprefix(_SQLITE)), migrates=migrates)
+        # The nation sees copies and their originals.
+        drives_copies = settings.region == NATION
+        return SqliteStore(Path(url.removeprefix(_SQLITE)), migrates=migrates, drives_copies=drives_copies)
     except SchemaError as error:
         raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None

@@ -7,8 +7,8 @@ from typing import TypeVar
 from services.common.instants import Instant
 from services.records.domain.content import stamp
 from services.records.domain.revisions import RecordId
-from services.records.store.protocols.records import CurrentRecord
 from services.records.store.unit_of_work import Plan
+from services.records.store.values.records import CurrentRecord
 
 K = TypeVar("K")
 

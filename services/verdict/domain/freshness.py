@@ -10,8 +10,8 @@ NEVER = Instant(253_402_300_800 * SECOND - 8 * HOUR)
 """The end of the year 9999 in UTC+8: from here on no instant can be written, and nothing turns."""
 
 
-class Completeness:
-    """Collects the instants after `at` at which something the answer rests on turns."""
+class NextChange:
+    """Keeps the nearest instant after `at` at which something that the answer rests on turns."""
 
     __slots__ = ("_at", "_next")
 
@@ -20,11 +20,11 @@ class Completeness:
         self._next: Instant | None = None
 
     def note(self, instant: Instant | None) -> None:
-        """Something turns at this instant; what is past, None or beyond the calendar does not matter."""
+        """Notes that something turns at this instant; what is past, None or beyond the calendar does not matter."""
         if instant is not None and self._at < instant < NEVER and (self._next is None or instant < self._next):
             self._next = instant
 
     @property
     def fresh_until(self) -> Instant | None:
-        """The nearest of them; None when nothing turns."""
+        """Returns the nearest of them; None when nothing turns."""
         return self._next

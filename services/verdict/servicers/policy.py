@@ -5,7 +5,7 @@ from hutong.verdict.v1 import policy_service_pb2 as pb
 from services.common.errors import NotFound, invalid
 from services.common.instants import to_timestamp
 from services.common.requests.paging import bad_page_token, digest_of, page_size, read_token, write_token
-from services.verdict.domain.compiled import CompiledNotice, CompiledPolicy
+from services.verdict.domain.policy.compiled import CompiledNotice, CompiledPolicy
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.servicers.translation import localized
 
@@ -13,24 +13,24 @@ from services.verdict.servicers.translation import localized
 class PolicyServicer:
     """Serves hutong.verdict.v1.PolicyService."""
 
-    def __init__(self, book: PolicyRegistry) -> None:
-        self._book = book
+    def __init__(self, registry: PolicyRegistry) -> None:
+        self._registry = registry
 
     async def GetPolicy(self, request: pb.GetPolicyRequest) -> pb.GetPolicyResponse:
         """Raises InvalidArgument (POLICY_ID_REQUIRED) and NotFound (POLICY_NOT_FOUND)."""
         if not request.policy_id:
             raise invalid("policy_id", "POLICY_ID_REQUIRED", "须填写政策编号", "The policy's id is required")
-        version = self._book.policies.by_id(request.policy_id)
+        version = self._registry.policies.by_id(request.policy_id)
         if version is None:
             raise NotFound("POLICY_NOT_FOUND", "没有这个编号的政策", "There is no policy with this id")
         policy = _message(version)
-        policy.yaml = self._book.yaml(request.policy_id)
+        policy.yaml = self._registry.yaml(request.policy_id)
         return pb.GetPolicyResponse(policy=policy)
 
     async def ListPolicies(self, request: pb.ListPoliciesRequest) -> pb.ListPoliciesResponse:
         """Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN). A region without policies has an empty list."""
         size = page_size(request.page_size)
-        policies = self._book.policies
+        policies = self._registry.policies
         # The notice is the nation's; digits sort before letters.
         versions: list[CompiledPolicy | CompiledNotice] = [*policies.all_policies(), *policies.notices]
         if request.region:
@@ -53,7 +53,7 @@ class PolicyServicer:
     async def GetPolicyDigests(self, request: pb.GetPolicyDigestsRequest) -> pb.GetPolicyDigestsResponse:
         """The digest of every division, also of those without a policy: one may come."""
         return pb.GetPolicyDigestsResponse(
-            digests=self._book.policies.digests, loaded_at=to_timestamp(self._book.loaded_at)
+            digests=self._registry.policies.digests, loaded_at=to_timestamp(self._registry.loaded_at)
         )
 
 

@@ -11,17 +11,18 @@ from hutong.verdict.v1 import verdict_pb2
 
 from services.common.errors import Text
 from services.common.instants import SECOND, Instant, from_timestamp, to_timestamp
-from services.verdict.domain import model
+from services.verdict.domain.evidence import values
+from services.verdict.domain.evidence.values import Evidence, Interval, Laboratory, Origin, Record, Suspension
 from services.verdict.domain.freshness import NEVER
-from services.verdict.domain.model import Evidence, Interval, Laboratory, Origin, PolicyRef, Record, Suspension, Verdict
-from services.verdict.domain.policy import Words
+from services.verdict.domain.policy.contents import Words
+from services.verdict.domain.verdict import PolicyRef, Verdict
 
 _OK = evidence_service_pb2.SOURCE_STATUS_OK
 _RETRACTED = record_pb2.REVISION_ACTION_RETRACTED
 
 
 def evidence(message: evidence_service_pb2.Evidence) -> Evidence:
-    """The evidence of a message."""
+    """Returns the evidence of a message."""
     return Evidence(
         region=message.region,
         scope=message.scope,
@@ -81,7 +82,7 @@ def _laboratory(message: laboratory_pb2.Laboratory) -> Laboratory:
 
 
 def localized(text: Text | Words) -> LocalizedText:
-    """The message of a text."""
+    """Returns the message of a text."""
     return LocalizedText(zh=text.zh, en=text.en)
 
 
@@ -123,10 +124,10 @@ def fill(message: verdict_pb2.Verdict, judged: Verdict, seen: evidence_service_p
         message.days_since_test = judged.days_since_test
         _fill_ref(message.days_evidence, judged.days_evidence)
     for ground in judged.grounds:
-        made = message.grounds.add(clause=ground.clause, evidence=[_ref(record) for record in ground.evidence])
-        made.text.zh, made.text.en = ground.text.zh, ground.text.en
+        shown = message.grounds.add(clause=ground.clause, evidence=[_ref(record) for record in ground.evidence])
+        shown.text.zh, shown.text.en = ground.text.zh, ground.text.en
         if ground.valid_until is not None and ground.valid_until < NEVER:
-            _set(made.valid_until, ground.valid_until)
+            _set(shown.valid_until, ground.valid_until)
     for reason in judged.reasons:
         why = message.reasons.add(code=reason.code, clause=reason.clause)
         why.text.zh, why.text.en = reason.text.zh, reason.text.en
@@ -148,13 +149,17 @@ def _source(coverage: evidence_service_pb2.SourceCoverage) -> str:
     return coverage.source
 
 
-def _show_newest(shown: record_pb2.TestRecord, test: model.Test, seen: evidence_service_pb2.Evidence) -> None:
-    truth = test.truth
+def _show_newest(shown: record_pb2.TestRecord, test: values.Test, seen: evidence_service_pb2.Evidence) -> None:
+    content = test.content
     for record in seen.records:
-        if record.source_id == truth.source_id and record.region == truth.region and record.revision == truth.revision:
+        if (
+            record.source_id == content.source_id
+            and record.region == content.region
+            and record.revision == content.revision
+        ):
             shown.CopyFrom(record)
             break
-    if test.result == model.Result.AWAITED and shown.content.kind == record_pb2.RECORD_KIND_RESULT:
+    if test.result == values.Result.AWAITED and shown.content.kind == record_pb2.RECORD_KIND_RESULT:
         # Reported after the instant judged: then, it was a sampling record.
         shown.content.kind = record_pb2.RECORD_KIND_SAMPLING
         shown.content.ClearField("result")

@@ -28,8 +28,8 @@ from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import to_item_error
 from services.runtime.telemetry.trace import current_span
 from services.verdict import metrics
-from services.verdict.domain.judge import judge
-from services.verdict.domain.policy_set import NoPolicyInForce, PolicySet
+from services.verdict.domain.judgement.judge import judge
+from services.verdict.domain.policy.policy_set import NoPolicyInForce, PolicySet
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.ports import EvidenceSource
 from services.verdict.servicers import translation
@@ -39,8 +39,8 @@ from services.verdict.servicers.requests import Question, evidence_violations, i
 class VerdictServicer:
     """Serves hutong.verdict.v1.VerdictService."""
 
-    def __init__(self, book: PolicyRegistry, source: EvidenceSource, keys: PersonKeys, clock: Clock) -> None:
-        self._book = book
+    def __init__(self, registry: PolicyRegistry, source: EvidenceSource, keys: PersonKeys, clock: Clock) -> None:
+        self._registry = registry
         self._source = source
         self._keys = keys
         self._clock = clock
@@ -106,8 +106,8 @@ class VerdictServicer:
         asked = question(query, self._keys, now, field)
         # Without a policy there is nothing to look evidence up for.
         try:
-            policies = self._book.policies if asked.known_at is None else self._book.as_known(asked.known_at)
-            policies.standing(query.region, now if asked.at is None else asked.at)
+            policies = self._registry.policies if asked.known_at is None else self._registry.as_known(asked.known_at)
+            policies.in_force(query.region, now if asked.at is None else asked.at)
         except NoPolicyInForce as error:
             raise _no_policy(error) from None
         return asked
@@ -143,7 +143,7 @@ class VerdictServicer:
         verdict: Verdict,
     ) -> PolicySet:
         known_at = now if known_at is None else known_at
-        policies = self._book.as_known(known_at)
+        policies = self._registry.as_known(known_at)
         try:
             judged = judge(translation.evidence(evidence), policies, now if at is None else at, known_at)
         except NoPolicyInForce as error:

@@ -276,7 +276,7 @@ class GatewayAndModel(RuleBasedStateMachine):
 
     @invariant()
     def answers_are_no_older_than_what_was_told(self) -> None:
-        """Whoever was answered was shown at least what had been told when they asked."""
+        """Everybody who was answered was shown at least what had been told when they asked."""
         for one in [one for one in self.asked if one.task.done()]:
             self.asked.remove(one)
             assert _version(one.task.result()) >= one.least

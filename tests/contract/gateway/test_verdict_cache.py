@@ -35,7 +35,7 @@ def opener(backend: str, request: pytest.FixtureRequest) -> Open:
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
 def open_cache(request: pytest.FixtureRequest) -> Open:
-    """How a cache of each kind is opened."""
+    """Returns what opens a cache of each kind."""
     return opener(request.param, request)
 
 
@@ -315,7 +315,7 @@ async def test_replicas_share_a_cache(redis_server: RedisServer) -> None:
 
 
 def opener_of(server: RedisServer, timeout: float = 5.0) -> Open:
-    """How a cache in this Redis is opened; `timeout` is in seconds."""
+    """Returns what opens a cache in this Redis; `timeout` is in seconds."""
     return lambda: RedisCache(server.url, feeds=FEEDS, clock=system_clock, timeout=timeout)
 
 

@@ -44,7 +44,7 @@ def server(request: pytest.FixtureRequest) -> PostgresServer | None:
 
 @pytest.fixture
 async def url(server: PostgresServer | None, tmp_path: Path) -> AsyncIterator[str]:
-    """Where an empty store may be made."""
+    """Returns the URL of a store that is yet to be made."""
     if server is None:
         yield f"sqlite:///{tmp_path / 'lookup.db'}"
         return

@@ -1,4 +1,4 @@
-"""What the PostgreSQL store says to its database: all of it is seen, and what is asked often names its partitions."""
+"""The statements of the PostgreSQL store: all are seen, and those that are sent often name their partitions."""
 
 import json
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ STORE = sorted(
 async def sent(postgres_url: str) -> list[Sent]:
     """Everything the store says when everything is asked of it."""
     with recorded() as sent:
-        store = PostgresStore(postgres_url, migrates=True)
+        store = PostgresStore(postgres_url, migrates=True, drives_copies=True)
         await walk(store)
         await store.close()
     return sent
@@ -153,7 +153,7 @@ async def test_a_role_that_owns_nothing_is_enough(postgres_url):
     await connection.execute(f"alter default privileges grant select, insert, update, delete on tables to {name}")
     await migrate(SCHEMAS, postgres_url)
     try:
-        store = PostgresStore(postgres_url.replace("//hutong@", f"//{name}@"))
+        store = PostgresStore(postgres_url.replace("//hutong@", f"//{name}@"), drives_copies=True)
         await walk(store)
         await store.close()
     finally:

@@ -1,4 +1,4 @@
-"""What is answered of laboratories where counting is behind, or has not begun."""
+"""Laboratories' figures are right where counting is behind, or has not begun."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,7 +22,7 @@ def stalled(records: Records, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         yield False
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(records.store.counts), "turn", never)
+        patched.setattr(type(records.store.figures), "turn", never)
         patched.setattr(figure_counter, "PATIENCE", 0.0)
         yield
 
@@ -72,5 +72,5 @@ async def test_a_store_that_was_not_counted_answers_from_its_records(
 async def test_an_empty_store_is_counted_to_its_end(records: Records) -> None:
     """Where there is nothing to count, all is counted."""
     assert (await counting_of(records).step()).complete
-    async with records.store.counts.reading() as counts:
-        assert (await counts.standing()).complete
+    async with records.store.figures.reading() as counts:
+        assert (await counts.progress()).complete

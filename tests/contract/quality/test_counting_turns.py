@@ -1,4 +1,4 @@
-"""Who counts a store's feed: one at a time, each change once, whoever is killed or gives up."""
+"""One process at a time counts a store's feed, each change once, whoever is killed or gives up."""
 
 import asyncio
 from typing import Any
@@ -7,8 +7,8 @@ import pytest
 
 from services.records.domain.tally import RULES
 from services.records.quality.figure_counter import FigureCounter
-from services.records.store.protocols.figures import Counted
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.record_store import RecordStore
+from services.records.store.values.figures import CountedChanges
 from tests.testkit.builders.laboratory_quality import counted_all, counting_of, kept, many
 from tests.testkit.clocks import ManualClock
 from tests.testkit.servers.records_service import Records, opened
@@ -23,10 +23,10 @@ async def test_whoever_counts_at_once_counts_once(store_url: str) -> None:
         await many(records)
         await asyncio.gather(
             counted_all(counting_of(records), 7),
-            counted_all(FigureCounter("other", second, second.counts, records.clock), 5),
+            counted_all(FigureCounter("other", second, second.figures, records.clock), 5),
         )
         found = await kept(store)
-        await store.counts.begin(RULES)
+        await store.figures.begin(RULES)
         await counted_all(counting_of(records))
         assert found == await kept(store)
         assert 150 == sum(tally[0] for tally in found[0].values())
@@ -46,7 +46,7 @@ class KillingCounts:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def count(self, counted: Counted) -> bool:
+    async def count(self, counted: CountedChanges) -> bool:
         """Kills."""
         if self._after:
             await self._inner.count(counted)
@@ -58,7 +58,7 @@ async def test_killed_at_any_commit_nothing_is_counted_twice(records: Records) -
     await many(records)
     for turn in range(12):
         dying = FigureCounter(
-            "t", records.store, KillingCounts(records.store.counts, after=turn % 2 == 0), records.clock
+            "t", records.store, KillingCounts(records.store.figures, after=turn % 2 == 0), records.clock
         )
         with pytest.raises(Killed):
             # The turn of the one before may end a moment after it.
@@ -66,7 +66,7 @@ async def test_killed_at_any_commit_nothing_is_counted_twice(records: Records) -
                 await dying.step(9)
     await counted_all(counting_of(records), 9)
     found = await kept(records.store)
-    await records.store.counts.begin(RULES)
+    await records.store.figures.begin(RULES)
     await counted_all(counting_of(records))
     assert found == await kept(records.store)
 
@@ -75,9 +75,9 @@ async def test_one_that_lost_its_turn_counts_nothing(records: Records) -> None:
     """What was counted from where the counts no longer stand is not kept."""
     await many(records)
     await counting_of(records).step(10)
-    assert not await records.store.counts.count(Counted(RULES, 0, 10, complete=False))
-    async with records.store.counts.reading() as counts:
-        assert 10 == (await counts.standing()).sequence
+    assert not await records.store.figures.count(CountedChanges(RULES, 0, 10, complete=False))
+    async with records.store.figures.reading() as counts:
+        assert 10 == (await counts.progress()).sequence
 
 
 async def test_another_replica_counts_meanwhile(postgres_url: str) -> None:
@@ -85,7 +85,7 @@ async def test_another_replica_counts_meanwhile(postgres_url: str) -> None:
     async with opened(postgres_url) as store:
         records = Records(store, ManualClock())
         await many(records)
-        async with store.counts.turn() as mine:
+        async with store.figures.turn() as mine:
             assert mine
             assert 0 == (await counting_of(records).step()).sequence
         assert 280 == (await counting_of(records).step()).sequence
@@ -97,7 +97,7 @@ async def test_who_is_cancelled_leaves_the_turn_to_others(postgres_url: str) -> 
         await store.ping()
 
         async def hold() -> None:
-            async with store.counts.turn() as mine:
+            async with store.figures.turn() as mine:
                 assert mine
                 await asyncio.sleep(60)
 
@@ -111,6 +111,6 @@ async def test_who_is_cancelled_leaves_the_turn_to_others(postgres_url: str) -> 
 
 
 async def taken(store: RecordStore) -> bool:
-    """Whether somebody else has the turn."""
-    async with store.counts.turn() as mine:
+    """Tells if somebody else has the turn."""
+    async with store.figures.turn() as mine:
         return not mine

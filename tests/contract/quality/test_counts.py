@@ -17,9 +17,9 @@ from services.common.instants import HOUR, Instant, from_timestamp
 from services.records.domain.tally import RULES
 from services.records.quality import figure_counter
 from services.records.store.postgres import figures as postgres_counts
-from services.records.store.protocols.figures import Counted
-from services.records.store.protocols.records import LATEST
 from services.records.store.sqlite import figures as sqlite_counts
+from services.records.store.values.figures import CountedChanges
+from services.records.store.values.records import LATEST
 from tests.testkit.builders.laboratory_quality import (
     FIRST,
     POSITIVE,
@@ -87,7 +87,7 @@ async def run_against_reference(url: str, plan: list[Any], counts: list[int], ho
         assert reference.overdue(log, records.clock.now, hours) == [sample.source_id for sample in late]
         # What was counted bit by bit, undone and done, is what counting everything at once gives.
         bit_by_bit = await kept(store)
-        await store.counts.begin(RULES)
+        await store.figures.begin(RULES)
         await counted_all(count)
         assert bit_by_bit == await kept(store)
 
@@ -153,8 +153,8 @@ async def test_other_rules_count_again(records: Records, monkeypatch: pytest.Mon
         await counted_all(counting_of(records))
     assert before == await kept(records.store)
     assert 150 == sum(one["records"] for one in await listed(records, days=WEEK))
-    async with records.store.counts.reading() as counts:
-        assert RULES + 1 == (await counts.standing()).rules
+    async with records.store.figures.reading() as counts:
+        assert RULES + 1 == (await counts.progress()).rules
 
 
 async def test_a_purge_in_the_middle_of_counting_leaves_nobody_on_the_list(
@@ -165,20 +165,20 @@ async def test_a_purge_in_the_middle_of_counting_leaves_nobody_on_the_list(
     await records.submit("S1", person(1), sampling(-30.0))
     await records.submit("S2", person(2), result(-30.0, -29.0, POSITIVE))
     count = counting_of(records)
-    keep = count.counts.count
+    keep = count.figures.count
 
-    async def late(counted: Counted) -> bool:
+    async def late(counted: CountedChanges) -> bool:
         monkeypatch.undo()
         records.clock.forward(3600)
         assert 2 == (await records.purge(records.clock.now)).records
         return await keep(counted)
 
-    monkeypatch.setattr(count.counts, "count", late)
+    monkeypatch.setattr(count.figures, "count", late)
     await counted_all(count)
     assert [] == await overdue(records, days=WEEK, overdue_hours=1)
-    async with records.store.counts.reading() as counts:
+    async with records.store.figures.reading() as counts:
         assert [] == list(await counts.waiting("", FIRST, LATEST, 10))
-        assert [] == list(await counts.accused([(person(2), 19208)]))
+        assert [] == list(await counts.positive_days([(person(2), 19208)]))
 
 
 async def test_figures_of_purged_records_stay(records: Records) -> None:
@@ -193,8 +193,8 @@ async def test_figures_of_purged_records_stay(records: Records) -> None:
     (found,) = await listed(records, days=days("2022-08-04", "2022-08-04"))
     assert (3, 1, 1) == (found["records"], found["reported"], found["positive"])
     assert ["S3"] == [sample.source_id for sample in await overdue(records)]
-    async with records.store.counts.reading() as counts:
-        assert [] == list(await counts.accused([(person(2), 19208)]))
+    async with records.store.figures.reading() as counts:
+        assert [] == list(await counts.positive_days([(person(2), 19208)]))
 
 
 async def test_metrics_of_many_laboratories_are_exact(records: Records) -> None:

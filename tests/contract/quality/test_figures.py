@@ -1,4 +1,4 @@
-"""How well laboratories work: the figures, over every backend."""
+"""The figures of how well laboratories work, over every backend."""
 
 import asyncio
 import sqlite3
@@ -21,8 +21,9 @@ from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, parse_rfc3339, to_timestamp
 from services.records.quality.metrics import OTHER, QualityMetrics, by_label
 from services.records.store.postgres import by_time
-from services.records.store.protocols.records import LATEST, RecordStore
+from services.records.store.protocols.record_store import RecordStore
 from services.records.store.sqlite import reads
+from services.records.store.values.records import LATEST
 from tests.testkit.builders.laboratory_quality import days, listed, overdue, quality_of, steps
 from tests.testkit.builders.records import fresh_id, person, result, sampling, submission
 from tests.testkit.clocks import NOON, ManualClock
@@ -51,7 +52,7 @@ def local(text: str) -> Instant:
 
 
 def golden_content(step: dict[str, Any], base: RecordContent | None = None) -> RecordContent:
-    """What a step says, on top of what was said before."""
+    """Returns the content that a step makes of the one before."""
     content = RecordContent(tube=Tube.TUBE_SINGLE, site="430100", channel=Channel.CHANNEL_LABORATORY)
     if base is not None:
         content.CopyFrom(base)
@@ -281,7 +282,7 @@ async def test_a_reader_that_gives_up_lets_go_of_the_store(records: Records) -> 
     """Reading by place in time can be left in the middle, any number of times; writing goes on meanwhile."""
     await records.submit_many([submission(fresh_id(), person(n), result()) for n in range(600)])
     for _ in range(20):
-        batches = records.store.placed(Instant(0), LATEST, LATEST)
+        batches = records.store.by_time(Instant(0), LATEST, LATEST)
         assert 0 < len(await anext(batches))
         await records.submit(fresh_id(), person(1), result())
         await batches.aclose()
@@ -292,7 +293,7 @@ async def test_days_are_found_by_an_index_on_sqlite(tmp_path: Path) -> None:
     """Neither the days before nor those after are read, nor is anything sorted to find a page."""
     async with opened(sqlite_url(tmp_path)):
         with sqlite3.connect(tmp_path / "records.db") as connection:
-            plan = connection.execute(f"explain query plan {reads.PLACED}", (64, 1, 1, 0, b"", "", "", 0))
+            plan = connection.execute(f"explain query plan {reads.BY_TIME}", (64, 1, 1, 0, b"", "", "", 0))
             steps = [row[3] for row in plan]
     assert 1 == sum("INDEX revision_by_place" in step for step in steps)
     assert [] == [step for step in steps if "SCAN" in step and "SCAN c" not in step]
@@ -306,7 +307,7 @@ async def test_days_are_found_by_an_index_on_postgres(postgres_url: str) -> None
         try:
             # So few rows as there are here are read without any index, unless that is forbidden.
             await connection.execute("set enable_seqscan = off")
-            rows = await connection.fetch(f"explain {by_time.PLACED}", 0, 1, 2)
+            rows = await connection.fetch(f"explain {by_time.BY_TIME}", 0, 1, 2)
         finally:
             await connection.close()
     plan = [row[0] for row in rows]

@@ -8,7 +8,7 @@ from hutong.records.v1.record_pb2 import TestResult
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.instants import DAY, Instant, from_timestamp
-from services.records.store.protocols.records import LATEST
+from services.records.store.values.records import LATEST
 from tests.testkit.builders.records import fresh_id, person, result, sampling, submission
 from tests.testkit.clocks import NOON, ManualClock
 from tests.testkit.servers.records_service import Records, all_changes, opened, put_laboratory, refused

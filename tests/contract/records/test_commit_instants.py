@@ -1,4 +1,4 @@
-"""Which instants commits bear once somebody has said at which one he reads, over every backend."""
+"""The instants of commits come after every instant that somebody has read at, over every backend."""
 
 import pytest
 

@@ -149,7 +149,7 @@ async def offered(records: Records, source_id: str, who: bytes, content: Any = N
 
 
 def told(changes: Any) -> list[tuple[bytes, int, int]]:
-    """Whose records a feed tells of, in which revisions, and what these did."""
+    """Returns the person, revision and action of every change."""
     return [(change.record.person_key, change.record.revision, change.record.action) for change in changes]
 
 

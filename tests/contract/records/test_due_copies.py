@@ -1,4 +1,4 @@
-"""What is noted of copies whose originals changed, over every backend."""
+"""Copies whose originals changed are noted until they have followed, over every backend."""
 
 from collections.abc import AsyncIterator
 
@@ -16,8 +16,7 @@ COPY = RecordId("340000", "C1")
 @pytest.fixture
 async def records(store_url: str) -> AsyncIterator[Records]:
     """A store that sees an original, X1, and a copy of it."""
-    async with opened(store_url) as store:
-        store.drives_copies = True
+    async with opened(store_url, "nation") as store:
         made = Records(store, ManualClock(), keeps=("430000", COPY.region))
         await made.submit("X1", person(1), result())
         copied = result(origin=Origin(region="430000", source_id="X1", revision=1))

@@ -16,11 +16,12 @@ from services.common.errors import ServiceError
 from services.records.store.unit_of_work import Decide, Touch
 from services.runtime.clock import Clock
 from tests.testkit.builders.records import KEEP, person, result, sampling, submission
-from tests.testkit.servers.records_service import Records
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.records_service import Records, opened
 
 
 def rows(count: int, start: int = 0) -> list[RecordSubmission]:
-    """So many new rows, each of another person."""
+    """Returns so many new rows, each of another person."""
     return [submission(f"R{n:06d}", person(n + 1), result()) for n in range(start, start + count)]
 
 
@@ -187,9 +188,13 @@ async def test_many_laboratories_at_once(records):
 
 
 @pytest.mark.parametrize("count", [2, 300])
-async def test_copies_and_conflicts_of_a_stream_are_noted(records, count):
+async def test_copies_and_conflicts_of_a_stream_are_noted(store_url, count):
     """What arrives by stream is noted as what arrives by call: which are copies, and what could not be taken."""
-    records.store.drives_copies = True
+    async with opened(store_url, "nation") as store:
+        await _copies_and_conflicts_are_noted(Records(store, ManualClock()), count)
+
+
+async def _copies_and_conflicts_are_noted(records: Records, count: int) -> None:
     await records.submit("OLD", person(999_999), result())
     copy = submission("COPY", person(1), result(origin=Origin(region="440000", source_id="ORIGINAL", revision=1)))
     _, first = await taken(records, str(uuid4()), {1: [copy, *rows(count - 1)]})

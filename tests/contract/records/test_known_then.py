@@ -1,4 +1,4 @@
-"""What was said once is said again: as known at an instant means as this store knew it, over every backend."""
+"""An answer can be given again: as known at an instant means as this store knew it, over every backend."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What was retracted stays so, by whichever way its content comes again, over every backend."""
+"""A retraction lasts, by whichever way the content comes again, over every backend."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -88,7 +88,7 @@ async def test_a_late_duplicate_resurrects_nothing(
 async def test_a_feed_read_again_resurrects_nothing(tmp_path: Path, store_url: str) -> None:
     """A follower that reads from the start, with or without a comparison, has what it had; also what comes after late
     duplicates."""
-    async with opened(sqlite_url(tmp_path, "region")) as region_store, opened(store_url) as store:
+    async with opened(sqlite_url(tmp_path, "region")) as region_store, opened(store_url, "nation") as store:
         region, whole = Records(region_store, ManualClock()), Records(store, ManualClock(), "nation")
         await region.submit("S1", person(1), CONTENTS[1])
         await region.retract("S1", 1)

@@ -1,4 +1,4 @@
-"""What is read of people, over every backend."""
+"""People's records are read, over every backend."""
 
 import random
 

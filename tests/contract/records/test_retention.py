@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.common.instants import Instant, from_timestamp
-from services.records.store.protocols.records import LATEST
+from services.records.store.values.records import LATEST
 from tests.testkit.builders.records import person, result
 from tests.testkit.clocks import ManualClock
 from tests.testkit.servers.records_service import Records, opened
@@ -28,13 +28,13 @@ async def records(store_url: str) -> AsyncIterator[Records]:
 
 
 async def retention(records: Records, who: list[bytes] | None = None) -> Instant | None:
-    """What an answer says of it."""
+    """Returns what an answer tells of a purge."""
     answer = await records.batch(who or [person(0)])
     return from_timestamp(answer.purged_before) if answer.HasField("purged_before") else None
 
 
 async def recorded(records: Records, number: int) -> Instant:
-    """When the store committed a record."""
+    """Returns the instant at which the store committed a record."""
     [record] = await records.of(person(number))
     return from_timestamp(record.recorded_at)
 

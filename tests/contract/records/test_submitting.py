@@ -1,4 +1,4 @@
-"""What becomes of a submission, over every backend."""
+"""Submissions are stored, found again or refused, over every backend."""
 
 import pytest
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Subject

@@ -296,5 +296,5 @@ async def test_no_number_survives_the_door(numbers: set[str]) -> None:
 
 
 def vars_of(person: Any) -> Any:
-    """What is held of one person."""
+    """Returns what is held of one person."""
     return person.token, person.entries

@@ -112,7 +112,7 @@ def test_process_says_which_setting_is_wrong(variables: dict[str, str], said: st
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """Where this process's spans go meanwhile."""
+    """A collector that this process's spans go to meanwhile."""
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
     with collecting() as collector:

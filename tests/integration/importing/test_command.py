@@ -27,7 +27,7 @@ def written(path: Path, lines: list[str], encoding: str = "gb18030") -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    """What lies in a folder."""
+    """Returns the names of the files in a folder."""
     return sorted(path.name for path in folder.iterdir())
 
 

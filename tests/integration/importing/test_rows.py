@@ -40,7 +40,7 @@ async def writer(tmp_path: Path) -> AsyncIterator[RecordIntake]:
 
 @dataclass
 class Imported:
-    """What an import came to."""
+    """The result of an import."""
 
     tally: Tally
     refusals: list[Refusal]

@@ -31,7 +31,7 @@ async def claim(client: Any, number: int = 1, region: str = BEIJING, origin: str
 
 
 async def refusal(client: Any, **others: Any) -> tuple[Code, str]:
-    """How a claim is refused."""
+    """Returns the error that a claim ends in."""
     with pytest.raises(ServiceError) as refused:
         await claim(client, **others)
     error = refused.value

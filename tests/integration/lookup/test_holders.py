@@ -1,4 +1,4 @@
-"""What holders decide, and the regions they choose from, in one process and over a wire."""
+"""Holders link documents and switch scopes among the regions of the directory, in one process and over a wire."""
 
 import asyncio
 import time

@@ -36,7 +36,7 @@ def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def ask(client: Any, *asked: tuple[int, str]) -> Sequence[Evidence]:
-    """What is known now."""
+    """Returns the evidence of now."""
     queries = [query(number, region) for number, region in asked or [(1, BEIJING)]]
     answers: Sequence[Evidence] = (
         await client.BatchGetEvidence(BatchGetEvidenceRequest(queries=queries, purpose=PURPOSE))
@@ -53,7 +53,7 @@ async def again(client: Any, given: Evidence) -> Evidence:
 
 
 def coverage(evidence: Evidence) -> dict[str, SourceStatus.ValueType]:
-    """What became of asking each source."""
+    """Returns the status of each source, by name."""
     return {cover.source: cover.status for cover in evidence.coverage}
 
 

@@ -40,14 +40,14 @@ async def serve(store: RecordStore, port: int = 0) -> tuple[Server, int]:
 
 
 async def ask(client: Any) -> Evidence:
-    """What is known about person 1 for Beijing."""
+    """Returns the evidence about person 1 for Beijing."""
     response = await client.GetEvidence(GetEvidenceRequest(query=query(1), purpose=PURPOSE))
     evidence: Evidence = response.evidence
     return evidence
 
 
 def coverage(evidence: Evidence) -> dict[str, SourceStatus.ValueType]:
-    """What became of asking each source."""
+    """Returns the status of each source, by name."""
     return {cover.source: cover.status for cover in evidence.coverage}
 
 

@@ -32,14 +32,14 @@ async def ask(client: Any, number: int = 1, region: str = BEIJING) -> Evidence:
 
 
 def coverage(evidence: Evidence) -> dict[str, SourceStatus.ValueType]:
-    """What became of asking each source, in order."""
+    """Returns the name and status of each source, in order."""
     for cover in evidence.coverage:
         assert cover.HasField("as_of") == (cover.status == OK)
     return {cover.source: cover.status for cover in evidence.coverage}
 
 
 def questions(store: RecordStore) -> list[list[bytes]]:
-    """What a store was asked, but for probes."""
+    """Returns the questions that a store was asked, but for probes."""
     return [keys for keys in store.asked if keys != [NOBODY]]
 
 
@@ -235,7 +235,7 @@ async def test_an_error_of_one_batch_does_not_make_a_source_down(lookup: Start) 
 
 
 def counted(source: str, status: str) -> float:
-    """How many batches were put to a source with this outcome, in this process."""
+    """Counts the batches that were put to a source with this outcome, in this process."""
     labels = {"source": source, "status": status}
     return REGISTRY.get_sample_value("hutong_lookup_source_questions_total", labels) or 0.0
 

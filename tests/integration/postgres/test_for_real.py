@@ -15,9 +15,9 @@ from services.lookup.store.schemas import SCHEMAS as HOLDERS
 from services.records.retention.purge import purge
 from services.records.store.postgres.schema import MIGRATIONS, SCHEMA
 from services.records.store.postgres.store import PostgresStore
-from services.records.store.protocols.records import Head, People
-from services.records.store.replica import ReplicatedStore
 from services.records.store.schemas import SCHEMAS
+from services.records.store.values.feed import Head
+from services.records.store.values.records import People
 from services.runtime.clock import system_clock
 from services.runtime.storage.migration_command import migrate
 from services.runtime.storage.postgres.migration import check
@@ -235,8 +235,7 @@ async def test_a_replica_is_read_while_it_keeps_up(postgres_server: PostgresServ
     await connection.close()
     original = Original(postgres_url)
     replica = PostgresStore(copied, is_replica=True)
-    store = ReplicatedStore(original, replica, clock)
-    records = Records(store, clock)
+    records = Records(original, clock, replica=replica)
     try:
         clock.forward(10)
         now = clock.now
@@ -253,7 +252,8 @@ async def test_a_replica_is_read_while_it_keeps_up(postgres_server: PostgresServ
         assert [first] == list(alone.people[0].records)
         assert first.recorded_at == alone.as_of
     finally:
-        await store.close()
+        await replica.close()
+        await original.close()
         await postgres_server.drop_database(copied)
 
 

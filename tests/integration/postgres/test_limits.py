@@ -1,4 +1,4 @@
-"""What a service may take of its database: so many connections, and so long for each statement."""
+"""A service takes so many connections of its database, and so long for each statement, and no more."""
 
 import asyncio
 

@@ -11,8 +11,8 @@ from bench.servers.postgres import CannotStartError, PostgresServer, start
 from services.common.errors import Unavailable
 from services.common.instants import SECOND, Instant, from_timestamp
 from services.records.store.postgres.store import PostgresStore
-from services.records.store.protocols.records import People
-from services.records.store.replica import LOOK_SECONDS, ReplicatedStore
+from services.records.store.replica import LOOK_SECONDS
+from services.records.store.values.records import People
 from services.runtime.clock import system_clock
 from tests.testkit.builders.records import person, result
 from tests.testkit.needs import missing
@@ -66,8 +66,12 @@ class Pod:
     def __init__(self, url: str, read_url: str) -> None:
         self.original = Counted(url, migrates=True)
         self.replica = Counted(read_url, is_replica=True)
-        store = ReplicatedStore(self.original, self.replica, system_clock)
-        self.records = Records(store, system_clock)  # type: ignore[arg-type]  # nobody moves this one
+        self.records = Records(self.original, system_clock, replica=self.replica)  # type: ignore[arg-type]  # nobody moves this one
+
+    async def close(self) -> None:
+        """Closes both."""
+        await self.replica.close()
+        await self.original.close()
 
     async def of(self, who: bytes) -> tuple[list[int], Instant]:
         """The revision of each of a person's records, and the instant as of which that is said."""
@@ -94,7 +98,7 @@ async def mesh(pair: Pair) -> AsyncIterator[Mesh]:
     await caught_up(*pair)
     yield Mesh(pair, url, *pods)
     for pod in pods:
-        await pod.records.store.close()
+        await pod.close()
     await pair.primary.drop_database(url)
 
 
@@ -170,7 +174,7 @@ async def test_a_wire_that_is_down_costs_one_reader_a_second(mesh):
             wire.mend()
             await pod.replica.ping()
             await pod.original.ping()
-        await pod.records.store.close()
+        await pod.close()
 
 
 async def test_the_primary_dies_and_comes_back(mesh):

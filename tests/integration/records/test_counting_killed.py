@@ -29,7 +29,7 @@ from services.runtime.clock import system_clock
 
 async def main():
     store = open_store(Settings(region="430000", store_url=sys.argv[1], store_migrate=True))
-    counting = FigureCounter("dying", store, store.counts, system_clock)
+    counting = FigureCounter("dying", store, store.figures, system_clock)
     while await counting.step(3):
         print("counting", flush=True)
 
@@ -70,7 +70,7 @@ async def test_killed_at_random_instants(store_url: str) -> None:
         await asyncio.sleep(chance.uniform(0.0, 0.1))
         process.kill()
         await process.wait()
-        async with opened(store_url) as store, store.counts.reading() as counts:
+        async with opened(store_url) as store, store.figures.reading() as counts:
             standing = await counts.standing()
             stood.append(standing.sequence)
             held = (await counts.tallies_between(0, 1 << 20)).values()

@@ -1,4 +1,4 @@
-"""What a records process acknowledged outlives it, however it ends."""
+"""Acknowledged records outlive the process that acknowledged them, however it ends."""
 
 import asyncio
 import signal

@@ -23,9 +23,9 @@ from services.records.domain.replication import Cursor
 from services.records.settings import Settings
 from services.records.store.opening import open_store
 from services.records.store.postgres import schema
-from services.records.store.protocols.records import LATEST
 from services.records.store.sqlite.schema import MIGRATIONS, SCHEMA
 from services.records.store.unit_of_work import Plan, Touch
+from services.records.store.values.records import LATEST
 from services.runtime.settings.environment import SettingsError
 from services.runtime.storage.schema import Migration, Schema
 from services.runtime.storage.sqlite.migration import file_version, migrate_file
@@ -45,7 +45,7 @@ def tables(file: sqlite3.Connection) -> list[str]:
 
 
 def shape(path: Path) -> list[str]:
-    """What a file is made of: every column of every table, and every index."""
+    """Returns every column of every table of a file, and every index."""
     with sqlite3.connect(path) as file:
         columns = [
             f"{table}: {column[1:]}" for table in tables(file) for column in file.execute(f"pragma table_info({table})")
@@ -70,7 +70,7 @@ def earlier(full: Path, path: Path, number: int, *, numbered: bool) -> Path:
 
 
 async def contents(url: str) -> tuple[object, ...]:
-    """What a store answers of everything it was given."""
+    """Returns the store's answers about everything it was given."""
     async with opened(url) as store:
         head = await store.head()
         return (

@@ -22,7 +22,7 @@ from hutong.records.v1.record_pb2 import TestRecord
 
 from bench.servers.postgres import CannotStartError, PostgresServer, start
 from cli.mesh.ports import free_port
-from services.records.store.protocols.records import ChangeRow
+from services.records.store.values.feed import ChangeRow
 from tests.testkit.needs import missing
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.forks import Forks
@@ -85,7 +85,7 @@ class Sqlite:
         self._log = Path(f"{self.url.removeprefix('sqlite:///')}-wal")
 
     async def commits(self) -> bool:
-        """Whether a transaction is being written: the log has just grown, or was begun anew."""
+        """Tells if a transaction is being written: the log has just grown, or was begun anew."""
 
         def state() -> tuple[int, int]:
             stat = self._log.stat()
@@ -104,7 +104,7 @@ class Postgres:
         self._server = server
 
     async def commits(self) -> bool:
-        """Whether a transaction is under way."""
+        """Tells if a transaction is under way."""
         connection = await asyncpg.connect(self.url)
         try:
             return bool(await connection.fetchval(_AT_WORK))

@@ -49,7 +49,7 @@ async def test_copies_in_several_regions_follow(tmp_path: Path, nation_url: str)
         opened(sqlite_url(tmp_path, "430000")) as hunan_store,
         opened(sqlite_url(tmp_path, "110000")) as beijing_store,
         opened(sqlite_url(tmp_path, "440000")) as guangdong_store,
-        opened(nation_url) as store,
+        opened(nation_url, "nation") as store,
     ):
         hunan = Records(hunan_store, ManualClock(), "430000")
         beijing = Records(beijing_store, ManualClock(), "110000")
@@ -106,7 +106,7 @@ async def test_a_copy_that_comes_late_follows(tmp_path: Path, nation_url: str) -
     async with (
         opened(sqlite_url(tmp_path, "430000")) as hunan_store,
         opened(sqlite_url(tmp_path, "110000")) as beijing_store,
-        opened(nation_url) as store,
+        opened(nation_url, "nation") as store,
     ):
         hunan, beijing = Records(hunan_store, ManualClock()), Records(beijing_store, ManualClock(), "110000")
         await hunan.submit("X1", person(1), result())
@@ -129,7 +129,7 @@ async def test_a_copy_that_comes_late_follows(tmp_path: Path, nation_url: str) -
 
 
 def lag(region: str) -> float:
-    """How far the nation is behind a region, in seconds."""
+    """Returns by how many seconds the nation is behind a region."""
     value = REGISTRY.get_sample_value("hutong_records_follower_lag_seconds", {"store": "nation", "region": region})
     assert value is not None
     return value
@@ -137,7 +137,10 @@ def lag(region: str) -> float:
 
 async def test_lag_tells_a_silent_region_from_one_that_is_gone(tmp_path: Path) -> None:
     """A region in which nothing happens is not behind; one that cannot be heard is, and more so every second."""
-    async with opened(sqlite_url(tmp_path, "430000")) as hunan_store, opened(sqlite_url(tmp_path, "n")) as store:
+    async with (
+        opened(sqlite_url(tmp_path, "430000")) as hunan_store,
+        opened(sqlite_url(tmp_path, "n"), "nation") as store,
+    ):
         clock = ManualClock()
         hunan = Records(hunan_store, clock, "430000")
         await hunan.submit("X1", person(1), result())
@@ -168,7 +171,7 @@ async def test_lag_of_each_region_by_itself(tmp_path: Path) -> None:
         opened(sqlite_url(tmp_path, "430000")) as hunan_store,
         opened(sqlite_url(tmp_path, "rebuilt")) as rebuilt_store,
         opened(sqlite_url(tmp_path, "440000")) as guangdong_store,
-        opened(sqlite_url(tmp_path, "n")) as store,
+        opened(sqlite_url(tmp_path, "n"), "nation") as store,
     ):
         guangdong = Records(guangdong_store, clock, "440000")
         hunan, rebuilt = Records(hunan_store, clock), Records(rebuilt_store, clock)

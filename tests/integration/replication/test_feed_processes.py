@@ -89,7 +89,7 @@ async def test_two_processes_and_a_follower_that_comes_and_goes(tmp_path: Any, p
     await processes[0].start()
     await processes[1].start()
     try:
-        async with opened(sqlite_url(tmp_path, "nation")) as store:
+        async with opened(sqlite_url(tmp_path, "nation"), "nation") as store:
             whole = Records(store, system_clock, "nation")  # type: ignore[arg-type]  # time as it is
             following = asyncio.create_task(follow(processes, store, CommitSignal(), chance))
             writing = asyncio.gather(

@@ -97,7 +97,7 @@ async def followed_until(true: Callable[[], Awaitable[bool]], region: Records, s
 
 
 async def told(records: Records) -> list[Any]:
-    """What a feed tells, without its numbers."""
+    """Returns the changes of a feed, without their numbers."""
     page = await records.calls.ListChanges(fpb.ListChangesRequest(page_size=5000))
     return [change.record if change.HasField("record") else change.laboratory for change in page.changes]
 
@@ -124,7 +124,7 @@ async def test_killed_anywhere_it_resumes(tmp_path: Path, database: str) -> None
         await filled(region)
         wanted = await told(region)
         killed = survived = 0
-        async with opened(database or sqlite_url(tmp_path, "nation")) as shared:
+        async with opened(database or sqlite_url(tmp_path, "nation"), "nation") as shared:
             for at in range(1, 40):
                 if database:
                     # One database for all rounds: emptied, which costs less than another.
@@ -160,7 +160,7 @@ async def test_killed_anywhere_while_a_restored_region_is_read_again(tmp_path: P
     killed = 0
     for at in range(1, 60, 2):
         here = tmp_path / str(at)
-        async with opened(sqlite_url(here, "nation")) as store:
+        async with opened(sqlite_url(here, "nation"), "nation") as store:
             whole = Records(store, ManualClock(), "nation")
             async with opened(sqlite_url(here, "region")) as region_store:
                 region = Records(region_store, ManualClock())
@@ -193,7 +193,7 @@ async def test_killed_anywhere_while_a_restored_region_is_read_again(tmp_path: P
 
 
 async def says(records: Records) -> list[Any]:
-    """What a store says about some people: which records, with which content, and whether they stand."""
+    """Returns the records of some people, with their contents, and if they stand."""
     answer = await records.batch([person(number) for number in range(3)])
     return [
         (record.source_id, record.content.SerializeToString(), record.action == 3)

@@ -37,7 +37,7 @@ async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> N
 
 
 async def sequence(records: Records) -> int:
-    """How far a store's own feed has come."""
+    """Returns the last number of a store's own feed."""
     return (await records.store.head()).sequence
 
 
@@ -51,7 +51,7 @@ async def region(directory: Path, code: str, name: str = "") -> AsyncIterator[Re
 @asynccontextmanager
 async def nation(url: str, *regions: Records) -> AsyncIterator[Records]:
     """The nation's service, following regions of this process."""
-    async with opened(url) as store:
+    async with opened(url, "nation") as store:
         feeds = {followed.service.name.removeprefix("records-"): followed.calls for followed in regions}
         records = Records(store, ManualClock(), "nation", feeds)
         records.service.close = None
@@ -131,7 +131,7 @@ async def test_the_nation_says_up_to_when_it_has_everything(tmp_path: Path) -> N
 
 async def test_followed_regions_are_not_written_in_the_nation(tmp_path: Path) -> None:
     """A region on the mesh writes its records itself; the others' reach the nation directly."""
-    async with region(tmp_path, "430000") as hunan, opened(sqlite_url(tmp_path, "nation")) as store:
+    async with region(tmp_path, "430000") as hunan, opened(sqlite_url(tmp_path, "nation"), "nation") as store:
         whole = Records(store, ManualClock(), "nation", {"430000": hunan.calls}, keeps=("360000",))
         with pytest.raises(ServiceError) as caught:
             await whole.submit(fresh_id(), person(1), result())

@@ -22,7 +22,7 @@ async def register(records: Records, region: str) -> None:
 
 
 async def suspensions(records: Records) -> dict[str, int]:
-    """Who knows the laboratory of a person's result, and how many suspensions of it stand."""
+    """Returns the laboratory of a person's result, and the number of its suspensions that stand."""
     answer = await records.batch([person(1)])
     return {
         one.region: sum(not suspension.HasField("lifted_at") for suspension in one.suspensions)
@@ -33,7 +33,7 @@ async def suspensions(records: Records) -> dict[str, int]:
 async def test_a_namesake_hides_no_suspension(tmp_path: Path, nation_url: str) -> None:
     """The second region's suspension stands beside the first's registration, is lifted, and is found again, or gone,
     when that region was restored; what is said of the first stays as it is."""
-    async with opened(nation_url) as store, opened(sqlite_url(tmp_path, "hunan")) as hunan_store:
+    async with opened(nation_url, "nation") as store, opened(sqlite_url(tmp_path, "hunan")) as hunan_store:
         whole = Records(store, ManualClock(), "nation", keeps=("360000",))
         await whole.submit("FILE", person(1), result(laboratory=LABORATORY), region="360000")
         await register(whole, "360000")

@@ -30,7 +30,7 @@ HUNAN, BEIJING = "430000", "110000"
 
 
 class Store:
-    """Where the nation's records are, and how they are backed up and restored while it is stopped."""
+    """The nation's database, which can be backed up and restored while the nation is stopped."""
 
     def __init__(self, directory: Path, server: PostgresServer | None) -> None:
         self._directory = directory
@@ -64,28 +64,28 @@ class Store:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Where the nation's store is to be."""
+    """Returns the nation's database, over every backend."""
     return Store(tmp_path, request.getfixturevalue("postgres_server") if request.param == "postgres" else None)
 
 
 @asynccontextmanager
 async def running(store: Store, regions: dict[str, Records], clock: ManualClock) -> AsyncIterator[Records]:
     """The nation's service, following."""
-    async with opened(store.url) as opened_store:
+    async with opened(store.url, "nation") as opened_store:
         whole = nation(opened_store, {code: region.calls for code, region in regions.items()}, clock)
         async with whole.service.running():
             yield whole
 
 
 async def end_of(records: Records) -> fpb.FeedCursor:
-    """Where a watcher stands that has seen everything."""
+    """Returns the cursor of a watcher that has seen everything."""
     page = await records.calls.ListChanges(fpb.ListChangesRequest(page_size=5000))
     cursor: fpb.FeedCursor = page.cursor
     return cursor
 
 
 async def says(records: Records) -> list[Any]:
-    """What is said of everybody, without the instants of this store."""
+    """Returns the answers about everybody, without the instants of this store."""
     return [list(await records.of(person(number))) for number in (1, 2, 3)]
 
 
@@ -141,7 +141,7 @@ async def test_what_it_lost_comes_back_and_watchers_know(tmp_path: Path, store: 
             await until(followed)
             before, late = await says(whole), await end_of(whole)
 
-        async with opened(backup.url) as restored:
+        async with opened(backup.url, "nation") as restored:
             asleep = Records(restored, clock, "nation")
             assert await refusal(asleep.calls.ListChanges(fpb.ListChangesRequest(cursor=late))) == "FEED_REBUILT"
         async with running(backup, regions, clock) as whole:
@@ -192,7 +192,7 @@ async def test_until_it_has_caught_up_it_says_that_it_has_not(tmp_path: Path, st
             answer = await whole.batch([person(1)])
             return len(answer.people[0].records) == 1 and not answer.behind
 
-        async with opened(store.url) as first:
+        async with opened(store.url, "nation") as first:
             whole = nation(first, {HUNAN: hunan.calls}, clock)
             async with whole.service.running():
                 await until(lambda: caught_up(whole))
@@ -201,7 +201,7 @@ async def test_until_it_has_caught_up_it_says_that_it_has_not(tmp_path: Path, st
         clock.forward(3600)
         await hunan.amend("X1", 1, result(outcome=POSITIVE))
 
-        async with opened(backup.url) as restored:
+        async with opened(backup.url, "nation") as restored:
             shut = Shut(hunan.calls)
             whole = nation(restored, {HUNAN: shut}, clock)
             async with whole.service.running():
@@ -231,7 +231,10 @@ async def test_until_it_has_caught_up_it_says_that_it_has_not(tmp_path: Path, st
 async def test_a_store_that_goes_back_while_it_is_followed_into(tmp_path: Path) -> None:
     """A database that fails over to a standby lacks its last commits, under a follower that has seen them acknowledged:
     the follower goes by the cursor that is stored, and nothing stays missing."""
-    async with opened(sqlite_url(tmp_path, HUNAN)) as hunan_store, opened(sqlite_url(tmp_path, "nation")) as store:
+    async with (
+        opened(sqlite_url(tmp_path, HUNAN)) as hunan_store,
+        opened(sqlite_url(tmp_path, "nation"), "nation") as store,
+    ):
         hunan = Records(hunan_store, ManualClock())
         whole = nation(store, {HUNAN: hunan.calls})
         async with whole.service.running():

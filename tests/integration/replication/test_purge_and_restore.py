@@ -57,7 +57,7 @@ async def scene(directory: Path, url: str) -> AsyncIterator[tuple[Region, Callab
     """A filled region, and the nation, which follows it to its end whenever it is told to."""
     region = Region(directory)
     await region.fill()
-    async with opened(url) as store:
+    async with opened(url, "nation") as store:
         whole = Records(store, ManualClock(RECENT), "nation")
 
         async def followed() -> Records:
@@ -69,7 +69,7 @@ async def scene(directory: Path, url: str) -> AsyncIterator[tuple[Region, Callab
 
 
 async def purge(records: Records, batches: int = 100) -> None:
-    """What `hutong records purge --older-than 365d` does; it may be interrupted after some batches."""
+    """Purges as `hutong records purge --older-than 365d` does; it may be interrupted after some batches."""
     position: int | None = 0
     while position is not None and batches:
         position = (await records.purge(YEAR, position, 1)).position

@@ -89,7 +89,7 @@ async def take(records: Records, step: tuple[str, int, int]) -> None:
 
 
 async def says(records: Records) -> tuple[Any, Any]:
-    """What a store says now: the records that stand, and the laboratories that are limited."""
+    """Returns the records of a store that stand, and the laboratories that are limited."""
     answer = await records.batch([person(number) for number in range(PEOPLE)])
     standing = {
         (entry.person_key, record.source_id): record.content.SerializeToString(deterministic=True)
@@ -114,7 +114,7 @@ async def feed(records: Records) -> list[fpb.Change]:
 
 async def scenario(directory: Path, nation_url: str, before: Any, lost: Any, after: Any) -> None:
     """Steps, a backup, steps that are lost with the region's machine, the backup restored, further steps."""
-    async with opened(nation_url) as store:
+    async with opened(nation_url, "nation") as store:
         whole = Records(store, ManualClock(), "nation")
         async with opened(sqlite_url(directory, "region")) as region_store:
             region = Records(region_store, ManualClock())

@@ -9,7 +9,7 @@ from hutong.records.v1 import conflict_service_pb2 as cpb
 from hutong.records.v1.record_pb2 import Origin, RecordContent, RevisionAction, TestRecord, TestResult
 
 from services.records.domain.holders import REISSUED_CAUSE
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.record_store import RecordStore
 from tests.testkit.builders.records import KEEP, person, result
 from tests.testkit.clocks import ManualClock
 from tests.testkit.servers.records_service import Records, follow, nation, opened
@@ -58,7 +58,7 @@ async def test_the_test_is_whose_the_region_says(tmp_path: Path, nation_url: str
     """The first person's negative is retracted, the second person's positive found, exactly as it is in the region, and
     there is nothing to settle; and all of it back again when the file with the first person is found after all."""
     await reissued(tmp_path)
-    async with opened(nation_url) as store:
+    async with opened(nation_url, "nation") as store:
         await followed(store, tmp_path, "first")
         whole = await followed(store, tmp_path, "restored")
         async with region(tmp_path, "restored") as hunan:
@@ -87,7 +87,7 @@ async def test_no_copy_becomes_another_persons(tmp_path: Path, nation_url: str) 
         made.origin.CopyFrom(Origin(region="430000", source_id="X1", revision=1))
         return made
 
-    async with opened(sqlite_url(tmp_path, "110000")) as beijing_store, opened(nation_url) as store:
+    async with opened(sqlite_url(tmp_path, "110000")) as beijing_store, opened(nation_url, "nation") as store:
         beijing = Records(beijing_store, ManualClock(), "110000")
         async with region(tmp_path, "first") as hunan:
             whole = nation(store, {"430000": hunan.calls, "110000": beijing.calls})

@@ -1,4 +1,4 @@
-"""What the verdict service asks of the lookup service, and what it makes of its silence."""
+"""The verdict service asks the lookup service by person key, and takes its silence for what it is."""
 
 import pytest
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose, Subject

@@ -1,4 +1,4 @@
-"""What metrics and traces tell of verdicts."""
+"""Metrics and traces tell of verdicts, and of no person."""
 
 from prometheus_client import REGISTRY
 

@@ -1,4 +1,4 @@
-"""How laboratories' figures are asked for, and what may have happened before; shared by the suites."""
+"""Questions about laboratories' figures, and records, amendments and retractions that they are made of."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from services.common.instants import Instant, to_timestamp
 from services.records.domain.quality import Sample
 from services.records.quality.figure_counter import FigureCounter
 from services.records.quality.figures import LaboratoryFigures
-from services.records.store.protocols.records import RecordStore
+from services.records.store.protocols.record_store import RecordStore
 from tests.testkit.builders.records import fresh_id, person, result, sampling, submission
 from tests.testkit.servers.records_service import Records
 
@@ -28,12 +28,12 @@ NEGATIVE, POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POS
 
 
 def counting_of(records: Records) -> FigureCounter:
-    """What counts the same store."""
-    return FigureCounter("tests", records.store, records.store.counts, records.clock)
+    """Returns a counter of the same store."""
+    return FigureCounter("tests", records.store, records.store.figures, records.clock)
 
 
 def quality_of(records: Records) -> LaboratoryFigures:
-    """What answers over the same store."""
+    """Returns the figures of the same store."""
     return LaboratoryFigures(records.store, counting_of(records))
 
 
@@ -115,7 +115,7 @@ steps = st.lists(
 
 async def kept(store: RecordStore) -> list[Any]:
     """All that is counted, in a form that compares."""
-    async with store.counts.reading() as counts:
+    async with store.figures.reading() as counts:
         tallies = await counts.tallies_between(0, 1 << 20)
         spans = [(*key, span) for key in tallies for span in msgspec.msgpack.decode(tallies[key])[6]]
         return [

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from services.common.instants import HOUR, Instant, parse_rfc3339
-from services.verdict.domain.model import (
+from services.verdict.domain.evidence.values import (
     Channel,
     Evidence,
     Interval,

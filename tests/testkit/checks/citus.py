@@ -1,4 +1,4 @@
-"""What Citus asks of statements and tables, as rules over their text and over PostgreSQL's catalogs.
+"""Citus's demands on statements and tables, as rules over their text and over PostgreSQL's catalogs.
 
 From its documentation: "SQL support and workarounds", "Choosing distribution column" and "Creating and modifying
 distributed objects" (docs.citusdata.com). They are what can be held without a cluster; they are not a cluster.
@@ -19,7 +19,7 @@ _CONFLICT = re.compile(r"on conflict(?: \(([^)]*)\))? do (nothing|update)")
 
 
 def offences(query: str, shared: Set[str], *, cold: bool = False) -> Iterator[str]:
-    """What a distributed database could not do in one statement, on one line, and what it would not do on one node;
+    """Yields what a distributed database could not do in one statement, on one line, or would not do on one node;
     `shared` are the reference tables. A `cold` one may ask all nodes."""
     tables = tables_of(query)
     distributed = tables & set(DISTRIBUTED)
@@ -49,7 +49,7 @@ def offences(query: str, shared: Set[str], *, cold: bool = False) -> Iterator[st
 
 
 async def offences_of_tables(connection: asyncpg.Connection) -> list[str]:
-    """What the tables of a database, as they were before they were distributed, have that Citus does not take."""
+    """Returns what the tables of a database, not distributed yet, have that Citus does not take."""
     found = []
     for table, column in DISTRIBUTED.items():
         unique = await connection.fetch(
@@ -81,5 +81,5 @@ COLD = {
 
 
 def is_cold(query: str) -> bool:
-    """Whether a statement names nobody, and says so above."""
+    """Tells if a statement is one of those above that name nobody."""
     return query.startswith(tuple(COLD.values()))

@@ -1,4 +1,4 @@
-"""What the documents name: links to other files, and paths of the tree in code spans. Read from their text alone."""
+"""The documents' links to other files, and the paths of the tree in their code spans. Read from their text alone."""
 
 import re
 from collections.abc import Iterator

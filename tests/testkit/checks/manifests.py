@@ -71,7 +71,7 @@ def container(workload: Object) -> Object:
 
 
 def service_of(workload: Object) -> str:
-    """Which of our services a workload runs."""
+    """Returns the name of the service that a workload runs."""
     return str(container(workload)["image"]).split(":")[0].rpartition("hutong-")[2]
 
 
@@ -81,17 +81,17 @@ def by_name(objects: list[Object], kind: str) -> dict[str, Object]:
 
 
 def selects(selector: dict[str, str], workload: Object) -> bool:
-    """Whether a selector matches a workload's pods."""
+    """Tells if a selector matches a workload's pods."""
     return bool(selector) and selector.items() <= workload["spec"]["template"]["metadata"]["labels"].items()
 
 
 def environment(objects: list[Object], workload: Object) -> dict[str, str]:
-    """What the one container of a workload finds in its environment; raises KeyError as `variables` does."""
+    """Returns the environment of a workload's one container. Raises KeyError as `variables` does."""
     return variables(objects, container(workload))
 
 
 def variables(objects: list[Object], of: Object) -> dict[str, str]:
-    """What a container finds in its environment; raises KeyError for a reference to what is not there."""
+    """Returns the environment of a container. Raises KeyError for a reference to what is not there."""
     maps, secrets = by_name(objects, "ConfigMap"), by_name(objects, "Secret")
     found: dict[str, str] = {}
     for source in of.get("envFrom", []):

@@ -1,4 +1,4 @@
-"""What a PostgreSQL store really says to its database, and all that it could say."""
+"""The statements that a PostgreSQL store really sends to its database, and all that it could send."""
 
 import ast
 import re

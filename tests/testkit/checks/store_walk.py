@@ -17,8 +17,9 @@ from services.records.quality.live_figures import still_waiting
 from services.records.retention.purge import purge
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.postgres.unit_of_work import MANY
-from services.records.store.protocols.records import LATEST, Lag
 from services.records.store.unit_of_work import Plan, Touch
+from services.records.store.values.feed import Lag
+from services.records.store.values.records import LATEST
 from tests.testkit.builders.records import KEEP, hours, person, request_id, result, sampling, submission
 from tests.testkit.clocks import NOON, ManualClock
 from tests.testkit.servers.records_service import Records
@@ -39,7 +40,6 @@ def tube(number: int) -> str:
 
 async def walk(store: PostgresStore) -> None:
     """Submits, takes in, amends, retracts, settles, suspends, follows, reads in every way, counts, and purges."""
-    store.drives_copies = True
     clock = ManualClock()
     records = Records(store, clock, keeps=("430000", "340000"))
     await _write(records)
@@ -129,12 +129,12 @@ async def _read(store: PostgresStore, records: Records) -> None:
     assert 0 == await store.batches("unknown")
     assert 3 == len(await store.conflicts(0, 10, True))
     assert 1 == len(await store.former(RecordId("430000", tube(5))))
-    found = [one async for batch in store.placed(Instant(NOON - DAY), Instant(NOON + HOUR), LATEST) for one in batch]
+    found = [one async for batch in store.by_time(Instant(NOON - DAY), Instant(NOON + HOUR), LATEST) for one in batch]
     assert found
 
 
 async def _count(store: PostgresStore, clock: ManualClock) -> None:
-    figures = LaboratoryFigures(store, FigureCounter("walk", store, store.counts, clock))
+    figures = LaboratoryFigures(store, FigureCounter("walk", store, store.figures, clock))
     records = Records(store, clock)
     await records.submit(tube(11), person(11), sampling(-30.0))
     await records.submit(tube(12), person(12), result(outcome=TestResult.TEST_RESULT_POSITIVE))
@@ -144,7 +144,7 @@ async def _count(store: PostgresStore, clock: ManualClock) -> None:
     for laboratory in ("", "430000-xiangya"):
         found = await figures.overdue_now(day - 1, day, clock(), 24, laboratory, _FIRST, 10)
         assert [tube(11)] == [sample.source_id for sample in found.samples]
-        async with store.counts.reading() as counts:
+        async with store.figures.reading() as counts:
             assert found.samples == await still_waiting(counts, found.samples)
     # A laboratory whose only record is another's takes its figures with it.
     await records.submit(tube(13), person(13), result(laboratory="gone"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.records.store.protocols.records import ChangeRow, Head
+from services.records.store.values.feed import ChangeRow, Head
 
 
 class FakeStore:

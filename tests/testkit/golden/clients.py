@@ -33,7 +33,7 @@ class Given(NamedTuple):
 
 
 class HealthCodeClient(Protocol):
-    """What a health-code client can ask."""
+    """The questions of a health-code client."""
 
     async def show(self, person: Person, region: str, **options: Any) -> Answer:
         """The code with the verdict `given` (one), or {error: reason}."""

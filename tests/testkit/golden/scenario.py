@@ -44,7 +44,7 @@ MOST_IN_BATCH = 500
 
 
 class RunningMesh(Protocol):
-    """What a scenario needs of a mesh."""
+    """A running mesh, as a scenario needs it."""
 
     plan: Plan
     http: str
@@ -107,7 +107,7 @@ class Scenario:
             await asyncio.sleep(0.01)
 
     async def again(self) -> None:
-        """Whatever happened since, each verdict is given again: one by one, and in one batch."""
+        """Asks for each verdict again, one by one and in one batch: whatever happened since, it is the same."""
         for one in self._given:
             answer = await self._calls.show(one.person, one.region, scope=one.scope, at=one.at, known_at=one.known_at)
             assert answer.get("given") == [one], f"as known at {one.known_at}: {answer}, but given was {one.verdict!r}"
@@ -322,7 +322,7 @@ class Scenario:
         raise AssertionError(f"{name} was not found again")
 
     async def _backup(self, region: str, step: Mapping[str, Any]) -> None:
-        """Of a region's file while its store is closed."""
+        """Copies a region's file while its store is closed."""
         await self._stop(region, {})
         store = self._store_of(region)
         shutil.copy(store, store.with_suffix(".backup"))

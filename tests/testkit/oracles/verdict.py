@@ -7,8 +7,8 @@ from itertools import combinations, pairwise
 
 from services.common.instants import HOUR, Instant
 from services.common.regions import divisions
-from services.verdict.domain.model import Channel, Kind, Record, Result, Tube
-from services.verdict.domain.policy import ClauseEntry, PolicyFile
+from services.verdict.domain.evidence.values import Channel, Kind, Record, Result, Tube
+from services.verdict.domain.policy.contents import ClauseEntry, PolicyFile
 
 
 def _sampled(record: Record) -> Instant:
@@ -82,7 +82,7 @@ def clause_until(entry: ClauseEntry, region: str, records: list[Record], at: Ins
 
 
 def positive_stands(policy: PolicyFile, records: list[Record], at: Instant) -> bool:
-    """Whether any positive of a single tube is open."""
+    """Tells if any positive of a single tube is open."""
     known = [record for record in records if _exists(record, at) and _reported(record, at)]
     for positive in known:
         if positive.result != Result.POSITIVE or positive.tube != Tube.SINGLE:
@@ -101,7 +101,7 @@ def positive_stands(policy: PolicyFile, records: list[Record], at: Instant) -> b
 
 
 def retest_owed(records: list[Record], at: Instant) -> bool:
-    """Whether any positive pool has no later single result."""
+    """Tells if any positive pool has no later single result."""
     known = [record for record in records if _exists(record, at) and _reported(record, at)]
     singles = [r for r in known if r.tube == Tube.SINGLE and r.result in (Result.NEGATIVE, Result.POSITIVE)]
     return any(

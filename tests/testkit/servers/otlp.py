@@ -35,7 +35,7 @@ def _plain(attributes: Sequence[KeyValue]) -> dict[str, str | int | bool]:
 
 @dataclass(slots=True)
 class Collector(collector_grpc.TraceServiceServicer):
-    """What has been received so far. `endpoint` is where to send it."""
+    """Keeps the spans received so far. `endpoint` is the address to send them to."""
 
     endpoint: str = ""
     spans: list[Received] = field(default_factory=list)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hutong.common.v1.subject_pb2 import Subject
@@ -24,8 +24,8 @@ from services.records.composition import build
 from services.records.ports import Region
 from services.records.settings import Settings
 from services.records.store.opening import open_store
-from services.records.store.protocols.records import RecordStore
-from services.records.store.retention import Purged, RecordPurge
+from services.records.store.protocols.record_store import RecordStore
+from services.records.store.values.records import Purged
 from services.runtime.rpc.binding import local
 from tests.testkit.builders.records import KEEP, SHOW, submission
 from tests.testkit.clocks import ManualClock
@@ -45,11 +45,12 @@ class Records:
         region: str = "430000",
         feeds: Mapping[str, Region] | None = None,
         keeps: tuple[str, ...] = (),
+        replica: RecordStore | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
         settings = Settings(region=region, mesh_secret=SECRET, keeps=keeps, store_url="sqlite:///of-no-use.db")
-        self.service = build(settings, store=store, clock=clock, feeds=feeds or {})
+        self.service = build(settings, store=store, replica=replica, clock=clock, feeds=feeds or {})
         self.calls: Any = local(self.service.name, "tests", self.service.bindings)
 
     async def submit(
@@ -127,7 +128,7 @@ class Records:
 
     async def purge(self, before: Instant, position: int = 0, most: int = 100) -> Purged:
         """One batch of a purge."""
-        return await cast(RecordPurge, self.store).purge(before, position, most)
+        return await self.store.purge(before, position, most)
 
 
 async def refused(call: Any) -> ServiceError:
@@ -165,9 +166,9 @@ async def put_laboratory(
 
 
 @asynccontextmanager
-async def opened(url: str) -> Any:
+async def opened(url: str, region: str = "430000") -> Any:
     """A store at a URL, closed afterwards."""
-    store = open_store(Settings(region="430000", store_url=url, store_migrate=True))
+    store = open_store(Settings(region=region, store_url=url, store_migrate=True))
     try:
         yield store
     finally:

@@ -1,4 +1,4 @@
-"""Where empty stores of either kind are: fixtures of tests/conftest.py."""
+"""URLs of empty stores of either kind: fixtures of tests/conftest.py."""
 
 import sqlite3
 from pathlib import Path
@@ -15,13 +15,13 @@ def sqlite_url(directory: Path, name: str = "records") -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store is."""
+    """Returns the URL of an empty store."""
     return _url(request, tmp_path, "records")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def nation_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where the nation's store is."""
+    """Returns the URL of the nation's empty store."""
     return _url(request, tmp_path, "nation")
 
 

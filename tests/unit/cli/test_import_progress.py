@@ -1,4 +1,4 @@
-"""How fast an import goes and how long it takes, as it is told."""
+"""The pace of an import and the time left are told as they are."""
 
 from pathlib import Path
 

@@ -75,7 +75,7 @@ def rows(text: str) -> list[Sample | Refusal]:
 
 
 def reasons(row: Sample | Refusal) -> list[tuple[str, str]]:
-    """Why it was refused."""
+    """Returns the fields and reasons of a refusal."""
     assert isinstance(row, Refusal), row
     return [(found.field, found.reason) for found in row.violations]
 

@@ -1,4 +1,4 @@
-"""What a laboratory file may look like, and what each kind of wrong row is refused for."""
+"""Laboratory files are read in whatever form they may have, and each kind of wrong row is refused for its reason."""
 
 import codecs
 import io

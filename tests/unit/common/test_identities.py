@@ -1,4 +1,4 @@
-"""Who a store is: what a caller takes for the store it means, and what it refuses."""
+"""A caller takes a store for the one it means by its identity, and refuses another."""
 
 import pytest
 from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity, StoreKind
@@ -17,7 +17,7 @@ def identity(
     fingerprint: bytes = OWN,
     kind: StoreKind.ValueType = RECORDS,
 ) -> StoreIdentity:
-    """What a store says of itself."""
+    """Returns what a store says of itself."""
     return StoreIdentity(kind=kind, region=region, feed_id=feed_id, secret_fingerprint=fingerprint)
 
 

@@ -1,4 +1,4 @@
-"""What a field may hold, and the reason it is refused with, is the same for every service."""
+"""Every service allows the same in a field, and refuses it for the same reason."""
 
 from functools import partial
 

@@ -81,7 +81,7 @@ def application(gateway: Gateway) -> Application:
 
 
 async def outcome(application: Application, question: Question = BEIJING) -> Outcome:
-    """What the cache had to do with the answer."""
+    """Returns what the cache had to do with the answer."""
     return (await application.show(question, SHOW)).outcome
 
 

@@ -1,4 +1,4 @@
-"""What may be cached, and for how long."""
+"""Verdicts are cached for as long as they may be, and some not at all."""
 
 import pytest
 from hutong.lookup.v1.evidence_service_pb2 import SourceCoverage

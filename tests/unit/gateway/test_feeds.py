@@ -42,7 +42,7 @@ class Told:
 
 
 async def read(feed: Any, cursor: str | None) -> tuple[list[News], str]:
-    """What a feed tells, and the reason it ended with."""
+    """Returns the news of a feed, and the reason it ended with."""
     told: list[News] = []
     with pytest.raises(ServiceError) as ended:
         async for news in feed.watch(cursor):

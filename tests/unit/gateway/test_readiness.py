@@ -1,4 +1,4 @@
-"""What is told of the news."""
+"""The age of the news is told."""
 
 import math
 from typing import Any
@@ -20,14 +20,14 @@ class Cache(MemoryCache):
     down = False
 
     async def read(self, wanted: Any) -> Any:
-        """What there is, or nothing."""
+        """Reads what there is. Raises CacheDownError while it is down."""
         if self.down:
             raise CacheDownError
         return await super().read(wanted)
 
 
 def age(feed: str) -> float | None:
-    """What Prometheus is told."""
+    """Returns the age of a feed in seconds, as Prometheus is told it."""
     return REGISTRY.get_sample_value("hutong_gateway_news_age_seconds", {"feed": feed})
 
 

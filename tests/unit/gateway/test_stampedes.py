@@ -1,4 +1,4 @@
-"""What changes for many at once must not empty the cache."""
+"""A change for many at once does not empty the cache."""
 
 import asyncio
 from collections.abc import AsyncIterator

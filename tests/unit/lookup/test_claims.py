@@ -1,4 +1,4 @@
-"""Which result a holder claims, and what the copy looks like."""
+"""A claim chooses the holder's newest result and makes a copy that names its original."""
 
 import pytest
 from hutong.records.v1.record_pb2 import Channel, RecordKind, RevisionAction, TestResult

@@ -1,4 +1,4 @@
-"""What the coverage says of a source that is asked more than once for a batch."""
+"""The coverage of a source that is asked more than once for a batch tells the worst answer."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What several sources said about one person, joined."""
+"""The answers of several sources about one person are joined."""
 
 from hutong.records.v1.laboratory_pb2 import Laboratory, Suspension
 from hutong.records.v1.record_pb2 import TestRecord as Record

@@ -1,4 +1,4 @@
-"""Which sources were down at an instant, from what was noted then."""
+"""The sources that were down at an instant are found from what was noted then."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Up to when a store that follows others has everything, and whom it has not heard of."""
+"""A store that follows others knows up to when it has everything, and whom it has not heard of."""
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from services.records.domain.replication import Cursor
 from services.records.replication.change_feed import ChangeFeed
 from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.completeness import ALLOWANCE, BEHIND, Completeness
-from services.records.store.protocols.records import Lag
+from services.records.store.values.feed import Lag
 from tests.testkit.fakes.feed_store import FakeStore
 
 NOW = Instant(1_000 * SECOND)

@@ -1,4 +1,4 @@
-"""What becomes due is looked at at once, in whatever moment it does."""
+"""Copies that become due are looked at at once, in whatever moment they do."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from services.records.domain.revisions import RecordId
 from services.records.replication import copy_sync
 from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.copy_sync import CopySync
-from services.records.store.protocols.records import DueCopy
+from services.records.store.values.feed import DueCopy
 
 REGION = "110000"
 
@@ -25,7 +25,7 @@ class Late:
         self._left = at
 
     async def due_copies(self, regions: Sequence[str], most: int) -> Sequence[DueCopy]:
-        """What was due when it was asked."""
+        """Returns the copies that were due when it was asked."""
         found = [copy for copy in self.due if copy.id.region in regions]
         self._left -= 1
         if not self._left:

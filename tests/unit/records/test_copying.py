@@ -1,4 +1,4 @@
-"""What a follower takes of another store's changes, and what it leaves."""
+"""A follower takes another store's changes, and leaves what contradicts its own."""
 
 from hutong.records.v1 import record_pb2
 from hutong.records.v1.change_feed_service_pb2 import Change

@@ -1,4 +1,4 @@
-"""What becomes of submissions, amendments and retractions, over any sequence of them."""
+"""Submissions, amendments and retractions are decided rightly, over any sequence of them."""
 
 from hutong.records.v1.record_pb2 import RecordContent, RevisionAction
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome

@@ -9,7 +9,7 @@ from services.common.errors import FailedPrecondition
 from services.common.instants import Instant
 from services.records.replication.change_feed import ChangeFeed
 from services.records.replication.commit_signal import CommitSignal
-from services.records.store.protocols.records import ChangeRow, Head
+from services.records.store.values.feed import ChangeRow, Head
 from tests.testkit.fakes.feed_store import FakeStore
 
 

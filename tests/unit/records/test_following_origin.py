@@ -1,4 +1,4 @@
-"""What becomes of a copy when its origin changes."""
+"""A copy follows when its origin changes."""
 
 import pytest
 from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RevisionAction, TestRecord, TestResult

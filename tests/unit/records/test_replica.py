@@ -1,4 +1,4 @@
-"""What a comparison reads is the original, however well a replica keeps up."""
+"""A comparison reads the original, however well a replica keeps up."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 
-from services.records.store.replica import ReplicatedStore
 from tests.testkit.builders.records import person, result
 from tests.testkit.clocks import ManualClock
 from tests.testkit.servers.records_service import Records, opened
@@ -15,15 +14,16 @@ from tests.testkit.servers.store_urls import sqlite_url
 
 async def test_what_has_not_reached_a_replica_is_not_lost(tmp_path: Path) -> None:
     """Another process has written since this one looked: whoever compares is told, others when it looks again."""
-    async with opened(sqlite_url(tmp_path, "original")) as original, opened(sqlite_url(tmp_path, "replica")) as replica:
+    url = sqlite_url(tmp_path, "original")
+    async with opened(url) as original, opened(url) as elsewhere, opened(sqlite_url(tmp_path, "replica")) as replica:
         clock = ManualClock()
-        records = Records(ReplicatedStore(original, replica, clock), clock)
+        records = Records(original, clock, replica=replica)
 
         async def found(purpose: Purpose.ValueType) -> list[Any]:
             request = BatchListRecordsRequest(subjects=[Subject(person_key=person(1))], purpose=purpose)
             return list((await records.calls.BatchListRecords(request)).people[0].records)
 
         assert await found(Purpose.PURPOSE_SHOW_CODE) == []
-        written = (await Records(original, clock).submit("S1", person(1), result())).record
+        written = (await Records(elsewhere, clock).submit("S1", person(1), result())).record
         assert await found(Purpose.PURPOSE_SHOW_CODE) == []
         assert await found(Purpose.PURPOSE_REPLICATION) == [written]

@@ -1,4 +1,4 @@
-"""What the contracts promise of every method, old and new."""
+"""Every method, old and new, keeps the promises of the contracts."""
 
 import importlib
 from collections.abc import Iterator

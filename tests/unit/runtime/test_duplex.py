@@ -24,7 +24,7 @@ async def no_list(request):
 
 
 async def sent(count: int, purpose=KEEP, read: list[int] | None = None) -> AsyncIterator[StreamRecordsRequest]:
-    """So many requests, numbered from 0; `read` tells which were taken."""
+    """Yields so many requests, numbered from 0; `read` tells which were taken."""
     for number in range(count):
         if read is not None:
             read.append(number)

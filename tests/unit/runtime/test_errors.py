@@ -1,4 +1,4 @@
-"""What a caller sees of an error."""
+"""Callers see an error's code, reason and text, and nothing of what is behind it."""
 
 import asyncio
 import logging

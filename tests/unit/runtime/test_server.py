@@ -43,7 +43,7 @@ async def running(servicer: Servicer, pings=None) -> AsyncIterator[tuple[Server,
 
 
 async def health(port: int, service: str = "") -> int:
-    """What the server says of its health."""
+    """Returns what the server says of its health."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))
         return int(reply.status)

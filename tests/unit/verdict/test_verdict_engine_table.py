@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.verdict.domain.policy_set import PolicySet
+from services.verdict.domain.policy.policy_set import PolicySet
 from services.verdict.policy.files import CASES_SUFFIX, DEFAULT_DIRECTORY, load_directory
 from services.verdict.policy.tools.cases import Outcome, run_cases
 

@@ -10,23 +10,23 @@ import pytest
 
 from cli.main import main
 from services.common.instants import parse_rfc3339
-from services.verdict.domain.compiled import CompiledPolicy
-from services.verdict.domain.judge import judge
-from services.verdict.domain.model import Evidence, Scope, Status
-from services.verdict.domain.policy import content_hash
-from services.verdict.domain.policy_set import PolicySet
+from services.verdict.domain.evidence.values import Evidence, Scope
+from services.verdict.domain.judgement.judge import judge
+from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.policy.contents import content_hash
+from services.verdict.domain.policy.policy_set import PolicySet
+from services.verdict.domain.verdict import Status
 from services.verdict.policy.files import (
     CASES_SUFFIX,
     DEFAULT_DIRECTORY,
-    PolicyFileError,
     load_directory,
     parse_policy,
     policy_paths,
-    read_yaml,
 )
 from services.verdict.policy.tools import schema
 from services.verdict.policy.tools.check import check
 from services.verdict.policy.tools.strictness import counter_example
+from services.verdict.policy.yaml_document import PolicyFileError, read_yaml
 
 POLICY = """\
 region: "140000"
@@ -55,7 +55,7 @@ colours:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Where the policy of the tests goes."""
+    """Returns the directory for the policy of the tests."""
     (tmp_path / "140000").mkdir()
     return tmp_path
 

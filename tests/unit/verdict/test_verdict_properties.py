@@ -1,4 +1,4 @@
-"""What must hold of every verdict, whatever the evidence."""
+"""Properties hold of every verdict, whatever the evidence."""
 
 from pathlib import Path
 
@@ -9,21 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from services.common.instants import HOUR, Instant
-from services.verdict.domain.compiled import CompiledPolicy
-from services.verdict.domain.judge import judge
-from services.verdict.domain.model import (
-    NATIONAL_NOTICE,
-    Channel,
-    Evidence,
-    Kind,
-    NoticeOutcome,
-    Record,
-    Result,
-    Scope,
-    Status,
-    Tube,
-    Verdict,
-)
+from services.verdict.domain.evidence.values import Channel, Evidence, Kind, Record, Result, Scope, Tube
+from services.verdict.domain.judgement.judge import judge
+from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.verdict import NATIONAL_NOTICE, NoticeOutcome, Status, Verdict
 from services.verdict.policy.files import load_directory
 from services.verdict.servicers import translation
 from tests.testkit.builders.verdict_inputs import ELSEWHERE, NOON, evidence, hours, instants
@@ -45,7 +34,7 @@ def _bytes(verdict: Verdict) -> bytes:
 
 
 def _in_force(region: str, at: Instant) -> CompiledPolicy:
-    return POLICIES.standing(region, at).policy
+    return POLICIES.in_force(region, at).policy
 
 
 @EXAMPLES
@@ -136,8 +125,8 @@ def test_the_notice_is_carried_out_where_it_is_enforced(seen: Evidence, at: Inst
     """Under enforce every negative reported within the region's own window is recognised, unless a positive stands."""
     seen = msgspec.structs.replace(seen, region="140000", scope=Scope.NATIONAL)
     policy = _in_force("140000", at)
-    assume(policy.stance.enforce and POLICIES.standing("140000", at).binds)
-    age = data.draw(st.integers(0, policy.stance.clause.window.length), label="age")
+    assume(policy.notice_rule.enforce and POLICIES.in_force("140000", at).binds)
+    age = data.draw(st.integers(0, policy.notice_rule.clause.window.length), label="age")
     reported = Instant(at - age)
     sampled = data.draw(st.sampled_from([None, Instant(reported - 200 * HOUR), reported]), label="sampled")
     negative = msgspec.structs.replace(_result("650000", "n", sampled, reported, tube=tube), channel=channel)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from services.common.instants import HOUR, MINUTE, Instant
-from services.verdict.domain.judge import judge
-from services.verdict.domain.model import Channel, Evidence, Kind, Origin, Record, Result, Scope, Status, Tube
+from services.verdict.domain.evidence.values import Channel, Evidence, Kind, Origin, Record, Result, Scope, Tube
+from services.verdict.domain.judgement.judge import judge
+from services.verdict.domain.verdict import Status
 from services.verdict.policy.files import load_directory
 from tests.testkit.builders.verdict_inputs import NOON
 

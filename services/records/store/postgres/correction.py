@@ -8,9 +8,9 @@ import asyncpg
 from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.revisions import RecordId
-from services.records.store.protocols.records import DueCopy, Lag
 from services.records.store.rows import changed_ids, conflict_rows, copy_rows
 from services.records.store.unit_of_work import Plan
+from services.records.store.values.feed import DueCopy, Lag
 
 CONFLICT_COLUMNS = """
 number, conflict_id, region, source_id, revision, reason, person_key, content, offered_by, first_at, last_at, times,

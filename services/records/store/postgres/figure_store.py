@@ -11,8 +11,9 @@ from typing import Any
 
 import asyncpg
 
-from services.records.store.postgres.figures import PURGED, PostgresCounts, columns
-from services.records.store.protocols.figures import Counted, Counts
+from services.records.store.postgres.figures import PURGED, PostgresFigures, columns
+from services.records.store.protocols.figures import FigureReads
+from services.records.store.values.figures import CountedChanges
 
 _ENDED = """
 delete from count_waiting as w using unnest($1::bigint[], $2::text[], $3::text[]) as e(placed_at, region, source_id)
@@ -35,8 +36,8 @@ _TURN = "hashtext('hutong.records.counting')"
 Run = Callable[[Callable[[asyncpg.Connection], Awaitable[Any]]], Awaitable[Any]]
 
 
-class PostgresCountStore:
-    """A CountStore in the database of a PostgresStore, which lends its connections: `run` for a piece of work that may
+class PostgresFigureStore:
+    """A FigureStore in the database of a PostgresStore, which lends its connections: `run` for a piece of work that may
     be done twice, `connection` for one that goes on in pieces."""
 
     def __init__(self, run: Run, connection: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]) -> None:
@@ -44,14 +45,14 @@ class PostgresCountStore:
         self._connection = connection
 
     @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[Counts]:
-        """See CountStore."""
+    async def reading(self) -> AsyncGenerator[FigureReads]:
+        """See FigureStore."""
         async with self._connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-            yield PostgresCounts(connection)
+            yield PostgresFigures(connection)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[bool]:
-        """See CountStore. Who loses the connection loses the turn; that two count then, `count` makes harmless."""
+        """See FigureStore. Who loses the connection loses the turn; that two count then, `count` makes harmless."""
         async with self._connection() as connection:
             try:
                 mine = await connection.fetchval(f"select pg_try_advisory_lock({_TURN})")
@@ -64,7 +65,7 @@ class PostgresCountStore:
                 raise
 
     async def begin(self, rules: int) -> None:
-        """See CountStore. Piece by piece, and again from here after a kill: until all is forgotten, no rules hold."""
+        """See FigureStore. Piece by piece, and again from here after a kill: until all is forgotten, no rules hold."""
 
         async def forget(connection: asyncpg.Connection, table: str) -> bool:
             async with connection.transaction():
@@ -80,8 +81,8 @@ class PostgresCountStore:
                 pass
         await self._run(lambda connection: connection.execute(_BEGIN, rules))
 
-    async def count(self, counted: Counted) -> bool:
-        """See CountStore. Done again when the connection is lost: it then stands where it went, and nothing is counted
+    async def count(self, counted: CountedChanges) -> bool:
+        """See FigureStore. Done again when the connection is lost: it then stands where it went, and nothing is counted
         twice."""
 
         async def keep(connection: asyncpg.Connection) -> bool:
@@ -91,7 +92,7 @@ class PostgresCountStore:
         return bool(await self._run(keep))
 
 
-async def _keep(connection: asyncpg.Connection, counted: Counted) -> bool:
+async def _keep(connection: asyncpg.Connection, counted: CountedChanges) -> bool:
     if tuple(await connection.fetchrow(_HERE)) != (counted.rules, counted.since):
         return False
     # A purge holds that row too: what it took before is seen now, and it takes no more meanwhile.
@@ -110,10 +111,10 @@ async def _keep(connection: asyncpg.Connection, counted: Counted) -> bool:
             "on conflict (placed_at, region, source_id) do update set laboratory = excluded.laboratory",
             *columns(counted.waiting, 4),
         )
-    if counted.accused:
+    if counted.positive_days:
         await connection.execute(
             "insert into count_accused select * from unnest($1::bytea[], $2::int[]) on conflict do nothing",
-            *columns(counted.accused, 2),
+            *columns(counted.positive_days, 2),
         )
     return True
 
@@ -150,12 +151,12 @@ async def forget_waiting(connection: asyncpg.Connection, places: Sequence[tuple[
     await connection.execute(_ENDED, *columns(places, 3))
 
 
-async def accused_among(connection: asyncpg.Connection, people: Sequence[bytes]) -> list[bytes]:
+async def with_positive_days(connection: asyncpg.Connection, people: Sequence[bytes]) -> list[bytes]:
     """Which of these people have, or had, a positive result that is counted."""
     query = "select distinct person_key from count_accused where person_key = any($1::bytea[])"
     return [row[0] for row in await connection.fetch(query, people)]
 
 
-async def forget_accused(connection: asyncpg.Connection, people: Sequence[bytes]) -> None:
+async def forget_positive_days(connection: asyncpg.Connection, people: Sequence[bytes]) -> None:
     """Keeps nothing about these people."""
     await connection.execute("delete from count_accused where person_key = any($1::bytea[])", people)

@@ -9,9 +9,9 @@ from services.common.instants import Instant
 from services.records.domain.quality import Key, Sample
 from services.records.domain.tally import SpanKey
 from services.records.store.postgres.unit_of_work import HELD
-from services.records.store.protocols.figures import Accused, RecordKey, Revisions, Standing
-from services.records.store.protocols.records import ChangeRow
 from services.records.store.rows import by_record
+from services.records.store.values.feed import ChangeRow
+from services.records.store.values.figures import CountProgress, NumberedRevisions, PositiveDay, RecordKey
 
 # Numbers have no gaps, so a range of numbers needs no limit, and each partition answers from its index.
 CHANGES = """
@@ -51,7 +51,7 @@ from unnest($1::bytea[]) as asked(person_key) cross join lateral (
 ) as r
 """
 
-_ACCUSED = """
+_POSITIVE_DAYS = """
 select person_key, day from count_accused join unnest($1::bytea[], $2::int[]) as asked(person_key, day)
 using (person_key, day)
 """
@@ -85,71 +85,71 @@ def columns(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
     return list(map(list, zip(*rows, strict=True))) if rows else [[] for _ in range(count)]
 
 
-class PostgresCounts:
-    """Counts as one connection, in one transaction, sees them."""
+class PostgresFigures:
+    """FigureReads as one connection, in one transaction, sees them."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
 
-    async def standing(self) -> Standing:
-        """See Counts."""
+    async def progress(self) -> CountProgress:
+        """See FigureReads."""
         rules, sequence, complete = await self._connection.fetchrow("select rules, sequence, complete from count_head")
         head, as_of = await self._connection.fetchrow(_HEAD, sequence)
-        return Standing(rules, sequence, complete, as_of, head)
+        return CountProgress(rules, sequence, complete, as_of, head)
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
-        """See Counts."""
+        """See FigureReads."""
         return [ChangeRow(*row) for row in await self._connection.fetch(CHANGES, after, after + most)]
 
     async def purged(self, after: int, up_to: int) -> int:
-        """See Counts."""
+        """See FigureReads."""
         return int(await self._connection.fetchval(PURGED, after, up_to))
 
     async def record_keys(self, ids: Sequence[tuple[str, str]]) -> Sequence[RecordKey]:
-        """See Counts."""
+        """See FigureReads."""
         rows = await self._connection.fetch(HELD, *columns(ids, 2))
         return [(person_key, region, source_id) for region, source_id, person_key in rows]
 
-    async def revisions(self, records: Sequence[RecordKey], up_to: int) -> Mapping[RecordKey, Revisions]:
-        """See Counts."""
+    async def revisions(self, records: Sequence[RecordKey], up_to: int) -> Mapping[RecordKey, NumberedRevisions]:
+        """See FigureReads."""
         rows = await self._connection.fetch(_REVISIONS, *columns(records, 3), up_to)
         return by_record((tuple(row[:3]), row[3], row[4]) for row in rows)
 
-    async def people(self, person_keys: Sequence[bytes], up_to: int) -> Mapping[bytes, Sequence[Revisions]]:
-        """See Counts."""
+    async def people(self, person_keys: Sequence[bytes], up_to: int) -> Mapping[bytes, Sequence[NumberedRevisions]]:
+        """See FigureReads."""
         rows = await self._connection.fetch(_PEOPLE, list(person_keys), up_to)
-        people: dict[bytes, list[Revisions]] = {}
+        people: dict[bytes, list[NumberedRevisions]] = {}
         for key, revisions in by_record((tuple(row[:3]), row[3], row[4]) for row in rows).items():
             people.setdefault(key[0], []).append(revisions)
         return people
 
-    async def accused(self, asked: Sequence[Accused]) -> Sequence[Accused]:
-        """See Counts."""
-        return [(row[0], row[1]) for row in await self._connection.fetch(_ACCUSED, *columns(asked, 2))]
+    async def positive_days(self, asked: Sequence[PositiveDay]) -> Sequence[PositiveDay]:
+        """See FigureReads."""
+        return [(row[0], row[1]) for row in await self._connection.fetch(_POSITIVE_DAYS, *columns(asked, 2))]
 
     async def tallies(self, keys: Sequence[Key]) -> Mapping[Key, bytes]:
-        """See Counts."""
+        """See FigureReads."""
         rows = await self._connection.fetch(_TALLIES, *columns(keys, 2))
         return {(laboratory, day): body for laboratory, day, body in rows}
 
     async def tallies_between(self, first: int, last: int) -> Mapping[Key, bytes]:
-        """See Counts."""
+        """See FigureReads."""
         query = "select laboratory, day, body from count_tally where day between $1 and $2"
         rows = await self._connection.fetch(query, first, last)
         return {(laboratory, day): body for laboratory, day, body in rows}
 
     async def spans(self, keys: Sequence[SpanKey]) -> Mapping[SpanKey, bytes]:
-        """See Counts."""
+        """See FigureReads."""
         rows = await self._connection.fetch(_SPANS, *columns(keys, 3))
         return {(laboratory, day, span): body for laboratory, day, span, body in rows}
 
     async def waiting_by_laboratory(self, first: Instant, end: Instant) -> Mapping[str, int]:
-        """See Counts."""
+        """See FigureReads."""
         query = "select laboratory, count(*) from count_waiting where placed_at >= $1 and placed_at < $2 group by 1"
         return dict(map(tuple, await self._connection.fetch(query, first, end)))
 
     async def waiting(self, laboratory: str, first: Sample, end: Instant, most: int) -> Sequence[Sample]:
-        """See Counts."""
+        """See FigureReads."""
         asked = (*first[:3], end, most)
         if laboratory:
             rows = await self._connection.fetch(WAITING_OF_LABORATORY, *asked, laboratory)

@@ -5,8 +5,14 @@ import asyncpg
 from services.common.instants import Instant
 from services.records.domain.revisions import RecordId
 from services.records.store.postgres import correction as correction
-from services.records.store.postgres.figure_store import accused_among, forget_accused, forget_waiting, keep_still
-from services.records.store.retention import Purged, merged_ranges
+from services.records.store.postgres.figure_store import (
+    forget_positive_days,
+    forget_waiting,
+    keep_still,
+    with_positive_days,
+)
+from services.records.store.retention import merged_ranges
+from services.records.store.values.records import Purged
 
 # Commits are stamped in the order of their numbers: the first that is too new ends the purge, and most of the table,
 # which comes after, is not looked at.
@@ -72,10 +78,10 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
         await correction.forget_records(connection, gone)
     if doomed:
         await forget_waiting(connection, places)
-        accused = await accused_among(connection, sorted({record[0] for record in doomed}))
-        if accused:
-            left = {row[0] for row in await connection.fetch(_LEFT, accused)}
-            await forget_accused(connection, [key for key in accused if key not in left])
+        positive = await with_positive_days(connection, sorted({record[0] for record in doomed}))
+        if positive:
+            left = {row[0] for row in await connection.fetch(_LEFT, positive)}
+            await forget_positive_days(connection, [key for key in positive if key not in left])
     for first, last in merged_ranges(numbers):
         for neighbour in await connection.fetch(
             "delete from purged where last = $1 or first = $2 returning first, last", first - 1, last + 1

@@ -9,18 +9,19 @@ from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
-from services.records.store.by_time import PlacedRecord
+from services.records.store.errors import unavailable
 from services.records.store.postgres import correction as correction
 from services.records.store.postgres import unit_of_work as writing
-from services.records.store.postgres.by_time import placed
-from services.records.store.postgres.figure_store import PostgresCountStore
+from services.records.store.postgres.by_time import by_time
+from services.records.store.postgres.figure_store import PostgresFigureStore
 from services.records.store.postgres.figures import CHANGES
 from services.records.store.postgres.retention import purge
 from services.records.store.postgres.schema import SCHEMA
-from services.records.store.protocols.records import ChangeRow, DueCopy, Head, LaboratoryRow, Lag, People, unavailable
-from services.records.store.retention import Purged
 from services.records.store.rows import current_records
+from services.records.store.seen_feed import SeenFeed
 from services.records.store.unit_of_work import Decide, Touch
+from services.records.store.values.feed import ChangeRow, DueCopy, Head, Lag
+from services.records.store.values.records import LaboratoryRow, People, Purged, RevisionBodies
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
 from services.runtime.storage.postgres.pool import Connections, Database
@@ -55,7 +56,8 @@ class PostgresStore:
     """A RecordStore in a PostgreSQL database, which it opens when first asked.
 
     Its tables must be there, up to date; with `migrates` it makes them so itself, for embedded services and tests. What
-    is read of a replica is true as of the last commit that has reached it.
+    is read of a replica is true as of the last commit that has reached it. `drives_copies`: copies are listed as due
+    when their originals change, as in the nation, which sees both.
     """
 
     poll_seconds = 0.2
@@ -69,6 +71,7 @@ class PostgresStore:
         statement_seconds: float = 5.0,
         migrates: bool = False,
         is_replica: bool = False,
+        drives_copies: bool = False,
     ) -> None:
         self._connections = connections = Connections(
             Database(
@@ -86,8 +89,9 @@ class PostgresStore:
         self._run, self._connection = connections.run, connections.one
         self._is_replica = is_replica
         self._stamps = CommitClock()
-        self.drives_copies = False
-        self.counts = PostgresCountStore(self._run, self._connection)
+        self._drives_copies = drives_copies
+        self.seen = SeenFeed()
+        self.figures = PostgresFigureStore(self._run, self._connection)
 
     async def check_schema(self) -> None:
         """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
@@ -146,7 +150,9 @@ class PostgresStore:
         """See RecordStore."""
         query = "select feed_id, sequence, (select mark from feed_mark where last_sequence = sequence) from feed_head"
         row = await self._run(lambda connection: connection.fetchrow(query))
-        return Head(row[0], row[1], row[2] or b"")
+        head = Head(row[0], row[1], row[2] or b"")
+        self.seen.reached(head.sequence)
+        return head
 
     async def mark(self, sequence: int) -> bytes:
         """See RecordStore."""
@@ -157,7 +163,10 @@ class PostgresStore:
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
         """See RecordStore."""
         rows = await self._run(lambda connection: connection.fetch(CHANGES, after, after + most))
-        return [ChangeRow(*row) for row in rows]
+        changes = [ChangeRow(*row) for row in rows]
+        if changes:
+            self.seen.reached(changes[-1].sequence)
+        return changes
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """See RecordStore."""
@@ -186,12 +195,12 @@ class PostgresStore:
         """See RecordStore."""
         return await self._run(correction.lags)
 
-    async def placed(
+    async def by_time(
         self, first: Instant, end: Instant, known_at: Instant
-    ) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+    ) -> AsyncGenerator[Sequence[RevisionBodies], None]:
         """See RecordStore."""
         # Who stops in the middle ends the transaction before the connection goes back.
-        async with self._connection() as connection, aclosing(placed(connection, first, end, known_at)) as batches:
+        async with self._connection() as connection, aclosing(by_time(connection, first, end, known_at)) as batches:
             async for batch in batches:
                 yield batch
 
@@ -207,13 +216,15 @@ class PostgresStore:
 
         async def transact(connection: asyncpg.Connection) -> bytes:
             async with connection.transaction():
-                return await writing.transact(connection, touch, decide, clock, stamp, self.drives_copies)
+                return await writing.transact(connection, touch, decide, clock, stamp, self._drives_copies)
 
         try:
-            return await self._run(transact)
+            answer = await self._run(transact)
         finally:
             for token in tokens:
                 self._stamps.end(token)
+        self.seen.committed()
+        return answer
 
     async def purge(self, before: Instant, position: int, most: int) -> Purged:
         """See RecordPurge."""

@@ -14,10 +14,17 @@ from typing import Any
 from services.common.instants import Instant
 from services.records.domain.quality import Key, Sample
 from services.records.domain.tally import SpanKey
-from services.records.store.protocols.figures import Accused, Counted, Counts, RecordKey, Revisions, Standing
-from services.records.store.protocols.records import ChangeRow
+from services.records.store.protocols.figures import FigureReads
 from services.records.store.rows import by_record
 from services.records.store.sqlite.file import guarded
+from services.records.store.values.feed import ChangeRow
+from services.records.store.values.figures import (
+    CountedChanges,
+    CountProgress,
+    NumberedRevisions,
+    PositiveDay,
+    RecordKey,
+)
 from services.runtime.storage.sqlite.file import connect
 
 AT_ONCE = 128
@@ -33,7 +40,7 @@ PURGED = """
 select coalesce(sum(min(last, ?2) - max(first, ?1 + 1) + 1), 0) from purged where last > ?1 and first <= ?2
 """
 
-_STANDING = """
+_PROGRESS = """
 select rules, sequence, complete, coalesce((
     select arrived_at from feed_mark where last_sequence <= count_head.sequence order by last_sequence desc limit 1
 ), 0), (select sequence from feed_head)
@@ -53,7 +60,7 @@ order by placed_at, region, source_id limit ?5
 """
 
 
-class _SqliteCounts:
+class _SqliteFigures:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
@@ -73,27 +80,27 @@ class _SqliteCounts:
             await asyncio.sleep(0)
         return found
 
-    async def standing(self) -> Standing:
-        """See Counts."""
-        rules, sequence, complete, as_of, head = self._connection.execute(_STANDING).fetchone()
-        return Standing(rules, sequence, bool(complete), as_of, head)
+    async def progress(self) -> CountProgress:
+        """See FigureReads."""
+        rules, sequence, complete, as_of, head = self._connection.execute(_PROGRESS).fetchone()
+        return CountProgress(rules, sequence, bool(complete), as_of, head)
 
     async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
-        """See Counts."""
+        """See FigureReads."""
         rows = self._connection.execute(CHANGES, (after, after + most))
         return [ChangeRow(sequence, bool(kind), body, first) for sequence, kind, body, first in rows]
 
     async def purged(self, after: int, up_to: int) -> int:
-        """See Counts."""
+        """See FigureReads."""
         return int(self._connection.execute(PURGED, (after, up_to)).fetchone()[0])
 
     async def record_keys(self, ids: Sequence[tuple[str, str]]) -> Sequence[RecordKey]:
-        """See Counts."""
+        """See FigureReads."""
         found = await self._each("select person_key from identity where region = ? and source_id = ?", ids)
         return [(rows[0][0], *key) for key, rows in zip(ids, found, strict=True) if rows]
 
-    async def revisions(self, records: Sequence[RecordKey], up_to: int) -> Mapping[RecordKey, Revisions]:
-        """See Counts."""
+    async def revisions(self, records: Sequence[RecordKey], up_to: int) -> Mapping[RecordKey, NumberedRevisions]:
+        """See FigureReads."""
         query = (
             "select sequence, body from revision where person_key = ? and region = ? and source_id = ? "
             "and sequence <= ? order by revision"
@@ -101,8 +108,8 @@ class _SqliteCounts:
         found = await self._each(query, [(*key, up_to) for key in records])
         return {key: rows for key, rows in zip(records, found, strict=True) if rows}
 
-    async def people(self, person_keys: Sequence[bytes], up_to: int) -> Mapping[bytes, Sequence[Revisions]]:
-        """See Counts."""
+    async def people(self, person_keys: Sequence[bytes], up_to: int) -> Mapping[bytes, Sequence[NumberedRevisions]]:
+        """See FigureReads."""
         query = (
             "select region, source_id, sequence, body from revision where person_key = ? and sequence <= ? "
             "order by region, source_id, revision"
@@ -113,33 +120,33 @@ class _SqliteCounts:
             for key, rows in zip(person_keys, found, strict=True)
         }
 
-    async def accused(self, asked: Sequence[Accused]) -> Sequence[Accused]:
-        """See Counts."""
+    async def positive_days(self, asked: Sequence[PositiveDay]) -> Sequence[PositiveDay]:
+        """See FigureReads."""
         found = await self._each("select 1 from count_accused where person_key = ? and day = ?", asked)
         return [key for key, rows in zip(asked, found, strict=True) if rows]
 
     async def tallies(self, keys: Sequence[Key]) -> Mapping[Key, bytes]:
-        """See Counts."""
+        """See FigureReads."""
         found = await self._each("select body from count_tally where laboratory = ? and day = ?", keys)
         return {key: rows[0][0] for key, rows in zip(keys, found, strict=True) if rows}
 
     async def tallies_between(self, first: int, last: int) -> Mapping[Key, bytes]:
-        """See Counts."""
+        """See FigureReads."""
         query = "select laboratory, day, body from count_tally where day between ? and ?"
         return {(laboratory, day): body for laboratory, day, body in await self._all(query, first, last)}
 
     async def spans(self, keys: Sequence[SpanKey]) -> Mapping[SpanKey, bytes]:
-        """See Counts."""
+        """See FigureReads."""
         found = await self._each("select body from count_span where laboratory = ? and day = ? and span = ?", keys)
         return {key: rows[0][0] for key, rows in zip(keys, found, strict=True) if rows}
 
     async def waiting_by_laboratory(self, first: Instant, end: Instant) -> Mapping[str, int]:
-        """See Counts."""
+        """See FigureReads."""
         query = "select laboratory, count(*) from count_waiting where placed_at >= ? and placed_at < ? group by 1"
         return dict(await self._all(query, first, end))
 
     async def waiting(self, laboratory: str, first: Sample, end: Instant, most: int) -> Sequence[Sample]:
-        """See Counts."""
+        """See FigureReads."""
         query = WAITING_OF_LABORATORY if laboratory else WAITING
         asked = (*first[:3], end, most, laboratory) if laboratory else (*first[:3], end, most)
         return [Sample(*row) for row in await self._all(query, *asked)]
@@ -157,7 +164,7 @@ def _transaction(write: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
-def _keep(write: sqlite3.Connection, counted: Counted) -> bool:
+def _keep(write: sqlite3.Connection, counted: CountedChanges) -> bool:
     if write.execute(PURGED, (counted.since, counted.sequence)).fetchone()[0] != counted.purged:
         return False
     moved = write.execute(
@@ -175,7 +182,7 @@ def _keep(write: sqlite3.Connection, counted: Counted) -> bool:
     ended = [sample[:3] for sample in counted.ended]
     write.executemany("delete from count_waiting where placed_at = ? and region = ? and source_id = ?", ended)
     write.executemany("insert or replace into count_waiting values (?, ?, ?, ?)", counted.waiting)
-    write.executemany("insert or ignore into count_accused values (?, ?)", counted.accused)
+    write.executemany("insert or ignore into count_accused values (?, ?)", counted.positive_days)
     return True
 
 
@@ -183,8 +190,8 @@ def _put(write: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ..
     write.executemany(statement, [row[:-1] if gone else row for row in rows if bool(row[-1]) != gone])
 
 
-class SqliteCountStore:
-    """A CountStore in the file of a SqliteStore, whose thread and connection write it."""
+class SqliteFigureStore:
+    """A FigureStore in the file of a SqliteStore, whose thread and connection write it."""
 
     def __init__(
         self, path: Path, write: sqlite3.Connection, in_writer: Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -194,20 +201,20 @@ class SqliteCountStore:
         self._in_writer = in_writer
 
     @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[Counts]:
-        """See CountStore."""
+    async def reading(self) -> AsyncGenerator[FigureReads]:
+        """See FigureStore."""
         with guarded(), closing(connect(self._path)) as connection:
             connection.execute("pragma query_only = on")
             connection.execute("begin")
-            yield _SqliteCounts(connection)
+            yield _SqliteFigures(connection)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[bool]:
-        """See CountStore: one process writes the file."""
+        """See FigureStore: one process writes the file."""
         yield True
 
     async def begin(self, rules: int) -> None:
-        """See CountStore."""
+        """See FigureStore."""
 
         def begin() -> None:
             with _transaction(self._write) as write:
@@ -217,8 +224,8 @@ class SqliteCountStore:
 
         await self._in_writer(begin)
 
-    async def count(self, counted: Counted) -> bool:
-        """See CountStore."""
+    async def count(self, counted: CountedChanges) -> bool:
+        """See FigureStore."""
 
         def keep() -> bool:
             with _transaction(self._write) as write:

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 
-from services.records.store.protocols.records import unavailable
+from services.records.store.errors import unavailable
 from services.runtime.storage.sqlite.file import guard
 
 

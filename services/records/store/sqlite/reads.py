@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from services.common.instants import Instant
-from services.records.store.by_time import PlacedRecord, records_of
-from services.records.store.protocols.records import CurrentRecord
+from services.records.store.by_time import Place, PlacedRevision, records_of
 from services.records.store.rows import current_records
+from services.records.store.values.records import CurrentRecord, RevisionBodies
 
 # Entries of the index end with the primary key, so a page begins where the one before ended.
-PLACED = """
+BY_TIME = """
 select c.placed_at, c.person_key, c.region, c.source_id, c.revision, r.body
 from (
     select placed_at, person_key, region, source_id, revision from revision as this
@@ -44,8 +44,9 @@ def read_people(
     return current_records(rows)
 
 
-def read_placed(
-    read: sqlite3.Connection, most: int, after: Sequence[object], end: Instant, known_at: Instant
-) -> list[tuple[tuple[object, ...], PlacedRecord]]:
-    """A turn's records by their place in time, each with where to go on after it."""
-    return list(records_of(read.execute(PLACED, (most, end, known_at, *after))))
+def read_by_time(
+    read: sqlite3.Connection, most: int, after: Place, end: Instant, known_at: Instant
+) -> list[tuple[Place, RevisionBodies]]:
+    """Returns a turn's records by their place in time, each with that place."""
+    rows = read.execute(BY_TIME, (most, end, known_at, *after))
+    return list(records_of(PlacedRevision(Place(*row[:5]), row[5]) for row in rows))

@@ -3,7 +3,8 @@
 import sqlite3
 
 from services.common.instants import Instant
-from services.records.store.retention import Purged, merged_ranges
+from services.records.store.retention import merged_ranges
+from services.records.store.values.records import Purged
 
 
 def purge(write: sqlite3.Connection, before: Instant, position: int, most: int) -> Purged:

@@ -16,25 +16,18 @@ from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
-from services.records.store.by_time import PlacedRecord
-from services.records.store.protocols.records import (
-    ChangeRow,
-    CurrentRecord,
-    DueCopy,
-    Head,
-    LaboratoryRow,
-    Lag,
-    People,
-    unavailable,
-)
-from services.records.store.retention import Purged
-from services.records.store.sqlite.figures import CHANGES, SqliteCountStore
+from services.records.store.by_time import Place
+from services.records.store.errors import unavailable
+from services.records.store.seen_feed import SeenFeed
+from services.records.store.sqlite.figures import CHANGES, SqliteFigureStore
 from services.records.store.sqlite.file import guarded
-from services.records.store.sqlite.reads import read_people, read_placed
+from services.records.store.sqlite.reads import read_by_time, read_people
 from services.records.store.sqlite.retention import purge
 from services.records.store.sqlite.schema import SCHEMA
 from services.records.store.sqlite.unit_of_work import CONFLICT_COLUMNS, as_cursor, read_former, read_history, transact
 from services.records.store.unit_of_work import Decide, Touch
+from services.records.store.values.feed import ChangeRow, DueCopy, Head, Lag
+from services.records.store.values.records import CurrentRecord, LaboratoryRow, People, Purged, RevisionBodies
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
 from services.runtime.storage.sqlite.file import connect, open_file
@@ -44,27 +37,30 @@ T = TypeVar("T")
 AT_ONCE = 128
 """How many people are read before the event loop gets its turn: about a millisecond's worth."""
 
-PLACED_AT_ONCE = 64
+BY_TIME_AT_ONCE = 64
 """The same for records read by their place in time, each of which is parsed and counted before the next turn."""
 
 
 class SqliteStore:
     """A RecordStore in a file, which must be there with its tables up to date; `migrates` makes it so.
 
-    Raises Unavailable, also when the file cannot be opened, and SchemaError for one that will not do."""
+    `drives_copies`: copies are listed as due when their originals change, as in the nation, which sees both. Raises
+    Unavailable, also when the file cannot be opened, and SchemaError for one that will not do.
+    """
 
     poll_seconds = 1.0
     """One process writes the file, and it tells its own watchers."""
 
-    def __init__(self, path: Path, *, migrates: bool = False) -> None:
+    def __init__(self, path: Path, *, migrates: bool = False, drives_copies: bool = False) -> None:
         with guarded():
             self._write = open_file(path, SCHEMA, migrates=migrates)
             self._read = connect(path)
             self._read.execute("pragma query_only = on")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="records-sqlite")
         self._stamps = CommitClock()
-        self.drives_copies = False
-        self.counts = SqliteCountStore(path, self._write, self._in_writer)
+        self._drives_copies = drives_copies
+        self.seen = SeenFeed()
+        self.figures = SqliteFigureStore(path, self._write, self._in_writer)
 
     async def ping(self) -> None:
         """See RecordStore."""
@@ -121,7 +117,9 @@ class SqliteStore:
             row = self._read.execute(
                 "select feed_id, sequence, (select mark from feed_mark where last_sequence = sequence) from feed_head"
             ).fetchone()
-        return Head(row[0], row[1], row[2] or b"")
+        head = Head(row[0], row[1], row[2] or b"")
+        self.seen.reached(head.sequence)
+        return head
 
     async def mark(self, sequence: int) -> bytes:
         """See RecordStore."""
@@ -137,7 +135,10 @@ class SqliteStore:
         """See RecordStore."""
         with guarded():
             rows = self._read.execute(CHANGES, (after, after + most))
-            return [ChangeRow(sequence, bool(kind), body, first) for sequence, kind, body, first in rows]
+            changes = [ChangeRow(sequence, bool(kind), body, first) for sequence, kind, body, first in rows]
+        if changes:
+            self.seen.reached(changes[-1].sequence)
+        return changes
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """See RecordStore."""
@@ -186,18 +187,18 @@ class SqliteStore:
             rows = self._read.execute("select region, noted_at, as_of from followed_lag order by noted_at")
             return [Lag(*row) for row in rows]
 
-    async def placed(
+    async def by_time(
         self, first: Instant, end: Instant, known_at: Instant
-    ) -> AsyncGenerator[Sequence[PlacedRecord], None]:
+    ) -> AsyncGenerator[Sequence[RevisionBodies], None]:
         """See RecordStore."""
-        after: tuple[object, ...] = (first, b"", "", "", 0)
+        after = Place(first, b"", "", "", 0)
         while True:
             with guarded():
-                page = read_placed(self._read, PLACED_AT_ONCE, after, end, known_at)
+                page = read_by_time(self._read, BY_TIME_AT_ONCE, after, end, known_at)
             yield [record for _, record in page]
-            if len(page) < PLACED_AT_ONCE:
+            if len(page) < BY_TIME_AT_ONCE:
                 return
-            after = page[-1][0]
+            after, _ = page[-1]
             await asyncio.sleep(0)
 
     async def commit(self, touch: Touch, decide: Decide, clock: Clock) -> bytes:
@@ -211,12 +212,14 @@ class SqliteStore:
 
         def write() -> bytes:
             try:
-                return transact(self._write, touch, decide, stamp, self.drives_copies)
+                return transact(self._write, touch, decide, stamp, self._drives_copies)
             finally:
                 for token in tokens:
                     self._stamps.end(token)
 
-        return await self._in_writer(write)
+        answer = await self._in_writer(write)
+        self.seen.committed()
+        return answer
 
     async def batches(self, session: str) -> int:
         """See RecordStore."""

@@ -13,25 +13,25 @@ import msgspec
 from msgspec import Struct
 
 from services.common.instants import Instant, format_rfc3339, parse_rfc3339
-from services.verdict.domain.judge import judge
-from services.verdict.domain.model import (
+from services.verdict.domain.evidence.values import (
     Channel,
     Evidence,
     Interval,
     Kind,
     Laboratory,
-    NoticeOutcome,
     Origin,
     Record,
     Result,
     Scope,
     Suspension,
     Tube,
-    Verdict,
 )
-from services.verdict.domain.policy import ChannelName, ColourName, OffsetInstant, TubeName
-from services.verdict.domain.policy_set import PolicySet
-from services.verdict.policy.files import PolicyFileError, place, read_yaml
+from services.verdict.domain.judgement.judge import judge
+from services.verdict.domain.policy.contents import ChannelName, ColourName, OffsetInstant, TubeName
+from services.verdict.domain.policy.policy_set import PolicySet
+from services.verdict.domain.verdict import NoticeOutcome, Verdict
+from services.verdict.policy.files import decoded, error_path, read_bytes
+from services.verdict.policy.yaml_document import PolicyFileError, read_yaml
 
 
 class CaseOrigin(Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,7 +74,7 @@ class CaseSuspension(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CaseLaboratory(Struct, frozen=True, forbid_unknown_fields=True):
-    """A laboratory's standing."""
+    """A laboratory's in_force."""
 
     accredited: tuple[CaseInterval, ...] = ()
     suspensions: tuple[CaseSuspension, ...] = ()
@@ -128,13 +128,13 @@ class Outcome(Struct, frozen=True):
 
 
 def read_cases(path: Path) -> tuple[CasesFile, Callable[[int], str]]:
-    """The cases of a file, and a function from a case's position to its file:line. Raises PolicyFileError."""
-    document = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    """Reads the cases of a file, and a function from a case's position to its file:line. Raises PolicyFileError."""
+    document = read_yaml(decoded(read_bytes(path), path), str(path))
     try:
         cases = msgspec.convert(document.data, CasesFile)
     except msgspec.ValidationError as error:
         message = str(error)
-        raise PolicyFileError(f"{path}:{document.line(place(message))}", message) from None
+        raise PolicyFileError(f"{path}:{document.line(error_path(message))}", message) from None
     return cases, lambda position: f"{path}:{document.line(f'$.cases[{position}]')}"
 
 
@@ -161,7 +161,7 @@ def _interval(interval: CaseInterval) -> Interval:
 
 
 def evidence_of(case: Case, region: str = "") -> Evidence:
-    """The evidence a case is about."""
+    """Returns the evidence that a case is about."""
     return Evidence(
         region=case.region or region,
         scope=Scope[case.scope.upper()],
@@ -218,7 +218,7 @@ def _differences(verdict: Verdict, expected: Expected) -> Iterable[str]:
         ),
         "notice": NoticeOutcome(verdict.notice).name.lower(),
         "national_would_recognise": verdict.national_would_recognise,
-        "newest": None if verdict.newest is None else _name(verdict.newest.truth),
+        "newest": None if verdict.newest is None else _name(verdict.newest.content),
         "laboratories": verdict.laboratories,
         "policy": verdict.policy.policy_id,
     }

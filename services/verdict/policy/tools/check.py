@@ -6,49 +6,47 @@ from pathlib import Path
 
 from services.common.errors import Text
 from services.common.instants import Instant
-from services.verdict.domain.compiled import CompiledNotice, CompiledPolicy
-from services.verdict.domain.policy_set import PolicySet
-from services.verdict.policy.edits import refused_edits
+from services.verdict.domain.policy.compiled import CompiledNotice, CompiledPolicy
+from services.verdict.domain.policy.policy_set import PolicySet
+from services.verdict.policy.allowed_edits import edits_refused
 from services.verdict.policy.files import (
     CASES_SUFFIX,
     DEFAULT_DIRECTORY,
     LoadedPolicy,
-    PolicyFileError,
-    parse_policy,
     policy_paths,
+    read_policy,
 )
 from services.verdict.policy.tools.cases import read_cases
 from services.verdict.policy.tools.findings import Finding, Severity
 from services.verdict.policy.tools.reach import unreachable
 from services.verdict.policy.tools.strictness import counter_example
+from services.verdict.policy.yaml_document import PolicyFileError
 
 
 def files(paths: Sequence[Path]) -> list[Path]:
-    """The policy files among the paths and below them; those that come with the software when none is given. Raises
-    OSError when a path does not exist."""
-    found: list[Path] = []
+    """Returns the policy files among the paths and below them; those that come with the software when none is given.
+    Raises OSError when a path does not exist."""
+    chosen: list[Path] = []
     for path in paths or [DEFAULT_DIRECTORY]:
         if path.is_dir():
-            found += policy_paths(path)
+            chosen += policy_paths(path)
         elif path.exists():
             # Cases stand for the policy they are beside.
-            found.append(path.with_name(path.name.replace(CASES_SUFFIX, ".yaml")))
+            chosen.append(path.with_name(path.name.replace(CASES_SUFFIX, ".yaml")))
         else:
             raise FileNotFoundError(f"no such file or directory: {path}")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(chosen))
 
 
 def check(paths: Sequence[Path]) -> list[Finding]:
-    """Everything found in these files, by file and line. Raises OSError when one cannot be read."""
+    """Returns everything found in these files, by file and line. Raises OSError when one cannot be read."""
     findings: list[Finding] = []
     loaded: list[LoadedPolicy] = []
     for path in files(paths):
         try:
-            loaded.append(parse_policy(path.read_text(encoding="utf-8"), path))
+            loaded.append(read_policy(path))
         except PolicyFileError as error:
             findings.append(_schema(error))
-        except UnicodeDecodeError as error:
-            findings.append(_schema(PolicyFileError(f"{path}:1", f"not UTF-8: {error.reason}")))
         cases = path.with_name(path.stem + CASES_SUFFIX)
         if cases.exists():
             try:
@@ -62,17 +60,17 @@ def check(paths: Sequence[Path]) -> list[Finding]:
         notices(item.policy for item in kept),
     )
     for item in kept:
-        findings += _placed(item)
+        findings += _file_name(item)
         if isinstance(item.policy, CompiledPolicy):
             findings += _unreachable(item, item.policy)
             findings += _stricter(item, item.policy, policies)
     return sorted(findings, key=lambda finding: (finding.severity, finding.where, finding.code))
 
 
-def edits(paths: Sequence[Path], used: Path, now: Instant) -> list[Finding]:
-    """What in these files may not, at this instant, take the place of the directory that is in use.
+def forbidden_edits(paths: Sequence[Path], used: Path, now: Instant) -> list[Finding]:
+    """Returns what in these files may not, at this instant, take the place of the directory that is in use.
 
-    Of each region that appears in them every policy is looked for. Raises PolicyFileError, UnicodeError or OSError when
+    Of each region that appears in them every policy is looked for. Raises PolicyFileError or OSError when
     a file cannot be used.
     """
     coming, in_use = _by_id(files(paths)), _by_id(policy_paths(used))
@@ -85,22 +83,22 @@ def edits(paths: Sequence[Path], used: Path, now: Instant) -> list[Finding]:
             error.where,
             Text(f"运行中的服务不会采用：{error.message}", f"Not taken by a running service: {error.message}"),
         )
-        for error in refused_edits(in_use, coming, now)
+        for error in edits_refused(in_use, coming, now)
     ]
 
 
 def _by_id(paths: Iterable[Path]) -> dict[str, LoadedPolicy]:
-    loaded = (parse_policy(path.read_text(encoding="utf-8"), path) for path in paths)
+    loaded = (read_policy(path) for path in paths)
     return {item.policy.ref.policy_id: item for item in loaded}
 
 
-def notices(found: Iterable[CompiledPolicy | CompiledNotice]) -> list[CompiledNotice]:
-    """The notices among what was found; those that come with the software when there is none: the notice binds
+def notices(versions: Iterable[CompiledPolicy | CompiledNotice]) -> list[CompiledNotice]:
+    """Returns the notices among these; those that come with the software when there is none: the notice binds
     whatever directory a policy is written in."""
-    given = [policy for policy in found if isinstance(policy, CompiledNotice)]
+    given = [policy for policy in versions if isinstance(policy, CompiledNotice)]
     if given:
         return given
-    own = [parse_policy(path.read_text(encoding="utf-8"), path) for path in policy_paths(DEFAULT_DIRECTORY / "nation")]
+    own = [read_policy(path) for path in policy_paths(DEFAULT_DIRECTORY / "nation")]
     return [item.policy for item in own if isinstance(item.policy, CompiledNotice)]
 
 
@@ -133,7 +131,7 @@ def _overlaps(loaded: Sequence[LoadedPolicy]) -> tuple[list[LoadedPolicy], list[
     return list(first.values()), findings
 
 
-def _placed(item: LoadedPolicy) -> list[Finding]:
+def _file_name(item: LoadedPolicy) -> list[Finding]:
     expected = item.policy.ref.policy_id.removeprefix(f"{item.policy.ref.region}-")
     if item.path.stem == expected and item.path.parent.name == item.policy.ref.region:
         return []
@@ -166,9 +164,9 @@ def _unreachable(item: LoadedPolicy, policy: CompiledPolicy) -> list[Finding]:
 
 
 def _stricter(item: LoadedPolicy, policy: CompiledPolicy, policies: PolicySet) -> list[Finding]:
-    found = counter_example(policy, policies)
-    if found is None:
+    example = counter_example(policy, policies)
+    if example is None:
         return []
     # A region that says openly that it does not carry the notice out yet is supervised, not stopped.
-    severity = Severity.ERROR if policy.stance.enforce else Severity.WARNING
-    return [Finding(severity, "STRICTER_THAN_NOTICE", item.where("$.notice"), found.text())]
+    severity = Severity.ERROR if policy.notice_rule.enforce else Severity.WARNING
+    return [Finding(severity, "STRICTER_THAN_NOTICE", item.where("$.notice"), example.text())]

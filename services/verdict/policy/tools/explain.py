@@ -2,11 +2,11 @@
 
 from services.common.errors import Text
 from services.common.instants import HOUR, Instant, format_rfc3339
-from services.verdict.domain.compiled import CompiledPolicy
-from services.verdict.domain.model import Status
-from services.verdict.domain.policy import PolicyFile
-from services.verdict.domain.policy_set import PolicySet
-from services.verdict.domain.wording import hours_text, region_name, tubes_text
+from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.policy.contents import PolicyFile
+from services.verdict.domain.policy.policy_set import PolicySet
+from services.verdict.domain.reasons.wording import hours_text, region_name, tubes_text
+from services.verdict.domain.verdict import Status
 
 _STATUSES = {
     Status.RECOGNISED: Text("认可", "recognised"),
@@ -27,8 +27,8 @@ _COLOURS = {
 
 def explain(policies: PolicySet, region: str, at: Instant) -> str:
     """The policy in force in the region at an instant, as a text of many lines. Raises NoPolicyInForce."""
-    standing = policies.standing(region, at)
-    policy = standing.policy
+    in_force = policies.in_force(region, at)
+    policy = in_force.policy
     source = policy.source
     lines = [
         Text(f"{source.title.zh}（{region_name(region).zh}）", f"{source.title.en} ({region_name(region).en})"),
@@ -45,7 +45,7 @@ def explain(policies: PolicySet, region: str, at: Instant) -> str:
             )
             for clause in policy.clauses
         ),
-        _notice(policy, standing.binds),
+        _notice(policy, in_force.binds),
         _days(source),
         _clearance(policy),
         Text(
@@ -72,10 +72,10 @@ def _following(policies: PolicySet, policy: CompiledPolicy) -> list[Text]:
 
 
 def _notice(policy: CompiledPolicy, binds: bool) -> Text:
-    need = policy.stance.clause.requirement
+    need = policy.notice_rule.clause.requirement
     if not binds:
         return Text("此时国家互认通知尚未施行", "The national notice does not bind at this time")
-    if policy.stance.enforce:
+    if policy.notice_rule.enforce:
         return Text(
             f"执行国家互认通知：{need.zh}，亦予认可", f"Carries out the national notice: {need.en} is recognised too"
         )

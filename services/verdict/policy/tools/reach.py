@@ -1,7 +1,7 @@
 """Clauses that can never decide anything, because a more generous one of the same policy is met whenever they are."""
 
-from services.verdict.domain.clauses import Clause
-from services.verdict.domain.compiled import CompiledPolicy
+from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.rules.clauses import Clause
 
 
 def unreachable(policy: CompiledPolicy) -> list[tuple[int, Clause]]:

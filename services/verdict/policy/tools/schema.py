@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.verdict.domain.policy import NoticeFile, PolicyFile
+from services.verdict.domain.policy.contents import NoticeFile, PolicyFile
 from services.verdict.policy.files import DEFAULT_DIRECTORY
 
 PATH = DEFAULT_DIRECTORY / "policy.schema.json"

@@ -13,23 +13,13 @@ from msgspec import Struct
 from services.common.errors import Text
 from services.common.instants import HOUR, Instant
 from services.common.regions import divisions
-from services.verdict.domain.compiled import CompiledPolicy
-from services.verdict.domain.judge import judge
-from services.verdict.domain.model import (
-    Channel,
-    Evidence,
-    Kind,
-    Origin,
-    Record,
-    Result,
-    Scope,
-    Status,
-    Tube,
-    Verdict,
-)
-from services.verdict.domain.policy_set import PolicySet
-from services.verdict.domain.windows import Window
-from services.verdict.domain.wording import region_name, when
+from services.verdict.domain.evidence.values import Channel, Evidence, Kind, Origin, Record, Result, Scope, Tube
+from services.verdict.domain.judgement.judge import judge
+from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.policy.policy_set import PolicySet
+from services.verdict.domain.reasons.wording import region_name, when
+from services.verdict.domain.rules.windows import Window
+from services.verdict.domain.verdict import Status, Verdict
 
 _CHANNELS = {
     Channel.LABORATORY: Text("由检测机构上报", "reported by the laboratory"),
@@ -44,14 +34,14 @@ class CounterExample(Struct, frozen=True):
     """A test the notice recognises at an instant and the policy refuses, with the verdict the engine gave."""
 
     record: Record
-    provenance: str
+    origin_region: str
     at: Instant
     window: Window
     verdict: Verdict
 
     def text(self) -> Text:
         """For people."""
-        origin, record = region_name(self.provenance), self.record
+        origin, record = region_name(self.origin_region), self.record
         channel = _CHANNELS[Channel(record.channel)]
         reported = when(record.reported_at or self.at)
         sampled_zh = "采样时间未知" if record.sampled_at is None else f"{when(record.sampled_at)}采样"
@@ -73,13 +63,13 @@ def counter_example(policy: CompiledPolicy, policies: PolicySet) -> CounterExamp
     """The first counter-example found; None when the policy is nowhere stricter than the notice, or the notice does not
     bind while the policy is in force."""
     for begins, ends in _binding(policy, policies):
-        for record, provenance in _tests(policy, begins):
+        for record, origin_region in _tests(policy, begins):
             window = _local_window(policy, record.tube)
             for at in _instants(record, window, ends):
                 evidence = Evidence(region=policy.ref.region, scope=Scope.NATIONAL, records=(record,))
                 verdict = judge(evidence, policies, at, at)
                 if verdict.status != Status.RECOGNISED:
-                    return CounterExample(record, provenance, at, window, verdict)
+                    return CounterExample(record, origin_region, at, window, verdict)
     return None
 
 
@@ -136,7 +126,7 @@ def _local_window(policy: CompiledPolicy, tube: int) -> Window:
         and (clause.channels is None or Channel.LABORATORY in clause.channels)
         and (clause.tubes is None or tube in clause.tubes)
     ]
-    return max([policy.stance.clause.window, *own], key=lambda window: (window.length, window.inclusive))
+    return max([policy.notice_rule.clause.window, *own], key=lambda window: (window.length, window.inclusive))
 
 
 def _instants(record: Record, window: Window, ends: Instant | None) -> Iterator[Instant]:

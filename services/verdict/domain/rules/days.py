@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from services.common.instants import Instant, calendar_day, start_of_day, time_of_day
-from services.verdict.domain.model import Record, Result, Test
+from services.verdict.domain.evidence.values import Record, Result, Test
 
 NEGATIVE = Result.NEGATIVE
 
@@ -29,19 +29,20 @@ class DayCount(Struct, frozen=True):
     night_until: int
 
     def sampling_day(self, test: Test) -> int:
-        """The number of the day on which the sample counts as taken."""
-        day = calendar_day(test.placed_at)
-        if test.truth.sampled_at is None and time_of_day(test.placed_at) < self.night_until:
+        """Returns the number of the day on which the sample counts as taken."""
+        day = calendar_day(test.taken_at)
+        if test.content.sampled_at is None and time_of_day(test.taken_at) < self.night_until:
             return day - 1
         return day
 
     def since(self, tests: Sequence[Test], region: str, at: Instant) -> DaysSince | None:
-        """Days since the newest negative that counts for it; None when there is none. `tests` are newest first."""
+        """Returns the days since the newest negative that counts for it; None when there is none. `tests` are newest
+        first."""
         newest: tuple[int, Record] | None = None
         for test in tests:
             if test.result != NEGATIVE:
                 continue
-            record = _own(test, region) if self.own_records else test.holdings[0]
+            record = _own(test, region) if self.own_records else test.records[0]
             if record is None:
                 continue
             day = self.sampling_day(test)
@@ -54,4 +55,4 @@ class DayCount(Struct, frozen=True):
 
 
 def _own(test: Test, region: str) -> Record | None:
-    return next((record for record in test.holdings if record.region == region), None)
+    return next((record for record in test.records if record.region == region), None)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from services.verdict.domain.model import Result, Test, Tube
+from services.verdict.domain.evidence.values import Result, Test, Tube
 
 NEGATIVE, POSITIVE, SINGLE = Result.NEGATIVE, Result.POSITIVE, Tube.SINGLE
 
@@ -25,7 +25,7 @@ class ClearanceRule(Struct, frozen=True):
 
 
 def any_positive(tests: Sequence[Test]) -> bool:
-    """Whether there is a positive of any tube; without one the rest of this module has nothing to find."""
+    """Says whether there is a positive of any tube; without one the rest of this module has nothing to find."""
     return POSITIVE in [test.result for test in tests]
 
 
@@ -38,7 +38,7 @@ class Clearance:
     def __init__(self, tests: Sequence[Test], rule: ClearanceRule) -> None:
         """`tests` are newest first."""
         sampled = [
-            test.placed_at for test in reversed(tests) if test.result == NEGATIVE and test.truth.tube in rule.tubes
+            test.taken_at for test in reversed(tests) if test.result == NEGATIVE and test.content.tube in rule.tubes
         ]
         # The negatives that count in a walk that begins at each of them, itself included; past the last, none.
         counts = [0] * (len(sampled) + 1)
@@ -49,30 +49,33 @@ class Clearance:
         self._counts = counts
 
     def towards(self, positive: Test) -> int:
-        """How many negatives count towards clearing it, walking forward from the positive."""
-        return self._counts[bisect_right(self._sampled, positive.placed_at)]
+        """Returns how many negatives count towards clearing it, walking forward from the positive."""
+        return self._counts[bisect_right(self._sampled, positive.taken_at)]
 
 
 def open_positives(tests: Sequence[Test], rule: ClearanceRule) -> tuple[tuple[Test, int], ...]:
-    """The positives of single tubes that are not cleared, newest first, each with how many negatives count towards its
-    clearance. `tests` are newest first."""
+    """Returns the positives of single tubes that are not cleared, newest first, each with how many negatives count
+    towards its clearance. `tests` are newest first."""
     clearance = Clearance(tests, rule)
     return tuple(
         (test, have)
         for test in tests
-        if test.result == POSITIVE and test.truth.tube == SINGLE and (have := clearance.towards(test)) < rule.negatives
+        if test.result == POSITIVE
+        and test.content.tube == SINGLE
+        and (have := clearance.towards(test)) < rule.negatives
     )
 
 
 def retests_owed(tests: Sequence[Test]) -> tuple[Test, ...]:
-    """The positive pools with no later-sampled result of a single tube, newest first. `tests` are newest first."""
-    settled = next((test.placed_at for test in tests if _settles(test)), None)
+    """Returns the positive pools with no later-sampled result of a single tube, newest first. `tests` are newest
+    first."""
+    settled = next((test.taken_at for test in tests if _settles(test)), None)
     return tuple(
         pool
         for pool in tests
-        if pool.result == POSITIVE and pool.truth.tube != SINGLE and (settled is None or settled <= pool.placed_at)
+        if pool.result == POSITIVE and pool.content.tube != SINGLE and (settled is None or settled <= pool.taken_at)
     )
 
 
 def _settles(test: Test) -> bool:
-    return test.truth.tube == SINGLE and (test.result == NEGATIVE or test.result == POSITIVE)
+    return test.content.tube == SINGLE and (test.result == NEGATIVE or test.result == POSITIVE)

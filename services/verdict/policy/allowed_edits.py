@@ -6,14 +6,15 @@ A policy in force is never edited, withdrawn or preceded, so that every past ver
 from collections.abc import Iterator, Mapping
 
 from services.common.instants import Instant
-from services.verdict.policy.files import LoadedPolicy, PolicyFileError
+from services.verdict.policy.files import LoadedPolicy
+from services.verdict.policy.yaml_document import PolicyFileError
 
 
-def refused_edits(
+def edits_refused(
     used: Mapping[str, LoadedPolicy], coming: Mapping[str, LoadedPolicy], now: Instant
 ) -> Iterator[PolicyFileError]:
-    """Why the files that are coming, by policy id, cannot take the place of those that are used: nothing where they
-    can. What starts later than `now` may change."""
+    """Yields why the files that are coming, by policy id, cannot take the place of those that are used: nothing where
+    they can. What starts later than `now` may change."""
     known = {item.policy.ref.region for item in used.values()}
     for policy_id, added in coming.items():
         if policy_id not in used and added.policy.ref.region in known and added.policy.starts <= now:

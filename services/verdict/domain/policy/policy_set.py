@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from services.common.instants import Instant
-from services.verdict.domain.compiled import CompiledNotice, CompiledPolicy
+from services.verdict.domain.policy.compiled import CompiledNotice, CompiledPolicy
 
 DIGEST_BYTES = 8
 
@@ -28,7 +28,7 @@ class OverlappingPolicies(Exception):
         self.region = region
 
 
-class Standing:
+class PolicyInForce:
     """A policy in force, the notice beside it, and when the next version of either starts."""
 
     __slots__ = ("binds", "next_start", "notice", "policy")
@@ -41,7 +41,7 @@ class Standing:
 
 
 class _Timeline:
-    """The spans of time during which one pair of policy and notice stands in one region."""
+    """The spans of time during which one pair of policy and notice is in force in one region."""
 
     __slots__ = ("spans", "starts")
 
@@ -50,16 +50,17 @@ class _Timeline:
             notice.starts for notice in notices if notice.starts > policies[0].starts
         }
         self.starts = sorted(turns)
-        self.spans: list[Standing] = []
+        self.spans: list[PolicyInForce] = []
         for position, start in enumerate(self.starts):
             following = self.starts[position + 1] if position + 1 < len(self.starts) else None
             policy = next(version for version in reversed(policies) if version.starts <= start)
             notice = next((version for version in reversed(notices) if version.starts <= start), None)
-            self.spans.append(Standing(policy, notice, following))
+            self.spans.append(PolicyInForce(policy, notice, following))
 
 
 class PolicySet:
-    """Immutable. Raises OverlappingPolicies when two versions of one region start together."""
+    """Holds every policy and notice, immutable. Raises OverlappingPolicies when two versions of one region start
+    together."""
 
     def __init__(self, policies: Iterable[CompiledPolicy], notices: Iterable[CompiledNotice] = ()) -> None:
         self.notices = tuple(sorted(notices, key=lambda notice: notice.starts))
@@ -85,23 +86,23 @@ class PolicySet:
         return digest.digest()[:DIGEST_BYTES]
 
     def regions(self) -> tuple[str, ...]:
-        """The regions that have a policy, ascending."""
+        """Returns the regions that have a policy, ascending."""
         return tuple(self._by_region)
 
     def versions(self, region: str) -> tuple[CompiledPolicy, ...]:
-        """A region's policies, by start."""
+        """Returns a region's policies, by start."""
         return tuple(self._by_region.get(region, ()))
 
     def all_policies(self) -> tuple[CompiledPolicy, ...]:
-        """Every region's policies, by region and start."""
+        """Returns every region's policies, by region and start."""
         return tuple(policy for versions in self._by_region.values() for policy in versions)
 
     def by_id(self, policy_id: str) -> CompiledPolicy | CompiledNotice | None:
-        """The policy or notice with this id."""
+        """Returns the policy or notice with this id."""
         return self._by_id.get(policy_id)
 
-    def standing(self, region: str, at: Instant) -> Standing:
-        """What is in force in the region. Raises NoPolicyInForce."""
+    def in_force(self, region: str, at: Instant) -> PolicyInForce:
+        """Returns what is in force in the region. Raises NoPolicyInForce."""
         timeline = self._timelines.get(region)
         if timeline is None or at < timeline.starts[0]:
             raise NoPolicyInForce(region, at)

@@ -8,23 +8,22 @@ from msgspec import Struct
 from services.common.errors import Text
 from services.common.instants import HOUR, MINUTE, Instant
 from services.common.regions import divisions
-from services.verdict.domain import wording
-from services.verdict.domain.clauses import Clause
-from services.verdict.domain.days import DayCount
-from services.verdict.domain.model import (
-    AWAITING_RESULT,
-    NATIONAL_NOTICE,
-    Channel,
-    Colour,
-    PolicyRef,
-    Result,
-    Status,
-    Tube,
+from services.verdict.domain.evidence.values import Channel, Result, Tube
+from services.verdict.domain.policy.contents import (
+    ClauseEntry,
+    NoticeFile,
+    PlainWindow,
+    PolicyFile,
+    content_hash,
+    policy_id,
 )
-from services.verdict.domain.notice import Stance
-from services.verdict.domain.policy import ClauseEntry, NoticeFile, PlainWindow, PolicyFile, content_hash, policy_id
-from services.verdict.domain.positives import ClearanceRule
-from services.verdict.domain.windows import Window
+from services.verdict.domain.reasons import wording
+from services.verdict.domain.rules.clauses import Clause
+from services.verdict.domain.rules.days import DayCount
+from services.verdict.domain.rules.notice import NoticeRule
+from services.verdict.domain.rules.positives import ClearanceRule
+from services.verdict.domain.rules.windows import Window
+from services.verdict.domain.verdict import AWAITING_RESULT, NATIONAL_NOTICE, Colour, PolicyRef, Status
 
 
 class PolicyError(Exception):
@@ -42,7 +41,7 @@ class CompiledPolicy(Struct, frozen=True, kw_only=True):
     ref: PolicyRef
     source: PolicyFile
     clauses: tuple[Clause, ...]
-    stance: Stance
+    notice_rule: NoticeRule
     waiting: Clause
     days: DayCount
     clearance: ClearanceRule
@@ -50,7 +49,7 @@ class CompiledPolicy(Struct, frozen=True, kw_only=True):
 
     @property
     def starts(self) -> Instant:
-        """When it comes into force."""
+        """Returns when it comes into force."""
         return self.ref.effective_from
 
 
@@ -62,12 +61,12 @@ class CompiledNotice(Struct, frozen=True):
 
     @property
     def starts(self) -> Instant:
-        """When it comes into force."""
+        """Returns when it comes into force."""
         return self.ref.effective_from
 
     @property
     def binds(self) -> bool:
-        """Whether it binds while in force."""
+        """Says whether it binds while in force."""
         return self.source.binds
 
 
@@ -80,12 +79,12 @@ def _ref(policy: PolicyFile | NoticeFile) -> PolicyRef:
 
 
 def compile_notice(notice: NoticeFile) -> CompiledNotice:
-    """The notice, ready. Raises PolicyError."""
+    """Makes the notice ready. Raises PolicyError."""
     return CompiledNotice(_ref(notice), notice)
 
 
 def compile_policy(policy: PolicyFile) -> CompiledPolicy:
-    """The policy, ready. Raises PolicyError where a name means nothing or a clause contradicts itself."""
+    """Makes the policy ready. Raises PolicyError where a name means nothing or a clause contradicts itself."""
     if policy.region not in divisions():
         raise PolicyError("$.region", f"there is no division {policy.region} in GB/T 2260")
     seen: set[str] = set()
@@ -99,7 +98,7 @@ def compile_policy(policy: PolicyFile) -> CompiledPolicy:
         clauses=tuple(
             _clause(entry, policy.region, f"$.clauses[{position}]") for position, entry in enumerate(policy.clauses)
         ),
-        stance=Stance(
+        notice_rule=NoticeRule(
             policy.notice.mode == "enforce",
             _plain(NATIONAL_NOTICE, wording.NOTICE_GROUND, Result.NEGATIVE, policy.notice.window, from_reported=True),
         ),
@@ -141,7 +140,7 @@ def _plain(clause_id: str, text: Text, result: Result, window: PlainWindow, *, f
 
 
 def origins_of(names: Iterable[str], region: str, path: str) -> frozenset[str] | None:
-    """The regions these names stand for in `region`'s policy; None for anywhere. Raises PolicyError."""
+    """Returns the regions that these names stand for in `region`'s policy; None for anywhere. Raises PolicyError."""
     regions: set[str] = set()
     for name in names:
         if name == "anywhere":

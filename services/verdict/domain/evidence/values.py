@@ -1,4 +1,4 @@
-"""Evidence and verdict, as values. Numbers of the enumerations are those of the contracts.
+"""Evidence as values. Numbers of the enumerations are those of the contracts.
 
 Instants are microseconds since the epoch, UTC (`services.common.instants`).
 """
@@ -7,7 +7,6 @@ from enum import IntEnum
 
 from msgspec import Struct
 
-from services.common.errors import Text
 from services.common.instants import Instant
 
 
@@ -51,41 +50,6 @@ class Channel(IntEnum):
     HEALTH_CODE = 3
     CERTIFICATE = 4
     PAPER = 5
-
-
-class Status(IntEnum):
-    """The answer, the same words in every region."""
-
-    RECOGNISED = 1
-    NOT_RECOGNISED = 2
-    PENDING = 3
-    POSITIVE = 4
-    RETEST_REQUIRED = 5
-    UNDETERMINED = 6
-
-
-class Colour(IntEnum):
-    """What a region shows for a status."""
-
-    GREEN = 1
-    YELLOW = 2
-    ORANGE = 3
-    RED = 4
-    GREY = 5
-
-
-class NoticeOutcome(IntEnum):
-    """How the national notice came in: not at all, as the ground of recognition, or refused although it binds."""
-
-    NONE = 0
-    ENFORCED = 1
-    REFUSAL = 2
-
-
-NATIONAL_NOTICE = "NATIONAL_NOTICE"
-OPEN_POSITIVE = "OPEN_POSITIVE"
-POSITIVE_POOL = "POSITIVE_POOL"
-AWAITING_RESULT = "AWAITING_RESULT"
 
 
 class Origin(Struct, frozen=True, gc=False):
@@ -134,7 +98,7 @@ class Suspension(Struct, frozen=True):
 
 
 class Laboratory(Struct, frozen=True):
-    """A laboratory's standing. No accredited interval at all limits nothing."""
+    """A laboratory's in_force. No accredited interval at all limits nothing."""
 
     laboratory: str
     accredited: tuple[Interval, ...] = ()
@@ -158,68 +122,17 @@ class Evidence(Struct, frozen=True, kw_only=True):
 class Test(Struct, frozen=True, kw_only=True):
     """One admitted test as it stood at the instant judged, with all records of it.
 
-    `truth` is the record whose content holds. `provenance` is the region the test comes from. `placed_at` is its
-    sampling time, or its report time where the sampling time is unknown. `result` is AWAITED until the report;
-    `reports_at` then says when, if that is known already. The records of `holdings` are ordered.
+    `content` is the record whose content holds; `records` are all that tell of the test, in the order in which grounds
+    name them. `origin_region` is the region the test comes from. `taken_at` is its sampling time, or its report time
+    where the sampling time is unknown. `result` is AWAITED until the report; `reports_at` then says when, if that is
+    known already.
     """
 
     identity: tuple[str, str]
-    provenance: str
-    truth: Record
-    holdings: tuple[Record, ...]
-    placed_at: Instant
+    origin_region: str
+    content: Record
+    records: tuple[Record, ...]
+    taken_at: Instant
     result: int
     reported_at: Instant | None = None
     reports_at: Instant | None = None
-
-
-class Ground(Struct, frozen=True):
-    """Why a test is recognised, or what stands against the person."""
-
-    clause: str
-    text: Text
-    evidence: tuple[Record, ...]
-    valid_until: Instant | None = None
-
-
-class Reason(Struct, frozen=True):
-    """Why a piece of evidence fell short, or a clause was not met. `clause` is empty where it is not about one."""
-
-    code: str
-    text: Text
-    clause: str = ""
-    evidence: Record | None = None
-
-
-class PolicyRef(Struct, frozen=True):
-    """Names the policy that judged."""
-
-    region: str
-    policy_id: str
-    content_hash: bytes
-    effective_from: Instant
-
-
-class Verdict(Struct, frozen=True, kw_only=True):
-    """The answer for one person in one region at one instant; see the contract's message of the same name.
-
-    `newest` is the newest admitted test within the scope, as it stood at the instant judged.
-    """
-
-    region: str
-    scope: int
-    at: Instant
-    computed_at: Instant
-    status: Status
-    colour: Colour
-    policy: PolicyRef
-    grounds: tuple[Ground, ...] = ()
-    reasons: tuple[Reason, ...] = ()
-    days_since_test: int | None = None
-    days_evidence: Record | None = None
-    valid_until: Instant | None = None
-    fresh_until: Instant | None = None
-    notice: NoticeOutcome = NoticeOutcome.NONE
-    national_would_recognise: bool = False
-    laboratories: tuple[str, ...] = ()
-    newest: Test | None = None

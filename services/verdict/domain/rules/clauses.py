@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from services.common.errors import Text
 from services.common.instants import Instant
-from services.verdict.domain.counts import InWindow, lasting
-from services.verdict.domain.model import Record, Result, Test
-from services.verdict.domain.windows import Window
+from services.verdict.domain.evidence.values import Record, Result, Test
+from services.verdict.domain.rules.counts import InWindow, longest_lasting
+from services.verdict.domain.rules.windows import Window
 
 AWAITED, NEGATIVE = Result.AWAITED, Result.NEGATIVE
 
@@ -32,27 +32,28 @@ class Clause(Struct, frozen=True, kw_only=True):
     apart: int = 0
 
     def accepts(self, test: Test) -> bool:
-        """Whether the test is of the kind, origin, channel and tube asked for, whatever its age."""
+        """Says whether the test is of the kind, origin, channel and tube asked for, whatever its age."""
         return (
             test.result == self.result
-            and (self.origins is None or test.provenance in self.origins)
-            and (self.tubes is None or test.truth.tube in self.tubes)
-            and (self.channels is None or any(record.channel in self.channels for record in test.holdings))
+            and (self.origins is None or test.origin_region in self.origins)
+            and (self.tubes is None or test.content.tube in self.tubes)
+            and (self.channels is None or any(record.channel in self.channels for record in test.records))
         )
 
     def end(self, test: Test) -> Instant:
-        """When the test stops counting: at b+h, or at its report, since it is no sampling record from then on."""
+        """Returns when the test stops counting: at b+h, or at its report, since it is no sampling record from then
+        on."""
         end = self.window.end(test)
         return end if test.reports_at is None else min(end, test.reports_at)
 
     def shown_by(self, test: Test) -> Record:
-        """The record by which the test meets the clause."""
+        """Returns the record by which the test meets the clause."""
         if self.channels is None:
-            return test.holdings[0]
-        return next(record for record in test.holdings if record.channel in self.channels)
+            return test.records[0]
+        return next(record for record in test.records if record.channel in self.channels)
 
 
-class Met(Struct, frozen=True):
+class MetClause(Struct, frozen=True):
     """A clause that is met: by these tests, until then (`valid_until`), and no longer from `lapse` on."""
 
     clause: Clause
@@ -61,12 +62,12 @@ class Met(Struct, frozen=True):
     lapse: Instant
 
     def evidence(self) -> tuple[Record, ...]:
-        """The records it is met by."""
+        """Returns the records it is met by."""
         return tuple(self.clause.shown_by(test) for test in self.tests)
 
 
-def met(clause: Clause, tests: Sequence[Test], at: Instant) -> Met | None:
-    """How the clause is met at `at`; None when it is not. `tests` are those that count, newest first."""
+def evaluate(clause: Clause, tests: Sequence[Test], at: Instant) -> MetClause | None:
+    """Returns how the clause is met at `at`; None when it is not. `tests` are those that count, newest first."""
     window, result = clause.window, clause.result
     in_window: list[InWindow] = []
     for test in tests:
@@ -76,12 +77,12 @@ def met(clause: Clause, tests: Sequence[Test], at: Instant) -> Met | None:
         return None
     if clause.tests == 1:
         end, test = max(in_window, key=_end)
-        return Met(clause, (test,), end, window.lapse(end))
-    chosen = lasting(in_window, clause.tests, clause.apart)
+        return MetClause(clause, (test,), end, window.lapse(end))
+    chosen = longest_lasting(in_window, clause.tests, clause.apart)
     if chosen is None:
         return None
     end, chain = chosen
-    return Met(clause, chain, end, window.lapse(end))
+    return MetClause(clause, chain, end, window.lapse(end))
 
 
 def _end(item: InWindow) -> Instant:

@@ -75,7 +75,7 @@ class ClauseEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     count: Count | None = None
 
 
-class NoticeStance(Struct, frozen=True, forbid_unknown_fields=True):
+class NoticeEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """How the region carries out the national notice, and its own validity window, counted from the report."""
 
     mode: Annotated[
@@ -131,14 +131,14 @@ class PolicyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     effective_from: OffsetInstant
     title: Words
     clauses: Annotated[tuple[ClauseEntry, ...], Meta(min_length=1)]
-    notice: NoticeStance
+    notice: NoticeEntry
     days_since_test: DaysRule
     clearance: Clearance = Clearance()
     pending: PlainWindow
     colours: Colours
 
     def starts(self) -> Instant:
-        """When it comes into force."""
+        """Returns when it comes into force."""
         return parse_rfc3339(self.effective_from)
 
 
@@ -153,7 +153,7 @@ class NoticeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     binds: Annotated[bool, Meta(description="false in a version that ends it.")] = True
 
     def starts(self) -> Instant:
-        """When it comes into force."""
+        """Returns when it comes into force."""
         return parse_rfc3339(self.effective_from)
 
 
@@ -161,7 +161,8 @@ AnyPolicy = PolicyFile | NoticeFile
 
 
 def content_hash(policy: AnyPolicy) -> bytes:
-    """SHA-256 of the canonical content: JSON with sorted keys, without what is not set, the start in UTC+8."""
+    """Returns the SHA-256 of the canonical content: JSON with sorted keys, without what is not set, the start in
+    UTC+8."""
     same_start = msgspec.structs.replace(policy, effective_from=format_rfc3339(policy.starts()))
     return sha256(msgspec.json.encode(_set_only(msgspec.to_builtins(same_start)), order="sorted")).digest()
 
@@ -175,7 +176,7 @@ def _set_only(value: object) -> object:
 
 
 def policy_id(policy: AnyPolicy) -> str:
-    """Its id, such as 110000-2022-07-02; with the time of day where it does not start at midnight in UTC+8."""
+    """Returns its id, such as 110000-2022-07-02; with the time of day where it does not start at midnight in UTC+8."""
     starts = policy.starts()
     if time_of_day(starts):
         return f"{policy.region}-{to_datetime(starts):%Y-%m-%dT%H%M%S}"

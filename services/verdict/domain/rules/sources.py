@@ -8,15 +8,15 @@ the answer is open as well. A region's own store holds every test that comes fro
 from collections.abc import Mapping, Sequence
 
 from services.common.regions import NATION
-from services.verdict.domain.clauses import Clause
-from services.verdict.domain.model import Scope
+from services.verdict.domain.evidence.values import Scope
+from services.verdict.domain.rules.clauses import Clause
 
 
 def could_have_helped(
     coverage: Mapping[str, bool], region: str, scope: int, clauses: Sequence[Clause], notice_open: bool
 ) -> tuple[str, ...]:
-    """The sources that did not answer and could have helped, by name, ascending. `notice_open`: the notice binds, and
-    no test that it protects is known yet."""
+    """Returns the sources that did not answer and could have helped, by name, ascending. `notice_open`: the notice
+    binds, and no test that it protects is known yet."""
     silent = sorted(source for source, answered in coverage.items() if not answered)
     if not silent:
         return ()

@@ -7,7 +7,7 @@ tests lie at or before the instant judged, so only the end is ever in question.
 from msgspec import Struct
 
 from services.common.instants import Instant
-from services.verdict.domain.model import Test
+from services.verdict.domain.evidence.values import Test
 
 
 class Window(Struct, frozen=True, gc=False):
@@ -18,15 +18,15 @@ class Window(Struct, frozen=True, gc=False):
     inclusive: bool
 
     def end(self, test: Test) -> Instant:
-        """The instant b+h. Where the sampling time is unknown, sampling is placed at the report."""
+        """Returns the instant b+h. Where the sampling time is unknown, sampling is placed at the report."""
         if self.from_reported and test.reported_at is not None:
             return Instant(test.reported_at + self.length)
-        return Instant(test.placed_at + self.length)
+        return Instant(test.taken_at + self.length)
 
     def holds(self, end: Instant, at: Instant) -> bool:
-        """Whether a window with this end still holds."""
+        """Says whether a window with this end still holds."""
         return at < end or (self.inclusive and at == end)
 
     def lapse(self, end: Instant) -> Instant:
-        """The first instant at which a window with this end holds no more."""
+        """Returns the first instant at which a window with this end holds no more."""
         return Instant(end + 1) if self.inclusive else end

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 
 from services.common.errors import Text
 from services.common.instants import HOUR, Instant
-from services.verdict.domain import admission
-from services.verdict.domain.admission import Admitted
-from services.verdict.domain.clauses import Clause, Met
-from services.verdict.domain.compiled import CompiledPolicy
-from services.verdict.domain.freshness import Completeness
-from services.verdict.domain.model import NATIONAL_NOTICE, Evidence, Reason, Record, Result, Scope, Test
-from services.verdict.domain.positives import ClearanceRule
-from services.verdict.domain.wording import from_text, hours_text, region_name, when
+from services.verdict.domain.evidence import admission
+from services.verdict.domain.evidence.admission import Admitted
+from services.verdict.domain.evidence.values import Evidence, Record, Result, Scope, Test
+from services.verdict.domain.freshness import NextChange
+from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.reasons.wording import from_text, hours_text, region_name, when
+from services.verdict.domain.rules.clauses import Clause, MetClause
+from services.verdict.domain.rules.positives import ClearanceRule
+from services.verdict.domain.verdict import NATIONAL_NOTICE, Reason
 
 NO_EVIDENCE = "NO_EVIDENCE"
 ORIGIN_NOT_ACCEPTED = "ORIGIN_NOT_ACCEPTED"
@@ -57,38 +58,38 @@ def fell_short(
     admitted: Admitted,
     tests: Sequence[Test],
     at: Instant,
-    horizon: Completeness,
+    next_change: NextChange,
 ) -> tuple[Reason, ...]:
-    """The reasons why `tests`, those that count in the scope, meet none of the clauses, newest first; then the clauses
-    no test came near; then what was not admitted. Notes when any of them turns."""
-    found: list[Reason] = []
+    """Returns the reasons why `tests`, those that count in the scope, meet none of the clauses, newest first; then the
+    clauses no test came near; then what was not admitted. Notes when any of them turns."""
+    reasons: list[Reason] = []
     for test in tests:
-        near = max(
-            ((_nearness(clause, test, at, horizon), -position) for position, clause in enumerate(clauses)),
+        nearness, position = max(
+            (_nearness(clause, test, at, next_change), -position) for position, clause in enumerate(clauses)
         )
-        found.append(_about(test, clauses[-near[1]], near[0], policy, at, horizon))
-    named = {reason.clause for reason in found}
-    found += [_nothing_for(clause) for clause in clauses if clause.id not in named]
+        reasons.append(_about(test, clauses[-position], nearness, policy, at, next_change))
+    named = {reason.clause for reason in reasons}
+    reasons += [_nothing_for(clause) for clause in clauses if clause.id not in named]
     if evidence.scope == Scope.LOCAL:
         inside = {test.identity for test in tests}
-        found += [_outside(test, evidence.region) for test in admitted.tests if test.identity not in inside]
-    found += [Reason(code, _REFUSED[code], evidence=record) for code, record in admitted.refused]
-    return tuple(found)
+        reasons += [_outside(test, evidence.region) for test in admitted.tests if test.identity not in inside]
+    reasons += [Reason(refusal.code, _REFUSED[refusal.code], evidence=refusal.record) for refusal in admitted.refused]
+    return tuple(reasons)
 
 
-def _nearness(clause: Clause, test: Test, at: Instant, horizon: Completeness) -> int:
+def _nearness(clause: Clause, test: Test, at: Instant, next_change: NextChange) -> int:
     if test.result != clause.result:
         return _KIND
-    if clause.origins is not None and test.provenance not in clause.origins:
+    if clause.origins is not None and test.origin_region not in clause.origins:
         return _ORIGIN
-    if clause.channels is not None and not any(record.channel in clause.channels for record in test.holdings):
+    if clause.channels is not None and not any(record.channel in clause.channels for record in test.records):
         return _CHANNEL
-    if clause.tubes is not None and test.truth.tube not in clause.tubes:
+    if clause.tubes is not None and test.content.tube not in clause.tubes:
         return _TUBE
     end = clause.window.end(test)
     if not clause.window.holds(end, at):
         return _WINDOW
-    horizon.note(clause.window.lapse(end))
+    next_change.note(clause.window.lapse(end))
     return _COUNT
 
 
@@ -97,12 +98,14 @@ def _enough(clause: Clause, zh: str, en: str, code: str, record: Record) -> Reas
     return Reason(code, Text(f"{zh}；须有{need.zh}", f"{en}; enough would be {need.en}"), clause.id, record)
 
 
-def _about(test: Test, clause: Clause, near: int, policy: CompiledPolicy, at: Instant, horizon: Completeness) -> Reason:
-    record = test.holdings[0]
-    if near == _KIND:
-        return _wrong_kind(test, record, clause, policy, at, horizon)
-    if near == _ORIGIN:
-        name = region_name(test.provenance)
+def _about(
+    test: Test, clause: Clause, nearness: int, policy: CompiledPolicy, at: Instant, next_change: NextChange
+) -> Reason:
+    record = test.records[0]
+    if nearness == _KIND:
+        return _wrong_kind(test, record, clause, policy, at, next_change)
+    if nearness == _ORIGIN:
+        name = region_name(test.origin_region)
         return _enough(
             clause,
             f"{name.zh}的检测不在认可范围",
@@ -110,11 +113,11 @@ def _about(test: Test, clause: Clause, near: int, policy: CompiledPolicy, at: In
             ORIGIN_NOT_ACCEPTED,
             record,
         )
-    if near == _CHANNEL:
+    if nearness == _CHANNEL:
         return _enough(clause, "出示渠道不在认可范围", "Not shown by an accepted channel", CHANNEL_NOT_ACCEPTED, record)
-    if near == _TUBE:
+    if nearness == _TUBE:
         return _enough(clause, "采样管类型不在认可范围", "Not an accepted kind of tube", TUBE_NOT_ACCEPTED, record)
-    if near == _WINDOW:
+    if nearness == _WINDOW:
         start = from_text(clause.window.from_reported)
         end = when(clause.window.end(test))
         return _enough(
@@ -134,7 +137,7 @@ def _about(test: Test, clause: Clause, near: int, policy: CompiledPolicy, at: In
 
 
 def _wrong_kind(
-    test: Test, record: Record, clause: Clause, policy: CompiledPolicy, at: Instant, horizon: Completeness
+    test: Test, record: Record, clause: Clause, policy: CompiledPolicy, at: Instant, next_change: NextChange
 ) -> Reason:
     if test.result == Result.INCONCLUSIVE:
         return Reason(
@@ -152,7 +155,7 @@ def _wrong_kind(
         waiting = policy.waiting.window
         end = waiting.end(test)
         if waiting.holds(end, at):
-            horizon.note(waiting.lapse(end))
+            next_change.note(waiting.lapse(end))
             return Reason(RESULT_AWAITED, Text("已采样，等待结果", "Sampled; the result is awaited"), evidence=record)
         return Reason(
             RESULT_OVERDUE,
@@ -181,12 +184,12 @@ def _outside(test: Test, region: str) -> Reason:
             f"{here.zh}本地库中没有这次检测；切换到国家库后可查",
             f"The database of {here.en} does not have this test; the national database does",
         ),
-        evidence=test.holdings[0],
+        evidence=test.records[0],
     )
 
 
 def unreachable(source: str) -> Reason:
-    """A source that could have helped did not answer."""
+    """Returns the reason that a source which could have helped did not answer."""
     name = region_name(source)
     return Reason(
         SOURCE_UNREACHABLE,
@@ -197,9 +200,9 @@ def unreachable(source: str) -> Reason:
     )
 
 
-def notice_refused(found: Met) -> Reason:
-    """The notice would recognise it, the region does not."""
-    need = found.clause.requirement
+def notice_refused(refused: MetClause) -> Reason:
+    """Returns the reason that the notice would recognise it and the region does not."""
+    need = refused.clause.requirement
     return Reason(
         NOTICE_NOT_CARRIED_OUT,
         Text(
@@ -207,12 +210,12 @@ def notice_refused(found: Met) -> Reason:
             f"The national notice demands recognition ({need.en}); the region does not yet carry it out; recorded",
         ),
         NATIONAL_NOTICE,
-        found.evidence()[0],
+        refused.evidence()[0],
     )
 
 
 def not_cleared(positive: Test, have: int, rule: ClearanceRule) -> Reason:
-    """What a positive still needs to be cleared, `have` negatives counting already."""
+    """Returns what a positive still needs to be cleared, `have` negatives counting already."""
     apart = hours_text(rule.apart / HOUR)
     return Reason(
         NOT_CLEARED,
@@ -221,14 +224,14 @@ def not_cleared(positive: Test, have: int, rule: ClearanceRule) -> Reason:
             f"Clearing it takes {rule.negatives} negatives sampled after it, each at least {apart.en} after the one"
             f" before; so far {have}",
         ),
-        evidence=positive.holdings[0],
+        evidence=positive.records[0],
     )
 
 
 def retest_owed(pool: Test) -> Reason:
-    """What a positive pool asks for."""
+    """Returns what a positive pool asks for."""
     return Reason(
         RETEST_OWED,
         Text("须在其后单人单管复检并取得结果", "Enough would be the result of a single tube sampled after it"),
-        evidence=pool.holdings[0],
+        evidence=pool.records[0],
     )

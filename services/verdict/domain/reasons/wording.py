@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from services.common.errors import Text
 from services.common.instants import CST, Instant
 from services.common.regions import NATION, divisions
-from services.verdict.domain.model import Result
-from services.verdict.domain.policy import ClauseEntry
+from services.verdict.domain.evidence.values import Result
+from services.verdict.domain.policy.contents import ClauseEntry
 
 NOTICE_GROUND = Text(
     "按国务院联防联控机制2022年7月29日通知予以互认：任何渠道、任何地区的阴性结果，在本地有效期内（自报告出具起计）具有同等效力",
@@ -35,13 +35,13 @@ _FROM = {True: Text("出具报告", "its report"), False: Text("采样", "sampli
 
 
 def when(instant: Instant) -> str:
-    """An instant as people read it, in UTC+8: 2022-08-05 13:20, with seconds only where there are any."""
+    """Writes an instant as people read it, in UTC+8: 2022-08-05 13:20, with seconds only where there are any."""
     moment = _EPOCH + timedelta(microseconds=instant)
     return moment.isoformat(" ", "seconds" if moment.second or moment.microsecond else "minutes")[:-6]
 
 
 def region_name(code: str) -> Text:
-    """A region's name; the nation's records for "nation"."""
+    """Returns a region's name; the nation's records for "nation"."""
     if code == NATION:
         return Text("国家核酸检测信息", "the national records")
     division = divisions().get(code)
@@ -49,13 +49,13 @@ def region_name(code: str) -> Text:
 
 
 def hours_text(hours: float) -> Text:
-    """A length of time: 48小时 / 48 hours."""
+    """Writes a length of time: 48小时 / 48 hours."""
     number = f"{hours:g}"
     return Text(f"{number}小时", f"{number} hour" if hours == 1 else f"{number} hours")
 
 
 def from_text(from_reported: bool) -> Text:
-    """What a window is counted from."""
+    """Says what a window is counted from."""
     return _FROM[from_reported]
 
 
@@ -67,7 +67,7 @@ def _window(hours: float, *, from_reported: bool, edge: str) -> Text:
 
 
 def plain_requirement(result: Result, hours: float, *, from_reported: bool, edge: str) -> Text:
-    """What is asked for, of any origin and channel."""
+    """Says what is asked for, of any origin and channel."""
     window = _window(hours, from_reported=from_reported, edge=edge)
     if result == Result.AWAITED:
         return Text(f"{window.zh}的采样记录", f"a sampling record {window.en}")
@@ -75,7 +75,7 @@ def plain_requirement(result: Result, hours: float, *, from_reported: bool, edge
 
 
 def origins_text(names: tuple[str, ...]) -> Text:
-    """Origins as a policy names them."""
+    """Writes origins as a policy names them."""
     zh, en = [], []
     for name in names:
         if name == "anywhere":
@@ -94,12 +94,12 @@ def origins_text(names: tuple[str, ...]) -> Text:
 
 
 def tubes_text(names: tuple[str, ...]) -> Text:
-    """Kinds of tube as a policy names them."""
+    """Writes kinds of tube as a policy names them."""
     return Text("、".join(_TUBES[name].zh for name in names), " or ".join(_TUBES[name].en for name in names))
 
 
 def requirement(entry: ClauseEntry) -> Text:
-    """What a clause asks for, in one phrase."""
+    """Says what a clause asks for, in one phrase."""
     origins = origins_text(entry.origins)
     window = _window(entry.window.hours, from_reported=entry.window.from_ == "reported", edge=entry.window.edge)
     zh, en = f"{window.zh}，来自{origins.zh}", f"from {origins.en}, {window.en}"

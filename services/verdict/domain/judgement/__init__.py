@@ -1,0 +1,1 @@
+"""The steps from evidence to a verdict."""

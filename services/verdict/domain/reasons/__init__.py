@@ -1,0 +1,1 @@
+"""What fell short, and what would have been enough, in words."""

@@ -1,0 +1,1 @@
+"""The rules that a policy is made of, one to a module."""
