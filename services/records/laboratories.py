@@ -48,10 +48,11 @@ class Laboratories:
                 insort(namesakes.setdefault(laboratory.region, []), arrived, key=lambda known: known.revision)
                 self._sequence = row.sequence
 
-    async def refresh_to_end(self) -> None:
-        """Reads whatever is new."""
+    async def refresh_to_end(self) -> str:
+        """Reads whatever is new; returns the id of the feed that it stands in."""
         people = await self._reads.people((), Instant(0))
         await self.refresh(people.laboratories)
+        return people.feed_id
 
     def at(self, laboratory: str, known_at: Instant) -> LaboratoryRevision | None:
         """Returns a laboratory as known at an instant, of namesakes the first; None when none was registered then."""

@@ -18,4 +18,4 @@ def gravity(revision: StoredRevision) -> int:
     if revision.retracted:
         return _RETRACTED
     content = revision.message().content
-    return _SAMPLED if content.kind == RecordKind.RECORD_KIND_SAMPLING else _RESULTS[content.result]
+    return _SAMPLED if content.kind == RecordKind.RECORD_KIND_SAMPLING else _RESULTS.get(content.result, 0)

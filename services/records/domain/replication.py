@@ -102,8 +102,8 @@ def take(
     *,
     rereading: bool = False,
 ) -> Copies:
-    """Returns the changes of `region`'s feed that are news here. `others` are the histories, where there are any, of the people
-    it speaks of under ids that others hold.
+    """Returns the changes of `region`'s feed that are news here. `others` are the histories, where there are any, of
+    the people it speaks of under ids that others hold.
 
     A revision that is stored is skipped: the same change may come again after either side died. One whose number has
     gone to a revision that the region no longer has is restated: it follows what is stored, under the next number. An

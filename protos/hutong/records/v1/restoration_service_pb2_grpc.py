@@ -51,8 +51,8 @@ class RestorationServiceServicer:
     def GiveBack(self, request, context):
         """Gives back the revisions that a follower has and the store lacks, as they were. What the store has said otherwise
         since contradicts them: then the graver statement stands, and a conflict is kept for an operator. Idempotent.
-        FAILED_PRECONDITION with reason REGION_NOT_KEPT for records of another region than the store keeps, FEED_CHANGED when
-        the feed is not the one that the follower means.
+        FAILED_PRECONDITION with reason REGION_NOT_KEPT for records of another region than the store keeps, UNAVAILABLE with
+        reason FEED_CHANGED when its feed is not the one that the follower means.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,8 +38,8 @@ class RestorationServiceStub:
     GiveBack: _grpc.UnaryUnaryMultiCallable[_restoration_service_pb2.GiveBackRequest, _restoration_service_pb2.GiveBackResponse]
     """Gives back the revisions that a follower has and the store lacks, as they were. What the store has said otherwise
     since contradicts them: then the graver statement stands, and a conflict is kept for an operator. Idempotent.
-    FAILED_PRECONDITION with reason REGION_NOT_KEPT for records of another region than the store keeps, FEED_CHANGED when
-    the feed is not the one that the follower means.
+    FAILED_PRECONDITION with reason REGION_NOT_KEPT for records of another region than the store keeps, UNAVAILABLE with
+    reason FEED_CHANGED when its feed is not the one that the follower means.
     """
 
 @_typing.type_check_only
@@ -52,8 +52,8 @@ class RestorationServiceAsyncStub(RestorationServiceStub):
     GiveBack: _aio.UnaryUnaryMultiCallable[_restoration_service_pb2.GiveBackRequest, _restoration_service_pb2.GiveBackResponse]  # type: ignore[assignment]
     """Gives back the revisions that a follower has and the store lacks, as they were. What the store has said otherwise
     since contradicts them: then the graver statement stands, and a conflict is kept for an operator. Idempotent.
-    FAILED_PRECONDITION with reason REGION_NOT_KEPT for records of another region than the store keeps, FEED_CHANGED when
-    the feed is not the one that the follower means.
+    FAILED_PRECONDITION with reason REGION_NOT_KEPT for records of another region than the store keeps, UNAVAILABLE with
+    reason FEED_CHANGED when its feed is not the one that the follower means.
     """
 
 class RestorationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -69,8 +69,8 @@ class RestorationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_restoration_service_pb2.GiveBackResponse, _abc.Awaitable[_restoration_service_pb2.GiveBackResponse]]:
         """Gives back the revisions that a follower has and the store lacks, as they were. What the store has said otherwise
         since contradicts them: then the graver statement stands, and a conflict is kept for an operator. Idempotent.
-        FAILED_PRECONDITION with reason REGION_NOT_KEPT for records of another region than the store keeps, FEED_CHANGED when
-        the feed is not the one that the follower means.
+        FAILED_PRECONDITION with reason REGION_NOT_KEPT for records of another region than the store keeps, UNAVAILABLE with
+        reason FEED_CHANGED when its feed is not the one that the follower means.
         """
 
 def add_RestorationServiceServicer_to_server(servicer: RestorationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

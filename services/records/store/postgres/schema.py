@@ -186,6 +186,14 @@ create table count_accused (
 insert into count_head (rules, sequence, complete) values (0, 0, false);
 """
 
+_OWNER = """
+create table store_owner (
+    only_row boolean primary key default true check (only_row),
+    region text not null,
+    secret_fingerprint bytea not null
+);
+"""
+
 MIGRATIONS = (
     Migration(
         1,
@@ -204,6 +212,7 @@ MIGRATIONS = (
     Migration(6, "retention stated, ids that changed hands", _HOLDERS),
     # No statement reads these together with what is distributed: on Citus they stay on the coordinator.
     Migration(7, "counts of laboratories' quality", _COUNTS),
+    Migration(8, "whose the store is", _OWNER),
 )
 
 SCHEMA = Schema(

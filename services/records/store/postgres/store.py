@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import asyncpg
 
@@ -10,11 +11,13 @@ from services.records.domain.conflicts import StoredConflict
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.store.errors import unavailable
+from services.records.store.owner import Owner
 from services.records.store.postgres import correction as correction
 from services.records.store.postgres import unit_of_work as writing
 from services.records.store.postgres.by_time import by_time
 from services.records.store.postgres.figure_store import PostgresFigureStore
 from services.records.store.postgres.figures import CHANGES
+from services.records.store.postgres.owner import own
 from services.records.store.postgres.retention import purge
 from services.records.store.postgres.schema import SCHEMA
 from services.records.store.rows import current_records
@@ -36,7 +39,7 @@ from unnest($1::bytea[]) as asked(person_key) cross join lateral (
     order by region, source_id, revision
 ) as r
 union all
-select null, recorded_at::text, sequence::text, laboratory_sequence, null, null, purged_before from feed_head
+select null, recorded_at::text, sequence::text, laboratory_sequence, feed_id, null, purged_before from feed_head
 """
 
 _PERSON_OF = "select person_key from identity where region = $1 and source_id = $2"
@@ -57,7 +60,7 @@ class PostgresStore:
 
     Its tables must be there, up to date; with `migrates` it makes them so itself, for embedded services and tests. What
     is read of a replica is true as of the last commit that has reached it. `drives_copies`: copies are listed as due
-    when their originals change, as in the nation, which sees both.
+    when their originals change, as in the nation, which sees both. `owner` is who the store is meant to belong to.
     """
 
     poll_seconds = 0.2
@@ -72,6 +75,7 @@ class PostgresStore:
         migrates: bool = False,
         is_replica: bool = False,
         drives_copies: bool = False,
+        owner: Owner | None = None,
     ) -> None:
         self._connections = connections = Connections(
             Database(
@@ -84,6 +88,7 @@ class PostgresStore:
                 # The statements are few and name their partitions by parameters: planning them again for each set of
                 # parameters costs more than running them.
                 session={"plan_cache_mode": "force_generic_plan"},
+                opened=None if owner is None else partial(own, owner=owner),
             )
         )
         self._run, self._connection = connections.run, connections.one
@@ -115,7 +120,7 @@ class PostgresStore:
         rows = await self._run(lambda connection: connection.fetch(_PEOPLE, keys, known_at))
         *records, end = rows
         as_of = Instant(int(end[1])) if self._is_replica else None
-        return People(current_records(records), end[3], as_of, int(end[2]), Instant(end[6]))
+        return People(current_records(records), end[3], as_of, int(end[2]), Instant(end[6]), end[4])
 
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""

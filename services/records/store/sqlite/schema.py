@@ -175,6 +175,14 @@ create table count_accused (
 insert into count_head values (1, 0, 0, 0);
 """
 
+_OWNER = """
+create table store_owner (
+    only_row integer primary key check (only_row = 1),
+    region text not null,
+    secret_fingerprint blob not null
+);
+"""
+
 MIGRATIONS = (
     Migration(1, "records", _RECORDS),
     Migration(2, "intake sessions", _INTAKE),
@@ -191,6 +199,7 @@ MIGRATIONS = (
     ),
     Migration(6, "retention stated, ids that changed hands", _HOLDERS),
     Migration(7, "counts of laboratories' quality", _COUNTS),
+    Migration(8, "whose the store is", _OWNER),
 )
 
 SCHEMA = Schema("records", "revision", MIGRATIONS, application_id=int.from_bytes(b"htRc"))
