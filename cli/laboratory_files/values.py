@@ -8,6 +8,7 @@ from hutong.common.v1.subject_pb2 import DocumentType
 from hutong.records.v1.record_pb2 import TestResult, Tube
 
 from cli.laboratory_files.folding import fold
+from services.common.documents import CHINESE_NAMES
 from services.common.errors import Text
 from services.common.instants import CST, DAY, Instant, from_datetime
 
@@ -21,15 +22,7 @@ class RefusedValueError(Exception):
         self.text = Text(zh, en)
 
 
-_DOCUMENT_TYPES = {
-    "居民身份证": DocumentType.DOCUMENT_TYPE_RESIDENT_ID,
-    "身份证": DocumentType.DOCUMENT_TYPE_RESIDENT_ID,
-    "港澳台居民居住证": DocumentType.DOCUMENT_TYPE_RESIDENT_ID,
-    "护照": DocumentType.DOCUMENT_TYPE_PASSPORT,
-    "港澳居民来往内地通行证": DocumentType.DOCUMENT_TYPE_HK_MACAO_PERMIT,
-    "台湾居民来往大陆通行证": DocumentType.DOCUMENT_TYPE_TAIWAN_PERMIT,
-    "外国人永久居留身份证": DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID,
-} | {
+_DOCUMENT_TYPES = CHINESE_NAMES | {
     name.removeprefix("DOCUMENT_TYPE_"): DocumentType.Value(name)
     for name in DocumentType.keys()  # noqa: SIM118  # an enum wrapper is no dict
     if name != "DOCUMENT_TYPE_UNSPECIFIED"

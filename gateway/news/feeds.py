@@ -1,18 +1,18 @@
 """The feeds whose news reach the cache, each told in the same words."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar
 
 from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest, WatchHoldersResponse
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
 
 from gateway.codes.cache.protocol import News
 from gateway.ports import Holders, NewsFeed
-from services.common.errors import FailedPrecondition, Unavailable
+from services.common.errors import FailedPrecondition
 from services.common.instants import Instant, from_timestamp
 from services.runtime.clock import Clock
+from services.runtime.resilience.watchdog import alive
 
 HOLDERS = "holders"
 
@@ -31,20 +31,6 @@ class Feed(Protocol):
     def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
         """What is told after a cursor, without end; None asks for what comes from now on. Raises ServiceError:
         FAILED_PRECONDITION when the cursor is not, or no longer, one of this feed."""
-
-
-async def _alive(stream: AsyncIterator[Told]) -> AsyncGenerator[Told, None]:
-    """The same stream. Raises UNAVAILABLE (FEED_SILENT, FEED_ENDED)."""
-    async with aclosing(cast(AsyncGenerator[Told, None], stream)) as told:
-        while True:
-            try:
-                async with asyncio.timeout(SILENCE_SECONDS):
-                    one = await anext(told)
-            except TimeoutError:
-                raise Unavailable("FEED_SILENT", "变更流没有声息", "The feed gives no sign of life") from None
-            except StopAsyncIteration:
-                raise Unavailable("FEED_ENDED", "变更流已结束", "The feed has ended") from None
-            yield one
 
 
 def _as_of(told: WatchChangesResponse | WatchHoldersResponse, clock: Clock) -> Instant | None:
@@ -66,7 +52,7 @@ class RecordsFeed:
         feed_id, sequence, mark = [*(cursor or f"/{FROM_NOW_ON}").split("/"), ""][:3]
         position = FeedCursor(feed_id=feed_id, sequence=int(sequence), mark=bytes.fromhex(mark))
         request = WatchChangesRequest(cursor=position)
-        async with aclosing(_alive(self._source.WatchChanges(request))) as batches:
+        async with aclosing(alive(self._source.WatchChanges(request), silence_seconds=SILENCE_SECONDS)) as batches:
             async for told in batches:
                 yield self._news(told)
 
@@ -99,7 +85,7 @@ class HoldersFeed:
         """See Feed. A cursor is a sequence."""
         before = FROM_NOW_ON if cursor is None else int(cursor)
         request = WatchHoldersRequest(sequence=before)
-        async with aclosing(_alive(self._source.WatchHolders(request))) as batches:
+        async with aclosing(alive(self._source.WatchHolders(request), silence_seconds=SILENCE_SECONDS)) as batches:
             async for told in batches:
                 if told.sequence < before:
                     raise FailedPrecondition("FEED_REBUILT", "变更流已重建", "The feed has been rebuilt")

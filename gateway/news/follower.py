@@ -9,6 +9,7 @@ from secrets import token_hex
 from gateway.codes.cache.protocol import CacheDownError, VerdictCache
 from gateway.news.feeds import Feed
 from services.common.errors import Code, ServiceError
+from services.runtime.resilience.backoff import Backoff
 from services.runtime.resilience.tasks import end
 
 log = logging.getLogger("hutong.news")
@@ -56,14 +57,14 @@ class Follower:
             return False
 
     async def _follow(self, feed: Feed) -> None:
-        pause = PAUSE_SECONDS
+        backoff = Backoff(PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         rebuilt = False
         while True:
             try:
                 cursor = None if rebuilt else await self._cache.cursor(feed.name)
                 async with aclosing(feed.watch(cursor)) as told:
                     async for news in told:
-                        pause = PAUSE_SECONDS
+                        backoff.reset()
                         if cursor is None:
                             # Whatever this first batch holds happened before the cache was emptied.
                             await self._cache.begin(feed.name, news)
@@ -78,5 +79,4 @@ class Follower:
                 log.warning("news interrupted", extra={"feed": feed.name, "reason": error.reason})
             except CacheDownError:
                 pass
-            await asyncio.sleep(pause)
-            pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+            await backoff.wait()

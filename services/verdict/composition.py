@@ -1,14 +1,14 @@
 """Puts the verdict service together: the only module that knows its adapters."""
 
+from importlib.metadata import version
 from pathlib import Path
 
-from hutong.lookup.v1 import evidence_service_pb2
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
 from services.common.documents import PersonKeys
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import Channels
 from services.runtime.service import Service
 from services.verdict.policy.files import DEFAULT_DIRECTORY
 from services.verdict.policy.registry import PolicyRegistry
@@ -22,8 +22,6 @@ NAME = "verdict"
 VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 POLICIES = policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"]
 
-_EVIDENCE = evidence_service_pb2.DESCRIPTOR.services_by_name["EvidenceService"]
-
 
 def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: Clock = system_clock) -> Service:
     """The verdict service, within a running event loop.
@@ -34,22 +32,22 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
     registry = PolicyRegistry(
         Path(settings.policies) if settings.policies else DEFAULT_DIRECTORY, clock, poll=settings.policy_poll
     )
-    channel = None
+    channels = Channels(NAME)
     if evidence is None:
-        channel = open_channel(settings.lookup)
-        evidence = remote("lookup", NAME, channel, [_EVIDENCE])
-
-    async def close() -> None:
-        if channel is not None:
-            await channel.close()
+        evidence = channels.remote(EvidenceSource, settings.lookup, service="lookup")
 
     return Service(
         NAME,
         [
-            Binding(VERDICTS, VerdictServicer(registry, evidence, PersonKeys(settings.mesh_secret.encode()), clock)),
+            Binding(
+                VERDICTS,
+                VerdictServicer(
+                    registry, evidence, PersonKeys(settings.mesh_secret.encode()), clock, version("hutong")
+                ),
+            ),
             Binding(POLICIES, PolicyServicer(registry)),
         ],
         pings={"policies": registry.ping},
         background=[registry.watch],
-        close=close,
+        close=channels.close,
     )

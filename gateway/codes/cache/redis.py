@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 
 from gateway.codes.cache import scripts
 from gateway.codes.cache.entry import Entry
-from gateway.codes.cache.gather import Gather
 from gateway.codes.cache.protocol import CacheDownError, Key, Lease, News, Reading, Standing
 from services.common.instants import Instant
+from services.runtime.resilience.batches import Batches
 from services.runtime.resilience.circuit import Circuit
 from services.runtime.telemetry.trace import SpanKind, current_trace, span
 
@@ -55,9 +55,9 @@ class RedisCache:
         }
         self._standing = Standing(-1)
         self._owed: dict[bytes, object] = {}
-        self._reads: Gather[Key, _Found] = Gather(self._read)
-        self._leases: Gather[bytes, Lease | None] = Gather(self._lease)
-        self._stores: Gather[_StoreItem, bool] = Gather(self._store)
+        self._reads: Batches[Key, _Found] = Batches(self._read)
+        self._leases: Batches[bytes, Lease | None] = Batches(self._lease)
+        self._stores: Batches[_StoreItem, bool] = Batches(self._store)
 
     async def _guarded(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         if self._circuit.open:
@@ -203,7 +203,7 @@ def _entry(raw: bytes | None) -> Entry | None:
         return None
 
 
-async def _together(gather: Gather[Any, Any], send: Any, name: str, items: Sequence[Any]) -> Sequence[Any]:
+async def _together(gather: Batches[Any, Any], send: Any, name: str, items: Sequence[Any]) -> Sequence[Any]:
     """Sends with the neighbours of this moment, but in a sampled trace alone, so that the trace has its own command."""
     trace = current_trace()
     if trace is None or not trace.sampled:

@@ -18,15 +18,20 @@ from services.common.documents import PERSON_KEY_BYTES
 from services.common.errors import Code, ServiceError
 from services.common.instants import Instant, from_timestamp, to_timestamp
 from services.lookup.evidence.outages import Outages
-from services.lookup.evidence.source_health import PROBE_SECONDS, Probe, SourceHealth
+from services.lookup.evidence.source_health import source_breaker
 from services.lookup.metrics import QUESTIONS, SECONDS
 from services.lookup.ports import RecordsSource
+from services.runtime.resilience.breaker import Breaker, Probe
 from services.runtime.rpc.call import enter, leave, within
 from services.runtime.telemetry.trace import SpanKind, span
 
 log = logging.getLogger("hutong.lookup.source")
 
 _NEVER = Instant(0)
+
+PROBE_SECONDS = 0.7
+"""How long one probe may take. With the pause between two it stays below a second: so soon is a source that came back
+noticed."""
 
 CHUNK = 1000
 """The most persons BatchListRecords takes."""
@@ -39,7 +44,7 @@ NOBODY = bytes(PERSON_KEY_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SourceAnswer:
     """What became of asking one source. Of people without records nothing is in `records`; `behind` are the regions it
     follows but has not heard of lately. A source that did not answer has said nothing."""
 
@@ -52,7 +57,7 @@ class Answer:
     behind: Sequence[str] = ()
 
 
-class Asking(NamedTuple):
+class SourceQuestion(NamedTuple):
     """What all sources of a batch are asked alike: as known at an instant or, without one, at `asked_at`, the present.
     Those that are down at that instant are not asked."""
 
@@ -73,27 +78,27 @@ class Sources:
         """`patience` is what one store may take at the most, in seconds; outages are told to `outages`."""
         self._stores = dict(stores)
         self._patience = patience
-        self._health = {name: SourceHealth(name, self._prober(name), outages) for name in stores}
+        self._health = {name: source_breaker(name, self._prober(name), outages) for name in stores}
 
     def __contains__(self, source: str) -> bool:
         """Whether there is such a store."""
         return source in self._stores
 
-    async def ask(self, source: str, keys: Sequence[bytes], asking: Asking, limit: float) -> Answer:
+    async def ask(self, source: str, keys: Sequence[bytes], asking: SourceQuestion, limit: float) -> SourceAnswer:
         """What a source knows of these persons. It has `limit` seconds and never makes the caller wait longer.
 
         Whatever goes wrong, the answer says UNREACHABLE and the log why: nothing follows about what the source holds.
         """
         store = self._stores.get(source)
         if store is None or limit <= 0:
-            return Answer(source, UNREACHABLE)
+            return SourceAnswer(source, UNREACHABLE)
         health = self._health[source]
         attributes: dict[str, str | int | bool] = {"source": source, "people": len(keys)}
         with span("lookup", f"records {source}", SpanKind.CLIENT, attributes=attributes) as here:
             if health.down or source in asking.down:
                 here.set(status="KNOWN_DOWN")
                 QUESTIONS.labels(source, "KNOWN_DOWN").inc()
-                return Answer(source, UNREACHABLE)
+                return SourceAnswer(source, UNREACHABLE)
             started = time.monotonic()
             token = enter(replace(within(limit), trace=here.trace))
             try:
@@ -104,7 +109,7 @@ class Sources:
                 cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
                 self._failed(health, source, cause, limit)
                 here.fail(_reason(cause))
-                answer = Answer(source, UNREACHABLE)
+                answer = SourceAnswer(source, UNREACHABLE)
             finally:
                 leave(token)
             status = SourceStatus.Name(answer.status).removeprefix("SOURCE_STATUS_")
@@ -118,7 +123,9 @@ class Sources:
         for health in self._health.values():
             await health.close()
 
-    async def _answer(self, store: RecordsSource, source: str, keys: Sequence[bytes], asking: Asking) -> Answer:
+    async def _answer(
+        self, store: RecordsSource, source: str, keys: Sequence[bytes], asking: SourceQuestion
+    ) -> SourceAnswer:
         chunks = [keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK)]
         requests = [_request(chunk, asking) for chunk in chunks]
         if len(requests) == 1:
@@ -133,9 +140,9 @@ class Sources:
         told = [from_timestamp(response.known_at) for response in responses if response.HasField("known_at")]
         laboratories = [response.laboratories for response in responses]
         behind = sorted({region for response in responses for region in response.behind})
-        return Answer(source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind)
+        return SourceAnswer(source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind)
 
-    def _failed(self, health: SourceHealth, source: str, error: Exception, limit: float) -> None:
+    def _failed(self, health: Breaker, source: str, error: Exception, limit: float) -> None:
         extra = {"source": source, "reason": _reason(error)}
         late = isinstance(error, TimeoutError) or getattr(error, "code", None) is Code.DEADLINE_EXCEEDED
         if late:
@@ -150,7 +157,7 @@ class Sources:
 
     def _prober(self, source: str) -> Probe:
         store = self._stores[source]
-        request = _request([NOBODY], Asking(Purpose.PURPOSE_SUPERVISION, None))
+        request = _request([NOBODY], SourceQuestion(Purpose.PURPOSE_SUPERVISION, None))
 
         async def probe() -> bool:
             call = within(PROBE_SECONDS)
@@ -177,7 +184,7 @@ def _reason(error: Exception) -> str:
     return error.reason if isinstance(error, ServiceError) else type(error).__name__
 
 
-def _request(keys: Sequence[bytes], asking: Asking) -> BatchListRecordsRequest:
+def _request(keys: Sequence[bytes], asking: SourceQuestion) -> BatchListRecordsRequest:
     request = BatchListRecordsRequest(purpose=asking.purpose)
     add = request.subjects.add
     for key in keys:

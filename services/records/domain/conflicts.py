@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from hutong.records.v1.conflict_service_pb2 import Settlement
-from hutong.records.v1.record_pb2 import RecordContent
+from hutong.records.v1.record_pb2 import RecordContent, RevisionAction
 
 from services.common.errors import FailedPrecondition, NotFound
 from services.common.instants import Instant
-from services.records.domain.decisions import Decision, Submission, decide_amendment, decide_taking_over
+from services.records.domain.content import digest
+from services.records.domain.decisions import Decision, Submission, decide_amendment, decide_taking_over, last_equal
 from services.records.domain.holders import Holdings
-from services.records.domain.revisions import History, NewRevision, RecordId
+from services.records.domain.revisions import History, NewRevision, RecordId, next_after
 
 OPEN = Settlement.SETTLEMENT_UNSPECIFIED
 KEPT = Settlement.SETTLEMENT_STORED_KEPT
@@ -20,6 +21,9 @@ RESTORED_CONTENT = "RESTORED_CONTENT"
 """The store lost a revision, has said otherwise since, and was given it back: the graver of the two stands for now."""
 RESTORED_PERSON = "RESTORED_PERSON"
 """The store lost a record, and has given its id to another person since: both people's tests stand meanwhile."""
+
+_AMENDED = RevisionAction.REVISION_ACTION_AMENDED
+_CONTESTED = RevisionAction.REVISION_ACTION_CONTESTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def of_submission(submission: Submission, decision: Decision, offered_by: str) -
     """What is kept of a submission that ended in CONFLICT."""
     return NewConflict(
         submission.id,
-        decision.revision,
+        decision.against,
         decision.violations[0].reason,
         submission.person_key,
         submission.digest,
@@ -104,6 +108,8 @@ def settle(
     `holdings`. Another person's test that is taken has the id from then on: what was stored under it is retracted. One
     that was given back to a restored store (RESTORED_PERSON) and is not taken is retracted itself.
 
+    What stands for the time being as the graver of two statements is confirmed, or what it contradicts is brought back.
+
     `keeps`: whether the record's region is written in this store. Raises NotFound (CONFLICT_NOT_FOUND) and
     FailedPrecondition (CONFLICT_SETTLED, CONFLICT_NOT_AMENDABLE, REVISION_MISMATCH).
     """
@@ -113,12 +119,24 @@ def settle(
         if conflict.settlement == settled.settlement:
             return None
         raise FailedPrecondition("CONFLICT_SETTLED", "该冲突已另行处理", "The conflict was settled the other way")
+    current = history[-1] if history else None
+    same = current is not None and current.person_key == conflict.person_key
+    if same and current is not None:
+        content = RecordContent.FromString(conflict.content)
+        standing = last_equal(history, digest(content))
+        if standing is not None and standing.contested and current.contested:
+            if standing.revision != current.revision:
+                raise FailedPrecondition(
+                    "REVISION_MISMATCH",
+                    "该记录另有更晚的冲突，请先处理",
+                    "Another conflict about this record came later; settle that one first",
+                )
+            holdings.append(_settle_contested(history, conflict, settled))
+            return settled
     if settled.settlement == KEPT:
         if conflict.reason == RESTORED_PERSON and keeps:
             holdings.withdraw(conflict.id, conflict.person_key, settled.cause)
         return settled
-    current = history[-1] if history else None
-    same = current is not None and current.person_key == conflict.person_key
     if not keeps or current is None or (same and current.retracted):
         raise FailedPrecondition(
             "CONFLICT_NOT_AMENDABLE",
@@ -145,3 +163,14 @@ def settle(
         settled.cause,
     )
     return settled
+
+
+def _settle_contested(history: History, conflict: StoredConflict, settled: Settled) -> NewRevision:
+    """The revision that confirms what stands for the time being, or brings back what it contradicted, which may itself
+    be contested still."""
+    if settled.settlement == TAKEN:
+        back, action = history[-1], _AMENDED
+    else:
+        back = next(revision for revision in history if revision.revision == conflict.revision)
+        action = _CONTESTED if back.contested else _AMENDED
+    return next_after(history, conflict.id, back.message().content, action, settled.cause, back.digest)

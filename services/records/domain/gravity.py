@@ -1,21 +1,28 @@
-"""How grave a statement about a sample is: of two that contradict, the graver stands until a person has settled it."""
+"""Which of two statements about one sample is the graver: the one on which nobody is let through by mistake."""
 
-from hutong.records.v1.record_pb2 import RecordKind, TestResult
+from hutong.records.v1.record_pb2 import RecordContent, RecordKind, TestResult, Tube
 
 from services.records.domain.revisions import StoredRevision
 
-_RETRACTED, _SAMPLED = 3, 1
-_RESULTS = {
-    TestResult.TEST_RESULT_NEGATIVE: 0,
-    TestResult.TEST_RESULT_INCONCLUSIVE: 2,
-    TestResult.TEST_RESULT_POSITIVE: 4,
-}
+_NEGATIVE_OR_NONE, _INCONCLUSIVE, _POSITIVE_POOL, _POSITIVE = range(4)
+
+_LEAST_OF_ALL, _SAMPLED, _UNCLEAR, _WITHDRAWN, _POOL, _OPEN = range(6)
+_STANDING = {_INCONCLUSIVE: _UNCLEAR, _POSITIVE_POOL: _POOL, _POSITIVE: _OPEN}
 
 
-def gravity(revision: StoredRevision) -> int:
-    """Returns how grave a revision is for whose it is: a positive result most; then a record that was withdrawn, which
-    helps nobody; an inconclusive result; a sample that awaits its result; a negative result least."""
+def gravity(content: RecordContent) -> int:
+    """Returns the place of a content in the order of gravity, the gravest the greatest: a positive single tube, a
+    positive pool, an inconclusive result; a negative and a sampling record are the least."""
+    if content.result == TestResult.TEST_RESULT_POSITIVE:
+        return _POSITIVE if content.tube == Tube.TUBE_SINGLE else _POSITIVE_POOL
+    return _INCONCLUSIVE if content.result == TestResult.TEST_RESULT_INCONCLUSIVE else _NEGATIVE_OR_NONE
+
+
+def revision_gravity(revision: StoredRevision) -> int:
+    """Returns the place of a revision in the same order, finer: a record that was withdrawn helps nobody, and stands
+    between a positive and an inconclusive one; a sample that awaits its result helps less than a negative result."""
     if revision.retracted:
-        return _RETRACTED
+        return _WITHDRAWN
     content = revision.message().content
-    return _SAMPLED if content.kind == RecordKind.RECORD_KIND_SAMPLING else _RESULTS.get(content.result, 0)
+    least = _SAMPLED if content.kind == RecordKind.RECORD_KIND_SAMPLING else _LEAST_OF_ALL
+    return _STANDING.get(gravity(content), least)

@@ -19,7 +19,8 @@ from services.common.instants import SECOND, Instant
 from services.common.requests import fields
 from services.records.domain.conflicts import NewConflict, of_submission
 from services.records.domain.content import digest, digest_of, digest_rest, placed_at
-from services.records.domain.decisions import Submission, decide_submission
+from services.records.domain.corrections import correction_violations, decide, is_retraction
+from services.records.domain.decisions import Submission
 from services.records.domain.revisions import (
     FirstRevision,
     History,
@@ -29,20 +30,25 @@ from services.records.domain.revisions import (
     first_body,
     origin_of,
 )
-from services.records.domain.validation import content_violations
+from services.records.domain.validation import content_violations, own_number_violations
 
 _RESULT = RecordKind.RECORD_KIND_RESULT
 _REFUSED = SubmitOutcome.SUBMIT_OUTCOME_REFUSED
+_CONFLICT = SubmitOutcome.SUBMIT_OUTCOME_CONFLICT
+_CREATED = SubmitOutcome.SUBMIT_OUTCOME_CREATED
 _NANOS = 1_000_000_000
 _SAMPLED_AT = RecordContent.SAMPLED_AT_FIELD_NUMBER << 3 | 2
 _REPORTED_AT = RecordContent.REPORTED_AT_FIELD_NUMBER << 3 | 2
 MOST_KINDS = 10_000
+_TELLING = 8
+"""So many characters of a document number within an id of a sample, and the row is looked at the long way."""
 
 _made = partial(tuple.__new__, FirstRevision)
 """A FirstRevision of a tuple of its fields, in half the time."""
 
-Judged = FirstRevision | list[Violation]
-"""A valid submission, as the record it would begin; or everything wrong with it."""
+Judged = FirstRevision | Submission | list[Violation]
+"""A valid submission, as the record it would begin or, where it is declared to correct one, as it is; or everything
+wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +74,12 @@ class Listed(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What becomes of a batch: what to append, the rows that are no new records, and conflicts to keep."""
+    """What becomes of a batch: what to append, how many new records that makes, the rows that are none, and conflicts
+    to keep."""
 
     firsts: Sequence[FirstRevision] = ()
     further: list[NewRevision] = field(default_factory=list)
+    created: int = 0
     listed: list[Listed] = field(default_factory=list)
     conflicts: list[NewConflict] = field(default_factory=list)
 
@@ -96,6 +104,8 @@ class Judge:
         Every look at a field of a message costs as much as a dozen bytes compared, so what rows share is recognised by
         its bytes: a content is serialised in order of field numbers, the kind, the two times, the rest.
         """
+        if asked.HasField("correction"):
+            return None
         content = asked.content
         body = content.SerializeToString()
         try:
@@ -135,8 +145,14 @@ class Judge:
         key = subject.person_key
         if len(key) != PERSON_KEY_BYTES:
             document = subject.document
+            number = document.number
+            # What the number begins with stays in each of its forms, unless something else than characters is in it.
+            beginning = number[:_TELLING].lower()
+            plain = number.isascii() and number.isalnum()
+            if not plain or beginning in source_id.lower() or beginning in kind.laboratory:
+                return None
             try:
-                key = self._keys.of_number(document.type, document.number)
+                key = self._keys.of_number(document.type, number)
             except InvalidArgument:
                 return None
         return _made(
@@ -176,9 +192,16 @@ class Judge:
         except InvalidArgument as error:
             found += error.violations
         content = asked.content
-        found += content_violations(content, asked.region, now, self._skew)
+        correction = asked.correction if asked.HasField("correction") else None
+        if not is_retraction(correction):
+            found += content_violations(content, asked.region, now, self._skew)
+        if correction is not None:
+            found += correction_violations(correction)
+        found = found or own_number_violations(asked)
         if found:
             return found
+        if correction is not None:
+            return Submission(RecordId(asked.region, asked.source_id), key, content, digest(content), correction)
         head = TestRecord(region=asked.region).SerializeToString()
         return FirstRevision(
             asked.region,
@@ -195,9 +218,17 @@ class Judge:
 def claims(rows: Sequence[Judged]) -> dict[RecordId, bytes | None]:
     """The ids of the valid rows, each with its person; of rows with one id the first counts."""
     found: dict[RecordId, bytes | None] = {}
+    withdrawn: list[RecordId] = []
     for row in rows:
         if type(row) is FirstRevision:
             found.setdefault(RecordId(row.region, row.source_id), row.person_key)
+        elif isinstance(row, Submission) and is_retraction(row.correction):
+            withdrawn.append(row.id)
+        elif isinstance(row, Submission):
+            found.setdefault(row.id, row.person_key)
+    for record_id in withdrawn:
+        # What is only withdrawn begins no record.
+        found.setdefault(record_id, None)
     return found
 
 
@@ -206,30 +237,37 @@ def decide_batch(
 ) -> Outcome:
     """What becomes of a batch, given the revisions there are. `distinct` is the number of ids that `claims` found,
     `offered_by` whoever sends it."""
-    if not histories and distinct == len(rows):
+    firsts = [row for row in rows if isinstance(row, FirstRevision)]
+    if not histories and distinct == len(firsts) == len(rows):
         # Every row is valid, its id alone in the batch, and new.
-        return Outcome([row for row in rows if isinstance(row, FirstRevision)])
-    outcome = Outcome()
-    firsts: list[FirstRevision] = []
-    outcome.firsts = firsts
+        return Outcome(firsts, created=len(firsts))
+    firsts = []
+    outcome = Outcome(firsts)
     seen: dict[RecordId, list[StoredRevision]] = {}
     for number, row in enumerate(rows):
-        if not isinstance(row, FirstRevision):
+        if isinstance(row, list):
             outcome.listed.append(Listed(number, _REFUSED, 0, row))
             continue
-        record_id = RecordId(row.region, row.source_id)
+        record_id = row.id if isinstance(row, Submission) else RecordId(row.region, row.source_id)
         history: History = seen.get(record_id) or histories.get(record_id, ())
-        if not history:
+        if not history and isinstance(row, FirstRevision):
             firsts.append(row)
+            outcome.created += 1
             seen[record_id] = [StoredRevision(1, row.person_key, row.digest, False, row.body)]
             continue
-        content = TestRecord.FromString(row.body).content
-        submission = Submission(record_id, row.person_key, content, row.digest)
-        decision = decide_submission(history, submission)
-        if decision.violations:
+        submission = row if isinstance(row, Submission) else _submission(record_id, row)
+        decision = decide(history, submission)
+        if decision.outcome == _CONFLICT:
             outcome.conflicts.append(of_submission(submission, decision, offered_by))
         if decision.appended is not None:
             outcome.further.append(decision.appended)
             seen[record_id] = [*history, decision.appended.as_stored()]
-        outcome.listed.append(Listed(number, decision.outcome, decision.revision, decision.violations))
+        if decision.outcome == _CREATED:
+            outcome.created += 1
+        else:
+            outcome.listed.append(Listed(number, decision.outcome, decision.revision, decision.violations))
     return outcome
+
+
+def _submission(record_id: RecordId, row: FirstRevision) -> Submission:
+    return Submission(record_id, row.person_key, TestRecord.FromString(row.body).content, row.digest)

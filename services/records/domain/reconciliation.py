@@ -14,7 +14,7 @@ from hutong.records.v1.record_pb2 import RevisionAction, TestRecord
 from services.common.instants import Instant, from_timestamp
 from services.records.domain.conflicts import RESTORED_CONTENT, RESTORED_PERSON, NewConflict
 from services.records.domain.content import digest
-from services.records.domain.gravity import gravity
+from services.records.domain.gravity import revision_gravity
 from services.records.domain.holders import Holdings
 from services.records.domain.replication import is_stored, renumbered, restated, same_standing
 from services.records.domain.revisions import NewRevision, RecordId, StoredRevision, copy_of, next_after
@@ -84,14 +84,11 @@ class GivenBack:
             return
         history = self.holdings.of(record_id, person_key)
         current = history[-1]
-        if gravity(lost.as_stored()) <= gravity(current):
-            self._conflict(record_id, current.revision, RESTORED_CONTENT, lost.as_stored(), giver)
-            return
-        action = _RETRACTED if lost.retracted else RevisionAction.REVISION_ACTION_AMENDED
-        content = lost.as_stored().message().content
-        graver = next_after(history, record_id, content, action, GIVEN_BACK_CAUSE, lost.digest)
-        self.holdings.give_back(graver)
-        self._conflict(record_id, graver.revision, RESTORED_CONTENT, current, giver)
+        self._conflict(record_id, current.revision, RESTORED_CONTENT, lost.as_stored(), giver)
+        if revision_gravity(lost.as_stored()) > revision_gravity(current):
+            action = _RETRACTED if lost.retracted else RevisionAction.REVISION_ACTION_CONTESTED
+            content = lost.as_stored().message().content
+            self.holdings.give_back(next_after(history, record_id, content, action, GIVEN_BACK_CAUSE, lost.digest))
 
     def _conflict(self, record_id: RecordId, revision: int, reason: str, offered: StoredRevision, giver: str) -> None:
         content = offered.message().content

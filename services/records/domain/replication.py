@@ -16,7 +16,7 @@ from hutong.records.v1.record_pb2 import RevisionAction, TestRecord
 from services.common.instants import Instant, from_timestamp
 from services.records.domain.conflicts import NewConflict
 from services.records.domain.content import digest
-from services.records.domain.gravity import gravity
+from services.records.domain.gravity import revision_gravity
 from services.records.domain.holders import Holdings, Moved
 from services.records.domain.revisions import History, NewRevision, PersonRecord, RecordId, copy_of
 from services.records.domain.standing import NewLaboratory, kept_as
@@ -132,7 +132,7 @@ def _take_revision(record: TestRecord, holdings: Holdings, copies: Copies, rerea
     new = copy_of(record)
     stored = holdings.of(new.id, new.person_key)
     if stored:
-        if is_stored(stored, new) or (rereading and gravity(new.as_stored()) < gravity(stored[-1])):
+        if is_stored(stored, new) or (rereading and revision_gravity(new.as_stored()) < revision_gravity(stored[-1])):
             return
         if new.revision <= stored[-1].revision:
             new = restated(record, stored[-1].revision + 1)

@@ -11,6 +11,7 @@ from services.records.domain.content import digest, placed_at
 
 _SUBMITTED = RevisionAction.REVISION_ACTION_SUBMITTED
 _RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
+_CONTESTED = RevisionAction.REVISION_ACTION_CONTESTED
 
 
 class RecordId(NamedTuple):
@@ -40,6 +41,11 @@ class StoredRevision:
     def message(self) -> TestRecord:
         """The revision as a message."""
         return TestRecord.FromString(self.body)
+
+    @property
+    def contested(self) -> bool:
+        """Whether it stands only until a conflict is settled, being the graver of two statements."""
+        return self.message().action == _CONTESTED
 
 
 History = Sequence[StoredRevision]
@@ -117,6 +123,14 @@ def first_body(head: bytes, source_id: str, person_key: bytes, content: bytes) -
 def first(record_id: RecordId, person_key: bytes, content: RecordContent, content_digest: bytes) -> NewRevision:
     """The revision a new record begins with."""
     return _new(record_id, 1, person_key, content, content_digest, _SUBMITTED, "")
+
+
+def first_amended(
+    record_id: RecordId, person_key: bytes, content: RecordContent, content_digest: bytes, cause: str
+) -> NewRevision:
+    """The revision a record begins with whose source has corrected it before this store heard of it."""
+    amended = RevisionAction.REVISION_ACTION_AMENDED
+    return _new(record_id, 1, person_key, content, content_digest, amended, cause)
 
 
 def next_after(

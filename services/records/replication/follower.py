@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import math
-import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Protocol, cast
+from typing import Protocol
 
 from hutong.records.v1.change_feed_service_pb2 import (
     FeedCursor,
@@ -43,6 +42,8 @@ from services.records.replication.reconciliation import ReconciledStore, reconci
 from services.records.store.protocols.following import Cursors
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.clock import Clock
+from services.runtime.resilience.backoff import Backoff
+from services.runtime.resilience.watchdog import alive
 
 log = logging.getLogger("hutong.records.follower")
 
@@ -116,11 +117,11 @@ class RegionFollower:
 
     async def run(self) -> None:
         """Follows without end; whatever goes wrong is logged and tried again."""
-        wait = FIRST_WAIT
+        backoff = Backoff(FIRST_WAIT, LONGEST_WAIT)
         while True:
             try:
                 async for _ in self._followed():
-                    wait = FIRST_WAIT
+                    backoff.reset()
             except ServiceError as error:
                 self._failed(error)
                 if error.reason == "FEED_REBUILT":
@@ -129,8 +130,7 @@ class RegionFollower:
                 # A follower that ended would be a region that silently stands still.
                 log.exception("following", extra={"store": self._name, "region": self._region})
                 self.state = FollowedState.FOLLOWED_STATE_UNREACHABLE
-            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
-            wait = min(wait * 2, LONGEST_WAIT)
+            await backoff.wait()
 
     def _failed(self, error: ServiceError) -> None:
         where = {"store": self._name, "region": self._region}
@@ -152,18 +152,10 @@ class RegionFollower:
         self._hear(here)
         region = await self._reached(here)
         position = FeedCursor(feed_id=here.feed_id, sequence=here.sequence, mark=here.mark)
-        stream = region.watch(WatchChangesRequest(cursor=position))
-        async with aclosing(cast(AsyncGenerator[WatchChangesResponse, None], stream)):
-            while True:
-                try:
-                    async with asyncio.timeout(SILENCE_SECONDS):
-                        batch = await anext(stream)
-                except StopAsyncIteration:
-                    return
-                except TimeoutError:
-                    log.warning("the feed fell silent", extra={"store": self._name, "region": self._region})
-                    self.state = FollowedState.FOLLOWED_STATE_UNREACHABLE
-                    return
+        request = WatchChangesRequest(cursor=position)
+        stream = alive(region.watch(request), silence_seconds=SILENCE_SECONDS)
+        async with aclosing(stream) as batches:
+            async for batch in batches:
                 compared = FollowedState.FOLLOWED_STATE_COMPARED
                 self.state = compared if here.rereading else FollowedState.FOLLOWED_STATE_FOLLOWED
                 here = await self._take(here, batch)

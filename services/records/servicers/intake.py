@@ -114,7 +114,7 @@ class IntakeServicer:
             outcome = decide_batch(rows, len(touched), known.histories, caller)
             response = StreamRecordsResponse(
                 batch=batch.key.batch,
-                created=len(outcome.firsts),
+                created=outcome.created,
                 rows=[
                     ListedRow(
                         row=listed.row,

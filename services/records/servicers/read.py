@@ -1,5 +1,6 @@
 """Serves RecordReadService over a store."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -9,8 +10,8 @@ from hutong.records.v1 import record_read_service_pb2 as pb
 from hutong.records.v1.record_pb2 import TestRecord
 
 from services.common.documents import PERSON_KEY_BYTES, PersonKeys
-from services.common.errors import invalid
-from services.common.instants import Instant, to_timestamp
+from services.common.errors import DeadlineExceeded, invalid
+from services.common.instants import Instant
 from services.common.requests import fields
 from services.common.requests.batches import check_batch
 from services.common.requests.instants import read_known_at
@@ -22,11 +23,15 @@ from services.records.domain.standing import laboratory_not_found
 from services.records.identity import OwnIdentity
 from services.records.laboratories import Laboratories
 from services.records.replication.completeness import Completeness
-from services.records.servicers import message_bytes
+from services.records.servicers.batch_answers import BatchAnswers, LaboratoryTables
 from services.records.store.protocols.histories import RecordHistories
 from services.records.store.protocols.reads import RecordReads
 from services.records.store.values.records import LATEST
 from services.runtime.clock import Clock
+from services.runtime.rpc.call import current_call
+
+MOST_TABLES = 16
+"""So many versions of the table of laboratories a caller may say it keeps."""
 
 
 class _RecordPosition(msgspec.Struct, array_like=True):
@@ -54,67 +59,63 @@ class ReadServicer:
         self._reads = reads
         self._histories = histories
         self._laboratories = laboratories
-        self._completeness = completeness
+        self._answers = BatchAnswers(reads, laboratories, completeness, identity, clock)
         self._identity = identity
         self._keys = keys
         self._clock = clock
 
-    def _person_keys(self, subjects: Sequence[Subject]) -> list[bytes]:
+    def _keys_of(self, subjects: Sequence[Subject], field: str, violations: Violations) -> list[bytes]:
         keys: list[bytes] = []
-        violations = Violations()
         for number, subject in enumerate(subjects):
             key = subject.person_key
             if len(key) != PERSON_KEY_BYTES:
-                key = violations.read(b"", partial(self._keys.of_subject, subject, f"subjects[{number}]"))
+                key = violations.read(b"", partial(self._keys.of_subject, subject, f"{field}[{number}]"))
             keys.append(key)
-        violations.refuse()
         return keys
 
     async def BatchListRecords(self, request: pb.BatchListRecordsRequest) -> pb.BatchListRecordsResponse:
-        """Returns many people's records; each stored row is parsed once, as part of the whole answer."""
+        """Returns many people's records."""
         check_batch(len(request.subjects), "subjects")
-        keys = self._person_keys(request.subjects)
+        violations = Violations()
+        keys = self._keys_of(request.subjects, "subjects", violations)
+        violations.refuse()
         if request.HasField("known_at") and request.HasField("asked_at"):
             raise invalid(
                 "asked_at", "ASKED_AT_NOT_ALLOWED", "不能同时指明已知时刻", "Either known_at or asked_at is given"
             )
-        known_at, said_at = LATEST, None
-        if request.HasField("known_at"):
-            known_at = said_at = read_known_at(request.known_at)
-        elif request.HasField("asked_at"):
-            said_at = max(read_known_at(request.asked_at, "asked_at"), await self._completeness.look())
-        if said_at is not None:
-            await self._reads.settle(said_at, self._clock())
-        as_of, behind = self._completeness.as_of(), self._completeness.behind()
+        tables = _tables(request)
         # Who compares takes what is missing for lost: nothing may be missing because a replica lags.
-        compared = request.purpose == Purpose.PURPOSE_REPLICATION
-        people = await self._reads.people(keys, known_at, original=compared)
-        if people.as_of is not None:
-            as_of = min(as_of, people.as_of)
-        await self._laboratories.refresh(people.laboratories)
-        parts: list[bytes] = []
-        seen: set[str] = set()
-        for key in keys:
-            records = people.records.get(key, ())
-            parts.append(message_bytes.person(key, [record.body for record in records]))
-            seen.update([record.laboratory for record in records])
-        standings = self._laboratories.of(seen, known_at)
-        parts += [message_bytes.laboratory(standing.body) for standing in standings]
-        response = pb.BatchListRecordsResponse.FromString(b"".join(parts))
-        if said_at is not None:
-            if known_at == LATEST:
-                # What arrived after it was asked, or by a clock that is ahead, is part of the answer.
-                arrived = [record.arrived_at for records in people.records.values() for record in records]
-                said_at = max([said_at, *arrived, *[standing.arrived_at for standing in standings]])
-            response.known_at.CopyFrom(to_timestamp(said_at))
-            as_of, behind = await self._completeness.at(said_at)
-            if people.as_of is not None:
-                as_of = min(as_of, people.as_of)
-        response.as_of.CopyFrom(to_timestamp(as_of))
-        response.behind.extend(behind)
-        if people.purged_before:
-            response.purged_before.CopyFrom(to_timestamp(people.purged_before))
-        response.identity.CopyFrom(self._identity.of_feed(people.feed_id))
+        original = request.purpose == Purpose.PURPOSE_REPLICATION
+        if request.HasField("known_at"):
+            return await self._answers.as_known(keys, read_known_at(request.known_at), tables, original=original)
+        asked_at = read_known_at(request.asked_at, "asked_at") if request.HasField("asked_at") else None
+        return await self._answers.now(keys, asked_at, tables, original=original)
+
+    async def BatchListRecordsAtInstants(
+        self, request: pb.BatchListRecordsAtInstantsRequest
+    ) -> pb.BatchListRecordsAtInstantsResponse:
+        """Returns many people's records at several instants. Ends with DEADLINE_EXCEEDED when its time is over: nobody
+        waits for the rest."""
+        check_batch(len(request.questions), "questions")
+        check_batch(sum(len(question.subjects) for question in request.questions), "questions")
+        violations = Violations()
+        asked: list[tuple[Instant, list[bytes]]] = []
+        for number, question in enumerate(request.questions):
+            field = f"questions[{number}]"
+            known_at = violations.read(Instant(0), partial(read_known_at, question.known_at, f"{field}.known_at"))
+            violations.read(None, partial(check_batch, len(question.subjects), f"{field}.subjects"))
+            asked.append((known_at, self._keys_of(question.subjects, f"{field}.subjects", violations)))
+        violations.refuse()
+        tables = _tables(request)
+        original = request.purpose == Purpose.PURPOSE_REPLICATION
+        response = pb.BatchListRecordsAtInstantsResponse()
+        call = current_call()
+        for known_at, keys in asked:
+            if call.remaining() <= 0:
+                raise DeadlineExceeded()
+            response.answers.append(await self._answers.as_known(keys, known_at, tables, original=original))
+            # A store that answers inline never waits: others have their turn between two instants.
+            await asyncio.sleep(0)
         return response
 
     async def ListRecords(self, request: pb.ListRecordsRequest) -> pb.ListRecordsResponse:
@@ -177,3 +178,12 @@ class ReadServicer:
             next_page_token=write_token(question, ids[size - 1]) if len(ids) > size else "",
             identity=self._identity.of_feed(feed_id),
         )
+
+
+def _tables(
+    request: pb.BatchListRecordsRequest | pb.BatchListRecordsAtInstantsRequest,
+) -> LaboratoryTables | None:
+    if not request.HasField("known_laboratories"):
+        return None
+    check_batch(len(request.known_laboratories.versions) + 1, "known_laboratories.versions", MOST_TABLES + 1)
+    return LaboratoryTables(request.known_laboratories)

@@ -13,15 +13,16 @@ from services.common.requests import fields
 from services.common.requests.batches import check_batch
 from services.records.domain.conflicts import NewConflict, of_submission
 from services.records.domain.content import digest, stamp
+from services.records.domain.corrections import correction_violations, is_retraction
+from services.records.domain.corrections import decide as decide_any
 from services.records.domain.decisions import (
     Decision,
     Submission,
     decide_amendment,
     decide_retraction,
-    decide_submission,
 )
 from services.records.domain.revisions import History, NewRevision, RecordId, StoredRevision
-from services.records.domain.validation import content_violations
+from services.records.domain.validation import content_violations, own_number_violations
 from services.records.metrics import SUBMITTED
 from services.records.servicers.laboratory import LaboratoryMethods
 from services.records.servicers.writer import Writer, refuse, request_key
@@ -52,10 +53,16 @@ class WriteServicer(LaboratoryMethods):
             person_key = self._keys.of_subject(asked.subject, "subject")
         except InvalidArgument as error:
             found += error.violations
-        found += content_violations(asked.content, asked.region, now, self._skew)
+        correction = asked.correction if asked.HasField("correction") else None
+        if not is_retraction(correction):
+            found += content_violations(asked.content, asked.region, now, self._skew)
+        if correction is not None:
+            found += correction_violations(correction)
+        found = found or own_number_violations(asked)
         if found:
             return found
-        return Submission(RecordId(asked.region, asked.source_id), person_key, asked.content, digest(asked.content))
+        record_id, content = RecordId(asked.region, asked.source_id), asked.content
+        return Submission(record_id, person_key, content, digest(content), correction)
 
     async def SubmitRecord(self, request: pb.SubmitRecordRequest) -> pb.SubmitRecordResponse:
         """Stores one record. Raises ALREADY_EXISTS (RECORD_CONFLICT), its violation saying what is in conflict."""
@@ -68,35 +75,39 @@ class WriteServicer(LaboratoryMethods):
         submission = made
         caller = current_call().caller
 
-        kept: list[NewConflict] = []
-
         def decide(known: Known) -> Plan:
-            kept.clear()
             history = known.histories.get(submission.id, ())
-            decision = decide_submission(history, submission)
+            decision = decide_any(history, submission)
             if decision.violations:
-                kept.append(of_submission(submission, decision, caller))
                 raise ServiceError(
                     Code.ALREADY_EXISTS,
                     "RECORD_CONFLICT",
                     decision.violations[0].text,
                     [Violation(f"submission.{v.field}", v.reason, v.text) for v in decision.violations],
                 )
-            current = decision.appended or history[-1]
+            current = decision.appended or (history[-1] if history else None)
             return Plan(
                 lambda committed: pb.SubmitRecordResponse(
-                    outcome=decision.outcome, record=_record(current, committed)
+                    outcome=decision.outcome, record=None if current is None else _record(current, committed)
                 ).SerializeToString(),
                 [decision.appended] if decision.appended else [],
             )
 
-        touch = Touch({submission.id: submission.person_key}, request=request_key(request, request.request_id))
+        def keep(known: Known) -> Plan:
+            decision = decide_any(known.histories.get(submission.id, ()), submission)
+            if decision.outcome != SubmitOutcome.SUBMIT_OUTCOME_CONFLICT:
+                return Plan(lambda _: b"")
+            appended = [decision.appended] if decision.appended else []
+            return Plan(lambda _: b"", appended, conflicts=[of_submission(submission, decision, caller)])
+
+        claim = None if is_retraction(submission.correction) else submission.person_key
+        touch = Touch({submission.id: claim}, request=request_key(request, request.request_id))
         try:
             response = pb.SubmitRecordResponse.FromString(await self._writer.commit(touch, decide))
         except ServiceError as error:
             if error.reason == "RECORD_CONFLICT":
-                # The submission itself changed nothing, not even its request_id is taken.
-                await self._writer.commit(Touch(), lambda _: Plan(lambda _: b"", conflicts=kept))
+                # The conflict is kept, and the graver of the two stands; the request_id is not taken.
+                await self._writer.commit(Touch({submission.id: None}), keep)
                 self._count(SubmitOutcome.SUBMIT_OUTCOME_CONFLICT, 1)
             raise
         self._count(response.outcome, 1)
@@ -111,8 +122,12 @@ class WriteServicer(LaboratoryMethods):
         made = [self._submission(asked, now) for asked in request.submissions]
         claims: dict[RecordId, bytes | None] = {}
         for submission in made:
-            if isinstance(submission, Submission):
+            if isinstance(submission, Submission) and not is_retraction(submission.correction):
                 claims.setdefault(submission.id, submission.person_key)
+        for submission in made:
+            if isinstance(submission, Submission):
+                # What is only withdrawn begins no record.
+                claims.setdefault(submission.id, None)
 
         def decide(known: Known) -> Plan:
             histories: dict[RecordId, History] = {}
@@ -124,11 +139,11 @@ class WriteServicer(LaboratoryMethods):
                     rows.append(_refused(submission))
                     continue
                 history = histories.get(submission.id) or known.histories.get(submission.id, ())
-                decision = decide_submission(history, submission)
+                decision = decide_any(history, submission)
                 if decision.appended is not None:
                     appended.append(decision.appended)
                     histories[submission.id] = [*history, decision.appended.as_stored()]
-                if decision.violations:
+                if decision.outcome == SubmitOutcome.SUBMIT_OUTCOME_CONFLICT:
                     kept.append(of_submission(submission, decision, caller))
                 rows.append(_row(decision))
             answer = pb.BatchSubmitRecordsResponse(rows=rows).SerializeToString()

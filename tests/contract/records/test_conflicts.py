@@ -18,6 +18,7 @@ from tests.testkit.servers.records_service import Records, refused
 POSITIVE = TestResult.TEST_RESULT_POSITIVE
 SUBMITTED = RevisionAction.REVISION_ACTION_SUBMITTED
 AMENDED = RevisionAction.REVISION_ACTION_AMENDED
+CONTESTED = RevisionAction.REVISION_ACTION_CONTESTED
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 KEPT = cpb.Settlement.SETTLEMENT_STORED_KEPT
 TAKEN = cpb.Settlement.SETTLEMENT_OFFERED_TAKEN
@@ -89,28 +90,39 @@ async def test_a_retried_batch_is_not_counted_again(records: Records) -> None:
 
 
 async def test_keeping_what_is_stored(records: Records) -> None:
-    """The record stays; the conflict is settled with its cause, and the same offer does not open it again."""
+    """What was stored is brought back; the conflict is settled with its cause, and the same offer does not open it
+    again."""
     source_id, found = await conflict(records)
     settled = await settle(records, found.conflict_id, KEPT)
     assert (settled.settlement, settled.cause, settled.settled_by) == (KEPT, "asked the lab", "tests")
     assert settled.HasField("settled_at")
-    assert [r.content for r in await records.history(source_id)] == [result()]
+    history = await records.history(source_id)
+    assert [(r.content, r.action) for r in history] == [
+        (result(), SUBMITTED),
+        (result(outcome=POSITIVE), CONTESTED),
+        (result(), AMENDED),
+    ]
+    assert history[-1].cause == "asked the lab"
     await refused(records.submit(source_id, person(1), result(outcome=POSITIVE)))
+    assert await records.history(source_id) == history
     assert await listed(records) == []
     [shown] = await listed(records, settled_too=True)
     assert (shown.settlement, shown.times) == (KEPT, 2)
 
 
 async def test_taking_what_was_offered(records: Records) -> None:
-    """The record is amended, with the cause; both the record and the conflict tell; the same offer is now stored."""
+    """What stands for the time being is confirmed, with the cause; both the record and the conflict tell; the same
+    offer is now stored."""
     source_id, found = await conflict(records)
     settled = await settle(records, found.conflict_id, TAKEN, "the second report is right")
     assert settled.settlement == TAKEN
     history = await records.history(source_id)
-    assert [(r.revision, r.content, r.cause) for r in history] == [
-        (1, result(), ""),
-        (2, result(outcome=POSITIVE), "the second report is right"),
+    assert [(r.revision, r.content, r.action) for r in history] == [
+        (1, result(), SUBMITTED),
+        (2, result(outcome=POSITIVE), CONTESTED),
+        (3, result(outcome=POSITIVE), AMENDED),
     ]
+    assert history[-1].cause == "the second report is right"
     again = await records.submit(source_id, person(1), result(outcome=POSITIVE))
     assert again.outcome == wpb.SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED
 
@@ -122,7 +134,7 @@ async def test_settling_twice(records: Records) -> None:
     assert await settle(records, found.conflict_id, TAKEN) == first
     error = await refused(settle(records, found.conflict_id, KEPT))
     assert (error.code.name, error.reason) == ("FAILED_PRECONDITION", "CONFLICT_SETTLED")
-    assert len(await records.history(source_id)) == 2
+    assert len(await records.history(source_id)) == 3
 
 
 async def test_what_cannot_be_taken(records: Records) -> None:
@@ -130,14 +142,46 @@ async def test_what_cannot_be_taken(records: Records) -> None:
     source_id, outdated = await conflict(records)
     await refused(records.submit(source_id, person(2), result()))
     others = next(c for c in await listed(records) if c.reason == "PERSON_CONFLICT")
-    await records.amend(source_id, 1, result(reported=-0.5))
+    await records.amend(source_id, 2, result(reported=-0.5))
     assert (await refused(settle(records, outdated.conflict_id, TAKEN))).reason == "REVISION_MISMATCH"
     assert (await refused(settle(records, others.conflict_id, TAKEN))).reason == "REVISION_MISMATCH"
-    await records.retract(source_id, 2)
+    await records.retract(source_id, 3)
     assert (await refused(settle(records, outdated.conflict_id, TAKEN))).reason == "CONFLICT_NOT_AMENDABLE"
     for found in (outdated, others):
         assert (await settle(records, found.conflict_id, KEPT)).settlement == KEPT
-    assert len(await records.history(source_id)) == 3
+    assert len(await records.history(source_id)) == 4
+
+
+async def test_the_graver_statement_stands_until_somebody_has_settled_it(records: Records) -> None:
+    """A positive that contradicts a negative is what readers and followers see; a negative that contradicts a positive
+    is only listed."""
+    graver, milder = fresh_id(), fresh_id()
+    await records.submit(graver, person(1), result())
+    await refused(records.submit(graver, person(1), result(outcome=POSITIVE)))
+    await records.submit(milder, person(2), result(outcome=POSITIVE))
+    await refused(records.submit(milder, person(2), result()))
+    for who in (1, 2):
+        [standing] = await records.of(person(who))
+        assert standing.content == result(outcome=POSITIVE)
+    page = await records.calls.ListChanges(ListChangesRequest())
+    assert told(page.changes) == [(person(1), 1, SUBMITTED), (person(1), 2, CONTESTED), (person(2), 1, SUBMITTED)]
+    assert {c.source_id for c in await listed(records)} == {graver, milder}
+
+
+async def test_conflicts_one_upon_another_are_settled_from_the_newest(records: Records) -> None:
+    """A negative, an inconclusive, a positive of one sample: each is settled by itself, and what is left stands."""
+    source_id = fresh_id()
+    inconclusive = result(outcome=TestResult.TEST_RESULT_INCONCLUSIVE)
+    await records.submit(source_id, person(1), result())
+    await refused(records.submit(source_id, person(1), inconclusive))
+    await refused(records.submit(source_id, person(1), result(outcome=POSITIVE)))
+    first, second = await listed(records)
+    assert (first.revision, second.revision) == (1, 2)
+    assert (await refused(settle(records, first.conflict_id, KEPT))).reason == "REVISION_MISMATCH"
+    await settle(records, second.conflict_id, KEPT)
+    assert [(r.content, r.action) for r in (await records.history(source_id))[3:]] == [(inconclusive, CONTESTED)]
+    await settle(records, first.conflict_id, KEPT)
+    assert [(r.content, r.action) for r in (await records.history(source_id))[4:]] == [(result(), AMENDED)]
 
 
 async def offered(records: Records, source_id: str, who: bytes, content: Any = None) -> cpb.Conflict:

@@ -49,10 +49,10 @@ async def test_same_content_again_is_a_no_op(records: Records) -> None:
 
 
 async def test_other_content_is_a_conflict(records: Records) -> None:
-    """Other content under a source id that is taken is refused, and changes nothing."""
+    """Other content under a source id that is taken is refused, and where it is no graver, changes nothing."""
     source_id = fresh_id()
     first = await records.submit(source_id, person(1), result())
-    error = await refused(records.submit(source_id, person(1), result(outcome=POSITIVE)))
+    error = await refused(records.submit(source_id, person(1), result(reported=-0.5)))
     assert (error.code.name, error.reason) == ("ALREADY_EXISTS", "RECORD_CONFLICT")
     assert [(v.field, v.reason) for v in error.violations] == [("submission.content", "RECORD_CONFLICT")]
     assert [first.record] == await records.of(person(1))
@@ -132,7 +132,8 @@ async def test_a_batch_judges_each_row_by_itself(records: Records) -> None:
         RESULT_ADDED,
         CONFLICT,
     ]
-    assert [row.revision for row in response.rows] == [1, 0, 1, 1, 1, 1, 2, 2]
+    # Of the third row's conflict the graver statement stands meanwhile.
+    assert [row.revision for row in response.rows] == [1, 0, 2, 2, 1, 1, 2, 2]
     assert [(v.field, v.reason) for v in response.rows[1].violations] == [
         ("region", "REGION_NOT_KEPT"),
         ("source_id", "SOURCE_ID_REQUIRED"),

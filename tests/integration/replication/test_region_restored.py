@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import ServiceError
-from services.records.domain.gravity import gravity
+from services.records.domain.gravity import revision_gravity
 from services.records.domain.holders import Holdings
 from services.records.domain.revisions import NewRevision, PersonRecord, StoredRevision, copy_of
 from services.records.store.protocols.record_store import RecordStore
@@ -126,7 +126,8 @@ async def feed(records: Records) -> list[fpb.Change]:
 def gravities(rows: Iterable[CurrentRecord]) -> dict[Key, int]:
     """How grave it is what a store says of each record."""
     return {
-        (row.person_key, row.source_id): gravity(copy_of(TestRecord.FromString(row.body)).as_stored()) for row in rows
+        (row.person_key, row.source_id): revision_gravity(copy_of(TestRecord.FromString(row.body)).as_stored())
+        for row in rows
     }
 
 

@@ -3,12 +3,13 @@
 It knows nothing of the engine's own functions but reads the same policy files, straight from their YAML fields.
 """
 
+from collections.abc import Sequence
 from itertools import combinations, pairwise
 
 from services.common.instants import HOUR, Instant
 from services.common.regions import divisions
 from services.verdict.domain.evidence.values import Channel, Kind, Record, Result, Tube
-from services.verdict.domain.policy.contents import ClauseEntry, PolicyFile
+from services.verdict.domain.policy.contents import ClauseEntry, NoticeFile, PolicyFile
 
 
 def _sampled(record: Record) -> Instant:
@@ -49,6 +50,7 @@ def _acceptable(entry: ClauseEntry, region: str, record: Record, at: Instant) ->
         and any(_origin_accepted(name, _comes_from(record), region) for name in entry.origins)
         and (entry.channels is None or Channel(record.channel).name.lower() in entry.channels)
         and (entry.tubes is None or Tube(record.tube).name.lower() in entry.tubes)
+        and (entry.window.sampling_time != "required" or record.sampled_at is not None)
     )
 
 
@@ -79,6 +81,58 @@ def clause_until(entry: ClauseEntry, region: str, records: list[Record], at: Ins
             until = min(end for _, end in choice)
             best = until if best is None else max(best, until)
     return best
+
+
+def notice_holds(policy: PolicyFile, records: list[Record], at: Instant) -> bool:
+    """Whether a negative result is inside the region's own window, counted from its report."""
+    window = policy.notice.window
+    for record in records:
+        if not _exists(record, at) or not _reported(record, at) or record.result != Result.NEGATIVE:
+            continue
+        assert record.reported_at is not None
+        end = record.reported_at + int(window.hours * HOUR)
+        if at < end or (at == end and window.edge == "inclusive"):
+            return True
+    return False
+
+
+def recognised(
+    policies: Sequence[PolicyFile], notices: Sequence[NoticeFile], records: list[Record], at: Instant
+) -> bool:
+    """Says whether some clause of the version in force, or the notice where it is enforced, holds at an instant."""
+    policy = [version for version in sorted(policies, key=PolicyFile.starts) if version.starts() <= at][-1]
+    binding = [notice for notice in sorted(notices, key=NoticeFile.starts) if notice.starts() <= at]
+    if any(clause_until(entry, policy.region, records, at) is not None for entry in policy.clauses or ()):
+        return True
+    enforced = bool(binding) and binding[-1].binds and policy.notice.mode == "enforce"
+    return enforced and notice_holds(policy, records, at)
+
+
+def recognised_until(
+    policies: Sequence[PolicyFile], notices: Sequence[NoticeFile], records: list[Record], at: Instant
+) -> Instant:
+    """The latest instant until which what was sampled by `at` is recognised without a gap: every instant at which
+    anything turns is tried in order. `records` are recognised at `at`."""
+    records = [record for record in records if _sampled(record) <= at]
+    inclusive: set[int] = set()
+    turns: set[int] = {policy.starts() for policy in policies} | {notice.starts() for notice in notices}
+    for record in records:
+        if record.reported_at is not None:
+            turns.add(record.reported_at)
+        for policy in policies:
+            for entry in policy.clauses or ():
+                begins = record.reported_at if entry.window.from_ == "reported" else _sampled(record)
+                if begins is not None:
+                    (inclusive if entry.window.edge == "inclusive" else turns).add(
+                        begins + int(entry.window.hours * HOUR)
+                    )
+            if record.reported_at is not None:
+                end = record.reported_at + int(policy.notice.window.hours * HOUR)
+                (inclusive if policy.notice.window.edge == "inclusive" else turns).add(end)
+    for turn in sorted(turns | {end + 1 for end in inclusive}):
+        if turn > at and not recognised(policies, notices, records, Instant(turn)):
+            return Instant(turn - 1 if turn - 1 in inclusive else turn)
+    raise AssertionError("every window ends")
 
 
 def positive_stands(policy: PolicyFile, records: list[Record], at: Instant) -> bool:

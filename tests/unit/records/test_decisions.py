@@ -1,17 +1,25 @@
 """Submissions, amendments and retractions are decided rightly, over any sequence of them."""
 
 from hutong.records.v1.record_pb2 import RecordContent, RevisionAction
-from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
+from hutong.records.v1.record_write_service_pb2 import Correction, CorrectionKind, SubmitOutcome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.records.domain.content import digest, placed_at, stamp
+from services.records.domain.corrections import decide
 from services.records.domain.decisions import Submission, decide_amendment, decide_retraction, decide_submission
+from services.records.domain.gravity import gravity
 from services.records.domain.revisions import NewRevision, RecordId, StoredRevision, copy_of
 
 RECORD = RecordId("430000", "S1")
+CORRECTIONS = {
+    "submit": None,
+    "correct": Correction(kind=CorrectionKind.CORRECTION_KIND_AMENDMENT, cause="corrected"),
+    "withdraw": Correction(kind=CorrectionKind.CORRECTION_KIND_RETRACTION, cause="mistyped"),
+}
+CONTESTED = RevisionAction.REVISION_ACTION_CONTESTED
 NOON = 1_659_672_000 * 1_000_000
 
 
@@ -31,13 +39,15 @@ results = st.builds(
     lambda at, tube, outcome: content(2, at, tube, outcome),
     st.one_of(st.none(), st.integers(0, 1)),
     st.sampled_from([1, 10]),
-    st.integers(1, 2),
+    st.integers(1, 3),
 )
 contents = st.one_of(samplings, results)
 people = st.sampled_from([b"a" * 16, b"b" * 16])
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("submit"), people, contents),
+        st.tuples(st.just("correct"), people, contents),
+        st.tuples(st.just("withdraw"), people, st.just(RecordContent())),
         st.tuples(st.just("amend"), st.integers(1, 4), contents),
         st.tuples(st.just("retract"), st.integers(1, 4), st.just(None)),
     ),
@@ -49,10 +59,10 @@ def run(history: list[StoredRevision], step: tuple[str, object, object]) -> tupl
     """Takes one step: the outcome or the error's reason, and what is appended."""
     what, first, second = step
     try:
-        if what == "submit":
+        if what in CORRECTIONS:
             assert isinstance(first, bytes)
             assert isinstance(second, RecordContent)
-            decision = decide_submission(history, Submission(RECORD, first, second, digest(second)))
+            decision = decide(history, Submission(RECORD, first, second, digest(second), CORRECTIONS[what]))
             return decision.outcome, decision.appended
         assert isinstance(first, int)
         if what == "amend":
@@ -108,17 +118,58 @@ def test_submitting_twice_is_submitting_once(
 @given(steps)
 @settings(max_examples=300, deadline=None)
 def test_a_late_duplicate_of_any_revision_changes_nothing(all_steps: list[tuple[str, object, object]]) -> None:
-    """Every content a record ever had is a duplicate, before a retraction and after it."""
+    """Every content a record ever had is a duplicate, before a retraction and after it, also when it comes as a
+    declared correction; what was only contested goes on being a conflict, unless it is declared."""
     history = replay(all_steps)
     for revision in history:
         said = revision.message().content
-        outcome, appended = run(history, ("submit", revision.person_key, said))
-        assert appended is None
-        assert outcome == (
-            SubmitOutcome.SUBMIT_OUTCOME_ALREADY_RETRACTED
-            if history[-1].retracted
-            else SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED
-        )
+        newest = next(one for one in reversed(history) if one.digest == revision.digest)
+        for what in ("submit", "correct"):
+            if newest.contested and what == "correct" and not history[-1].retracted:
+                continue
+            outcome, appended = run(history, (what, revision.person_key, said))
+            assert appended is None
+            if history[-1].retracted:
+                assert outcome == SubmitOutcome.SUBMIT_OUTCOME_ALREADY_RETRACTED
+            elif newest.contested:
+                assert outcome == SubmitOutcome.SUBMIT_OUTCOME_CONFLICT
+            else:
+                assert outcome == SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED
+
+
+@given(steps, contents, people)
+@settings(max_examples=300, deadline=None)
+def test_an_undeclared_contradiction_never_makes_a_record_milder(
+    all_steps: list[tuple[str, object, object]], said: RecordContent, who: bytes
+) -> None:
+    """What a submission appends without being declared a correction is the result of a sampling record or graver than
+    what stands; and after a conflict of the same person, what stands is no milder than what was offered, unless it was
+    a declared correction of it."""
+    history = replay(all_steps)
+    outcome, appended = run(history, ("submit", who, said))
+    if appended is not None and history:
+        contested = appended.as_stored().contested
+        assert contested == (outcome == SubmitOutcome.SUBMIT_OUTCOME_CONFLICT)
+        assert not contested or gravity(said) > gravity(history[-1].message().content)
+    if outcome == SubmitOutcome.SUBMIT_OUTCOME_CONFLICT and who == history[-1].person_key and not history[-1].retracted:
+        standing = (appended.as_stored() if appended else history[-1]).message()
+        amended = standing.action == RevisionAction.REVISION_ACTION_AMENDED
+        assert gravity(standing.content) >= gravity(said) or amended
+
+
+@given(steps, contents, people)
+@settings(max_examples=300, deadline=None)
+def test_correcting_twice_is_correcting_once(
+    all_steps: list[tuple[str, object, object]], said: RecordContent, who: bytes
+) -> None:
+    """A declared correction right again, and a withdrawal right again, append nothing."""
+    history = replay(all_steps)
+    for what in ("correct", "withdraw"):
+        _, appended = run(history, (what, who, said))
+        if appended is not None:
+            history.append(appended.as_stored())
+        _, nothing = run(history, (what, who, said))
+        assert nothing is None
 
 
 @given(steps, st.integers(1, 13), contents)

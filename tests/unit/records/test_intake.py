@@ -5,7 +5,7 @@ from hutong.common.v1.subject_pb2 import Document, DocumentType, Subject
 from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordKind, Tube
 from hutong.records.v1.record_pb2 import TestRecord as Record
 from hutong.records.v1.record_pb2 import TestResult as Outcome
-from hutong.records.v1.record_write_service_pb2 import RecordSubmission
+from hutong.records.v1.record_write_service_pb2 import Correction, RecordSubmission
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from services.common.instants import MINUTE, SECOND, Instant
 from services.common.requests.violations import violation
 from services.records.domain.content import digest
 from services.records.domain.intake import Judge
-from services.records.domain.revisions import RecordId, first
+from services.records.domain.revisions import FirstRevision, RecordId, first
 from tests.testkit.secret import SECRET
 
 NOW = Instant(1_660_000_000 * SECOND)
@@ -50,7 +50,7 @@ plausible = st.builds(
     reported_at=timestamps,
     result=st.sampled_from([0, 1]),
     tube=st.just(1),
-    laboratory=st.just("430000-xiangya"),
+    laboratory=st.sampled_from(["430000-xiangya", "e1234567"]),
     site=st.just("430102"),
     channel=st.just(1),
 )
@@ -59,14 +59,21 @@ subjects = st.one_of(
     st.just(Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_RESIDENT_ID, number="11010519491231002X"))),
     st.just(Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_RESIDENT_ID, number="110105194912310021"))),
     st.just(Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number="e1234567"))),
+    st.sampled_from(["e 1234567", "Ｅ１２３４５６７"]).map(
+        lambda number: Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number=number))
+    ),
     st.just(Subject()),
 )
 submissions = st.builds(
     RecordSubmission,
     region=st.sampled_from(["430000", "110000", "440000", ""]),
-    source_id=st.sampled_from(["S1", "样本-1", "", " S", "x" * 65, "字" * 64]),
+    source_id=st.sampled_from(
+        ["S1", "样本-1", "", " S", "s-e1234567", "Ｅ１２３４５６７", "11010519491231002x", "x" * 65, "字" * 64]
+    ),
     subject=subjects,
     content=st.none() | plausible | contents,
+    correction=st.none()
+    | st.builds(Correction, kind=st.sampled_from([0, 1, 2, 9]), cause=st.sampled_from(["更正", ""])),
 )
 
 
@@ -87,6 +94,7 @@ def test_a_row_is_the_revision_that_a_single_submission_makes(content):
     (row,) = Judge(KEYS, regions, 10 * MINUTE).judge([asked], NOW)
     if isinstance(row, list):
         return
+    assert isinstance(row, FirstRevision)
     made = first(RecordId("430000", "样本-1"), b"k" * 16, content, digest(content))
     assert (made.person_key, made.placed_at, made.laboratory, made.digest) == (
         row.person_key,

@@ -59,7 +59,9 @@ class ConflictServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SettleConflict(self, request, context):
-        """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Of another
+        """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Where what
+        was offered is the graver and stands meanwhile (REVISION_ACTION_CONTESTED), keeping what was stored brings it back by
+        an amendment, and taking what was offered confirms it by one. Of another
         person (PERSON_CONFLICT), the record becomes theirs: what was stored is retracted, and the numbers of revisions go on.
         NOT_FOUND with reason CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled
         otherwise before, REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when the record is

@@ -36,7 +36,9 @@ class ConflictServiceStub:
     ListConflicts: _grpc.UnaryUnaryMultiCallable[_conflict_service_pb2.ListConflictsRequest, _conflict_service_pb2.ListConflictsResponse]
     """The conflicts of the store, oldest first. Paged."""
     SettleConflict: _grpc.UnaryUnaryMultiCallable[_conflict_service_pb2.SettleConflictRequest, _conflict_service_pb2.SettleConflictResponse]
-    """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Of another
+    """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Where what
+    was offered is the graver and stands meanwhile (REVISION_ACTION_CONTESTED), keeping what was stored brings it back by
+    an amendment, and taking what was offered confirms it by one. Of another
     person (PERSON_CONFLICT), the record becomes theirs: what was stored is retracted, and the numbers of revisions go on.
     NOT_FOUND with reason CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled
     otherwise before, REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when the record is
@@ -51,7 +53,9 @@ class ConflictServiceAsyncStub(ConflictServiceStub):
     ListConflicts: _aio.UnaryUnaryMultiCallable[_conflict_service_pb2.ListConflictsRequest, _conflict_service_pb2.ListConflictsResponse]  # type: ignore[assignment]
     """The conflicts of the store, oldest first. Paged."""
     SettleConflict: _aio.UnaryUnaryMultiCallable[_conflict_service_pb2.SettleConflictRequest, _conflict_service_pb2.SettleConflictResponse]  # type: ignore[assignment]
-    """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Of another
+    """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Where what
+    was offered is the graver and stands meanwhile (REVISION_ACTION_CONTESTED), keeping what was stored brings it back by
+    an amendment, and taking what was offered confirms it by one. Of another
     person (PERSON_CONFLICT), the record becomes theirs: what was stored is retracted, and the numbers of revisions go on.
     NOT_FOUND with reason CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled
     otherwise before, REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when the record is
@@ -75,7 +79,9 @@ class ConflictServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _conflict_service_pb2.SettleConflictRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conflict_service_pb2.SettleConflictResponse, _abc.Awaitable[_conflict_service_pb2.SettleConflictResponse]]:
-        """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Of another
+        """Settles one: what is stored stays, or what was offered is taken. Of the same person, that is an amendment. Where what
+        was offered is the graver and stands meanwhile (REVISION_ACTION_CONTESTED), keeping what was stored brings it back by
+        an amendment, and taking what was offered confirms it by one. Of another
         person (PERSON_CONFLICT), the record becomes theirs: what was stored is retracted, and the numbers of revisions go on.
         NOT_FOUND with reason CONFLICT_NOT_FOUND; FAILED_PRECONDITION with reason CONFLICT_SETTLED when it was settled
         otherwise before, REVISION_MISMATCH when the record has changed since, CONFLICT_NOT_AMENDABLE when the record is

@@ -154,6 +154,10 @@ class _RevisionActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Revisi
     """The content was replaced; the cause says why."""
     REVISION_ACTION_RETRACTED: _RevisionAction.ValueType  # 3
     """The record was withdrawn; the content is that of the revision it withdraws."""
+    REVISION_ACTION_CONTESTED: _RevisionAction.ValueType  # 4
+    """Content that contradicts the revision before was submitted without being declared a correction, and is the graver of
+    the two (POSITIVE before INCONCLUSIVE before NEGATIVE): it stands until somebody has settled the conflict.
+    """
 
 class RevisionAction(_RevisionAction, metaclass=_RevisionActionEnumTypeWrapper):
     """What a revision did to its record."""
@@ -166,6 +170,10 @@ REVISION_ACTION_AMENDED: RevisionAction.ValueType  # 2
 """The content was replaced; the cause says why."""
 REVISION_ACTION_RETRACTED: RevisionAction.ValueType  # 3
 """The record was withdrawn; the content is that of the revision it withdraws."""
+REVISION_ACTION_CONTESTED: RevisionAction.ValueType  # 4
+"""Content that contradicts the revision before was submitted without being declared a correction, and is the graver of
+the two (POSITIVE before INCONCLUSIVE before NEGATIVE): it stands until somebody has settled the conflict.
+"""
 Global___RevisionAction: _TypeAlias = RevisionAction  # noqa: Y015
 
 @_typing.final
@@ -285,7 +293,7 @@ class TestRecord(_message.Message):
     action: Global___RevisionAction.ValueType
     """What this revision did."""
     cause: _builtins.str
-    """Why it was amended or retracted; empty for a submission."""
+    """Why it was amended, retracted or contested; empty for a submission."""
     @_builtins.property
     def content(self) -> Global___RecordContent:
         """What is said about the test."""

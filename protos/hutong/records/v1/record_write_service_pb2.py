@@ -29,47 +29,51 @@ from hutong.records.v1 import laboratory_pb2 as hutong_dot_records_dot_v1_dot_la
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hutong/records/v1/record_write_service.proto\x12\x11hutong.records.v1\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1bhutong/common/v1/text.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"\x94\x01\n\x10RecordSubmission\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07subject\x18\x03 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x31\n\x07\x63ontent\x18\x04 \x01(\x0b\x32 .hutong.records.v1.RecordContent\"\x8e\x01\n\x13SubmitRecordRequest\x12\x37\n\nsubmission\x18\x01 \x01(\x0b\x32#.hutong.records.v1.RecordSubmission\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"x\n\x14SubmitRecordResponse\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32 .hutong.records.v1.SubmitOutcome\x12-\n\x06record\x18\x02 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\x95\x01\n\x19\x42\x61tchSubmitRecordsRequest\x12\x38\n\x0bsubmissions\x18\x01 \x03(\x0b\x32#.hutong.records.v1.RecordSubmission\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x87\x01\n\nRowOutcome\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32 .hutong.records.v1.SubmitOutcome\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x34\n\nviolations\x18\x03 \x03(\x0b\x32 .hutong.common.v1.FieldViolation\"I\n\x1a\x42\x61tchSubmitRecordsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.RowOutcome\"\xcb\x01\n\x12\x41mendRecordRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\x31\n\x07\x63ontent\x18\x04 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"D\n\x13\x41mendRecordResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\x9a\x01\n\x14RetractRecordRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"F\n\x15RetractRecordResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\xb6\x01\n\x14PutLaboratoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x12\n\nlaboratory\x18\x02 \x01(\t\x12\x35\n\x0c\x64isplay_name\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12/\n\naccredited\x18\x04 \x03(\x0b\x32\x1b.hutong.records.v1.Interval\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"J\n\x15PutLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\"\x96\x01\n\x18SuspendLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x15\n\rsuspension_id\x18\x02 \x01(\t\x12,\n\x07sampled\x18\x03 \x01(\x0b\x32\x1b.hutong.records.v1.Interval\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"N\n\x19SuspendLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\"e\n\x15LiftSuspensionRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x15\n\rsuspension_id\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"K\n\x16LiftSuspensionResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory*\xe9\x01\n\rSubmitOutcome\x12\x1e\n\x1aSUBMIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16SUBMIT_OUTCOME_CREATED\x10\x01\x12\x1c\n\x18SUBMIT_OUTCOME_UNCHANGED\x10\x02\x12\x1f\n\x1bSUBMIT_OUTCOME_RESULT_ADDED\x10\x03\x12$\n SUBMIT_OUTCOME_ALREADY_RETRACTED\x10\x04\x12\x1a\n\x16SUBMIT_OUTCOME_REFUSED\x10\x05\x12\x1b\n\x17SUBMIT_OUTCOME_CONFLICT\x10\x06\x32\xe5\x05\n\x12RecordWriteService\x12_\n\x0cSubmitRecord\x12&.hutong.records.v1.SubmitRecordRequest\x1a\'.hutong.records.v1.SubmitRecordResponse\x12q\n\x12\x42\x61tchSubmitRecords\x12,.hutong.records.v1.BatchSubmitRecordsRequest\x1a-.hutong.records.v1.BatchSubmitRecordsResponse\x12\\\n\x0b\x41mendRecord\x12%.hutong.records.v1.AmendRecordRequest\x1a&.hutong.records.v1.AmendRecordResponse\x12\x62\n\rRetractRecord\x12\'.hutong.records.v1.RetractRecordRequest\x1a(.hutong.records.v1.RetractRecordResponse\x12\x62\n\rPutLaboratory\x12\'.hutong.records.v1.PutLaboratoryRequest\x1a(.hutong.records.v1.PutLaboratoryResponse\x12n\n\x11SuspendLaboratory\x12+.hutong.records.v1.SuspendLaboratoryRequest\x1a,.hutong.records.v1.SuspendLaboratoryResponse\x12\x65\n\x0eLiftSuspension\x12(.hutong.records.v1.LiftSuspensionRequest\x1a).hutong.records.v1.LiftSuspensionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hutong/records/v1/record_write_service.proto\x12\x11hutong.records.v1\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1bhutong/common/v1/text.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"L\n\nCorrection\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.hutong.records.v1.CorrectionKind\x12\r\n\x05\x63\x61use\x18\x02 \x01(\t\"\xc7\x01\n\x10RecordSubmission\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07subject\x18\x03 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x31\n\x07\x63ontent\x18\x04 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\x31\n\ncorrection\x18\x05 \x01(\x0b\x32\x1d.hutong.records.v1.Correction\"\x8e\x01\n\x13SubmitRecordRequest\x12\x37\n\nsubmission\x18\x01 \x01(\x0b\x32#.hutong.records.v1.RecordSubmission\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"x\n\x14SubmitRecordResponse\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32 .hutong.records.v1.SubmitOutcome\x12-\n\x06record\x18\x02 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\x95\x01\n\x19\x42\x61tchSubmitRecordsRequest\x12\x38\n\x0bsubmissions\x18\x01 \x03(\x0b\x32#.hutong.records.v1.RecordSubmission\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x87\x01\n\nRowOutcome\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32 .hutong.records.v1.SubmitOutcome\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x34\n\nviolations\x18\x03 \x03(\x0b\x32 .hutong.common.v1.FieldViolation\"I\n\x1a\x42\x61tchSubmitRecordsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.RowOutcome\"\xcb\x01\n\x12\x41mendRecordRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\x31\n\x07\x63ontent\x18\x04 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"D\n\x13\x41mendRecordResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\x9a\x01\n\x14RetractRecordRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"F\n\x15RetractRecordResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\xb6\x01\n\x14PutLaboratoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x12\n\nlaboratory\x18\x02 \x01(\t\x12\x35\n\x0c\x64isplay_name\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12/\n\naccredited\x18\x04 \x03(\x0b\x32\x1b.hutong.records.v1.Interval\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"J\n\x15PutLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\"\x96\x01\n\x18SuspendLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x15\n\rsuspension_id\x18\x02 \x01(\t\x12,\n\x07sampled\x18\x03 \x01(\x0b\x32\x1b.hutong.records.v1.Interval\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"N\n\x19SuspendLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\"e\n\x15LiftSuspensionRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x15\n\rsuspension_id\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"K\n\x16LiftSuspensionResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory*\xa3\x02\n\rSubmitOutcome\x12\x1e\n\x1aSUBMIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16SUBMIT_OUTCOME_CREATED\x10\x01\x12\x1c\n\x18SUBMIT_OUTCOME_UNCHANGED\x10\x02\x12\x1f\n\x1bSUBMIT_OUTCOME_RESULT_ADDED\x10\x03\x12$\n SUBMIT_OUTCOME_ALREADY_RETRACTED\x10\x04\x12\x1a\n\x16SUBMIT_OUTCOME_REFUSED\x10\x05\x12\x1b\n\x17SUBMIT_OUTCOME_CONFLICT\x10\x06\x12\x1a\n\x16SUBMIT_OUTCOME_AMENDED\x10\x07\x12\x1c\n\x18SUBMIT_OUTCOME_RETRACTED\x10\x08*p\n\x0e\x43orrectionKind\x12\x1f\n\x1b\x43ORRECTION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ORRECTION_KIND_AMENDMENT\x10\x01\x12\x1e\n\x1a\x43ORRECTION_KIND_RETRACTION\x10\x02\x32\xe5\x05\n\x12RecordWriteService\x12_\n\x0cSubmitRecord\x12&.hutong.records.v1.SubmitRecordRequest\x1a\'.hutong.records.v1.SubmitRecordResponse\x12q\n\x12\x42\x61tchSubmitRecords\x12,.hutong.records.v1.BatchSubmitRecordsRequest\x1a-.hutong.records.v1.BatchSubmitRecordsResponse\x12\\\n\x0b\x41mendRecord\x12%.hutong.records.v1.AmendRecordRequest\x1a&.hutong.records.v1.AmendRecordResponse\x12\x62\n\rRetractRecord\x12\'.hutong.records.v1.RetractRecordRequest\x1a(.hutong.records.v1.RetractRecordResponse\x12\x62\n\rPutLaboratory\x12\'.hutong.records.v1.PutLaboratoryRequest\x1a(.hutong.records.v1.PutLaboratoryResponse\x12n\n\x11SuspendLaboratory\x12+.hutong.records.v1.SuspendLaboratoryRequest\x1a,.hutong.records.v1.SuspendLaboratoryResponse\x12\x65\n\x0eLiftSuspension\x12(.hutong.records.v1.LiftSuspensionRequest\x1a).hutong.records.v1.LiftSuspensionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.records.v1.record_write_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUBMITOUTCOME']._serialized_start=2189
-  _globals['_SUBMITOUTCOME']._serialized_end=2422
-  _globals['_RECORDSUBMISSION']._serialized_start=227
-  _globals['_RECORDSUBMISSION']._serialized_end=375
-  _globals['_SUBMITRECORDREQUEST']._serialized_start=378
-  _globals['_SUBMITRECORDREQUEST']._serialized_end=520
-  _globals['_SUBMITRECORDRESPONSE']._serialized_start=522
-  _globals['_SUBMITRECORDRESPONSE']._serialized_end=642
-  _globals['_BATCHSUBMITRECORDSREQUEST']._serialized_start=645
-  _globals['_BATCHSUBMITRECORDSREQUEST']._serialized_end=794
-  _globals['_ROWOUTCOME']._serialized_start=797
-  _globals['_ROWOUTCOME']._serialized_end=932
-  _globals['_BATCHSUBMITRECORDSRESPONSE']._serialized_start=934
-  _globals['_BATCHSUBMITRECORDSRESPONSE']._serialized_end=1007
-  _globals['_AMENDRECORDREQUEST']._serialized_start=1010
-  _globals['_AMENDRECORDREQUEST']._serialized_end=1213
-  _globals['_AMENDRECORDRESPONSE']._serialized_start=1215
-  _globals['_AMENDRECORDRESPONSE']._serialized_end=1283
-  _globals['_RETRACTRECORDREQUEST']._serialized_start=1286
-  _globals['_RETRACTRECORDREQUEST']._serialized_end=1440
-  _globals['_RETRACTRECORDRESPONSE']._serialized_start=1442
-  _globals['_RETRACTRECORDRESPONSE']._serialized_end=1512
-  _globals['_PUTLABORATORYREQUEST']._serialized_start=1515
-  _globals['_PUTLABORATORYREQUEST']._serialized_end=1697
-  _globals['_PUTLABORATORYRESPONSE']._serialized_start=1699
-  _globals['_PUTLABORATORYRESPONSE']._serialized_end=1773
-  _globals['_SUSPENDLABORATORYREQUEST']._serialized_start=1776
-  _globals['_SUSPENDLABORATORYREQUEST']._serialized_end=1926
-  _globals['_SUSPENDLABORATORYRESPONSE']._serialized_start=1928
-  _globals['_SUSPENDLABORATORYRESPONSE']._serialized_end=2006
-  _globals['_LIFTSUSPENSIONREQUEST']._serialized_start=2008
-  _globals['_LIFTSUSPENSIONREQUEST']._serialized_end=2109
-  _globals['_LIFTSUSPENSIONRESPONSE']._serialized_start=2111
-  _globals['_LIFTSUSPENSIONRESPONSE']._serialized_end=2186
-  _globals['_RECORDWRITESERVICE']._serialized_start=2425
-  _globals['_RECORDWRITESERVICE']._serialized_end=3166
+  _globals['_SUBMITOUTCOME']._serialized_start=2318
+  _globals['_SUBMITOUTCOME']._serialized_end=2609
+  _globals['_CORRECTIONKIND']._serialized_start=2611
+  _globals['_CORRECTIONKIND']._serialized_end=2723
+  _globals['_CORRECTION']._serialized_start=226
+  _globals['_CORRECTION']._serialized_end=302
+  _globals['_RECORDSUBMISSION']._serialized_start=305
+  _globals['_RECORDSUBMISSION']._serialized_end=504
+  _globals['_SUBMITRECORDREQUEST']._serialized_start=507
+  _globals['_SUBMITRECORDREQUEST']._serialized_end=649
+  _globals['_SUBMITRECORDRESPONSE']._serialized_start=651
+  _globals['_SUBMITRECORDRESPONSE']._serialized_end=771
+  _globals['_BATCHSUBMITRECORDSREQUEST']._serialized_start=774
+  _globals['_BATCHSUBMITRECORDSREQUEST']._serialized_end=923
+  _globals['_ROWOUTCOME']._serialized_start=926
+  _globals['_ROWOUTCOME']._serialized_end=1061
+  _globals['_BATCHSUBMITRECORDSRESPONSE']._serialized_start=1063
+  _globals['_BATCHSUBMITRECORDSRESPONSE']._serialized_end=1136
+  _globals['_AMENDRECORDREQUEST']._serialized_start=1139
+  _globals['_AMENDRECORDREQUEST']._serialized_end=1342
+  _globals['_AMENDRECORDRESPONSE']._serialized_start=1344
+  _globals['_AMENDRECORDRESPONSE']._serialized_end=1412
+  _globals['_RETRACTRECORDREQUEST']._serialized_start=1415
+  _globals['_RETRACTRECORDREQUEST']._serialized_end=1569
+  _globals['_RETRACTRECORDRESPONSE']._serialized_start=1571
+  _globals['_RETRACTRECORDRESPONSE']._serialized_end=1641
+  _globals['_PUTLABORATORYREQUEST']._serialized_start=1644
+  _globals['_PUTLABORATORYREQUEST']._serialized_end=1826
+  _globals['_PUTLABORATORYRESPONSE']._serialized_start=1828
+  _globals['_PUTLABORATORYRESPONSE']._serialized_end=1902
+  _globals['_SUSPENDLABORATORYREQUEST']._serialized_start=1905
+  _globals['_SUSPENDLABORATORYREQUEST']._serialized_end=2055
+  _globals['_SUSPENDLABORATORYRESPONSE']._serialized_start=2057
+  _globals['_SUSPENDLABORATORYRESPONSE']._serialized_end=2135
+  _globals['_LIFTSUSPENSIONREQUEST']._serialized_start=2137
+  _globals['_LIFTSUSPENSIONREQUEST']._serialized_end=2238
+  _globals['_LIFTSUSPENSIONRESPONSE']._serialized_start=2240
+  _globals['_LIFTSUSPENSIONRESPONSE']._serialized_end=2315
+  _globals['_RECORDWRITESERVICE']._serialized_start=2726
+  _globals['_RECORDWRITESERVICE']._serialized_end=3467
 # @@protoc_insertion_point(module_scope)

@@ -43,7 +43,13 @@ class _SubmitOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubmitO
     SUBMIT_OUTCOME_REFUSED: _SubmitOutcome.ValueType  # 5
     """Refused; the violations say why. Nothing was stored."""
     SUBMIT_OUTCOME_CONFLICT: _SubmitOutcome.ValueType  # 6
-    """Other content is stored under this source_id; nothing changed."""
+    """Other content is stored under this source_id, and the conflict waits for somebody (ConflictService). Nothing changed,
+    unless what was submitted is the graver of the two: then it stands until the conflict is settled.
+    """
+    SUBMIT_OUTCOME_AMENDED: _SubmitOutcome.ValueType  # 7
+    """A declared amendment replaced what was stored."""
+    SUBMIT_OUTCOME_RETRACTED: _SubmitOutcome.ValueType  # 8
+    """A declared retraction withdrew what was stored."""
 
 class SubmitOutcome(_SubmitOutcome, metaclass=_SubmitOutcomeEnumTypeWrapper):
     """What became of one submitted record."""
@@ -61,8 +67,64 @@ SUBMIT_OUTCOME_ALREADY_RETRACTED: SubmitOutcome.ValueType  # 4
 SUBMIT_OUTCOME_REFUSED: SubmitOutcome.ValueType  # 5
 """Refused; the violations say why. Nothing was stored."""
 SUBMIT_OUTCOME_CONFLICT: SubmitOutcome.ValueType  # 6
-"""Other content is stored under this source_id; nothing changed."""
+"""Other content is stored under this source_id, and the conflict waits for somebody (ConflictService). Nothing changed,
+unless what was submitted is the graver of the two: then it stands until the conflict is settled.
+"""
+SUBMIT_OUTCOME_AMENDED: SubmitOutcome.ValueType  # 7
+"""A declared amendment replaced what was stored."""
+SUBMIT_OUTCOME_RETRACTED: SubmitOutcome.ValueType  # 8
+"""A declared retraction withdrew what was stored."""
 Global___SubmitOutcome: _TypeAlias = SubmitOutcome  # noqa: Y015
+
+class _CorrectionKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CorrectionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CorrectionKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CORRECTION_KIND_UNSPECIFIED: _CorrectionKind.ValueType  # 0
+    """Not stated; refused."""
+    CORRECTION_KIND_AMENDMENT: _CorrectionKind.ValueType  # 1
+    """It replaces what was said."""
+    CORRECTION_KIND_RETRACTION: _CorrectionKind.ValueType  # 2
+    """It withdraws what was said."""
+
+class CorrectionKind(_CorrectionKind, metaclass=_CorrectionKindEnumTypeWrapper):
+    """What a submission does to what its source said before."""
+
+CORRECTION_KIND_UNSPECIFIED: CorrectionKind.ValueType  # 0
+"""Not stated; refused."""
+CORRECTION_KIND_AMENDMENT: CorrectionKind.ValueType  # 1
+"""It replaces what was said."""
+CORRECTION_KIND_RETRACTION: CorrectionKind.ValueType  # 2
+"""It withdraws what was said."""
+Global___CorrectionKind: _TypeAlias = CorrectionKind  # noqa: Y015
+
+@_typing.final
+class Correction(_message.Message):
+    """Declares that a submission corrects what its source said before under the same source_id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    kind: Global___CorrectionKind.ValueType
+    """Required."""
+    cause: _builtins.str
+    """Why; required, 1 to 500 characters, no personal data."""
+    def __init__(
+        self,
+        *,
+        kind: Global___CorrectionKind.ValueType = ...,
+        cause: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Correction: _TypeAlias = Correction  # noqa: Y015
 
 @_typing.final
 class RecordSubmission(_message.Message):
@@ -74,6 +136,7 @@ class RecordSubmission(_message.Message):
     SOURCE_ID_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """GB/T 2260 code of the region that keeps it; one this store keeps. Required."""
     source_id: _builtins.str
@@ -84,7 +147,14 @@ class RecordSubmission(_message.Message):
 
     @_builtins.property
     def content(self) -> _record_pb2.RecordContent:
-        """The test; required."""
+        """The test; required, but for a retraction, which is of whatever is stored."""
+
+    @_builtins.property
+    def correction(self) -> Global___Correction:
+        """Set when the source declares that it corrects itself, and the correction takes effect. An amendment of a record that
+        is not here yet begins it; a retraction of one is ALREADY_RETRACTED. A correction that was said before, however late
+        it comes again, changes nothing; one that reports an earlier instant than what is stored is a conflict.
+        """
 
     def __init__(
         self,
@@ -93,10 +163,11 @@ class RecordSubmission(_message.Message):
         source_id: _builtins.str = ...,
         subject: _subject_pb2.Subject | None = ...,
         content: _record_pb2.RecordContent | None = ...,
+        correction: Global___Correction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "correction", b"correction", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "region", b"region", "source_id", b"source_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "correction", b"correction", "region", b"region", "source_id", b"source_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
