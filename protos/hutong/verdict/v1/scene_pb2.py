@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhutong/verdict/v1/scene.proto\x12\x11hutong.verdict.v1*\x91\x03\n\x05Scene\x12\x15\n\x11SCENE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSCENE_HOSPITAL\x10\x01\x12\x13\n\x0fSCENE_CARE_HOME\x10\x02\x12\x10\n\x0cSCENE_SCHOOL\x10\x03\x12\x13\n\x0fSCENE_CHILDCARE\x10\x04\x12\x0f\n\x0bSCENE_HOTEL\x10\x05\x12\x14\n\x10SCENE_RESTAURANT\x10\x06\x12\x0e\n\nSCENE_SHOP\x10\x07\x12\x10\n\x0cSCENE_MARKET\x10\x08\x12\x0f\n\x0bSCENE_METRO\x10\t\x12\r\n\tSCENE_BUS\x10\n\x12\x11\n\rSCENE_RAILWAY\x10\x0b\x12\x11\n\rSCENE_AIRPORT\x10\x0c\x12\x17\n\x13SCENE_COACH_STATION\x10\r\x12\x17\n\x13SCENE_ENTERTAINMENT\x10\x0e\x12\x10\n\x0cSCENE_SPORTS\x10\x0f\x12\x10\n\x0cSCENE_SIGHTS\x10\x10\x12\x13\n\x0fSCENE_WORKPLACE\x10\x11\x12\x15\n\x11SCENE_RESIDENTIAL\x10\x12\x12\x10\n\x0cSCENE_PRISON\x10\x13\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhutong/verdict/v1/scene.proto\x12\x11hutong.verdict.v1*\x91\x03\n\x05Scene\x12\x15\n\x11SCENE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSCENE_HOSPITAL\x10\x01\x12\x13\n\x0fSCENE_CARE_HOME\x10\x02\x12\x10\n\x0cSCENE_SCHOOL\x10\x03\x12\x13\n\x0fSCENE_CHILDCARE\x10\x04\x12\x0f\n\x0bSCENE_HOTEL\x10\x05\x12\x14\n\x10SCENE_RESTAURANT\x10\x06\x12\x0e\n\nSCENE_SHOP\x10\x07\x12\x10\n\x0cSCENE_MARKET\x10\x08\x12\x0f\n\x0bSCENE_METRO\x10\t\x12\r\n\tSCENE_BUS\x10\n\x12\x11\n\rSCENE_RAILWAY\x10\x0b\x12\x11\n\rSCENE_AIRPORT\x10\x0c\x12\x17\n\x13SCENE_COACH_STATION\x10\r\x12\x17\n\x13SCENE_ENTERTAINMENT\x10\x0e\x12\x10\n\x0cSCENE_SPORTS\x10\x0f\x12\x10\n\x0cSCENE_SIGHTS\x10\x10\x12\x13\n\x0fSCENE_WORKPLACE\x10\x11\x12\x15\n\x11SCENE_RESIDENTIAL\x10\x12\x12\x10\n\x0cSCENE_PRISON\x10\x13\x42\xbd\x01\n\x15\x63om.hutong.verdict.v1B\nSceneProtoP\x01Z2hutong.internal/protos/hutong/verdict/v1;verdictv1\xa2\x02\x03HVX\xaa\x02\x11Hutong.Verdict.V1\xca\x02\x11Hutong\\Verdict\\V1\xe2\x02\x1dHutong\\Verdict\\V1\\GPBMetadata\xea\x02\x13Hutong::Verdict::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.verdict.v1.scene_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.verdict.v1B\nSceneProtoP\001Z2hutong.internal/protos/hutong/verdict/v1;verdictv1\242\002\003HVX\252\002\021Hutong.Verdict.V1\312\002\021Hutong\\Verdict\\V1\342\002\035Hutong\\Verdict\\V1\\GPBMetadata\352\002\023Hutong::Verdict::V1'
   _globals['_SCENE']._serialized_start=53
   _globals['_SCENE']._serialized_end=454
 # @@protoc_insertion_point(module_scope)
