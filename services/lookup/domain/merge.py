@@ -4,18 +4,20 @@ from collections.abc import Iterable, Sequence
 
 from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import TestRecord
+from hutong.records.v1.record_read_service_pb2 import LeftOutRecords
 
 
-def merge_records(found: Sequence[Sequence[TestRecord]]) -> Sequence[TestRecord]:
-    """Each record once, by (region, source_id), in the latest revision anyone holds. The messages are not copied.
+def merge_records(answers: Sequence[Sequence[TestRecord]]) -> Sequence[TestRecord]:
+    """Returns each record once, by (region, source_id), in the latest revision anyone holds. The messages are not
+    copied.
 
     Latest goes by when its region recorded it: after a region was restored from a backup, the nation counts on where
     the region begins again, and only then do the numbers of the two differ.
     """
-    if len(found) == 1 and len(found[0]) == 1:
-        return found[0]
+    if len(answers) == 1 and len(answers[0]) == 1:
+        return answers[0]
     newest: dict[tuple[str, str], TestRecord] = {}
-    for records in found:
+    for records in answers:
         for record in records:
             identity = (record.region, record.source_id)
             held = newest.get(identity)
@@ -24,14 +26,14 @@ def merge_records(found: Sequence[Sequence[TestRecord]]) -> Sequence[TestRecord]
     return [newest[identity] for identity in sorted(newest)]
 
 
-def merge_laboratories(found: Iterable[Iterable[Laboratory]]) -> dict[str, Laboratory]:
-    """Each laboratory once, by id, in the latest revision anyone holds of it.
+def merge_laboratories(tables: Iterable[Iterable[Laboratory]]) -> dict[str, Laboratory]:
+    """Returns each laboratory once, by id, in the latest revision anyone holds of it.
 
     Where several regions have registered one id, whose it is cannot be told from here: the suspensions of all of them
     stand, so that no namesake can outvote one.
     """
     newest: dict[tuple[str, str], Laboratory] = {}
-    for laboratories in found:
+    for laboratories in tables:
         for laboratory in laboratories:
             identity = (laboratory.laboratory, laboratory.region)
             held = newest.get(identity)
@@ -48,6 +50,21 @@ def merge_laboratories(found: Iterable[Iterable[Laboratory]]) -> dict[str, Labor
         both.suspensions.extend(laboratory.suspensions)
         merged[name] = both
     return merged
+
+
+def merge_left_out(told: Iterable[LeftOutRecords]) -> Sequence[LeftOutRecords]:
+    """Returns what was left out of a person's records in all answers together: of each region up to the latest
+    instant, by region."""
+    latest: dict[str, LeftOutRecords] = {}
+    for left_out in told:
+        held = latest.get(left_out.region)
+        if held is None or _instant(left_out) > _instant(held):
+            latest[left_out.region] = left_out
+    return [latest[region] for region in sorted(latest)]
+
+
+def _instant(left_out: LeftOutRecords) -> tuple[int, int]:
+    return left_out.before.seconds, left_out.before.nanos
 
 
 def _age(revision: TestRecord | Laboratory) -> tuple[int, int, int]:

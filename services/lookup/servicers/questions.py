@@ -11,7 +11,7 @@ from services.common.requests import fields
 from services.common.requests.batches import check_batch
 from services.common.requests.instants import known_at
 from services.common.requests.violations import Violations
-from services.lookup.evidence.gatherer import EvidenceQuestion
+from services.lookup.evidence.questions import EvidenceQuestion
 
 
 def one(query: EvidenceQuery, keys: PersonKeys, deadline: float, field: str = "query") -> EvidenceQuestion:
@@ -50,4 +50,5 @@ def _question(
     if query.HasField("known_at"):
         violations.add(known_at(query.known_at, f"{field}.known_at"))
         instant = from_timestamp(query.known_at)
-    return EvidenceQuestion(key, region, scope, instant, deadline)
+    selection = query.selection if query.HasField("selection") else None
+    return EvidenceQuestion(key, region, scope, instant, deadline, selection)
