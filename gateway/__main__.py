@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gateway.application.samples import read_people
 from gateway.composition import Gateway, build
-from gateway.ports import Evidence, Holders, NewsFeed, Regions, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from gateway.server import serve
 from gateway.settings import GatewaySettings
 from services.runtime.program import main
@@ -13,20 +13,21 @@ from services.runtime.settings.environment import SettingsError
 
 
 def wire(settings: GatewaySettings) -> Gateway:
-    """A gateway whose ports are channels to the addresses in its settings. Call it inside the loop."""
+    """Builds a gateway whose ports are channels to the addresses in its settings. Call it inside the loop."""
     channels = Channels("gateway")
 
-    def news_of(target: str) -> NewsFeed:
-        return channels.remote(NewsFeed, target, service="records")
+    def change_feed(target: str) -> ChangeFeed:
+        return channels.remote(ChangeFeed, target, service="records")
 
     return build(
         settings,
         verdict=channels.remote(VerdictSource, settings.verdict, service="verdict"),
         evidence=channels.remote(Evidence, settings.lookup, service="lookup"),
         holders=channels.remote(Holders, settings.lookup, service="lookup"),
+        holder_feed=channels.remote(HolderFeed, settings.lookup, service="lookup"),
         regions=channels.remote(Regions, settings.lookup, service="lookup"),
-        news=news_of(settings.nation),
-        region_news={region: news_of(target) for region, target in settings.region_feeds.items()},
+        news=change_feed(settings.nation),
+        region_news={region: change_feed(target) for region, target in settings.region_feeds.items()},
         sample_people=read_people(Path(settings.sample_people)) if settings.sample_people else None,
         close=channels.close,
     )

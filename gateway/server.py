@@ -122,7 +122,7 @@ class GatewayServer:
     async def drain(self, wait: float, grace: float) -> None:
         """Stops being ready, waits `wait` seconds for load balancers to notice, lets requests in flight end within
         `grace`, then stops. Safe to call twice."""
-        self._gateway.probe.draining = True
+        self._gateway.probe.drain()
 
         async def http() -> None:
             await asyncio.sleep(wait)

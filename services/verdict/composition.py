@@ -1,5 +1,6 @@
 """Puts the verdict service together: the only module that knows its adapters."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
@@ -38,7 +39,12 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
     return Service(
         NAME,
         [
-            Binding(VERDICTS, VerdictServicer(registry, evidence, PersonKeys(settings.mesh_secret.encode()), clock)),
+            Binding(
+                VERDICTS,
+                VerdictServicer(
+                    registry, evidence, PersonKeys(settings.mesh_secret.encode()), clock, version("hutong")
+                ),
+            ),
             Binding(POLICIES, PolicyServicer(registry)),
         ],
         pings={"policies": registry.ping},

@@ -1,10 +1,10 @@
 """The record stores, and how one is asked: in time, in parts, and with an answer whatever happens."""
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
@@ -14,6 +14,7 @@ from hutong.records.v1.record_read_service_pb2 import (
     BatchListRecordsResponse,
     KnownLaboratories,
 )
+from msgspec.structs import replace
 
 from services.common.documents import PERSON_KEY_BYTES
 from services.common.errors import Code, ServiceError
@@ -257,7 +258,7 @@ def _request(question: SourceQuestion, keys: Sequence[bytes], known: Mapping[int
 def _joined(parts: Sequence[SourceAnswer]) -> SourceAnswer:
     instants = [part.as_of for part in parts if part.as_of is not None]
     latest = max(parts, key=lambda part: part.known_at)
-    return replace(
+    return dataclasses.replace(
         latest,
         as_of=min(instants, key=lambda instant: (instant.seconds, instant.nanos))
         if len(instants) == len(parts)

@@ -11,14 +11,15 @@ from hutong.records.v1.record_pb2 import TestRecord
 
 from services.common.documents import PERSON_KEY_BYTES, PersonKeys
 from services.common.errors import DeadlineExceeded, invalid
-from services.common.instants import Instant
-from services.common.requests import fields
+from services.common.instants import Instant, from_timestamp
+from services.common.requests import fields, selections
 from services.common.requests.batches import check_batch
 from services.common.requests.instants import read_known_at
 from services.common.requests.paging import digest, digest_of, page_size, read_token, write_token
 from services.common.requests.violations import Violations, refuse
 from services.records.domain.decisions import record_not_found
 from services.records.domain.revisions import RecordId
+from services.records.domain.selection import Selection
 from services.records.domain.standing import laboratory_not_found
 from services.records.laboratories import Laboratories
 from services.records.replication.completeness import Completeness
@@ -80,13 +81,15 @@ class ReadServicer:
             raise invalid(
                 "asked_at", "ASKED_AT_NOT_ALLOWED", "不能同时指明已知时刻", "Either known_at or asked_at is given"
             )
-        tables = _tables(request)
+        tables, selection = _tables(request), _selection(request)
         # Who compares takes what is missing for lost: nothing may be missing because a replica lags.
         original = request.purpose == Purpose.PURPOSE_REPLICATION
         if request.HasField("known_at"):
-            return await self._answers.as_known(keys, read_known_at(request.known_at), tables, original=original)
+            return await self._answers.as_known(
+                keys, read_known_at(request.known_at), tables, selection, original=original
+            )
         asked_at = read_known_at(request.asked_at, "asked_at") if request.HasField("asked_at") else None
-        return await self._answers.now(keys, asked_at, tables, original=original)
+        return await self._answers.now(keys, asked_at, tables, selection, original=original)
 
     async def BatchListRecordsAtInstants(
         self, request: pb.BatchListRecordsAtInstantsRequest
@@ -103,14 +106,14 @@ class ReadServicer:
             violations.read(None, partial(check_batch, len(question.subjects), f"{field}.subjects"))
             asked.append((known_at, self._keys_of(question.subjects, f"{field}.subjects", violations)))
         violations.refuse()
-        tables = _tables(request)
+        tables, selection = _tables(request), _selection(request)
         original = request.purpose == Purpose.PURPOSE_REPLICATION
         response = pb.BatchListRecordsAtInstantsResponse()
         call = current_call()
         for known_at, keys in asked:
             if call.remaining() <= 0:
                 raise DeadlineExceeded()
-            response.answers.append(await self._answers.as_known(keys, known_at, tables, original=original))
+            response.answers.append(await self._answers.as_known(keys, known_at, tables, selection, original=original))
             # A store that answers inline never waits: others have their turn between two instants.
             await asyncio.sleep(0)
         return response
@@ -169,6 +172,14 @@ class ReadServicer:
             laboratories=[standing.laboratory for standing in page],
             next_page_token=write_token(question, ids[size - 1]) if len(ids) > size else "",
         )
+
+
+def _selection(request: pb.BatchListRecordsRequest | pb.BatchListRecordsAtInstantsRequest) -> Selection | None:
+    if not request.HasField("selection"):
+        return None
+    message = request.selection
+    refuse(selections.selection(message))
+    return Selection(from_timestamp(message.since), message.newest, message.clearing, tuple(message.own_regions))
 
 
 def _tables(

@@ -16,12 +16,14 @@ from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
+from services.records.domain.selection import Selection
 from services.records.store.by_time import Place
 from services.records.store.errors import unavailable
 from services.records.store.seen_feed import SeenFeed
+from services.records.store.selection import selected
 from services.records.store.sqlite.figures import CHANGES, SqliteFigureStore
 from services.records.store.sqlite.file import guarded
-from services.records.store.sqlite.reads import read_by_time, read_people
+from services.records.store.sqlite.reads import read_by_time, read_people, read_selected
 from services.records.store.sqlite.retention import purge
 from services.records.store.sqlite.schema import SCHEMA
 from services.records.store.sqlite.unit_of_work import CONFLICT_COLUMNS, as_cursor, read_former, read_history, transact
@@ -76,20 +78,33 @@ class SqliteStore:
         """See RecordStore."""
         await self._stamps.settle(at, now)
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
-        """See RecordStore."""
+    async def people(
+        self,
+        person_keys: Sequence[bytes],
+        known_at: Instant,
+        *,
+        original: bool = False,
+        selection: Selection | None = None,
+    ) -> People:
+        """See RecordReads."""
         records: dict[bytes, Sequence[CurrentRecord]] = {}
+        left_out: dict[bytes, Mapping[str, Instant]] = {}
         with guarded():
             for start in range(0, len(person_keys), AT_ONCE):
                 if start:
                     await asyncio.sleep(0)
                 keys = person_keys[start : start + AT_ONCE]
-                records.update(read_people(self._read, keys, known_at))
+                if selection is None:
+                    records.update(read_people(self._read, keys, known_at))
+                    continue
+                given, left = selected(read_selected(self._read, keys, known_at, selection))
+                records.update(given)
+                left_out.update(left)
             # Read last: of what a purge took meanwhile it tells.
             laboratories, purged_before = self._read.execute(
                 "select laboratory_sequence, purged_before from feed_head"
             ).fetchone()
-        return People(records, laboratories, purged_before=Instant(purged_before))
+        return People(records, laboratories, purged_before=Instant(purged_before), left_out=left_out)
 
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""

@@ -30,7 +30,8 @@ class People(NamedTuple):
 
     `laboratories` is the sequence of the latest change to a laboratory that the store has committed. What a replica
     gave has everything up to `as_of`, and the feed up to `sequence`; where `as_of` is None, it has all there is. What
-    is missing, and was last revised before `purged_before`, may have been purged.
+    is missing, and was last revised before `purged_before`, may have been purged. `left_out` is what a selection left
+    out of each person's records, if anything: see domain.selection.Chosen.
     """
 
     records: Mapping[bytes, Sequence[CurrentRecord]]
@@ -38,6 +39,7 @@ class People(NamedTuple):
     as_of: Instant | None = None
     sequence: int = 0
     purged_before: Instant = Instant(0)
+    left_out: Mapping[bytes, Mapping[str, Instant]] = {}
 
 
 class LaboratoryRow(NamedTuple):

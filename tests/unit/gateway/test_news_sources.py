@@ -15,8 +15,8 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import TestRecord as Record
 
 from gateway.codes.cache.protocol import News
-from gateway.news import feeds
-from gateway.news.feeds import HoldersFeed, RecordsFeed
+from gateway.news import sources
+from gateway.news.sources import HoldersNews, RecordsNews
 from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, to_timestamp
 
@@ -56,7 +56,7 @@ async def read(feed: Any, cursor: str | None) -> tuple[list[News], str]:
 async def test_records_are_followed_from_a_cursor_or_from_now_on(cursor: str | None, asked: tuple[str, int]) -> None:
     """A cursor names its history; without one only what comes next matters."""
     source = Told()
-    assert await read(RecordsFeed("nation", source, lambda: NOW), cursor) == ([], "FEED_ENDED")
+    assert await read(RecordsNews("nation", source, lambda: NOW), cursor) == ([], "FEED_ENDED")
     assert source.asked == [asked]
 
 
@@ -72,7 +72,7 @@ async def test_records_tell_of_persons_and_laboratories() -> None:
         WatchChangesResponse(cursor=FeedCursor(feed_id="h", sequence=10), as_of=to_timestamp(Instant(NOW - HOUR))),
         WatchChangesResponse(cursor=FeedCursor(feed_id="h", sequence=10), as_of=to_timestamp(Instant(NOW + HOUR))),
     )
-    told, _ = await read(RecordsFeed("nation", source, lambda: NOW), "h/7")
+    told, _ = await read(RecordsNews("nation", source, lambda: NOW), "h/7")
     assert told == [
         News("h/10/", {b"p" * 16}, ["lab"], None),
         News("h/10/", set(), [], Instant(NOW - HOUR)),
@@ -88,7 +88,7 @@ async def test_holders_tell_up_to_when_nothing_is_outstanding() -> None:
         WatchHoldersResponse(sequence=4, as_of=to_timestamp(Instant(NOW - HOUR))),
         WatchHoldersResponse(sequence=4, as_of=to_timestamp(Instant(NOW + HOUR))),
     )
-    told, _ = await read(HoldersFeed(source, lambda: NOW), "3")  # type: ignore[arg-type]
+    told, _ = await read(HoldersNews(source, lambda: NOW), "3")
     assert told == [
         News("4", {b"p" * 16, b"q" * 16}, (), None),
         News("4", set(), (), Instant(NOW - HOUR)),
@@ -100,12 +100,12 @@ async def test_holders_tell_up_to_when_nothing_is_outstanding() -> None:
 async def test_holders_that_count_from_the_start_again_are_rebuilt() -> None:
     """A sequence that went back is another history; what was missed in it cannot be known."""
     source = Told(WatchHoldersResponse(sequence=2))
-    assert await read(HoldersFeed(source, lambda: NOW), "3") == ([], "FEED_REBUILT")  # type: ignore[arg-type]
+    assert await read(HoldersNews(source, lambda: NOW), "3") == ([], "FEED_REBUILT")
 
 
 async def test_silent_feed_is_a_cut_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A feed that gives no sign of life for too long is left, and asked for again."""
-    monkeypatch.setattr(feeds, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(sources, "SILENCE_SECONDS", 0.05)
 
     class Silent(Told):
         async def WatchChanges(self, request: WatchChangesRequest) -> AsyncIterator[WatchChangesResponse]:
@@ -114,4 +114,4 @@ async def test_silent_feed_is_a_cut_one(monkeypatch: pytest.MonkeyPatch) -> None
             await asyncio.sleep(60)
             yield WatchChangesResponse()
 
-    assert await read(RecordsFeed("nation", Silent(), lambda: NOW), None) == ([], "FEED_SILENT")
+    assert await read(RecordsNews("nation", Silent(), lambda: NOW), None) == ([], "FEED_SILENT")

@@ -1,97 +1,93 @@
-"""The feeds whose news reach the cache, each told in the same words."""
+"""Where the cache's news come from: each feed, read into the same words."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest, WatchHoldersResponse
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
 
-from gateway.codes.cache.protocol import News
-from gateway.ports import Holders, NewsFeed
+from gateway.codes.cache.protocol import HOLDERS, News
+from gateway.ports import ChangeFeed, HolderFeed
 from services.common.errors import FailedPrecondition
 from services.common.instants import Instant, from_timestamp
 from services.runtime.clock import Clock
 from services.runtime.resilience.watchdog import alive
 
-HOLDERS = "holders"
-
 SILENCE_SECONDS = 3.0
 """A feed gives a sign of life each second; silent for longer, it is taken to be cut."""
 FROM_NOW_ON = -1
 
-Told = TypeVar("Told")
 
-
-class Feed(Protocol):
-    """A feed by its name."""
+class NewsSource(Protocol):
+    """A feed, by its name."""
 
     name: str
 
     def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
-        """What is told after a cursor, without end; None asks for what comes from now on. Raises ServiceError:
-        FAILED_PRECONDITION when the cursor is not, or no longer, one of this feed."""
+        """Yields what the feed tells after a cursor, without end; None asks for what comes from now on. Raises
+        ServiceError: FAILED_PRECONDITION when the cursor is not, or no longer, one of this feed."""
 
 
-def _as_of(told: WatchChangesResponse | WatchHoldersResponse, clock: Clock) -> Instant | None:
+def _as_of(batch: WatchChangesResponse | WatchHoldersResponse, clock: Clock) -> Instant | None:
     # The teller's clock may be ahead; what it says of the future is not known yet. When a batch was received says
     # nothing: a slow wire delivers old ones.
-    return min(from_timestamp(told.as_of), clock()) if told.HasField("as_of") else None
+    return min(from_timestamp(batch.as_of), clock()) if batch.HasField("as_of") else None
 
 
-class RecordsFeed:
-    """What changes in a records store: persons whose records do, laboratories whose standing does."""
+class RecordsNews:
+    """The changes of a records store: persons whose records do, laboratories whose standing does."""
 
-    def __init__(self, name: str, source: NewsFeed, clock: Clock) -> None:
+    def __init__(self, name: str, source: ChangeFeed, clock: Clock) -> None:
         self.name = name
         self._source = source
         self._clock = clock
 
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
-        """See Feed. A cursor reads FEED_ID/SEQUENCE, or FEED_ID/SEQUENCE/MARK with the mark in hexadecimal."""
+        """See NewsSource. A cursor reads FEED_ID/SEQUENCE, or FEED_ID/SEQUENCE/MARK with the mark in hexadecimal."""
         feed_id, sequence, mark = [*(cursor or f"/{FROM_NOW_ON}").split("/"), ""][:3]
         position = FeedCursor(feed_id=feed_id, sequence=int(sequence), mark=bytes.fromhex(mark))
         request = WatchChangesRequest(cursor=position)
         async with aclosing(alive(self._source.WatchChanges(request), silence_seconds=SILENCE_SECONDS)) as batches:
-            async for told in batches:
-                yield self._news(told)
+            async for batch in batches:
+                yield self._news(batch)
 
-    def _news(self, told: WatchChangesResponse) -> News:
+    def _news(self, batch: WatchChangesResponse) -> News:
         persons: set[bytes] = set()
         laboratories: set[str] = set()
-        for change in told.changes:
+        for change in batch.changes:
             if change.HasField("record"):
                 persons.add(change.record.person_key)
             elif change.HasField("laboratory"):
                 laboratories.add(change.laboratory.laboratory)
         return News(
-            cursor=f"{told.cursor.feed_id}/{told.cursor.sequence}/{told.cursor.mark.hex()}",
+            cursor=f"{batch.cursor.feed_id}/{batch.cursor.sequence}/{batch.cursor.mark.hex()}",
             persons=persons,
             laboratories=sorted(laboratories),
-            as_of=_as_of(told, self._clock),
+            as_of=_as_of(batch, self._clock),
         )
 
 
-class HoldersFeed:
-    """What holders change: switches and links."""
+class HoldersNews:
+    """The changes that holders make: switches and links."""
 
     name = HOLDERS
 
-    def __init__(self, source: Holders, clock: Clock) -> None:
+    def __init__(self, source: HolderFeed, clock: Clock) -> None:
         self._source = source
         self._clock = clock
 
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
-        """See Feed. A cursor is a sequence."""
+        """See NewsSource. A cursor is a sequence."""
         before = FROM_NOW_ON if cursor is None else int(cursor)
         request = WatchHoldersRequest(sequence=before)
         async with aclosing(alive(self._source.WatchHolders(request), silence_seconds=SILENCE_SECONDS)) as batches:
-            async for told in batches:
-                if told.sequence < before:
+            async for batch in batches:
+                if batch.sequence < before:
                     raise FailedPrecondition("FEED_REBUILT", "变更流已重建", "The feed has been rebuilt")
-                before = told.sequence
+                before = batch.sequence
                 yield News(
-                    cursor=str(told.sequence),
-                    persons={person for change in told.changes for person in change.person_keys},
-                    as_of=_as_of(told, self._clock),
+                    cursor=str(batch.sequence),
+                    persons={person for change in batch.changes for person in change.person_keys},
+                    as_of=_as_of(batch, self._clock),
                 )
