@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import TestRecord
-from hutong.records.v1.record_read_service_pb2 import LeftOutRecords
 
 
 def merge_records(answers: Sequence[Sequence[TestRecord]]) -> Sequence[TestRecord]:
@@ -50,21 +49,6 @@ def merge_laboratories(tables: Iterable[Iterable[Laboratory]]) -> dict[str, Labo
         both.suspensions.extend(laboratory.suspensions)
         merged[name] = both
     return merged
-
-
-def merge_left_out(told: Iterable[LeftOutRecords]) -> Sequence[LeftOutRecords]:
-    """Returns what was left out of a person's records in all answers together: of each region up to the latest
-    instant, by region."""
-    latest: dict[str, LeftOutRecords] = {}
-    for left_out in told:
-        held = latest.get(left_out.region)
-        if held is None or _instant(left_out) > _instant(held):
-            latest[left_out.region] = left_out
-    return [latest[region] for region in sorted(latest)]
-
-
-def _instant(left_out: LeftOutRecords) -> tuple[int, int]:
-    return left_out.before.seconds, left_out.before.nanos
 
 
 def _age(revision: TestRecord | Laboratory) -> tuple[int, int, int]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage
 from hutong.records.v1.laboratory_pb2 import Laboratory
-from hutong.records.v1.record_read_service_pb2 import LeftOutRecords
 
 from services.common.instants import Instant
 from services.common.regions import NATION
-from services.lookup.domain.merge import merge_left_out, merge_records
+from services.lookup.domain.merge import merge_records
+from services.lookup.domain.selections import common_left_out
 from services.lookup.evidence.laboratory_tables import LaboratoryTables
 from services.lookup.evidence.source_answers import OK, UNREACHABLE, SourceAnswer, SourceQuestion
 
@@ -26,11 +26,9 @@ class RegionView:
         """Adds what is known of a person with these keys."""
         evidence.MergeFrom(self.common)
         told = [records for answer in self.answers for key in keys if (records := answer.records(key))]
-        left_out: list[LeftOutRecords] = [
-            left_out for answer in self.answers for key in keys for left_out in answer.left_out(key)
-        ]
+        left_out = [left_out for answer in self.answers for key in keys if (left_out := answer.left_out(key))]
         if left_out:
-            evidence.left_out.extend(merge_left_out(left_out))
+            evidence.left_out.extend(common_left_out(left_out))
         if not told:
             return
         merged = merge_records(told)

@@ -26,10 +26,10 @@ from services.lookup.evidence.questions import (
     EvidenceQuestion,
     PersonQuestion,
     Wanted,
-    joined_selection,
     keys_of,
     of_people,
     of_people_at,
+    selection_for,
 )
 from services.lookup.evidence.source_answers import SourceQuestion
 from services.lookup.evidence.sources import Sources
@@ -122,7 +122,7 @@ class Gatherer:
             # Somebody linked or switched meanwhile.
             instant = self._outages.next_instant(current.latest)
             asked = await self._known_at(wanted, instant.at)
-        inquiry = self._inquiry(SourceQuestion(purpose, None, instant.at, instant.down, joined_selection(asked)), asked)
+        inquiry = self._inquiry(SourceQuestion(purpose, None, instant.at, instant.down, selection_for(asked)), asked)
         await self._ask([inquiry], budget)
         told = inquiry.fan_out.known_at()
         if told > instant.at:
@@ -130,7 +130,7 @@ class Gatherer:
             # at which they will say the same whenever they are asked.
             instant = self._outages.next_instant(told)
             asked = await self._known_at(wanted, instant.at)
-            question = SourceQuestion(purpose, instant.at, None, instant.down, joined_selection(asked))
+            question = SourceQuestion(purpose, instant.at, None, instant.down, selection_for(asked))
             inquiry = self._inquiry(question, asked, live=True)
             await self._ask([inquiry], budget)
         self._outages.missed(instant, inquiry.fan_out.missed())
@@ -164,7 +164,7 @@ class Gatherer:
             [(key, at) for at, wanted in wanted_at.items() for key in keys_of(wanted)]
         )
         asked_at = {at: of_people_at(wanted, people, at) for at, wanted in wanted_at.items()}
-        selection = joined_selection([one for asked in asked_at.values() for one in asked])
+        selection = selection_for([one for asked in asked_at.values() for one in asked])
         inquiries = [
             self._inquiry(SourceQuestion(purpose, at, None, down, selection), asked)
             for (at, asked), down in zip(asked_at.items(), down_at, strict=True)

@@ -9,9 +9,10 @@ from hutong.records.v1.record_read_service_pb2 import RecordSelection
 
 from services.common.instants import Instant
 from services.lookup.domain.holders import KeyAt, Person
+from services.lookup.domain.selections import common_selection
 
 # Looked up once: on an enum of protobuf's this costs as much as reading a field.
-_NATIONAL = Scope.SCOPE_NATIONAL
+_LOCAL, _NATIONAL = Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +69,7 @@ def _of(wanted: Wanted, person: Person | None) -> PersonQuestion:
     return PersonQuestion(question, person.keys, scope, wanted.evidence)
 
 
-def joined_selection(asked: Sequence[PersonQuestion]) -> RecordSelection | None:
+def selection_for(asked: Sequence[PersonQuestion]) -> RecordSelection | None:
     """Returns a selection that gives each question at least what it wants; None when one of them wants everything."""
-    joined: RecordSelection | None = None
-    regions: set[str] = set()
-    for one in asked:
-        selection = one.question.selection
-        if selection is None:
-            return None
-        regions.update(selection.own_regions)
-        if one.scope == Scope.SCOPE_LOCAL:
-            regions.add(one.question.region)
-        if joined is None:
-            joined = RecordSelection()
-            joined.CopyFrom(selection)
-            continue
-        since = selection.since
-        if (since.seconds, since.nanos) < (joined.since.seconds, joined.since.nanos):
-            joined.since.CopyFrom(since)
-        joined.newest = max(joined.newest, selection.newest)
-        joined.clearing = max(joined.clearing, selection.clearing)
-    if joined is not None:
-        del joined.own_regions[:]
-        joined.own_regions.extend(sorted(regions))
-    return joined
+    own = {one.question.region for one in asked if one.scope == _LOCAL}
+    return common_selection([one.question.selection for one in asked], own)
