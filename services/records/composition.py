@@ -42,6 +42,8 @@ from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.service import Background, Service
+from services.runtime.tls.identity import store_of
+from services.runtime.tls.process import process_files
 
 _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 _WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
@@ -66,11 +68,13 @@ def build(
     """
     keeps = settings.kept_regions(settings.follow if feeds is None else feeds.keys())
     keys = settings.person_keys()
-    channels = Channels(f"records-{settings.region}")
+    files = process_files(settings, store_of(settings.region))
+    channels = Channels(f"records-{settings.region}", files)
     regions = feeds
     if regions is None:
         regions = {
-            code: channels.remote(Region, target, service=f"records-{code}") for code, target in settings.follow.items()
+            code: channels.remote(Region, target, service=f"records-{code}", peer=store_of(code))
+            for code, target in settings.follow.items()
         }
     if store is None:
         store = open_store(settings)
@@ -129,4 +133,6 @@ def build(
         pings={"store": store.ping},
         background=background,
         close=close,
+        files=files,
+        regions=keeps,
     )
