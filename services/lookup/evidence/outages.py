@@ -1,4 +1,4 @@
-"""Which sources could not be asked, noted so that a question asked again as known then finds the same sources silent.
+"""Notes of the sources that could not be asked, so that a question asked again as known then finds the same silent.
 
 Each batch of live questions gets an instant of its own, and with it which sources are down at that instant; whatever is
 noted later bears a later one. A source that is found down, or back, is noted once. One that did not answer a single
@@ -25,7 +25,7 @@ CLOSING_SECONDS = 1.0
 
 
 class OutageLog(Protocol):
-    """Where notes are kept: see HolderStore."""
+    """Keeps the notes: see HolderStore."""
 
     async def note(self, notes: Sequence[OutageNote]) -> None:
         """Appends notes. Raises Unavailable."""

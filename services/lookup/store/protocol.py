@@ -1,4 +1,4 @@
-"""What a holder store does, whatever it is made of."""
+"""The protocol of a holder store, whatever it is made of."""
 
 import logging
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the holder store asks SQLite. The number of keys is part of a statement."""
+"""The statements of the holder store in SQLite. The number of keys is part of a statement."""
 
 from functools import cache
 from itertools import repeat
