@@ -76,7 +76,7 @@ class Sources:
         self._breakers = {name: source_breaker(name, self._prober(name), outages) for name in stores}
 
     def __contains__(self, source: str) -> bool:
-        """Tells whether there is such a store."""
+        """Tells if there is such a store."""
         return source in self._stores
 
     async def ask(
