@@ -65,8 +65,7 @@ class FanOut:
         [nation] = self._answers[NATION]
         if nation.status != OK:
             return self._on_mesh
-        follows = self._on_mesh if nation.follows is None else nation.follows
-        return sorted({*nation.silent} | ({*self._on_mesh} - {*follows}))
+        return sorted({*nation.silent} | ({*self._on_mesh} - {*nation.follows}))
 
     def known_at(self) -> Instant:
         """Returns the instant as known at which all that answered say the same again."""

@@ -33,9 +33,6 @@ class SourceIdentities:
 
     def check(self, source: str, identity: StoreIdentity) -> None:
         """Raises Unavailable (WRONG_STORE, OTHER_SECRET, FEED_CHANGED) for a store that is not the one meant."""
-        if not identity.ByteSize():
-            # Until every store says who it is.
-            return
         self._expected[source].check(identity)
         if source in self._reasons:
             log.warning("source is again the one that is meant", extra={"source": source})

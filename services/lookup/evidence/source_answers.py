@@ -52,7 +52,7 @@ class SourceAnswer:
     people: Mapping[bytes, PersonRecords] = field(default_factory=dict)
     laboratories: LaboratoryTable = EMPTY
     silent: Collection[str] = ()
-    follows: Collection[str] | None = None
+    follows: Collection[str] = ()
 
     def records(self, key: bytes) -> Sequence[TestRecord]:
         """Returns the records under a key."""
@@ -96,5 +96,5 @@ def read_answer(
         people=known,
         laboratories=laboratories,
         silent=tuple(response.behind),
-        follows=tuple(feed.region for feed in response.identity.follows) if response.identity.ByteSize() else None,
+        follows=tuple(feed.region for feed in response.identity.follows),
     )

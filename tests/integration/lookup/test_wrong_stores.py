@@ -46,10 +46,13 @@ async def test_two_addresses_swapped_are_unreachable_both(lookup: Start, caplog:
 
 
 async def test_the_nations_store_is_not_a_regions(lookup: Start) -> None:
-    """Whoever keeps it."""
+    """Nor is a store that does not say who it is."""
     stores = mesh(BEIJING)
     stores[BEIJING] = RecordStore("nation")
     assert (UNREACHABLE, "WRONG_STORE") == coverage(await ask(await lookup(stores)))[BEIJING]
+    stores = mesh(HUNAN)
+    stores[HUNAN].identity.Clear()
+    assert (UNREACHABLE, "WRONG_STORE") == coverage(await ask(await lookup(stores), 1, HUNAN))[HUNAN]
 
 
 async def test_a_store_of_another_secret_knows_nobody_and_says_so(lookup: Start) -> None:
