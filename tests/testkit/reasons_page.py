@@ -162,9 +162,8 @@ VERDICT: Mapping[str, str] = {
 """What a verdict's reasons and grounds mean; they are no errors."""
 
 
-@cache
 KEPT: Mapping[str, str] = {
-    "RESTORED_CONTENT": "a restored region says something else of a record than was given back to it",
+    "RESTORED_CONTENT": "a restored region says something else of a record than what was given back to it",
     "RESTORED_PERSON": "a restored region has the id under another person than was given back to it",
 }
 """Why a conflict is kept, besides the reason that its submission was refused with."""
@@ -229,8 +228,8 @@ def page() -> str:
         "have been enough.\n\n| Code | It means |\n|---|---|\n"
     )
     parts += [f"| `{name}` | {meaning} |\n" for name, meaning in VERDICT.items()]
-    parts.append("\n## Reasons of a conflict\n\nA conflict is kept under the reason that refused the submission, or:\n\n")
-    parts.append("| Reason | It means |\n|---|---|\n")
+    parts.append("\n## Reasons of a conflict\n\nA conflict is kept under the reason that refused its submission, or:\n")
+    parts.append("\n| Reason | It means |\n|---|---|\n")
     parts += [f"| `{name}` | {meaning} |\n" for name, meaning in KEPT.items()]
     parts.append(
         "\nWhy a row of a laboratory's file is refused before it is sent: [laboratory-files.md](laboratory-files.md).\n"
