@@ -64,7 +64,7 @@ def open_channel(target: str) -> grpc.aio.Channel:
 
 
 class CallChannel(Protocol):
-    """What a channel, or one whose certificate is renewed, does for calls."""
+    """The calls of a channel, or of one whose certificate is renewed."""
 
     def unary_unary(self, path: str, request_serializer: Any, response_deserializer: Any) -> Any:
         """Returns a function that calls a method that is answered once."""
