@@ -113,6 +113,7 @@ class GatewayServer:
             traces=gateway.traces,
             security=security_of(service, settings),
             health_listen=settings.health_listen,
+            auditor=service.auditor,
         )
         self._http = HttpServer(
             gateway.app, head_seconds=settings.http_head_seconds, idle_seconds=settings.http_idle_seconds

@@ -66,6 +66,7 @@ WITHOUT_MAKER = (
 """Reasons that a class or the wire gives, and no place in particular."""
 
 DO: Mapping[str, str] = {
+    "AUDIT_UNWRITABLE": "ask again later; the service's operator has to make room for its audit trail",
     "BATCH_GAP": "open the session again and go on from the batch that it answers",
     "TOO_MANY_WAITING": "ask for less at once, or wait for the answers",
     "BODY_TOO_LARGE": "send less at once: 1 MiB",
@@ -122,6 +123,7 @@ DO: Mapping[str, str] = {
 """What to do about what is not about a field alone."""
 
 AGAIN: Mapping[str, str] = {
+    "AUDIT_UNWRITABLE": "ask again later; the service's operator has to make room for its audit trail",
     "BATCH_GAP": "yes, from the batch that the session answers",
     "FEED_REBUILT": "yes, from the beginning",
     "OTHER_SECRET": "no",

@@ -17,6 +17,8 @@ from services.runtime.audit.tree import Range, leaf_hash
 
 LOCK = ".lock"
 
+GATHER_SECONDS = 0.002
+"""How long a group gathers before it is written."""
 SEGMENT_LINES = 1_000_000
 """After so many lines a new segment is begun."""
 
@@ -41,8 +43,7 @@ class AuditLog:
         self._first = 0 if found is None else int(found[0].stem)
         self._file = None if found is None else os.open(found[0], os.O_WRONLY | os.O_APPEND)
         self._length = 0 if self._file is None else os.fstat(self._file).st_size
-        self._waiting: list[bytes] = []
-        self._written: asyncio.Future[None] | None = None
+        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="audit")
 
@@ -54,34 +55,31 @@ class AuditLog:
     async def append(self, line: bytes) -> None:
         """Returns when the line is on the disk. Raises UNAVAILABLE (AUDIT_UNWRITABLE) when it cannot be written: then
         what it tells of must not be answered."""
-        self._waiting.append(line)
-        if self._written is None:
-            self._written = asyncio.get_running_loop().create_future()
-        written = self._written
+        loop = asyncio.get_running_loop()
+        # One for each, so that who leaves takes nobody along.
+        written: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((line, written))
         if self._writing is None:
-            self._writing = asyncio.create_task(self._write_on())
-        await asyncio.shield(written)
+            self._writing = loop.create_task(self._write_on())
+        await written
 
     async def _write_on(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while self._waiting and self._written is not None:
-                lines, written = self._waiting, self._written
-                self._waiting, self._written = [], None
+            while self._waiting:
+                # A visit to the disk costs as much as a dozen lines: those of the next moment come along.
+                await asyncio.sleep(GATHER_SECONDS)
+                group, self._waiting = self._waiting, []
                 try:
-                    await loop.run_in_executor(self._disk, self._write, lines)
+                    await loop.run_in_executor(self._disk, self._write, [line for line, _ in group])
                 except OSError:
-                    written.set_exception(
-                        Unavailable(
-                            "AUDIT_UNWRITABLE",
-                            "审计日志无法写入，暂不应答",
-                            "The audit trail cannot be written; nothing is answered until it can",
-                        )
-                    )
-                    # Heard, also where everybody who waited has left.
-                    written.exception()
+                    for _, written in group:
+                        if not written.done():
+                            written.set_exception(_unwritable())
                 else:
-                    written.set_result(None)
+                    for _, written in group:
+                        if not written.done():
+                            written.set_result(None)
         finally:
             self._writing = None
 
@@ -144,6 +142,14 @@ class AuditLog:
             os.close(self._file)
             self._file = None
         os.close(self._lock)
+
+
+def _unwritable() -> Unavailable:
+    return Unavailable(
+        "AUDIT_UNWRITABLE",
+        "审计日志无法写入，暂不应答",
+        "The audit trail cannot be written; nothing is answered until it can",
+    )
 
 
 def _write_all(file: int, content: bytes) -> None:

@@ -21,7 +21,7 @@ from services.runtime.rpc.channel import TRACE_KEY
 from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, to_status
 from services.runtime.rpc.health import DRAINING, Degraded, Health
 from services.runtime.rpc.peers import Peers
-from services.runtime.rpc.pipeline import Pipeline
+from services.runtime.rpc.pipeline import Auditor, Pipeline
 from services.runtime.rpc.port import request_class
 from services.runtime.rpc.security import NO_SECURITY, Security
 from services.runtime.telemetry.trace import Traces, new_trace
@@ -160,7 +160,7 @@ class Server:
     """Serves one service's bindings on one address. `traces` makes the trace of a call from the caller's: between the
     services of a mesh, a caller's decision to sample is kept. `security` says who calls and what they may do, `regions`
     whose store this is. `health_listen` is a second address, without certificates, for health alone:
-    the probes of a cluster have none."""
+    the probes of a cluster have none. `auditor` writes down what is answered."""
 
     def __init__(
         self,
@@ -172,6 +172,7 @@ class Server:
         security: Security = NO_SECURITY,
         regions: Collection[str] = (),
         health_listen: str = "",
+        auditor: Auditor | None = None,
     ) -> None:
         self._service = service
         self._pings = dict(pings or {})
@@ -185,7 +186,7 @@ class Server:
         self._health_server = grpc.aio.server(options=_OPTIONS) if health_listen else None
         calls = _Calls(security.peers, traces)
         for binding in bindings:
-            pipeline = Pipeline(service, security.guarded(binding, regions).guard)
+            pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor)
             handlers = {
                 method.name: _handler(pipeline, binding, method, calls, self._draining)
                 for method in binding.contract.methods
