@@ -1,58 +1,34 @@
 """`python -m gateway`: the gateway as a process of its own, over services reached by gRPC."""
 
 from pathlib import Path
-from typing import Any
-
-from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
-from hutong.records.v1 import change_feed_service_pb2
-from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
 from gateway.application.samples import read_people
 from gateway.composition import Gateway, build
+from gateway.ports import Evidence, Holders, NewsFeed, Regions, VerdictSource
 from gateway.server import serve
 from gateway.settings import GatewaySettings
 from services.runtime.program import main
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import Channels
 from services.runtime.settings.environment import SettingsError
-
-_CONTRACTS = {
-    "verdict": (
-        verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"],
-        policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
-    ),
-    "lookup": (
-        evidence_service_pb2.DESCRIPTOR.services_by_name["EvidenceService"],
-        holder_service_pb2.DESCRIPTOR.services_by_name["HolderService"],
-        region_directory_service_pb2.DESCRIPTOR.services_by_name["RegionDirectoryService"],
-    ),
-    "records": (change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"],),
-}
 
 
 def wire(settings: GatewaySettings) -> Gateway:
     """A gateway whose ports are channels to the addresses in its settings. Call it inside the loop."""
-    channels = []
+    channels = Channels("gateway")
 
-    def reach(service: str, target: str) -> Any:
-        channel = open_channel(target)
-        channels.append(channel)
-        return remote(service, "gateway", channel, _CONTRACTS[service])
+    def news_of(target: str) -> NewsFeed:
+        return channels.remote(NewsFeed, target, service="records")
 
-    async def close() -> None:
-        for channel in channels:
-            await channel.close()
-
-    lookup = reach("lookup", settings.lookup)
     return build(
         settings,
-        verdict=reach("verdict", settings.verdict),
-        evidence=lookup,
-        holders=lookup,
-        regions=lookup,
-        news=reach("records", settings.nation),
-        region_news={region: reach("records", target) for region, target in settings.region_feeds.items()},
+        verdict=channels.remote(VerdictSource, settings.verdict, service="verdict"),
+        evidence=channels.remote(Evidence, settings.lookup, service="lookup"),
+        holders=channels.remote(Holders, settings.lookup, service="lookup"),
+        regions=channels.remote(Regions, settings.lookup, service="lookup"),
+        news=news_of(settings.nation),
+        region_news={region: news_of(target) for region, target in settings.region_feeds.items()},
         sample_people=read_people(Path(settings.sample_people)) if settings.sample_people else None,
-        close=close,
+        close=channels.close,
     )
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from time import perf_counter
 
 import asyncpg
-from hutong.records.v1 import intake_service_pb2
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 
 from bench.benchmarks.intake import sent
@@ -30,6 +29,7 @@ from bench.servers.postgres import PostgresServer, start
 from bench.servers.records import Serving, serving
 from cli.importing.batches import Destination, batches, request
 from cli.importing.opening import open_laboratory_file
+from cli.importing.sending import RecordIntake
 from cli.mesh.child import inherited_environment
 from cli.samples.model import resident_id
 from services.common.errors import Text
@@ -44,7 +44,6 @@ _LOOK_SECONDS = 0.1
 _TUBES = ("单检", "10混1")
 _HEADER = "样本编号,姓名,证件类型,证件号码,采样时间,报告时间,检测结果,检测方式"
 _DESTINATION = Destination(REGION, "430000-bench", REGION)
-_CONTRACT = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
 
 
 def _lines(rng: random.Random) -> Iterator[str]:
@@ -105,7 +104,7 @@ class _Ready:
         """Rows a second of one stream."""
         async with _empty_service(self._server) as records, open_channel(records.address) as channel:
             await asyncio.wait_for(channel.channel_ready(), 30)
-            calls = remote("records", "bench", channel, [_CONTRACT])
+            calls = remote(RecordIntake, channel, service="records", caller="bench")
             began = perf_counter()
             await sent(calls, map(StreamRecordsRequest.FromString, self._messages))
             return ROWS / (perf_counter() - began)

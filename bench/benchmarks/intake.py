@@ -17,7 +17,6 @@ from uuid import uuid4
 
 import asyncpg
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose, Subject
-from hutong.records.v1 import intake_service_pb2
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 from hutong.records.v1.record_pb2 import Channel, RecordContent, RecordKind, TestResult, Tube
 from hutong.records.v1.record_write_service_pb2 import RecordSubmission
@@ -26,6 +25,7 @@ from bench.protocol import CannotRunError, in_turn
 from bench.report import Measure, Report, Series
 from bench.servers.postgres import PostgresServer, start
 from bench.servers.records import serving
+from cli.importing.sending import RecordIntake
 from cli.samples.model import resident_id
 from services.common.errors import Text
 from services.common.instants import HOUR, Instant, to_timestamp
@@ -41,7 +41,6 @@ LABORATORIES = 2
 """Streams at once."""
 REGION = "430000"
 RATIO = 0.5
-_CONTRACT = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
 _COLUMNS = (
     "person_key region source_id revision sequence recorded_at placed_at retracted laboratory digest body".split()
 )
@@ -138,7 +137,7 @@ class _Stream:
         files = [_requests(self._rng, f"430000-bench-{n}", share, now) for n in range(LABORATORIES)]
         async with open_channel(self._address) as channel:
             await asyncio.wait_for(channel.channel_ready(), 30)
-            calls = remote("records", "bench", channel, [_CONTRACT])
+            calls = remote(RecordIntake, channel, service="records", caller="bench")
             began = perf_counter()
             stored = sum(await asyncio.gather(*(sent(calls, batches) for batches in files)))
             seconds = perf_counter() - began
@@ -147,7 +146,7 @@ class _Stream:
         return stored / seconds
 
 
-async def sent(calls: Any, batches: Iterable[StreamRecordsRequest]) -> int:
+async def sent(calls: RecordIntake, batches: Iterable[StreamRecordsRequest]) -> int:
     """Sends batches in a session of their own; how many rows became new records."""
 
     async def requests() -> AsyncIterator[StreamRecordsRequest]:

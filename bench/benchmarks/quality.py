@@ -9,7 +9,6 @@ of the day, page by page, of a records service in a process of its own; and the 
 import asyncio
 import random
 from time import perf_counter
-from typing import Any
 
 import asyncpg
 from hutong.records.v1 import laboratory_quality_service_pb2 as pb
@@ -19,6 +18,7 @@ from bench.protocol import CannotRunError, in_turn
 from bench.report import Measure, Report, Series
 from bench.servers.postgres import PostgresServer, start
 from bench.servers.records import serving
+from cli.commands.laboratory.query import LaboratoryFigures
 from services.common.errors import Text
 from services.common.instants import DAY, HOUR, Instant, calendar_day, start_of_day, to_timestamp
 from services.records.domain.content import digest, placed_at
@@ -35,7 +35,6 @@ BATCH = 5_000
 LABORATORIES = 300
 REGION = "430000"
 RATIO = 1.0
-_CONTRACT = pb.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
 _HEAD = TestRecord(region=REGION).SerializeToString()
 _OUTCOMES = (TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE)
 _COUNT = "select laboratory, count(*) from revision where placed_at >= $1 and placed_at < $2 group by laboratory"
@@ -89,7 +88,7 @@ async def _counted(store: PostgresStore) -> float:
 class _Asking:
     """Questions of a service at an address."""
 
-    def __init__(self, calls: Any, day: int) -> None:
+    def __init__(self, calls: LaboratoryFigures, day: int) -> None:
         self._calls = calls
         self._days = pb.DayRange(first=day_text(day), last=day_text(day))
 
@@ -157,7 +156,7 @@ async def _measured(server: PostgresServer, rounds: int) -> Report:
         await bare.execute("vacuum analyze")
         async with serving(url, REGION) as records, open_channel(records.address) as channel:
             await asyncio.wait_for(channel.channel_ready(), 30)
-            asking = _Asking(remote("records", "bench", channel, [_CONTRACT]), day)
+            asking = _Asking(remote(LaboratoryFigures, channel, service="records", caller="bench"), day)
             yardstick, figures, overdue = await in_turn(rounds, count, asking.figures, asking.overdue)
     except TimeoutError:
         raise CannotRunError("记录服务未能启动", "The records service did not start") from None

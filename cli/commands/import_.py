@@ -102,21 +102,18 @@ def _stops_at_interrupt() -> asyncio.Event:
 
 
 async def _send(args: argparse.Namespace, destination: "Destination", address: str, report_path: Path) -> Exit:
-    from hutong.records.v1 import intake_service_pb2
-
     from cli.importing.journal import Journal
     from cli.importing.opening import open_laboratory_file
     from cli.importing.progress import progress_bar
     from cli.importing.report import RejectionReport
     from cli.importing.sending import RecordIntake, StoppedError, send
-    from services.runtime.rpc.channel import open_channel, remote
+    from services.runtime.rpc.channel import Channels
 
     began = perf_counter()
     stop = _stops_at_interrupt()
     with open_laboratory_file(args.file, args.format) as (reader, encoding, position):
-        async with open_channel(address) as channel:
-            contract = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
-            intake: RecordIntake = remote("records", CALLER, channel, [contract])
+        async with Channels(CALLER) as channels:
+            intake = channels.remote(RecordIntake, address, service="records")
             journal = Journal(args.file, destination)
             with (
                 RejectionReport(report_path, always=args.report is not None) as report,

@@ -131,8 +131,7 @@ def plain(
             (
                 number,
                 values.sample_id(sample_id),
-                kind,
-                normalise(kind, document_number),
+                *normalise(kind, document_number),
                 values.time(sampled_at, local_times),
                 values.time(reported_at, local_times),
                 values.result(result),
@@ -159,7 +158,7 @@ def read_row(number: int, cells: Mapping[Column, str], layout: Layout) -> Sample
     document_number = cells[Column.DOCUMENT_NUMBER]
     if document_type is not None:
         try:
-            document_number = normalise(document_type, document_number)
+            document_type, document_number = normalise(document_type, document_number)
         except InvalidArgument as refused:
             header = layout.headers[Column.DOCUMENT_NUMBER]
             violations.extend(Violation(header, found.reason, found.text) for found in refused.violations)

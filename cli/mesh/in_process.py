@@ -7,9 +7,13 @@ from contextlib import AbstractAsyncContextManager
 from cli.mesh import wiring
 from cli.mesh.node import Node, grpc_service
 from cli.mesh.plan import GATEWAY, LOOKUP, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
+from gateway.ports import Evidence, Holders, NewsFeed, Regions, VerdictSource
 from services.common.regions import NATION
+from services.lookup.ports import RecordsIntake, RecordsSource
+from services.records.ports import Region
 from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
+from services.verdict.ports import EvidenceSource
 
 
 class EmbeddedMesh:
@@ -33,21 +37,27 @@ class EmbeddedMesh:
         return lambda: wiring.records(self.plan, region, {})
 
     def _nation(self) -> Service:
-        feeds = {region: self._nodes[region].port("records-nation") for region in REGIONS}
+        feeds = {region: self._nodes[region].port(Region, caller="records-nation") for region in REGIONS}
         return wiring.records(self.plan, NATION, feeds)
 
     def _lookup(self) -> Service:
-        return wiring.lookup(self.plan, {store: self._nodes[store].port(LOOKUP) for store in RECORD_STORES})
+        return wiring.lookup(
+            self.plan,
+            sources={store: self._nodes[store].port(RecordsSource, caller=LOOKUP) for store in RECORD_STORES},
+            intakes={region: self._nodes[region].port(RecordsIntake, caller=LOOKUP) for region in REGIONS},
+        )
 
     def _verdict(self) -> Service:
-        return wiring.verdict(self.plan, self._nodes[LOOKUP].port(VERDICT))
+        return wiring.verdict(self.plan, self._nodes[LOOKUP].port(EvidenceSource, caller=VERDICT))
 
     def _gateway(self) -> AbstractAsyncContextManager[Sequence[Binding]]:
         return wiring.gateway(
             self.plan,
-            verdict=self._nodes[VERDICT].port(GATEWAY),
-            lookup=self._nodes[LOOKUP].port(GATEWAY),
-            stores={store: self._nodes[store].port(GATEWAY) for store in RECORD_STORES},
+            verdict=self._nodes[VERDICT].port(VerdictSource, caller=GATEWAY),
+            evidence=self._nodes[LOOKUP].port(Evidence, caller=GATEWAY),
+            holders=self._nodes[LOOKUP].port(Holders, caller=GATEWAY),
+            regions=self._nodes[LOOKUP].port(Regions, caller=GATEWAY),
+            news={store: self._nodes[store].port(NewsFeed, caller=GATEWAY) for store in RECORD_STORES},
         )
 
     async def start_all(self) -> None:

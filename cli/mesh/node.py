@@ -1,15 +1,18 @@
 """One service of a mesh in one process: it can be stopped and started again while the others go on calling it."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any
+from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
 from services.common.errors import Unavailable
 from services.runtime.rpc.binding import Binding, local
+from services.runtime.rpc.port import contract_methods, implemented
 from services.runtime.rpc.server import Server
 from services.runtime.service import Service
+
+P = TypeVar("P")
 
 DRAIN_GRACE_SECONDS = 2.0
 """How long calls in flight may take to end when a service stops."""
@@ -68,44 +71,52 @@ class Node:
         running, self._running = self._running, None
         await running.aclose()
 
-    def port(self, caller: str) -> Any:
-        """What `caller` calls the service through. Like a remote service, it raises UNAVAILABLE while the service is
-        stopped, and reaches it again once it runs; unlike one, nothing is serialised. The node must have run once."""
-        return _Port(self, caller)
+    def port(self, port: type[P], *, caller: str) -> P:
+        """Returns what `caller` calls the service through. Like a remote service, it raises UNAVAILABLE while the
+        service is stopped, and reaches it again once it runs; unlike one, nothing is serialised."""
+        reached = _Reached(self, port, caller)
+        return implemented(
+            port,
+            {
+                name: reached.stream(name) if method.server_streaming else reached.unary(name)
+                for name, method in contract_methods(port).items()
+            },
+        )
 
 
-class _Port:
-    """The methods of a node's contracts, each looking up what runs at the moment of the call."""
+class _Reached(Generic[P]):
+    """A port to what runs at the moment of the call."""
 
-    def __init__(self, node: Node, caller: str) -> None:
+    def __init__(self, node: Node, port: type[P], caller: str) -> None:
         self._node = node
+        self._port = port
         self._caller = caller
         self._starts = 0
-        self._target: Any = None
-        for binding in node.bindings:
-            for method in binding.contract.methods:
-                make = self._stream if method.server_streaming else self._unary
-                setattr(self, method.name, make(method.name))
+        self._target: P | None = None
 
-    def _reach(self) -> Any:
+    def _reach(self) -> P:
         node = self._node
         if not node.up:
             raise Unavailable(
                 "SERVICE_UNREACHABLE", f"{node.name} 服务无法连接", f"The {node.name} service cannot be reached"
             )
-        if node.starts != self._starts:
-            self._target = local(node.name, self._caller, node.bindings)
+        if self._target is None or node.starts != self._starts:
+            self._target = local(self._port, node.bindings, service=node.name, caller=self._caller)
             self._starts = node.starts
         return self._target
 
-    def _unary(self, method: str) -> Callable[[Message], Any]:
+    def unary(self, method: str) -> Callable[[Message], Awaitable[Message]]:
+        """Returns a method that is answered once."""
+
         async def call(request: Message) -> Message:
             response: Message = await getattr(self._reach(), method)(request)
             return response
 
         return call
 
-    def _stream(self, method: str) -> Callable[[Message], AsyncIterator[Message]]:
+    def stream(self, method: str) -> Callable[[Message], AsyncIterator[Message]]:
+        """Returns a method that is answered by a stream."""
+
         async def call(request: Message) -> AsyncIterator[Message]:
             target = self._reach()
             async with aclosing(getattr(target, method)(request)) as stream:

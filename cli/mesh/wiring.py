@@ -2,15 +2,18 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, REGIONS, Plan
+from gateway.ports import Evidence, Holders, NewsFeed, Regions, VerdictSource
 from services.common.regions import NATION
+from services.lookup.ports import RecordsIntake, RecordsSource
+from services.records.ports import Region
 from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
+from services.verdict.ports import EvidenceSource
 
 
-def records(plan: Plan, store: str, feeds: Mapping[str, Any]) -> Service:
+def records(plan: Plan, store: str, feeds: Mapping[str, Region]) -> Service:
     """A records service; `feeds` are the change feeds it follows, by region."""
     from services.records.composition import build
     from services.records.settings import Settings
@@ -25,17 +28,16 @@ def records(plan: Plan, store: str, feeds: Mapping[str, Any]) -> Service:
     return build(settings, feeds=feeds)
 
 
-def lookup(plan: Plan, stores: Mapping[str, Any]) -> Service:
-    """The lookup service; `stores` are all records services, by region and "nation"."""
+def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping[str, RecordsIntake]) -> Service:
+    """The lookup service; `sources` are all records services, by region and "nation", `intakes` those of regions."""
     from services.lookup.composition import build
     from services.lookup.settings import Settings
 
     settings = Settings(store_url=plan.store_url(LOOKUP), store_migrate=True, mesh_secret=plan.secret)
-    intakes = {name: store for name, store in stores.items() if name != NATION}
-    return build(settings, sources=stores, intakes=intakes)
+    return build(settings, sources=sources, intakes=intakes)
 
 
-def verdict(plan: Plan, evidence: Any) -> Service:
+def verdict(plan: Plan, evidence: EvidenceSource) -> Service:
     """The verdict service; `evidence` is lookup."""
     from services.verdict.composition import build
     from services.verdict.settings import Settings
@@ -46,7 +48,13 @@ def verdict(plan: Plan, evidence: Any) -> Service:
 
 @asynccontextmanager
 async def gateway(
-    plan: Plan, *, verdict: Any, lookup: Any, stores: Mapping[str, Any]
+    plan: Plan,
+    *,
+    verdict: VerdictSource,
+    evidence: Evidence,
+    holders: Holders,
+    regions: Regions,
+    news: Mapping[str, NewsFeed],
 ) -> AsyncIterator[Sequence[Binding]]:
     """Runs the gateway on its two ports meanwhile. Raises OSError when one is taken."""
     from gateway.application.samples import read_people
@@ -63,11 +71,11 @@ async def gateway(
     made = build(
         settings,
         verdict=verdict,
-        evidence=lookup,
-        holders=lookup,
-        regions=lookup,
-        news=stores[NATION],
-        region_news={region: stores[region] for region in REGIONS},
+        evidence=evidence,
+        holders=holders,
+        regions=regions,
+        news=news[NATION],
+        region_news={region: news[region] for region in REGIONS},
         sample_people=read_people(plan.samples) if plan.samples else None,
     )
     server = GatewayServer(made, settings)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from hutong.common.v1.subject_pb2 import Document, DocumentType
 from hutong.records.v1.record_pb2 import Channel, TestResult, Tube
 
-from services.common.documents import check_character
 from services.common.errors import Text
+from services.common.id_numbers import check_character
 from services.common.instants import HOUR, Instant, format_rfc3339, parse_rfc3339
 
 When = float | str

@@ -148,7 +148,12 @@ class Application:
         person = violations.read(b"", lambda: self.admission.person(request.document))
         violations.add(fields.region(request.region))
         violations.add(fields.request_id(request.request_id))
-        violations.add(fields.origin(request.origin_region, request.origin_source_id))
+        violations.add(
+            fields.origin(request.origin_region, request.origin_source_id)
+            or fields.not_the_subjects(
+                {"origin_source_id": request.origin_source_id}, Subject(document=request.document)
+            )
+        )
         violations.refuse()
         try:
             claimed = await self._holders.ClaimResult(

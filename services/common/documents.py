@@ -1,151 +1,189 @@
 """Identity documents: normalised, checked where a check exists, and turned into the key that stands for the holder.
 
+One holder has one key, however the document was typed: a number that shows by itself what it is (a resident id, a
+permanent resident's card) counts as that whichever type was chosen, and a permit's count of renewals is left out.
+
 The number itself goes no further than this module's caller: it is never stored, logged or put into an error.
 """
 
+import hmac
 import re
-from datetime import date
-from functools import lru_cache
-from hashlib import sha256
-from operator import mul
+from typing import NamedTuple
 
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Subject
 
-from services.common.errors import InvalidArgument, Text, Violation
-
-PERSON_KEY_BYTES = 16
-
-_FULL_WIDTH = {0x3000: 0x20} | {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_CHECK = "10X98765432"
-_ZEROS = ord("0") * sum(_WEIGHTS)
-"""What the digits' character codes weigh more than the digits."""
-_LEGACY = re.compile(r"[0-9]{15}")
-_RESIDENT = re.compile(r"[0-9]{17}[0-9X]")
-# The first two digits of GB/T 2260 codes, with those of residence permits (81, 82, 83) and of foreigners' cards (9).
-_PROVINCES = frozenset(
-    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 "
-    "50 51 52 53 54 61 62 63 64 65 71 81 82 83 91".split()
+from services.common.errors import InvalidArgument, invalid
+from services.common.id_numbers import (
+    EIGHTEEN,
+    FOREIGNER,
+    LEGACY,
+    PERMANENT,
+    checked_eighteen,
+    checked_permanent,
+    from_legacy,
+    is_resident_id,
 )
 
-# [0-9], not \d: the digits of other scripts would give one number two keys.
-_SHAPES = {
-    DocumentType.DOCUMENT_TYPE_PASSPORT: re.compile(r"[A-Z0-9]{5,17}"),
-    DocumentType.DOCUMENT_TYPE_HK_MACAO_PERMIT: re.compile(r"[HM]([0-9]{8}|[0-9]{10})"),
-    DocumentType.DOCUMENT_TYPE_TAIWAN_PERMIT: re.compile(r"[0-9]{8}|[0-9]{10}"),
-    DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID: re.compile(r"[A-Z]{3}[0-9]{12}|9[0-9]{16}[0-9X]"),
-}
+PERSON_KEY_BYTES = 16
 
 # The enum looks its members up by name each time; a code is shown in tens of microseconds.
 _UNSPECIFIED = DocumentType.DOCUMENT_TYPE_UNSPECIFIED
 _RESIDENT_ID = DocumentType.DOCUMENT_TYPE_RESIDENT_ID
+_PASSPORT = DocumentType.DOCUMENT_TYPE_PASSPORT
+_HK_MACAO_PERMIT = DocumentType.DOCUMENT_TYPE_HK_MACAO_PERMIT
+_TAIWAN_PERMIT = DocumentType.DOCUMENT_TYPE_TAIWAN_PERMIT
+_PERMANENT_RESIDENT_ID = DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID
 _NAMES = {number: name for name, number in DocumentType.items()}
 
+CHINESE_NAMES = {
+    "居民身份证": _RESIDENT_ID,
+    "身份证": _RESIDENT_ID,
+    "第二代居民身份证": _RESIDENT_ID,
+    "二代身份证": _RESIDENT_ID,
+    "港澳台居民居住证": _RESIDENT_ID,
+    "港澳居民居住证": _RESIDENT_ID,
+    "台湾居民居住证": _RESIDENT_ID,
+    "居住证": _RESIDENT_ID,
+    "护照": _PASSPORT,
+    "外国护照": _PASSPORT,
+    "中国护照": _PASSPORT,
+    "普通护照": _PASSPORT,
+    "港澳居民来往内地通行证": _HK_MACAO_PERMIT,
+    "港澳居民通行证": _HK_MACAO_PERMIT,
+    "港澳来往内地通行证": _HK_MACAO_PERMIT,
+    "回乡证": _HK_MACAO_PERMIT,
+    "回乡卡": _HK_MACAO_PERMIT,
+    "台湾居民来往大陆通行证": _TAIWAN_PERMIT,
+    "台湾居民通行证": _TAIWAN_PERMIT,
+    "台胞证": _TAIWAN_PERMIT,
+    "外国人永久居留身份证": _PERMANENT_RESIDENT_ID,
+    "外国人永久居留证": _PERMANENT_RESIDENT_ID,
+    "永久居留身份证": _PERMANENT_RESIDENT_ID,
+    "永居证": _PERMANENT_RESIDENT_ID,
+    "五星卡": _PERMANENT_RESIDENT_ID,
+}
+"""The types by the names that people write, the official one of each and those of every day."""
 
-def _refused(field: str, reason: str, zh: str, en: str) -> InvalidArgument:
-    return InvalidArgument(Violation(field, reason, Text(zh, en)))
+_FULL_WIDTH = {0x3000: 0x20} | {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+
+_PERMIT_MARK = re.compile(r"\(B\)$")
+"""What people write behind the number of a permit for a single or for five years."""
+_PASSPORT_FORM = re.compile(r"[A-Z0-9]{5,17}")
+# The number stays with its holder, and the two digits behind it count renewals.
+_PERMITS = {
+    _HK_MACAO_PERMIT: re.compile(r"([HM][0-9]{8})(?:[0-9]{2})?"),
+    _TAIWAN_PERMIT: re.compile(r"([0-9]{8})(?:[0-9]{2})?"),
+}
+_WRITTEN_NUMBER = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
+_SHORTEST_TELLING = 8
+"""Shorter numbers occur within other ids by chance."""
 
 
-def check_character(first17: str) -> str:
-    """The check character of a resident id (GB 11643-1999, ISO 7064 MOD 11-2) from its first 17 digits."""
-    if len(first17) != len(_WEIGHTS):
-        raise ValueError("a check character is computed from 17 digits")
-    return _CHECK[(sum(map(mul, _WEIGHTS, first17.encode())) - _ZEROS) % 11]
+class NormalDocument(NamedTuple):
+    """A document in its one form: what its number shows it to be, and the number."""
+
+    type: DocumentType.ValueType
+    number: str
 
 
-def _weighed(digits: str, start: int) -> int:
-    """What digits contribute to the check sum from a position on; -1 unless they are ASCII digits."""
-    if not (digits.isascii() and digits.isdigit()):
-        return -1
-    return sum(map(mul, _WEIGHTS[start:], map(int, digits)))
+def _eighteen(number: str, field: str) -> NormalDocument:
+    kind = _PERMANENT_RESIDENT_ID if number.startswith(FOREIGNER) else _RESIDENT_ID
+    return NormalDocument(kind, checked_eighteen(number, field))
 
 
-# A laboratory's file has few divisions and a century of dates: remembered, a number costs three look-ups.
-@lru_cache(8192)
-def _division(first6: str) -> int:
-    return _weighed(first6, 0) if first6[:2] in _PROVINCES else -1
-
-
-@lru_cache(65536)
-def _birth_date(digits: str) -> int:
+def _shown_by_number(number: str) -> NormalDocument | None:
+    """Returns what a number typed as a passport's is beyond doubt; None when it may well be a passport's."""
     try:
-        date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-    except ValueError:
-        return -1
-    return _weighed(digits, 6)
+        if LEGACY.fullmatch(number):
+            return _eighteen(from_legacy(number), "")
+        if PERMANENT.fullmatch(number):
+            return NormalDocument(_PERMANENT_RESIDENT_ID, checked_permanent(number, ""))
+    except InvalidArgument:
+        pass
+    return None
 
 
-@lru_cache(1024)
-def _order(digits: str) -> int:
-    return _weighed(digits, 14)
+def _by_type(document_type: DocumentType.ValueType, number: str, field: str) -> NormalDocument | None:
+    """Returns the document of a number of fewer than 18 characters; None when it lacks its type's form."""
+    if document_type == _PASSPORT:
+        if _PASSPORT_FORM.fullmatch(number):
+            return _shown_by_number(number) or NormalDocument(_PASSPORT, number)
+        return None
+    form = _PERMITS.get(document_type)
+    if form is not None:
+        match = form.fullmatch(_PERMIT_MARK.sub("", number))
+        return None if match is None else NormalDocument(document_type, match[1])
+    if PERMANENT.fullmatch(number):
+        return NormalDocument(_PERMANENT_RESIDENT_ID, checked_permanent(number, field))
+    if document_type == _RESIDENT_ID and LEGACY.fullmatch(number):
+        return _eighteen(from_legacy(number), field)
+    return None
 
 
-def _is_resident_id(number: str) -> bool:
-    """Whether a number of 18 characters is right as it is; what is wrong with it, if not, is found the long way."""
-    if len(number) != 18:
-        return False
-    division, birth, order = _division(number[:6]), _birth_date(number[6:14]), _order(number[14:17])
-    # Negative when one of them is.
-    return (division | birth | order) >= 0 and _CHECK[(division + birth + order) % 11] == number[17]
+def compact(number: str) -> str:
+    """Returns a number as it is compared: half-width, upper case, without blanks."""
+    if not number.isascii():
+        number = number.translate(_FULL_WIDTH)
+    return "".join(number.split()).upper()
 
 
-def _resident_id(number: str, field: str) -> str:
-    if _LEGACY.fullmatch(number):
-        # The legacy form leaves out the century, always 19, and the check character.
-        number = f"{number[:6]}19{number[6:]}"
-        number += check_character(number)
-    if not _RESIDENT.fullmatch(number):
-        raise _refused(
-            field,
+def normalise(document_type: DocumentType.ValueType, number: str, field: str = "document") -> NormalDocument:
+    """Returns the one form of a document: half-width, upper case, without blanks, resident ids with 18 characters,
+    permits without their count of renewals, and the type that the number shows.
+
+    Raises InvalidArgument naming `field`.type or `field`.number with reasons DOCUMENT_TYPE_REQUIRED,
+    DOCUMENT_TYPE_UNKNOWN, DOCUMENT_NUMBER_REQUIRED, _FORMAT, _REGION, _BIRTH_DATE or _CHECK (GB 11643; ICAO 9303 for
+    permanent residents' cards before 2023). The error never repeats the number.
+    """
+    if document_type == _RESIDENT_ID and is_resident_id(number):
+        return NormalDocument(_RESIDENT_ID, number)
+    if document_type == _UNSPECIFIED:
+        raise invalid(f"{field}.type", "DOCUMENT_TYPE_REQUIRED", "须填写证件类型", "The document's type is required")
+    where = f"{field}.number"
+    number = compact(number)
+    if not number:
+        raise invalid(where, "DOCUMENT_NUMBER_REQUIRED", "须填写证件号码", "The document's number is required")
+    if document_type not in _NAMES:
+        raise invalid(f"{field}.type", "DOCUMENT_TYPE_UNKNOWN", "证件类型未知", "The document's type is not known")
+    if EIGHTEEN.fullmatch(number):
+        return _eighteen(number, where)
+    document = _by_type(document_type, number, where)
+    if document is not None:
+        return document
+    if document_type == _RESIDENT_ID:
+        raise invalid(
+            where,
             "DOCUMENT_NUMBER_FORMAT",
             "居民身份证号码应为17位数字加1位校验码，或15位旧号码",
             "A resident id has 17 digits and a check character, or the 15 digits of the legacy form",
         )
-    if number[:2] not in _PROVINCES:
-        raise _refused(
-            field, "DOCUMENT_NUMBER_REGION", "身份证号码的地区码不存在", "The id's region code does not exist"
-        )
+    raise invalid(where, "DOCUMENT_NUMBER_FORMAT", "证件号码格式不符", "The number does not have the form of its type")
+
+
+def holds_number(text: str) -> bool:
+    """Tells whether a resident id or a permanent resident's number (GB 11643) stands anywhere in a text."""
+    if len(text) < 18:
+        return False
+    for match in _WRITTEN_NUMBER.finditer(compact(text)):
+        try:
+            checked_eighteen(match[0], "")
+        except InvalidArgument:
+            continue
+        return True
+    return False
+
+
+def holds_number_of(document: Document, text: str) -> bool:
+    """Tells whether this document's own number stands in a text, as it was typed or in its one form."""
+    written = compact(text)
+    numbers = {compact(document.number)}
     try:
-        date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
-    except ValueError:
-        raise _refused(
-            field, "DOCUMENT_NUMBER_BIRTH_DATE", "身份证号码中的出生日期不存在", "The id's date of birth does not exist"
-        ) from None
-    if check_character(number[:17]) != number[17]:
-        raise _refused(
-            field, "DOCUMENT_NUMBER_CHECK", "身份证号码校验码不符", "The id's check character does not match"
-        )
-    return number
-
-
-def normalise(document_type: DocumentType.ValueType, number: str, field: str = "document") -> str:
-    """The one form of a document number: half-width, upper case, without blanks, resident ids with 18 characters.
-
-    Raises InvalidArgument naming `field`.type or `field`.number with reasons DOCUMENT_TYPE_REQUIRED,
-    DOCUMENT_TYPE_UNKNOWN, DOCUMENT_NUMBER_REQUIRED, _FORMAT, _REGION, _BIRTH_DATE or _CHECK (GB 11643). The error
-    never repeats the number.
-    """
-    if document_type == _RESIDENT_ID and _is_resident_id(number):
-        return number
-    if document_type == _UNSPECIFIED:
-        raise _refused(f"{field}.type", "DOCUMENT_TYPE_REQUIRED", "须填写证件类型", "The document's type is required")
-    if not number.isascii():
-        number = number.translate(_FULL_WIDTH)
-    compact = "".join(number.split()).upper()
-    where = f"{field}.number"
-    if not compact:
-        raise _refused(where, "DOCUMENT_NUMBER_REQUIRED", "须填写证件号码", "The document's number is required")
-    if document_type == _RESIDENT_ID:
-        return _resident_id(compact, where)
-    shape = _SHAPES.get(document_type)
-    if shape is None:
-        raise _refused(f"{field}.type", "DOCUMENT_TYPE_UNKNOWN", "证件类型未知", "The document's type is not known")
-    if not shape.fullmatch(compact):
-        raise _refused(
-            where, "DOCUMENT_NUMBER_FORMAT", "证件号码格式不符", "The number does not have the form of its type"
-        )
-    return compact
+        numbers.add(normalise(document.type, document.number).number)
+    except InvalidArgument:
+        pass
+    return any(
+        number and (number == written or (len(number) >= _SHORTEST_TELLING and number in written)) for number in numbers
+    )
 
 
 class PersonKeys:
@@ -154,33 +192,30 @@ class PersonKeys:
     def __init__(self, secret: bytes) -> None:
         if len(secret) < 16:
             raise ValueError("the mesh's secret needs at least 16 bytes")
-        # HMAC (RFC 2104) with the key's two blocks hashed once: half the time of hmac.digest.
-        block = (sha256(secret).digest() if len(secret) > 64 else secret).ljust(64, b"\0")
-        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+        # Copied for each document: the key is hashed once.
+        self._hmac = hmac.new(secret, digestmod="sha256")
 
     def of(self, document: Document, field: str = "document") -> bytes:
-        """The person key of a document: 16 bytes of HMAC-SHA-256. Raises InvalidArgument as `normalise` does."""
+        """Returns the key of a document's holder: 16 bytes of HMAC-SHA-256. Raises InvalidArgument as `normalise`."""
         return self.of_number(document.type, document.number, field)
 
     def of_number(self, document_type: DocumentType.ValueType, number: str, field: str = "document") -> bytes:
-        """The same for a document that is not a message."""
-        normal = normalise(document_type, number, field)
-        inner = self._inner.copy()
-        inner.update(f"{_NAMES[document_type]}:{normal}".encode())
-        outer = self._outer.copy()
-        outer.update(inner.digest())
-        return outer.digest()[:PERSON_KEY_BYTES]
+        """Returns the person key of a document that is not a message. Raises as `of`."""
+        shown, normal = normalise(document_type, number, field)
+        keyed = self._hmac.copy()
+        keyed.update(f"{_NAMES[shown]}:{normal}".encode())
+        return keyed.digest()[:PERSON_KEY_BYTES]
 
     def of_subject(self, subject: Subject, field: str = "subject") -> bytes:
-        """The person key a subject names. Raises InvalidArgument (SUBJECT_REQUIRED, PERSON_KEY_LENGTH, or as `of`)."""
+        """Returns the person key that a subject names. Raises InvalidArgument (SUBJECT_REQUIRED, PERSON_KEY_LENGTH, or
+        as `of`)."""
         named = subject.WhichOneof("subject")
         if named == "person_key":
             if len(subject.person_key) != PERSON_KEY_BYTES:
-                raise _refused(
+                raise invalid(
                     f"{field}.person_key", "PERSON_KEY_LENGTH", "人员标识应为16字节", "A person key has 16 bytes"
                 )
             return subject.person_key
         if named == "document":
             return self.of(subject.document, f"{field}.document")
-        raise _refused(field, "SUBJECT_REQUIRED", "须指明人员", "The person is required")
+        raise invalid(field, "SUBJECT_REQUIRED", "须指明人员", "The person is required")

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from socket import gethostname
-from typing import Any
 
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
-from hutong.records.v1 import record_read_service_pb2, record_write_service_pb2
 
 from services.common.documents import PersonKeys
 from services.common.instants import Instant
@@ -26,7 +24,7 @@ from services.lookup.store.opening import open_store
 from services.lookup.store.protocol import HolderStore
 from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import Binding
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import Channels
 from services.runtime.service import Service
 
 NAME = "lookup"
@@ -34,11 +32,6 @@ NAME = "lookup"
 EVIDENCE = evidence_service_pb2.DESCRIPTOR.services_by_name["EvidenceService"]
 HOLDERS = holder_service_pb2.DESCRIPTOR.services_by_name["HolderService"]
 DIRECTORY = region_directory_service_pb2.DESCRIPTOR.services_by_name["RegionDirectoryService"]
-
-_RECORDS = (
-    record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"],
-    record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"],
-)
 
 
 def build(
@@ -56,16 +49,18 @@ def build(
     source of another name or a store URL of an unknown kind, SettingsError for a store that will not do, Unavailable
     when an SQLite file cannot be opened.
     """
-    channels = {}
-    if sources is None or intakes is None:
-        channels = {name: open_channel(target) for name, target in settings.records.items()}
-    remotes: dict[str, Any] = {
-        name: remote(f"records {name}", NAME, channel, _RECORDS) for name, channel in channels.items()
-    }
+    channels = Channels(NAME)
     if sources is None:
-        sources = remotes
+        sources = {
+            name: channels.remote(RecordsSource, target, service=f"records {name}")
+            for name, target in settings.records.items()
+        }
     if intakes is None:
-        intakes = {name: store for name, store in remotes.items() if name != NATION}
+        intakes = {
+            name: channels.remote(RecordsIntake, target, service=f"records {name}")
+            for name, target in settings.records.items()
+            if name != NATION
+        }
 
     directory = Directory(sources)
     store = store or open_store(settings)
@@ -77,8 +72,7 @@ def build(
 
     async def close() -> None:
         await asked.close()
-        for channel in channels.values():
-            await channel.close()
+        await channels.close()
         await outages.close()
         await store.close()
 

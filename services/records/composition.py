@@ -40,7 +40,7 @@ from services.records.store.protocols.record_store import RecordStore
 from services.records.store.replica import ReplicaReads
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import Channels
 from services.runtime.service import Background, Service
 
 _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
@@ -66,11 +66,12 @@ def build(
     """
     keeps = settings.kept_regions(settings.follow if feeds is None else feeds.keys())
     keys = settings.person_keys()
-    channels = {code: open_channel(target) for code, target in settings.follow.items()} if feeds is None else {}
-    regions: Mapping[str, Region] = {
-        code: remote(f"records-{code}", f"records-{settings.region}", channel, [_FEED, _READ, _WRITE])
-        for code, channel in channels.items()
-    } | dict(feeds or {})
+    channels = Channels(f"records-{settings.region}")
+    regions = feeds
+    if regions is None:
+        regions = {
+            code: channels.remote(Region, target, service=f"records-{code}") for code, target in settings.follow.items()
+        }
     if store is None:
         store = open_store(settings)
     if replica is None:
@@ -110,8 +111,7 @@ def build(
     background.append(AnswerRetention(store, clock, settings.answers_kept).run)
 
     async def close() -> None:
-        for channel in channels.values():
-            await channel.close()
+        await channels.close()
         if replica is not None:
             await replica.close()
         await store.close()

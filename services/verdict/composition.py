@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from hutong.lookup.v1 import evidence_service_pb2
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
 from services.common.documents import PersonKeys
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import Channels
 from services.runtime.service import Service
 from services.verdict.policy.files import DEFAULT_DIRECTORY
 from services.verdict.policy.registry import PolicyRegistry
@@ -22,8 +21,6 @@ NAME = "verdict"
 VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 POLICIES = policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"]
 
-_EVIDENCE = evidence_service_pb2.DESCRIPTOR.services_by_name["EvidenceService"]
-
 
 def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: Clock = system_clock) -> Service:
     """The verdict service, within a running event loop.
@@ -34,14 +31,9 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
     registry = PolicyRegistry(
         Path(settings.policies) if settings.policies else DEFAULT_DIRECTORY, clock, poll=settings.policy_poll
     )
-    channel = None
+    channels = Channels(NAME)
     if evidence is None:
-        channel = open_channel(settings.lookup)
-        evidence = remote("lookup", NAME, channel, [_EVIDENCE])
-
-    async def close() -> None:
-        if channel is not None:
-            await channel.close()
+        evidence = channels.remote(EvidenceSource, settings.lookup, service="lookup")
 
     return Service(
         NAME,
@@ -51,5 +43,5 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
         ],
         pings={"policies": registry.ping},
         background=[registry.watch],
-        close=close,
+        close=channels.close,
     )

@@ -21,7 +21,8 @@ from cli.mesh.ports import free_ports
 from gateway.codes.cache.entry import BOUND_SECONDS
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
+from tests.testkit.calls import remote
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.proxy import Proxy
 from tests.testkit.servers.redis import RedisServer

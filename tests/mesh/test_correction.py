@@ -26,11 +26,11 @@ from cli.mesh.client import MeshClient
 from services.common.errors import ServiceError
 from services.common.instants import to_timestamp
 from services.runtime.clock import system_clock
-from services.runtime.rpc.binding import local
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
 from services.verdict.composition import build
 from services.verdict.settings import Settings
 from tests.testkit.builders.mesh_records import BEIJING, HUNAN, LABORATORY, content
+from tests.testkit.calls import local, remote
 from tests.testkit.waiting import until
 
 TestRecord.__test__ = False  # type: ignore[attr-defined]  # a message, not a class of tests

@@ -19,9 +19,10 @@ from cli.mesh import embedded, processes
 from cli.mesh.client import MeshClient
 from services.common.instants import to_timestamp
 from services.runtime.clock import system_clock
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
 from tests.testkit.builders.mesh_records import BEIJING, HUNAN, LABORATORY, content
 from tests.testkit.builders.records import KEEP
+from tests.testkit.calls import remote
 from tests.testkit.waiting import until
 
 WHO = Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number="SUSPEND01"))

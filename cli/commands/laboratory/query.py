@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.records.v1 import laboratory_quality_service_pb2 as pb
@@ -15,13 +15,25 @@ from services.common.errors import Code, ServiceError, Text
 from services.common.instants import parse_rfc3339, to_timestamp
 from services.common.regions import NATION, divisions
 from services.runtime.rpc.call import enter, leave, within
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import Channels
 
 CALLER = "hutong-laboratory"
 SECONDS = 60.0
 """How long one page of figures may take."""
 
 Page = TypeVar("Page")
+
+
+class LaboratoryFigures(Protocol):
+    """A store's figures of how well laboratories work."""
+
+    async def ListLaboratoryQuality(
+        self, request: pb.ListLaboratoryQualityRequest, /
+    ) -> pb.ListLaboratoryQualityResponse:
+        """See hutong.records.v1.LaboratoryQualityService."""
+
+    async def ListOverdueSamples(self, request: pb.ListOverdueSamplesRequest, /) -> pb.ListOverdueSamplesResponse:
+        """See hutong.records.v1.LaboratoryQualityService."""
 
 
 def add_query(parser: argparse.ArgumentParser) -> None:
@@ -88,16 +100,15 @@ async def pages_of(call: Callable[[Any], Awaitable[Page]], request: Any) -> list
             return pages
 
 
-def answer_of(args: argparse.Namespace, question: Callable[[Any], Awaitable[Page]]) -> Page | Exit:
+def answer_of(args: argparse.Namespace, question: Callable[[LaboratoryFigures], Awaitable[Page]]) -> Page | Exit:
     """Returns the store's answer to a question; an exit status where there is none, after saying why."""
     address = _address(args)
     if address is None:
         return Exit.UNREACHABLE
 
     async def ask() -> Page:
-        async with open_channel(address) as channel:
-            contract = pb.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
-            return await question(remote("records", CALLER, channel, [contract]))
+        async with Channels(CALLER) as channels:
+            return await question(channels.remote(LaboratoryFigures, address, service="records"))
 
     try:
         return asyncio.run(ask())

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.exits import Exit, complain
 from services.common.errors import Code, ServiceError, Text
@@ -12,6 +12,8 @@ from services.common.errors import Code, ServiceError, Text
 if TYPE_CHECKING:
     from hutong.records.v1.conflict_service_pb2 import Conflict
     from hutong.records.v1.record_pb2 import RecordContent, TestRecord
+
+    from cli.commands.records.ports import ConflictedStore
 
 CALLER = "hutong-records"
 
@@ -82,7 +84,7 @@ def _address(args: argparse.Namespace) -> str | None:
     return endpoints.records_for(args.store)
 
 
-async def _list(args: argparse.Namespace, store: Any) -> None:
+async def _list(args: argparse.Namespace, store: "ConflictedStore") -> None:
     from hutong.common.v1.subject_pb2 import Purpose
     from hutong.records.v1.conflict_service_pb2 import ListConflictsRequest
 
@@ -99,7 +101,7 @@ async def _list(args: argparse.Namespace, store: Any) -> None:
     print(f"{count} 个冲突 / {count} conflicts")
 
 
-async def _settle(args: argparse.Namespace, store: Any) -> None:
+async def _settle(args: argparse.Namespace, store: "ConflictedStore") -> None:
     from hutong.common.v1.subject_pb2 import Purpose
     from hutong.records.v1.conflict_service_pb2 import SettleConflictRequest, Settlement
 
@@ -112,7 +114,7 @@ async def _settle(args: argparse.Namespace, store: Any) -> None:
     print(describe(response.conflict, await _stored(store, response.conflict)))
 
 
-async def _stored(store: Any, conflict: "Conflict") -> "TestRecord | None":
+async def _stored(store: "ConflictedStore", conflict: "Conflict") -> "TestRecord | None":
     """What the store has under the id now; None when it was purged."""
     from hutong.common.v1.subject_pb2 import Purpose
     from hutong.records.v1.record_read_service_pb2 import GetRecordHistoryRequest
@@ -194,13 +196,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace, address: str) -> None:
-    from hutong.records.v1 import conflict_service_pb2, record_read_service_pb2
+    from cli.commands.records.ports import ConflictedStore
+    from services.runtime.rpc.channel import Channels
 
-    from services.runtime.rpc.channel import open_channel, remote
-
-    contracts = [
-        conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"],
-        record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"],
-    ]
-    async with open_channel(address) as channel:
-        await args.action(args, remote("records", CALLER, channel, contracts))
+    async with Channels(CALLER) as channels:
+        await args.action(args, channels.remote(ConflictedStore, address, service="records"))

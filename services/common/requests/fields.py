@@ -4,10 +4,12 @@ The reasons are stable, for callers to act upon; each rule names its own.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from hutong.common.v1.subject_pb2 import Subject
 from hutong.lookup.v1.region_pb2 import Scope
 
+from services.common.documents import holds_number, holds_number_of
 from services.common.errors import Violation
 from services.common.regions import divisions
 from services.common.requests.violations import violation
@@ -24,9 +26,12 @@ _SCOPES = frozenset((Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL))
 
 
 def printable_id(value: str, field: str, what: str, zh: str, en: str) -> list[Violation]:
-    """An id of 1 to 64 printable characters, not beginning or ending with a blank. Reasons {what}_REQUIRED, _FORMAT."""
+    """An id of 1 to 64 printable characters, not beginning or ending with a blank. Reasons {what}_REQUIRED,
+    {what}_FORMAT, DOCUMENT_NUMBER_NOT_ALLOWED."""
     if not value:
         return violation(field, f"{what}_REQUIRED", f"须填写{zh}", f"The {en} is required")
+    if holds_number(value):
+        return _document_number(field)
     if len(value) > MOST_ID or not value.isprintable() or value[0] == " " or value[-1] == " ":
         return violation(
             field,
@@ -37,13 +42,41 @@ def printable_id(value: str, field: str, what: str, zh: str, en: str) -> list[Vi
     return []
 
 
+def no_number(text: str, field: str) -> list[Violation]:
+    """A text in which no resident's or permanent resident's number may stand: such a field is stored, logged and shown.
+    Reason DOCUMENT_NUMBER_NOT_ALLOWED."""
+    return _document_number(field) if holds_number(text) else []
+
+
+def not_the_subjects(texts: Mapping[str, str], *subjects: Subject) -> list[Violation]:
+    """Texts, by field, in which no number of these people's own documents may stand, of whatever type. Reason
+    DOCUMENT_NUMBER_NOT_ALLOWED."""
+    documents = [subject.document for subject in subjects if subject.WhichOneof("subject") == "document"]
+    return [
+        wrong
+        for field, text in texts.items()
+        if any(holds_number_of(document, text) for document in documents)
+        for wrong in _document_number(field)
+    ]
+
+
+def _document_number(field: str) -> list[Violation]:
+    return violation(
+        field,
+        "DOCUMENT_NUMBER_NOT_ALLOWED",
+        "此处不得填写证件号码",
+        "No document number may be written here",
+    )
+
+
 def source_id(value: str, field: str = "source_id") -> list[Violation]:
-    """The laboratory's id of a sample. Reasons SOURCE_ID_REQUIRED, SOURCE_ID_FORMAT."""
+    """The laboratory's id of a sample. Reasons SOURCE_ID_REQUIRED, SOURCE_ID_FORMAT, DOCUMENT_NUMBER_NOT_ALLOWED."""
     return printable_id(value, field, "SOURCE_ID", "样本编号", "sample's id")
 
 
 def laboratory_id(value: str, field: str = "laboratory") -> list[Violation]:
-    """A laboratory's id within the mesh. Reasons LABORATORY_REQUIRED, LABORATORY_FORMAT."""
+    """A laboratory's id within the mesh. Reasons LABORATORY_REQUIRED, LABORATORY_FORMAT,
+    DOCUMENT_NUMBER_NOT_ALLOWED."""
     if not value:
         return violation(field, "LABORATORY_REQUIRED", "须填写检测机构", "The laboratory is required")
     if not _LABORATORY.fullmatch(value):
@@ -53,7 +86,7 @@ def laboratory_id(value: str, field: str = "laboratory") -> list[Violation]:
             "检测机构编号应为1至64个小写字母、数字或连字符",
             "A laboratory's id has 1 to 64 characters of a-z, 0-9 and hyphen",
         )
-    return []
+    return no_number(value, field)
 
 
 def region(code: str, field: str = "region") -> list[Violation]:
@@ -105,12 +138,13 @@ def site(value: str, field: str = "site") -> list[Violation]:
 
 
 def cause(value: str, field: str = "cause") -> list[Violation]:
-    """Why something was changed, 1 to 500 characters. Reasons CAUSE_REQUIRED, CAUSE_TOO_LONG."""
+    """Why something was changed, 1 to 500 characters. Reasons CAUSE_REQUIRED, CAUSE_TOO_LONG,
+    DOCUMENT_NUMBER_NOT_ALLOWED."""
     if not value.strip():
         return violation(field, "CAUSE_REQUIRED", "须填写原因", "The cause is required")
     if len(value) > MOST_CAUSE:
         return violation(field, "CAUSE_TOO_LONG", "原因不得超过500字", "The cause has at most 500 characters")
-    return []
+    return no_number(value, field)
 
 
 def request_id(value: str, field: str = "request_id") -> list[Violation]:

@@ -54,7 +54,7 @@ Command = Link | Unlink | Switch
 
 
 @dataclass(frozen=True, slots=True)
-class Switched:
+class SwitchInForce:
     """A switch in force for one document. The one with the greatest sequence over all documents of a person applies."""
 
     person: bytes
@@ -71,7 +71,7 @@ class Neighbourhood:
     """
 
     edges: frozenset[Edge] = frozenset()
-    switches: Sequence[Switched] = ()
+    switches: Sequence[SwitchInForce] = ()
     earlier: Command | None = None
 
 
@@ -106,7 +106,7 @@ class HolderEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LoggedCommand:
     """A command from the log, and whom it was read for."""
 
     asked: bytes
@@ -202,7 +202,7 @@ def people(rows: Iterable[tuple[bytes, bytes, str | None, int | None, int | None
     }
 
 
-def people_then(entries: Iterable[Entry]) -> dict[bytes, Person]:
+def people_known_at(entries: Iterable[LoggedCommand]) -> dict[bytes, Person]:
     """The same from the log: `entries` are those, up to the instant in question and in their order, of everybody whom
     links ever connected to the key asked for."""
     edges: dict[bytes, set[Edge]] = defaultdict(set)

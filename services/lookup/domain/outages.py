@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 from services.common.instants import MINUTE, SECOND, Instant
 
-HOLDS = MINUTE
+NOTE_LIFETIME = MINUTE
 """How long the note that a source is down holds, in microseconds, unless it is noted that it came back. So an outage
 that nobody saw the end of, because the process ended first, ends by itself."""
 
-RENEWED = 30 * SECOND
-"""After so long, in microseconds, whoever still finds the source down notes it anew. Well below HOLDS."""
+RENEWAL = 30 * SECOND
+"""After so long, in microseconds, whoever still finds the source down notes it anew. Well below NOTE_LIFETIME."""
 
-EVERY = ""
+ALL_SOURCES = ""
 """In place of a source: all of them."""
 
 
-class State(StrEnum):
+class SourceState(StrEnum):
     """What is noted of a source."""
 
     DOWN = "down"
@@ -28,26 +28,26 @@ class State(StrEnum):
     """It did not answer the questions of exactly this instant. That is all that follows."""
 
 
-class SourceNote(NamedTuple):
+class OutageNote(NamedTuple):
     """What one process noted of one source. `replica` names the process among those that share a store."""
 
     noted_at: Instant
     source: str
     replica: str
-    state: State
+    state: SourceState
 
 
-def down_at(notes: Iterable[SourceNote], instant: Instant) -> frozenset[str]:
+def down_at(notes: Iterable[OutageNote], instant: Instant) -> frozenset[str]:
     """The sources that any process held to be down at an instant, from all notes of the time before it in which they
     hold, in order."""
     down: set[tuple[str, str]] = set()
     for note in notes:
-        if note.state == State.UP:
+        if note.state == SourceState.UP:
             down = {
                 (replica, source)
                 for replica, source in down
-                if replica != note.replica or note.source not in (EVERY, source)
+                if replica != note.replica or note.source not in (ALL_SOURCES, source)
             }
-        elif note.state == State.DOWN or note.noted_at == instant:
+        elif note.state == SourceState.DOWN or note.noted_at == instant:
             down.add((note.replica, note.source))
     return frozenset(source for _, source in down)

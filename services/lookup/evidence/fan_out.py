@@ -9,13 +9,13 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from services.common.instants import Instant
 from services.common.regions import NATION
 from services.lookup.domain.merge import merge_laboratories, merge_records
-from services.lookup.evidence.sources import OK, UNREACHABLE, Answer, Asking, Sources
+from services.lookup.evidence.sources import OK, UNREACHABLE, SourceAnswer, SourceQuestion, Sources
 
 
 class View(NamedTuple):
     """What questions in one region rest on: the answers that concern them, joined once for all of them."""
 
-    answers: Sequence[Answer]
+    answers: Sequence[SourceAnswer]
     common: Evidence
     laboratories: dict[str, Laboratory]
 
@@ -32,18 +32,18 @@ class View(NamedTuple):
         evidence.laboratories.extend([laboratories[name] for name in sorted(appearing) if name in laboratories])
 
 
-class Round:
+class FanOut:
     """Every answer, by source.
 
     Asked twice (for its own questions and, the nation being down, for the others'), a source has answered when it
     answered both times; otherwise nothing that it said counts.
     """
 
-    def __init__(self, sources: Sources, on_mesh: Sequence[str], asking: Asking) -> None:
+    def __init__(self, sources: Sources, on_mesh: Sequence[str], asking: SourceQuestion) -> None:
         self._sources = sources
         self._on_mesh = on_mesh
         self._asking = asking
-        self._answers: dict[str, list[Answer]] = {}
+        self._answers: dict[str, list[SourceAnswer]] = {}
 
     async def ask(self, source: str, keys: Sequence[bytes], limit: float) -> None:
         """Asks one source; see Sources.ask."""
@@ -70,7 +70,7 @@ class Round:
     def forget(self) -> None:
         """As if no source had answered."""
         self._answers = {
-            source: [Answer(source, UNREACHABLE) for _ in given] for source, given in self._answers.items()
+            source: [SourceAnswer(source, UNREACHABLE) for _ in given] for source, given in self._answers.items()
         }
 
     def view(self, region: str) -> View:
@@ -78,7 +78,7 @@ class Round:
         names = [region] if region in self._on_mesh else []
         names.append(NATION)
         names.extend(other for other in self.elsewhere() if other != region)
-        told: list[Answer] = []
+        told: list[SourceAnswer] = []
         coverage = []
         for name in names:
             given = self._answers.get(name, ())
@@ -91,11 +91,11 @@ class Round:
         return View([answer for answer in told if answer.records], common, laboratories)
 
 
-def _answered(answers: Sequence[Answer]) -> bool:
+def _answered(answers: Sequence[SourceAnswer]) -> bool:
     return bool(answers) and all(answer.status == OK for answer in answers)
 
 
-def _coverage(source: str, answers: Sequence[Answer]) -> SourceCoverage:
+def _coverage(source: str, answers: Sequence[SourceAnswer]) -> SourceCoverage:
     if not _answered(answers):
         return SourceCoverage(source=source, status=UNREACHABLE)
     instants = [answer.as_of for answer in answers if answer.as_of is not None]

@@ -20,9 +20,9 @@ from services.common.regions import NATION
 from services.lookup.domain.budget import Budget
 from services.lookup.domain.directory import Directory
 from services.lookup.domain.holders import Person
-from services.lookup.evidence.fan_out import Round, View
+from services.lookup.evidence.fan_out import FanOut, View
 from services.lookup.evidence.outages import Outages
-from services.lookup.evidence.sources import Asking, Sources
+from services.lookup.evidence.sources import SourceQuestion, Sources
 from services.lookup.store.protocol import HolderStore
 from services.runtime.clock import Clock, system_clock
 
@@ -30,7 +30,7 @@ from services.runtime.clock import Clock, system_clock
 _NATIONAL = Scope.SCOPE_NATIONAL
 
 
-class Question(NamedTuple):
+class EvidenceQuestion(NamedTuple):
     """One question, checked. `known_at` None means now; `deadline` is an instant of the monotonic clock in seconds."""
 
     key: bytes
@@ -43,13 +43,13 @@ class Question(NamedTuple):
 class _Asked(NamedTuple):
     """A question with all keys of its person, the scope that applies, and where its evidence goes."""
 
-    question: Question
+    question: EvidenceQuestion
     keys: tuple[bytes, ...]
     scope: Scope.ValueType
     evidence: Evidence
 
 
-_Wanted = Sequence[tuple[Question, Evidence]]
+_Wanted = Sequence[tuple[EvidenceQuestion, Evidence]]
 """Questions and where their evidence goes."""
 
 
@@ -74,14 +74,14 @@ class Gatherer:
         self._patience = patience
 
     async def fill(
-        self, purpose: Purpose.ValueType, questions: Sequence[Question], targets: Sequence[Evidence]
+        self, purpose: Purpose.ValueType, questions: Sequence[EvidenceQuestion], targets: Sequence[Evidence]
     ) -> None:
         """Fills one empty Evidence for each question, in place: nothing is copied twice.
 
         Ends before the earliest deadline of the questions. Raises Unavailable (STORE_UNAVAILABLE) when it cannot be
         known which documents belong together; sources that do not answer are told in the coverage.
         """
-        moments: dict[Instant | None, list[tuple[Question, Evidence]]] = {}
+        moments: dict[Instant | None, list[tuple[EvidenceQuestion, Evidence]]] = {}
         for question, target in zip(questions, targets, strict=True):
             moments.setdefault(question.known_at, []).append((question, target))
         budget = Budget(min(question.deadline for question in questions), self._patience)
@@ -110,14 +110,14 @@ class Gatherer:
             moment = self._outages.moment(latest)
             people = await self._people_then(wanted, moment.at)
         asked = _asked(wanted, people)
-        answered = await self._ask(Asking(purpose, None, moment.at, moment.down), asked, budget)
+        answered = await self._ask(SourceQuestion(purpose, None, moment.at, moment.down), asked, budget)
         told = answered.known_at()
         if told > moment.at:
             # Something arrived while the sources were asked: they are asked again as of one and the same instant,
             # at which they will say the same whenever they are asked.
             moment = self._outages.moment(told)
             asked = _asked(wanted, await self._people_then(wanted, moment.at))
-            answered = await self._ask(Asking(purpose, moment.at, None, moment.down), asked, budget)
+            answered = await self._ask(SourceQuestion(purpose, moment.at, None, moment.down), asked, budget)
         self._outages.missed(moment, answered.missed())
         await self._outages.saved(budget.end)
         self._assemble(answered, moment.at, asked)
@@ -126,7 +126,7 @@ class Gatherer:
         await self._outages.saved(budget.end)
         down = await self._outages.down_at(known_at)
         asked = _asked(wanted, await self._people_then(wanted, known_at))
-        answered = await self._ask(Asking(purpose, known_at, None, down), asked, budget)
+        answered = await self._ask(SourceQuestion(purpose, known_at, None, down), asked, budget)
         if answered.missed():
             # Who could be asked then cannot be asked now: from part of what was known, another verdict might follow.
             answered.forget()
@@ -134,10 +134,10 @@ class Gatherer:
 
     async def _people_then(self, wanted: _Wanted, known_at: Instant) -> Mapping[bytes, Person]:
         await self._holders.settle(known_at, self._clock())
-        return await self._holders.people_then(_keys(wanted), known_at)
+        return await self._holders.people_known_at(_keys(wanted), known_at)
 
-    async def _ask(self, asking: Asking, asked: Sequence[_Asked], budget: Budget) -> Round:
-        answered = Round(self._sources, self._on_mesh, asking)
+    async def _ask(self, asking: SourceQuestion, asked: Sequence[_Asked], budget: Budget) -> FanOut:
+        answered = FanOut(self._sources, self._on_mesh, asking)
         at_home: dict[str, dict[bytes, None]] = {}
         everyone: dict[bytes, None] = {}
         for one in asked:
@@ -158,7 +158,7 @@ class Gatherer:
                         group.create_task(answered.ask(region, sorted(wanted), limit))
         return answered
 
-    def _assemble(self, answered: Round, known_at: Instant, asked: Sequence[_Asked]) -> None:
+    def _assemble(self, answered: FanOut, known_at: Instant, asked: Sequence[_Asked]) -> None:
         views: dict[str, View] = {}
         for one in asked:
             region, evidence = one.question.region, one.evidence

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from services.common.errors import ServiceError
 from services.common.instants import Instant
-from services.lookup.domain.outages import EVERY, RENEWED, SourceNote, State, down_at
+from services.lookup.domain.outages import ALL_SOURCES, RENEWAL, OutageNote, SourceState, down_at
 from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.lookup.outages")
@@ -23,17 +23,17 @@ CLOSING_SECONDS = 1.0
 """How long what is not durable yet may take when the process ends."""
 
 
-class Notes(Protocol):
+class OutageLog(Protocol):
     """Where notes are kept: see HolderStore."""
 
-    async def note(self, notes: Sequence[SourceNote]) -> None:
+    async def note(self, notes: Sequence[OutageNote]) -> None:
         """Appends notes. Raises Unavailable."""
 
-    async def noted(self, instant: Instant) -> Sequence[SourceNote]:
+    async def noted(self, instant: Instant) -> Sequence[OutageNote]:
         """What tells which sources were down at an instant. Raises Unavailable."""
 
 
-class Moment(NamedTuple):
+class BatchInstant(NamedTuple):
     """An instant that no other batch has, and the sources that are down at it."""
 
     at: Instant
@@ -43,7 +43,7 @@ class Moment(NamedTuple):
 class Outages:
     """What this process holds of its sources, and what was noted of them. On one event loop."""
 
-    def __init__(self, notes: Notes, replica: str, clock: Clock) -> None:
+    def __init__(self, notes: OutageLog, replica: str, clock: Clock) -> None:
         """`replica` names this process among those that share the notes, the same after a restart."""
         self._notes = notes
         self._replica = replica
@@ -51,28 +51,28 @@ class Outages:
         self._latest = Instant(0)
         self._down: dict[str, Instant] = {}
         # What the process before this one left behind is over: this one holds nobody to be down.
-        self._unsaved = [SourceNote(self._next(clock()), EVERY, replica, State.UP)]
+        self._unsaved = [OutageNote(self._next(clock()), ALL_SOURCES, replica, SourceState.UP)]
         self._saving: asyncio.Task[None] | None = None
 
-    def moment(self, least: Instant) -> Moment:
+    def moment(self, least: Instant) -> BatchInstant:
         """The instant of a batch, no earlier than `least`, nor than anything noted."""
         at = self._next(least)
         for source, noted_at in self._down.items():
-            if at >= noted_at + RENEWED:
-                self._went(source, State.DOWN, at)
-        return Moment(at, tuple(self._down))
+            if at >= noted_at + RENEWAL:
+                self._went(source, SourceState.DOWN, at)
+        return BatchInstant(at, tuple(self._down))
 
     def went_down(self, source: str) -> None:
         """From now on nobody waits for the source."""
-        self._went(source, State.DOWN, self._next(self._clock()))
+        self._went(source, SourceState.DOWN, self._next(self._clock()))
 
     def came_back(self, source: str) -> None:
         """The source is asked again from now on."""
-        self._went(source, State.UP, self._next(self._clock()))
+        self._went(source, SourceState.UP, self._next(self._clock()))
 
-    def missed(self, moment: Moment, sources: Collection[str]) -> None:
+    def missed(self, moment: BatchInstant, sources: Collection[str]) -> None:
         """These sources, not down at the batch's instant, did not answer it."""
-        self._unsaved += [SourceNote(moment.at, source, self._replica, State.MISSED) for source in sources]
+        self._unsaved += [OutageNote(moment.at, source, self._replica, SourceState.MISSED) for source in sources]
 
     async def down_at(self, instant: Instant) -> Collection[str]:
         """The sources noted as down at an instant, or as having missed the questions of it, by this process or another
@@ -105,12 +105,12 @@ class Outages:
         self._latest = Instant(max(least, self._latest + 1))
         return self._latest
 
-    def _went(self, source: str, state: State, at: Instant) -> None:
-        if state == State.DOWN:
+    def _went(self, source: str, state: SourceState, at: Instant) -> None:
+        if state == SourceState.DOWN:
             self._down[source] = at
         else:
             self._down.pop(source, None)
-        self._unsaved.append(SourceNote(at, source, self._replica, state))
+        self._unsaved.append(OutageNote(at, source, self._replica, state))
 
     async def _save(self) -> None:
         try:

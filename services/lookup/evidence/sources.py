@@ -39,7 +39,7 @@ NOBODY = bytes(PERSON_KEY_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SourceAnswer:
     """What became of asking one source. Of people without records nothing is in `records`; `behind` are the regions it
     follows but has not heard of lately. A source that did not answer has said nothing."""
 
@@ -52,7 +52,7 @@ class Answer:
     behind: Sequence[str] = ()
 
 
-class Asking(NamedTuple):
+class SourceQuestion(NamedTuple):
     """What all sources of a batch are asked alike: as known at an instant or, without one, at `asked_at`, the present.
     Those that are down at that instant are not asked."""
 
@@ -79,21 +79,21 @@ class Sources:
         """Whether there is such a store."""
         return source in self._stores
 
-    async def ask(self, source: str, keys: Sequence[bytes], asking: Asking, limit: float) -> Answer:
+    async def ask(self, source: str, keys: Sequence[bytes], asking: SourceQuestion, limit: float) -> SourceAnswer:
         """What a source knows of these persons. It has `limit` seconds and never makes the caller wait longer.
 
         Whatever goes wrong, the answer says UNREACHABLE and the log why: nothing follows about what the source holds.
         """
         store = self._stores.get(source)
         if store is None or limit <= 0:
-            return Answer(source, UNREACHABLE)
+            return SourceAnswer(source, UNREACHABLE)
         health = self._health[source]
         attributes: dict[str, str | int | bool] = {"source": source, "people": len(keys)}
         with span("lookup", f"records {source}", SpanKind.CLIENT, attributes=attributes) as here:
             if health.down or source in asking.down:
                 here.set(status="KNOWN_DOWN")
                 QUESTIONS.labels(source, "KNOWN_DOWN").inc()
-                return Answer(source, UNREACHABLE)
+                return SourceAnswer(source, UNREACHABLE)
             started = time.monotonic()
             token = enter(replace(within(limit), trace=here.trace))
             try:
@@ -104,7 +104,7 @@ class Sources:
                 cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
                 self._failed(health, source, cause, limit)
                 here.fail(_reason(cause))
-                answer = Answer(source, UNREACHABLE)
+                answer = SourceAnswer(source, UNREACHABLE)
             finally:
                 leave(token)
             status = SourceStatus.Name(answer.status).removeprefix("SOURCE_STATUS_")
@@ -118,7 +118,9 @@ class Sources:
         for health in self._health.values():
             await health.close()
 
-    async def _answer(self, store: RecordsSource, source: str, keys: Sequence[bytes], asking: Asking) -> Answer:
+    async def _answer(
+        self, store: RecordsSource, source: str, keys: Sequence[bytes], asking: SourceQuestion
+    ) -> SourceAnswer:
         chunks = [keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK)]
         requests = [_request(chunk, asking) for chunk in chunks]
         if len(requests) == 1:
@@ -133,7 +135,7 @@ class Sources:
         told = [from_timestamp(response.known_at) for response in responses if response.HasField("known_at")]
         laboratories = [response.laboratories for response in responses]
         behind = sorted({region for response in responses for region in response.behind})
-        return Answer(source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind)
+        return SourceAnswer(source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind)
 
     def _failed(self, health: SourceHealth, source: str, error: Exception, limit: float) -> None:
         extra = {"source": source, "reason": _reason(error)}
@@ -150,7 +152,7 @@ class Sources:
 
     def _prober(self, source: str) -> Probe:
         store = self._stores[source]
-        request = _request([NOBODY], Asking(Purpose.PURPOSE_SUPERVISION, None))
+        request = _request([NOBODY], SourceQuestion(Purpose.PURPOSE_SUPERVISION, None))
 
         async def probe() -> bool:
             call = within(PROBE_SECONDS)
@@ -177,7 +179,7 @@ def _reason(error: Exception) -> str:
     return error.reason if isinstance(error, ServiceError) else type(error).__name__
 
 
-def _request(keys: Sequence[bytes], asking: Asking) -> BatchListRecordsRequest:
+def _request(keys: Sequence[bytes], asking: SourceQuestion) -> BatchListRecordsRequest:
     request = BatchListRecordsRequest(purpose=asking.purpose)
     add = request.subjects.add
     for key in keys:

@@ -18,7 +18,7 @@ SIGN_OF_LIFE_SECONDS = 0.5
 """Silence after which the next look is answered even if it finds nothing; so a sign comes well within a second."""
 
 
-class Told(NamedTuple):
+class FeedBatch(NamedTuple):
     """Events in order, the position after them, and up to when all was told; None while more is known to follow."""
 
     events: Sequence[HolderEvent]
@@ -39,7 +39,7 @@ class HolderFeed:
         self._committed.set()
         self._committed = asyncio.Event()
 
-    async def watch(self, sequence: int) -> AsyncIterator[Told]:
+    async def watch(self, sequence: int) -> AsyncIterator[FeedBatch]:
         """Batches of events after a sequence (-1: from now on) with the position after them; empty at first when there
         is nothing yet, and then as a sign of life. Never ends.
 
@@ -63,7 +63,7 @@ class HolderFeed:
                 position = events[-1].sequence
             if events or time.monotonic() - spoken >= SIGN_OF_LIFE_SECONDS:
                 spoken = time.monotonic()
-                yield Told(events, position, as_of if len(events) < MOST_EVENTS else None)
+                yield FeedBatch(events, position, as_of if len(events) < MOST_EVENTS else None)
             if len(events) < MOST_EVENTS:
                 try:
                     async with asyncio.timeout(LOOK_SECONDS):

@@ -18,7 +18,7 @@ from hutong.records.v1.record_write_service_pb2 import (
 from services.common.errors import FailedPrecondition, NotFound, ServiceError, Unavailable
 from services.common.regions import NATION
 from services.lookup.domain import claims
-from services.lookup.evidence.gatherer import Gatherer, Question
+from services.lookup.evidence.gatherer import EvidenceQuestion, Gatherer
 from services.lookup.evidence.sources import OK
 from services.lookup.ports import RecordsIntake
 from services.runtime.rpc.call import current_call
@@ -85,7 +85,7 @@ class Claimer:
         deadline = now + (current_call().deadline - now) * GATHERING_SHARE
         # The region that keeps the original is asked as well: the nation may not have heard of it yet.
         regions = [region] if named is None else list(dict.fromkeys((region, named[0])))
-        questions = [Question(key, asked, Scope.SCOPE_NATIONAL, None, deadline) for asked in regions]
+        questions = [EvidenceQuestion(key, asked, Scope.SCOPE_NATIONAL, None, deadline) for asked in regions]
         gathered = [Evidence() for _ in questions]
         await self._gatherer.fill(purpose, questions, gathered)
         return gathered

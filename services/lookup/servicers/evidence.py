@@ -13,7 +13,7 @@ from hutong.lookup.v1.evidence_service_pb2 import (
 from hutong.lookup.v1.region_pb2 import Scope
 
 from services.common.documents import PersonKeys
-from services.lookup.evidence.gatherer import Gatherer, Question
+from services.lookup.evidence.gatherer import EvidenceQuestion, Gatherer
 from services.lookup.servicers import questions
 from services.runtime.resilience.coalescer import Coalescer
 from services.runtime.rpc.call import current_call
@@ -30,7 +30,7 @@ class EvidenceServicer:
         self._keys = keys
         self._gatherer = gatherer
         self._plenty = 4 * patience
-        self._coalescer: Coalescer[_Group, Question, GetEvidenceResponse] = Coalescer(self._send)
+        self._coalescer: Coalescer[_Group, EvidenceQuestion, GetEvidenceResponse] = Coalescer(self._send)
 
     async def GetEvidence(self, request: GetEvidenceRequest) -> GetEvidenceResponse:
         """See the contract."""
@@ -56,7 +56,7 @@ class EvidenceServicer:
         await self._gatherer.fill(call.purpose, asked, [add() for _ in asked])
         return response
 
-    async def _send(self, group: _Group, asked: Sequence[Question]) -> Sequence[GetEvidenceResponse]:
+    async def _send(self, group: _Group, asked: Sequence[EvidenceQuestion]) -> Sequence[GetEvidenceResponse]:
         responses = [GetEvidenceResponse() for _ in asked]
         await self._gatherer.fill(group[0], asked, [response.evidence for response in responses])
         return responses

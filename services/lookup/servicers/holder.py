@@ -116,7 +116,10 @@ class HolderServicer:
         violations = Violations()
         key = violations.read(b"", partial(self._keys.of_subject, request.subject))
         violations.add(fields.region(request.region))
-        violations.add(fields.origin(request.origin_region, request.origin_source_id))
+        violations.add(
+            fields.origin(request.origin_region, request.origin_source_id)
+            or fields.not_the_subjects({"origin_source_id": request.origin_source_id}, request.subject)
+        )
         violations.add(fields.request_id(request.request_id))
         violations.refuse()
         named = (request.origin_region, request.origin_source_id) if request.origin_region else None
@@ -148,7 +151,10 @@ class HolderServicer:
         other = violations.read(b"", partial(self._keys.of_subject, request.other, "other"))
         if one and one == other:
             violations.add(violation("other", "SAME_DOCUMENT", "两份证件相同", "The two documents are the same"))
-        violations.add(fields.cause(request.cause))
+        violations.add(
+            fields.cause(request.cause)
+            or fields.not_the_subjects({"cause": request.cause}, request.subject, request.other)
+        )
         violations.add(fields.request_id(request.request_id))
         violations.refuse()
         return one, other, request.cause.strip(), request.request_id.lower()

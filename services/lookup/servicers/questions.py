@@ -11,10 +11,10 @@ from services.common.requests import fields
 from services.common.requests.batches import check_batch
 from services.common.requests.instants import known_at
 from services.common.requests.violations import Violations
-from services.lookup.evidence.gatherer import Question
+from services.lookup.evidence.gatherer import EvidenceQuestion
 
 
-def one(query: EvidenceQuery, keys: PersonKeys, deadline: float, field: str = "query") -> Question:
+def one(query: EvidenceQuery, keys: PersonKeys, deadline: float, field: str = "query") -> EvidenceQuestion:
     """Returns the question a query asks. `deadline` is an instant of the monotonic clock in seconds.
 
     Raises InvalidArgument naming every wrong field below `field`: REGION_REQUIRED, REGION_UNKNOWN, SCOPE_UNKNOWN,
@@ -26,7 +26,7 @@ def one(query: EvidenceQuery, keys: PersonKeys, deadline: float, field: str = "q
     return question
 
 
-def many(queries: Sequence[EvidenceQuery], keys: PersonKeys, deadline: float) -> list[Question]:
+def many(queries: Sequence[EvidenceQuery], keys: PersonKeys, deadline: float) -> list[EvidenceQuestion]:
     """Returns the questions of a batch. Raises InvalidArgument: BATCH_SIZE, or the wrong fields of all queries."""
     check_batch(len(queries), "queries")
     violations = Violations()
@@ -37,7 +37,9 @@ def many(queries: Sequence[EvidenceQuery], keys: PersonKeys, deadline: float) ->
     return questions
 
 
-def _question(query: EvidenceQuery, keys: PersonKeys, deadline: float, field: str, violations: Violations) -> Question:
+def _question(
+    query: EvidenceQuery, keys: PersonKeys, deadline: float, field: str, violations: Violations
+) -> EvidenceQuestion:
     key = query.subject.person_key
     if len(key) != PERSON_KEY_BYTES:
         key = violations.read(b"", partial(keys.of_subject, query.subject, f"{field}.subject"))
@@ -48,4 +50,4 @@ def _question(query: EvidenceQuery, keys: PersonKeys, deadline: float, field: st
     if query.HasField("known_at"):
         violations.add(known_at(query.known_at, f"{field}.known_at"))
         instant = from_timestamp(query.known_at)
-    return Question(key, region, scope, instant, deadline)
+    return EvidenceQuestion(key, region, scope, instant, deadline)

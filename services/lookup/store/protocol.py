@@ -7,13 +7,13 @@ from typing import NamedTuple, Protocol
 from services.common.errors import Unavailable
 from services.common.instants import Instant
 from services.lookup.domain.holders import Command, Decision, HolderEvent, Person
-from services.lookup.domain.outages import SourceNote
+from services.lookup.domain.outages import OutageNote
 from services.runtime.clock import Clock
 
 log = logging.getLogger("hutong.lookup.store")
 
 
-class Known(NamedTuple):
+class CurrentPeople(NamedTuple):
     """The people behind some keys now. `latest` is no earlier than the instant of any commit that was seen."""
 
     people: Mapping[bytes, Person]
@@ -29,11 +29,11 @@ class HolderStore(Protocol):
     Every method raises Unavailable (STORE_UNAVAILABLE) when the store cannot be used; drivers' errors do not pass.
     """
 
-    async def people(self, keys: Sequence[bytes]) -> Known:
+    async def people(self, keys: Sequence[bytes]) -> CurrentPeople:
         """The people behind up to some thousand keys, by the key asked for. Only those linked to another document, or
         switched somewhere, are in the answer."""
 
-    async def people_then(self, keys: Sequence[bytes], known_at: Instant) -> Mapping[bytes, Person]:
+    async def people_known_at(self, keys: Sequence[bytes], known_at: Instant) -> Mapping[bytes, Person]:
         """The same as it was known at an instant."""
 
     async def settle(self, at: Instant, now: Instant) -> None:
@@ -49,10 +49,10 @@ class HolderStore(Protocol):
     async def last(self) -> int:
         """The sequence of the last entry; 0 when there is none."""
 
-    async def note(self, notes: Sequence[SourceNote]) -> None:
+    async def note(self, notes: Sequence[OutageNote]) -> None:
         """Appends what became of sources; when this returns, it is durable. Twice is once."""
 
-    async def noted(self, instant: Instant) -> Sequence[SourceNote]:
+    async def noted(self, instant: Instant) -> Sequence[OutageNote]:
         """What was noted that tells which sources were down at an instant, in order of time: see `down_at`."""
 
     async def ping(self) -> None:

@@ -6,7 +6,7 @@ from hutong.lookup.v1.region_pb2 import Scope
 
 from services.common.instants import Instant
 from services.lookup.domain.holders import Command, Link, Switch, Unlink
-from services.lookup.domain.outages import SourceNote, State
+from services.lookup.domain.outages import OutageNote, SourceState
 
 Columns = tuple[str, bytes, bytes | None, str | None, int | None, str]
 """action, person_key, other_key, region, scope, cause."""
@@ -29,7 +29,7 @@ def command(row: Any, request_id: str = "") -> Command:
     return Unlink(person, other, cause, request_id)
 
 
-def note(row: Any) -> SourceNote:
+def note(row: Any) -> OutageNote:
     """The note of a row (noted_at, source, replica, state)."""
     noted_at, source, replica, state = row
-    return SourceNote(Instant(noted_at), source, replica, State(state))
+    return OutageNote(Instant(noted_at), source, replica, SourceState(state))

@@ -30,7 +30,7 @@ from services.records.domain.revisions import (
     first_body,
     origin_of,
 )
-from services.records.domain.validation import content_violations
+from services.records.domain.validation import content_violations, own_number_violations
 
 _RESULT = RecordKind.RECORD_KIND_RESULT
 _REFUSED = SubmitOutcome.SUBMIT_OUTCOME_REFUSED
@@ -40,6 +40,8 @@ _NANOS = 1_000_000_000
 _SAMPLED_AT = RecordContent.SAMPLED_AT_FIELD_NUMBER << 3 | 2
 _REPORTED_AT = RecordContent.REPORTED_AT_FIELD_NUMBER << 3 | 2
 MOST_KINDS = 10_000
+_TELLING = 8
+"""So many characters of a document number within an id of a sample, and the row is looked at the long way."""
 
 _made = partial(tuple.__new__, FirstRevision)
 """A FirstRevision of a tuple of its fields, in half the time."""
@@ -143,8 +145,14 @@ class Judge:
         key = subject.person_key
         if len(key) != PERSON_KEY_BYTES:
             document = subject.document
+            number = document.number
+            # What the number begins with stays in each of its forms, unless something else than characters is in it.
+            beginning = number[:_TELLING].lower()
+            plain = number.isascii() and number.isalnum()
+            if not plain or beginning in source_id.lower() or beginning in kind.laboratory:
+                return None
             try:
-                key = self._keys.of_number(document.type, document.number)
+                key = self._keys.of_number(document.type, number)
             except InvalidArgument:
                 return None
         return _made(
@@ -189,6 +197,7 @@ class Judge:
             found += content_violations(content, asked.region, now, self._skew)
         if correction is not None:
             found += correction_violations(correction)
+        found = found or own_number_violations(asked)
         if found:
             return found
         if correction is not None:

@@ -8,6 +8,7 @@ from hutong.records.v1.laboratory_pb2 import Interval, Laboratory, Suspension
 
 from services.common.errors import AlreadyExists, FailedPrecondition, NotFound, Violation
 from services.common.instants import Instant, from_timestamp, to_timestamp
+from services.common.requests import fields
 from services.common.requests.instants import instant
 from services.common.requests.violations import violation
 
@@ -72,12 +73,13 @@ def interval_violations(interval: Interval, field: str) -> list[Violation]:
 
 
 def name_violations(name: LocalizedText, field: str = "display_name") -> list[Violation]:
-    """Everything wrong with a laboratory's name. Reasons DISPLAY_NAME_REQUIRED, DISPLAY_NAME_TOO_LONG."""
+    """Everything wrong with a laboratory's name. Reasons DISPLAY_NAME_REQUIRED, DISPLAY_NAME_TOO_LONG,
+    DOCUMENT_NUMBER_NOT_ALLOWED."""
     if not name.zh.strip() and not name.en.strip():
         return violation(field, "DISPLAY_NAME_REQUIRED", "须填写机构名称", "The laboratory's name is required")
     if len(name.zh) > 200 or len(name.en) > 200:
         return violation(field, "DISPLAY_NAME_TOO_LONG", "机构名称不得超过200字", "A name has at most 200 characters")
-    return []
+    return fields.no_number(name.zh, field) or fields.no_number(name.en, field)
 
 
 def accreditation_violations(accredited: Sequence[Interval], field: str = "accredited") -> list[Violation]:

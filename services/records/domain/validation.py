@@ -1,6 +1,7 @@
 """Checks what a submission or an amendment brings, before anything stored is looked at."""
 
 from hutong.records.v1.record_pb2 import Origin, RecordContent
+from hutong.records.v1.record_write_service_pb2 import RecordSubmission
 
 from services.common.errors import Violation
 from services.common.instants import MINUTE, Instant
@@ -21,6 +22,19 @@ def content_violations(
     if content.HasField("origin"):
         violations += _origin(content.origin, region, f"{field}.origin")
     return violations
+
+
+def own_number_violations(submission: RecordSubmission) -> list[Violation]:
+    """Returns the fields in which the number of the person's own document stands: they are stored and logged. Reason
+    DOCUMENT_NUMBER_NOT_ALLOWED."""
+    content = submission.content
+    texts = {
+        "source_id": submission.source_id,
+        "content.laboratory": content.laboratory,
+        "content.origin.source_id": content.origin.source_id,
+        "correction.cause": submission.correction.cause,
+    }
+    return fields.not_the_subjects(texts, submission.subject)
 
 
 def _origin(origin: Origin, region: str, field: str) -> list[Violation]:

@@ -22,7 +22,7 @@ from services.records.domain.decisions import (
     decide_retraction,
 )
 from services.records.domain.revisions import History, NewRevision, RecordId, StoredRevision
-from services.records.domain.validation import content_violations
+from services.records.domain.validation import content_violations, own_number_violations
 from services.records.metrics import SUBMITTED
 from services.records.servicers.laboratory import LaboratoryMethods
 from services.records.servicers.writer import Writer, refuse, request_key
@@ -58,6 +58,7 @@ class WriteServicer(LaboratoryMethods):
             found += content_violations(asked.content, asked.region, now, self._skew)
         if correction is not None:
             found += correction_violations(correction)
+        found = found or own_number_violations(asked)
         if found:
             return found
         record_id, content = RecordId(asked.region, asked.source_id), asked.content

@@ -6,19 +6,20 @@ async generator that is given an async iterator of requests. It raises ServiceEr
 through `local` and, over a wire, through `services.runtime.rpc.channel.remote`.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 
 from services.runtime.rpc.access import Guard, NamedCallers
 from services.runtime.rpc.call import Call, current_call
 from services.runtime.rpc.pipeline import Pipeline
+from services.runtime.rpc.port import contract_methods, implemented
 from services.runtime.telemetry.trace import current_trace
+
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,53 +40,43 @@ class Binding:
             raise TypeError(f"{type(self.servicer).__name__} lacks {missing} of {self.contract.full_name}")
 
 
-def request_class(method: MethodDescriptor) -> type[Message]:
-    """The class of a method's requests."""
-    return GetMessageClass(method.input_type)
-
-
-def response_class(method: MethodDescriptor) -> type[Message]:
-    """The class of a method's responses."""
-    return GetMessageClass(method.output_type)
-
-
 def _onward(caller: str) -> Call:
     # The callee's span belongs below the caller's innermost one, as it does over a wire.
     call = current_call()
     return replace(call, caller=caller, trace=current_trace() or call.trace)
 
 
-def local(service: str, caller: str, bindings: Sequence[Binding]) -> Any:
-    """An object that calls the methods of these bindings in this process, with no wire between.
+def local(port: type[P], bindings: Sequence[Binding], *, service: str, caller: str) -> P:
+    """Returns a port that calls the servicers of these bindings in this process, with no wire between.
 
     The same admission, deadline, span and errors apply as over a wire. Messages are passed as they are: neither side
-    may change one it has handed over. The result is untyped; assign it to the narrow protocol the caller declares.
+    may change one it has handed over. Raises TypeError for a port with a method that no binding has.
     """
-    methods: dict[str, Any] = {}
-    for binding in bindings:
-        pipeline = Pipeline(service, binding.guard)
-        for method in binding.contract.methods:
-            name = f"{binding.contract.full_name}/{method.name}"
-            handler = getattr(binding.servicer, method.name)
+    servicers = {binding.contract.full_name: binding for binding in bindings}
+    methods: dict[str, Callable[..., Any]] = {}
+    for name, method in contract_methods(port).items():
+        binding = servicers.get(method.containing_service.full_name)
+        if binding is None:
+            raise TypeError(f"{service} does not serve {port.__name__}.{name}")
+        methods[name] = local_method(method, binding, service=service, caller=caller)
+    return implemented(port, methods)
 
-            def unary(request: Message, name: str = name, handler: Any = handler, pipeline: Pipeline = pipeline) -> Any:
-                return pipeline.unary(name, handler, request, _onward(caller))
 
-            def stream(
-                request: Message, name: str = name, handler: Any = handler, pipeline: Pipeline = pipeline
-            ) -> AsyncIterator[Message]:
-                return pipeline.stream(name, handler, request, _onward(caller))
+def local_method(method: MethodDescriptor, binding: Binding, *, service: str, caller: str) -> Callable[..., Any]:
+    """Returns a function that calls one method of a binding's servicer in this process."""
+    pipeline = Pipeline(service, binding.guard)
+    name = f"{binding.contract.full_name}/{method.name}"
+    handler = getattr(binding.servicer, method.name)
 
-            def duplex(
-                requests: AsyncIterator[Message],
-                name: str = name,
-                handler: Any = handler,
-                pipeline: Pipeline = pipeline,
-            ) -> AsyncIterator[Message]:
-                return pipeline.duplex(name, handler, requests, _onward(caller))
+    def unary(request: Message) -> Awaitable[Message]:
+        return pipeline.unary(name, handler, request, _onward(caller))
 
-            chosen: Callable[..., Any] = unary
-            if method.server_streaming:
-                chosen = duplex if method.client_streaming else stream
-            methods[method.name] = chosen
-    return SimpleNamespace(**methods)
+    def stream(request: Message) -> AsyncIterator[Message]:
+        return pipeline.stream(name, handler, request, _onward(caller))
+
+    def duplex(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+        return pipeline.duplex(name, handler, requests, _onward(caller))
+
+    if not method.server_streaming:
+        return unary
+    return duplex if method.client_streaming else stream

@@ -4,20 +4,22 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from services.common.errors import Code, DeadlineExceeded
 from services.runtime.resilience.tasks import end
-from services.runtime.rpc.binding import response_class
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import from_rpc_error
+from services.runtime.rpc.port import contract_methods, implemented, response_class
 from services.runtime.telemetry.trace import current_trace
+
+P = TypeVar("P")
 
 CALLER_KEY = "hutong-caller"
 TRACE_KEY = "traceparent"
@@ -58,22 +60,60 @@ def open_channel(target: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(target, options=_OPTIONS)
 
 
-def remote(service: str, caller: str, channel: grpc.aio.Channel, contracts: Sequence[ServiceDescriptor]) -> Any:
-    """An object that calls the methods of these contracts over a channel.
+class Channels:
+    """The channels that one process, `caller`, opens: one for each target, closed together."""
 
-    A method takes a request, or an async iterator of them, and returns the response; a streaming one returns an async
-    iterator. Raises ServiceError.
-    A method that is answered once is retried while the service is UNAVAILABLE, so writes must be idempotent, as all of
-    this mesh are. A stream is its reader's to open again, who knows where to go on.
+    def __init__(self, caller: str) -> None:
+        self._caller = caller
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def remote(self, port: type[P], target: str, *, service: str) -> P:
+        """Returns a port that calls the service at a target; see `remote`. Within a running event loop."""
+        channel = self._channels.get(target)
+        if channel is None:
+            channel = self._channels[target] = open_channel(target)
+        return remote(port, channel, service=service, caller=self._caller)
+
+    async def close(self) -> None:
+        """Closes all channels."""
+        for channel in self._channels.values():
+            await channel.close()
+
+
+def remote(port: type[P], channel: grpc.aio.Channel, *, service: str, caller: str) -> P:
+    """Returns a port that calls over a channel; `service` names the other side in errors.
+
+    Its methods raise ServiceError. One that is answered once is tried again while the service is UNAVAILABLE, so writes
+    must be idempotent, as all of this mesh are. A stream is its reader's to open again, who knows where to go on.
     """
-    methods: dict[str, Any] = {}
-    for contract in contracts:
-        for method in contract.methods:
-            make: Any = _unary
-            if method.server_streaming:
-                make = _duplex if method.client_streaming else _stream
-            methods[method.name] = make(service, caller, channel, contract, method)
-    return SimpleNamespace(**methods)
+    methods = contract_methods(port)
+    return implemented(
+        port,
+        {name: remote_method(method, channel, service=service, caller=caller) for name, method in methods.items()},
+    )
+
+
+def remote_method(
+    method: MethodDescriptor, channel: grpc.aio.Channel, *, service: str, caller: str
+) -> Callable[..., Any]:
+    """Returns a function that calls one method over a channel."""
+    if not method.server_streaming:
+        return _unary(service, caller, channel, method)
+    if method.client_streaming:
+        return _duplex(service, caller, channel, method)
+    return _stream(service, caller, channel, method)
+
+
+def _path(method: MethodDescriptor) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
 
 
 def _metadata(caller: str) -> list[tuple[str, str]]:
@@ -81,11 +121,9 @@ def _metadata(caller: str) -> list[tuple[str, str]]:
     return [(CALLER_KEY, caller), (TRACE_KEY, trace.traceparent())]
 
 
-def _unary(
-    service: str, caller: str, channel: grpc.aio.Channel, contract: ServiceDescriptor, method: MethodDescriptor
-) -> Callable[[Message], Any]:
+def _unary(service: str, caller: str, channel: grpc.aio.Channel, method: MethodDescriptor) -> Callable[[Message], Any]:
     invoke: Any = channel.unary_unary(
-        f"/{contract.full_name}/{method.name}",
+        _path(method),
         request_serializer=lambda request: request.SerializeToString(),
         response_deserializer=response_class(method).FromString,
     )
@@ -110,10 +148,10 @@ def _unary(
 
 
 def _stream(
-    service: str, caller: str, channel: grpc.aio.Channel, contract: ServiceDescriptor, method: MethodDescriptor
+    service: str, caller: str, channel: grpc.aio.Channel, method: MethodDescriptor
 ) -> Callable[[Message], AsyncIterator[Message]]:
     invoke: Any = channel.unary_stream(
-        f"/{contract.full_name}/{method.name}",
+        _path(method),
         request_serializer=lambda request: request.SerializeToString(),
         response_deserializer=response_class(method).FromString,
     )
@@ -132,10 +170,10 @@ def _stream(
 
 
 def _duplex(
-    service: str, caller: str, channel: grpc.aio.Channel, contract: ServiceDescriptor, method: MethodDescriptor
+    service: str, caller: str, channel: grpc.aio.Channel, method: MethodDescriptor
 ) -> Callable[[AsyncIterator[Message]], AsyncIterator[Message]]:
     invoke: Any = channel.stream_stream(
-        f"/{contract.full_name}/{method.name}",
+        _path(method),
         request_serializer=lambda request: request.SerializeToString(),
         response_deserializer=response_class(method).FromString,
     )

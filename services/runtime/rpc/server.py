@@ -14,12 +14,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.common.errors import ServiceError
-from services.runtime.rpc.binding import Binding, request_class
+from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.channel import CALLER_KEY, TRACE_KEY
 from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, to_status
 from services.runtime.rpc.health import DRAINING, Degraded, Health
 from services.runtime.rpc.pipeline import Pipeline
+from services.runtime.rpc.port import request_class
 from services.runtime.telemetry.trace import Traces, new_trace
 
 log = logging.getLogger("hutong.server")

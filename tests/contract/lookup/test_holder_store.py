@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from services.common.errors import AlreadyExists, FailedPrecondition, NotFound, Unavailable
 from services.common.instants import Instant
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, HolderEvent, Link, Person, Switch, Unlink
-from services.lookup.domain.outages import HOLDS, SourceNote, State
+from services.lookup.domain.outages import NOTE_LIFETIME, OutageNote, SourceState
 from services.lookup.settings import Settings
 from services.lookup.store.opening import open_store
 from services.lookup.store.postgres import store as postgres
@@ -234,11 +234,11 @@ async def test_a_store_that_is_gone_is_unavailable(store: HolderStore) -> None:
     await store.close()
     for attempt in (
         store.people([key(1)]),
-        store.people_then([key(1)], NOW),
+        store.people_known_at([key(1)], NOW),
         link(store, 1, 2),
         store.changes(0, 1),
         store.last(),
-        store.note([SourceNote(NOW, "nation", "one", State.DOWN)]),
+        store.note([OutageNote(NOW, "nation", "one", SourceState.DOWN)]),
         store.noted(NOW),
         store.ping(),
     ):
@@ -282,7 +282,7 @@ async def test_links_and_switches_are_known_from_their_commit(store: HolderStore
     await switch(store, 1, LIAONING, NATIONAL)
     await unlink(store, 1, 2)
     keys = [key(n) for n in (1, 2, 3)]
-    then = [await store.people_then(keys, Instant(NOW + tick)) for tick in range(-1, 4)]
+    then = [await store.people_known_at(keys, Instant(NOW + tick)) for tick in range(-1, 4)]
     both = {key(1): (key(1), key(2)), key(2): (key(2), key(1))}
     alone = {key(1): (key(1),), key(2): (key(2),)}
     assert [{asked: person.keys for asked, person in known.items()} for known in then] == [{}, both, both, both, alone]
@@ -323,7 +323,7 @@ async def test_people_as_known_then_are_the_people_told_then(
             await store.commit(command, clock)
         told.append(await store.people(documents))
     for people, latest in told:
-        assert await store.people_then(documents, latest) == people
+        assert await store.people_known_at(documents, latest) == people
 
 
 async def test_what_was_known_is_found_person_by_person(url: str) -> None:
@@ -378,15 +378,15 @@ async def test_what_is_being_committed_is_waited_for_or_comes_later(url: str) ->
         await reader
         assert len({len(people) for _, people in told}) > 1
         for at, people in told:
-            assert await store.people_then(keys, at) == people
+            assert await store.people_known_at(keys, at) == people
 
 
 async def test_what_was_noted_of_sources_can_be_read_as_of_an_instant(store: HolderStore) -> None:
     """As long as it holds, in order, and twice is once; that questions were missed only for their own instant."""
     one = [
-        SourceNote(NOW, "nation", "one", State.DOWN),
-        SourceNote(Instant(NOW + 5), "110000", "two", State.MISSED),
-        SourceNote(Instant(NOW + 9), "nation", "one", State.UP),
+        OutageNote(NOW, "nation", "one", SourceState.DOWN),
+        OutageNote(Instant(NOW + 5), "110000", "two", SourceState.MISSED),
+        OutageNote(Instant(NOW + 9), "nation", "one", SourceState.UP),
     ]
     await store.note(one[1:])
     await store.note(one)
@@ -394,7 +394,7 @@ async def test_what_was_noted_of_sources_can_be_read_as_of_an_instant(store: Hol
     assert await store.noted(Instant(NOW + 5)) == one[:2]
     assert await store.noted(Instant(NOW + 8)) == one[:1]
     assert await store.noted(Instant(NOW + 9)) == [one[0], one[2]]
-    assert await store.noted(Instant(NOW + HOLDS)) == one[2:]
+    assert await store.noted(Instant(NOW + NOTE_LIFETIME)) == one[2:]
 
 
 async def test_an_sqlite_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:

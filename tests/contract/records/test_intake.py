@@ -110,7 +110,7 @@ async def test_a_session_knows_where_it_stands(records):
 
 async def test_a_session_belongs_to_its_caller(records):
     """Another caller's session of the same id is another session."""
-    from services.runtime.rpc.binding import local
+    from tests.testkit.calls import local
 
     session = str(uuid4())
     await taken(records, session, {1: rows(1)})

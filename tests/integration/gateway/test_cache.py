@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from gateway.codes.cache.memory import MemoryCache
 from gateway.settings import GatewaySettings
-from services.common.documents import check_character
+from services.common.id_numbers import check_character
 from services.runtime.telemetry.logs import JsonLines
 from tests.testkit.fakes.mesh import DOCUMENT, DOWN, NUMBER, PERSON, Mesh, record, serving
 from tests.testkit.secret import SECRET

@@ -22,8 +22,8 @@ from cli.laboratory_files.rows import Reader, Refusal
 from cli.mesh import wiring
 from cli.mesh.plan import Plan, ports_from
 from services.common.errors import Unavailable
-from services.runtime.rpc.binding import local
 from tests.testkit.builders.laboratory_files import CHINESE, LABS, PERSON, good_lines, row
+from tests.testkit.calls import local
 from tests.testkit.secret import SECRET
 
 HUNAN = Destination("430000", "430000-test", "430102")

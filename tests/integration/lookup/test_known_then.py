@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from services.common.errors import ServiceError
 from services.lookup.composition import NAME, build
 from services.lookup.evidence import source_health
-from services.runtime.rpc.binding import local
+from tests.testkit.calls import local
 from tests.testkit.fakes.record_store import BROKEN, DEAD, RecordStore
 from tests.testkit.servers.lookup_service import PURPOSE, Start, deadline, key, lookup, mesh, person, query
 from tests.testkit.servers.lookup_service import settings as lookup_settings

@@ -17,10 +17,11 @@ from hutong.records.v1 import record_read_service_pb2, record_write_service_pb2
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from services.lookup.composition import DIRECTORY, EVIDENCE, HOLDERS, NAME, build
-from services.runtime.rpc.binding import Binding, local
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.channel import open_channel
 from services.runtime.rpc.server import Server
 from services.runtime.telemetry.trace import span, tracing
+from tests.testkit.calls import local, remote
 from tests.testkit.fakes.record_store import RecordStore
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.lookup_service import PURPOSE, key, mesh, person, query, settings

@@ -13,8 +13,9 @@ import pytest
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 
 from bench.machine import peak_memory
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
 from tests.testkit.builders.records import KEEP, person, result, submission
+from tests.testkit.calls import remote
 from tests.testkit.servers.import_command import ended, file_of, started, total
 from tests.testkit.servers.records_process import CONTRACTS, RecordsProcess
 from tests.testkit.servers.records_service import opened

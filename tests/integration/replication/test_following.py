@@ -19,8 +19,8 @@ from services.common.instants import HOUR, Instant, from_timestamp, to_timestamp
 from services.records.composition import build
 from services.records.settings import Settings
 from services.runtime.clock import system_clock
-from services.runtime.rpc.binding import local
 from tests.testkit.builders.records import KEEP, SHOW, fresh_id, person, result, sampling, submission
+from tests.testkit.calls import local
 from tests.testkit.clocks import ManualClock
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.records_process import RecordsProcess

@@ -70,6 +70,12 @@ RULES = (
     ),
     Rule(
         r"services\..+|gateway\..+",
+        r"services\.runtime\.rpc\.channel(\..+)?",
+        "channels are opened in composition roots alone",
+        but=r"services\.runtime\..+|services\.\w+\.composition|gateway\.(composition|__main__)",
+    ),
+    Rule(
+        r"services\..+|gateway\..+",
         r"grpc(\..+)?|hutong\..*_pb2_grpc(\..+)?",
         "servicers and clients are plain objects; services.runtime binds them to a wire",
         but=r"services\.runtime\..+",

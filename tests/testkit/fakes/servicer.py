@@ -10,9 +10,10 @@ from hutong.records.v1 import change_feed_service_pb2 as feed_pb
 from hutong.records.v1 import intake_service_pb2 as intake_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
-from services.runtime.rpc.binding import Binding, local
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.channel import open_channel
 from services.runtime.rpc.server import Server
+from tests.testkit.calls import local, remote
 
 READ = read_pb.DESCRIPTOR.services_by_name["RecordReadService"]
 INTAKE = intake_pb.DESCRIPTOR.services_by_name["RecordIntakeService"]

@@ -23,7 +23,7 @@ from hutong.records.v1.record_read_service_pb2_grpc import RecordReadServiceStub
 from hutong.records.v1.record_write_service_pb2_grpc import RecordWriteServiceStub
 
 from cli.mesh.plan import REGIONS, Plan
-from services.common.documents import check_character
+from services.common.id_numbers import check_character
 from services.common.instants import (
     HOUR,
     MINUTE,

@@ -9,8 +9,9 @@ from typing import Any
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 
 from services.common.errors import ServiceError
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
 from tests.testkit.builders.records import KEEP, person, result, submission
+from tests.testkit.calls import remote
 from tests.testkit.servers.records_process import CONTRACTS
 
 BATCH = 20

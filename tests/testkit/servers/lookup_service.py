@@ -12,10 +12,10 @@ from hutong.lookup.v1.evidence_service_pb2 import EvidenceQuery
 from services.common.regions import NATION
 from services.lookup.composition import NAME, build
 from services.lookup.settings import Settings
-from services.runtime.rpc.binding import local
 from services.runtime.rpc.call import enter, leave, within
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
 from services.runtime.rpc.server import Server
+from tests.testkit.calls import local, remote
 from tests.testkit.fakes.record_store import RecordStore
 from tests.testkit.secret import SECRET
 

@@ -16,7 +16,8 @@ from hutong.records.v1 import (
 )
 
 from cli.mesh.ports import free_port
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
+from tests.testkit.calls import remote
 from tests.testkit.secret import SECRET
 from tests.testkit.tools import ROOT
 

@@ -26,8 +26,8 @@ from services.records.settings import Settings
 from services.records.store.opening import open_store
 from services.records.store.protocols.record_store import RecordStore
 from services.records.store.values.records import Purged
-from services.runtime.rpc.binding import local
 from tests.testkit.builders.records import KEEP, SHOW, submission
+from tests.testkit.calls import local
 from tests.testkit.clocks import ManualClock
 from tests.testkit.secret import SECRET
 

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from services.runtime.rpc.binding import local
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
 from services.runtime.rpc.server import Server
 from services.verdict.composition import POLICIES, VERDICTS, build
 from services.verdict.settings import Settings
 from tests.testkit.builders.verdict_requests import NOW
+from tests.testkit.calls import local, remote
 from tests.testkit.fakes.lookup import FakeLookup
 from tests.testkit.secret import SECRET
 

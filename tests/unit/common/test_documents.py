@@ -5,8 +5,15 @@ from hutong.common.v1.subject_pb2 import Document, DocumentType, Subject
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.documents import PERSON_KEY_BYTES, PersonKeys, check_character, normalise
+from services.common.documents import (
+    PERSON_KEY_BYTES,
+    PersonKeys,
+    holds_number,
+    holds_number_of,
+    normalise,
+)
 from services.common.errors import InvalidArgument
+from services.common.id_numbers import check_character
 
 RESIDENT = DocumentType.DOCUMENT_TYPE_RESIDENT_ID
 PASSPORT = DocumentType.DOCUMENT_TYPE_PASSPORT
@@ -28,7 +35,7 @@ def with_check(first17: str) -> str:
 @pytest.mark.parametrize("number", ["11010519491231002X", "440524188001010014"])
 def test_the_standards_own_examples_are_valid(number):
     """GB 11643-1999 gives these two."""
-    assert number == normalise(RESIDENT, number)
+    assert (RESIDENT, number) == normalise(RESIDENT, number)
 
 
 @given(st.text("0123456789", min_size=17, max_size=17))
@@ -49,12 +56,12 @@ def test_the_check_character_is_that_of_iso_7064(first17):
 )
 def test_case_width_and_blanks_do_not_matter(written):
     """A number as people type it."""
-    assert "11010519491231002X" == normalise(RESIDENT, written)
+    assert (RESIDENT, "11010519491231002X") == normalise(RESIDENT, written)
 
 
 def test_a_legacy_number_is_its_new_form():
     """Fifteen digits lack the century and the check character; both forms are one person."""
-    assert "11010519491231002X" == normalise(RESIDENT, "110105491231002")
+    assert (RESIDENT, "11010519491231002X") == normalise(RESIDENT, "110105491231002")
     assert KEYS.of(Document(type=RESIDENT, number="110105491231002")) == KEYS.of(
         Document(type=RESIDENT, number="11010519491231002x")
     )
@@ -64,14 +71,14 @@ def test_a_legacy_number_is_its_new_form():
 def test_residence_permits_are_resident_ids(prefix):
     """Permits of Hong Kong, Macao and Taiwan are valid, although one popular library refuses them."""
     number = with_check(f"{prefix}19900307123")
-    assert number == normalise(RESIDENT, number)
+    assert (RESIDENT, number) == normalise(RESIDENT, number)
 
 
 @pytest.mark.parametrize(
     ("kind", "written", "expected"),
     [
         (PASSPORT, "e 12345678", "E12345678"),
-        (HK_MACAO, "h1234567890", "H1234567890"),
+        (HK_MACAO, "h1234567890", "H12345678"),
         (HK_MACAO, "M12345678", "M12345678"),
         (TAIWAN, "12345678", "12345678"),
         (FOREIGNER, "chn110081010718", "CHN110081010718"),
@@ -80,7 +87,77 @@ def test_residence_permits_are_resident_ids(prefix):
 )
 def test_every_kind_of_document_has_its_form(kind, written, expected):
     """The forms of the contract."""
-    assert expected == normalise(kind, written)
+    assert (kind, expected) == normalise(kind, written)
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        # A permanent resident's number of 2023, of either place of issue, under the type people take it for.
+        [(FOREIGNER, "911124190505050129"), (RESIDENT, "911124190505050129"), (PASSPORT, " 911124 19050505 0129")],
+        [(FOREIGNER, "931392190606060132"), (RESIDENT, "９３１３９２190606060132")],
+        # The form before 2023.
+        [(FOREIGNER, "CAN110105050512"), (RESIDENT, "can 110105050512"), (PASSPORT, "CAN110105050512")],
+        # A permit with and without its renewals, and with the mark that people write behind it.
+        [(HK_MACAO, "H07654321"), (HK_MACAO, "H0765432101"), (HK_MACAO, "h07654321（B）")],
+        [(TAIWAN, "01876543"), (TAIWAN, "0187654301"), (TAIWAN, "01876543(B)"), (TAIWAN, "０１８７６５４３（Ｂ）")],
+        # A residence permit taken for a travel permit, and a resident id taken for a passport.
+        [(RESIDENT, "830000190909096011"), (TAIWAN, "830000190909096011"), (FOREIGNER, "830000190909096011")],
+        [(RESIDENT, "11010519491231002X"), (PASSPORT, "11010519491231002x"), (PASSPORT, "110105491231002")],
+    ],
+)
+def test_one_holder_has_one_key(ways):
+    """However the document was typed, and whichever type was chosen."""
+    assert 1 == len({KEYS.of_number(kind, number) for kind, number in ways})
+
+
+def test_other_holders_have_other_keys():
+    """What a passport's number may well be stays a passport's: Korea's are M and eight digits."""
+    documents = [
+        (PASSPORT, "M12345678"),
+        (HK_MACAO, "M12345678"),
+        (TAIWAN, "12345678"),
+        (PASSPORT, "12345678"),
+        (HK_MACAO, "H12345678"),
+        (PASSPORT, "CAN110105050513"),
+        (PASSPORT, "110105491331002"),
+    ]
+    assert len(documents) == len({KEYS.of_number(kind, number) for kind, number in documents})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("11010519491231002X", True),
+        ("s-11010519491231002x-1", True),
+        ("误登 911124190505050129 名下", True),
+        ("１１０１０５１９４９１２３１００２Ｘ", True),
+        ("110105194912310021", False),
+        ("2022080513201234561", False),
+        ("111010519491231002X", False),
+        ("S-2022-08-05-0001", False),
+    ],
+)
+def test_a_document_number_is_found_within_a_text(text, expected):
+    """Only one that passes every check; a longer run of digits is something else."""
+    assert expected == holds_number(text)
+
+
+@pytest.mark.parametrize(
+    ("document", "text", "expected"),
+    [
+        ((PASSPORT, "e 1234 5678"), "S-E12345678", True),
+        ((HK_MACAO, "H0765432101"), "h07654321", True),
+        ((TAIWAN, "01876543(B)"), "T01876543-1", True),
+        ((PASSPORT, "E1234"), "e1234", True),
+        ((PASSPORT, "E1234"), "LAB-E1234-7", False),
+        ((RESIDENT, "not a number"), "notanumber", True),
+        ((PASSPORT, ""), "", False),
+    ],
+)
+def test_a_subjects_own_number_is_found_within_a_text(document, text, expected):
+    """As it was typed or in its one form; a number so short that it may be there by chance counts only by itself."""
+    assert expected == holds_number_of(Document(type=document[0], number=document[1]), text)
 
 
 REFUSED = [
@@ -99,7 +176,18 @@ REFUSED = [
     (HK_MACAO, "T12345678", "q.number", "DOCUMENT_NUMBER_FORMAT"),
     (HK_MACAO, "H１２３４５６７٨", "q.number", "DOCUMENT_NUMBER_FORMAT"),
     (TAIWAN, "123456789", "q.number", "DOCUMENT_NUMBER_FORMAT"),
+    (HK_MACAO, "C07654321", "q.number", "DOCUMENT_NUMBER_FORMAT"),
+    (HK_MACAO, "H076543210", "q.number", "DOCUMENT_NUMBER_FORMAT"),
+    (TAIWAN, "01876543(C)", "q.number", "DOCUMENT_NUMBER_FORMAT"),
+    (TAIWAN, with_check("83000019900230001"), "q.number", "DOCUMENT_NUMBER_BIRTH_DATE"),
     (FOREIGNER, "CHN11008101071", "q.number", "DOCUMENT_NUMBER_FORMAT"),
+    (FOREIGNER, "CHN110081010717", "q.number", "DOCUMENT_NUMBER_CHECK"),
+    (FOREIGNER, "CAN110105130512", "q.number", "DOCUMENT_NUMBER_BIRTH_DATE"),
+    (FOREIGNER, "CAN990105050512", "q.number", "DOCUMENT_NUMBER_REGION"),
+    (FOREIGNER, "911124190505050120", "q.number", "DOCUMENT_NUMBER_CHECK"),
+    (FOREIGNER, "911124190513990129", "q.number", "DOCUMENT_NUMBER_BIRTH_DATE"),
+    (FOREIGNER, with_check("99112419050505012"), "q.number", "DOCUMENT_NUMBER_REGION"),
+    (RESIDENT, "911124190505050120", "q.number", "DOCUMENT_NUMBER_CHECK"),
     (DocumentType.DOCUMENT_TYPE_UNSPECIFIED, "E12345678", "q.type", "DOCUMENT_TYPE_REQUIRED"),
     (99, "E12345678", "q.type", "DOCUMENT_TYPE_UNKNOWN"),
 ]
@@ -120,10 +208,10 @@ def test_a_bad_number_is_refused_with_its_field_and_reason_and_never_repeated(ki
 def test_any_text_is_normalised_once_and_for_all_or_refused(kind, written):
     """No text makes anything but a stable form or an InvalidArgument."""
     try:
-        number = normalise(kind, written)
+        document = normalise(kind, written)
     except InvalidArgument:
         return
-    assert number == normalise(kind, number)
+    assert document == normalise(*document)
 
 
 @given(st.integers(0, 16), st.integers(0, 9))

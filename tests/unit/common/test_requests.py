@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.common.v1.subject_pb2 import Document, DocumentType, Subject
 from hutong.lookup.v1.region_directory_service_pb2 import ListRegionsRequest
 from hutong.lookup.v1.region_pb2 import Scope
 from hypothesis import given
@@ -107,6 +108,23 @@ def test_a_region_is_a_province_level_division(code, reasons):
 def test_a_request_id_is_a_uuid_in_its_one_form(text, right):
     """With hyphens, in either case, and nothing around it: one id is never taken for two."""
     assert ([] if right else [("request_id", "REQUEST_ID_FORMAT")]) == named(fields.request_id(text))
+
+
+@pytest.mark.parametrize("rule", [fields.source_id, fields.cause, fields.laboratory_id])
+@pytest.mark.parametrize("text", ["11010519491231002x", "s-11010519491231002x-1", "911124190505050129"])
+def test_a_document_number_never_lands_elsewhere(rule, text):
+    """Ids and causes are stored, logged and shown; the error does not repeat it."""
+    ((_, reason),) = named(rule(text, "field"))
+    assert "DOCUMENT_NUMBER_NOT_ALLOWED" == reason
+
+
+def test_nor_does_the_subjects_own_number_of_any_type():
+    """A passport's has no check by which it would be known."""
+    passport = Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number="e 1234 5678"))
+    texts = {"source_id": "S-E12345678", "laboratory": "430000-xiangya"}
+    expected = [("source_id", "DOCUMENT_NUMBER_NOT_ALLOWED")]
+    assert expected == named(fields.not_the_subjects(texts, passport))
+    assert [] == named(fields.not_the_subjects(texts, Subject(person_key=bytes(16))))
 
 
 @pytest.mark.parametrize(

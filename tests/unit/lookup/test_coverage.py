@@ -6,27 +6,27 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.regions import NATION
-from services.lookup.evidence.fan_out import Round
-from services.lookup.evidence.sources import OK, UNREACHABLE, Answer
+from services.lookup.evidence.fan_out import FanOut
+from services.lookup.evidence.sources import OK, UNREACHABLE, SourceAnswer
 
 HUNAN = "430000"
-DOWN = Answer(HUNAN, UNREACHABLE)
+DOWN = SourceAnswer(HUNAN, UNREACHABLE)
 
 
 class Sources:
     """The nation is down; Hunan gives the answers it is told to, in the order in which it is asked."""
 
-    def __init__(self, hunan: Sequence[Answer]) -> None:
+    def __init__(self, hunan: Sequence[SourceAnswer]) -> None:
         self._hunan = iter(hunan)
 
-    async def ask(self, source: str, *_: object) -> Answer:
+    async def ask(self, source: str, *_: object) -> SourceAnswer:
         """The next answer."""
-        return Answer(NATION, UNREACHABLE) if source == NATION else next(self._hunan)
+        return SourceAnswer(NATION, UNREACHABLE) if source == NATION else next(self._hunan)
 
 
-def answered(seconds: int) -> Answer:
+def answered(seconds: int) -> SourceAnswer:
     """An answer as of an instant."""
-    return Answer(HUNAN, OK, as_of=Timestamp(seconds=seconds))
+    return SourceAnswer(HUNAN, OK, as_of=Timestamp(seconds=seconds))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def answered(seconds: int) -> Answer:
 async def test_a_source_has_answered_when_it_answered_every_time(answers, expected):
     """One answer of two is no answer: "not found" would be told of those whom the other was about. Of two answers, the
     older instant counts."""
-    asked = Round(Sources(answers), (HUNAN,), None)  # type: ignore[arg-type]  # what it uses of them
+    asked = FanOut(Sources(answers), (HUNAN,), None)  # type: ignore[arg-type]  # what it uses of them
     await asked.ask(NATION, [], 1.0)
     for _ in answers:
         await asked.ask(HUNAN, [], 1.0)

@@ -14,7 +14,7 @@ from services.lookup.domain.holders import (
     Link,
     Neighbourhood,
     Switch,
-    Switched,
+    SwitchInForce,
     Unlink,
     component,
     decide,
@@ -131,9 +131,9 @@ def test_a_request_served_before_changes_nothing(command: Link | Unlink | Switch
 def test_a_switch_is_idle_only_when_it_is_this_documents_own_newest() -> None:
     """What another document of the person switched would be lost with its link, so it does not stand in."""
     edges = chain(2)
-    own = Switched(key(0), "210000", LOCAL, 5)
-    others = Switched(key(1), "210000", LOCAL, 6)
-    elsewhere = Switched(key(0), "220000", NATIONAL, 9)
+    own = SwitchInForce(key(0), "210000", LOCAL, 5)
+    others = SwitchInForce(key(1), "210000", LOCAL, 6)
+    elsewhere = SwitchInForce(key(0), "220000", NATIONAL, 9)
     command = Switch(key(0), "210000", LOCAL)
     assert not decide(command, Neighbourhood(edges, [own, elsewhere])).changes
     assert decide(command, Neighbourhood(edges, [own, others])).affected == (key(0), key(1))

@@ -5,28 +5,28 @@ from collections.abc import Sequence
 
 from services.common.errors import Unavailable
 from services.common.instants import SECOND, Instant
-from services.lookup.domain.outages import EVERY, HOLDS, RENEWED, SourceNote, State, down_at
+from services.lookup.domain.outages import ALL_SOURCES, NOTE_LIFETIME, RENEWAL, OutageNote, SourceState, down_at
 from services.lookup.evidence.outages import Outages
 
 NOW = Instant(1_790_000_000 * SECOND)
 
 
-class Notes:
-    """Notes in memory; fails while `broken`."""
+class OutageLog:
+    """OutageLog in memory; fails while `broken`."""
 
     def __init__(self) -> None:
-        self.kept: list[SourceNote] = []
+        self.kept: list[OutageNote] = []
         self.broken = False
 
-    async def note(self, notes: Sequence[SourceNote]) -> None:
+    async def note(self, notes: Sequence[OutageNote]) -> None:
         """Appends."""
         if self.broken:
             raise Unavailable("STORE_UNAVAILABLE", "不可用", "Not available")
         self.kept += notes
 
-    async def noted(self, instant: Instant) -> Sequence[SourceNote]:
+    async def noted(self, instant: Instant) -> Sequence[OutageNote]:
         """Everything of the time before; what follows from it is for `down_at` to say."""
-        return [note for note in self.kept if instant - HOLDS < note.noted_at <= instant]
+        return [note for note in self.kept if instant - NOTE_LIFETIME < note.noted_at <= instant]
 
 
 class Clock:
@@ -40,7 +40,7 @@ class Clock:
         return Instant(NOW + int(self.seconds * SECOND))
 
 
-def _of(notes: Notes, clock: Clock, replica: str = "one") -> Outages:
+def _of(notes: OutageLog, clock: Clock, replica: str = "one") -> Outages:
     return Outages(notes, replica, clock)
 
 
@@ -51,7 +51,7 @@ async def _saved(outages: Outages) -> None:
 async def test_every_batch_has_an_instant_of_its_own() -> None:
     """Though the clock stands, or goes back; and what is noted later is later."""
     clock = Clock()
-    outages = _of(Notes(), clock)
+    outages = _of(OutageLog(), clock)
     first = outages.moment(clock())
     outages.went_down("nation")
     clock.seconds = -5
@@ -63,7 +63,7 @@ async def test_every_batch_has_an_instant_of_its_own() -> None:
 
 async def test_an_outage_is_between_its_notes() -> None:
     """What was said at any instant can be told again, and the notes are two."""
-    notes, clock = Notes(), Clock()
+    notes, clock = OutageLog(), Clock()
     outages = _of(notes, clock)
     said = [outages.moment(clock())]
     outages.went_down("nation")
@@ -71,7 +71,7 @@ async def test_an_outage_is_between_its_notes() -> None:
     outages.came_back("nation")
     said.append(outages.moment(clock()))
     await _saved(outages)
-    assert [note.state for note in notes.kept] == [State.UP, State.DOWN, State.UP]
+    assert [note.state for note in notes.kept] == [SourceState.UP, SourceState.DOWN, SourceState.UP]
     clock.seconds = 1_000
     assert [set(await outages.down_at(moment.at)) for moment in said] == [set(moment.down) for moment in said]
     assert [list(moment.down) for moment in said] == [[], ["nation"], ["nation"], []]
@@ -79,7 +79,7 @@ async def test_an_outage_is_between_its_notes() -> None:
 
 async def test_questions_missed_say_nothing_of_others() -> None:
     """One batch that a source did not answer is noted for its own instant."""
-    notes, clock = Notes(), Clock()
+    notes, clock = OutageLog(), Clock()
     outages = _of(notes, clock)
     before, missed, after = (outages.moment(clock()) for _ in range(3))
     outages.missed(missed, ["110000", "nation"])
@@ -93,7 +93,7 @@ async def test_questions_missed_say_nothing_of_others() -> None:
 
 async def test_a_long_outage_is_noted_anew_by_who_asks() -> None:
     """Seldom, and while anybody asks it never lapses."""
-    notes, clock = Notes(), Clock()
+    notes, clock = OutageLog(), Clock()
     outages = _of(notes, clock)
     outages.went_down("nation")
     said = []
@@ -101,25 +101,25 @@ async def test_a_long_outage_is_noted_anew_by_who_asks() -> None:
         clock.seconds = seconds
         said.append(outages.moment(clock()))
     await _saved(outages)
-    assert len(notes.kept) <= 2 + 600 * SECOND / RENEWED
+    assert len(notes.kept) <= 2 + 600 * SECOND / RENEWAL
     assert all([list(await outages.down_at(moment.at)) == ["nation"] for moment in said])
 
 
 async def test_an_outage_nobody_saw_the_end_of_ends_by_itself() -> None:
     """The process died in it, and no other took its place."""
-    down = SourceNote(NOW, "nation", "one", State.DOWN)
-    assert down_at([down], Instant(NOW + HOLDS - 1)) == {"nation"}
-    notes, clock = Notes(), Clock()
+    down = OutageNote(NOW, "nation", "one", SourceState.DOWN)
+    assert down_at([down], Instant(NOW + NOTE_LIFETIME - 1)) == {"nation"}
+    notes, clock = OutageLog(), Clock()
     notes.kept.append(down)
     clock.seconds = 3_600
     outages = _of(notes, clock, "two")
-    assert set(await outages.down_at(Instant(NOW + HOLDS - 1))) == {"nation"}
-    assert set(await outages.down_at(Instant(NOW + HOLDS))) == set()
+    assert set(await outages.down_at(Instant(NOW + NOTE_LIFETIME - 1))) == {"nation"}
+    assert set(await outages.down_at(Instant(NOW + NOTE_LIFETIME))) == set()
 
 
 async def test_a_process_begins_with_nobody_down() -> None:
     """What the one before it, of the same name, left behind is over from its first question on."""
-    notes, clock = Notes(), Clock()
+    notes, clock = OutageLog(), Clock()
     before = _of(notes, clock)
     before.went_down("nation")
     before.went_down("110000")
@@ -136,10 +136,10 @@ async def test_a_process_begins_with_nobody_down() -> None:
 async def test_what_one_of_several_could_not_ask_counts_as_not_asked() -> None:
     """Which of them answered then is not known; the end of one's outage is not that of another's."""
     notes = [
-        SourceNote(Instant(NOW + 1), "nation", "one", State.DOWN),
-        SourceNote(Instant(NOW + 2), "nation", "two", State.DOWN),
-        SourceNote(Instant(NOW + 3), "nation", "one", State.UP),
-        SourceNote(Instant(NOW + 4), EVERY, "two", State.UP),
+        OutageNote(Instant(NOW + 1), "nation", "one", SourceState.DOWN),
+        OutageNote(Instant(NOW + 2), "nation", "two", SourceState.DOWN),
+        OutageNote(Instant(NOW + 3), "nation", "one", SourceState.UP),
+        OutageNote(Instant(NOW + 4), ALL_SOURCES, "two", SourceState.UP),
     ]
     assert [down_at(notes[:count], Instant(NOW + count)) for count in range(5)] == [
         set(),
@@ -152,7 +152,7 @@ async def test_what_one_of_several_could_not_ask_counts_as_not_asked() -> None:
 
 async def test_notes_that_cannot_be_written_are_written_later() -> None:
     """A question is answered all the same; the next one tries again."""
-    notes, clock = Notes(), Clock()
+    notes, clock = OutageLog(), Clock()
     notes.broken = True
     outages = _of(notes, clock)
     outages.went_down("nation")
@@ -160,4 +160,4 @@ async def test_notes_that_cannot_be_written_are_written_later() -> None:
     assert notes.kept == []
     notes.broken = False
     await _saved(outages)
-    assert [note.state for note in notes.kept] == [State.UP, State.DOWN]
+    assert [note.state for note in notes.kept] == [SourceState.UP, SourceState.DOWN]

@@ -50,7 +50,7 @@ plausible = st.builds(
     reported_at=timestamps,
     result=st.sampled_from([0, 1]),
     tube=st.just(1),
-    laboratory=st.just("430000-xiangya"),
+    laboratory=st.sampled_from(["430000-xiangya", "e1234567"]),
     site=st.just("430102"),
     channel=st.just(1),
 )
@@ -59,12 +59,17 @@ subjects = st.one_of(
     st.just(Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_RESIDENT_ID, number="11010519491231002X"))),
     st.just(Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_RESIDENT_ID, number="110105194912310021"))),
     st.just(Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number="e1234567"))),
+    st.sampled_from(["e 1234567", "Ｅ１２３４５６７"]).map(
+        lambda number: Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number=number))
+    ),
     st.just(Subject()),
 )
 submissions = st.builds(
     RecordSubmission,
     region=st.sampled_from(["430000", "110000", "440000", ""]),
-    source_id=st.sampled_from(["S1", "样本-1", "", " S", "x" * 65, "字" * 64]),
+    source_id=st.sampled_from(
+        ["S1", "样本-1", "", " S", "s-e1234567", "Ｅ１２３４５６７", "11010519491231002x", "x" * 65, "字" * 64]
+    ),
     subject=subjects,
     content=st.none() | plausible | contents,
     correction=st.none()

@@ -12,6 +12,7 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRec
 
 from services.common.errors import Code, ServiceError, Text
 from services.runtime.rpc import channel, server
+from tests.testkit.calls import remote
 from tests.testkit.fakes.servicer import INTAKE, REQUEST, Servicer, bindings, over_a_wire
 
 ATTEMPTS = 3
@@ -96,7 +97,7 @@ async def test_a_stream_that_breaks_off_while_a_request_is_sent_is_unavailable()
     service = server.Server("records", bindings(servicer))
     port = await service.start("127.0.0.1:0")
     async with channel.open_channel(f"127.0.0.1:{port}") as opened:
-        responses = channel.remote("records", "test", opened, [INTAKE]).StreamRecords(too_much())
+        responses = remote("records", "test", opened, [INTAKE]).StreamRecords(too_much())
         await anext(responses)
         await reached.wait()
         await service.drain(0, 0)

@@ -11,8 +11,9 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRec
 from services.common.errors import ServiceError, Unavailable
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import current_call
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
 from services.runtime.rpc.server import Server
+from tests.testkit.calls import remote
 from tests.testkit.fakes.servicer import INTAKE, TRANSPORTS, Servicer, bindings
 
 KEEP = Purpose.PURPOSE_RECORD_KEEPING

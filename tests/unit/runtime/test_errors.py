@@ -9,8 +9,9 @@ from hutong.records.v1 import change_feed_service_pb2 as feed_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
 from services.common.errors import Code, InvalidArgument, NotFound, ServiceError, Text, Violation
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
 from services.runtime.rpc.errors import _from_status, from_item_error, to_item_error, to_status
+from tests.testkit.calls import remote
 from tests.testkit.fakes.servicer import READ, REQUEST, Servicer, over_a_wire
 
 WRONG = InvalidArgument(

@@ -16,10 +16,11 @@ from hutong.records.v1 import record_read_service_pb2 as read_pb
 from services.common.errors import ServiceError
 from services.runtime.rpc import server as server_module
 from services.runtime.rpc.binding import Binding
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import open_channel
 from services.runtime.rpc.health import LIVENESS
 from services.runtime.rpc.server import Server
 from services.runtime.service import Service
+from tests.testkit.calls import remote
 from tests.testkit.fakes.servicer import FEED, READ, REQUEST, Servicer, bindings
 
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -27,16 +27,22 @@ class _DocumentTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Document
     """Not stated; refused wherever a document is required."""
     DOCUMENT_TYPE_RESIDENT_ID: _DocumentType.ValueType  # 1
     """居民身份证 and the residence permits of Hong Kong, Macao and Taiwan (810000, 820000, 830000):
-    GB 11643, 18 characters with a check character, or the 15 digits of the legacy form.
+    GB 11643, 18 characters with a check character, or the 15 digits of the legacy form. A number of 18
+    characters is what it shows, whichever type is stated: it begins with 9 where it is a foreign permanent
+    resident's. So one holder has one key.
     """
     DOCUMENT_TYPE_PASSPORT: _DocumentType.ValueType  # 2
     """护照: a passport of any state; 5 to 17 letters and digits."""
     DOCUMENT_TYPE_HK_MACAO_PERMIT: _DocumentType.ValueType  # 3
-    """港澳居民来往内地通行证: H or M and 8 or 10 digits."""
+    """港澳居民来往内地通行证 (回乡证): H or M and 8 digits. Two more digits count renewals, and "(B)" may stand
+    behind; neither makes another holder.
+    """
     DOCUMENT_TYPE_TAIWAN_PERMIT: _DocumentType.ValueType  # 4
-    """台湾居民来往大陆通行证: 8 or 10 digits."""
+    """台湾居民来往大陆通行证 (台胞证): 8 digits, with the same additions."""
     DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID: _DocumentType.ValueType  # 5
-    """外国人永久居留身份证: 3 letters and 12 digits, or the 18 characters of the 2023 form."""
+    """外国人永久居留身份证: 3 letters and 12 digits, the last one a check digit by ICAO 9303, or the 18 characters
+    of the 2023 form, which begin with 9 and have the check character of GB 11643.
+    """
 
 class DocumentType(_DocumentType, metaclass=_DocumentTypeEnumTypeWrapper):
     """The kinds of identity document a test may be registered under."""
@@ -45,16 +51,22 @@ DOCUMENT_TYPE_UNSPECIFIED: DocumentType.ValueType  # 0
 """Not stated; refused wherever a document is required."""
 DOCUMENT_TYPE_RESIDENT_ID: DocumentType.ValueType  # 1
 """居民身份证 and the residence permits of Hong Kong, Macao and Taiwan (810000, 820000, 830000):
-GB 11643, 18 characters with a check character, or the 15 digits of the legacy form.
+GB 11643, 18 characters with a check character, or the 15 digits of the legacy form. A number of 18
+characters is what it shows, whichever type is stated: it begins with 9 where it is a foreign permanent
+resident's. So one holder has one key.
 """
 DOCUMENT_TYPE_PASSPORT: DocumentType.ValueType  # 2
 """护照: a passport of any state; 5 to 17 letters and digits."""
 DOCUMENT_TYPE_HK_MACAO_PERMIT: DocumentType.ValueType  # 3
-"""港澳居民来往内地通行证: H or M and 8 or 10 digits."""
+"""港澳居民来往内地通行证 (回乡证): H or M and 8 digits. Two more digits count renewals, and "(B)" may stand
+behind; neither makes another holder.
+"""
 DOCUMENT_TYPE_TAIWAN_PERMIT: DocumentType.ValueType  # 4
-"""台湾居民来往大陆通行证: 8 or 10 digits."""
+"""台湾居民来往大陆通行证 (台胞证): 8 digits, with the same additions."""
 DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID: DocumentType.ValueType  # 5
-"""外国人永久居留身份证: 3 letters and 12 digits, or the 18 characters of the 2023 form."""
+"""外国人永久居留身份证: 3 letters and 12 digits, the last one a check digit by ICAO 9303, or the 18 characters
+of the 2023 form, which begin with 9 and have the check character of GB 11643.
+"""
 Global___DocumentType: _TypeAlias = DocumentType  # noqa: Y015
 
 class _Purpose:

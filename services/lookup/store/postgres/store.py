@@ -11,21 +11,21 @@ from services.common.instants import Instant
 from services.lookup.domain.holders import (
     Command,
     Decision,
-    Entry,
     HolderEvent,
     Link,
+    LoggedCommand,
     Neighbourhood,
     Person,
     Switch,
-    Switched,
+    SwitchInForce,
     decide,
     people,
-    people_then,
+    people_known_at,
 )
-from services.lookup.domain.outages import HOLDS, SourceNote
+from services.lookup.domain.outages import NOTE_LIFETIME, OutageNote
 from services.lookup.store import rows
 from services.lookup.store.postgres.schema import SCHEMA
-from services.lookup.store.protocol import Known, unavailable
+from services.lookup.store.protocol import CurrentPeople, unavailable
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
 from services.runtime.storage.postgres.pool import Connections, Database
@@ -114,17 +114,17 @@ class PostgresHolderStore:
         """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
         await self._connections.check_schema()
 
-    async def people(self, keys: Sequence[bytes]) -> Known:
+    async def people(self, keys: Sequence[bytes]) -> CurrentPeople:
         """See HolderStore."""
         async with self._connection() as connection:
             found = await connection.fetch(_PEOPLE, keys)
-        return Known(people(row[1:] for row in found if row[1] is not None), Instant(found[0][0]))
+        return CurrentPeople(people(row[1:] for row in found if row[1] is not None), Instant(found[0][0]))
 
-    async def people_then(self, keys: Sequence[bytes], known_at: Instant) -> dict[bytes, Person]:
+    async def people_known_at(self, keys: Sequence[bytes], known_at: Instant) -> dict[bytes, Person]:
         """See HolderStore."""
         async with self._connection() as connection:
             found = await connection.fetch(ENTRIES, keys, known_at)
-        return people_then(Entry(row[0], rows.command(row[1:])) for row in found)
+        return people_known_at(LoggedCommand(row[0], rows.command(row[1:])) for row in found)
 
     async def settle(self, at: Instant, now: Instant) -> None:
         """See HolderStore."""
@@ -160,17 +160,17 @@ class PostgresHolderStore:
         async with self._connection() as connection:
             return int(await connection.fetchval(_LAST))
 
-    async def note(self, notes: Sequence[SourceNote]) -> None:
+    async def note(self, notes: Sequence[OutageNote]) -> None:
         """See HolderStore."""
         async with self._connection() as connection:
             await connection.executemany(
                 "insert into source_note values ($1, $2, $3, $4) on conflict do nothing", notes
             )
 
-    async def noted(self, instant: Instant) -> list[SourceNote]:
+    async def noted(self, instant: Instant) -> list[OutageNote]:
         """See HolderStore."""
         async with self._connection() as connection:
-            return [rows.note(row) for row in await connection.fetch(_NOTED, instant - HOLDS, instant)]
+            return [rows.note(row) for row in await connection.fetch(_NOTED, instant - NOTE_LIFETIME, instant)]
 
     async def ping(self) -> None:
         """See HolderStore."""
@@ -188,7 +188,7 @@ class PostgresHolderStore:
             earlier = row and rows.command(row, command.request_id)
         return Neighbourhood(
             frozenset((one, other) for one, other in await connection.fetch(_EDGES, seeds)),
-            [Switched(*row) for row in await connection.fetch(_SWITCHES, seeds)],
+            [SwitchInForce(*row) for row in await connection.fetch(_SWITCHES, seeds)],
             earlier,
         )
 

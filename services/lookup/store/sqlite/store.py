@@ -17,20 +17,20 @@ from services.common.instants import Instant
 from services.lookup.domain.holders import (
     Command,
     Decision,
-    Entry,
     HolderEvent,
     Link,
+    LoggedCommand,
     Neighbourhood,
     Person,
     Switch,
-    Switched,
+    SwitchInForce,
     decide,
     people,
-    people_then,
+    people_known_at,
 )
-from services.lookup.domain.outages import HOLDS, SourceNote
+from services.lookup.domain.outages import NOTE_LIFETIME, OutageNote
 from services.lookup.store import rows
-from services.lookup.store.protocol import Known, unavailable
+from services.lookup.store.protocol import CurrentPeople, unavailable
 from services.lookup.store.sqlite import queries as sql
 from services.lookup.store.sqlite.schema import SCHEMA
 from services.runtime.clock import Clock
@@ -56,7 +56,7 @@ class SqliteHolderStore:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="holder-store")
         self._stamps = CommitClock()
 
-    async def people(self, keys: Sequence[bytes]) -> Known:
+    async def people(self, keys: Sequence[bytes]) -> CurrentPeople:
         """See HolderStore. Most people have neither a second document nor a switch: that is found out first."""
         with guard(unavailable):
             known: list[bytes] = []
@@ -71,17 +71,17 @@ class SqliteHolderStore:
                 block = known[start : start + _BLOCK]
                 found.extend(self._read.execute(sql.people(len(block)), block))
         # Taken after reading: what was committed meanwhile, and seen or not, is counted in.
-        return Known(people(found), self._latest)
+        return CurrentPeople(people(found), self._latest)
 
-    async def people_then(self, keys: Sequence[bytes], known_at: Instant) -> dict[bytes, Person]:
+    async def people_known_at(self, keys: Sequence[bytes], known_at: Instant) -> dict[bytes, Person]:
         """See HolderStore."""
-        found: list[Entry] = []
+        found: list[LoggedCommand] = []
         with guard(unavailable):
             for start in range(0, len(keys), _BLOCK):
                 block = keys[start : start + _BLOCK]
                 read = self._read.execute(sql.entries(len(block)), (*block, known_at, known_at))
-                found.extend(Entry(asked, rows.command(columns)) for asked, *columns in read)
-        return people_then(found)
+                found.extend(LoggedCommand(asked, rows.command(columns)) for asked, *columns in read)
+        return people_known_at(found)
 
     async def settle(self, at: Instant, now: Instant) -> None:
         """See HolderStore."""
@@ -105,14 +105,16 @@ class SqliteHolderStore:
         with guard(unavailable):
             return int(self._read.execute("select coalesce(max(sequence), 0) from holder_log").fetchone()[0])
 
-    async def note(self, notes: Sequence[SourceNote]) -> None:
+    async def note(self, notes: Sequence[OutageNote]) -> None:
         """See HolderStore."""
         await self._in_writer(lambda: self._note(notes))
 
-    async def noted(self, instant: Instant) -> list[SourceNote]:
+    async def noted(self, instant: Instant) -> list[OutageNote]:
         """See HolderStore."""
         with guard(unavailable):
-            return [rows.note(row) for row in self._read.execute(sql.NOTED, (instant - HOLDS, instant, instant))]
+            return [
+                rows.note(row) for row in self._read.execute(sql.NOTED, (instant - NOTE_LIFETIME, instant, instant))
+            ]
 
     async def ping(self) -> None:
         """See HolderStore."""
@@ -143,7 +145,7 @@ class SqliteHolderStore:
             self._stamps.end(token)
         return decision
 
-    def _note(self, notes: Sequence[SourceNote]) -> None:
+    def _note(self, notes: Sequence[OutageNote]) -> None:
         with self._transaction():
             self._write.executemany("insert or ignore into source_note values (?, ?, ?, ?)", notes)
 
@@ -166,7 +168,7 @@ class SqliteHolderStore:
             earlier = row and rows.command(row, command.request_id)
         return Neighbourhood(
             frozenset(self._write.execute(sql.EDGES, seeds)),
-            [Switched(*row) for row in self._write.execute(sql.SWITCHES, seeds)],
+            [SwitchInForce(*row) for row in self._write.execute(sql.SWITCHES, seeds)],
             earlier,
         )
 

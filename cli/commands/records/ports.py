@@ -1,0 +1,24 @@
+"""What the commands about records ask of a store."""
+
+from typing import Protocol
+
+from hutong.records.v1.conflict_service_pb2 import (
+    ListConflictsRequest,
+    ListConflictsResponse,
+    SettleConflictRequest,
+    SettleConflictResponse,
+)
+from hutong.records.v1.record_read_service_pb2 import GetRecordHistoryRequest, GetRecordHistoryResponse
+
+
+class ConflictedStore(Protocol):
+    """A store with what contradicted it and was not taken."""
+
+    async def ListConflicts(self, request: ListConflictsRequest, /) -> ListConflictsResponse:
+        """See hutong.records.v1.ConflictService."""
+
+    async def SettleConflict(self, request: SettleConflictRequest, /) -> SettleConflictResponse:
+        """See hutong.records.v1.ConflictService."""
+
+    async def GetRecordHistory(self, request: GetRecordHistoryRequest, /) -> GetRecordHistoryResponse:
+        """See hutong.records.v1.RecordReadService."""

@@ -1,0 +1,37 @@
+"""The pages about faults and threats rest on tests: each row names its own, and every named test is there."""
+
+import pytest
+
+from tests.testkit.checks import documents, named_tests
+from tests.testkit.tools import ROOT
+
+FAULTS = ROOT / "docs" / "faults.md"
+
+
+def test_every_named_test_is_there():
+    """In every document."""
+    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in documents.documents(ROOT)}
+    assert {} == {name: gone for name, text in texts.items() if (gone := named_tests.absent(ROOT, text))}
+
+
+def test_every_fault_has_a_test():
+    """Its row says what a holder saw, what was lost, for how long, and which test breaks it again."""
+    rows = list(named_tests.rows(FAULTS.read_text(encoding="utf-8")))
+    assert len(rows) >= 35
+    assert [] == [row for row in rows if len(row) != 5 or not all(row) or not list(named_tests.named(row[4]))]
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("`tests/checks/documents/test_named_tests.py::test_every_fault_has_a_test`", []),
+        (
+            "`tests/checks/documents/test_named_tests.py::test_no_such_thing`",
+            ["tests/checks/documents/test_named_tests.py::test_no_such_thing"],
+        ),
+        ("`tests/checks/test_nowhere.py::test_it`", ["tests/checks/test_nowhere.py::test_it"]),
+    ],
+)
+def test_a_test_that_is_not_there_is_noticed(text: str, gone: list[str]):
+    """By its module, or by its name."""
+    assert gone == named_tests.absent(ROOT, text)
