@@ -17,8 +17,8 @@ def fold(cell: str) -> str:
 
 
 def clean(cell: str, counts: Counter[str]) -> str:
-    """Returns the cell without marks of direction, zero-width characters and byte order marks, and without the apostrophe
-    or the `="…"` by which spreadsheets say that a cell is text. Counts the cells that had them."""
+    """Returns the cell without marks of direction, zero-width characters and byte order marks, and without the
+    apostrophe or the `="…"` by which spreadsheets say that a cell is text. Counts the cells that had them."""
     text = cell
     if not text.isascii():
         # Cf: format characters, which show nothing.

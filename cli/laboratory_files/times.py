@@ -62,7 +62,8 @@ _UNCLEAR: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
 
 
 def time(cell: str, local: bool) -> Instant | None:
-    """Returns the instant a cell names, None when it is empty. Without an offset it is UTC+8 where `local`, else refused.
+    """Returns the instant a cell names, None when it is empty. Without an offset it is UTC+8 where `local`, else
+    refused.
 
     Raises RefusedValueError.
     """
@@ -127,7 +128,7 @@ def _time(cell: str, local: bool) -> Instant | None:
             moment = moment.replace(tzinfo=_zone(offset.upper()))
         return from_datetime(moment)
     except ValueError:
-        raise RefusedValueError("TIME_IMPOSSIBLE", "该时间不存在", "There is no such time") from None
+        raise _impossible(int(month), int(minute), int(second or 0), hours) from None
 
 
 def _hours(hour: int, half: str | None) -> int:
@@ -146,6 +147,17 @@ def _hours(hour: int, half: str | None) -> int:
             "Morning or afternoon does not go with that hour; write it by 24 hours",
         )
     return hour + _NOON * (half.upper() in ("下午", "PM"))
+
+
+def _impossible(month: int, minute: int, second: int, hour: int) -> RefusedValueError:
+    parts = (
+        (month not in range(1, 13), "月份", "month"),
+        (hour not in range(24), "小时", "hour"),
+        (minute not in range(60), "分钟", "minute"),
+        (second not in range(60), "秒数", "second"),
+    )
+    zh, en = next(((zh, en) for wrong, zh, en in parts if wrong), ("日期", "day"))
+    return RefusedValueError("TIME_IMPOSSIBLE", f"该时间不存在：没有这样的{zh}", f"There is no such time: no such {en}")
 
 
 def _unclear(word: str) -> RefusedValueError:

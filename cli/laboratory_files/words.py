@@ -10,26 +10,9 @@ from hutong.records.v1.record_write_service_pb2 import CorrectionKind
 from cli.laboratory_files.cleaning import fold
 from cli.laboratory_files.codes import RESULTS, TESTS
 from cli.laboratory_files.refusals import RefusedValueError
+from services.common.documents import CHINESE_NAMES
 
-_DOCUMENT_TYPES = {
-    "居民身份证": DocumentType.DOCUMENT_TYPE_RESIDENT_ID,
-    "身份证": DocumentType.DOCUMENT_TYPE_RESIDENT_ID,
-    "居民居住证": DocumentType.DOCUMENT_TYPE_RESIDENT_ID,
-    "港澳台居民居住证": DocumentType.DOCUMENT_TYPE_RESIDENT_ID,
-    "港澳居民居住证": DocumentType.DOCUMENT_TYPE_RESIDENT_ID,
-    "台湾居民居住证": DocumentType.DOCUMENT_TYPE_RESIDENT_ID,
-    "护照": DocumentType.DOCUMENT_TYPE_PASSPORT,
-    "普通护照": DocumentType.DOCUMENT_TYPE_PASSPORT,
-    "港澳居民来往内地通行证": DocumentType.DOCUMENT_TYPE_HK_MACAO_PERMIT,
-    "回乡证": DocumentType.DOCUMENT_TYPE_HK_MACAO_PERMIT,
-    "台湾居民来往大陆通行证": DocumentType.DOCUMENT_TYPE_TAIWAN_PERMIT,
-    "台胞证": DocumentType.DOCUMENT_TYPE_TAIWAN_PERMIT,
-    "外国人永久居留身份证": DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID,
-    "外国人永久居留证": DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID,
-    "永久居留证": DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID,
-    "永居证": DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID,
-    "五星卡": DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID,
-} | {
+_DOCUMENT_TYPES = CHINESE_NAMES | {
     name.removeprefix("DOCUMENT_TYPE_"): DocumentType.Value(name)
     for name in DocumentType.keys()  # noqa: SIM118  # an enum wrapper is no dict
     if name != "DOCUMENT_TYPE_UNSPECIFIED"
@@ -88,12 +71,11 @@ _HIDDEN = re.compile(r"#{3,}")
 _ERROR = re.compile(r"#(VALUE!|N/A|REF!|NAME\?|NUM!|NULL!|DIV/0!|SPILL!|CALC!)", re.IGNORECASE)
 # Of a test's name, what says that it is for nucleic acid, what of, and what says nothing more.
 _NUCLEIC_ACID = re.compile(r"核酸|RNA|RT-?Q?PCR|PCR|NAAT|NUCLEIC ACID", re.IGNORECASE)
-_VIRUS = re.compile(
-    r"新型冠状病毒|新冠状病毒|新冠病毒|新冠肺炎|新冠|SARS-?COV-?2|2019-?NCOV|COVID-?19", re.IGNORECASE
-)
+_VIRUS = re.compile(r"新型冠状病毒|新冠状病毒|新冠病毒|新冠肺炎|新冠|SARS-?COV-?2|2019-?NCOV|COVID-?19", re.IGNORECASE)
 _MORE = re.compile(
     r"实时|荧光|定量|定性|扩增|检测|检验|测定|筛查|采样|单检|单管|混检|混采|\d{1,2}混1|\d{1,2}:1|咽拭子|鼻拭子|鼻咽拭子|"
-    r"口咽拭子|ORF1AB|RDRP|[NES](?=基因|/|,|、)|[NES] GENE|基因|TEST|DETECTION|QUALITATIVE|BY|THE|OF|[\s()/,、+:：_.\-\[\]]",
+    r"口咽拭子|ORF1AB|RDRP|[NES](?=基因|/|,|、)|[NES] GENE|"
+    r"基因|TEST|DETECTION|QUALITATIVE|BY|THE|OF|[\s()/,、+:：_.\-\[\]]",
     re.IGNORECASE,
 )
 
@@ -128,8 +110,9 @@ def changed_number(what_zh: str, what_en: str) -> RefusedValueError:
         "NUMBER_CHANGED_BY_SPREADSHEET",
         f"表格软件把{what_zh}当作数字改掉了（只保留 15 位，其余变为 0 或科学记数法），原号码已看不出；"
         "请从原系统重新导出，并先把该列设为文本格式",
-        f"A spreadsheet has changed the {what_en} as a number (it keeps 15 digits and shows zeros or scientific notation "
-        "for the rest), so the real one cannot be seen; export it again from where it came, the column formatted as text",
+        f"A spreadsheet has changed the {what_en} as a number (it keeps 15 digits and shows zeros or scientific "
+        "notation for the rest), so the real one cannot be seen; export it again from where it came, the column "
+        "formatted as text",
     )
 
 

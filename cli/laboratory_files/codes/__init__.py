@@ -1,5 +1,5 @@
-"""Codes that laboratories send, as published: what is a SARS-CoV-2 nucleic-acid test, what is a result, what is an identity
-document. Each file names its sources."""
+"""Codes that laboratories send, as published: what is a SARS-CoV-2 nucleic-acid test, what is a result, what is an
+identity document. Each file names its sources."""
 
 import csv
 from collections.abc import Iterator

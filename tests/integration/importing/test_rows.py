@@ -18,7 +18,8 @@ from cli.importing.opening import open_laboratory_file
 from cli.importing.report import HEADER, RejectionReport
 from cli.importing.sending import IN_FLIGHT, RecordIntake, StoppedError, send
 from cli.importing.tally import Tally
-from cli.laboratory_files.rows import Reader, Refusal
+from cli.laboratory_files.refusals import Refusal
+from cli.laboratory_files.table import CsvReader
 from cli.mesh import wiring
 from cli.mesh.plan import Plan, ports_from
 from services.common.errors import Unavailable
@@ -53,15 +54,16 @@ class Imported:
 async def import_lines(writer: RecordIntake, lines: Iterable[str], destination: Destination = HUNAN) -> Imported:
     """Sends these lines."""
     refusals: list[Refusal] = []
-    tally = await send(Reader(iter(lines)), writer, destination, report=refusals.extend)
+    kept = list(lines)
+    tally = await send(CsvReader(lambda: kept), writer, destination, report=refusals.extend)
     return Imported(tally, refusals)
 
 
 async def import_path(writer: RecordIntake, path: Path) -> Imported:
     """Sends this file."""
     refusals: list[Refusal] = []
-    with open_laboratory_file(path) as (reader, _, _):
-        tally = await send(reader, writer, HUNAN, report=refusals.extend)
+    with open_laboratory_file(path) as opened:
+        tally = await send(opened.rows, writer, HUNAN, report=refusals.extend)
     return Imported(tally, refusals)
 
 
@@ -308,9 +310,10 @@ async def test_rows_that_cannot_be_read_wait_for_the_store_as_others_do():
             yield "x"
 
     slow = Slow(lambda: taken)
-    imported = await import_lines(slow, lines())
-    assert counts(imported.tally) == {"created": 1, "unreadable": wrong}
-    assert slow.ahead <= 5_000 * IN_FLIGHT
+    tally = await send(CsvReader(lines), slow, HUNAN, report=lambda refusals: None)
+    assert counts(tally) == {"created": 1, "unreadable": wrong}
+    # The file is looked through as a whole before its first row is sent.
+    assert wrong < slow.ahead <= wrong + 5_000 * IN_FLIGHT
 
 
 async def test_an_unreachable_mesh_stops_the_import(writer, patient):
@@ -344,9 +347,9 @@ async def sent(
             stop.set()
 
     journal = Journal(path, destination)
-    with open_laboratory_file(path) as (reader, _, _):
+    with open_laboratory_file(path) as opened:
         tally = await send(
-            reader, writer, destination, report=refusals.extend, progress=progress, journal=journal, stop=stop
+            opened.rows, writer, destination, report=refusals.extend, progress=progress, journal=journal, stop=stop
         )
     return Imported(tally, refusals), journal
 
@@ -419,7 +422,7 @@ async def test_the_report_tells_rows_and_reasons_and_nothing_of_the_content(writ
     lines = [CHINESE, row(id="X1", number=wrong), row(id="X2", sampled="2099-01-01 10:00"), row(id="X3", tube="混检")]
     path = tmp_path / "report.csv"
     with RejectionReport(path, always=False) as report:
-        await send(Reader(iter(lines)), writer, HUNAN, report=report.add)
+        await send(CsvReader(lambda: lines), writer, HUNAN, report=report.add)
     text = path.read_text(encoding="utf-8-sig")
     rows: list[dict[str, Any]] = list(csv.DictReader(text.splitlines()))
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
