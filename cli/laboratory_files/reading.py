@@ -49,7 +49,7 @@ def plain(
 ) -> Sample | None:
     """Returns one row of any format from the texts of its columns in order; None when anything is wrong or out of the
     ordinary with it, which `read_row` tells."""
-    if correction:
+    if correction or correction_cause:
         return None
     try:
         if test:

@@ -46,7 +46,7 @@ _UNCLEAR: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
             "There is a time of day, but no day (a spreadsheet showed hours and minutes alone); export the whole date",
         ),
         (
-            r"\d{1,2}[-/. ](\d{1,2}|[a-z]{3,9})[-/. ]\d{2}\b.*",
+            r"\d{1,2}[-/. ](\d{1,2}|[a-z]{3,9})[-/. ]\d{1,2}\b.*",
             "TIME_TWO_DIGIT_YEAR",
             "年份只有两位，日、月、年的次序不明；请写成 2022-08-05 13:20",
             "The year has two digits, so day, month and year cannot be told apart; write it like 2022-08-05 13:20",

@@ -65,7 +65,7 @@ _CORRECTIONS = {
 }
 
 # What a spreadsheet would run when somebody opens a list of these ids; an apostrophe is the mark of a text.
-_NOT_PLAIN = ("=", "+", "-", "@", "'", "#")
+_NOT_PLAIN = ("=", "+", "-", "@", "'", "＇", "#")
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?E\+\d{2}", re.ASCII | re.IGNORECASE)
 _HIDDEN = re.compile(r"#{3,}")
 _ERROR = re.compile(r"#(VALUE!|N/A|REF!|NAME\?|NUM!|NULL!|DIV/0!|SPILL!|CALC!)", re.IGNORECASE)

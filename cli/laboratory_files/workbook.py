@@ -67,7 +67,7 @@ def open_workbook(path: Path) -> Sheet:
     chosen = holding[0] if holding else max(sheets, key=lambda sheet: sheet.total_height, default=None)
     if chosen is None:
         raise UnreadableFileError("FILE_EMPTY", "工作簿是空的", "The workbook is empty")
-    return Sheet(chosen.iter_rows, chosen.total_height)
+    return Sheet(chosen.iter_rows, 0 if chosen.end is None else chosen.end[0] + 1)
 
 
 def text_of(cell: object) -> str:
