@@ -1,5 +1,5 @@
-"""What the gateway asks of the mesh, in the contracts' own messages. Bound to remote services or to objects of this
-process by whoever composes it. Every method raises ServiceError."""
+"""The protocols by which the gateway reaches the mesh, in the contracts' own messages. Bound to remote services or
+objects of this process by whoever composes it. Every method raises ServiceError."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -45,6 +45,10 @@ class Holders(Protocol):
     ) -> holder_service_pb2.SwitchScopeResponse:
         """See hutong.lookup.v1.HolderService."""
 
+
+class HolderFeed(Protocol):
+    """Tells what holders change: the lookup service."""
+
     def WatchHolders(
         self, request: holder_service_pb2.WatchHoldersRequest
     ) -> AsyncIterator[holder_service_pb2.WatchHoldersResponse]:
@@ -60,7 +64,7 @@ class Regions(Protocol):
         """See hutong.lookup.v1.RegionDirectoryService."""
 
 
-class NewsFeed(Protocol):
+class ChangeFeed(Protocol):
     """Tells what changes in a store: a records service."""
 
     def WatchChanges(

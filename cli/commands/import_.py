@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from cli.exits import Exit, complain
 from cli.importing.summary import summarise
+from cli.mesh.plan import system_of
+from cli.mesh.target import Target, add_target, target_of
 from services.common.errors import ServiceError, Text
 
 if TYPE_CHECKING:
@@ -59,13 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--site", help="采样地点的行政区划代码，缺省为地区代码 / the place of sampling, by default the region itself"
     )
-    parser.add_argument("--to", metavar="HOST:PORT", help="记录库的 gRPC 地址 / the store's gRPC address")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path(".hutong"),
-        help="`hutong up` 的数据目录，由此得知地址 / data of the running `hutong up`, which names the address",
-    )
+    add_target(parser)
     parser.add_argument("--report", type=Path, help="拒收报告，缺省为 FILE.rejected.csv / the report of refused rows")
     parser.set_defaults(run=run)
 
@@ -82,23 +78,6 @@ def _destination(args: argparse.Namespace) -> "Destination | None":
     return None if violations else Destination(args.region, args.lab, site)
 
 
-def _address(args: argparse.Namespace) -> str | None:
-    from cli.mesh.endpoints import read_endpoints
-
-    if args.to is not None:
-        return str(args.to)
-    endpoints = read_endpoints(args.data)
-    if endpoints is None:
-        complain(
-            Text(
-                f"{args.data} 中没有运行的互通网；请先 `hutong up`，或用 --to 指明地址",
-                f"No mesh is running from {args.data}; start `hutong up`, or name the store with --to",
-            )
-        )
-        return None
-    return endpoints.records_for(args.region)
-
-
 def _stops_at_interrupt() -> asyncio.Event:
     """Set at the first Ctrl-C, so that what is under way comes to its end; the second ends the process."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -111,19 +90,20 @@ def _stops_at_interrupt() -> asyncio.Event:
     return stop
 
 
-async def _send_all(args: argparse.Namespace, paths: Sequence[Path], destination: "Destination", address: str) -> Exit:
+async def _send_all(
+    args: argparse.Namespace, paths: Sequence[Path], destination: "Destination", target: Target
+) -> Exit:
     """Sends the files one after another; returns the gravest exit status."""
     from cli.importing.opening import open_laboratory_files
     from cli.importing.sending import RecordIntake
-    from services.runtime.rpc.channel import Channels
 
     stop = _stops_at_interrupt()
     worst = Exit.OK
     with open_laboratory_files(paths, args.format) as files:
-        async with Channels(CALLER) as channels:
-            intake = channels.remote(RecordIntake, address, service="records")
+        async with target.channels(CALLER) as channels:
+            intake = channels.remote(RecordIntake, target.address, service="records", peer=target.peer)
             for opened in files:
-                worst = max(worst, await _send(args, opened, paths, destination, address, intake, stop))
+                worst = max(worst, await _send(args, opened, paths, destination, target.address, intake, stop))
                 if worst > Exit.ROWS_REFUSED:
                     break
     return worst
@@ -170,7 +150,7 @@ async def _send(
         complain(
             Text(
                 f"{address} 未能接收：{error.text.zh}。已确认的 {tally.good} 行不会丢失，重新运行即可",
-                f"{address} did not take the rest: {error.text.en}. {tally.good} acknowledged rows are safe; run again",
+                f"{address} took no more: {error.text.en}. {tally.good} acknowledged rows are safe; run again",
             )
         )
         return Exit.UNREACHABLE
@@ -199,8 +179,8 @@ def run(args: argparse.Namespace) -> int:
     destination = _destination(args)
     if destination is None:
         return Exit.USAGE
-    address = _address(args)
-    if address is None:
+    target = target_of(args, args.region, system_of(args.region))
+    if target is None:
         return Exit.UNREACHABLE
     if args.report is not None and len(args.files) > 1:
         complain(Text("一次导入几个文件时不能指定 --report", "--report is for one file, not for several"))
@@ -208,8 +188,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.files == [Path("-")]:
             with spooled_input() as spooled:
-                return uvloop.run(_send_all(args, [spooled], destination, address))
-        return uvloop.run(_send_all(args, args.files, destination, address))
+                return uvloop.run(_send_all(args, [spooled], destination, target))
+        return uvloop.run(_send_all(args, args.files, destination, target))
     except UnreadableFileError as error:
         complain(error.text)
         return Exit.USAGE

@@ -41,7 +41,7 @@ class Rows(Protocol):
 
     @property
     def layout(self) -> Layout:
-        """Where the columns stand."""
+        """The places of the columns."""
 
     @property
     def notes(self) -> Notes:
@@ -53,7 +53,7 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Whose records they become: the region that keeps them (GB/T 2260), the laboratory's id within the mesh, and the
+    """The destination of the rows: the region that keeps them (GB/T 2260), the laboratory's id within the mesh, and the
     place of sampling (GB/T 2260, 6 digits)."""
 
     region: str

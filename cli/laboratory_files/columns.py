@@ -66,9 +66,10 @@ RESIDENT_ID = "RESIDENT_ID"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the columns stand. `headers` are the file's own names by column, for messages about its rows; `local_times`
-    says that times without an offset are UTC+8 by declaration, as in files with Chinese headers; `unused` are columns
-    that mean nothing here; `document_type` is the word for every row's where the file has no column for it."""
+    """The layout of a file's columns. `headers` are the file's own names by column, for messages about its rows;
+    `local_times` says that times without an offset are UTC+8 by declaration, as in files with Chinese headers; `unused`
+    are columns that mean nothing here; `document_type` is the word for every row's where the file has no column of
+    it."""
 
     positions: dict[Column, int]
     headers: dict[Column, str]

@@ -3,11 +3,14 @@
 import argparse
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.exits import Exit, complain
+from cli.mesh.endpoints import read_endpoints
+from cli.mesh.plan import OPERATOR
+from cli.mesh.target import Target, add_target, target_of
 from services.common.errors import Code, ServiceError, Text
+from services.common.regions import NATION
 
 if TYPE_CHECKING:
     from hutong.records.v1.conflict_service_pb2 import Conflict
@@ -49,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settling.set_defaults(action=_settle)
     for command in (listing, settling):
         # Given before the action or after it: a default here would hide what was given before.
-        _add_where(command, store=argparse.SUPPRESS, to=argparse.SUPPRESS, data=argparse.SUPPRESS)
+        _add_where(command, again=True)
 
 
 def _add_all(parser: argparse.ArgumentParser, default: object = False) -> None:
@@ -58,36 +61,27 @@ def _add_all(parser: argparse.ArgumentParser, default: object = False) -> None:
     )
 
 
-def _add_where(
-    parser: argparse.ArgumentParser, store: str | None = None, to: str | None = None, data: Path | str = Path(".hutong")
-) -> None:
+def _add_where(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
     parser.add_argument(
         "--store",
-        default=store,
+        default=argparse.SUPPRESS if again else None,
         help="地区代码或 nation，缺省为全部 / a region's code, or nation; by default every store",
     )
-    parser.add_argument("--to", default=to, metavar="HOST:PORT", help="记录库的 gRPC 地址 / the store's gRPC address")
-    parser.add_argument(
-        "--data", type=Path, default=data, help="`hutong up` 的数据目录 / data of the running `hutong up`"
-    )
+    add_target(parser, again=again)
 
 
-def _stores(args: argparse.Namespace) -> dict[str, str]:
-    """Returns the addresses of the stores to ask, by name: the one that was named, or all of the mesh."""
-    from cli.mesh.endpoints import read_endpoints
-
-    if args.to is not None:
-        return {args.store or args.to: args.to}
-    endpoints = read_endpoints(args.data)
-    if endpoints is None:
-        complain(
-            Text(
-                f"{args.data} 中没有运行的互通网；请先 `hutong up`，或用 --to 指明地址",
-                f"No mesh is running from {args.data}; start `hutong up`, or name the store with --to",
-            )
-        )
-        return {}
-    return dict(endpoints.records) if args.store is None else {args.store: endpoints.records_for(args.store)}
+def _targets(args: argparse.Namespace) -> dict[str, Target]:
+    """Returns the stores to ask, by name: the one that was named, or all of the mesh; none, after saying why."""
+    names = [args.store or NATION]
+    if args.store is None and args.to is None and (endpoints := read_endpoints(args.data)) is not None:
+        names = sorted(endpoints.records, key=lambda name: (name != NATION, name))
+    targets: dict[str, Target] = {}
+    for name in names:
+        target = target_of(args, name, OPERATOR)
+        if target is None:
+            return {}
+        targets[name] = target
+    return targets
 
 
 async def _list(args: argparse.Namespace, stores: "dict[str, ConflictedStore]") -> bool:
@@ -147,7 +141,7 @@ async def _settle(args: argparse.Namespace, stores: "dict[str, ConflictedStore]"
 
 
 async def _stored(store: "ConflictedStore", conflict: "Conflict") -> "TestRecord | None":
-    """What the store has under the id now; None when it was purged."""
+    """Returns the record that the store has under the id now; None when it was purged."""
     from hutong.common.v1.subject_pb2 import Purpose
     from hutong.records.v1.record_read_service_pb2 import GetRecordHistoryRequest
 
@@ -216,11 +210,11 @@ def _content(content: "RecordContent") -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Lists or settles; returns the exit status."""
-    stores = _stores(args)
-    if not stores:
+    targets = _targets(args)
+    if not targets:
         return Exit.UNREACHABLE
     try:
-        complete = asyncio.run(_run(args, stores))
+        complete = asyncio.run(_run(args, targets))
     except ServiceError as error:
         complain(error.text)
         for violation in error.violations:
@@ -229,13 +223,14 @@ def run(args: argparse.Namespace) -> int:
     return Exit.OK if complete else Exit.UNREACHABLE
 
 
-async def _run(args: argparse.Namespace, addresses: Mapping[str, str]) -> bool:
+async def _run(args: argparse.Namespace, targets: Mapping[str, Target]) -> bool:
     from cli.commands.records.ports import ConflictedStore
-    from services.runtime.rpc.channel import Channels
 
-    async with Channels(CALLER) as channels:
+    # Whoever asks is one, so one certificate goes with all calls.
+    async with next(iter(targets.values())).channels(CALLER) as channels:
         stores = {
-            name: channels.remote(ConflictedStore, address, service="records") for name, address in addresses.items()
+            name: channels.remote(ConflictedStore, target.address, service="records", peer=target.peer)
+            for name, target in targets.items()
         }
         complete: bool = await args.action(args, stores)
         return complete

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,21 +12,32 @@ from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import TestRecord
-from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, BatchListRecordsResponse
+from hutong.records.v1.record_read_service_pb2 import (
+    BatchListRecordsRequest,
+    BatchListRecordsResponse,
+    LeftOutRecords,
+    RecordSelection,
+)
+from msgspec.structs import replace
 
 from services.common.documents import PERSON_KEY_BYTES
 from services.common.errors import Code, ServiceError
 from services.common.instants import Instant, from_timestamp, to_timestamp
 from services.lookup.evidence.outages import Outages
-from services.lookup.evidence.source_health import PROBE_SECONDS, Probe, SourceHealth
+from services.lookup.evidence.source_health import source_breaker
 from services.lookup.metrics import QUESTIONS, SECONDS
 from services.lookup.ports import RecordsSource
+from services.runtime.resilience.breaker import Breaker, Probe
 from services.runtime.rpc.call import enter, leave, within
 from services.runtime.telemetry.trace import SpanKind, span
 
 log = logging.getLogger("hutong.lookup.source")
 
 _NEVER = Instant(0)
+
+PROBE_SECONDS = 0.7
+"""How long one probe may take. With the pause between two it stays below a second: so soon is a source that came back
+noticed."""
 
 CHUNK = 1000
 """The most persons BatchListRecords takes."""
@@ -40,8 +51,8 @@ NOBODY = bytes(PERSON_KEY_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class SourceAnswer:
-    """What became of asking one source. Of people without records nothing is in `records`; `behind` are the regions it
-    follows but has not heard of lately. A source that did not answer has said nothing."""
+    """The answer of one source, or its silence. People without records are not in `records`; `behind` are the regions
+    it follows but has not heard of lately. A source that did not answer has said nothing."""
 
     source: str
     status: SourceStatus.ValueType
@@ -50,16 +61,19 @@ class SourceAnswer:
     records: Mapping[bytes, Sequence[TestRecord]] = field(default_factory=dict)
     laboratories: Sequence[Sequence[Laboratory]] = ()
     behind: Sequence[str] = ()
+    left_out: Mapping[bytes, Sequence[LeftOutRecords]] = field(default_factory=dict)
+    """What a selection left out, of people of whom something was."""
 
 
 class SourceQuestion(NamedTuple):
-    """What all sources of a batch are asked alike: as known at an instant or, without one, at `asked_at`, the present.
-    Those that are down at that instant are not asked."""
+    """The terms on which all sources of a batch are asked: as known at an instant or, without one, at `asked_at`, now.
+    Those that are down at that instant are not asked. Without a `selection` everything is asked for."""
 
     purpose: Purpose.ValueType
     known_at: Instant | None
     asked_at: Instant | None = None
     down: Collection[str] = ()
+    selection: RecordSelection | None = None
 
 
 class MalformedAnswerError(Exception):
@@ -73,14 +87,14 @@ class Sources:
         """`patience` is what one store may take at the most, in seconds; outages are told to `outages`."""
         self._stores = dict(stores)
         self._patience = patience
-        self._health = {name: SourceHealth(name, self._prober(name), outages) for name in stores}
+        self._health = {name: source_breaker(name, self._prober(name), outages) for name in stores}
 
     def __contains__(self, source: str) -> bool:
-        """Whether there is such a store."""
+        """Tells if there is such a store."""
         return source in self._stores
 
     async def ask(self, source: str, keys: Sequence[bytes], asking: SourceQuestion, limit: float) -> SourceAnswer:
-        """What a source knows of these persons. It has `limit` seconds and never makes the caller wait longer.
+        """Asks a source about these persons. It has `limit` seconds and never makes the caller wait longer.
 
         Whatever goes wrong, the answer says UNREACHABLE and the log why: nothing follows about what the source holds.
         """
@@ -130,14 +144,17 @@ class Sources:
                 tasks = [group.create_task(store.BatchListRecords(request)) for request in requests]
             responses = [task.result() for task in tasks]
         records: dict[bytes, Sequence[TestRecord]] = {}
+        left_out: dict[bytes, Sequence[LeftOutRecords]] = {}
         for chunk, response in zip(chunks, responses, strict=True):
-            _read(chunk, response, records)
+            _read(chunk, response, records, left_out)
         told = [from_timestamp(response.known_at) for response in responses if response.HasField("known_at")]
         laboratories = [response.laboratories for response in responses]
         behind = sorted({region for response in responses for region in response.behind})
-        return SourceAnswer(source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind)
+        return SourceAnswer(
+            source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind, left_out
+        )
 
-    def _failed(self, health: SourceHealth, source: str, error: Exception, limit: float) -> None:
+    def _failed(self, health: Breaker, source: str, error: Exception, limit: float) -> None:
         extra = {"source": source, "reason": _reason(error)}
         late = isinstance(error, TimeoutError) or getattr(error, "code", None) is Code.DEADLINE_EXCEEDED
         if late:
@@ -188,11 +205,16 @@ def _request(keys: Sequence[bytes], asking: SourceQuestion) -> BatchListRecordsR
         request.known_at.CopyFrom(to_timestamp(asking.known_at))
     elif asking.asked_at is not None:
         request.asked_at.CopyFrom(to_timestamp(asking.asked_at))
+    if asking.selection is not None:
+        request.selection.CopyFrom(asking.selection)
     return request
 
 
 def _read(
-    keys: Sequence[bytes], response: BatchListRecordsResponse, records: dict[bytes, Sequence[TestRecord]]
+    keys: Sequence[bytes],
+    response: BatchListRecordsResponse,
+    records: dict[bytes, Sequence[TestRecord]],
+    left_out: dict[bytes, Sequence[LeftOutRecords]],
 ) -> None:
     people = response.people
     if len(people) != len(keys):
@@ -204,6 +226,8 @@ def _read(
         found = person.records
         if found:
             records[key] = found
+            if person.left_out:
+                left_out[key] = person.left_out
 
 
 def _as_of(responses: Sequence[BatchListRecordsResponse]) -> Timestamp | None:

@@ -178,12 +178,9 @@ def test_times_of_specimens():
     assert {1} == {submission.content.tube for submission in read.submissions}
 
 
-LABORATORIES = sorted(path.name for path in (SHARED / "labs").glob("*.csv"))
-
-
-@pytest.mark.parametrize("name", LABORATORIES)
-def test_the_laboratories_files(name):
+def test_the_laboratories_files():
     """Clean ones are all good; of the dirty one, every row is read or refused."""
-    read = Read(f"../labs/{name}")
-    assert name.startswith("dirty") == bool(read.reasons)
-    assert len(read.submissions) + len(read.reasons) == (60 if read.reasons else 300)
+    for path in sorted((SHARED / "labs").glob("*.csv")):
+        read = Read(f"../labs/{path.name}")
+        assert path.name.startswith("dirty") == bool(read.reasons)
+        assert len(read.submissions) + len(read.reasons) == (60 if read.reasons else 300)

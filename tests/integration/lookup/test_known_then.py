@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from services.common.errors import ServiceError
 from services.lookup.composition import NAME, build
-from services.lookup.evidence import source_health
+from services.runtime.resilience import breaker
 from tests.testkit.calls import local
 from tests.testkit.fakes.record_store import BROKEN, DEAD, RecordStore
 from tests.testkit.servers.lookup_service import PURPOSE, Start, deadline, key, lookup, mesh, person, query
@@ -32,7 +32,7 @@ BEIJING, LIAONING, HUNAN = "110000", "210000", "430000"
 @pytest.fixture(autouse=True)
 def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that came back is noticed at once."""
-    monkeypatch.setattr(source_health, "PAUSE_SECONDS", 0.005)
+    monkeypatch.setattr(breaker, "PAUSE_SECONDS", 0.005)
 
 
 async def ask(client: Any, *asked: tuple[int, str]) -> Sequence[Evidence]:

@@ -100,6 +100,77 @@ class ListRecordsResponse(_message.Message):
 Global___ListRecordsResponse: _TypeAlias = ListRecordsResponse  # noqa: Y015
 
 @_typing.final
+class RecordSelection(_message.Message):
+    """What of a person's past can matter to whoever judges it. The rest is left out, however long the past is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    NEWEST_FIELD_NUMBER: _builtins.int
+    CLEARING_FIELD_NUMBER: _builtins.int
+    OWN_REGIONS_FIELD_NUMBER: _builtins.int
+    newest: _builtins.int
+    """Of what is older, the newest so many; 0 to 20."""
+    clearing: _builtins.int
+    """What counts against the person, POSITIVE results of single tubes and of pools, is always given, however old; and so
+    are, of the newest of either kind, the first so many NEGATIVE results of single tubes that were sampled after it. 0 to
+    100.
+    """
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Everything that was sampled or reported at this instant or later; required."""
+
+    @_builtins.property
+    def own_regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Regions whose own records matter by themselves: of each, where nothing else of it is given, the newest so many."""
+
+    def __init__(
+        self,
+        *,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        newest: _builtins.int = ...,
+        clearing: _builtins.int = ...,
+        own_regions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clearing", b"clearing", "newest", b"newest", "own_regions", b"own_regions", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordSelection: _TypeAlias = RecordSelection  # noqa: Y015
+
+@_typing.final
+class LeftOutRecords(_message.Message):
+    """What was left out of one person's records: some that were sampled and reported before an instant. All that are not
+    older are there. Copies are never left out, nor are the originals they name.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """Of this region; empty: of any."""
+    @_builtins.property
+    def before(self) -> _timestamp_pb2.Timestamp:
+        """Nothing that was sampled or reported at this instant or later was left out."""
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        before: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeftOutRecords: _TypeAlias = LeftOutRecords  # noqa: Y015
+
+@_typing.final
 class BatchListRecordsRequest(_message.Message):
     """Asks for many people's records."""
 
@@ -109,6 +180,8 @@ class BatchListRecordsRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     KNOWN_AT_FIELD_NUMBER: _builtins.int
     ASKED_AT_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
+    KNOWN_LABORATORIES_FIELD_NUMBER: _builtins.int
     purpose: _subject_pb2.Purpose.ValueType
     """Why; required."""
     @_builtins.property
@@ -126,6 +199,16 @@ class BatchListRecordsRequest(_message.Message):
         store's clock promises nothing.
         """
 
+    @_builtins.property
+    def selection(self) -> Global___RecordSelection:
+        """What is wanted; absent means everything."""
+
+    @_builtins.property
+    def known_laboratories(self) -> Global___KnownLaboratories:
+        """Given by a caller that keeps this store's table of laboratories: the answer then brings the whole table instead of the
+        laboratories that appear, or nothing where the caller has its version.
+        """
+
     def __init__(
         self,
         *,
@@ -133,14 +216,40 @@ class BatchListRecordsRequest(_message.Message):
         purpose: _subject_pb2.Purpose.ValueType = ...,
         known_at: _timestamp_pb2.Timestamp | None = ...,
         asked_at: _timestamp_pb2.Timestamp | None = ...,
+        selection: Global___RecordSelection | None = ...,
+        known_laboratories: Global___KnownLaboratories | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at", "known_laboratories", b"known_laboratories", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at", "purpose", b"purpose", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at", "known_laboratories", b"known_laboratories", "purpose", b"purpose", "selection", b"selection", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchListRecordsRequest: _TypeAlias = BatchListRecordsRequest  # noqa: Y015
+
+@_typing.final
+class KnownLaboratories(_message.Message):
+    """The tables of laboratories that a caller keeps of a store."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Their versions, at most 16, as the store named them."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KnownLaboratories: _TypeAlias = KnownLaboratories  # noqa: Y015
 
 @_typing.final
 class PersonRecords(_message.Message):
@@ -150,21 +259,29 @@ class PersonRecords(_message.Message):
 
     PERSON_KEY_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     person_key: _builtins.bytes
     """Whose."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_record_pb2.TestRecord]:
         """Newest sample first; retracted records included, marked by their action."""
 
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftOutRecords]:
+        """What a selection left out; empty where nothing was. Each of the selection's own_regions of which something may be
+        left out is named besides.
+        """
+
     def __init__(
         self,
         *,
         person_key: _builtins.bytes = ...,
         records: _abc.Iterable[_record_pb2.TestRecord] | None = ...,
+        left_out: _abc.Iterable[Global___LeftOutRecords] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_key", b"person_key", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "person_key", b"person_key", "records", b"records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -183,6 +300,11 @@ class BatchListRecordsResponse(_message.Message):
     BEHIND_FIELD_NUMBER: _builtins.int
     PURGED_BEFORE_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
+    LABORATORIES_VERSION_FIELD_NUMBER: _builtins.int
+    laboratories_version: _builtins.int
+    """With known_laboratories: names the table of all laboratories known here, as known at known_at. The same version is the
+    same table; 0 is the empty one. The table is in `laboratories`, unless the caller named its version.
+    """
     @_builtins.property
     def people(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonRecords]:
         """One for each subject, in the order asked; empty for a person the store does not know."""
@@ -232,14 +354,111 @@ class BatchListRecordsResponse(_message.Message):
         behind: _abc.Iterable[_builtins.str] | None = ...,
         purged_before: _timestamp_pb2.Timestamp | None = ...,
         identity: _identity_pb2.StoreIdentity | None = ...,
+        laboratories_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "identity", b"identity", "known_at", b"known_at", "purged_before", b"purged_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "behind", b"behind", "identity", b"identity", "known_at", b"known_at", "laboratories", b"laboratories", "people", b"people", "purged_before", b"purged_before"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "behind", b"behind", "identity", b"identity", "known_at", b"known_at", "laboratories", b"laboratories", "laboratories_version", b"laboratories_version", "people", b"people", "purged_before", b"purged_before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchListRecordsResponse: _TypeAlias = BatchListRecordsResponse  # noqa: Y015
+
+@_typing.final
+class BatchListRecordsAtInstantsRequest(_message.Message):
+    """Asks for many people's records at several instants of the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    KNOWN_LABORATORIES_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
+    purpose: _subject_pb2.Purpose.ValueType
+    """Why; required."""
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstantQuestion]:
+        """1 to 1,000 questions, 1,000 people in all."""
+
+    @_builtins.property
+    def known_laboratories(self) -> Global___KnownLaboratories:
+        """As in BatchListRecordsRequest."""
+
+    @_builtins.property
+    def selection(self) -> Global___RecordSelection:
+        """As in BatchListRecordsRequest."""
+
+    def __init__(
+        self,
+        *,
+        questions: _abc.Iterable[Global___InstantQuestion] | None = ...,
+        purpose: _subject_pb2.Purpose.ValueType = ...,
+        known_laboratories: Global___KnownLaboratories | None = ...,
+        selection: Global___RecordSelection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["known_laboratories", b"known_laboratories", "selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_laboratories", b"known_laboratories", "purpose", b"purpose", "questions", b"questions", "selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListRecordsAtInstantsRequest: _TypeAlias = BatchListRecordsAtInstantsRequest  # noqa: Y015
+
+@_typing.final
+class InstantQuestion(_message.Message):
+    """People, and the instant as known at which they are asked about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """The instant; required."""
+
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[_subject_pb2.Subject]:
+        """Who; 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
+        subjects: _abc.Iterable[_subject_pb2.Subject] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstantQuestion: _TypeAlias = InstantQuestion  # noqa: Y015
+
+@_typing.final
+class BatchListRecordsAtInstantsResponse(_message.Message):
+    """Many people's records at several instants of the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchListRecordsResponse]:
+        """One for each question, in order: what BatchListRecords answers it. With known_laboratories a table is in the first
+        answer that names its version, and not again in the others.
+        """
+
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___BatchListRecordsResponse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListRecordsAtInstantsResponse: _TypeAlias = BatchListRecordsAtInstantsResponse  # noqa: Y015
 
 @_typing.final
 class GetRecordHistoryRequest(_message.Message):

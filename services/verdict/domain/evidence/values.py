@@ -3,6 +3,7 @@
 Instants are microseconds since the epoch, UTC (`services.common.instants`).
 """
 
+from datetime import date
 from enum import IntEnum
 
 from msgspec import Struct
@@ -11,14 +12,14 @@ from services.common.instants import Instant
 
 
 class Scope(IntEnum):
-    """Which evidence counts for a person: the region's own store, or everything known anywhere."""
+    """The evidence that counts for a person: the region's own store, or everything known anywhere."""
 
     LOCAL = 1
     NATIONAL = 2
 
 
 class Kind(IntEnum):
-    """What a record tells: a sample was taken, or a result was reported."""
+    """The kinds of records: a sample was taken, or a result was reported."""
 
     SAMPLING = 1
     RESULT = 2
@@ -34,7 +35,7 @@ class Result(IntEnum):
 
 
 class Tube(IntEnum):
-    """How many people share a tube, by the pool's size."""
+    """The number of people who share a tube, by the pool's size."""
 
     SINGLE = 1
     POOL_5 = 5
@@ -52,8 +53,41 @@ class Channel(IntEnum):
     PAPER = 5
 
 
+class Scene(IntEnum):
+    """The kinds of place at which a person may be checked; NONE is the health code itself."""
+
+    NONE = 0
+    HOSPITAL = 1
+    CARE_HOME = 2
+    SCHOOL = 3
+    CHILDCARE = 4
+    HOTEL = 5
+    RESTAURANT = 6
+    SHOP = 7
+    MARKET = 8
+    METRO = 9
+    BUS = 10
+    RAILWAY = 11
+    AIRPORT = 12
+    COACH_STATION = 13
+    ENTERTAINMENT = 14
+    SPORTS = 15
+    SIGHTS = 16
+    WORKPLACE = 17
+    RESIDENTIAL = 18
+    PRISON = 19
+
+
+class Check(Struct, frozen=True):
+    """The place where a person is checked, and the date of birth that their document tells; None when unknown. The date
+    is used and kept nowhere."""
+
+    scene: int = Scene.NONE
+    born: date | None = None
+
+
 class Origin(Struct, frozen=True, gc=False):
-    """Where a copy comes from. `source_id` is empty where the presenter could not tell, `revision` 0 where unknown."""
+    """The origin of a copy. `source_id` is empty where the presenter could not tell, `revision` 0 where unknown."""
 
     region: str
     source_id: str = ""
@@ -85,7 +119,7 @@ class Interval(Struct, frozen=True, gc=False):
     end: Instant | None = None
 
     def contains(self, instant: Instant) -> bool:
-        """Whether the instant lies in it."""
+        """Tells if the instant lies in it."""
         return (self.start is None or self.start <= instant) and (self.end is None or instant < self.end)
 
 
@@ -106,7 +140,7 @@ class Laboratory(Struct, frozen=True):
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """What is known about one person for a verdict in one region.
+    """The evidence about one person for a verdict in one region.
 
     Records are of all sources whatever the scope, for what counts against a person ignores scope. Coverage says of each
     source, a region's code or "nation", whether it answered.

@@ -1,4 +1,4 @@
-"""What a policy file says. Unknown fields are refused; the JSON Schema is made from these structs.
+"""The contents of a policy file. Unknown fields are refused; the JSON Schema is made from these structs.
 
 A policy in force is never edited: a change is a new version that starts later. Its content hash covers what it says,
 not how it is laid out, so that comments may be bettered.
@@ -33,6 +33,30 @@ OriginName = Annotated[
 ]
 
 
+SceneName = Literal[
+    "hospital",
+    "care_home",
+    "school",
+    "childcare",
+    "hotel",
+    "restaurant",
+    "shop",
+    "market",
+    "metro",
+    "bus",
+    "railway",
+    "airport",
+    "coach_station",
+    "entertainment",
+    "sports",
+    "sights",
+    "workplace",
+    "residential",
+    "prison",
+]
+"""The places of the published list, hutong/verdict/v1/scene.proto."""
+
+
 class Words(Struct, frozen=True, forbid_unknown_fields=True):
     """A text for people, Chinese and English."""
 
@@ -41,11 +65,21 @@ class Words(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ClauseWindow(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """How long a test counts, from when, and whether it still does at the very end."""
+    """The window in which a test counts: how long, from when, and if it still does at the very end."""
 
     hours: Hours
     from_: Literal["sampled", "reported"]
     edge: Edge
+    sampling_time: (
+        Annotated[
+            Literal["required", "may be unknown"],
+            Meta(
+                description="required: a result whose sampling time is unknown does not count; may be unknown (the"
+                " default): it is placed at its report.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class PlainWindow(Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +90,7 @@ class PlainWindow(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Count(Struct, frozen=True, forbid_unknown_fields=True):
-    """So many tests inside the window, each sampled at least so long after the one before."""
+    """The count of a clause: so many tests inside the window, each sampled at least so long after the one before."""
 
     tests: Annotated[int, Meta(ge=2, le=20)]
     apart_hours: Annotated[float, Meta(ge=0, le=8784)]
@@ -76,13 +110,33 @@ class ClauseEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class NoticeEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the region carries out the national notice, and its own validity window, counted from the report."""
+    """The region's stance on the national notice, and its own validity window, counted from the report."""
 
     mode: Annotated[
         Literal["enforce", "report"],
         Meta(description="enforce: recognise on its ground; report: refuse, and be counted as refusing."),
     ]
     window: PlainWindow
+
+
+class ExemptionEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """The exemption by age: those under it are asked for nothing, by the date of birth that their document tells."""
+
+    under_age: Annotated[
+        int, Meta(ge=1, le=120, description="In full years: until the day of that birthday begins, in UTC+8.")
+    ]
+
+
+class SceneRules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The rules for some scenes, in place of the general ones. What is left out is as in general."""
+
+    scenes: Annotated[tuple[SceneName, ...], Meta(min_length=1)]
+    requires: Annotated[Literal["nothing"], Meta(description="Instead of clauses: nothing is asked here.")] | None = (
+        None
+    )
+    clauses: Annotated[tuple[ClauseEntry, ...], Meta(min_length=1)] | None = None
+    notice: NoticeEntry | None = None
+    exempt: ExemptionEntry | None = None
 
 
 class DaysRule(Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,10 +157,22 @@ class DaysRule(Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    held_day: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=30,
+                description="The last day of the window, such as 3: it goes on being shown, and recognised, while a"
+                " sample taken on that day awaits its result, to the end of the next day at most.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Clearance(Struct, frozen=True, forbid_unknown_fields=True):
-    """What clears a positive: so many negatives sampled after it, each so long after the one before."""
+    """The clearance of a positive: so many negatives sampled after it, each so long after the one before."""
 
     negatives: Annotated[int, Meta(ge=1, le=20)] = 2
     apart_hours: Annotated[float, Meta(ge=0, le=8784)] = 24.0
@@ -114,7 +180,7 @@ class Clearance(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Colours(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the region shows for each status."""
+    """The colours that the region shows, by status."""
 
     recognised: ColourName
     not_recognised: ColourName
@@ -122,6 +188,7 @@ class Colours(Struct, frozen=True, forbid_unknown_fields=True):
     positive: ColourName
     retest_required: ColourName
     undetermined: ColourName
+    not_required: Annotated[ColourName, Meta(description="As recognised, where it is left out.")] | None = None
 
 
 class PolicyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -130,7 +197,12 @@ class PolicyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     region: Annotated[str, Meta(pattern=r"^[1-8]\d0000$", description="GB/T 2260, as text: write it in quotes.")]
     effective_from: OffsetInstant
     title: Words
-    clauses: Annotated[tuple[ClauseEntry, ...], Meta(min_length=1)]
+    requires: (
+        Annotated[Literal["nothing"], Meta(description="Instead of clauses: nothing is asked but in scenes.")] | None
+    ) = None
+    clauses: Annotated[tuple[ClauseEntry, ...], Meta(min_length=1)] | None = None
+    scenes: Annotated[tuple[SceneRules, ...], Meta(min_length=1)] | None = None
+    exempt: ExemptionEntry | None = None
     notice: NoticeEntry
     days_since_test: DaysRule
     clearance: Clearance = Clearance()
@@ -151,6 +223,13 @@ class NoticeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     title: Words
     text: Words
     binds: Annotated[bool, Meta(description="false in a version that ends it.")] = True
+    asked_only_in: (
+        Annotated[
+            tuple[SceneName, ...],
+            Meta(description="In every region nothing is asked any more, but in these scenes."),
+        ]
+        | None
+    ) = None
 
     def starts(self) -> Instant:
         """Returns when it comes into force."""
