@@ -45,7 +45,7 @@ class Rows(Protocol):
 
     @property
     def notes(self) -> Notes:
-        """What was passed over and cleaned while the rows were read."""
+        """Tells what was passed over and cleaned while the rows were read."""
 
     def __iter__(self) -> Iterator[Sample | Refusal]:
         """Yields the rows in their order."""

@@ -17,8 +17,8 @@ from cli.laboratory_files.fhir.sources import BUNDLE, LONGEST_RESOURCE, RESOURCE
 from cli.laboratory_files.json_lines import JsonLinesReader
 from cli.laboratory_files.lines import LONGEST_LINE, bounded_lines
 from cli.laboratory_files.refusals import UnreadableFileError
-from cli.laboratory_files.table import CsvReader, WorkbookReader
-from cli.laboratory_files.workbook import WORKBOOK, open_workbook
+from cli.laboratory_files.tables.reader import CsvReader, WorkbookReader
+from cli.laboratory_files.tables.workbook import WORKBOOK, open_workbook
 
 KINDS = ("auto", "csv", "jsonl", "fhir", "xlsx")
 _CHUNK = 1 << 20

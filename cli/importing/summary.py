@@ -1,4 +1,4 @@
-"""What an import came to, for whoever ran it."""
+"""Tells whoever ran an import what it came to."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What spreadsheets, input methods and copying leave in a cell that nobody typed: taken off, and counted."""
+"""Takes off a cell, and counts, what spreadsheets, input methods and copying leave there and nobody typed."""
 
 import unicodedata
 from collections import Counter

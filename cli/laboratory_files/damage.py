@@ -1,4 +1,4 @@
-"""What a file shows as a whole: whether a spreadsheet has changed its numbers.
+"""Finds out from a file as a whole if a spreadsheet has changed its numbers.
 
 A spreadsheet keeps 15 digits. An 18-digit id then ends in 000, and of such numbers one in eleven passes its check
 digit, as somebody else's. No row shows that; the file does. Of the ids that people have, one in a thousand that is all
@@ -26,7 +26,7 @@ _MOST_KEPT = 1_000
 
 
 def ends_in_zeros(number: str) -> bool:
-    """Whether a number is one that a spreadsheet may have made."""
+    """Tells if a number is one that a spreadsheet may have made."""
     return number.endswith(ZEROS) and len(number) == DIGITS and number.isascii() and number.isdigit()
 
 
@@ -52,7 +52,7 @@ class Survey:
 
     @property
     def damaged(self) -> bool:
-        """Whether numbers that end in 000 are not to be believed: one was changed for certain, or they are too many."""
+        """Tells if numbers that end in 000 are not to be believed: one was changed for sure, or there are too many."""
         if not self._zeros or self._certain:
             return self._certain
         return len(self._zeros) > 1 and _at_least(len(self._zeros), self._numbers * CHANCE) < IMPROBABLE

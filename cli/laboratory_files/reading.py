@@ -11,7 +11,7 @@ from cli.laboratory_files.cleaning import clean, fold
 from cli.laboratory_files.columns import OPTIONAL, Column, Layout
 from cli.laboratory_files.damage import ends_in_zeros
 from cli.laboratory_files.refusals import Refusal, RefusedValueError
-from cli.laboratory_files.samples import DeclaredCorrection, Notes, Sample, made
+from cli.laboratory_files.samples import DeclaredCorrection, Notes, Sample, sample_of
 from cli.laboratory_files.times import time
 from services.common.documents import holds_number, normalise
 from services.common.errors import InvalidArgument, Text, Violation
@@ -54,7 +54,7 @@ def plain(
     try:
         if test:
             words.test(test)
-        return made(
+        return sample_of(
             (
                 number,
                 words.sample_id(sample_id),

@@ -1,4 +1,4 @@
-"""How a cell, a row and a file are refused: with a stable reason and a text for people that repeats nothing of them."""
+"""Refusals of cells, rows and files: a stable reason, and a text for people that repeats nothing of them."""
 
 from dataclasses import dataclass
 

@@ -13,7 +13,7 @@ from services.common.instants import Instant
 
 
 class DeclaredCorrection(NamedTuple):
-    """What the source declares a row to do to what it said before under the same sample id, and why."""
+    """A source's word that a row corrects what it said before under the same sample id, and why."""
 
     kind: CorrectionKind.ValueType
     cause: str
@@ -38,7 +38,7 @@ class Sample(NamedTuple):
         return f"Sample(row={self.row})"
 
 
-made = partial(tuple.__new__, Sample)
+sample_of = partial(tuple.__new__, Sample)
 """A Sample of a tuple of all its fields, in half the time."""
 
 MOST_NAMED = 200
@@ -48,7 +48,7 @@ OTHERS = "其他 others"
 
 @dataclass(slots=True)
 class Notes:
-    """What a reader passed over without refusing it, and what it took off cells, counted while the rows are read."""
+    """The counts of what a reader passed over without refusing it, and took off cells, while the rows are read."""
 
     titles: int = 0
     totals: int = 0

@@ -100,7 +100,7 @@ def spreadsheet_artefact(cell: str) -> RefusedValueError | None:
 
 
 def is_scientific(cell: str) -> bool:
-    """Whether a cell is a number in the scientific notation of spreadsheets, such as 4.30102E+17."""
+    """Tells if a cell is a number in the scientific notation of spreadsheets, such as 4.30102E+17."""
     return _SCIENTIFIC.fullmatch(cell) is not None
 
 
@@ -157,7 +157,7 @@ def document_type(cell: str) -> DocumentType.ValueType:
 
 
 def is_document_type(word: str) -> bool:
-    """Whether a word names a type of document."""
+    """Tells if a word names a type of document."""
     return fold(word) in _DOCUMENT_TYPES or fold(word).upper() in _DOCUMENT_TYPES
 
 
@@ -194,14 +194,14 @@ def tube(cell: str) -> Tube.ValueType:
 
 
 def speaks_of_tube(word: str) -> bool:
-    """Whether a word is meant to name a tube, so that it may be wrong; RT-PCR, for one, is not."""
+    """Tells if a word is meant to name a tube, so that it may be wrong; RT-PCR, for one, is not."""
     folded = fold(word).upper().replace(" ", "")
     return folded in _TUBES or "混" in folded or "POOL" in folded or folded == "单检"
 
 
 @lru_cache(1024)
 def is_test(name: str) -> bool:
-    """Whether a name, or a LOINC code, is that of a SARS-CoV-2 nucleic-acid test and of nothing besides."""
+    """Tells if a name, or a LOINC code, is that of a SARS-CoV-2 nucleic-acid test and of nothing besides."""
     word = fold(name).upper()
     if word in TESTS:
         return True

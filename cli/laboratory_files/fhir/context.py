@@ -20,7 +20,7 @@ POOLED = "混检"
 
 
 class Context:
-    """What an index of the other resources adds to a resource."""
+    """The light that an index of the other resources sheds on one."""
 
     def __init__(self, index: Index) -> None:
         self._index = index

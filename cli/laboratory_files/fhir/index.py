@@ -1,5 +1,4 @@
-"""What must be known of a file's other resources before the first row: people, specimens, and what points to
-Observations."""
+"""The resources that must be known before a file's first row: people, specimens, what points to Observations."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Which Observations are about one sample of one person: the targets of a panel are one result."""
+"""Panels: the Observations that are about one sample of one person are one result."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Where resources come from: a Bundle, entry by entry, or lines with one resource each."""
+"""Sources of resources: a Bundle, entry by entry, or lines with one resource each."""
 
 import re
 from abc import ABC, abstractmethod

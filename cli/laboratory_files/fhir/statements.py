@@ -1,4 +1,4 @@
-"""What one Observation or report states about one sample, and what several about one sample come to."""
+"""Statements of Observations and reports about one sample, and the row that several of them come to."""
 
 from collections.abc import Sequence
 from enum import Enum
@@ -14,7 +14,7 @@ from cli.laboratory_files.times import time
 
 
 class State(Enum):
-    """What a resource's status makes of it."""
+    """The state that a resource's status puts it in."""
 
     FINAL = "final"
     NOT_YET = "not yet"
@@ -36,7 +36,7 @@ _STATES = {
 
 
 def state_of(status: str) -> State:
-    """Returns what a status makes of a resource."""
+    """Returns the state that a status puts a resource in."""
     return _STATES.get(status, State.NOT_TAKEN)
 
 
@@ -55,7 +55,7 @@ class Statement(NamedTuple):
 
     @property
     def state(self) -> State:
-        """What its status makes of it."""
+        """Returns the state that its status puts it in."""
         return state_of(self.status)
 
 

@@ -1,4 +1,4 @@
-"""What was tested: a SARS-CoV-2 nucleic-acid test, a panel of them, or something else."""
+"""Tells what was tested: a SARS-CoV-2 nucleic-acid test, a panel of them, or something else."""
 
 from enum import Enum
 from typing import NamedTuple
@@ -11,7 +11,7 @@ LOINC = "http://loinc.org"
 
 
 class Kind(Enum):
-    """What a code is of."""
+    """The kinds of things that codes are of."""
 
     TEST = "test"
     PANEL = "panel"
@@ -21,7 +21,7 @@ class Kind(Enum):
 
 
 class Tested(NamedTuple):
-    """What a code says that was tested; `name` is for people who read how often it was passed over."""
+    """The thing that a code says was tested; `name` is for people who read how often it was passed over."""
 
     kind: Kind
     name: str

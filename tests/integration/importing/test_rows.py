@@ -19,7 +19,7 @@ from cli.importing.report import HEADER, RejectionReport
 from cli.importing.sending import IN_FLIGHT, RecordIntake, StoppedError, send
 from cli.importing.tally import Tally
 from cli.laboratory_files.refusals import Refusal
-from cli.laboratory_files.table import CsvReader
+from cli.laboratory_files.tables.reader import CsvReader
 from cli.mesh import wiring
 from cli.mesh.plan import Plan, ports_from
 from services.common.errors import Unavailable

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not TRIALS.is_dir(), reason="the shared trials a
 
 
 class Read:
-    """What files come to: submissions, refusals by row, and what was noted."""
+    """The submissions, refusals and notes that files come to."""
 
     def __init__(self, *names: str) -> None:
         self.submissions: list[RecordSubmission] = []
@@ -43,13 +43,13 @@ class Read:
 
     @property
     def people(self) -> list[tuple[int, str]]:
-        """Whose tests they are, in the one form of their documents."""
+        """Returns the people's documents in their one form."""
         documents = [submission.subject.document for submission in self.submissions]
         return [tuple(normalise(document.type, document.number)) for document in documents]  # type: ignore[misc]
 
     @property
     def results(self) -> list[str]:
-        """What was found."""
+        """Returns the results by name."""
         return [TestResult.Name(one.content.result).removeprefix("TEST_RESULT_") for one in self.submissions]
 
     @property

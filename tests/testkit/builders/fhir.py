@@ -95,6 +95,6 @@ def only(*resources: Any) -> Sample:
 
 
 def reasons(row: Sample | Refusal) -> list[tuple[str, str]]:
-    """Why a row was refused: fields and reasons."""
+    """Returns the fields and reasons of a refusal."""
     assert isinstance(row, Refusal), row
     return [(violation.field, violation.reason) for violation in row.violations]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cli.laboratory_files.damage import DIGITS, Survey
 from cli.laboratory_files.refusals import Refusal
 from cli.laboratory_files.samples import Sample
-from cli.laboratory_files.table import CsvReader
+from cli.laboratory_files.tables.reader import CsvReader
 from cli.samples.model import resident_id
 from tests.testkit.builders.laboratory_files import CHINESE, row
 
@@ -50,7 +50,7 @@ def read(numbers: list[str], **cells: str) -> list[Sample | Refusal]:
 
 
 def reasons(found: Sample | Refusal) -> list[str]:
-    """Why a row was refused; nothing where it was not."""
+    """Returns the reasons of a refusal; none of a row that was taken."""
     return [violation.reason for violation in found.violations] if isinstance(found, Refusal) else []
 
 
@@ -68,7 +68,7 @@ def test_of_a_damaged_file_no_changed_number_is_believed():
 
 
 def passes_its_check(number: str) -> bool:
-    """Whether a number passes its check."""
+    """Tells if a number passes its check."""
     return not any(reasons(found) for found in read([number]))
 
 

@@ -8,7 +8,7 @@ from cli.laboratory_files.cleaning import APOSTROPHE, EQUALS, INVISIBLE
 from cli.laboratory_files.columns import Column
 from cli.laboratory_files.refusals import Refusal, UnreadableFileError
 from cli.laboratory_files.samples import Sample
-from cli.laboratory_files.table import CsvReader
+from cli.laboratory_files.tables.reader import CsvReader
 from tests.testkit.builders.laboratory_files import CHINESE, PERSON, row
 
 
@@ -26,7 +26,7 @@ def only(*lines: str) -> Sample:
 
 
 def reasons(found: Sample | Refusal) -> list[tuple[str, str]]:
-    """Why a row was refused: fields and reasons."""
+    """Returns the fields and reasons of a refusal."""
     assert isinstance(found, Refusal), found
     return [(violation.field, violation.reason) for violation in found.violations]
 

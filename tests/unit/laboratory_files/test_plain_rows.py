@@ -17,7 +17,7 @@ from cli.laboratory_files.json_lines import JsonLinesReader
 from cli.laboratory_files.reading import plain
 from cli.laboratory_files.refusals import Refusal, RefusedValueError
 from cli.laboratory_files.samples import DeclaredCorrection, Sample
-from cli.laboratory_files.table import CsvReader
+from cli.laboratory_files.tables.reader import CsvReader
 from cli.samples.model import resident_id
 from services.common.instants import Instant, to_timestamp
 

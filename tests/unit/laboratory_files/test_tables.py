@@ -12,7 +12,7 @@ from cli.laboratory_files.encoding import GB18030, UTF_8, find_encoding
 from cli.laboratory_files.lines import LONGEST_LINE, bounded_lines
 from cli.laboratory_files.refusals import Refusal, UnreadableFileError
 from cli.laboratory_files.samples import Sample
-from cli.laboratory_files.table import CsvReader
+from cli.laboratory_files.tables.reader import CsvReader
 from services.common.instants import Instant, format_rfc3339
 
 CHINESE = "样本编号,姓名,证件类型,证件号码,采样时间,报告时间,检测结果,检测方式"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from cli.importing.opening import open_laboratory_file
-from cli.laboratory_files import workbook as reading
 from cli.laboratory_files.refusals import Refusal, UnreadableFileError
 from cli.laboratory_files.samples import Notes, Sample
+from cli.laboratory_files.tables import workbook as reading
 from services.common.instants import format_rfc3339
 from tests.testkit.builders.laboratory_files import PERSON, row
 from tests.testkit.builders.workbooks import HEADER, workbook
@@ -35,7 +35,7 @@ def read(path: Path) -> tuple[list[Sample | Refusal], Notes]:
 
 
 def reasons(found: Sample | Refusal) -> list[tuple[str, str]]:
-    """Why a row was refused: fields and reasons."""
+    """Returns the fields and reasons of a refusal."""
     assert isinstance(found, Refusal), found
     return [(violation.field, violation.reason) for violation in found.violations]
 

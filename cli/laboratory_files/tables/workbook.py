@@ -7,9 +7,9 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 from cli.laboratory_files.columns import known_columns
-from cli.laboratory_files.header import MOST_TITLES
 from cli.laboratory_files.reading import NumberCell
 from cli.laboratory_files.refusals import UnreadableFileError
+from cli.laboratory_files.tables.header import MOST_TITLES
 
 MOST_BYTES = 1 << 30
 """Of a workbook unpacked; a sheet has at most a million rows."""

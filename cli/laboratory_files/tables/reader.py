@@ -7,11 +7,11 @@ from operator import itemgetter
 from cli.laboratory_files.cleaning import fold
 from cli.laboratory_files.columns import REQUIRED, Column, Layout
 from cli.laboratory_files.damage import Survey, disbelieve
-from cli.laboratory_files.header import find_header, find_row, split
 from cli.laboratory_files.lines import LONGEST_LINE
 from cli.laboratory_files.reading import optional_cells, plain, read_row
 from cli.laboratory_files.refusals import Refusal, whole
 from cli.laboratory_files.samples import Notes, Sample
+from cli.laboratory_files.tables.header import find_header, find_row, split
 
 _TOTALS = (
     *("合计", "总计", "小计", "共计", "总数", "总人数", "总人次", "备注", "说明", "注：", "注:"),
