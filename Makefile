@@ -2,6 +2,7 @@
 # make test    every check and every test, files side by side (T= takes pytest's arguments)
 # make bench   every benchmark: ours beside its yardstick (ROUNDS= rounds of each)
 # make stubs   the stubs again, after a change of protos/
+# make sbom    the software bill of materials, CycloneDX, in build/sbom.cdx.json
 # make clean   away with the virtual environment and caches; DATA stays
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ T ?=
 ROUNDS ?= 5
 
 .DEFAULT_GOAL := up
-.PHONY: up test bench stubs clean
+.PHONY: up test bench stubs sbom clean
 
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
@@ -26,6 +27,9 @@ bench: .venv/.ready-dev
 
 stubs: .venv/.ready-dev
 	@PYTHON=.venv/bin/python protos/generate
+
+sbom: .venv/.ready-run
+	@PYTHON="$(PYTHON)" .ci/sbom
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build protos/build *.egg-info protos/*.egg-info

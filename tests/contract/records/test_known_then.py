@@ -27,11 +27,9 @@ from tests.testkit.servers.store_urls import sqlite_url
 
 async def ask(records: Records, **when: Instant) -> BatchListRecordsResponse:
     """One person's records, now or then."""
-    request = BatchListRecordsRequest(
-        subjects=[Subject(person_key=person(1))],
-        purpose=SHOW,
-        **{name: to_timestamp(instant) for name, instant in when.items()},
-    )
+    request = BatchListRecordsRequest(subjects=[Subject(person_key=person(1))], purpose=SHOW)
+    for name, instant in when.items():
+        getattr(request, name).CopyFrom(to_timestamp(instant))
     answer: BatchListRecordsResponse = await records.calls.BatchListRecords(request)
     return answer
 

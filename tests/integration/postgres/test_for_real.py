@@ -265,11 +265,11 @@ async def test_a_purge_takes_whole_old_records_and_leaves_the_feed_readable(stor
     async with opened(store_url) as store:
         records = Records(store, clock)
         clock.now = Instant(now - 400 * DAY)
-        contents = result(-9_000_000.0, -9_000_000.0)
+        contents = result(-9_000.0, -9_000.0)
         await records.submit_many([submission(f"OLD{n}", person(n), contents) for n in range(1, 31)])
         await records.retract("OLD5", 1)
         clock.now = Instant(now - 10 * DAY)
-        await records.amend("OLD7", 1, result(-9_000_000.0, -8_999_999.0))
+        await records.amend("OLD7", 1, result(-9_000.0, -8_999.0))
         await records.submit("NEW", person(40), contents)
 
         assert 29 == await purge(store, 365 * 86_400, most=7)
@@ -310,7 +310,7 @@ async def test_purges_at_once_take_everything_once(store_url):
     clock = ManualClock(Instant(now - 400 * DAY))
     async with opened(store_url) as store:
         records = Records(store, clock)
-        contents = result(-9_000_000.0, -9_000_000.0)
+        contents = result(-9_000.0, -9_000.0)
         await records.submit_many([submission(f"OLD{n}", person(n), contents) for n in range(200)])
         clock.now = now
 

@@ -22,7 +22,7 @@ from tests.testkit.servers.records_service import Records
 
 pytestmark = pytest.mark.postgres
 
-PAST = -9_000_000.0
+PAST = -9_000.0
 """Hours from the noon of the other tests: long ago on the system's clock."""
 
 

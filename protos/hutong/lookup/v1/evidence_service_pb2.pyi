@@ -13,6 +13,7 @@ from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.lookup.v1 import region_pb2 as _region_pb2
 from hutong.records.v1 import laboratory_pb2 as _laboratory_pb2
 from hutong.records.v1 import record_pb2 as _record_pb2
+from hutong.records.v1 import record_read_service_pb2 as _record_read_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -90,6 +91,7 @@ class EvidenceQuery(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
     KNOWN_AT_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The region whose verdict is sought; required."""
     scope: _region_pb2.Scope.ValueType
@@ -104,6 +106,12 @@ class EvidenceQuery(_message.Message):
         then are not asked. Should one that answered then not answer now, none counts as having answered.
         """
 
+    @_builtins.property
+    def selection(self) -> _record_read_service_pb2.RecordSelection:
+        """What of the person's past can matter to the verdict; absent means everything. The region's own records matter by
+        themselves where its own_regions name it, or the scope is LOCAL. More may be given than is asked for here.
+        """
+
     def __init__(
         self,
         *,
@@ -111,10 +119,11 @@ class EvidenceQuery(_message.Message):
         region: _builtins.str = ...,
         scope: _region_pb2.Scope.ValueType = ...,
         known_at: _timestamp_pb2.Timestamp | None = ...,
+        selection: _record_read_service_pb2.RecordSelection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "selection", b"selection", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "region", b"region", "scope", b"scope", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "region", b"region", "scope", b"scope", "selection", b"selection", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,6 +142,7 @@ class Evidence(_message.Message):
     LABORATORIES_FIELD_NUMBER: _builtins.int
     COVERAGE_FIELD_NUMBER: _builtins.int
     KNOWN_AT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The region whose verdict is sought."""
     scope: _region_pb2.Scope.ValueType
@@ -161,6 +171,10 @@ class Evidence(_message.Message):
         the same again.
         """
 
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[_record_read_service_pb2.LeftOutRecords]:
+        """What a selection left out, of all sources together; empty where nothing was."""
+
     def __init__(
         self,
         *,
@@ -171,10 +185,11 @@ class Evidence(_message.Message):
         laboratories: _abc.Iterable[_laboratory_pb2.Laboratory] | None = ...,
         coverage: _abc.Iterable[Global___SourceCoverage] | None = ...,
         known_at: _timestamp_pb2.Timestamp | None = ...,
+        left_out: _abc.Iterable[_record_read_service_pb2.LeftOutRecords] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "known_at", b"known_at", "laboratories", b"laboratories", "person_keys", b"person_keys", "records", b"records", "region", b"region", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "known_at", b"known_at", "laboratories", b"laboratories", "left_out", b"left_out", "person_keys", b"person_keys", "records", b"records", "region", b"region", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from hutong.records.v1 import laboratory_pb2 as hutong_dot_records_dot_v1_dot_la
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/records/v1/record_read_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"\xc1\x01\n\x12ListRecordsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x91\x01\n\x13ListRecordsResponse\x12.\n\x07records\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xce\x01\n\x17\x42\x61tchListRecordsRequest\x12+\n\x08subjects\x18\x01 \x03(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\rPersonRecords\x12\x12\n\nperson_key\x18\x01 \x01(\x0c\x12.\n\x07records\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\xd0\x02\n\x18\x42\x61tchListRecordsResponse\x12\x30\n\x06people\x18\x01 \x03(\x0b\x32 .hutong.records.v1.PersonRecords\x12\x33\n\x0claboratories\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08known_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62\x65hind\x18\x05 \x03(\t\x12\x31\n\rpurged_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08identity\x18\x07 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"h\n\x17GetRecordHistoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x7f\n\x18GetRecordHistoryResponse\x12\x30\n\trevisions\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"*\n\x14GetLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\"}\n\x15GetLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"@\n\x17ListLaboratoriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9b\x01\n\x18ListLaboratoriesResponse\x12\x33\n\x0claboratories\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity2\x9c\x04\n\x11RecordReadService\x12\\\n\x0bListRecords\x12%.hutong.records.v1.ListRecordsRequest\x1a&.hutong.records.v1.ListRecordsResponse\x12k\n\x10\x42\x61tchListRecords\x12*.hutong.records.v1.BatchListRecordsRequest\x1a+.hutong.records.v1.BatchListRecordsResponse\x12k\n\x10GetRecordHistory\x12*.hutong.records.v1.GetRecordHistoryRequest\x1a+.hutong.records.v1.GetRecordHistoryResponse\x12\x62\n\rGetLaboratory\x12\'.hutong.records.v1.GetLaboratoryRequest\x1a(.hutong.records.v1.GetLaboratoryResponse\x12k\n\x10ListLaboratories\x12*.hutong.records.v1.ListLaboratoriesRequest\x1a+.hutong.records.v1.ListLaboratoriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/records/v1/record_read_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"\xc1\x01\n\x12ListRecordsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x91\x01\n\x13ListRecordsResponse\x12.\n\x07records\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"s\n\x0fRecordSelection\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06newest\x18\x02 \x01(\x05\x12\x10\n\x08\x63learing\x18\x03 \x01(\x05\x12\x13\n\x0bown_regions\x18\x04 \x03(\t\"L\n\x0eLeftOutRecords\x12\x0e\n\x06region\x18\x01 \x01(\t\x12*\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x02\n\x17\x42\x61tchListRecordsRequest\x12+\n\x08subjects\x18\x01 \x03(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\tselection\x18\x05 \x01(\x0b\x32\".hutong.records.v1.RecordSelection\"\x88\x01\n\rPersonRecords\x12\x12\n\nperson_key\x18\x01 \x01(\x0c\x12.\n\x07records\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x33\n\x08left_out\x18\x03 \x03(\x0b\x32!.hutong.records.v1.LeftOutRecords\"\xd0\x02\n\x18\x42\x61tchListRecordsResponse\x12\x30\n\x06people\x18\x01 \x03(\x0b\x32 .hutong.records.v1.PersonRecords\x12\x33\n\x0claboratories\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08known_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62\x65hind\x18\x05 \x03(\t\x12\x31\n\rpurged_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08identity\x18\x07 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"h\n\x17GetRecordHistoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x7f\n\x18GetRecordHistoryResponse\x12\x30\n\trevisions\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"*\n\x14GetLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\"}\n\x15GetLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"@\n\x17ListLaboratoriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9b\x01\n\x18ListLaboratoriesResponse\x12\x33\n\x0claboratories\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity2\x9c\x04\n\x11RecordReadService\x12\\\n\x0bListRecords\x12%.hutong.records.v1.ListRecordsRequest\x1a&.hutong.records.v1.ListRecordsResponse\x12k\n\x10\x42\x61tchListRecords\x12*.hutong.records.v1.BatchListRecordsRequest\x1a+.hutong.records.v1.BatchListRecordsResponse\x12k\n\x10GetRecordHistory\x12*.hutong.records.v1.GetRecordHistoryRequest\x1a+.hutong.records.v1.GetRecordHistoryResponse\x12\x62\n\rGetLaboratory\x12\'.hutong.records.v1.GetLaboratoryRequest\x1a(.hutong.records.v1.GetLaboratoryResponse\x12k\n\x10ListLaboratories\x12*.hutong.records.v1.ListLaboratoriesRequest\x1a+.hutong.records.v1.ListLaboratoriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,24 +40,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTRECORDSREQUEST']._serialized_end=426
   _globals['_LISTRECORDSRESPONSE']._serialized_start=429
   _globals['_LISTRECORDSRESPONSE']._serialized_end=574
-  _globals['_BATCHLISTRECORDSREQUEST']._serialized_start=577
-  _globals['_BATCHLISTRECORDSREQUEST']._serialized_end=783
-  _globals['_PERSONRECORDS']._serialized_start=785
-  _globals['_PERSONRECORDS']._serialized_end=868
-  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_start=871
-  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_end=1207
-  _globals['_GETRECORDHISTORYREQUEST']._serialized_start=1209
-  _globals['_GETRECORDHISTORYREQUEST']._serialized_end=1313
-  _globals['_GETRECORDHISTORYRESPONSE']._serialized_start=1315
-  _globals['_GETRECORDHISTORYRESPONSE']._serialized_end=1442
-  _globals['_GETLABORATORYREQUEST']._serialized_start=1444
-  _globals['_GETLABORATORYREQUEST']._serialized_end=1486
-  _globals['_GETLABORATORYRESPONSE']._serialized_start=1488
-  _globals['_GETLABORATORYRESPONSE']._serialized_end=1613
-  _globals['_LISTLABORATORIESREQUEST']._serialized_start=1615
-  _globals['_LISTLABORATORIESREQUEST']._serialized_end=1679
-  _globals['_LISTLABORATORIESRESPONSE']._serialized_start=1682
-  _globals['_LISTLABORATORIESRESPONSE']._serialized_end=1837
-  _globals['_RECORDREADSERVICE']._serialized_start=1840
-  _globals['_RECORDREADSERVICE']._serialized_end=2380
+  _globals['_RECORDSELECTION']._serialized_start=576
+  _globals['_RECORDSELECTION']._serialized_end=691
+  _globals['_LEFTOUTRECORDS']._serialized_start=693
+  _globals['_LEFTOUTRECORDS']._serialized_end=769
+  _globals['_BATCHLISTRECORDSREQUEST']._serialized_start=772
+  _globals['_BATCHLISTRECORDSREQUEST']._serialized_end=1033
+  _globals['_PERSONRECORDS']._serialized_start=1036
+  _globals['_PERSONRECORDS']._serialized_end=1172
+  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_start=1175
+  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_end=1511
+  _globals['_GETRECORDHISTORYREQUEST']._serialized_start=1513
+  _globals['_GETRECORDHISTORYREQUEST']._serialized_end=1617
+  _globals['_GETRECORDHISTORYRESPONSE']._serialized_start=1619
+  _globals['_GETRECORDHISTORYRESPONSE']._serialized_end=1746
+  _globals['_GETLABORATORYREQUEST']._serialized_start=1748
+  _globals['_GETLABORATORYREQUEST']._serialized_end=1790
+  _globals['_GETLABORATORYRESPONSE']._serialized_start=1792
+  _globals['_GETLABORATORYRESPONSE']._serialized_end=1917
+  _globals['_LISTLABORATORIESREQUEST']._serialized_start=1919
+  _globals['_LISTLABORATORIESREQUEST']._serialized_end=1983
+  _globals['_LISTLABORATORIESRESPONSE']._serialized_start=1986
+  _globals['_LISTLABORATORIESRESPONSE']._serialized_end=2141
+  _globals['_RECORDREADSERVICE']._serialized_start=2144
+  _globals['_RECORDREADSERVICE']._serialized_end=2684
 # @@protoc_insertion_point(module_scope)

@@ -100,6 +100,77 @@ class ListRecordsResponse(_message.Message):
 Global___ListRecordsResponse: _TypeAlias = ListRecordsResponse  # noqa: Y015
 
 @_typing.final
+class RecordSelection(_message.Message):
+    """What of a person's past can matter to whoever judges it. The rest is left out, however long the past is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    NEWEST_FIELD_NUMBER: _builtins.int
+    CLEARING_FIELD_NUMBER: _builtins.int
+    OWN_REGIONS_FIELD_NUMBER: _builtins.int
+    newest: _builtins.int
+    """Of what is older, the newest so many; 0 to 20."""
+    clearing: _builtins.int
+    """What counts against the person, POSITIVE results of single tubes and of pools, is always given, however old; and so
+    are, of the newest of either kind, the first so many NEGATIVE results of single tubes that were sampled after it. 0 to
+    100.
+    """
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Everything that was sampled or reported at this instant or later; required."""
+
+    @_builtins.property
+    def own_regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Regions whose own records matter by themselves: of each, where nothing else of it is given, the newest so many."""
+
+    def __init__(
+        self,
+        *,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        newest: _builtins.int = ...,
+        clearing: _builtins.int = ...,
+        own_regions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clearing", b"clearing", "newest", b"newest", "own_regions", b"own_regions", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordSelection: _TypeAlias = RecordSelection  # noqa: Y015
+
+@_typing.final
+class LeftOutRecords(_message.Message):
+    """What was left out of one person's records: some that were sampled and reported before an instant. All that are not
+    older are there. Copies are never left out, nor are the originals they name.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """Of this region; empty: of any."""
+    @_builtins.property
+    def before(self) -> _timestamp_pb2.Timestamp:
+        """Nothing that was sampled or reported at this instant or later was left out."""
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        before: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeftOutRecords: _TypeAlias = LeftOutRecords  # noqa: Y015
+
+@_typing.final
 class BatchListRecordsRequest(_message.Message):
     """Asks for many people's records."""
 
@@ -109,6 +180,7 @@ class BatchListRecordsRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     KNOWN_AT_FIELD_NUMBER: _builtins.int
     ASKED_AT_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
     purpose: _subject_pb2.Purpose.ValueType
     """Why; required."""
     @_builtins.property
@@ -126,6 +198,10 @@ class BatchListRecordsRequest(_message.Message):
         store's clock promises nothing.
         """
 
+    @_builtins.property
+    def selection(self) -> Global___RecordSelection:
+        """What is wanted; absent means everything."""
+
     def __init__(
         self,
         *,
@@ -133,10 +209,11 @@ class BatchListRecordsRequest(_message.Message):
         purpose: _subject_pb2.Purpose.ValueType = ...,
         known_at: _timestamp_pb2.Timestamp | None = ...,
         asked_at: _timestamp_pb2.Timestamp | None = ...,
+        selection: Global___RecordSelection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at", "purpose", b"purpose", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at", "purpose", b"purpose", "selection", b"selection", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,21 +227,29 @@ class PersonRecords(_message.Message):
 
     PERSON_KEY_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     person_key: _builtins.bytes
     """Whose."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_record_pb2.TestRecord]:
         """Newest sample first; retracted records included, marked by their action."""
 
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftOutRecords]:
+        """What a selection left out; empty where nothing was. Each of the selection's own_regions of which something may be
+        left out is named besides.
+        """
+
     def __init__(
         self,
         *,
         person_key: _builtins.bytes = ...,
         records: _abc.Iterable[_record_pb2.TestRecord] | None = ...,
+        left_out: _abc.Iterable[Global___LeftOutRecords] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_key", b"person_key", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "person_key", b"person_key", "records", b"records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

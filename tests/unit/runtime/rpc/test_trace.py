@@ -24,9 +24,9 @@ async def answer(request):
     return read_pb.ListRecordsResponse()
 
 
-async def test_spans_of_a_call_form_one_tree(door, traced):
+async def test_spans_of_a_call_form_one_tree(transport, traced):
     """The same tree over a wire and within a process: the callee's span is below the caller's innermost one."""
-    async with door(Servicer(answer)) as records:
+    async with transport(Servicer(answer)) as records:
         with span("gateway", "show code", SpanKind.SERVER) as root, span("gateway", "ask", SpanKind.CLIENT):
             await records.ListRecords(REQUEST)
     tracing.flush()
@@ -45,13 +45,13 @@ async def test_spans_of_a_call_form_one_tree(door, traced):
     assert [expected] == traced.trees(root.trace.hex_id, {"region", "rows"})
 
 
-async def test_a_failed_call_says_why(door, traced):
+async def test_a_failed_call_says_why(transport, traced):
     """The span has the reason as its status, and no text."""
 
     async def fail(request):
         raise NotFound("RECORD_NOT_FOUND", "记录不存在", "No such record")
 
-    async with door(Servicer(fail)) as records:
+    async with transport(Servicer(fail)) as records:
         with span("gateway", "show code") as root, pytest.raises(ServiceError):
             await records.ListRecords(REQUEST)
     tracing.flush()
@@ -59,10 +59,10 @@ async def test_a_failed_call_says_why(door, traced):
     assert [{"service": "gateway", "name": "show code", "children": [failed]}] == traced.trees(root.trace.hex_id)
 
 
-async def test_an_unsampled_call_makes_no_span(door, traced):
+async def test_an_unsampled_call_makes_no_span(transport, traced):
     """The decision is taken once, at the first hop, and kept by all."""
     trace = Trace(0xABC, 0, sampled=False)
-    async with door(Servicer(answer)) as records:
+    async with transport(Servicer(answer)) as records:
         with span("gateway", "show code", trace=trace) as root:
             assert not root.recording
             await records.ListRecords(REQUEST)

@@ -39,27 +39,27 @@ def raising(error: BaseException) -> Servicer:
 
 
 @pytest.mark.parametrize("error", [WRONG, NotFound("RECORD_NOT_FOUND", "记录不存在", "No such record")])
-async def test_a_service_error_reaches_the_caller_as_it_is(door, error):
+async def test_a_service_error_reaches_the_caller_as_it_is(transport, error):
     """Code, reason, both languages and every violation survive the way back."""
-    async with door(raising(error)) as records:
+    async with transport(raising(error)) as records:
         with pytest.raises(ServiceError) as seen:
             await records.ListRecords(REQUEST)
     assert same(error) == same(seen.value)
 
 
-async def test_a_stream_ends_with_its_error(door):
+async def test_a_stream_ends_with_its_error(transport):
     """What was sent before arrives, then the error as it is."""
     received = []
-    async with door(raising(WRONG)) as records:
+    async with transport(raising(WRONG)) as records:
         with pytest.raises(ServiceError) as seen:
             async for response in records.WatchChanges(feed_pb.WatchChangesRequest()):
                 received.append(response)
     assert (1, same(WRONG)) == (len(received), same(seen.value))
 
 
-async def test_nothing_of_an_unexpected_exception_reaches_the_caller(door, caplog):
+async def test_nothing_of_an_unexpected_exception_reaches_the_caller(transport, caplog):
     """The caller gets INTERNAL and the trace id; the log gets the rest, under the same trace id."""
-    async with door(raising(RuntimeError("secret 11010519491231002X"))) as records:
+    async with transport(raising(RuntimeError("secret 11010519491231002X"))) as records:
         with caplog.at_level(logging.ERROR), pytest.raises(ServiceError) as seen:
             await records.ListRecords(REQUEST)
         with pytest.raises(ServiceError) as seen_stream:

@@ -52,10 +52,10 @@ def ending_in(seconds: float) -> Call:
     return replace(current_call(), deadline=time.monotonic() + seconds)
 
 
-async def test_the_callee_has_less_time_than_its_caller(door):
+async def test_the_callee_has_less_time_than_its_caller(transport):
     """Each server takes a little off, so that the specific timeout is reported before the caller gives up."""
     seen = Seen()
-    async with door(seen.servicer) as records:
+    async with transport(seen.servicer) as records:
         with under(ending_in(5)):
             await records.ListRecords(REQUEST)
             mine = current_call()
@@ -63,25 +63,25 @@ async def test_the_callee_has_less_time_than_its_caller(door):
     assert SHAVE_SECONDS == pytest.approx(mine.deadline - seen.calls[0].deadline, abs=0.5)
 
 
-async def test_a_call_with_too_little_time_left_is_refused_unserved(door):
+async def test_a_call_with_too_little_time_left_is_refused_unserved(transport):
     """Work that cannot finish is not begun."""
     seen = Seen()
-    async with door(seen.servicer) as records:
+    async with transport(seen.servicer) as records:
         with under(ending_in(SHAVE_SECONDS + LEAST_SECONDS / 2)), pytest.raises(ServiceError) as error:
             await records.ListRecords(REQUEST)
     assert (Code.DEADLINE_EXCEEDED, []) == (error.value.code, seen.calls)
 
 
-async def test_a_call_whose_time_is_up_never_leaves(door):
+async def test_a_call_whose_time_is_up_never_leaves(transport):
     """A deadline that has passed is reported without asking."""
     seen = Seen()
-    async with door(seen.servicer) as records:
+    async with transport(seen.servicer) as records:
         with under(ending_in(-1)), pytest.raises(ServiceError) as error:
             await records.ListRecords(REQUEST)
     assert (Code.DEADLINE_EXCEEDED, []) == (error.value.code, seen.calls)
 
 
-async def test_slow_work_ends_at_its_deadline(door):
+async def test_slow_work_ends_at_its_deadline(transport):
     """The servicer is stopped, and the error names the service that was late."""
     stopped = asyncio.Event()
 
@@ -91,7 +91,7 @@ async def test_slow_work_ends_at_its_deadline(door):
         finally:
             stopped.set()
 
-    async with door(Servicer(list_records)) as records:
+    async with transport(Servicer(list_records)) as records:
         with under(ending_in(0.5)), pytest.raises(ServiceError) as error:
             await records.ListRecords(REQUEST)
         await asyncio.wait_for(stopped.wait(), 10)
@@ -101,18 +101,18 @@ async def test_slow_work_ends_at_its_deadline(door):
 
 async def test_a_caller_that_gives_no_name_is_refused():
     """Who asks is known from the first hop on."""
-    for door in TRANSPORTS.values():
+    for transport in TRANSPORTS.values():
         seen = Seen()
-        async with door(seen.servicer, caller="") as records:
+        async with transport(seen.servicer, caller="") as records:
             with pytest.raises(ServiceError) as error:
                 await records.ListRecords(REQUEST)
         assert (Code.UNAUTHENTICATED, "CALLER_UNNAMED", []) == (error.value.code, error.value.reason, seen.calls)
 
 
-async def test_a_question_about_a_person_needs_a_purpose(door):
+async def test_a_question_about_a_person_needs_a_purpose(transport):
     """PIPL: no read without a purpose; a method whose request has no such field needs none."""
     seen = Seen()
-    async with door(seen.servicer) as records:
+    async with transport(seen.servicer) as records:
         with pytest.raises(ServiceError) as error:
             await records.ListRecords(read_pb.ListRecordsRequest())
         assert [] == seen.calls
@@ -133,19 +133,19 @@ def test_a_default_purpose_stands_in_where_the_contract_allows_it():
     assert Purpose.PURPOSE_SHOW_CODE == guard.admit("phone", "x/ListRecords", read_pb.ListRecordsRequest())
 
 
-async def test_a_stream_knows_its_caller(door):
+async def test_a_stream_knows_its_caller(transport):
     """A follower is a caller like any other, and its call is current while the stream runs."""
     seen = Seen()
-    async with door(seen.servicer, caller="nation") as records:
+    async with transport(seen.servicer, caller="nation") as records:
         async for _ in records.WatchChanges(feed_pb.WatchChangesRequest()):
             pass
     assert ["nation"] == [call.caller for call in seen.calls]
 
 
-async def test_the_trace_id_is_one_over_all_hops(door):
+async def test_the_trace_id_is_one_over_all_hops(transport):
     """Also of a request that is not sampled: the logs of every process carry the same id."""
     seen = Seen()
-    async with door(seen.servicer) as records:
+    async with transport(seen.servicer) as records:
         with under(replace(current_call(), trace=Trace(0xABCDEF, 0, sampled=False))):
             await records.ListRecords(REQUEST)
     assert ["00000000000000000000000000abcdef"] == [call.trace.hex_id for call in seen.calls]

@@ -2,12 +2,13 @@
 
 import importlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-PROTOS = Path(__file__).parents[3] / "protos"
+from tests.testkit.tools import ROOT
+
+PROTOS = ROOT / "protos"
 
 READS = ("Get", "List", "Compute", "Evaluate", "Show", "Check")
 STREAMS = ("Watch", "Stream")

@@ -39,18 +39,18 @@ async def echo(requests) -> AsyncIterator[StreamRecordsResponse]:
 
 
 @pytest.fixture(params=TRANSPORTS)
-def door(request):
+def transport(request):
     """Each way to reach a servicer."""
     return TRANSPORTS[request.param]
 
 
-async def test_every_request_is_answered_in_order(door):
+async def test_every_request_is_answered_in_order(transport):
     """Requests and responses flow both ways until the requests end."""
-    async with door(Servicer(no_list, stream_records=echo)) as calls:
+    async with transport(Servicer(no_list, stream_records=echo)) as calls:
         assert list(range(50)) == [response.batch async for response in calls.StreamRecords(sent(50))]
 
 
-async def test_a_response_arrives_before_the_next_request_leaves(door):
+async def test_a_response_arrives_before_the_next_request_leaves(transport):
     """A client may wait for each answer before it sends on."""
     answered: asyncio.Queue[int] = asyncio.Queue()
 
@@ -59,13 +59,13 @@ async def test_a_response_arrives_before_the_next_request_leaves(door):
             yield StreamRecordsRequest(batch=number, purpose=KEEP)
             assert number == await asyncio.wait_for(answered.get(), 10)
 
-    async with door(Servicer(no_list, stream_records=echo)) as calls:
+    async with transport(Servicer(no_list, stream_records=echo)) as calls:
         async for response in calls.StreamRecords(one_by_one()):
             answered.put_nowait(response.batch)
     assert answered.empty()
 
 
-async def test_the_first_request_says_who_and_why(door):
+async def test_the_first_request_says_who_and_why(transport):
     """The handler runs as the caller's call; a stream whose first request lacks the purpose is refused unserved."""
     seen = []
 
@@ -74,7 +74,7 @@ async def test_the_first_request_says_who_and_why(door):
         async for request in requests:
             yield StreamRecordsResponse(batch=request.batch)
 
-    async with door(Servicer(no_list, stream_records=look), caller="laboratory") as calls:
+    async with transport(Servicer(no_list, stream_records=look), caller="laboratory") as calls:
         assert 2 == len([response async for response in calls.StreamRecords(sent(2))])
         with pytest.raises(ServiceError) as caught:
             _ = [r async for r in calls.StreamRecords(sent(1, purpose=Purpose.PURPOSE_UNSPECIFIED))]
@@ -98,7 +98,7 @@ async def test_a_handler_reads_only_what_it_asks_for():
     assert [0] == read
 
 
-async def test_an_error_ends_the_stream_and_says_what_it_is(door):
+async def test_an_error_ends_the_stream_and_says_what_it_is(transport):
     """A ServiceError arrives as it was raised; anything else is INTERNAL."""
 
     async def fails(requests):
@@ -113,21 +113,21 @@ async def test_an_error_ends_the_stream_and_says_what_it_is(door):
 
     for handler, reason in ((fails, "STORE_UNAVAILABLE"), (breaks, "INTERNAL")):
         got = []
-        async with door(Servicer(no_list, stream_records=handler)) as calls:
+        async with transport(Servicer(no_list, stream_records=handler)) as calls:
             with pytest.raises(ServiceError) as caught:
                 async for response in calls.StreamRecords(sent(5)):
                     got.append(response.batch)
         assert ([0], reason) == (got, caught.value.reason)
 
 
-async def test_requests_that_fail_end_the_stream(door):
+async def test_requests_that_fail_end_the_stream(transport):
     """What they raised is not lost."""
 
     async def fails():
         yield StreamRecordsRequest(batch=0, purpose=KEEP)
         raise Unavailable("FILE_GONE", "文件", "file")
 
-    async with door(Servicer(no_list, stream_records=echo)) as calls:
+    async with transport(Servicer(no_list, stream_records=echo)) as calls:
         with pytest.raises(Unavailable) as caught:
             _ = [response async for response in calls.StreamRecords(fails())]
     assert "FILE_GONE" == caught.value.reason
@@ -152,9 +152,9 @@ async def test_requests_of_a_stream_that_has_ended_are_closed():
         assert closed.is_set()
 
 
-async def test_no_request_at_all_is_no_response(door):
+async def test_no_request_at_all_is_no_response(transport):
     """A stream that ends before it began calls nobody."""
-    async with door(Servicer(no_list, stream_records=echo)) as calls:
+    async with transport(Servicer(no_list, stream_records=echo)) as calls:
         assert [] == [response async for response in calls.StreamRecords(sent(0))]
 
 

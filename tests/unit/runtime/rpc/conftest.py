@@ -6,6 +6,6 @@ from tests.testkit.fakes.servicer import TRANSPORTS
 
 
 @pytest.fixture(params=sorted(TRANSPORTS))
-def door(request):
+def transport(request):
     """Opens a servicer to its caller."""
     return TRANSPORTS[request.param]
