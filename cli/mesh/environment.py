@@ -18,7 +18,7 @@ def _addresses(plan: Plan, names: tuple[str, ...]) -> str:
 
 def settings(plan: Plan, name: str) -> dict[str, str]:
     """What one service is told, without the prefix HUTONG_."""
-    common = {"LISTEN": plan.address(name), "MESH_SECRET": plan.secret}
+    common = {"LISTEN": plan.address(name), "MESH_SECRET": plan.secret, "REFLECTION": "true"}
     if name in RECORD_STORES:
         own = {
             "REGION": name,

@@ -11,6 +11,7 @@ from hutong.records.v1 import (
     record_write_service_pb2,
 )
 
+from services.common.errors import ServiceError
 from services.common.instants import SECOND
 from services.common.regions import NATION
 from services.records.laboratories import Laboratories
@@ -41,6 +42,7 @@ from services.records.store.replica import ReplicaReads
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.server import Ping
 from services.runtime.service import Background, Service
 
 _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
@@ -49,6 +51,19 @@ _INTAKE = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
 _FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
 _CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
 _QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
+
+
+_PRIMARY = "primary"
+
+
+def _either(first: Ping, second: Ping) -> Ping:
+    async def ping() -> None:
+        try:
+            await first()
+        except ServiceError:
+            await second()
+
+    return ping
 
 
 def build(
@@ -110,6 +125,12 @@ def build(
         background.append(metrics.run)
     background.append(AnswerRetention(store, clock, settings.answers_kept).run)
 
+    # People are read for as long as either can be asked; all else is the primary's.
+    pings, primary = {"store": store.ping}, frozenset[str]()
+    if replica is not None:
+        pings = {"store": _either(replica.ping, store.ping), _PRIMARY: store.ping}
+        primary = frozenset([_PRIMARY])
+
     async def close() -> None:
         await channels.close()
         if replica is not None:
@@ -120,13 +141,13 @@ def build(
         name=f"records-{name}",
         bindings=[
             Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, keys, clock)),
-            Binding(_WRITE, write),
-            Binding(_INTAKE, IntakeServicer(store, writer, keys, skew)),
-            Binding(_FEED, FeedServicer(feed)),
-            Binding(_CONFLICTS, ConflictServicer(store, writer)),
-            Binding(_QUALITY, QualityServicer(laboratory_figures, settings.overdue_hours, clock)),
+            Binding(_WRITE, write, needs=primary),
+            Binding(_INTAKE, IntakeServicer(store, writer, keys, skew), needs=primary),
+            Binding(_FEED, FeedServicer(feed), needs=primary),
+            Binding(_CONFLICTS, ConflictServicer(store, writer), needs=primary),
+            Binding(_QUALITY, QualityServicer(laboratory_figures, settings.overdue_hours, clock), needs=primary),
         ],
-        pings={"store": store.ping},
+        pings=pings,
         background=background,
         close=close,
     )

@@ -51,7 +51,7 @@ async def serve(service: Service, settings: ServerSettings) -> None:
     """Serves one service over gRPC until SIGTERM or SIGINT, then drains.
 
     Raises SettingsError when its address cannot be had."""
-    server = Server(service.name, service.bindings, service.pings)
+    server = Server(service.name, service.bindings, service.pings, reflects=settings.reflection)
     async with service.running():
         try:
             await server.start(settings.listen)

@@ -75,7 +75,7 @@ def _refused(extras: Iterable[str]) -> set[str]:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_is_imported_with_what_it_declares(program: str):
-    """PostgreSQL's driver, Redis's, an HTTP server are there for who asked for them; without them nothing else fails."""
+    """Drivers of PostgreSQL and Redis, and an HTTP server, are for who asked for them; nothing else needs them."""
     refused = _refused(PROGRAMS[program])
     assert {"asyncpg", "redis", "pytest"} <= refused
     modules = [f"{program}.{entry}" for entry in ENTRIES[program]]
