@@ -126,7 +126,8 @@ def build(
     background.append(AnswerRetention(store, clock, settings.answers_kept).run)
 
     # People are read for as long as either can be asked; all else is the primary's.
-    pings, primary = {"store": store.ping}, frozenset[str]()
+    pings: dict[str, Ping] = {"store": store.ping}
+    primary = frozenset[str]()
     if replica is not None:
         pings = {"store": _either(replica.ping, store.ping), _PRIMARY: store.ping}
         primary = frozenset([_PRIMARY])

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -194,15 +195,17 @@ async def drained(stream: AsyncIterator[object]) -> None:
 
 async def test_what_drains_is_said_with_when_to_come_back():
     """RetryInfo, for clients that are not ours."""
-    async with running(Servicer(answer, forever)) as (server, port):
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            stub = feed_grpc.ChangeFeedServiceStub(channel)
-            stream = stub.WatchChanges(feed_pb.WatchChangesRequest(), metadata=[("hutong-caller", "test")])
+    async with (
+        running(Servicer(answer, forever)) as (server, port),
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        stub = feed_grpc.ChangeFeedServiceStub(channel)
+        stream = stub.WatchChanges(feed_pb.WatchChangesRequest(), metadata=[("hutong-caller", "test")])
+        await stream.read()
+        drain = asyncio.ensure_future(server.drain(0, 5))
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
             await stream.read()
-            drain = asyncio.ensure_future(server.drain(0, 5))
-            with pytest.raises(grpc.aio.AioRpcError) as ended:
-                await stream.read()
-            await drain
+        await drain
     details = dict(ended.value.trailing_metadata() or ())["grpc-status-details-bin"]
     retry = RetryInfo()
     assert any(packed.Unpack(retry) for packed in Status.FromString(details).details)
@@ -210,8 +213,8 @@ async def test_what_drains_is_said_with_when_to_come_back():
 
 
 async def test_a_server_serves_on_while_it_leaves_the_name_it_is_known_by():
-    """A lone replica that stopped at once would be an outage for as long as the wait; one that has a second serves until
-    its callers have gone there."""
+    """A lone replica that stopped at once would be an outage for as long as the wait; one that has a second serves
+    until its callers have gone there."""
     async with running(Servicer(answer)) as (server, port):
         drain = asyncio.ensure_future(server.drain(0.5, 5))
         began = time.monotonic()
@@ -225,8 +228,8 @@ async def test_a_server_serves_on_while_it_leaves_the_name_it_is_known_by():
 
 
 async def test_what_writes_need_is_not_asked_of_reads():
-    """The store's primary is gone, its standby is there: the contract that writes is not served, the others and the whole
-    are."""
+    """The store's primary is gone, its standby is there: the contract that writes is not served, the others and the
+    whole are."""
 
     async def primary() -> None:
         raise ConnectionError("gone")
@@ -267,7 +270,7 @@ async def test_bytes_that_cannot_be_a_request_are_refused(caplog, method, data, 
     port = await server.start("127.0.0.1:0")
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            call = channel.unary_unary(f"/{READ.full_name}/{method}")
+            call: Any = channel.unary_unary(f"/{READ.full_name}/{method}")
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call(data, metadata=[("hutong-caller", "test")], compression=compression, timeout=20)
     finally:
