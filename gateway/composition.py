@@ -12,26 +12,32 @@ from gateway.application.readiness import Probe
 from gateway.application.samples import SamplePerson
 from gateway.codes.cache.entry import BOUND_SECONDS
 from gateway.codes.cache.memory import MemoryCache
-from gateway.codes.cache.protocol import VerdictCache
+from gateway.codes.cache.protocol import HOLDERS, VerdictCache
 from gateway.codes.codes import Codes
 from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
 from gateway.grpc.servicer import HealthCodeServicer
+from gateway.http.api import api_routes
 from gateway.http.app import HttpApplication
-from gateway.http.routes import api_routes, operation_routes
-from gateway.news.feeds import HOLDERS, Feed, HoldersFeed, RecordsFeed
-from gateway.news.follower import Follower
+from gateway.http.operations import operation_routes
+from gateway.http.views.code import code_body
+from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
+from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
-from gateway.ports import Evidence, Holders, NewsFeed, Regions, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
 from services.common.regions import NATION
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.service import Service
 from services.runtime.telemetry.trace import Traces, asked_at_most
+from services.runtime.tls.files import TlsFiles
+
+NAME = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +46,15 @@ class Gateway:
 
     service: Service
     app: HttpApplication
+    application: Application
+    """What both transports ask."""
     probe: Probe
     traces: Traces
-    """Where the trace of a request comes from, over either admission."""
+    """Makes the trace of a request, over either transport."""
 
 
 def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) -> VerdictCache:
-    """The cache the settings name. Redis's driver is needed only where there is a Redis."""
+    """Opens the cache the settings name. Redis's driver is needed only where there is a Redis."""
     if not settings.redis_url:
         return MemoryCache(settings.cache_entries)
     from gateway.codes.cache.redis import RedisCache
@@ -60,15 +68,17 @@ def build(
     verdict: VerdictSource,
     evidence: Evidence,
     holders: Holders,
+    holder_feed: HolderFeed,
     regions: Regions,
-    news: NewsFeed,
-    region_news: Mapping[str, NewsFeed] | None = None,
+    news: ChangeFeed,
+    region_news: Mapping[str, ChangeFeed] | None = None,
     sample_people: Sequence[SamplePerson] | None = None,
     cache: VerdictCache | None = None,
     clock: Clock = system_clock,
     close: Callable[[], Awaitable[None]] | None = None,
+    files: TlsFiles | None = None,
 ) -> Gateway:
-    """A gateway over these ports.
+    """Builds a gateway over these ports.
 
     `news` is the nation's change feed, `region_news` those of regions whose own changes are to reach the cache
     directly; `sample_people` are shown by the embedded mesh and only there. The gateway closes a cache it opened itself
@@ -77,48 +87,57 @@ def build(
     """
     if not 0 < settings.news_seconds <= BOUND_SECONDS:
         raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
-    feeds: list[Feed] = [RecordsFeed(NATION, news, clock), HoldersFeed(holders, clock)]
-    feeds += [RecordsFeed(region, source, clock) for region, source in (region_news or {}).items()]
-    names = tuple(feed.name for feed in feeds)
-    kept = cache or open_cache(settings, names, clock)
+    sources: list[NewsSource] = [RecordsNews(NATION, news, clock), HoldersNews(holder_feed, clock)]
+    sources += [RecordsNews(region, feed, clock) for region, feed in (region_news or {}).items()]
+    feeds = tuple(source.name for source in sources)
+    if cache is None:
+        cache = open_cache(settings, feeds, clock)
     policies = PolicyDigests(verdict)
-    single_flight = SingleFlight(kept, VerdictClient(verdict), policies, clock=clock, seconds=settings.compute_seconds)
+    single_flight = SingleFlight(
+        cache,
+        VerdictClient(verdict),
+        policies,
+        render=code_body,
+        clock=clock,
+        seconds=settings.compute_seconds,
+    )
     codes = Codes(
-        kept,
+        cache,
         single_flight,
         policies,
         clock=clock,
         news_seconds=settings.news_seconds,
-        region_feeds=frozenset(names) - {NATION, HOLDERS},
+        region_feeds=frozenset(feeds) - {NATION, HOLDERS},
     )
     admission = Admission(PersonKeys(settings.mesh_secret.encode()))
     application = Application(admission, codes, policies, evidence=evidence, holders=holders, regions=regions)
-    follower = Follower(kept, feeds)
-    probe = Probe(kept, policies, clock=clock, feeds=names, news_seconds=settings.news_seconds)
+    updater = CacheUpdater(cache, sources)
+    probe = Probe(cache, policies, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
     traces = asked_at_most(settings.trace_asked)
     guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
     contract = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
-
-    async def end() -> None:
-        await kept.close()
-        if close is not None:
-            await close()
+    routes = {**api_routes(application), **operation_routes(probe), **page_routes(sample_people)}
 
     return Gateway(
         service=Service(
-            name="gateway",
+            name=NAME,
             bindings=[Binding(contract, HealthCodeServicer(application), guard)],
             pings={"verdict": probe.verdict},
-            background=[policies.keep, follower.run],
-            close=end,
+            background=[policies.keep, updater.run],
+            close=_closing(cache, close),
+            files=files,
         ),
-        app=HttpApplication(
-            application,
-            {**api_routes(application), **operation_routes(probe), **page_routes(sample_people)},
-            guard,
-            traces,
-            seconds=settings.request_seconds,
-        ),
+        app=HttpApplication(routes, Pipeline(NAME, guard), traces, seconds=settings.request_seconds),
+        application=application,
         probe=probe,
         traces=traces,
     )
+
+
+def _closing(cache: VerdictCache, close: Callable[[], Awaitable[None]] | None) -> Callable[[], Awaitable[None]]:
+    async def close_all() -> None:
+        await cache.close()
+        if close is not None:
+            await close()
+
+    return close_all

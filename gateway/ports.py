@@ -45,6 +45,10 @@ class Holders(Protocol):
     ) -> holder_service_pb2.SwitchScopeResponse:
         """See hutong.lookup.v1.HolderService."""
 
+
+class HolderFeed(Protocol):
+    """Tells what holders change: the lookup service."""
+
     def WatchHolders(
         self, request: holder_service_pb2.WatchHoldersRequest
     ) -> AsyncIterator[holder_service_pb2.WatchHoldersResponse]:
@@ -60,7 +64,7 @@ class Regions(Protocol):
         """See hutong.lookup.v1.RegionDirectoryService."""
 
 
-class NewsFeed(Protocol):
+class ChangeFeed(Protocol):
     """Tells what changes in a store: a records service."""
 
     def WatchChanges(

@@ -14,6 +14,7 @@ from gateway.http.connections import bounded
 from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
 from services.runtime.rpc.server import CannotListenError, Server
+from services.runtime.service import security_of
 from services.runtime.settings.environment import SettingsError
 
 log = logging.getLogger("hutong.server")
@@ -114,6 +115,8 @@ class GatewayServer:
             traces=gateway.traces,
             request_bytes=REQUEST_BYTES,
             reflects=settings.reflection,
+            security=security_of(service, settings),
+            health_listen=settings.health_listen,
         )
         self._http = HttpServer(
             gateway.app, head_seconds=settings.http_head_seconds, idle_seconds=settings.http_idle_seconds
@@ -131,7 +134,7 @@ class GatewayServer:
     async def drain(self, wait: float, grace: float) -> None:
         """Stops being ready, waits `wait` seconds for load balancers to notice, lets requests in flight end within
         `grace`, then stops. Safe to call twice."""
-        self._gateway.probe.draining = True
+        self._gateway.probe.drain()
 
         async def http() -> None:
             await asyncio.sleep(wait)

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from cli.mesh import wiring
 from cli.mesh.node import Node, grpc_service
 from cli.mesh.plan import GATEWAY, LOOKUP, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
-from gateway.ports import Evidence, Holders, NewsFeed, Regions, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from services.common.regions import NATION
 from services.lookup.ports import RecordsIntake, RecordsSource
 from services.records.ports import Region
@@ -56,8 +56,9 @@ class EmbeddedMesh:
             verdict=self._nodes[VERDICT].port(VerdictSource, caller=GATEWAY),
             evidence=self._nodes[LOOKUP].port(Evidence, caller=GATEWAY),
             holders=self._nodes[LOOKUP].port(Holders, caller=GATEWAY),
+            holder_feed=self._nodes[LOOKUP].port(HolderFeed, caller=GATEWAY),
             regions=self._nodes[LOOKUP].port(Regions, caller=GATEWAY),
-            news={store: self._nodes[store].port(NewsFeed, caller=GATEWAY) for store in RECORD_STORES},
+            news={store: self._nodes[store].port(ChangeFeed, caller=GATEWAY) for store in RECORD_STORES},
         )
 
     async def start_all(self) -> None:

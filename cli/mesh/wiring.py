@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, REGIONS, Plan
-from gateway.ports import Evidence, Holders, NewsFeed, Regions, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from services.common.regions import NATION
 from services.lookup.ports import RecordsIntake, RecordsSource
 from services.records.ports import Region
@@ -53,8 +53,9 @@ async def gateway(
     verdict: VerdictSource,
     evidence: Evidence,
     holders: Holders,
+    holder_feed: HolderFeed,
     regions: Regions,
-    news: Mapping[str, NewsFeed],
+    news: Mapping[str, ChangeFeed],
 ) -> AsyncIterator[Sequence[Binding]]:
     """Runs the gateway on its two ports meanwhile. Raises OSError when one is taken."""
     from gateway.application.samples import read_people
@@ -74,6 +75,7 @@ async def gateway(
         verdict=verdict,
         evidence=evidence,
         holders=holders,
+        holder_feed=holder_feed,
         regions=regions,
         news=news[NATION],
         region_news={region: news[region] for region in REGIONS},

@@ -8,6 +8,7 @@ from hutong.gateway.v1.health_code_service_pb2 import (
     CheckDestinationsRequest,
     ClaimResultRequest,
     ClaimResultResponse,
+    HealthCodeQuery,
     ListRegionsRequest,
     ListRegionsResponse,
     ListResultsRequest,
@@ -17,14 +18,15 @@ from hutong.gateway.v1.health_code_service_pb2 import (
 )
 from hutong.lookup.v1 import holder_service_pb2, region_directory_service_pb2
 from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, EvidenceQuery
-from hutong.lookup.v1.evidence_service_pb2 import Evidence as Found
+from hutong.lookup.v1.evidence_service_pb2 import Evidence as EvidenceMessage
 from hutong.lookup.v1.region_pb2 import Region, Scope
 
 from gateway.application import results
-from gateway.application.admission import Admission, Question
+from gateway.application.admission import Admission
 from gateway.application.directory import Directory
 from gateway.codes.codes import Codes, Shown
 from gateway.codes.policy_digests import PolicyDigests
+from gateway.codes.query import CodeQuery
 from gateway.ports import Evidence, Holders, Regions
 from services.common.errors import InvalidArgument, ServiceError, Violation
 from services.common.requests import fields
@@ -33,7 +35,7 @@ from services.common.requests.instants import read_instant
 from services.common.requests.violations import Violations
 
 
-def _results(person: bytes, evidence: Sequence[Found], size: int, token: str) -> ListResultsResponse:
+def _results(person: bytes, evidence: Sequence[EvidenceMessage], size: int, token: str) -> ListResultsResponse:
     shown, following = results.page(results.views(evidence), person, size, token)
     return ListResultsResponse(results=shown, coverage=results.coverage(evidence), next_page_token=following)
 
@@ -46,7 +48,7 @@ class Destination(NamedTuple):
 
 
 class Application:
-    """Answers what is asked at the admission. Raises ServiceError."""
+    """Answers both transports. Every method raises ServiceError."""
 
     def __init__(
         self,
@@ -66,22 +68,36 @@ class Application:
         self._regions = regions
         self._directory = Directory(regions)
 
-    async def show(self, question: Question, purpose: Purpose.ValueType) -> Shown:
-        """The code for one question."""
-        return await self.codes.show(question, await self.codes.look(question), purpose)
+    async def show(self, query: CodeQuery, purpose: Purpose.ValueType) -> Shown:
+        """Shows the code for one query."""
+        return await self.codes.show(query, purpose)
 
     async def show_many(
-        self, questions: Sequence[Question | ServiceError], purpose: Purpose.ValueType
+        self, queries: Sequence[CodeQuery | ServiceError], purpose: Purpose.ValueType
     ) -> Sequence[Shown | ServiceError]:
-        """The codes for many questions, in order; one that could not be asked keeps its error."""
-        asked = [question for question in questions if isinstance(question, Question)]
-        shown = iter(await self.codes.show_many(asked, await self.codes.look_many(asked), purpose))
-        return [next(shown) if isinstance(question, Question) else question for question in questions]
+        """Shows the codes for many queries, in order; one that was not admitted keeps its error."""
+        admitted = [query for query in queries if isinstance(query, CodeQuery)]
+        codes = iter(await self.codes.show_many(admitted, purpose))
+        return [next(codes) if isinstance(query, CodeQuery) else query for query in queries]
+
+    def admit_many(
+        self, queries: Sequence[HealthCodeQuery], prior: Sequence[Sequence[Violation]] = ()
+    ) -> Sequence[CodeQuery | ServiceError]:
+        """Admits the queries of a batch, or tells why one cannot be; `prior` has for each what was found wrong before.
+        Raises InvalidArgument (BATCH_SIZE)."""
+        check_batch(len(queries), "queries")
+        admitted: list[CodeQuery | ServiceError] = []
+        for index, query in enumerate(queries):
+            try:
+                admitted.append(self.admission.query(query, f"queries[{index}].", prior[index] if prior else ()))
+            except InvalidArgument as error:
+                admitted.append(error)
+        return admitted
 
     async def destinations(
         self, request: CheckDestinationsRequest, purpose: Purpose.ValueType, prior: Sequence[Violation] = ()
     ) -> Sequence[Destination]:
-        """The code in each of the regions asked about, in order, or in every region that has a policy."""
+        """Shows the code in each of the regions asked about, in order, or in every region that has a policy."""
         violations = Violations(prior)
         person = violations.read(b"", lambda: self.admission.person(request.document))
         at = violations.read(None, lambda: read_instant(request.at, "at")) if request.HasField("at") else None
@@ -93,15 +109,15 @@ class Application:
         violations.refuse()
         regions = regions or await self._policies.regions()
         directory = await self._directory.all()
-        shown = await self.show_many([Question(person, region, at=at) for region in regions], purpose)
+        shown = await self.show_many([CodeQuery(person, region, at=at) for region in regions], purpose)
         return [
             Destination(directory.get(region) or Region(region=region), code)
             for region, code in zip(regions, shown, strict=True)
         ]
 
     async def results(self, request: ListResultsRequest, purpose: Purpose.ValueType) -> ListResultsResponse:
-        """The person's results, from the nation and from every region's own store: what a region has just recorded
-        may not have reached the nation yet."""
+        """Lists the person's results, from the nation and from every region's own store: what a region has just
+        recorded may not have reached the nation yet."""
         person = self.admission.person(request.document)
         ((_, evidence),) = await self._everywhere([person], purpose)
         return _results(person, evidence, request.page_size, request.page_token)
@@ -109,7 +125,7 @@ class Application:
     async def results_of_many(
         self, documents: Sequence[Document], purpose: Purpose.ValueType
     ) -> Sequence[ListResultsResponse | ServiceError]:
-        """The first page of each person's results, in order, or why a document is wrong."""
+        """Lists the first page of each person's results, in order, or tells why a document is wrong."""
         check_batch(len(documents), "documents")
         persons: list[bytes | ServiceError] = []
         for index, document in enumerate(documents):
@@ -118,16 +134,18 @@ class Application:
             except InvalidArgument as error:
                 persons.append(error)
         asked = [person for person in persons if isinstance(person, bytes)]
-        found = dict(await self._everywhere(asked, purpose))
-        return [_results(person, found[person], 0, "") if isinstance(person, bytes) else person for person in persons]
+        evidence = dict(await self._everywhere(asked, purpose))
+        return [
+            _results(person, evidence[person], 0, "") if isinstance(person, bytes) else person for person in persons
+        ]
 
     async def _everywhere(
         self, persons: Sequence[bytes], purpose: Purpose.ValueType
-    ) -> Sequence[tuple[bytes, Sequence[Found]]]:
-        """What every region on the mesh, and the nation, know of each person."""
+    ) -> Sequence[tuple[bytes, Sequence[EvidenceMessage]]]:
+        """Asks every region on the mesh, and the nation, for what they know of each person."""
         directory = await self._directory.all()
         regions = [code for code, region in directory.items() if region.on_mesh] or list(directory)[:1]
-        found: list[tuple[bytes, Sequence[Found]]] = []
+        gathered: list[tuple[bytes, Sequence[EvidenceMessage]]] = []
         at_once = MOST_IN_BATCH // len(regions)
         for start in range(0, len(persons), at_once):
             some = persons[start : start + at_once]
@@ -138,8 +156,8 @@ class Application:
             ]
             response = await self._evidence.BatchGetEvidence(BatchGetEvidenceRequest(queries=queries, purpose=purpose))
             each = len(regions)
-            found += [(one, response.evidence[at * each : (at + 1) * each]) for at, one in enumerate(some)]
-        return found
+            gathered += [(one, response.evidence[at * each : (at + 1) * each]) for at, one in enumerate(some)]
+        return gathered
 
     async def claim(self, request: ClaimResultRequest, purpose: Purpose.ValueType) -> ClaimResultResponse:
         """Makes a result from elsewhere part of a region's record. What was cached about the person is gone when this
@@ -193,7 +211,7 @@ class Application:
         return SwitchScopeResponse(scope=switched.scope)
 
     async def regions(self, request: ListRegionsRequest) -> ListRegionsResponse:
-        """A page of the directory."""
+        """Lists a page of the directory."""
         page = await self._regions.ListRegions(
             region_directory_service_pb2.ListRegionsRequest(page_size=request.page_size, page_token=request.page_token)
         )

@@ -1,4 +1,4 @@
-"""Whether the gateway should be sent requests, by named components."""
+"""Readiness: the components that the gateway needs, by name, and what is wrong with each."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,8 @@ from services.runtime.rpc.health import Degraded
 
 
 class Readiness(NamedTuple):
-    """`components` maps each to what is wrong with it, empty when nothing is."""
+    """Tells whether the gateway should be sent requests; `components` maps each to what is wrong with it, empty when
+    nothing is."""
 
     ready: bool
     components: Mapping[str, str]
@@ -36,11 +37,14 @@ class Probe:
         self._clock = clock
         self._feeds = feeds
         self._news_seconds = news_seconds
-        self.draining = False
-        """Set when the process is about to end."""
+        self._draining = False
+
+    def drain(self) -> None:
+        """Takes note that the process is about to end: it is not ready from here on."""
+        self._draining = True
 
     async def verdict(self) -> None:
-        """A sign of life of the verdict service. Raises Degraded, or RuntimeError when there never was one."""
+        """Asks for a sign of life of the verdict service. Raises Degraded, or RuntimeError when there never was one."""
         trouble = self._verdict()
         if trouble:
             raise Degraded(trouble) if self._policies.told else RuntimeError(trouble)
@@ -51,7 +55,7 @@ class Probe:
         return self._policies.trouble or "no answer"
 
     async def look(self) -> Readiness:
-        """The state of every component."""
+        """Returns the state of every component."""
         components = {"verdict": self._verdict(), "cache": "", "news": ""}
         try:
             ages = await self.news_ages()
@@ -60,13 +64,13 @@ class Probe:
         except CacheDownError:
             components["cache"] = "no answer"
             components["news"] = "unknown while the cache is down"
-        if self.draining:
+        if self._draining:
             components["SIGTERM"] = "draining"
-        return Readiness(self._policies.told and not self.draining, components)
+        return Readiness(self._policies.told and not self._draining, components)
 
     async def news_ages(self) -> Mapping[str, float | None]:
-        """Seconds since the news in the cache, by feed, None where there never was any; the metrics are told, too.
-        Raises CacheDownError."""
+        """Returns the seconds since the news in the cache, by feed, None where there never was any; the metrics are
+        told, too. Raises CacheDownError."""
         try:
             news = (await self._cache.read([(b"", "")])).news
         except CacheDownError:

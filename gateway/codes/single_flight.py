@@ -5,19 +5,18 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1.health_code_service_pb2 import ShowHealthCodeResponse
 from hutong.verdict.v1.verdict_pb2 import Verdict
+from msgspec.structs import replace
 
-from gateway.application.admission import Question
 from gateway.codes.cache.entry import Entry, fresh_until
 from gateway.codes.cache.protocol import CacheDownError, Lease, VerdictCache
 from gateway.codes.policy_digests import PolicyDigests
+from gateway.codes.query import CodeQuery
 from gateway.codes.verdict_client import VerdictClient
-from gateway.http import views
 from services.common.errors import DeadlineExceeded, ServiceError
 from services.common.instants import from_timestamp
 from services.runtime.clock import Clock
@@ -30,177 +29,179 @@ log = logging.getLogger("hutong.codes")
 MARGIN_SECONDS = 0.1
 """Kept of a caller's deadline, so that the last known verdict can still be shown."""
 
+Render = Callable[[Verdict], bytes]
+"""Writes what an entry keeps ready of a verdict."""
 
-class _Landed(NamedTuple):
+
+class _Result(NamedTuple):
     answer: Entry | ServiceError
-    overtaken: bool = False
+    superseded: bool = False
     """Something about the person changed meanwhile: fine for who asked before, too old for who joined later."""
 
 
-class _Flight:
-    """One computation under way; `departed` numbers it among all, in the order in which they began."""
+class _Computation:
+    """One computation under way; `number` counts all computations in the order in which they began."""
 
-    __slots__ = ("departed", "joined", "landed")
+    __slots__ = ("joined", "number", "result")
 
-    def __init__(self, departed: int) -> None:
-        self.departed = departed
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.joined = False
-        self.landed: asyncio.Future[_Landed] = asyncio.get_running_loop().create_future()
+        self.result: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
 
 
 class SingleFlight:
-    """Computes verdicts and stores those that may be. `seconds` bounds one computation; `chance` in [0, 1) shortens
-    the time of an entry."""
+    """Computes verdicts and stores those that may be. `render` makes an entry's body, `seconds` bounds one computation,
+    `chance` in [0, 1) shortens the time of an entry."""
 
     def __init__(
         self,
         cache: VerdictCache,
-        computer: VerdictClient,
+        verdicts: VerdictClient,
         policies: PolicyDigests,
         *,
+        render: Render,
         clock: Clock,
         seconds: float,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._cache = cache
-        self._computer = computer
+        self._verdicts = verdicts
         self._policies = policies
+        self._render = render
         self._clock = clock
         self._seconds = seconds
         self._chance = chance
-        self._under_way: dict[bytes, dict[str, _Flight]] = {}
-        self._departures = 0
+        self._under_way: dict[bytes, dict[str, _Computation]] = {}
+        self._count = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def forget(self, person: bytes) -> None:
         """Lets nobody else join what is under way for a person."""
         self._under_way.pop(person, None)
 
-    async def compute(
-        self, questions: Sequence[Question], purpose: Purpose.ValueType
-    ) -> Sequence[Entry | ServiceError]:
-        """The computed answers, in order, within the current call's deadline."""
-        answers: list[Entry | ServiceError] = [DeadlineExceeded() for _ in questions]
+    async def compute(self, queries: Sequence[CodeQuery], purpose: Purpose.ValueType) -> Sequence[Entry | ServiceError]:
+        """Returns the computed answers, in order, within the current call's deadline."""
+        answers: list[Entry | ServiceError] = [DeadlineExceeded() for _ in queries]
         end = current_call().deadline - MARGIN_SECONDS
-        arrived = self._departures
+        came_at = self._count
         again: list[int] = []
-        for at, (flight, joined) in self._board(range(len(questions)), questions, purpose, since=0).items():
-            landed = await _land(flight.landed, end)
-            if landed is not None:
-                answers[at] = landed.answer
-                if landed.overtaken and joined:
+        for at, (computation, joined) in self._begin(range(len(queries)), queries, purpose, after=0).items():
+            result = await _result_by(computation.result, end)
+            if result is not None:
+                answers[at] = result.answer
+                if result.superseded and joined:
                     again.append(at)
         # What these joined had begun before a change that they came after. Whatever began since they came will do.
-        for at, (flight, _) in self._board(again, questions, purpose, since=arrived).items():
-            landed = await _land(flight.landed, end)
-            answers[at] = DeadlineExceeded() if landed is None else landed.answer
+        for at, (computation, _) in self._begin(again, queries, purpose, after=came_at).items():
+            result = await _result_by(computation.result, end)
+            answers[at] = DeadlineExceeded() if result is None else result.answer
         return answers
 
-    def _board(
-        self, which: Sequence[int], questions: Sequence[Question], purpose: Purpose.ValueType, *, since: int
-    ) -> dict[int, tuple[_Flight, bool]]:
-        """The flight each of these questions is on, and whether it joined one already under way, that departed after
-        `since`."""
-        boarded: dict[int, tuple[_Flight, bool]] = {}
-        departing: list[tuple[Question, _Flight]] = []
+    def _begin(
+        self, which: Sequence[int], queries: Sequence[CodeQuery], purpose: Purpose.ValueType, *, after: int
+    ) -> dict[int, tuple[_Computation, bool]]:
+        """Finds or begins the computation of each of these queries; tells whether it was found, under way and begun
+        after the one numbered `after`."""
+        chosen: dict[int, tuple[_Computation, bool]] = {}
+        beginning: list[tuple[CodeQuery, _Computation]] = []
         for at in which:
-            question = questions[at]
-            person, slot = question.key
+            query = queries[at]
+            person, slot = query.key
             under_way = self._under_way.get(person, {}).get(slot)
-            if under_way is not None and under_way.departed > since and not question.refresh and not question.past:
+            if under_way is not None and under_way.number > after and not query.refresh and not query.past:
                 under_way.joined = True
-                boarded[at] = (under_way, True)
+                chosen[at] = (under_way, True)
                 continue
-            self._departures += 1
-            flight = _Flight(self._departures)
-            if not question.past:
-                self._under_way.setdefault(person, {})[slot] = flight
-            departing.append((question, flight))
-            boarded[at] = (flight, False)
-        if departing:
-            task = asyncio.get_running_loop().create_task(self._fly(departing, purpose))
+            self._count += 1
+            computation = _Computation(self._count)
+            if not query.past:
+                self._under_way.setdefault(person, {})[slot] = computation
+            beginning.append((query, computation))
+            chosen[at] = (computation, False)
+        if beginning:
+            task = asyncio.get_running_loop().create_task(self._run(beginning, purpose))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return boarded
+        return chosen
 
-    async def _fly(self, departing: Sequence[tuple[Question, _Flight]], purpose: Purpose.ValueType) -> None:
-        # A flight has a deadline of its own: whoever began it may leave before whoever joined.
+    async def _run(self, batch: Sequence[tuple[CodeQuery, _Computation]], purpose: Purpose.ValueType) -> None:
+        # A computation has a deadline of its own: whoever began it may leave before whoever joined.
         call = replace(current_call(), deadline=time.monotonic() + self._seconds)
         enter(call)
-        landed: Sequence[_Landed]
+        results: Sequence[_Result]
         try:
-            landed = await self._computed(departing, purpose)
+            results = await self._compute(batch, purpose)
         except ServiceError as error:
-            landed = [_Landed(error)] * len(departing)
+            results = [_Result(error)] * len(batch)
         except TimeoutError:
-            landed = [_Landed(DeadlineExceeded("判定服务未及时应答", "The verdict did not come in time"))] * len(
-                departing
-            )
+            late = DeadlineExceeded("判定服务未及时应答", "The verdict did not come in time")
+            results = [_Result(late)] * len(batch)
         except Exception:
             # Whatever it was, those who wait must hear of it.
             log.exception("unexpected error")
-            landed = [_Landed(internal(call.trace.hex_id))] * len(departing)
-        self._arrived(departing)
-        for (_, flight), one in zip(departing, landed, strict=True):
-            flight.landed.set_result(one)
+            results = [_Result(internal(call.trace.hex_id))] * len(batch)
+        self._close(batch)
+        for (_, computation), result in zip(batch, results, strict=True):
+            computation.result.set_result(result)
 
-    def _arrived(self, departing: Sequence[tuple[Question, _Flight]]) -> None:
+    def _close(self, batch: Sequence[tuple[CodeQuery, _Computation]]) -> None:
         """From here on nobody joins these."""
-        for question, flight in departing:
-            person, slot = question.key
+        for query, computation in batch:
+            person, slot = query.key
             slots = self._under_way.get(person, {})
-            if slots.get(slot) is flight:
+            if slots.get(slot) is computation:
                 del slots[slot]
                 if not slots:
                     del self._under_way[person]
 
-    async def _computed(
-        self, departing: Sequence[tuple[Question, _Flight]], purpose: Purpose.ValueType
-    ) -> Sequence[_Landed]:
-        questions = [question for question, _ in departing]
+    async def _compute(
+        self, batch: Sequence[tuple[CodeQuery, _Computation]], purpose: Purpose.ValueType
+    ) -> Sequence[_Result]:
+        queries = [query for query, _ in batch]
         asked_at = self._clock()
         # Both are taken before evidence is asked for: what changes after this moment, an entry must not outlive.
-        leases = await self._leases(questions)
-        digests = {question.region: self._policies.of(question.region) for question in questions}
+        leases = await self._leases(queries)
+        digests = {query.region: self._policies.of(query.region) for query in queries}
         async with asyncio.timeout(self._seconds):
-            outcomes = await self._computer.compute(questions, purpose)
+            outcomes = await self._verdicts.compute(queries, purpose)
         now = self._clock()
-        landed: list[_Landed] = []
-        keeping: list[int] = []
+        results: list[_Result] = []
+        storable: list[int] = []
         items: list[tuple[Lease, str, Entry]] = []
-        for at, (question, outcome) in enumerate(zip(questions, outcomes, strict=True)):
+        for at, (query, outcome) in enumerate(zip(queries, outcomes, strict=True)):
             if outcome.HasField("error"):
-                landed.append(_Landed(from_item_error(outcome.error)))
+                results.append(_Result(from_item_error(outcome.error)))
                 continue
             # The policies that judged, not those last told of: verdict's replicas do not reload at one moment.
-            lease, digest = leases.get(question.person), outcome.policy_digest
-            until = fresh_until(outcome.verdict, question.person, now, self._chance())
-            entry = _entry(outcome.verdict, until or 0, lease.standing if lease else 0, digest, asked_at)
-            landed.append(_Landed(entry, overtaken=_changes_elsewhere(outcome.verdict, question.person)))
-            if lease is not None and until is not None and digest and not question.past:
-                keeping.append(at)
-                items.append((lease, question.key[1], entry))
+            lease, digest = leases.get(query.person), outcome.policy_digest
+            until = fresh_until(outcome.verdict, query.person, now, self._chance())
+            entry = self._entry(outcome.verdict, until or 0, lease.standing if lease else 0, digest, asked_at)
+            results.append(_Result(entry, superseded=_changes_elsewhere(outcome.verdict, query.person)))
+            if lease is not None and until is not None and digest and not query.past:
+                storable.append(at)
+                items.append((lease, query.key[1], entry))
         if items:
             try:
                 stored = await self._cache.store(items)
             except CacheDownError:
                 stored = [True] * len(items)
-            for at, kept in zip(keeping, stored, strict=True):
+            for at, kept in zip(storable, stored, strict=True):
                 if not kept:
-                    landed[at] = _Landed(landed[at].answer, overtaken=True)
-        self._arrived(departing)
-        joined = [at for at, (_, flight) in enumerate(departing) if flight.joined]
+                    results[at] = _Result(results[at].answer, superseded=True)
+        self._close(batch)
+        joined = [at for at, (_, computation) in enumerate(batch) if computation.joined]
         if joined:
-            # Not only what could be stored may have been overtaken, nor only by news about the person.
-            held = await self._leases([questions[at] for at in joined])
+            # Not only what could be stored may have been superseded, nor only by news about the person.
+            held = await self._leases([queries[at] for at in joined])
             for at in joined:
-                person, region = questions[at].person, questions[at].region
+                person, region = queries[at].person, queries[at].region
                 if held.get(person) != leases.get(person) or self._policies.of(region) != digests[region]:
-                    landed[at] = _Landed(landed[at].answer, overtaken=True)
-        return landed
+                    results[at] = _Result(results[at].answer, superseded=True)
+        return results
 
-    async def _leases(self, questions: Sequence[Question]) -> Mapping[bytes, Lease]:
-        persons = list({question.person for question in questions if not question.past})
+    async def _leases(self, queries: Sequence[CodeQuery]) -> Mapping[bytes, Lease]:
+        persons = list({query.person for query in queries if not query.past})
         if not persons:
             return {}
         try:
@@ -209,35 +210,34 @@ class SingleFlight:
             return {}
         return {lease.person: lease for lease in leases if lease is not None}
 
+    def _entry(self, verdict: Verdict, until: int, standing: int, digest: bytes, asked_at: int) -> Entry:
+        # A copy: the message may be someone else's, too.
+        message = ShowHealthCodeResponse(verdict=verdict)
+        message.verdict.ClearField("person_keys")
+        if verdict.HasField("newest_test"):
+            message.verdict.newest_test.ClearField("person_key")
+        return Entry(
+            body=self._render(verdict),
+            message=message.SerializeToString(),
+            region=verdict.region,
+            scope=verdict.scope,
+            status=verdict.status,
+            computed_at=from_timestamp(verdict.computed_at),
+            fresh_until=until,
+            valid_until=from_timestamp(verdict.valid_until) if verdict.HasField("valid_until") else 0,
+            laboratories=tuple(verdict.laboratories),
+            standing=standing,
+            digest=digest,
+            asked_at=asked_at,
+        )
 
-async def _land(flight: asyncio.Future[_Landed], end: float) -> _Landed | None:
-    """What became of a flight; None when `end`, of time.monotonic(), came first."""
-    # Waiting, unlike awaiting, leaves the flight going for others when this caller leaves.
-    return flight.result() if await done_by(flight, end) else None
+
+async def _result_by(result: asyncio.Future[_Result], end: float) -> _Result | None:
+    """Waits for a computation; returns None when `end`, of time.monotonic(), came first."""
+    # Waiting, unlike awaiting, leaves the computation going for others when this caller leaves.
+    return result.result() if await done_by(result, end) else None
 
 
 def _changes_elsewhere(verdict: Verdict, person: bytes) -> bool:
-    """Whether it rests on documents whose changes would not be noticed under this person's key."""
+    """Tells whether it rests on documents whose changes would not be noticed under this person's key."""
     return list(verdict.person_keys) != [person]
-
-
-def _entry(verdict: Verdict, until: int, standing: int, digest: bytes, asked_at: int) -> Entry:
-    # A copy: the message may be someone else's, too.
-    message = ShowHealthCodeResponse(verdict=verdict)
-    message.verdict.ClearField("person_keys")
-    if verdict.HasField("newest_test"):
-        message.verdict.newest_test.ClearField("person_key")
-    return Entry(
-        body=views.verdict(verdict),
-        message=message.SerializeToString(),
-        region=verdict.region,
-        scope=verdict.scope,
-        status=verdict.status,
-        computed_at=from_timestamp(verdict.computed_at),
-        fresh_until=until,
-        valid_until=from_timestamp(verdict.valid_until) if verdict.HasField("valid_until") else 0,
-        laboratories=tuple(verdict.laboratories),
-        standing=standing,
-        digest=digest,
-        asked_at=asked_at,
-    )

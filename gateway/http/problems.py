@@ -1,12 +1,15 @@
 """Errors as application/problem+json (RFC 9457), with the same reason as the ErrorInfo over gRPC."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from gateway.http.views import Json, encode, json_path
+from gateway.http.routing import Reply
+from gateway.http.views.answer import encode
+from gateway.http.views.errors import NotReadyProblem, Problem, violations
 from services.common.errors import Code, ServiceError, Text, Violation
+from services.runtime.rpc.call import current_call
 
 CONTENT_TYPE = b"application/problem+json"
+_RETRY = ((b"retry-after", b"1"),)
 
 # As google.rpc.Code documents it.
 STATUSES: Mapping[Code, int] = {
@@ -57,33 +60,41 @@ class HttpError(Exception):
         self.headers = headers
 
 
-def _violation(violation: Violation) -> Json:
-    return {
-        "field": json_path(violation.field),
-        "reason": violation.reason,
-        "message": {"zh": violation.text.zh, "en": violation.text.en},
-    }
-
-
 def problem(
-    status: int, reason: str, text: Text, trace_id: str, violations: Sequence[Violation] = (), **more: Any
-) -> bytes:
-    """The body of a problem."""
-    return encode(
-        {
-            "type": f"urn:hutong:reason:{reason}",
-            "title": str(_TITLES[status]),
-            "status": status,
-            "detail": str(text),
-            "reason": reason,
-            "violations": [_violation(violation) for violation in violations],
-            "traceId": trace_id,
-            **more,
-        }
-    )
+    status: int,
+    reason: str,
+    text: Text,
+    trace_id: str,
+    *,
+    refused: Sequence[Violation] = (),
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> Reply:
+    """Returns the reply of a problem."""
+    body = Problem(_type(reason), str(_TITLES[status]), status, str(text), reason, violations(refused), trace_id)
+    return Reply(encode(body), status, CONTENT_TYPE, headers)
 
 
-def of_error(error: ServiceError, trace_id: str) -> tuple[int, bytes]:
-    """The status and the body for an error of a service."""
+def of_error(error: ServiceError, trace_id: str) -> Reply:
+    """Returns the reply for an error of a service."""
     status = STATUSES[error.code]
-    return status, problem(status, error.reason, error.text, trace_id, error.violations)
+    retry = _RETRY if status == 503 else ()
+    return problem(status, error.reason, error.text, trace_id, refused=error.violations, headers=retry)
+
+
+def not_ready(components: Mapping[str, str]) -> Reply:
+    """Returns the reply of a gateway that is not ready, with what is wrong with each component."""
+    body = NotReadyProblem(
+        type=_type("NOT_READY"),
+        title=str(_TITLES[503]),
+        status=503,
+        detail=str(Text("网关未就绪", "The gateway is not ready")),
+        reason="NOT_READY",
+        violations=[],
+        trace_id=current_call().trace.hex_id,
+        components=dict(components),
+    )
+    return Reply(encode(body), 503, CONTENT_TYPE)
+
+
+def _type(reason: str) -> str:
+    return f"urn:hutong:reason:{reason}"

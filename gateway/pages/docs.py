@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from html import escape
 
-from gateway.http.views import Json
+from gateway.http.openapi.schemas import Json
 
 _STYLE = """
 :root{--ink:#1b2a2f;--soft:#5b6b70;--line:#d9e1e3;--paper:#fff;--tint:#f4f7f7;--accent:#0b7a5b;--bad:#a8323a}
@@ -111,20 +111,18 @@ def _type(schema: Json) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#schema-{escape(name)}">{escape(name)}</a>'
-    if "oneOf" in schema:
-        return " | ".join(_type(one) for one in schema["oneOf"])
+    if "anyOf" in schema:
+        return " | ".join(_type(one) for one in schema["anyOf"])
     if "enum" in schema:
         return " | ".join(f"<code>{escape(json.dumps(one))}</code>" for one in schema["enum"])
     if schema.get("type") == "array":
         return f"[ {_type(schema['items'])} ]"
-    kind = schema.get("type", "object")
-    return escape(" | ".join(kind) if isinstance(kind, list) else kind)
+    return escape(schema.get("type", "object"))
 
 
 def _describe(document: Json, schema: Json) -> str:
     if "description" in schema:
         return str(schema["description"])
-    for one in (schema, *schema.get("oneOf", ())):
-        if "$ref" in one:
-            return str(document["components"]["schemas"][one["$ref"].rpartition("/")[2]]["description"])
-    return ""
+    if "$ref" in schema:
+        return str(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["description"])
+    return " ".join(filter(None, (_describe(document, one) for one in schema.get("anyOf", ()))))

@@ -7,23 +7,28 @@ from importlib.resources import files
 
 from gateway.application.samples import SamplePerson
 from gateway.http.openapi.document import document
-from gateway.http.routes import HTML, Route, fixed, sample_people
-from gateway.http.views import encode
+from gateway.http.routing import HTML, Route, fixed
+from gateway.http.views.answer import encode
+from gateway.http.views.samples import sample_people_response
 from gateway.pages import docs
 
 
 def page_routes(people: Sequence[SamplePerson] | None) -> Mapping[str, Route]:
-    """The application page, the documentation, the description and, where there are any, the sample people."""
+    """Returns the application page, the documentation, the description and, where there are any, the sample people."""
     described = document(people is not None)
     home = files(__package__).joinpath("home.html").read_text(encoding="utf-8")
     routes = {
-        "/": Route("GET", "home", fixed(home.encode(), HTML, _policy(home))),
-        "/docs": Route("GET", "docs", fixed(docs.page(described).encode(), HTML, _policy(docs.page(described)))),
-        "/openapi.json": Route("GET", "openapi", fixed(encode(described))),
+        "/": _page("home", home),
+        "/docs": _page("docs", docs.page(described)),
+        "/openapi.json": fixed("openapi", encode(described)),
     }
     if people is not None:
-        routes["/v1/samplePeople"] = Route("GET", "SamplePeople", sample_people(people))
+        routes["/v1/samplePeople"] = fixed("SamplePeople", encode(sample_people_response(people)))
     return routes
+
+
+def _page(operation: str, page: str) -> Route:
+    return fixed(operation, page.encode(), HTML, _policy(page))
 
 
 def _policy(page: str) -> Sequence[tuple[bytes, bytes]]:
@@ -45,9 +50,9 @@ def _policy(page: str) -> Sequence[tuple[bytes, bytes]]:
 
 
 def _hash(page: str, element: str) -> str:
-    """The content security policy source of the page's one inline element of a kind."""
-    _, found, rest = page.partition(f"<{element}>")
-    if not found:
+    """Returns the content security policy's source for the page's one inline element of a kind."""
+    _, start, rest = page.partition(f"<{element}>")
+    if not start:
         return "'none'"
     inline = rest.partition(f"</{element}>")[0]
     return f"'sha256-{b64encode(sha256(inline.encode()).digest()).decode()}'"

@@ -5,15 +5,18 @@ from collections.abc import Mapping
 from hutong.records.v1 import (
     change_feed_service_pb2,
     conflict_service_pb2,
+    following_service_pb2,
     intake_service_pb2,
     laboratory_quality_service_pb2,
     record_read_service_pb2,
     record_write_service_pb2,
+    restoration_service_pb2,
 )
 
 from services.common.errors import ServiceError
 from services.common.instants import SECOND
 from services.common.regions import NATION
+from services.records.identity import OwnIdentity
 from services.records.laboratories import Laboratories
 from services.records.ports import Copies, Region
 from services.records.quality.figure_counter import FigureCounter
@@ -28,9 +31,11 @@ from services.records.retention.answers import AnswerRetention
 from services.records.servicers import (
     ConflictServicer,
     FeedServicer,
+    FollowingServicer,
     IntakeServicer,
     QualityServicer,
     ReadServicer,
+    RestorationServicer,
     WriteServicer,
 )
 from services.records.servicers.writer import Writer
@@ -44,11 +49,15 @@ from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.rpc.server import Ping
 from services.runtime.service import Background, Service
+from services.runtime.tls.identity import store_of
+from services.runtime.tls.process import process_files
 
 _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 _WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
 _INTAKE = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
 _FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
+_RESTORATION = restoration_service_pb2.DESCRIPTOR.services_by_name["RestorationService"]
+_FOLLOWING = following_service_pb2.DESCRIPTOR.services_by_name["FollowingService"]
 _CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
 _QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
 
@@ -81,11 +90,13 @@ def build(
     """
     keeps = settings.kept_regions(settings.follow if feeds is None else feeds.keys())
     keys = settings.person_keys()
-    channels = Channels(f"records-{settings.region}")
+    files = process_files(settings, store_of(settings.region))
+    channels = Channels(f"records-{settings.region}", files)
     regions = feeds
     if regions is None:
         regions = {
-            code: channels.remote(Region, target, service=f"records-{code}") for code, target in settings.follow.items()
+            code: channels.remote(Region, target, service=f"records-{code}", peer=store_of(code))
+            for code, target in settings.follow.items()
         }
     if store is None:
         store = open_store(settings)
@@ -93,12 +104,22 @@ def build(
         replica = open_replica(settings)
     reads: RecordReads = store if replica is None else ReplicaReads(store, replica, clock)
     name = settings.region
+    owner = settings.owner()
 
     signal = CommitSignal()
     followers = [
-        RegionFollower(name=name, region=code, source=region, store=store, signal=signal, clock=clock)
+        RegionFollower(
+            name=name,
+            region=code,
+            source=region,
+            secret_fingerprint=owner.secret_fingerprint,
+            store=store,
+            signal=signal,
+            clock=clock,
+        )
         for code, region in regions.items()
     ]
+    identity = OwnIdentity(owner, followers)
     completeness = Completeness(followers, store, clock)
     feed = ChangeFeed(name, store, signal, completeness.as_of)
     writer = Writer(name, store, signal, keeps, clock)
@@ -141,14 +162,18 @@ def build(
     return Service(
         name=f"records-{name}",
         bindings=[
-            Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, keys, clock)),
+            Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, identity, keys, clock)),
             Binding(_WRITE, write, needs=primary),
             Binding(_INTAKE, IntakeServicer(store, writer, keys, skew), needs=primary),
-            Binding(_FEED, FeedServicer(feed), needs=primary),
+            Binding(_FEED, FeedServicer(feed, identity), needs=primary),
+            Binding(_RESTORATION, RestorationServicer(store, writer, identity), needs=primary),
+            Binding(_FOLLOWING, FollowingServicer(followers, writer), needs=primary),
             Binding(_CONFLICTS, ConflictServicer(store, writer), needs=primary),
             Binding(_QUALITY, QualityServicer(laboratory_figures, settings.overdue_hours, clock), needs=primary),
         ],
         pings=pings,
         background=background,
         close=close,
+        files=files,
+        regions=keeps,
     )

@@ -5,7 +5,9 @@ from collections.abc import Collection
 import msgspec
 
 from services.common.documents import PersonKeys
+from services.common.identities import secret_fingerprint
 from services.common.regions import NATION, divisions
+from services.records.store.owner import Owner
 from services.runtime.settings.environment import ServerSettings, SettingsError
 from services.runtime.settings.kinds import (
     Flag,
@@ -76,6 +78,10 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
         if both:
             raise SettingsError(f"HUTONG_KEEPS and HUTONG_FOLLOW both name {both}: a region is written in one place")
         return keeps
+
+    def owner(self) -> Owner:
+        """Returns whose the store is that these settings are for."""
+        return Owner(self.region, secret_fingerprint(self.mesh_secret.encode()))
 
     def person_keys(self) -> PersonKeys:
         """What makes person keys. Raises SettingsError when the secret is too short."""

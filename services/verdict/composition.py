@@ -1,5 +1,6 @@
 """Puts the verdict service together: the only module that knows its adapters."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
@@ -9,6 +10,8 @@ from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.service import Service
+from services.runtime.tls.identity import principal
+from services.runtime.tls.process import process_files
 from services.verdict.policy.files import DEFAULT_DIRECTORY
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.ports import EvidenceSource
@@ -17,6 +20,7 @@ from services.verdict.servicers.verdict import VerdictServicer
 from services.verdict.settings import Settings
 
 NAME = "verdict"
+PRINCIPAL = principal("mesh/verdict")
 
 VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 POLICIES = policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"]
@@ -31,17 +35,24 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
     registry = PolicyRegistry(
         Path(settings.policies) if settings.policies else DEFAULT_DIRECTORY, clock, poll=settings.policy_poll
     )
-    channels = Channels(NAME)
+    files = process_files(settings, PRINCIPAL)
+    channels = Channels(NAME, files)
     if evidence is None:
-        evidence = channels.remote(EvidenceSource, settings.lookup, service="lookup")
+        evidence = channels.remote(EvidenceSource, settings.lookup, service="lookup", peer=principal("mesh/lookup"))
 
     return Service(
         NAME,
         [
-            Binding(VERDICTS, VerdictServicer(registry, evidence, PersonKeys(settings.mesh_secret.encode()), clock)),
+            Binding(
+                VERDICTS,
+                VerdictServicer(
+                    registry, evidence, PersonKeys(settings.mesh_secret.encode()), clock, version("hutong")
+                ),
+            ),
             Binding(POLICIES, PolicyServicer(registry)),
         ],
         pings={"policies": registry.ping},
         background=[registry.watch],
         close=channels.close,
+        files=files,
     )

@@ -1,6 +1,7 @@
 """Enumerations of domain and contract agree."""
 
 from hutong.records.v1 import record_pb2 as rec
+from hutong.verdict.v1 import scene_pb2
 from hutong.verdict.v1 import verdict_pb2 as vd
 
 
@@ -16,6 +17,7 @@ def test_the_numbers_of_the_contract_are_those_of_the_engine():
         (values.Kind, rec.RecordKind, "RECORD_KIND_"),
         (values.Result, rec.TestResult, "TEST_RESULT_"),
         (values.Tube, rec.Tube, "TUBE_"),
+        (values.Scene, scene_pb2.Scene, "SCENE_"),
         (values.Channel, rec.Channel, "CHANNEL_"),
         (verdict.Status, vd.Status, "STATUS_"),
         (verdict.Colour, vd.Colour, "COLOUR_"),

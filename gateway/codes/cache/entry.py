@@ -25,7 +25,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A verdict, rendered. Instants are microseconds since the epoch; 0 stands for none."""
 
     body: bytes
-    """The JSON of the code without its opening brace and freshness: see `gateway.http.render`."""
+    """The JSON of the code without its opening brace and freshness: see `gateway.http.views.code`."""
     message: bytes
     """The serialized ShowHealthCodeResponse without its freshness."""
     region: str
@@ -46,21 +46,21 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """When the evidence was asked for."""
 
     def stands(self, changed: Mapping[str, int]) -> bool:
-        """Whether no laboratory it rests on changed since; `changed` maps a laboratory to its latest change."""
+        """Tells whether no laboratory it rests on changed since; `changed` maps a laboratory to its latest change."""
         return all(changed.get(laboratory, 0) <= self.standing for laboratory in self.laboratories)
 
     def fresh(self, now: Instant, digest: bytes | None) -> bool:
-        """Whether it is what would be computed now, as far as time and policies go."""
+        """Tells whether it is what would be computed now, as far as time and policies go."""
         return now < self.fresh_until and digest == self.digest
 
     def displayable(self, now: Instant, digest: bytes | None) -> bool:
-        """Whether it may be shown as the last known verdict when none can be computed. Policies that cannot be asked
-        for are taken not to have changed: `digest` is then the last one known."""
+        """Tells whether it may be shown as the last known verdict when none can be computed. Policies that cannot be
+        asked for are taken not to have changed: `digest` is then the last one known."""
         return now < self.valid_until and (digest is None or digest == self.digest)
 
 
 def fresh_until(verdict: Verdict, person: bytes, now: Instant, chance: float) -> Instant | None:
-    """Until when a verdict computed now may be served from a cache; None: it must not be cached.
+    """Returns until when a verdict computed now may be served from a cache; None: it must not be cached.
 
     UNDETERMINED never is: the source may be back. Nor are the verdicts of a person with several documents, because a
     change under one of their keys would not find the entry under another. `chance` in [0, 1) shortens the time.

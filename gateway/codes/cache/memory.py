@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from secrets import token_hex
 
 from gateway.codes.cache.entry import Entry
-from gateway.codes.cache.protocol import Key, Lease, News, Reading, Standing
+from gateway.codes.cache.protocol import Key, LaboratoryChanges, Lease, News, Reading
 
 
 class _Person:
@@ -27,7 +27,7 @@ class MemoryCache:
         self._people: OrderedDict[bytes, _Person] = OrderedDict()
         self._size = 0
         self._generation = ""
-        self._standing = Standing()
+        self._changes = LaboratoryChanges()
         self._cursors: dict[str, str] = {}
         self._news: dict[str, int] = {}
         self._leader = ""
@@ -50,7 +50,7 @@ class MemoryCache:
         entry = person.entries.get(slot)
         if entry is None:
             return None
-        if entry.standing != self._standing.count and not entry.stands(self._standing.latest):
+        if entry.standing != self._changes.count and not entry.stands(self._changes.latest):
             del person.entries[slot]
             self._size -= 1
             return None
@@ -71,7 +71,7 @@ class MemoryCache:
             person.token = str(self._tokens)
             self._size += 1
             self._evict()
-        return Lease(key, self._generation, person.token, self._standing.count)
+        return Lease(key, self._generation, person.token, self._changes.count)
 
     async def store(self, items: Sequence[tuple[Lease, str, Entry]]) -> Sequence[bool]:
         """See VerdictCache."""
@@ -129,7 +129,7 @@ class MemoryCache:
         self._generation = token_hex(8)
         self._people.clear()
         self._size = 0
-        self._standing = Standing()
+        self._changes = LaboratoryChanges()
         self._cursors[feed] = news.cursor
         self._news.pop(feed, None)
         if news.as_of is not None:
@@ -141,7 +141,7 @@ class MemoryCache:
             return False
         for person in news.persons:
             self._drop(person)
-        self._standing.change(news.laboratories)
+        self._changes.add(news.laboratories)
         self._cursors[feed] = news.cursor
         if news.as_of is not None:
             self._news[feed] = news.as_of

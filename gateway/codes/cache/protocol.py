@@ -18,6 +18,10 @@ Key = tuple[bytes, str]
 """A person key, and the slot of one region and scope."""
 
 
+HOLDERS = "holders"
+"""The feed of what holders change. The other feeds have their store's name: a region's code, or `nation`."""
+
+
 class CacheDownError(Exception):
     """The cache did not answer; go on without it."""
 
@@ -32,7 +36,7 @@ class Lease(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What was found, in the order asked. `news` says by feed up to when its changes have reached this cache."""
+    """Entries in the order asked. `news` says by feed up to when its changes have reached this cache."""
 
     entries: Sequence[Entry | None]
     news: Mapping[str, int]
@@ -50,14 +54,14 @@ class News:
 
 
 @dataclass(slots=True)
-class Standing:
-    """The changes of laboratories' standing a cache has seen: how many, and the latest of each laboratory."""
+class LaboratoryChanges:
+    """Counts the changes of laboratories' standing that a cache has seen, and keeps the latest of each laboratory."""
 
     count: int = 0
     latest: dict[str, int] = field(default_factory=dict)
 
-    def change(self, laboratories: Collection[str]) -> None:
-        """Counts one more change for each of them."""
+    def add(self, laboratories: Collection[str]) -> None:
+        """Counts one more change for each of these."""
         for laboratory in laboratories:
             self.count += 1
             self.latest[laboratory] = self.count
@@ -67,37 +71,37 @@ class VerdictCache(Protocol):
     """Raises CacheDownError, and nothing else, when it cannot answer."""
 
     def peek(self, key: Key) -> tuple[Entry, Mapping[str, int]] | None:
-        """As `read` finds it, where that can be told at once; None: not found, or `read` must be asked."""
+        """Reads what can be read at once; None where there is nothing, or `read` must be asked."""
 
     async def read(self, keys: Sequence[Key]) -> Reading:
-        """The entries under these keys, but those a laboratory's standing has voided, which count as not found.
+        """Reads the entries under these keys, but those a laboratory's standing has voided, which count as not there.
 
         An entry may be past its time and under another policy: its reader checks."""
 
     async def lease(self, persons: Sequence[bytes]) -> Sequence[Lease | None]:
-        """Leases, in order; None while nothing can be stored, because no feed was ever followed."""
+        """Gives leases, in order; None while nothing can be stored, because no feed was ever followed."""
 
     async def store(self, items: Sequence[tuple[Lease, str, Entry]]) -> Sequence[bool]:
-        """Stores entries in their slots; False, in order, where the lease was lost."""
+        """Stores entries in their slots; returns, in order, False where the lease was lost."""
 
     async def forget(self, person: bytes) -> None:
         """Drops everything about a person, leases included."""
 
     async def lead(self, owner: str, seconds: float) -> bool:
-        """Becomes, or stays, the one follower for so long; False while another is."""
+        """Makes, or keeps, this owner the one that updates the cache, for so long; False while another is."""
 
     async def resign(self, owner: str) -> None:
-        """Stops being the one follower, so that another need not wait; no-op for who is not."""
+        """Lets another update the cache without waiting; does nothing for an owner that does not."""
 
     async def cursor(self, feed: str) -> str | None:
-        """Where the following of a feed stands; None when it must begin anew."""
+        """Returns the cursor up to which a feed was taken in; None when that must begin anew."""
 
     async def begin(self, feed: str, news: News) -> None:
-        """Begins to follow a feed at a cursor, with an empty cache: changes may have been missed before it."""
+        """Begins to take in a feed at a cursor, with an empty cache: changes may have been missed before it."""
 
     async def apply(self, feed: str, cursor: str, news: News) -> bool:
-        """Takes in what a feed told after `cursor`, all or nothing. False, and nothing is done, when the following
-        does not stand at `cursor`: another follower moved it, or the cache lost its memory."""
+        """Takes in what a feed told after `cursor`, all or nothing. Returns False, with nothing done, when the cache
+        does not stand at `cursor`: another replica moved it, or the cache lost its memory."""
 
     async def ping(self) -> None:
         """A sign of life."""

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from gateway.codes.cache import scripts
 from gateway.codes.cache.entry import Entry
-from gateway.codes.cache.protocol import CacheDownError, Key, Lease, News, Reading, Standing
+from gateway.codes.cache.protocol import CacheDownError, Key, LaboratoryChanges, Lease, News, Reading
 from services.common.instants import Instant
 from services.runtime.resilience.batches import Batches
 from services.runtime.resilience.circuit import Circuit
@@ -53,7 +53,7 @@ class RedisCache:
             name: self._client.register_script(getattr(scripts, name))
             for name in ("READ", "LEASE", "STORE", "FORGET", "EMPTY", "BEGIN", "APPLY", "LEAD", "RESIGN")
         }
-        self._standing = Standing(-1)
+        self._changes = LaboratoryChanges(-1)
         self._owed: dict[bytes, object] = {}
         self._reads: Batches[Key, _Found] = Batches(self._read)
         self._leases: Batches[bytes, Lease | None] = Batches(self._lease)
@@ -113,18 +113,18 @@ class RedisCache:
         for raw in found[known:]:
             entry = _entry(raw)
             if entry is not None and entry.standing != count:
-                if self._standing.count != count:
-                    await self._learn_standing()
-                if not entry.stands(self._standing.latest):
+                if self._changes.count != count:
+                    await self._read_changes()
+                if not entry.stands(self._changes.latest):
                     entry = None
             answers.append((entry, news))
         return answers
 
-    async def _learn_standing(self) -> None:
+    async def _read_changes(self) -> None:
         # HGETALL of the one hash is a consistent picture, so that count and changes belong together.
         state = await self._guarded(lambda: self._client.hgetall(scripts.STATE))
         latest = {key[2:].decode(): int(value) for key, value in state.items() if key.startswith(b"l:")}
-        self._standing = Standing(int(state.get(b"n", 0)), latest)
+        self._changes = LaboratoryChanges(int(state.get(b"n", 0)), latest)
 
     async def lease(self, persons: Sequence[bytes]) -> Sequence[Lease | None]:
         """See VerdictCache."""

@@ -2,13 +2,9 @@
 
 # ruff: noqa: E501  # a text in two languages is one text
 
-from gateway.http.app import PURPOSES
+from gateway.http.names import PURPOSE
 from gateway.http.openapi import examples
-from gateway.http.openapi.evidence import evidence
-from gateway.http.openapi.inputs import inputs
-from gateway.http.openapi.kit import ref
-from gateway.http.openapi.outputs import outputs
-from gateway.http.views import Json
+from gateway.http.openapi.schemas import Json, ref, schemas
 
 _ERRORS = {
     400: "请求有误：字段见 violations；或在当前状态下不可行。 The request is wrong, see violations; or impossible in the present state.",
@@ -179,6 +175,7 @@ def _calls() -> Json:
 
 def _operations() -> Json:
     not_ready = _problem(503)
+    not_ready["content"] = {"application/problem+json": {"schema": ref("NotReadyProblem")}}
     not_ready["description"] = "未就绪，components 说明原因。 Not ready; components says why."
     text = {"schema": {"type": "string"}}
     tag = "运维 Operations"
@@ -245,7 +242,7 @@ def document(sample_people: bool) -> Json:
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": {**inputs(), **evidence(), **outputs()},
+            "schemas": schemas(),
             "parameters": {
                 "traceparent": {
                     "name": "traceparent",
@@ -258,7 +255,7 @@ def document(sample_people: bool) -> Json:
                     "name": "hutong-purpose",
                     "in": "header",
                     "description": "使用目的（个人信息保护法第六条）。 Why the data is read (PIPL, article 6).",
-                    "schema": {"type": "string", "enum": list(PURPOSES.values), "default": "SHOW_CODE"},
+                    "schema": {"type": "string", "enum": list(PURPOSE.values), "default": "SHOW_CODE"},
                 },
             },
             "headers": {

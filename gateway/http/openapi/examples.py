@@ -1,6 +1,6 @@
 """Examples of requests and answers. The document is that of GB 11643's own example; nobody has it."""
 
-from gateway.http.views import Json
+from gateway.http.openapi.schemas import Json
 
 DOCUMENT = {"type": "RESIDENT_ID", "number": "11010519491231002X"}
 

@@ -9,6 +9,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from services.common.instants import Instant
 from services.common.regions import NATION
 from services.lookup.domain.merge import merge_laboratories, merge_records
+from services.lookup.domain.selections import common_left_out
 from services.lookup.evidence.sources import OK, UNREACHABLE, SourceAnswer, SourceQuestion, Sources
 
 
@@ -27,6 +28,9 @@ class View(NamedTuple):
             return
         merged = merge_records(found)
         evidence.records.extend(merged)
+        left_out = [left for answer in self.answers for key in keys if (left := answer.left_out.get(key)) is not None]
+        if left_out:
+            evidence.left_out.extend(common_left_out(left_out))
         laboratories = self.laboratories
         appearing = {record.content.laboratory for record in merged}
         evidence.laboratories.extend([laboratories[name] for name in sorted(appearing) if name in laboratories])

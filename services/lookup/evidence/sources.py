@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,7 +12,13 @@ from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import TestRecord
-from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, BatchListRecordsResponse
+from hutong.records.v1.record_read_service_pb2 import (
+    BatchListRecordsRequest,
+    BatchListRecordsResponse,
+    LeftOutRecords,
+    RecordSelection,
+)
+from msgspec.structs import replace
 
 from services.common.documents import PERSON_KEY_BYTES
 from services.common.errors import Code, ServiceError
@@ -55,16 +61,19 @@ class SourceAnswer:
     records: Mapping[bytes, Sequence[TestRecord]] = field(default_factory=dict)
     laboratories: Sequence[Sequence[Laboratory]] = ()
     behind: Sequence[str] = ()
+    left_out: Mapping[bytes, Sequence[LeftOutRecords]] = field(default_factory=dict)
+    """What a selection left out, of people of whom something was."""
 
 
 class SourceQuestion(NamedTuple):
     """What all sources of a batch are asked alike: as known at an instant or, without one, at `asked_at`, the present.
-    Those that are down at that instant are not asked."""
+    Those that are down at that instant are not asked. Without a `selection` everything is asked for."""
 
     purpose: Purpose.ValueType
     known_at: Instant | None
     asked_at: Instant | None = None
     down: Collection[str] = ()
+    selection: RecordSelection | None = None
 
 
 class MalformedAnswerError(Exception):
@@ -135,12 +144,15 @@ class Sources:
                 tasks = [group.create_task(store.BatchListRecords(request)) for request in requests]
             responses = [task.result() for task in tasks]
         records: dict[bytes, Sequence[TestRecord]] = {}
+        left_out: dict[bytes, Sequence[LeftOutRecords]] = {}
         for chunk, response in zip(chunks, responses, strict=True):
-            _read(chunk, response, records)
+            _read(chunk, response, records, left_out)
         told = [from_timestamp(response.known_at) for response in responses if response.HasField("known_at")]
         laboratories = [response.laboratories for response in responses]
         behind = sorted({region for response in responses for region in response.behind})
-        return SourceAnswer(source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind)
+        return SourceAnswer(
+            source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind, left_out
+        )
 
     def _failed(self, health: Breaker, source: str, error: Exception, limit: float) -> None:
         extra = {"source": source, "reason": _reason(error)}
@@ -193,11 +205,16 @@ def _request(keys: Sequence[bytes], asking: SourceQuestion) -> BatchListRecordsR
         request.known_at.CopyFrom(to_timestamp(asking.known_at))
     elif asking.asked_at is not None:
         request.asked_at.CopyFrom(to_timestamp(asking.asked_at))
+    if asking.selection is not None:
+        request.selection.CopyFrom(asking.selection)
     return request
 
 
 def _read(
-    keys: Sequence[bytes], response: BatchListRecordsResponse, records: dict[bytes, Sequence[TestRecord]]
+    keys: Sequence[bytes],
+    response: BatchListRecordsResponse,
+    records: dict[bytes, Sequence[TestRecord]],
+    left_out: dict[bytes, Sequence[LeftOutRecords]],
 ) -> None:
     people = response.people
     if len(people) != len(keys):
@@ -209,6 +226,8 @@ def _read(
         found = person.records
         if found:
             records[key] = found
+            if person.left_out:
+                left_out[key] = person.left_out
 
 
 def _as_of(responses: Sequence[BatchListRecordsResponse]) -> Timestamp | None:

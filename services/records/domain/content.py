@@ -17,6 +17,13 @@ def placed_at(content: RecordContent) -> Instant:
     return from_timestamp(content.sampled_at if content.HasField("sampled_at") else content.reported_at)
 
 
+def latest_at(content: RecordContent) -> Instant:
+    """Returns the later of the instants at which a test was sampled and reported; the epoch where neither is known."""
+    sampled = from_timestamp(content.sampled_at) if content.HasField("sampled_at") else Instant(0)
+    reported = from_timestamp(content.reported_at) if content.HasField("reported_at") else Instant(0)
+    return max(sampled, reported)
+
+
 def _micros(message: Message, field: str) -> str:
     if not message.HasField(field):
         return ""

@@ -217,13 +217,23 @@ def decide_retraction(history: History, record_id: RecordId, revision: int, caus
 
 
 def decide_taking_over(
-    history: History, record_id: RecordId, revision: int, person_key: bytes, content: RecordContent, cause: str
+    history: History,
+    record_id: RecordId,
+    revision: int,
+    person_key: bytes,
+    content: RecordContent,
+    cause: str,
+    *,
+    after: int = 0,
 ) -> NewRevision:
-    """The revision by which a record becomes another person's. Numbers go on over both, the retraction that ends the
-    former's included: no number names two things. Raises as decide_amendment does, but for RECORD_RETRACTED."""
+    """Returns the revision by which a record becomes another person's, who has or had it up to revision `after`.
+
+    Numbers go on over both, the retraction that ends the former's included: no number names two things. Raises as
+    decide_amendment does, but for RECORD_RETRACTED.
+    """
     current = _current(history)
     _require(current, revision)
-    number = revision + (1 if current.retracted else 2)
+    number = max(revision + (1 if current.retracted else 2), after + 1)
     return taken_over(record_id, number, person_key, content, cause)
 
 

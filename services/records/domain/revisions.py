@@ -7,7 +7,8 @@ from typing import NamedTuple
 from hutong.records.v1.record_pb2 import RecordContent, RevisionAction, TestRecord
 
 from services.common.instants import Instant, from_timestamp
-from services.records.domain.content import digest, placed_at
+from services.records.domain.content import digest, latest_at, placed_at
+from services.records.domain.weight import AGAINST, Weight, weight_of
 
 _SUBMITTED = RevisionAction.REVISION_ACTION_SUBMITTED
 _RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
@@ -66,6 +67,8 @@ class NewRevision:
     digest: bytes
     retracted: bool
     placed_at: Instant
+    latest_at: Instant
+    weight: Weight
     laboratory: str
     body: bytes
     recorded_at: Instant | None = None
@@ -87,6 +90,8 @@ class FirstRevision(NamedTuple):
     source_id: str
     person_key: bytes
     placed_at: int
+    latest_at: int
+    weight: int
     laboratory: str
     digest: bytes
     body: bytes
@@ -171,11 +176,19 @@ def copy_of(record: TestRecord) -> NewRevision:
         digest(record.content),
         record.action == _RETRACTED,
         placed_at(record.content),
+        latest_at(record.content),
+        weight_of(record.content, retracted=record.action == _RETRACTED),
         record.content.laboratory,
         record.SerializeToString(),
         from_timestamp(record.recorded_at),
         origin_of(record.content),
     )
+
+
+def always_given(weight: int, origin: RecordId | None) -> bool:
+    """Says whether a selection of records gives a revision however old it is: it counts against the person, or its
+    content is told by two records."""
+    return weight in AGAINST or origin is not None
 
 
 def origin_of(content: RecordContent) -> RecordId | None:
@@ -210,6 +223,8 @@ def _new(
         content_digest,
         action == _RETRACTED,
         placed_at(content),
+        latest_at(content),
+        weight_of(content, retracted=action == _RETRACTED),
         content.laboratory,
         record.SerializeToString(),
         origin=origin_of(content),

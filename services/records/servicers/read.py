@@ -1,5 +1,6 @@
 """Serves RecordReadService over a store."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -9,23 +10,29 @@ from hutong.records.v1 import record_read_service_pb2 as pb
 from hutong.records.v1.record_pb2 import TestRecord
 
 from services.common.documents import PERSON_KEY_BYTES, PersonKeys
-from services.common.errors import invalid
-from services.common.instants import Instant, to_timestamp
-from services.common.requests import fields
+from services.common.errors import DeadlineExceeded, invalid
+from services.common.instants import Instant, from_timestamp
+from services.common.requests import fields, selections
 from services.common.requests.batches import check_batch
 from services.common.requests.instants import read_known_at
 from services.common.requests.paging import digest, digest_of, page_size, read_token, write_token
 from services.common.requests.violations import Violations, refuse
 from services.records.domain.decisions import record_not_found
 from services.records.domain.revisions import RecordId
+from services.records.domain.selection import Selection
 from services.records.domain.standing import laboratory_not_found
+from services.records.identity import OwnIdentity
 from services.records.laboratories import Laboratories
 from services.records.replication.completeness import Completeness
-from services.records.servicers import message_bytes
+from services.records.servicers.batch_answers import BatchAnswers, LaboratoryTables
 from services.records.store.protocols.histories import RecordHistories
 from services.records.store.protocols.reads import RecordReads
 from services.records.store.values.records import LATEST
 from services.runtime.clock import Clock
+from services.runtime.rpc.call import current_call
+
+MOST_TABLES = 16
+"""So many versions of the table of laboratories a caller may say it keeps."""
 
 
 class _RecordPosition(msgspec.Struct, array_like=True):
@@ -46,71 +53,72 @@ class ReadServicer:
         histories: RecordHistories,
         laboratories: Laboratories,
         completeness: Completeness,
+        identity: OwnIdentity,
         keys: PersonKeys,
         clock: Clock,
     ) -> None:
         self._reads = reads
         self._histories = histories
         self._laboratories = laboratories
-        self._completeness = completeness
+        self._answers = BatchAnswers(reads, laboratories, completeness, identity, clock)
+        self._identity = identity
         self._keys = keys
         self._clock = clock
 
-    def _person_keys(self, subjects: Sequence[Subject]) -> list[bytes]:
+    def _keys_of(self, subjects: Sequence[Subject], field: str, violations: Violations) -> list[bytes]:
         keys: list[bytes] = []
-        violations = Violations()
         for number, subject in enumerate(subjects):
             key = subject.person_key
             if len(key) != PERSON_KEY_BYTES:
-                key = violations.read(b"", partial(self._keys.of_subject, subject, f"subjects[{number}]"))
+                key = violations.read(b"", partial(self._keys.of_subject, subject, f"{field}[{number}]"))
             keys.append(key)
-        violations.refuse()
         return keys
 
     async def BatchListRecords(self, request: pb.BatchListRecordsRequest) -> pb.BatchListRecordsResponse:
-        """Returns many people's records; each stored row is parsed once, as part of the whole answer."""
+        """Returns many people's records."""
         check_batch(len(request.subjects), "subjects")
-        keys = self._person_keys(request.subjects)
+        violations = Violations()
+        keys = self._keys_of(request.subjects, "subjects", violations)
+        violations.refuse()
         if request.HasField("known_at") and request.HasField("asked_at"):
             raise invalid(
                 "asked_at", "ASKED_AT_NOT_ALLOWED", "不能同时指明已知时刻", "Either known_at or asked_at is given"
             )
-        known_at, said_at = LATEST, None
-        if request.HasField("known_at"):
-            known_at = said_at = read_known_at(request.known_at)
-        elif request.HasField("asked_at"):
-            said_at = max(read_known_at(request.asked_at, "asked_at"), await self._completeness.look())
-        if said_at is not None:
-            await self._reads.settle(said_at, self._clock())
-        as_of, behind = self._completeness.as_of(), self._completeness.behind()
+        tables, selection = _tables(request), _selection(request)
         # Who compares takes what is missing for lost: nothing may be missing because a replica lags.
-        compared = request.purpose == Purpose.PURPOSE_REPLICATION
-        people = await self._reads.people(keys, known_at, original=compared)
-        if people.as_of is not None:
-            as_of = min(as_of, people.as_of)
-        await self._laboratories.refresh(people.laboratories)
-        parts: list[bytes] = []
-        seen: set[str] = set()
-        for key in keys:
-            records = people.records.get(key, ())
-            parts.append(message_bytes.person(key, [record.body for record in records]))
-            seen.update([record.laboratory for record in records])
-        standings = self._laboratories.of(seen, known_at)
-        parts += [message_bytes.laboratory(standing.body) for standing in standings]
-        response = pb.BatchListRecordsResponse.FromString(b"".join(parts))
-        if said_at is not None:
-            if known_at == LATEST:
-                # What arrived after it was asked, or by a clock that is ahead, is part of the answer.
-                arrived = [record.arrived_at for records in people.records.values() for record in records]
-                said_at = max([said_at, *arrived, *[standing.arrived_at for standing in standings]])
-            response.known_at.CopyFrom(to_timestamp(said_at))
-            as_of, behind = await self._completeness.at(said_at)
-            if people.as_of is not None:
-                as_of = min(as_of, people.as_of)
-        response.as_of.CopyFrom(to_timestamp(as_of))
-        response.behind.extend(behind)
-        if people.purged_before:
-            response.purged_before.CopyFrom(to_timestamp(people.purged_before))
+        original = request.purpose == Purpose.PURPOSE_REPLICATION
+        if request.HasField("known_at"):
+            return await self._answers.as_known(
+                keys, read_known_at(request.known_at), tables, selection, original=original
+            )
+        asked_at = read_known_at(request.asked_at, "asked_at") if request.HasField("asked_at") else None
+        return await self._answers.now(keys, asked_at, tables, selection, original=original)
+
+    async def BatchListRecordsAtInstants(
+        self, request: pb.BatchListRecordsAtInstantsRequest
+    ) -> pb.BatchListRecordsAtInstantsResponse:
+        """Returns many people's records at several instants. Ends with DEADLINE_EXCEEDED when its time is over: nobody
+        waits for the rest."""
+        check_batch(len(request.questions), "questions")
+        check_batch(sum(len(question.subjects) for question in request.questions), "questions")
+        violations = Violations()
+        asked: list[tuple[Instant, list[bytes]]] = []
+        for number, question in enumerate(request.questions):
+            field = f"questions[{number}]"
+            known_at = violations.read(Instant(0), partial(read_known_at, question.known_at, f"{field}.known_at"))
+            violations.read(None, partial(check_batch, len(question.subjects), f"{field}.subjects"))
+            asked.append((known_at, self._keys_of(question.subjects, f"{field}.subjects", violations)))
+        violations.refuse()
+        tables, selection = _tables(request), _selection(request)
+        original = request.purpose == Purpose.PURPOSE_REPLICATION
+        response = pb.BatchListRecordsAtInstantsResponse()
+        call = current_call()
+        for known_at, keys in asked:
+            if call.remaining() <= 0:
+                raise DeadlineExceeded()
+            response.answers.append(await self._answers.as_known(keys, known_at, tables, selection, original=original))
+            # A store that answers inline never waits: others have their turn between two instants.
+            await asyncio.sleep(0)
         return response
 
     async def ListRecords(self, request: pb.ListRecordsRequest) -> pb.ListRecordsResponse:
@@ -135,7 +143,9 @@ class ReadServicer:
             last = page[-1]
             token = write_token(question, _RecordPosition(known_at, last.placed_at, last.region, last.source_id))
         return pb.ListRecordsResponse(
-            records=[TestRecord.FromString(record.body) for record in page], next_page_token=token
+            records=[TestRecord.FromString(record.body) for record in page],
+            next_page_token=token,
+            identity=self._identity.of_feed(people.feed_id),
         )
 
     async def GetRecordHistory(self, request: pb.GetRecordHistoryRequest) -> pb.GetRecordHistoryResponse:
@@ -144,26 +154,47 @@ class ReadServicer:
         revisions = await self._histories.history(RecordId(request.region, request.source_id))
         if not revisions:
             raise record_not_found()
-        return pb.GetRecordHistoryResponse(revisions=[TestRecord.FromString(body) for body in revisions])
+        return pb.GetRecordHistoryResponse(
+            revisions=[TestRecord.FromString(body) for body in revisions],
+            identity=self._identity.of_feed(await self._laboratories.refresh_to_end()),
+        )
 
     async def GetLaboratory(self, request: pb.GetLaboratoryRequest) -> pb.GetLaboratoryResponse:
         """Returns one laboratory with its standing. Raises NotFound (LABORATORY_NOT_FOUND)."""
         refuse(fields.laboratory_id(request.laboratory))
-        await self._laboratories.refresh_to_end()
+        feed_id = await self._laboratories.refresh_to_end()
         standing = self._laboratories.at(request.laboratory, LATEST)
         if standing is None:
             raise laboratory_not_found()
-        return pb.GetLaboratoryResponse(laboratory=standing.laboratory)
+        return pb.GetLaboratoryResponse(laboratory=standing.laboratory, identity=self._identity.of_feed(feed_id))
 
     async def ListLaboratories(self, request: pb.ListLaboratoriesRequest) -> pb.ListLaboratoriesResponse:
         """Returns the laboratories of the store, a page at a time."""
         size = page_size(request.page_size)
         question = digest_of(request)
         after = read_token(request.page_token, question, str) if request.page_token else ""
-        await self._laboratories.refresh_to_end()
+        feed_id = await self._laboratories.refresh_to_end()
         ids = self._laboratories.ids_after(after, size + 1)
         page = self._laboratories.of(ids[:size], LATEST)
         return pb.ListLaboratoriesResponse(
             laboratories=[standing.laboratory for standing in page],
             next_page_token=write_token(question, ids[size - 1]) if len(ids) > size else "",
+            identity=self._identity.of_feed(feed_id),
         )
+
+
+def _selection(request: pb.BatchListRecordsRequest | pb.BatchListRecordsAtInstantsRequest) -> Selection | None:
+    if not request.HasField("selection"):
+        return None
+    message = request.selection
+    refuse(selections.selection(message))
+    return Selection(from_timestamp(message.since), message.newest, message.clearing, tuple(message.own_regions))
+
+
+def _tables(
+    request: pb.BatchListRecordsRequest | pb.BatchListRecordsAtInstantsRequest,
+) -> LaboratoryTables | None:
+    if not request.HasField("known_laboratories"):
+        return None
+    check_batch(len(request.known_laboratories.versions) + 1, "known_laboratories.versions", MOST_TABLES + 1)
+    return LaboratoryTables(request.known_laboratories)

@@ -1,8 +1,9 @@
 """Concurrent questions of calls travel together: what is asked in one moment leaves as one batch."""
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from dataclasses import replace
 from typing import Generic, TypeVar
+
+from msgspec.structs import replace
 
 from services.runtime.resilience.batches import Batches
 from services.runtime.rpc.call import current_call, enter

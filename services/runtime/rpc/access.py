@@ -12,6 +12,8 @@ from hutong.common.v1.subject_pb2 import Purpose
 from services.common.errors import Code, ServiceError, Text, invalid
 
 _PURPOSES = frozenset(Purpose.values())
+# The enum looks its members up by name each time.
+_UNSPECIFIED = Purpose.PURPOSE_UNSPECIFIED
 
 
 class Guard(Protocol):
@@ -19,6 +21,9 @@ class Guard(Protocol):
 
     def admit(self, caller: str, method: str, request: Message) -> Purpose.ValueType:
         """The purpose under which the call is served. Raises ServiceError when it may not be."""
+
+    def admit_further(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
+        """Admits a further request of a stream whose first was admitted for a purpose. Raises ServiceError."""
 
 
 class NamedCallers:
@@ -43,10 +48,13 @@ class NamedCallers:
         if asks is None:
             asks = self._asks[method] = "purpose" in request.DESCRIPTOR.fields_by_name
         if not asks:
-            return Purpose.PURPOSE_UNSPECIFIED
+            return _UNSPECIFIED
         purpose: Purpose.ValueType = request.purpose or self._default  # type: ignore[attr-defined]  # checked above
-        if purpose == Purpose.PURPOSE_UNSPECIFIED:
+        if purpose == _UNSPECIFIED:
             raise invalid("purpose", "PURPOSE_REQUIRED", "须说明使用目的", "The purpose is required")
         if purpose not in _PURPOSES:
             raise invalid("purpose", "PURPOSE_UNKNOWN", "没有这种使用目的", "There is no such purpose")
         return purpose
+
+    def admit_further(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
+        """See Guard: whoever began a stream goes on with it."""

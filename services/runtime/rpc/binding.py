@@ -7,11 +7,12 @@ through `local` and, over a wire, through `services.runtime.rpc.channel.remote`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
+from msgspec.structs import replace
 
 from services.runtime.rpc.access import Guard, NamedCallers
 from services.runtime.rpc.call import Call, current_call

@@ -3,15 +3,15 @@ hop in metadata; domain code never sees it."""
 
 import time
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, replace
 
+import msgspec
 from hutong.common.v1.subject_pb2 import Purpose
+from msgspec.structs import replace
 
 from services.runtime.telemetry.trace import Trace, enter_trace, leave_trace, new_trace
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One call. `deadline` is an instant of time.monotonic(), in seconds; `caller` the immediate caller's name."""
 
     caller: str
@@ -38,8 +38,7 @@ def current_call() -> Call:
     return call
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(msgspec.Struct, frozen=True):
     """What `enter` replaced, for `leave`."""
 
     call: Token[Call | None]

@@ -16,12 +16,15 @@ from services.runtime.resilience.tasks import end
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.errors import from_rpc_error
+from services.runtime.rpc.peers import CALLER_KEY
 from services.runtime.rpc.port import contract_methods, implemented, response_class
 from services.runtime.telemetry.trace import current_trace
+from services.runtime.tls.channel import CertifiedChannels
+from services.runtime.tls.files import TlsFiles
+from services.runtime.tls.identity import Principal
 
 P = TypeVar("P")
 
-CALLER_KEY = "hutong-caller"
 TRACE_KEY = "traceparent"
 
 ATTEMPTS = 3
@@ -32,11 +35,13 @@ LONGEST_WAIT = 0.2
 
 
 class Channels:
-    """The channels that one process, `caller`, opens: one for each target, closed together."""
+    """The channels that one process, `caller`, opens: one for each target, closed together. With certificates, both
+    sides prove their names."""
 
-    def __init__(self, caller: str) -> None:
+    def __init__(self, caller: str, files: TlsFiles | None = None) -> None:
         self._caller = caller
-        self._connections: dict[str, Connection] = {}
+        self._files = files
+        self._connections: dict[tuple[str, Principal], Connection] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,11 +51,13 @@ class Channels:
     ) -> None:
         await self.close()
 
-    def remote(self, port: type[P], target: str, *, service: str) -> P:
-        """Returns a port that calls the service at a target; see `remote`. Within a running event loop."""
-        connection = self._connections.get(target)
+    def remote(self, port: type[P], target: str, *, service: str, peer: Principal) -> P:
+        """Returns a port that calls the service at a target; see `remote`. Within a running event loop. `peer` is the
+        name that the service must prove where there are certificates."""
+        connection = self._connections.get((target, peer))
         if connection is None:
-            connection = self._connections[target] = Connection(target)
+            opener = None if self._files is None else CertifiedChannels(self._files, peer)
+            connection = self._connections[target, peer] = Connection(target, opener)
         return remote(port, connection, service=service, caller=self._caller)
 
     async def close(self) -> None:

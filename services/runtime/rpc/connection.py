@@ -1,4 +1,4 @@
-"""A way to one target: a gRPC channel, and another one when that reaches nobody.
+"""A way to one target: a gRPC channel, and another one when that reaches nobody or this process has a new certificate.
 
 gRPC's resolver asks again of its own accord only after ever longer pauses, up to two minutes, when a name has had no
 address for a while, as a headless Service of Kubernetes has none while its pods are away. A new channel asks at once.
@@ -7,15 +7,16 @@ address for a while, as a headless Service of Kubernetes has none while its pods
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import grpc
 
 REOPEN_SECONDS = 1.0
 """A channel that reaches nobody is replaced no sooner than so long after it was opened."""
-LINGER_SECONDS = 30.0
-"""How long calls under way on a channel that was replaced may take to end."""
+LINGER_SECONDS = 300.0
+"""How long calls under way on a channel that was replaced may take to end: longer than any but a stream takes."""
 
 # Timeouts stay out of it: in Python, a `timeout` in the service config fails short calls at once.
 _SERVICE_CONFIG = {
@@ -50,13 +51,38 @@ _OPTIONS: list[tuple[str, int | str]] = [
 ]
 
 
+class Opener(Protocol):
+    """Opens channels to one peer."""
+
+    def version(self) -> object:
+        """Returns what channels are opened with, such as a certificate: one opened with another is to be replaced."""
+
+    def open(self, target: str, options: Sequence[tuple[str, int | str]]) -> grpc.aio.Channel:
+        """Returns a channel to a gRPC name."""
+
+
+class PlaintextChannels:
+    """Opens channels without TLS: for a mesh on loopback."""
+
+    def version(self) -> object:
+        """Returns the same at any time."""
+        return None
+
+    def open(self, target: str, options: Sequence[tuple[str, int | str]]) -> grpc.aio.Channel:
+        """Returns a channel to a gRPC name."""
+        return grpc.aio.insecure_channel(target, options=options)
+
+
 class Connection:
     """Reaches `host:port` or any gRPC name; `dns:///name:port` balances over all its addresses that are healthy."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, opener: Opener | None = None) -> None:
         self._target = target
-        self._channel = self._open()
+        self._opener = opener or PlaintextChannels()
         self._left: set[asyncio.Task[None]] = set()
+        self._version = self._opener.version()
+        self._opened = time.monotonic()
+        self._channel = self._opener.open(target, _OPTIONS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,30 +95,34 @@ class Connection:
     @property
     def channel(self) -> grpc.aio.Channel:
         """The channel for the next call."""
+        version = self._opener.version()
+        if version is not self._version:
+            self._version = version
+            self._replace()
         return self._channel
 
     def missed(self) -> None:
         """Takes note of a call that the service did not answer: replaces a channel that reaches nobody."""
-        if time.monotonic() - self._opened < REOPEN_SECONDS:
-            return
-        if self._channel.get_state() is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-            return
-        # A connection that has been told to go may still carry calls.
-        task = asyncio.create_task(self._channel.close(LINGER_SECONDS))
-        self._left.add(task)
-        task.add_done_callback(self._left.discard)
-        self._channel = self._open()
+        if (
+            time.monotonic() - self._opened >= REOPEN_SECONDS
+            and self._channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE
+        ):
+            self._replace()
 
     async def ready(self) -> None:
         """Returns when somebody is reached."""
         await self._channel.channel_ready()
 
     async def close(self) -> None:
-        """Closes the channel; calls under way end with CANCELLED."""
+        """Closes the channel, and what is left of its former ones; calls under way end with CANCELLED."""
         for task in list(self._left):
             task.cancel()
         await self._channel.close()
 
-    def _open(self) -> grpc.aio.Channel:
+    def _replace(self) -> None:
+        # Calls that are under way on it may end; a stream's reader opens it again.
+        task = asyncio.get_running_loop().create_task(self._channel.close(LINGER_SECONDS))
+        self._left.add(task)
+        task.add_done_callback(self._left.discard)
         self._opened = time.monotonic()
-        return grpc.aio.insecure_channel(self._target, options=_OPTIONS)
+        self._channel = self._opener.open(self._target, _OPTIONS)

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 
 from services.common.errors import Code, ServiceError, Text
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import Call
-from services.runtime.rpc.channel import CALLER_KEY, TRACE_KEY
+from services.runtime.rpc.channel import TRACE_KEY
 from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_status
+from services.runtime.rpc.peers import Peers
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
 from services.runtime.telemetry.trace import Traces
@@ -25,9 +26,8 @@ DEFAULT_SECONDS = 10.0
 """The deadline of a call that brings none."""
 
 SINGLE_BYTES = 256 * 1024
-"""The largest request of a method that asks one thing. Batches, streams of them and evidence that is brought may be as
-large as the server takes."""
-_LARGE = ("Batch", "Stream", "Evaluate")
+"""The largest request that holds one thing. One that holds many, such as a batch, may be as large as the server
+takes."""
 
 _MALFORMED = ServiceError(
     Code.INVALID_ARGUMENT,
@@ -51,8 +51,10 @@ Decoded = Message | Refused
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """Makes the handlers of one server. `draining` is set when its streams are to end."""
+    """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
+    `draining` is set when streams are to end."""
 
+    peers: Peers
     traces: Traces
     draining: asyncio.Event
 
@@ -109,14 +111,13 @@ class Handlers:
         return serve
 
     def _call(self, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
-        caller, traceparent = "", None
-        for key, value in context.invocation_metadata() or ():
-            if key == CALLER_KEY:
-                caller = str(value)
-            elif key == TRACE_KEY:
-                traceparent = str(value)
+        traceparent = next((str(value) for key, value in context.invocation_metadata() or () if key == TRACE_KEY), None)
         left = context.time_remaining()
-        return Call(caller, time.monotonic() + (DEFAULT_SECONDS if left is None else left), self.traces(traceparent))
+        return Call(
+            self.peers.name(context),
+            time.monotonic() + (DEFAULT_SECONDS if left is None else left),
+            self.traces(traceparent),
+        )
 
     def _check_drained(self) -> None:
         """Raises Unavailable (DRAINING): a stream that ended well would be over for good, and its reader not come back
@@ -162,7 +163,7 @@ def _accepted(request: Decoded) -> Message:
 
 def _decoder(method: MethodDescriptor) -> Callable[[bytes], Decoded]:
     parse = request_class(method).FromString
-    most = None if method.name.startswith(_LARGE) else SINGLE_BYTES
+    most = None if _holds_many(method.input_type) else SINGLE_BYTES
 
     def decoded(data: bytes) -> Decoded:
         # What is raised here would reach the caller as UNKNOWN with the decoder's words, and the log with a stack.
@@ -174,6 +175,15 @@ def _decoder(method: MethodDescriptor) -> Callable[[bytes], Decoded]:
             return Refused(_MALFORMED)
 
     return decoded
+
+
+def _holds_many(message: Descriptor, within: frozenset[str] = frozenset()) -> bool:
+    """Returns whether a message has, however deep, a list of messages."""
+    return message.full_name not in within and any(
+        field.is_repeated or _holds_many(field.message_type, within | {message.full_name})
+        for field in message.fields
+        if field.message_type is not None
+    )
 
 
 def _encoded(response: Message) -> bytes:

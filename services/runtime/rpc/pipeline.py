@@ -1,20 +1,19 @@
 """What happens around every method, whether the request came over a wire or from an object in the same process:
 admission, deadline, trace, and errors that say what they should and no more."""
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 from google.protobuf.message import Message
-from hutong.common.v1.subject_pb2 import Purpose
+from msgspec.structs import replace
 
 from services.common.errors import DeadlineExceeded, ServiceError
+from services.runtime.resilience.time_limit import answer_by
 from services.runtime.rpc.access import Guard
-from services.runtime.rpc.call import Call, enter, leave
+from services.runtime.rpc.call import Call, Entered, current_call, enter, leave
 from services.runtime.rpc.errors import internal
 from services.runtime.telemetry.trace import SpanKind, span
 
@@ -25,7 +24,8 @@ SHAVE_SECONDS = 0.02
 LEAST_SECONDS = 0.05
 """Work with less time left than this is refused at once."""
 
-UnaryHandler = Callable[[Message], Awaitable[Message]]
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response")
 StreamHandler = Callable[[Message], AsyncIterator[Message]]
 DuplexHandler = Callable[[AsyncIterator[Message]], AsyncIterator[Message]]
 
@@ -37,41 +37,46 @@ class Pipeline:
         self._service = service
         self._guard = guard
 
-    def _admitted(self, method: str, request: Message, call: Call) -> Call:
-        purpose = self._guard.admit(call.caller, method, request)
-        return replace(call, deadline=call.deadline - SHAVE_SECONDS, purpose=purpose or Purpose.PURPOSE_UNSPECIFIED)
-
     def _unexpected(self, method: str, call: Call) -> ServiceError:
         log.exception("unexpected error", extra={"method": method, "caller": call.caller})
         return internal(call.trace.hex_id)
 
-    async def unary(self, method: str, handler: UnaryHandler, request: Message, call: Call) -> Message:
-        """Serves one request. Raises ServiceError and nothing else."""
-        with span(self._service, method, SpanKind.SERVER, call.trace) as here:
-            call = replace(call, trace=here.trace)
-            token = None
-            try:
-                call = self._admitted(method, request, call)
-                left = call.deadline - time.monotonic()
-                if left < LEAST_SECONDS:
-                    raise DeadlineExceeded("所剩时间不足", "Too little time is left to answer")
-                token = enter(call)
-                async with asyncio.timeout(left):
-                    return await handler(request)
-            except ServiceError as error:
-                here.fail(error.reason)
-                raise
-            except TimeoutError:
-                here.fail("DEADLINE_EXCEEDED")
-                raise DeadlineExceeded(
-                    f"{self._service} 未及时完成", f"{self._service} did not finish in time"
-                ) from None
-            except Exception:  # noqa: BLE001  # nothing unexpected may reach the caller as it is
-                here.fail("INTERNAL")
-                raise self._unexpected(method, call) from None
-            finally:
-                if token is not None:
-                    leave(token)
+    async def unary(
+        self,
+        method: str,
+        handler: Callable[[Request], Awaitable[Response]],
+        request: Request,
+        call: Call,
+        *,
+        span_name: str = "",
+    ) -> Response:
+        """Serves one request. A span is named as the method is, unless told otherwise. Raises ServiceError and nothing
+        else."""
+        if not call.trace.sampled:
+            return await self._unary(method, handler, request, call)
+        with span(self._service, span_name or method, SpanKind.SERVER, call.trace) as here:
+            return await self._unary(method, handler, request, replace(call, trace=here.trace))
+
+    async def _unary(
+        self, method: str, handler: Callable[[Request], Awaitable[Response]], request: Request, call: Call
+    ) -> Response:
+        entered: Entered | None = None
+        try:
+            purpose = self._guard.admit(call.caller, method, request)
+            deadline = call.deadline - SHAVE_SECONDS
+            if deadline - time.monotonic() < LEAST_SECONDS:
+                raise DeadlineExceeded("所剩时间不足", "Too little time is left to answer")
+            entered = enter(Call(call.caller, deadline, call.trace, purpose))
+            return await answer_by(deadline, handler(request))
+        except ServiceError:
+            raise
+        except TimeoutError:
+            raise DeadlineExceeded(f"{self._service} 未及时完成", f"{self._service} did not finish in time") from None
+        except Exception:  # noqa: BLE001  # nothing unexpected may reach the caller as it is
+            raise self._unexpected(method, call) from None
+        finally:
+            if entered is not None:
+                leave(entered)
 
     async def stream(self, method: str, handler: StreamHandler, request: Message, call: Call) -> AsyncIterator[Message]:
         """Serves one request with a stream of responses. No span: a stream lives for days."""
@@ -91,6 +96,7 @@ class Pipeline:
         async def all_requests() -> AsyncIterator[Message]:
             yield first
             async for request in requests:
+                self._guard.admit_further(call.caller, method, current_call().purpose, request)
                 yield request
 
         async with aclosing(self._responses(method, lambda: handler(all_requests()), first, call)) as responses:

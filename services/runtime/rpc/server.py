@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -12,6 +12,7 @@ from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.handlers import Handlers
 from services.runtime.rpc.health import DRAINING, Degraded, Health
 from services.runtime.rpc.pipeline import Pipeline
+from services.runtime.rpc.security import NO_SECURITY, Security
 from services.runtime.telemetry.trace import Traces, new_trace
 
 log = logging.getLogger("hutong.server")
@@ -62,7 +63,8 @@ class Server:
 
     `traces` makes the trace of a call from the caller's: between the services of a mesh, a caller's decision to sample
     is kept. `request_bytes` is the largest message that is taken at all; `reflects`: whether anybody may ask for the
-    contracts.
+    contracts. `security` says who calls and what they may do, `regions` whose store this is. `health_listen`
+    is a second address, without certificates, for health alone: the probes of a cluster have none.
     """
 
     def __init__(
@@ -74,6 +76,9 @@ class Server:
         traces: Traces = new_trace,
         request_bytes: int = REQUEST_BYTES,
         reflects: bool = False,
+        security: Security = NO_SECURITY,
+        regions: Collection[str] = (),
+        health_listen: str = "",
     ) -> None:
         self._service = service
         self._pings = dict(pings or {})
@@ -82,14 +87,19 @@ class Server:
         self._watch: asyncio.Task[None] | None = None
         self.health = Health({binding.contract.full_name: binding.needs for binding in bindings})
         self._server = grpc.aio.server(options=[*_OPTIONS, ("grpc.max_receive_message_length", request_bytes)])
-        made = Handlers(traces, self._draining)
+        self._credentials = security.credentials
+        self._health_listen = health_listen
+        self._health_server = grpc.aio.server(options=_OPTIONS) if health_listen else None
+        made = Handlers(security.peers, traces, self._draining)
         for binding in bindings:
-            pipeline = Pipeline(service, binding.guard)
+            pipeline = Pipeline(service, security.guarded(binding, regions).guard)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(binding.contract.full_name, handlers),)
             )
-        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
+        for server in (self._server, self._health_server):
+            if server is not None:
+                health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
         if reflects:
             contracts = [binding.contract.full_name for binding in bindings]
             names = [*contracts, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
@@ -101,15 +111,26 @@ class Server:
         await self._ping()
         await self.health.alive()
         try:
-            port = self._server.add_insecure_port(address)
+            port = (
+                self._server.add_insecure_port(address)
+                if self._credentials is None
+                else self._server.add_secure_port(address, self._credentials)
+            )
         except RuntimeError:
-            raise CannotListenError(
-                f"{self._service}: cannot listen on {address}; is the port taken?", "HUTONG_LISTEN"
-            ) from None
+            raise self._cannot_listen(address, "HUTONG_LISTEN") from None
+        if self._health_server is not None:
+            try:
+                self._health_server.add_insecure_port(self._health_listen)
+            except RuntimeError:
+                raise self._cannot_listen(self._health_listen, "HUTONG_HEALTH_LISTEN") from None
+            await self._health_server.start()
         await self._start_whole()
         self._watch = asyncio.create_task(self._ping_on(), name=f"{self._service} health")
         log.info("serving", extra={"service": self._service, "port": port})
         return port
+
+    def _cannot_listen(self, address: str, variable: str) -> CannotListenError:
+        return CannotListenError(f"{self._service}: cannot listen on {address}; is the port taken?", variable)
 
     async def _start_whole(self) -> None:
         # Cancelled in the midst, grpc's own start would leave a server that runs, cannot be stopped and complains of an
@@ -156,3 +177,5 @@ class Server:
             await asyncio.sleep(LEAVE_SECONDS)
         self._draining.set()
         await self._server.stop(grace)
+        if self._health_server is not None:
+            await self._health_server.stop(0)

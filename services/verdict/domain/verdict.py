@@ -21,6 +21,7 @@ class Status(IntEnum):
     POSITIVE = 4
     RETEST_REQUIRED = 5
     UNDETERMINED = 6
+    NOT_REQUIRED = 7
 
 
 class Colour(IntEnum):
@@ -45,6 +46,9 @@ NATIONAL_NOTICE = "NATIONAL_NOTICE"
 OPEN_POSITIVE = "OPEN_POSITIVE"
 POSITIVE_POOL = "POSITIVE_POOL"
 AWAITING_RESULT = "AWAITING_RESULT"
+HELD_DAY = "HELD_DAY"
+NOTHING_REQUIRED = "NOTHING_REQUIRED"
+EXEMPT_BY_AGE = "EXEMPT_BY_AGE"
 
 
 class Ground(Struct, frozen=True):
@@ -57,12 +61,22 @@ class Ground(Struct, frozen=True):
 
 
 class Reason(Struct, frozen=True):
-    """Why a piece of evidence fell short, or a clause was not met. `clause` is empty where it is not about one."""
+    """Why a piece of evidence fell short, or a clause was not met. `clause` is empty where it is not about one, `text`
+    None where a reason before it says the same words. `ended_at` is when the window of the evidence ended."""
 
     code: str
-    text: Text
+    text: Text | None
     clause: str = ""
     evidence: Record | None = None
+    ended_at: Instant | None = None
+
+
+class ReasonCount(Struct, frozen=True):
+    """How many more reasons there are of one code about one clause, about older evidence than those that are given."""
+
+    code: str
+    clause: str
+    count: int
 
 
 class PolicyRef(Struct, frozen=True):
@@ -77,7 +91,8 @@ class PolicyRef(Struct, frozen=True):
 class Verdict(Struct, frozen=True, kw_only=True):
     """The answer for one person in one region at one instant; see the contract's message of the same name.
 
-    `newest` is the newest admitted test within the scope, as it stood at the instant judged.
+    `newest` is the newest admitted test within the scope, as it stood at the instant judged. `scene` is the number of
+    the scene asked about, 0 for the health code itself.
     """
 
     region: str
@@ -97,3 +112,6 @@ class Verdict(Struct, frozen=True, kw_only=True):
     national_would_recognise: bool = False
     laboratories: tuple[str, ...] = ()
     newest: Test | None = None
+    scene: int = 0
+    judged_by_scene_rules: bool = False
+    further_reasons: tuple[ReasonCount, ...] = ()

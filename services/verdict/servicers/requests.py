@@ -10,22 +10,26 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import TestRecord
 from hutong.verdict.v1.verdict_service_pb2 import EvidenceToJudge, VerdictQuery
 
+from services.common.birth_dates import date_of_birth
 from services.common.documents import PersonKeys
 from services.common.errors import Violation
 from services.common.instants import Instant, from_timestamp
-from services.common.requests import contents, fields
+from services.common.requests import checks, contents, fields
 from services.common.requests.instants import instant, known_at
 from services.common.requests.violations import Violations, violation
+from services.verdict.domain.evidence.values import Check
 
 _source_status = fields.enumerated(SourceStatus.values(), "STATUS", "应答情况", "source's status")
 
 
 class Question(NamedTuple):
-    """A checked question, ready to be looked up and judged. `at` and `known_at` None mean now."""
+    """A checked question, ready to be looked up and judged. `at` and `known_at` None mean now. The date of birth in
+    `check` goes no further than to the judge."""
 
     lookup: EvidenceQuery
     at: Instant | None
     known_at: Instant | None
+    check: Check
 
 
 def question(query: VerdictQuery, keys: PersonKeys, now: Instant, field: str) -> Question:
@@ -35,12 +39,16 @@ def question(query: VerdictQuery, keys: PersonKeys, now: Instant, field: str) ->
     violations.add(fields.region(query.region, f"{field}.region"))
     violations.add(fields.scope(query.scope, f"{field}.scope"))
     at, known = instants(query, now, field, violations)
+    check = read_check(query, field, violations)
     violations.refuse()
+    if check.born is None and query.subject.HasField("document"):
+        document = query.subject.document
+        check = Check(check.scene, date_of_birth(document.type, document.number))
     lookup = EvidenceQuery(region=query.region, scope=query.scope)
     lookup.subject.person_key = person_key
     if known is not None:
         lookup.known_at.CopyFrom(query.known_at)
-    return Question(lookup, at, known)
+    return Question(lookup, at, known, check)
 
 
 def instants(
@@ -57,6 +65,13 @@ def instants(
     return at, known
 
 
+def read_check(item: VerdictQuery | EvidenceToJudge, field: str, violations: Violations) -> Check:
+    """Returns where and of whom a question asks, and adds what is wrong with it."""
+    violations.add(checks.scene(item.scene, f"{field}.scene"))
+    born = violations.read(None, partial(checks.read_date_of_birth, item.date_of_birth, f"{field}.date_of_birth"))
+    return Check(item.scene, born)
+
+
 def evidence_violations(evidence: Evidence, field: str) -> Iterator[Violation]:
     """Yields everything wrong with evidence that a caller brings."""
     yield from fields.region(evidence.region, f"{field}.region")
@@ -71,8 +86,18 @@ def evidence_violations(evidence: Evidence, field: str) -> Iterator[Violation]:
             )
         seen.add(key)
         yield from _record(record, where)
+    laboratories: set[str] = set()
     for position, laboratory in enumerate(evidence.laboratories):
-        yield from _standing(laboratory, f"{field}.laboratories[{position}]")
+        where = f"{field}.laboratories[{position}]"
+        if laboratory.laboratory in laboratories:
+            yield from violation(
+                where,
+                "LABORATORY_TWICE",
+                "同一检测机构出现两次",
+                "Each laboratory is brought once, with all that is known of its standing",
+            )
+        laboratories.add(laboratory.laboratory)
+        yield from _standing(laboratory, where)
     for position, source in enumerate(evidence.coverage):
         yield from _coverage(source, f"{field}.coverage[{position}]")
 

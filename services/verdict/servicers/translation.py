@@ -130,9 +130,16 @@ def fill(message: verdict_pb2.Verdict, judged: Verdict, seen: evidence_service_p
             _set(shown.valid_until, ground.valid_until)
     for reason in judged.reasons:
         why = message.reasons.add(code=reason.code, clause=reason.clause)
-        why.text.zh, why.text.en = reason.text.zh, reason.text.en
+        if reason.text is not None:
+            why.text.zh, why.text.en = reason.text.zh, reason.text.en
+        if reason.ended_at is not None and reason.ended_at < NEVER:
+            _set(why.ended_at, reason.ended_at)
         if reason.evidence is not None:
             _fill_ref(why.evidence, reason.evidence)
+    for further in judged.further_reasons:
+        message.further_reasons.add(code=further.code, clause=further.clause, count=further.count)
+    message.scene = judged.scene  # type: ignore[assignment]
+    message.judged_by_scene_rules = judged.judged_by_scene_rules
     message.coverage.extend(sorted(seen.coverage, key=_source) if len(seen.coverage) > 1 else seen.coverage)
     message.policy.CopyFrom(_policy_ref(judged.policy))
     message.person_keys.extend(seen.person_keys)

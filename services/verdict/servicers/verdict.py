@@ -19,7 +19,7 @@ from services.common.errors import (
     ServiceError,
     Text,
 )
-from services.common.instants import Instant, format_rfc3339, from_timestamp
+from services.common.instants import Instant, format_rfc3339, from_timestamp, to_timestamp
 from services.common.requests.batches import check_batch
 from services.common.requests.violations import Violations
 from services.runtime.clock import Clock
@@ -28,22 +28,26 @@ from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import to_item_error
 from services.runtime.telemetry.trace import current_span
 from services.verdict import metrics
+from services.verdict.domain.evidence.values import Check
 from services.verdict.domain.judgement.judge import judge
 from services.verdict.domain.policy.policy_set import NoPolicyInForce, PolicySet
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.ports import EvidenceSource
 from services.verdict.servicers import translation
-from services.verdict.servicers.requests import Question, evidence_violations, instants, question
+from services.verdict.servicers.requests import Question, evidence_violations, instants, question, read_check
 
 
 class VerdictServicer:
     """Serves hutong.verdict.v1.VerdictService."""
 
-    def __init__(self, registry: PolicyRegistry, source: EvidenceSource, keys: PersonKeys, clock: Clock) -> None:
+    def __init__(
+        self, registry: PolicyRegistry, source: EvidenceSource, keys: PersonKeys, clock: Clock, version: str
+    ) -> None:
         self._registry = registry
         self._source = source
         self._keys = keys
         self._clock = clock
+        self._version = version
         self._lookups: Coalescer[Purpose.ValueType, EvidenceQuery, Evidence] = Coalescer(self._look_up)
 
     async def ComputeVerdict(self, request: pb.ComputeVerdictRequest) -> pb.ComputeVerdictResponse:
@@ -51,7 +55,7 @@ class VerdictServicer:
         asked = self._question(request.query, "query")
         evidence = await self._lookups.ask(request.purpose or current_call().purpose, asked.lookup)
         response = pb.ComputeVerdictResponse()
-        self._judge(evidence, asked.at, asked.known_at, self._now(evidence), response.verdict)
+        self._judge(evidence, asked.at, asked.known_at, asked.check, self._now(evidence), response.verdict)
         _annotate(response.verdict)
         return response
 
@@ -74,10 +78,15 @@ class VerdictServicer:
                 continue
             evidence = next(found)
             try:
-                policies = self._judge(evidence, item.at, item.known_at, self._now(evidence), outcome.verdict)
+                policies = self._judge(
+                    evidence, item.at, item.known_at, item.check, self._now(evidence), outcome.verdict
+                )
                 outcome.policy_digest = policies.digests[evidence.region]
             except ServiceError as error:
                 outcome.error.CopyFrom(to_item_error(error))
+        response.judge.version = self._version
+        response.judge.policies_digest = self._registry.policies.digest
+        response.judge.clock.CopyFrom(to_timestamp(self._clock()))
         _annotate_batch(response.outcomes)
         return response
 
@@ -130,22 +139,24 @@ class VerdictServicer:
         now = self._clock()
         violations = Violations()
         at, known_at = instants(item, now, field, violations)
+        check = read_check(item, field, violations)
         violations.add(evidence_violations(item.evidence, f"{field}.evidence"))
         violations.refuse()
-        self._judge(item.evidence, at, known_at, now, verdict)
+        self._judge(item.evidence, at, known_at, check, now, verdict)
 
     def _judge(
         self,
         evidence: Evidence,
         at: Instant | None,
         known_at: Instant | None,
+        check: Check,
         now: Instant,
         verdict: Verdict,
     ) -> PolicySet:
         known_at = now if known_at is None else known_at
         policies = self._registry.as_known(known_at)
         try:
-            judged = judge(translation.evidence(evidence), policies, now if at is None else at, known_at)
+            judged = judge(translation.evidence(evidence), policies, now if at is None else at, known_at, check)
         except NoPolicyInForce as error:
             raise _no_policy(error) from None
         metrics.count(judged)

@@ -1,11 +1,15 @@
 """The pages about faults and threats rest on tests: each row names its own, and every named test is there."""
 
+import re
+
 import pytest
 
 from tests.testkit.checks import documents, named_tests
 from tests.testkit.tools import ROOT
 
 FAULTS = ROOT / "docs" / "faults.md"
+THREATS = ROOT / "docs" / "threat-model.md"
+STRIDE = re.compile(r"[STRIDE](, [STRIDE])*: ")
 
 
 def test_every_named_test_is_there():
@@ -35,3 +39,18 @@ def test_every_fault_has_a_test():
 def test_a_test_that_is_not_there_is_noticed(text: str, gone: list[str]):
     """By its module, or by its name."""
     assert gone == named_tests.absent(ROOT, text)
+
+
+def test_every_threat_has_a_test_or_is_not_defended():
+    """Its row names a STRIDE word, a control and a test, or says that there is none yet."""
+    text = THREATS.read_text(encoding="utf-8")
+    rows = list(named_tests.rows(text.split("## Not defended")[0]))
+    assert len(rows) >= 40
+    assert [] == [
+        row
+        for row in rows
+        if len(row) != 3
+        or not STRIDE.match(row[0])
+        or not (row[2] == "not defended" or list(named_tests.named(row[2])))
+        or (row[2] == "not defended") != row[1].startswith("none yet")
+    ]

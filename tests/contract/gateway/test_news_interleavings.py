@@ -11,16 +11,17 @@ import pytest
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose
 from hutong.gateway.v1.health_code_service_pb2 import CheckDestinationsRequest
 
-from gateway.application.admission import Admission, Question
+from gateway.application.admission import Admission
 from gateway.application.application import Application
 from gateway.codes.cache.memory import MemoryCache
-from gateway.codes.cache.protocol import VerdictCache
+from gateway.codes.cache.protocol import HOLDERS, VerdictCache
 from gateway.codes.cache.redis import RedisCache
 from gateway.codes.codes import Codes, Shown
 from gateway.codes.policy_digests import PolicyDigests
+from gateway.codes.query import CodeQuery
 from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
-from gateway.news.feeds import HOLDERS
+from gateway.http.views.code import code_body
 from services.common.regions import NATION
 from services.runtime.clock import system_clock
 from tests.testkit.fakes.mesh import KEYS, NUMBER, PERSON, Mesh
@@ -47,10 +48,15 @@ class Stage:
         self._path = path
         self.policies = PolicyDigests(cast(Any, self.truth))
         stepped = cast(VerdictCache, self.cache)
-        flights = SingleFlight(
-            stepped, VerdictClient(cast(Any, self.truth)), self.policies, clock=system_clock, seconds=20.0
+        single_flight = SingleFlight(
+            stepped,
+            VerdictClient(cast(Any, self.truth)),
+            self.policies,
+            render=code_body,
+            clock=system_clock,
+            seconds=20.0,
         )
-        self.codes = Codes(stepped, flights, self.policies, clock=system_clock, news_seconds=5.0)
+        self.codes = Codes(stepped, single_flight, self.policies, clock=system_clock, news_seconds=5.0)
         mesh = cast(Any, Mesh())
         self.application = Application(
             Admission(KEYS), self.codes, self.policies, evidence=mesh, holders=mesh, regions=mesh
@@ -67,9 +73,9 @@ class Stage:
 
     async def _ask(self) -> int:
         if self._path == "single":
-            shown: Sequence[object] = [await self.application.show(Question(PERSON, REGIONS[0]), SHOW)]
+            shown: Sequence[object] = [await self.application.show(CodeQuery(PERSON, REGIONS[0]), SHOW)]
         elif self._path == "batch":
-            shown = await self.application.show_many([Question(PERSON, region) for region in REGIONS], SHOW)
+            shown = await self.application.show_many([CodeQuery(PERSON, region) for region in REGIONS], SHOW)
         else:
             document = Document(type=DocumentType.DOCUMENT_TYPE_RESIDENT_ID, number=NUMBER)
             request = CheckDestinationsRequest(document=document, regions=REGIONS)

@@ -19,17 +19,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gateway.application.admission import Question
 from gateway.codes.cache.entry import BOUND_SECONDS, WITHOUT_NEWS
 from gateway.codes.cache.memory import MemoryCache
-from gateway.codes.cache.protocol import News, VerdictCache
+from gateway.codes.cache.protocol import HOLDERS, News, VerdictCache
 from gateway.codes.cache.redis import RedisCache
 from gateway.codes.codes import Codes, Shown
 from gateway.codes.policy_digests import PolicyDigests
+from gateway.codes.query import CodeQuery
 from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
+from gateway.http.views.code import code_body
 from gateway.metrics import Outcome
-from gateway.news.feeds import HOLDERS
 from services.common.instants import SECOND, Instant
 from services.common.regions import NATION
 from services.runtime.clock import system_clock
@@ -141,17 +141,18 @@ class GatewayAndModel(RuleBasedStateMachine):
                 await self.cache.begin(feed, News(cursor="0", as_of=self.services.clock()))
             policies = PolicyDigests(services)
             await policies.poll()
-            flights = SingleFlight(
+            single_flight = SingleFlight(
                 self.cache,
                 VerdictClient(services),
                 policies,
+                render=code_body,
                 clock=self.services.clock,
                 seconds=60.0,
                 chance=lambda: 0.0,
             )
             self.codes = Codes(
                 self.cache,
-                flights,
+                single_flight,
                 policies,
                 clock=self.services.clock,
                 news_seconds=BOUND_SECONDS,
@@ -165,8 +166,7 @@ class GatewayAndModel(RuleBasedStateMachine):
         """Somebody asks; a hit is answered at once, what must be computed when `answer` says so."""
 
         async def show() -> Shown:
-            question = Question(PERSON, region)
-            shown = await self.codes.show(question, await self.codes.look(question), Purpose.PURPOSE_SHOW_CODE)
+            shown = await self.codes.show(CodeQuery(PERSON, region), Purpose.PURPOSE_SHOW_CODE)
             if shown.outcome is Outcome.HIT:
                 # At most so long: what changed in this very microsecond may still be shown without.
                 oldest = self.services.clock() - int(BOUND_SECONDS * SECOND) - 1

@@ -250,7 +250,7 @@ async def test_a_policy_that_is_added_changes_nothing_that_was_said(directory: P
         return now
 
     registry = PolicyRegistry(directory, clock)
-    servicer = VerdictServicer(registry, _Nobody(clock), PersonKeys(SECRET.encode()), clock)
+    servicer = VerdictServicer(registry, _Nobody(clock), PersonKeys(SECRET.encode()), clock, "test")
     coming = parse_rfc3339(LATER)
 
     async def ask(at: Instant | None = None, known_at: Instant | None = None) -> Verdict:

@@ -318,6 +318,7 @@ def compose(mesh: Mesh, settings: GatewaySettings | None = None, **overrides: ob
         verdict=mesh,
         evidence=mesh,
         holders=mesh,
+        holder_feed=mesh,
         regions=mesh,
         news=mesh,
         clock=mesh.clock,

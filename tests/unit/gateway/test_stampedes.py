@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 from hutong.common.v1.subject_pb2 import Purpose
 
-from gateway.application.admission import Question
 from gateway.codes.cache.memory import MemoryCache
-from gateway.codes.cache.protocol import VerdictCache
+from gateway.codes.cache.protocol import HOLDERS, VerdictCache
 from gateway.codes.cache.redis import RedisCache
 from gateway.codes.codes import Shown
+from gateway.codes.query import CodeQuery
 from gateway.composition import Gateway
 from gateway.metrics import Outcome
-from gateway.news.feeds import HOLDERS
 from gateway.settings import GatewaySettings
 from services.common.regions import NATION
 from services.runtime.clock import system_clock
@@ -63,8 +62,8 @@ async def gateway(mesh: Mesh, cache: VerdictCache) -> AsyncIterator[Gateway]:
 
 
 async def _show(gateway: Gateway, people: list[bytes]) -> list[Outcome]:
-    asked = [Question(person, region) for person in people for region in ("110000", "430000")]
-    shown = await gateway.app.application.show_many(asked, SHOW)
+    asked = [CodeQuery(person, region) for person in people for region in ("110000", "430000")]
+    shown = await gateway.application.show_many(asked, SHOW)
     return [one.outcome for one in shown if isinstance(one, Shown)]
 
 
@@ -74,7 +73,7 @@ async def test_suspended_laboratory_makes_only_its_own_codes_computed_and_each_o
     """However many ask at eight in the morning, what rests on it travels together, once for all who ask."""
     await mesh.tell(laboratory="430000-suspended")
     async with asyncio.timeout(10):
-        while isinstance(await gateway.app.application.codes.look(Question(SUSPENDED[0], "110000")), Shown):
+        while isinstance((await gateway.application.codes.look_up([CodeQuery(SUSPENDED[0], "110000")]))[0], Shown):
             await asyncio.sleep(0.01)
     mesh.gate = asyncio.Event()
     everybody = [asyncio.create_task(_show(gateway, PEOPLE[start::8])) for start in range(8)]
@@ -94,7 +93,7 @@ async def test_new_policy_makes_only_its_regions_codes_computed(gateway: Gateway
     """The other region's stay where they are."""
     mesh.digests["110000"] = b"digest-2"
     async with asyncio.timeout(10):
-        while isinstance(await gateway.app.application.codes.look(Question(PEOPLE[0], "110000")), Shown):
+        while isinstance((await gateway.application.codes.look_up([CodeQuery(PEOPLE[0], "110000")]))[0], Shown):
             await asyncio.sleep(0.02)
     outcomes = await _show(gateway, PEOPLE[:500])
     assert (outcomes[::2], outcomes[1::2]) == ([Outcome.MISS] * 500, [Outcome.HIT] * 500)

@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from services.common.errors import ServiceError, Unavailable
 from services.runtime.resilience.coalescer import Coalescer

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhutong/common/v1/text.proto\x12\x10hutong.common.v1\"\'\n\rLocalizedText\x12\n\n\x02zh\x18\x01 \x01(\t\x12\n\n\x02\x65n\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhutong/common/v1/text.proto\x12\x10hutong.common.v1\"\'\n\rLocalizedText\x12\n\n\x02zh\x18\x01 \x01(\t\x12\n\n\x02\x65n\x18\x02 \x01(\tB\xb5\x01\n\x14\x63om.hutong.common.v1B\tTextProtoP\x01Z0hutong.internal/protos/hutong/common/v1;commonv1\xa2\x02\x03HCX\xaa\x02\x10Hutong.Common.V1\xca\x02\x10Hutong\\Common\\V1\xe2\x02\x1cHutong\\Common\\V1\\GPBMetadata\xea\x02\x12Hutong::Common::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.common.v1.text_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\024com.hutong.common.v1B\tTextProtoP\001Z0hutong.internal/protos/hutong/common/v1;commonv1\242\002\003HCX\252\002\020Hutong.Common.V1\312\002\020Hutong\\Common\\V1\342\002\034Hutong\\Common\\V1\\GPBMetadata\352\002\022Hutong::Common::V1'
   _globals['_LOCALIZEDTEXT']._serialized_start=49
   _globals['_LOCALIZEDTEXT']._serialized_end=88
 # @@protoc_insertion_point(module_scope)

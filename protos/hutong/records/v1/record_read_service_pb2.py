@@ -29,13 +29,14 @@ from hutong.records.v1 import laboratory_pb2 as hutong_dot_records_dot_v1_dot_la
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/records/v1/record_read_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"\xc1\x01\n\x12ListRecordsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x91\x01\n\x13ListRecordsResponse\x12.\n\x07records\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"s\n\x0fRecordSelection\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06newest\x18\x02 \x01(\x05\x12\x10\n\x08\x63learing\x18\x03 \x01(\x05\x12\x13\n\x0bown_regions\x18\x04 \x03(\t\"L\n\x0eLeftOutRecords\x12\x0e\n\x06region\x18\x01 \x01(\t\x12*\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x02\n\x17\x42\x61tchListRecordsRequest\x12+\n\x08subjects\x18\x01 \x03(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\tselection\x18\x05 \x01(\x0b\x32\".hutong.records.v1.RecordSelection\"\x88\x01\n\rPersonRecords\x12\x12\n\nperson_key\x18\x01 \x01(\x0c\x12.\n\x07records\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x33\n\x08left_out\x18\x03 \x03(\x0b\x32!.hutong.records.v1.LeftOutRecords\"\xd0\x02\n\x18\x42\x61tchListRecordsResponse\x12\x30\n\x06people\x18\x01 \x03(\x0b\x32 .hutong.records.v1.PersonRecords\x12\x33\n\x0claboratories\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08known_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62\x65hind\x18\x05 \x03(\t\x12\x31\n\rpurged_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08identity\x18\x07 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"h\n\x17GetRecordHistoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x7f\n\x18GetRecordHistoryResponse\x12\x30\n\trevisions\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"*\n\x14GetLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\"}\n\x15GetLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"@\n\x17ListLaboratoriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9b\x01\n\x18ListLaboratoriesResponse\x12\x33\n\x0claboratories\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity2\x9c\x04\n\x11RecordReadService\x12\\\n\x0bListRecords\x12%.hutong.records.v1.ListRecordsRequest\x1a&.hutong.records.v1.ListRecordsResponse\x12k\n\x10\x42\x61tchListRecords\x12*.hutong.records.v1.BatchListRecordsRequest\x1a+.hutong.records.v1.BatchListRecordsResponse\x12k\n\x10GetRecordHistory\x12*.hutong.records.v1.GetRecordHistoryRequest\x1a+.hutong.records.v1.GetRecordHistoryResponse\x12\x62\n\rGetLaboratory\x12\'.hutong.records.v1.GetLaboratoryRequest\x1a(.hutong.records.v1.GetLaboratoryResponse\x12k\n\x10ListLaboratories\x12*.hutong.records.v1.ListLaboratoriesRequest\x1a+.hutong.records.v1.ListLaboratoriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/records/v1/record_read_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"\xc1\x01\n\x12ListRecordsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x91\x01\n\x13ListRecordsResponse\x12.\n\x07records\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"s\n\x0fRecordSelection\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06newest\x18\x02 \x01(\x05\x12\x10\n\x08\x63learing\x18\x03 \x01(\x05\x12\x13\n\x0bown_regions\x18\x04 \x03(\t\"L\n\x0eLeftOutRecords\x12\x0e\n\x06region\x18\x01 \x01(\t\x12*\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc7\x02\n\x17\x42\x61tchListRecordsRequest\x12+\n\x08subjects\x18\x01 \x03(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\tselection\x18\x05 \x01(\x0b\x32\".hutong.records.v1.RecordSelection\x12@\n\x12known_laboratories\x18\x06 \x01(\x0b\x32$.hutong.records.v1.KnownLaboratories\"%\n\x11KnownLaboratories\x12\x10\n\x08versions\x18\x01 \x03(\x06\"\x88\x01\n\rPersonRecords\x12\x12\n\nperson_key\x18\x01 \x01(\x0c\x12.\n\x07records\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x33\n\x08left_out\x18\x03 \x03(\x0b\x32!.hutong.records.v1.LeftOutRecords\"\xee\x02\n\x18\x42\x61tchListRecordsResponse\x12\x30\n\x06people\x18\x01 \x03(\x0b\x32 .hutong.records.v1.PersonRecords\x12\x33\n\x0claboratories\x18\x02 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08known_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x62\x65hind\x18\x05 \x03(\t\x12\x31\n\rpurged_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08identity\x18\x07 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\x12\x1c\n\x14laboratories_version\x18\x08 \x01(\x06\"\xff\x01\n!BatchListRecordsAtInstantsRequest\x12\x35\n\tquestions\x18\x01 \x03(\x0b\x32\".hutong.records.v1.InstantQuestion\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12@\n\x12known_laboratories\x18\x03 \x01(\x0b\x32$.hutong.records.v1.KnownLaboratories\x12\x35\n\tselection\x18\x04 \x01(\x0b\x32\".hutong.records.v1.RecordSelection\"l\n\x0fInstantQuestion\x12,\n\x08known_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08subjects\x18\x02 \x03(\x0b\x32\x19.hutong.common.v1.Subject\"b\n\"BatchListRecordsAtInstantsResponse\x12<\n\x07\x61nswers\x18\x01 \x03(\x0b\x32+.hutong.records.v1.BatchListRecordsResponse\"h\n\x17GetRecordHistoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x7f\n\x18GetRecordHistoryResponse\x12\x30\n\trevisions\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"*\n\x14GetLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\"}\n\x15GetLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"@\n\x17ListLaboratoriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9b\x01\n\x18ListLaboratoriesResponse\x12\x33\n\x0claboratories\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity2\xa8\x05\n\x11RecordReadService\x12\\\n\x0bListRecords\x12%.hutong.records.v1.ListRecordsRequest\x1a&.hutong.records.v1.ListRecordsResponse\x12k\n\x10\x42\x61tchListRecords\x12*.hutong.records.v1.BatchListRecordsRequest\x1a+.hutong.records.v1.BatchListRecordsResponse\x12\x89\x01\n\x1a\x42\x61tchListRecordsAtInstants\x12\x34.hutong.records.v1.BatchListRecordsAtInstantsRequest\x1a\x35.hutong.records.v1.BatchListRecordsAtInstantsResponse\x12k\n\x10GetRecordHistory\x12*.hutong.records.v1.GetRecordHistoryRequest\x1a+.hutong.records.v1.GetRecordHistoryResponse\x12\x62\n\rGetLaboratory\x12\'.hutong.records.v1.GetLaboratoryRequest\x1a(.hutong.records.v1.GetLaboratoryResponse\x12k\n\x10ListLaboratories\x12*.hutong.records.v1.ListLaboratoriesRequest\x1a+.hutong.records.v1.ListLaboratoriesResponseB\xc9\x01\n\x15\x63om.hutong.records.v1B\x16RecordReadServiceProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.records.v1.record_read_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.records.v1B\026RecordReadServiceProtoP\001Z2hutong.internal/protos/hutong/records/v1;recordsv1\242\002\003HRX\252\002\021Hutong.Records.V1\312\002\021Hutong\\Records\\V1\342\002\035Hutong\\Records\\V1\\GPBMetadata\352\002\023Hutong::Records::V1'
   _globals['_LISTRECORDSREQUEST']._serialized_start=233
   _globals['_LISTRECORDSREQUEST']._serialized_end=426
   _globals['_LISTRECORDSRESPONSE']._serialized_start=429
@@ -45,23 +46,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEFTOUTRECORDS']._serialized_start=693
   _globals['_LEFTOUTRECORDS']._serialized_end=769
   _globals['_BATCHLISTRECORDSREQUEST']._serialized_start=772
-  _globals['_BATCHLISTRECORDSREQUEST']._serialized_end=1033
-  _globals['_PERSONRECORDS']._serialized_start=1036
-  _globals['_PERSONRECORDS']._serialized_end=1172
-  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_start=1175
-  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_end=1511
-  _globals['_GETRECORDHISTORYREQUEST']._serialized_start=1513
-  _globals['_GETRECORDHISTORYREQUEST']._serialized_end=1617
-  _globals['_GETRECORDHISTORYRESPONSE']._serialized_start=1619
-  _globals['_GETRECORDHISTORYRESPONSE']._serialized_end=1746
-  _globals['_GETLABORATORYREQUEST']._serialized_start=1748
-  _globals['_GETLABORATORYREQUEST']._serialized_end=1790
-  _globals['_GETLABORATORYRESPONSE']._serialized_start=1792
-  _globals['_GETLABORATORYRESPONSE']._serialized_end=1917
-  _globals['_LISTLABORATORIESREQUEST']._serialized_start=1919
-  _globals['_LISTLABORATORIESREQUEST']._serialized_end=1983
-  _globals['_LISTLABORATORIESRESPONSE']._serialized_start=1986
-  _globals['_LISTLABORATORIESRESPONSE']._serialized_end=2141
-  _globals['_RECORDREADSERVICE']._serialized_start=2144
-  _globals['_RECORDREADSERVICE']._serialized_end=2684
+  _globals['_BATCHLISTRECORDSREQUEST']._serialized_end=1099
+  _globals['_KNOWNLABORATORIES']._serialized_start=1101
+  _globals['_KNOWNLABORATORIES']._serialized_end=1138
+  _globals['_PERSONRECORDS']._serialized_start=1141
+  _globals['_PERSONRECORDS']._serialized_end=1277
+  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_start=1280
+  _globals['_BATCHLISTRECORDSRESPONSE']._serialized_end=1646
+  _globals['_BATCHLISTRECORDSATINSTANTSREQUEST']._serialized_start=1649
+  _globals['_BATCHLISTRECORDSATINSTANTSREQUEST']._serialized_end=1904
+  _globals['_INSTANTQUESTION']._serialized_start=1906
+  _globals['_INSTANTQUESTION']._serialized_end=2014
+  _globals['_BATCHLISTRECORDSATINSTANTSRESPONSE']._serialized_start=2016
+  _globals['_BATCHLISTRECORDSATINSTANTSRESPONSE']._serialized_end=2114
+  _globals['_GETRECORDHISTORYREQUEST']._serialized_start=2116
+  _globals['_GETRECORDHISTORYREQUEST']._serialized_end=2220
+  _globals['_GETRECORDHISTORYRESPONSE']._serialized_start=2222
+  _globals['_GETRECORDHISTORYRESPONSE']._serialized_end=2349
+  _globals['_GETLABORATORYREQUEST']._serialized_start=2351
+  _globals['_GETLABORATORYREQUEST']._serialized_end=2393
+  _globals['_GETLABORATORYRESPONSE']._serialized_start=2395
+  _globals['_GETLABORATORYRESPONSE']._serialized_end=2520
+  _globals['_LISTLABORATORIESREQUEST']._serialized_start=2522
+  _globals['_LISTLABORATORIESREQUEST']._serialized_end=2586
+  _globals['_LISTLABORATORIESRESPONSE']._serialized_start=2589
+  _globals['_LISTLABORATORIESRESPONSE']._serialized_end=2744
+  _globals['_RECORDREADSERVICE']._serialized_start=2747
+  _globals['_RECORDREADSERVICE']._serialized_end=3427
 # @@protoc_insertion_point(module_scope)

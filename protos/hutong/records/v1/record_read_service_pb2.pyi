@@ -181,6 +181,7 @@ class BatchListRecordsRequest(_message.Message):
     KNOWN_AT_FIELD_NUMBER: _builtins.int
     ASKED_AT_FIELD_NUMBER: _builtins.int
     SELECTION_FIELD_NUMBER: _builtins.int
+    KNOWN_LABORATORIES_FIELD_NUMBER: _builtins.int
     purpose: _subject_pb2.Purpose.ValueType
     """Why; required."""
     @_builtins.property
@@ -202,6 +203,12 @@ class BatchListRecordsRequest(_message.Message):
     def selection(self) -> Global___RecordSelection:
         """What is wanted; absent means everything."""
 
+    @_builtins.property
+    def known_laboratories(self) -> Global___KnownLaboratories:
+        """Given by a caller that keeps this store's table of laboratories: the answer then brings the whole table instead of the
+        laboratories that appear, or nothing where the caller has its version.
+        """
+
     def __init__(
         self,
         *,
@@ -210,14 +217,39 @@ class BatchListRecordsRequest(_message.Message):
         known_at: _timestamp_pb2.Timestamp | None = ...,
         asked_at: _timestamp_pb2.Timestamp | None = ...,
         selection: Global___RecordSelection | None = ...,
+        known_laboratories: Global___KnownLaboratories | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at", "selection", b"selection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at", "known_laboratories", b"known_laboratories", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at", "purpose", b"purpose", "selection", b"selection", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "known_at", b"known_at", "known_laboratories", b"known_laboratories", "purpose", b"purpose", "selection", b"selection", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchListRecordsRequest: _TypeAlias = BatchListRecordsRequest  # noqa: Y015
+
+@_typing.final
+class KnownLaboratories(_message.Message):
+    """The tables of laboratories that a caller keeps of a store."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Their versions, at most 16, as the store named them."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KnownLaboratories: _TypeAlias = KnownLaboratories  # noqa: Y015
 
 @_typing.final
 class PersonRecords(_message.Message):
@@ -268,6 +300,11 @@ class BatchListRecordsResponse(_message.Message):
     BEHIND_FIELD_NUMBER: _builtins.int
     PURGED_BEFORE_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
+    LABORATORIES_VERSION_FIELD_NUMBER: _builtins.int
+    laboratories_version: _builtins.int
+    """With known_laboratories: names the table of all laboratories known here, as known at known_at. The same version is the
+    same table; 0 is the empty one. The table is in `laboratories`, unless the caller named its version.
+    """
     @_builtins.property
     def people(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonRecords]:
         """One for each subject, in the order asked; empty for a person the store does not know."""
@@ -317,14 +354,111 @@ class BatchListRecordsResponse(_message.Message):
         behind: _abc.Iterable[_builtins.str] | None = ...,
         purged_before: _timestamp_pb2.Timestamp | None = ...,
         identity: _identity_pb2.StoreIdentity | None = ...,
+        laboratories_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "identity", b"identity", "known_at", b"known_at", "purged_before", b"purged_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "behind", b"behind", "identity", b"identity", "known_at", b"known_at", "laboratories", b"laboratories", "people", b"people", "purged_before", b"purged_before"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "behind", b"behind", "identity", b"identity", "known_at", b"known_at", "laboratories", b"laboratories", "laboratories_version", b"laboratories_version", "people", b"people", "purged_before", b"purged_before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchListRecordsResponse: _TypeAlias = BatchListRecordsResponse  # noqa: Y015
+
+@_typing.final
+class BatchListRecordsAtInstantsRequest(_message.Message):
+    """Asks for many people's records at several instants of the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    KNOWN_LABORATORIES_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
+    purpose: _subject_pb2.Purpose.ValueType
+    """Why; required."""
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstantQuestion]:
+        """1 to 1,000 questions, 1,000 people in all."""
+
+    @_builtins.property
+    def known_laboratories(self) -> Global___KnownLaboratories:
+        """As in BatchListRecordsRequest."""
+
+    @_builtins.property
+    def selection(self) -> Global___RecordSelection:
+        """As in BatchListRecordsRequest."""
+
+    def __init__(
+        self,
+        *,
+        questions: _abc.Iterable[Global___InstantQuestion] | None = ...,
+        purpose: _subject_pb2.Purpose.ValueType = ...,
+        known_laboratories: Global___KnownLaboratories | None = ...,
+        selection: Global___RecordSelection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["known_laboratories", b"known_laboratories", "selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_laboratories", b"known_laboratories", "purpose", b"purpose", "questions", b"questions", "selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListRecordsAtInstantsRequest: _TypeAlias = BatchListRecordsAtInstantsRequest  # noqa: Y015
+
+@_typing.final
+class InstantQuestion(_message.Message):
+    """People, and the instant as known at which they are asked about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KNOWN_AT_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def known_at(self) -> _timestamp_pb2.Timestamp:
+        """The instant; required."""
+
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[_subject_pb2.Subject]:
+        """Who; 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        known_at: _timestamp_pb2.Timestamp | None = ...,
+        subjects: _abc.Iterable[_subject_pb2.Subject] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_at", b"known_at", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstantQuestion: _TypeAlias = InstantQuestion  # noqa: Y015
+
+@_typing.final
+class BatchListRecordsAtInstantsResponse(_message.Message):
+    """Many people's records at several instants of the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchListRecordsResponse]:
+        """One for each question, in order: what BatchListRecords answers it. With known_laboratories a table is in the first
+        answer that names its version, and not again in the others.
+        """
+
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___BatchListRecordsResponse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListRecordsAtInstantsResponse: _TypeAlias = BatchListRecordsAtInstantsResponse  # noqa: Y015
 
 @_typing.final
 class GetRecordHistoryRequest(_message.Message):

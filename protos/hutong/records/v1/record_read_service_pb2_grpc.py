@@ -45,6 +45,11 @@ class RecordReadServiceStub:
                 request_serializer=hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsRequest.SerializeToString,
                 response_deserializer=hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsResponse.FromString,
                 _registered_method=True)
+        self.BatchListRecordsAtInstants = channel.unary_unary(
+                '/hutong.records.v1.RecordReadService/BatchListRecordsAtInstants',
+                request_serializer=hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsAtInstantsRequest.SerializeToString,
+                response_deserializer=hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsAtInstantsResponse.FromString,
+                _registered_method=True)
         self.GetRecordHistory = channel.unary_unary(
                 '/hutong.records.v1.RecordReadService/GetRecordHistory',
                 request_serializer=hutong_dot_records_dot_v1_dot_record__read__service__pb2.GetRecordHistoryRequest.SerializeToString,
@@ -75,6 +80,14 @@ class RecordReadServiceServicer:
 
     def BatchListRecords(self, request, context):
         """The same for up to 1,000 people in one call, unpaged, with the standing of every laboratory that appears.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchListRecordsAtInstants(self, request, context):
+        """What BatchListRecords answers at each of several instants of the past, for up to 1,000 people in all: one call instead
+        of one for each instant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +126,11 @@ def add_RecordReadServiceServicer_to_server(servicer, server):
                     servicer.BatchListRecords,
                     request_deserializer=hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsRequest.FromString,
                     response_serializer=hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsResponse.SerializeToString,
+            ),
+            'BatchListRecordsAtInstants': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchListRecordsAtInstants,
+                    request_deserializer=hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsAtInstantsRequest.FromString,
+                    response_serializer=hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsAtInstantsResponse.SerializeToString,
             ),
             'GetRecordHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRecordHistory,
@@ -185,6 +203,33 @@ class RecordReadService:
             '/hutong.records.v1.RecordReadService/BatchListRecords',
             hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsRequest.SerializeToString,
             hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchListRecordsAtInstants(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.records.v1.RecordReadService/BatchListRecordsAtInstants',
+            hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsAtInstantsRequest.SerializeToString,
+            hutong_dot_records_dot_v1_dot_record__read__service__pb2.BatchListRecordsAtInstantsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class RecordReadServiceStub:
     """The current revisions of one person's records, newest sample first. Paged."""
     BatchListRecords: _grpc.UnaryUnaryMultiCallable[_record_read_service_pb2.BatchListRecordsRequest, _record_read_service_pb2.BatchListRecordsResponse]
     """The same for up to 1,000 people in one call, unpaged, with the standing of every laboratory that appears."""
+    BatchListRecordsAtInstants: _grpc.UnaryUnaryMultiCallable[_record_read_service_pb2.BatchListRecordsAtInstantsRequest, _record_read_service_pb2.BatchListRecordsAtInstantsResponse]
+    """What BatchListRecords answers at each of several instants of the past, for up to 1,000 people in all: one call instead
+    of one for each instant.
+    """
     GetRecordHistory: _grpc.UnaryUnaryMultiCallable[_record_read_service_pb2.GetRecordHistoryRequest, _record_read_service_pb2.GetRecordHistoryResponse]
     """Every revision of one record, oldest first. NOT_FOUND with reason RECORD_NOT_FOUND when there is none."""
     GetLaboratory: _grpc.UnaryUnaryMultiCallable[_record_read_service_pb2.GetLaboratoryRequest, _record_read_service_pb2.GetLaboratoryResponse]
@@ -53,6 +57,10 @@ class RecordReadServiceAsyncStub(RecordReadServiceStub):
     """The current revisions of one person's records, newest sample first. Paged."""
     BatchListRecords: _aio.UnaryUnaryMultiCallable[_record_read_service_pb2.BatchListRecordsRequest, _record_read_service_pb2.BatchListRecordsResponse]  # type: ignore[assignment]
     """The same for up to 1,000 people in one call, unpaged, with the standing of every laboratory that appears."""
+    BatchListRecordsAtInstants: _aio.UnaryUnaryMultiCallable[_record_read_service_pb2.BatchListRecordsAtInstantsRequest, _record_read_service_pb2.BatchListRecordsAtInstantsResponse]  # type: ignore[assignment]
+    """What BatchListRecords answers at each of several instants of the past, for up to 1,000 people in all: one call instead
+    of one for each instant.
+    """
     GetRecordHistory: _aio.UnaryUnaryMultiCallable[_record_read_service_pb2.GetRecordHistoryRequest, _record_read_service_pb2.GetRecordHistoryResponse]  # type: ignore[assignment]
     """Every revision of one record, oldest first. NOT_FOUND with reason RECORD_NOT_FOUND when there is none."""
     GetLaboratory: _aio.UnaryUnaryMultiCallable[_record_read_service_pb2.GetLaboratoryRequest, _record_read_service_pb2.GetLaboratoryResponse]  # type: ignore[assignment]
@@ -78,6 +86,16 @@ class RecordReadServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_record_read_service_pb2.BatchListRecordsResponse, _abc.Awaitable[_record_read_service_pb2.BatchListRecordsResponse]]:
         """The same for up to 1,000 people in one call, unpaged, with the standing of every laboratory that appears."""
+
+    @_abc_1.abstractmethod
+    def BatchListRecordsAtInstants(
+        self,
+        request: _record_read_service_pb2.BatchListRecordsAtInstantsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_record_read_service_pb2.BatchListRecordsAtInstantsResponse, _abc.Awaitable[_record_read_service_pb2.BatchListRecordsAtInstantsResponse]]:
+        """What BatchListRecords answers at each of several instants of the past, for up to 1,000 people in all: one call instead
+        of one for each instant.
+        """
 
     @_abc_1.abstractmethod
     def GetRecordHistory(

@@ -27,29 +27,33 @@ from hutong.common.v1 import text_pb2 as hutong_dot_common_dot_v1_dot_text__pb2
 from hutong.lookup.v1 import evidence_service_pb2 as hutong_dot_lookup_dot_v1_dot_evidence__service__pb2
 from hutong.lookup.v1 import region_pb2 as hutong_dot_lookup_dot_v1_dot_region__pb2
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
+from hutong.verdict.v1 import scene_pb2 as hutong_dot_verdict_dot_v1_dot_scene__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhutong/verdict/v1/verdict.proto\x12\x11hutong.verdict.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bhutong/common/v1/text.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\x1ehutong/records/v1/record.proto\"B\n\x0b\x45videnceRef\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\"\xaa\x01\n\x06Ground\x12\x0e\n\x06\x63lause\x18\x01 \x01(\t\x12-\n\x04text\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x30\n\x08\x65vidence\x18\x03 \x03(\x0b\x32\x1e.hutong.verdict.v1.EvidenceRef\x12/\n\x0bvalid_until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x87\x01\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06\x63lause\x18\x02 \x01(\t\x12\x30\n\x08\x65vidence\x18\x03 \x01(\x0b\x32\x1e.hutong.verdict.v1.EvidenceRef\x12-\n\x04text\x18\x04 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\"x\n\tPolicyRef\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tpolicy_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_hash\x18\x03 \x01(\x0c\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa8\x06\n\x07Verdict\x12\x0e\n\x06region\x18\x01 \x01(\t\x12&\n\x05scope\x18\x02 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06status\x18\x04 \x01(\x0e\x32\x19.hutong.verdict.v1.Status\x12)\n\x06\x63olour\x18\x05 \x01(\x0e\x32\x19.hutong.verdict.v1.Colour\x12\x1c\n\x0f\x64\x61ys_since_test\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12/\n\x0bvalid_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66resh_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07grounds\x18\t \x03(\x0b\x32\x19.hutong.verdict.v1.Ground\x12*\n\x07reasons\x18\n \x03(\x0b\x32\x19.hutong.verdict.v1.Reason\x12\x32\n\x08\x63overage\x18\x0b \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12,\n\x06policy\x18\x0c \x01(\x0b\x32\x1c.hutong.verdict.v1.PolicyRef\x12/\n\x0b\x63omputed_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06notice\x18\x0e \x01(\x0e\x32 .hutong.verdict.v1.NoticeOutcome\x12 \n\x18national_would_recognise\x18\x0f \x01(\x08\x12\x13\n\x0bperson_keys\x18\x10 \x03(\x0c\x12\x14\n\x0claboratories\x18\x11 \x03(\t\x12\x35\n\rdays_evidence\x18\x12 \x01(\x0b\x32\x1e.hutong.verdict.v1.EvidenceRef\x12\x32\n\x0bnewest_test\x18\x13 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecordB\x12\n\x10_days_since_test*\xb0\x01\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11STATUS_RECOGNISED\x10\x01\x12\x19\n\x15STATUS_NOT_RECOGNISED\x10\x02\x12\x12\n\x0eSTATUS_PENDING\x10\x03\x12\x13\n\x0fSTATUS_POSITIVE\x10\x04\x12\x1a\n\x16STATUS_RETEST_REQUIRED\x10\x05\x12\x17\n\x13STATUS_UNDETERMINED\x10\x06*y\n\x06\x43olour\x12\x16\n\x12\x43OLOUR_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43OLOUR_GREEN\x10\x01\x12\x11\n\rCOLOUR_YELLOW\x10\x02\x12\x11\n\rCOLOUR_ORANGE\x10\x03\x12\x0e\n\nCOLOUR_RED\x10\x04\x12\x0f\n\x0b\x43OLOUR_GREY\x10\x05*h\n\rNoticeOutcome\x12\x1e\n\x1aNOTICE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17NOTICE_OUTCOME_ENFORCED\x10\x01\x12\x1a\n\x16NOTICE_OUTCOME_REFUSAL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhutong/verdict/v1/verdict.proto\x12\x11hutong.verdict.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bhutong/common/v1/text.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\x1ehutong/records/v1/record.proto\x1a\x1dhutong/verdict/v1/scene.proto\"B\n\x0b\x45videnceRef\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\"\xaa\x01\n\x06Ground\x12\x0e\n\x06\x63lause\x18\x01 \x01(\t\x12-\n\x04text\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x30\n\x08\x65vidence\x18\x03 \x03(\x0b\x32\x1e.hutong.verdict.v1.EvidenceRef\x12/\n\x0bvalid_until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb5\x01\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06\x63lause\x18\x02 \x01(\t\x12\x30\n\x08\x65vidence\x18\x03 \x01(\x0b\x32\x1e.hutong.verdict.v1.EvidenceRef\x12-\n\x04text\x18\x04 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12,\n\x08\x65nded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x0bReasonCount\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06\x63lause\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\"x\n\tPolicyRef\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tpolicy_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_hash\x18\x03 \x01(\x0c\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa9\x07\n\x07Verdict\x12\x0e\n\x06region\x18\x01 \x01(\t\x12&\n\x05scope\x18\x02 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06status\x18\x04 \x01(\x0e\x32\x19.hutong.verdict.v1.Status\x12)\n\x06\x63olour\x18\x05 \x01(\x0e\x32\x19.hutong.verdict.v1.Colour\x12\x1c\n\x0f\x64\x61ys_since_test\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12/\n\x0bvalid_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66resh_until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07grounds\x18\t \x03(\x0b\x32\x19.hutong.verdict.v1.Ground\x12*\n\x07reasons\x18\n \x03(\x0b\x32\x19.hutong.verdict.v1.Reason\x12\x32\n\x08\x63overage\x18\x0b \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12,\n\x06policy\x18\x0c \x01(\x0b\x32\x1c.hutong.verdict.v1.PolicyRef\x12/\n\x0b\x63omputed_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06notice\x18\x0e \x01(\x0e\x32 .hutong.verdict.v1.NoticeOutcome\x12 \n\x18national_would_recognise\x18\x0f \x01(\x08\x12\x13\n\x0bperson_keys\x18\x10 \x03(\x0c\x12\x14\n\x0claboratories\x18\x11 \x03(\t\x12\x35\n\rdays_evidence\x18\x12 \x01(\x0b\x32\x1e.hutong.verdict.v1.EvidenceRef\x12\x32\n\x0bnewest_test\x18\x13 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\'\n\x05scene\x18\x14 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\x12\x1d\n\x15judged_by_scene_rules\x18\x15 \x01(\x08\x12\x37\n\x0f\x66urther_reasons\x18\x16 \x03(\x0b\x32\x1e.hutong.verdict.v1.ReasonCountB\x12\n\x10_days_since_test*\xc9\x01\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11STATUS_RECOGNISED\x10\x01\x12\x19\n\x15STATUS_NOT_RECOGNISED\x10\x02\x12\x12\n\x0eSTATUS_PENDING\x10\x03\x12\x13\n\x0fSTATUS_POSITIVE\x10\x04\x12\x1a\n\x16STATUS_RETEST_REQUIRED\x10\x05\x12\x17\n\x13STATUS_UNDETERMINED\x10\x06\x12\x17\n\x13STATUS_NOT_REQUIRED\x10\x07*y\n\x06\x43olour\x12\x16\n\x12\x43OLOUR_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43OLOUR_GREEN\x10\x01\x12\x11\n\rCOLOUR_YELLOW\x10\x02\x12\x11\n\rCOLOUR_ORANGE\x10\x03\x12\x0e\n\nCOLOUR_RED\x10\x04\x12\x0f\n\x0b\x43OLOUR_GREY\x10\x05*h\n\rNoticeOutcome\x12\x1e\n\x1aNOTICE_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17NOTICE_OUTCOME_ENFORCED\x10\x01\x12\x1a\n\x16NOTICE_OUTCOME_REFUSAL\x10\x02\x42\xbf\x01\n\x15\x63om.hutong.verdict.v1B\x0cVerdictProtoP\x01Z2hutong.internal/protos/hutong/verdict/v1;verdictv1\xa2\x02\x03HVX\xaa\x02\x11Hutong.Verdict.V1\xca\x02\x11Hutong\\Verdict\\V1\xe2\x02\x1dHutong\\Verdict\\V1\\GPBMetadata\xea\x02\x13Hutong::Verdict::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.verdict.v1.verdict_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_STATUS']._serialized_start=1533
-  _globals['_STATUS']._serialized_end=1709
-  _globals['_COLOUR']._serialized_start=1711
-  _globals['_COLOUR']._serialized_end=1832
-  _globals['_NOTICEOUTCOME']._serialized_start=1834
-  _globals['_NOTICEOUTCOME']._serialized_end=1938
-  _globals['_EVIDENCEREF']._serialized_start=220
-  _globals['_EVIDENCEREF']._serialized_end=286
-  _globals['_GROUND']._serialized_start=289
-  _globals['_GROUND']._serialized_end=459
-  _globals['_REASON']._serialized_start=462
-  _globals['_REASON']._serialized_end=597
-  _globals['_POLICYREF']._serialized_start=599
-  _globals['_POLICYREF']._serialized_end=719
-  _globals['_VERDICT']._serialized_start=722
-  _globals['_VERDICT']._serialized_end=1530
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.verdict.v1B\014VerdictProtoP\001Z2hutong.internal/protos/hutong/verdict/v1;verdictv1\242\002\003HVX\252\002\021Hutong.Verdict.V1\312\002\021Hutong\\Verdict\\V1\342\002\035Hutong\\Verdict\\V1\\GPBMetadata\352\002\023Hutong::Verdict::V1'
+  _globals['_STATUS']._serialized_start=1799
+  _globals['_STATUS']._serialized_end=2000
+  _globals['_COLOUR']._serialized_start=2002
+  _globals['_COLOUR']._serialized_end=2123
+  _globals['_NOTICEOUTCOME']._serialized_start=2125
+  _globals['_NOTICEOUTCOME']._serialized_end=2229
+  _globals['_EVIDENCEREF']._serialized_start=251
+  _globals['_EVIDENCEREF']._serialized_end=317
+  _globals['_GROUND']._serialized_start=320
+  _globals['_GROUND']._serialized_end=490
+  _globals['_REASON']._serialized_start=493
+  _globals['_REASON']._serialized_end=674
+  _globals['_REASONCOUNT']._serialized_start=676
+  _globals['_REASONCOUNT']._serialized_end=734
+  _globals['_POLICYREF']._serialized_start=736
+  _globals['_POLICYREF']._serialized_end=856
+  _globals['_VERDICT']._serialized_start=859
+  _globals['_VERDICT']._serialized_end=1796
 # @@protoc_insertion_point(module_scope)

@@ -13,6 +13,7 @@ from hutong.common.v1 import text_pb2 as _text_pb2
 from hutong.lookup.v1 import evidence_service_pb2 as _evidence_service_pb2
 from hutong.lookup.v1 import region_pb2 as _region_pb2
 from hutong.records.v1 import record_pb2 as _record_pb2
+from hutong.verdict.v1 import scene_pb2 as _scene_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -44,6 +45,8 @@ class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Status.ValueTy
     """A pool the person was in was positive; a single test is owed."""
     STATUS_UNDETERMINED: _Status.ValueType  # 6
     """A source that could have helped did not answer. Never the same as "no test"."""
+    STATUS_NOT_REQUIRED: _Status.ValueType  # 7
+    """Nothing is asked of this person here: the policy, or its rule for the scene, requires nothing or exempts the holder."""
 
 class Status(_Status, metaclass=_StatusEnumTypeWrapper):
     """The answer, the same words in every region. A region's policy maps it to a colour."""
@@ -62,6 +65,8 @@ STATUS_RETEST_REQUIRED: Status.ValueType  # 5
 """A pool the person was in was positive; a single test is owed."""
 STATUS_UNDETERMINED: Status.ValueType  # 6
 """A source that could have helped did not answer. Never the same as "no test"."""
+STATUS_NOT_REQUIRED: Status.ValueType  # 7
+"""Nothing is asked of this person here: the policy, or its rule for the scene, requires nothing or exempts the holder."""
 Global___Status: _TypeAlias = Status  # noqa: Y015
 
 class _Colour:
@@ -111,7 +116,7 @@ class _NoticeOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoticeO
     NOTICE_OUTCOME_ENFORCED: _NoticeOutcome.ValueType  # 1
     """Recognised on its ground: the region's own clauses would have refused."""
     NOTICE_OUTCOME_REFUSAL: _NoticeOutcome.ValueType  # 2
-    """Refused although it binds: counted for supervision."""
+    """Refused although it binds, whatever the status: counted for supervision."""
 
 class NoticeOutcome(_NoticeOutcome, metaclass=_NoticeOutcomeEnumTypeWrapper):
     """How the national notice came into the verdict."""
@@ -121,7 +126,7 @@ NOTICE_OUTCOME_UNSPECIFIED: NoticeOutcome.ValueType  # 0
 NOTICE_OUTCOME_ENFORCED: NoticeOutcome.ValueType  # 1
 """Recognised on its ground: the region's own clauses would have refused."""
 NOTICE_OUTCOME_REFUSAL: NoticeOutcome.ValueType  # 2
-"""Refused although it binds: counted for supervision."""
+"""Refused although it binds, whatever the status: counted for supervision."""
 Global___NoticeOutcome: _TypeAlias = NoticeOutcome  # noqa: Y015
 
 @_typing.final
@@ -165,7 +170,9 @@ class Ground(_message.Message):
     EVIDENCE_FIELD_NUMBER: _builtins.int
     VALID_UNTIL_FIELD_NUMBER: _builtins.int
     clause: _builtins.str
-    """The clause of the policy by its id, or NATIONAL_NOTICE, OPEN_POSITIVE, POSITIVE_POOL, AWAITING_RESULT."""
+    """The clause of the policy by its id, or NATIONAL_NOTICE, HELD_DAY, NOTHING_REQUIRED, EXEMPT_BY_AGE, OPEN_POSITIVE,
+    POSITIVE_POOL, AWAITING_RESULT.
+    """
     @_builtins.property
     def text(self) -> _text_pb2.LocalizedText:
         """For people."""
@@ -204,6 +211,7 @@ class Reason(_message.Message):
     CLAUSE_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """A stable code in upper snake case, such as WINDOW_EXPIRED, ORIGIN_NOT_ACCEPTED, TOO_FEW_TESTS, NO_EVIDENCE,
     SOURCE_UNREACHABLE, LABORATORY_SUSPENDED.
@@ -216,7 +224,11 @@ class Reason(_message.Message):
 
     @_builtins.property
     def text(self) -> _text_pb2.LocalizedText:
-        """For people: what was short, and what would have been enough."""
+        """For people: what was short, and what would have been enough. Absent where a reason before it says the same words."""
+
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp:
+        """When the window that the evidence was in ended; only with WINDOW_EXPIRED and RESULT_OVERDUE."""
 
     def __init__(
         self,
@@ -225,14 +237,45 @@ class Reason(_message.Message):
         clause: _builtins.str = ...,
         evidence: Global___EvidenceRef | None = ...,
         text: _text_pb2.LocalizedText | None = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "text", b"text"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "evidence", b"evidence", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clause", b"clause", "code", b"code", "evidence", b"evidence", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clause", b"clause", "code", b"code", "ended_at", b"ended_at", "evidence", b"evidence", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
+
+@_typing.final
+class ReasonCount(_message.Message):
+    """How many more reasons there are of one kind, about older evidence than those that are given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    CLAUSE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The code of these reasons."""
+    clause: _builtins.str
+    """The clause they are about; empty when they are not about one."""
+    count: _builtins.int
+    """How many, 1 or more."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        clause: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clause", b"clause", "code", b"code", "count", b"count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReasonCount: _TypeAlias = ReasonCount  # noqa: Y015
 
 @_typing.final
 class PolicyRef(_message.Message):
@@ -295,6 +338,9 @@ class Verdict(_message.Message):
     LABORATORIES_FIELD_NUMBER: _builtins.int
     DAYS_EVIDENCE_FIELD_NUMBER: _builtins.int
     NEWEST_TEST_FIELD_NUMBER: _builtins.int
+    SCENE_FIELD_NUMBER: _builtins.int
+    JUDGED_BY_SCENE_RULES_FIELD_NUMBER: _builtins.int
+    FURTHER_REASONS_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The region that is asked."""
     scope: _region_pb2.Scope.ValueType
@@ -309,6 +355,10 @@ class Verdict(_message.Message):
     """How the notice came in."""
     national_would_recognise: _builtins.bool
     """With scope LOCAL and the answer not RECOGNISED: whether scope NATIONAL would be."""
+    scene: _scene_pb2.Scene.ValueType
+    """The scene that was asked about; unspecified for the health code itself."""
+    judged_by_scene_rules: _builtins.bool
+    """Whether the policy's rules for that scene judged; false: its general rules."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """The instant judged."""
@@ -327,7 +377,7 @@ class Verdict(_message.Message):
 
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
-        """What fell short."""
+        """What fell short: for each clause the newest three, and as many that are not about a clause."""
 
     @_builtins.property
     def coverage(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_service_pb2.SourceCoverage]:
@@ -357,6 +407,10 @@ class Verdict(_message.Message):
     def newest_test(self) -> _record_pb2.TestRecord:
         """The newest admitted test for people to see, whatever the answer; absent when there is none."""
 
+    @_builtins.property
+    def further_reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonCount]:
+        """What fell short besides, by clause and code."""
+
     def __init__(
         self,
         *,
@@ -379,10 +433,13 @@ class Verdict(_message.Message):
         laboratories: _abc.Iterable[_builtins.str] | None = ...,
         days_evidence: Global___EvidenceRef | None = ...,
         newest_test: _record_pb2.TestRecord | None = ...,
+        scene: _scene_pb2.Scene.ValueType = ...,
+        judged_by_scene_rules: _builtins.bool = ...,
+        further_reasons: _abc.Iterable[Global___ReasonCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_days_since_test", b"_days_since_test", "at", b"at", "computed_at", b"computed_at", "days_evidence", b"days_evidence", "days_since_test", b"days_since_test", "fresh_until", b"fresh_until", "newest_test", b"newest_test", "policy", b"policy", "valid_until", b"valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_days_since_test", b"_days_since_test", "at", b"at", "colour", b"colour", "computed_at", b"computed_at", "coverage", b"coverage", "days_evidence", b"days_evidence", "days_since_test", b"days_since_test", "fresh_until", b"fresh_until", "grounds", b"grounds", "laboratories", b"laboratories", "national_would_recognise", b"national_would_recognise", "newest_test", b"newest_test", "notice", b"notice", "person_keys", b"person_keys", "policy", b"policy", "reasons", b"reasons", "region", b"region", "scope", b"scope", "status", b"status", "valid_until", b"valid_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_days_since_test", b"_days_since_test", "at", b"at", "colour", b"colour", "computed_at", b"computed_at", "coverage", b"coverage", "days_evidence", b"days_evidence", "days_since_test", b"days_since_test", "fresh_until", b"fresh_until", "further_reasons", b"further_reasons", "grounds", b"grounds", "judged_by_scene_rules", b"judged_by_scene_rules", "laboratories", b"laboratories", "national_would_recognise", b"national_would_recognise", "newest_test", b"newest_test", "notice", b"notice", "person_keys", b"person_keys", "policy", b"policy", "reasons", b"reasons", "region", b"region", "scene", b"scene", "scope", b"scope", "status", b"status", "valid_until", b"valid_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__days_since_test: _TypeAlias = _typing.Literal["days_since_test"]  # noqa: Y015
     _WhichOneofArgType__days_since_test: _TypeAlias = _typing.Literal["_days_since_test", b"_days_since_test"]  # noqa: Y015

@@ -12,6 +12,7 @@ from hutong.common.v1 import error_pb2 as _error_pb2
 from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.lookup.v1 import evidence_service_pb2 as _evidence_service_pb2
 from hutong.lookup.v1 import region_pb2 as _region_pb2
+from hutong.verdict.v1 import scene_pb2 as _scene_pb2
 from hutong.verdict.v1 import verdict_pb2 as _verdict_pb2
 import builtins as _builtins
 import sys
@@ -35,10 +36,18 @@ class VerdictQuery(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     KNOWN_AT_FIELD_NUMBER: _builtins.int
+    SCENE_FIELD_NUMBER: _builtins.int
+    DATE_OF_BIRTH_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The region that is asked; required."""
     scope: _region_pb2.Scope.ValueType
     """Which evidence counts for; unspecified leaves it to the holder's switch."""
+    scene: _scene_pb2.Scene.ValueType
+    """The place that asks; unspecified for the health code itself."""
+    date_of_birth: _builtins.str
+    """The holder's date of birth, YYYY-MM-DD, where a rule may exempt by age; empty means unknown. Of a subject named by a
+    document that tells it, it is taken from there and may be left out. It is used for this answer and kept nowhere.
+    """
     @_builtins.property
     def subject(self) -> _subject_pb2.Subject:
         """Who; required."""
@@ -59,10 +68,12 @@ class VerdictQuery(_message.Message):
         scope: _region_pb2.Scope.ValueType = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
         known_at: _timestamp_pb2.Timestamp | None = ...,
+        scene: _scene_pb2.Scene.ValueType = ...,
+        date_of_birth: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "known_at", b"known_at", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "known_at", b"known_at", "region", b"region", "scope", b"scope", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "date_of_birth", b"date_of_birth", "known_at", b"known_at", "region", b"region", "scene", b"scene", "scope", b"scope", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -193,22 +204,60 @@ class BatchComputeVerdictsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OUTCOMES_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerdictOutcome]:
         """One for each query, in order."""
+
+    @_builtins.property
+    def judge(self) -> Global___Judge:
+        """Who judged."""
 
     def __init__(
         self,
         *,
         outcomes: _abc.Iterable[Global___VerdictOutcome] | None = ...,
+        judge: Global___Judge | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["judge", b"judge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["judge", b"judge", "outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchComputeVerdictsResponse: _TypeAlias = BatchComputeVerdictsResponse  # noqa: Y015
+
+@_typing.final
+class Judge(_message.Message):
+    """Who judged: what two replicas of one mesh have in common, or are not replicas of one another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    POLICIES_DIGEST_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The version of its software."""
+    policies_digest: _builtins.bytes
+    """8 bytes that change with any policy or notice of its set."""
+    @_builtins.property
+    def clock(self) -> _timestamp_pb2.Timestamp:
+        """Its own clock when it answered, UTC."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        policies_digest: _builtins.bytes = ...,
+        clock: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "policies_digest", b"policies_digest", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Judge: _TypeAlias = Judge  # noqa: Y015
 
 @_typing.final
 class EvidenceToJudge(_message.Message):
@@ -219,6 +268,12 @@ class EvidenceToJudge(_message.Message):
     EVIDENCE_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     KNOWN_AT_FIELD_NUMBER: _builtins.int
+    SCENE_FIELD_NUMBER: _builtins.int
+    DATE_OF_BIRTH_FIELD_NUMBER: _builtins.int
+    scene: _scene_pb2.Scene.ValueType
+    """The place that asks; unspecified for the health code itself."""
+    date_of_birth: _builtins.str
+    """The holder's date of birth, YYYY-MM-DD; empty means unknown."""
     @_builtins.property
     def evidence(self) -> _evidence_service_pb2.Evidence:
         """The evidence, its region and scope set; person_keys may be left out."""
@@ -237,10 +292,12 @@ class EvidenceToJudge(_message.Message):
         evidence: _evidence_service_pb2.Evidence | None = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
         known_at: _timestamp_pb2.Timestamp | None = ...,
+        scene: _scene_pb2.Scene.ValueType = ...,
+        date_of_birth: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "evidence", b"evidence", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "evidence", b"evidence", "known_at", b"known_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "date_of_birth", b"date_of_birth", "evidence", b"evidence", "known_at", b"known_at", "scene", b"scene"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Step 0, admission: what is retracted, void by its laboratory's in_force, or sampled later than the instant judged is
+"""Step 0, admission: what is retracted, void by its laboratory's standing, or sampled later than the instant judged is
 out. A result reported later counts as a sampling record."""
 
 from collections.abc import Iterable, Mapping
@@ -109,7 +109,7 @@ def _by_record(refusal: Refusal) -> tuple[str, str]:
 
 
 def void_reason(laboratory: Laboratory, taken_at: Instant, known_at: Instant, next_change: NextChange) -> str:
-    """Returns why the laboratory's in_force, as known at `known_at`, voids a test taken then; empty when it does
+    """Returns why the laboratory's standing, as known at `known_at`, voids a test taken then; empty when it does
     not."""
     code = ""
     for suspension in laboratory.suspensions:

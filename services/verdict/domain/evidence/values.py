@@ -3,6 +3,7 @@
 Instants are microseconds since the epoch, UTC (`services.common.instants`).
 """
 
+from datetime import date
 from enum import IntEnum
 
 from msgspec import Struct
@@ -50,6 +51,39 @@ class Channel(IntEnum):
     HEALTH_CODE = 3
     CERTIFICATE = 4
     PAPER = 5
+
+
+class Scene(IntEnum):
+    """The kinds of place at which a person may be checked; NONE is the health code itself."""
+
+    NONE = 0
+    HOSPITAL = 1
+    CARE_HOME = 2
+    SCHOOL = 3
+    CHILDCARE = 4
+    HOTEL = 5
+    RESTAURANT = 6
+    SHOP = 7
+    MARKET = 8
+    METRO = 9
+    BUS = 10
+    RAILWAY = 11
+    AIRPORT = 12
+    COACH_STATION = 13
+    ENTERTAINMENT = 14
+    SPORTS = 15
+    SIGHTS = 16
+    WORKPLACE = 17
+    RESIDENTIAL = 18
+    PRISON = 19
+
+
+class Check(Struct, frozen=True):
+    """Where a person is checked, and the date of birth that their document tells; None when that is unknown. The date
+    is used and kept nowhere."""
+
+    scene: int = Scene.NONE
+    born: date | None = None
 
 
 class Origin(Struct, frozen=True, gc=False):

@@ -9,26 +9,31 @@ from msgspec import Struct
 
 from services.common.instants import Instant
 from services.verdict.domain.evidence.admission import Admitted, admit
-from services.verdict.domain.evidence.values import Evidence, Scope, Test
+from services.verdict.domain.evidence.values import Check, Evidence, Scope, Test
 from services.verdict.domain.freshness import NextChange
-from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.judgement.recognition import Recognition, recognised_until, recognition
+from services.verdict.domain.policy.compiled import CompiledPolicy, Rules
 from services.verdict.domain.policy.policy_set import PolicyInForce, PolicySet
-from services.verdict.domain.reasons import shortfall, wording
+from services.verdict.domain.reasons import codes, wording
+from services.verdict.domain.reasons.shortfall import MOST_SHOWN, Shortfall, fell_short, newest_of
 from services.verdict.domain.rules.clauses import MetClause, evaluate
-from services.verdict.domain.rules.notice import apply_notice
+from services.verdict.domain.rules.exemptions import turns
 from services.verdict.domain.rules.positives import any_positive, open_positives, retests_owed
 from services.verdict.domain.rules.sources import could_have_helped
 from services.verdict.domain.verdict import (
+    EXEMPT_BY_AGE,
+    HELD_DAY,
+    NOTHING_REQUIRED,
     OPEN_POSITIVE,
     POSITIVE_POOL,
     Ground,
     NoticeOutcome,
-    Reason,
     Status,
     Verdict,
 )
 
-NONE, ENFORCED, REFUSAL = NoticeOutcome.NONE, NoticeOutcome.ENFORCED, NoticeOutcome.REFUSAL
+THE_CODE_ITSELF = Check()
+"""No place asks, and the date of birth is unknown."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -36,29 +41,59 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     status: Status
     grounds: tuple[Ground, ...] = ()
-    reasons: tuple[Reason, ...] = ()
+    shortfall: Shortfall = Shortfall()
     valid_until: Instant | None = None
-    notice: NoticeOutcome = NONE
+    notice: NoticeOutcome = NoticeOutcome.NONE
     national_would_recognise: bool = False
 
 
-def judge(evidence: Evidence, policies: PolicySet, at: Instant, known_at: Instant) -> Verdict:
+class _Case(Struct, frozen=True, kw_only=True):
+    """What is judged, and by what. `in_scope` is what counts for the person, `everything` what counts against."""
+
+    evidence: Evidence
+    policies: PolicySet
+    in_force: PolicyInForce
+    rules: Rules
+    check: Check
+    at: Instant
+    everything: Admitted
+    in_scope: Admitted
+    next_change: NextChange
+
+    def recognition(self, scope: int, tests: Sequence[Test]) -> Recognition:
+        return recognition(self.in_force, self.rules, scope, self.evidence.region, tests, self.at)
+
+
+def judge(
+    evidence: Evidence, policies: PolicySet, at: Instant, known_at: Instant, check: Check = THE_CODE_ITSELF
+) -> Verdict:
     """Returns the verdict at `at` on evidence whose laboratories stand as known at `known_at`.
 
     Raises NoPolicyInForce when the region has no policy at that instant.
     """
     in_force = policies.in_force(evidence.region, at)
     policy = in_force.policy
+    rules = policy.rules(check.scene)
     next_change = NextChange(at)
     next_change.note(in_force.next_start)
-    admitted = admit(evidence.records, evidence.laboratories, at, known_at, next_change)
-    in_scope = _in_scope(admitted.tests, evidence.region, evidence.scope)
-    answer = _counts_against(admitted.tests, policy) or _counts_for(
-        evidence, in_force, admitted, in_scope, at, next_change
+    everything = admit(evidence.records, evidence.laboratories, at, known_at, next_change)
+    case = _Case(
+        evidence=evidence,
+        policies=policies,
+        in_force=in_force,
+        rules=rules,
+        check=check,
+        at=at,
+        everything=everything,
+        in_scope=_in_scope(evidence, everything, at, known_at, next_change),
+        next_change=next_change,
     )
-    since = policy.days.since(in_scope, evidence.region, at)
+    answer = _counts_against(everything.tests, policy) or _nothing_asked(case) or _counts_for(case)
+    tests = case.in_scope.tests
+    since = policy.days.since(tests, evidence.region, at)
     if since is not None:
         next_change.note(since.turns_at)
+        next_change.note(None if since.held is None else since.held.until)
     return Verdict(
         region=evidence.region,
         scope=evidence.scope,
@@ -68,42 +103,30 @@ def judge(evidence: Evidence, policies: PolicySet, at: Instant, known_at: Instan
         colour=policy.colours[answer.status],
         policy=policy.ref,
         grounds=answer.grounds,
-        reasons=answer.reasons,
+        reasons=answer.shortfall.reasons,
+        further_reasons=answer.shortfall.further,
         days_since_test=None if since is None else since.days,
         days_evidence=None if since is None else since.record,
         valid_until=answer.valid_until,
         fresh_until=next_change.fresh_until,
         notice=answer.notice,
         national_would_recognise=answer.national_would_recognise,
-        laboratories=admitted.laboratories,
-        newest=in_scope[0] if in_scope else None,
+        laboratories=everything.laboratories,
+        newest=tests[0] if tests else None,
+        scene=check.scene,
+        judged_by_scene_rules=rules.of_a_scene,
     )
 
 
-def _in_scope(tests: tuple[Test, ...], region: str, scope: int) -> tuple[Test, ...]:
-    """Returns the tests that count for the person: with scope LOCAL those the region's own store keeps, by its own
-    records."""
-    if scope != Scope.LOCAL:
-        return tests
-    return tuple(kept for test in tests if (kept := _kept_by(region, test)) is not None)
-
-
-def _kept_by(region: str, test: Test) -> Test | None:
-    own = tuple(record for record in test.records if record.region == region)
-    if len(own) == len(test.records):
-        return test
-    if not own:
-        return None
-    return Test(
-        identity=test.identity,
-        origin_region=test.origin_region,
-        content=test.content,
-        records=own,
-        taken_at=test.taken_at,
-        result=test.result,
-        reported_at=test.reported_at,
-        reports_at=test.reports_at,
-    )
+def _in_scope(
+    evidence: Evidence, everything: Admitted, at: Instant, known_at: Instant, next_change: NextChange
+) -> Admitted:
+    """Returns what counts for the person: with scope LOCAL what the region's own store holds, as it holds it, as though
+    nobody else knew anything."""
+    if evidence.scope != Scope.LOCAL or all(record.region == evidence.region for record in evidence.records):
+        return everything
+    own = [record for record in evidence.records if record.region == evidence.region]
+    return admit(own, evidence.laboratories, at, known_at, next_change)
 
 
 def _counts_against(tests: Sequence[Test], policy: CompiledPolicy) -> Answer | None:
@@ -114,94 +137,135 @@ def _counts_against(tests: Sequence[Test], policy: CompiledPolicy) -> Answer | N
     if positives:
         return Answer(
             status=Status.POSITIVE,
-            grounds=tuple(Ground(OPEN_POSITIVE, wording.POSITIVE_GROUND, (test.records[0],)) for test, _ in positives),
-            reasons=tuple(shortfall.not_cleared(test, have, policy.clearance) for test, have in positives),
+            grounds=tuple(
+                Ground(OPEN_POSITIVE, wording.POSITIVE_GROUND, (test.records[0],)) for test, _ in positives[:MOST_SHOWN]
+            ),
+            shortfall=newest_of([codes.not_cleared(test, have, policy.clearance) for test, have in positives]),
         )
     pools = retests_owed(tests)
     if pools:
         return Answer(
             status=Status.RETEST_REQUIRED,
-            grounds=tuple(Ground(POSITIVE_POOL, wording.POOL_GROUND, (test.records[0],)) for test in pools),
-            reasons=tuple(shortfall.retest_owed(test) for test in pools),
+            grounds=tuple(
+                Ground(POSITIVE_POOL, wording.POOL_GROUND, (test.records[0],)) for test in pools[:MOST_SHOWN]
+            ),
+            shortfall=newest_of([codes.retest_owed(test) for test in pools]),
         )
     return None
 
 
-def _counts_for(
-    evidence: Evidence,
-    in_force: PolicyInForce,
-    admitted: Admitted,
-    tests: Sequence[Test],
-    at: Instant,
-    next_change: NextChange,
-) -> Answer:
-    """Steps 2 to 6: returns the answer where nothing counts against the person."""
-    policy = in_force.policy
-    notice, grounds = _recognise(in_force, evidence.scope, tests, at)
-    if grounds and notice != REFUSAL:
-        for ground in grounds:
-            next_change.note(ground.lapse)
-        # Under the notice the region's own clauses refused, and say why.
-        short = (
-            shortfall.fell_short(evidence, policy, policy.clauses, admitted, tests, at, next_change) if notice else ()
-        )
+def _nothing_asked(case: _Case) -> Answer | None:
+    """Step 2: returns the answer where nothing is asked of anybody here, or nothing of this holder."""
+    if not case.in_force.asks(case.check.scene):
         return Answer(
-            status=Status.RECOGNISED,
-            grounds=tuple(_ground(ground) for ground in grounds),
-            reasons=short,
-            valid_until=max(ground.valid_until for ground in grounds),
-            notice=notice,
+            status=Status.NOT_REQUIRED, grounds=(Ground(NOTHING_REQUIRED, wording.NOTHING_REQUIRED_GROUND, ()),)
         )
-    for refused in grounds:
-        next_change.note(refused.lapse)
-    national_helps = evidence.scope == Scope.LOCAL and _national_helps(in_force, admitted.tests, at, next_change)
-    enforced = in_force.binds and policy.notice_rule.enforce
-    asked = (
-        (*policy.clauses, policy.notice_rule.clause) if enforced and evidence.scope != Scope.LOCAL else policy.clauses
+    age, born = case.rules.exempt_under, case.check.born
+    if not age or born is None:
+        return None
+    birthday = turns(born, age)
+    if birthday is not None and birthday <= case.at:
+        return None
+    case.next_change.note(birthday)
+    return Answer(
+        status=Status.NOT_REQUIRED, grounds=(Ground(EXEMPT_BY_AGE, wording.exempt_ground(age), (), birthday),)
     )
-    short = shortfall.fell_short(evidence, policy, asked, admitted, tests, at, next_change)
-    if notice == REFUSAL:
-        short = (shortfall.notice_refused(grounds[0]), *short)
-    notice_open = in_force.binds and notice != REFUSAL
-    silent = could_have_helped(evidence.coverage, evidence.region, evidence.scope, policy.clauses, notice_open)
+
+
+def _counts_for(case: _Case) -> Answer:
+    """Steps 3 to 7: returns the answer where nothing counts against the person."""
+    scope, tests = case.evidence.scope, case.in_scope.tests
+    now = case.recognition(scope, tests)
+    if now.holds:
+        return _recognised(case, now)
+    refused = now.protected
+    if refused is not None:
+        case.next_change.note(refused.lapse)
+    notice = NoticeOutcome.NONE if refused is None else NoticeOutcome.REFUSAL
+    national_helps = scope == Scope.LOCAL and _national_helps(case)
+    enforced = case.in_force.binds and now.enforced and scope == Scope.NATIONAL
+    short = _shortfall(case, with_notice=enforced)
+    if refused is not None:
+        short = short.led_by(codes.notice_refused(refused))
+    silent = could_have_helped(
+        case.evidence.coverage,
+        case.evidence.region,
+        scope,
+        case.rules.clauses,
+        notice_open=case.in_force.binds and refused is None,
+        held_day=bool(case.in_force.policy.days.held_day) and not case.rules.of_a_scene,
+    )
     if silent:
         return Answer(
             status=Status.UNDETERMINED,
-            reasons=(*(shortfall.unreachable(source) for source in silent), *short),
+            shortfall=short.led_by(*(codes.unreachable(source) for source in silent)),
+            notice=notice,
             national_would_recognise=national_helps,
         )
-    # A refusal is an answer: it is not softened by a sample that is still awaited.
-    waiting = None if notice == REFUSAL else evaluate(policy.waiting, tests, at)
+    waiting = evaluate(case.in_force.policy.waiting, tests, case.at)
     if waiting is not None:
-        next_change.note(waiting.lapse)
+        case.next_change.note(waiting.lapse)
         return Answer(
             status=Status.PENDING,
             grounds=(_ground(waiting),),
-            reasons=short,
+            shortfall=short,
+            notice=notice,
             national_would_recognise=national_helps,
         )
-    return Answer(status=Status.NOT_RECOGNISED, reasons=short, notice=notice, national_would_recognise=national_helps)
+    return Answer(status=Status.NOT_RECOGNISED, shortfall=short, notice=notice, national_would_recognise=national_helps)
 
 
-def _recognise(
-    in_force: PolicyInForce, scope: int, tests: Sequence[Test], at: Instant
-) -> tuple[NoticeOutcome, tuple[MetClause, ...]]:
-    """Steps 2 and 3: returns every clause that is met, else what the notice rests on."""
-    met = tuple(
-        clause_met for clause in in_force.policy.clauses if (clause_met := evaluate(clause, tests, at)) is not None
+def _recognised(case: _Case, now: Recognition) -> Answer:
+    grounds = [_ground(met) for met in now.clauses]
+    for met in now.clauses:
+        case.next_change.note(met.lapse)
+    if not grounds and now.held is not None:
+        held = now.held
+        evidence = (held.negative.records[0], held.sample.records[0])
+        grounds.append(Ground(HELD_DAY, wording.HELD_GROUND, evidence, held.until))
+    notice, short = NoticeOutcome.NONE, Shortfall()
+    if not now.own and now.protected is not None:
+        grounds.append(_ground(now.protected))
+        case.next_change.note(now.protected.lapse)
+        # Under the notice the region's own clauses refused, and say why.
+        notice, short = NoticeOutcome.ENFORCED, _shortfall(case, with_notice=False)
+    return Answer(
+        status=Status.RECOGNISED,
+        grounds=tuple(grounds),
+        shortfall=short,
+        valid_until=recognised_until(
+            case.policies,
+            case.evidence.region,
+            case.evidence.scope,
+            case.check,
+            case.in_scope.tests,
+            case.at,
+            now,
+        ),
+        notice=notice,
     )
-    if met:
-        return NONE, met
-    outcome, protected = apply_notice(in_force.policy.notice_rule, in_force.binds, scope, tests, at)
-    return outcome, () if protected is None else (protected,)
 
 
-def _national_helps(in_force: PolicyInForce, tests: Sequence[Test], at: Instant, next_change: NextChange) -> bool:
+def _shortfall(case: _Case, *, with_notice: bool) -> Shortfall:
+    clauses = (*case.rules.clauses, case.rules.notice_rule.clause) if with_notice else case.rules.clauses
+    return fell_short(
+        case.evidence.region,
+        case.evidence.scope,
+        case.in_force.policy,
+        clauses,
+        case.everything,
+        case.in_scope,
+        case.at,
+        case.next_change,
+    )
+
+
+def _national_helps(case: _Case) -> bool:
     """Says whether the national database would help a holder who switched to the provincial one."""
-    notice, grounds = _recognise(in_force, Scope.NATIONAL, tests, at)
-    if not grounds or notice == REFUSAL:
+    national = case.recognition(Scope.NATIONAL, case.everything.tests)
+    if not national.holds:
         return False
-    next_change.note(max(ground.lapse for ground in grounds))
+    case.next_change.note(max(lapse for _, lapse in national.ends()))
     return True
 
 

@@ -33,6 +33,30 @@ OriginName = Annotated[
 ]
 
 
+SceneName = Literal[
+    "hospital",
+    "care_home",
+    "school",
+    "childcare",
+    "hotel",
+    "restaurant",
+    "shop",
+    "market",
+    "metro",
+    "bus",
+    "railway",
+    "airport",
+    "coach_station",
+    "entertainment",
+    "sports",
+    "sights",
+    "workplace",
+    "residential",
+    "prison",
+]
+"""The places of the published list, hutong/verdict/v1/scene.proto."""
+
+
 class Words(Struct, frozen=True, forbid_unknown_fields=True):
     """A text for people, Chinese and English."""
 
@@ -46,6 +70,16 @@ class ClauseWindow(Struct, frozen=True, forbid_unknown_fields=True, rename={"fro
     hours: Hours
     from_: Literal["sampled", "reported"]
     edge: Edge
+    sampling_time: (
+        Annotated[
+            Literal["required", "may be unknown"],
+            Meta(
+                description="required: a result whose sampling time is unknown does not count; may be unknown (the"
+                " default): it is placed at its report.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class PlainWindow(Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +119,26 @@ class NoticeEntry(Struct, frozen=True, forbid_unknown_fields=True):
     window: PlainWindow
 
 
+class ExemptionEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is asked for nothing: those under an age, by the date of birth that their document tells."""
+
+    under_age: Annotated[
+        int, Meta(ge=1, le=120, description="In full years: until the day of that birthday begins, in UTC+8.")
+    ]
+
+
+class SceneRules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The rules for some scenes, in place of the general ones. What is left out is as in general."""
+
+    scenes: Annotated[tuple[SceneName, ...], Meta(min_length=1)]
+    requires: Annotated[Literal["nothing"], Meta(description="Instead of clauses: nothing is asked here.")] | None = (
+        None
+    )
+    clauses: Annotated[tuple[ClauseEntry, ...], Meta(min_length=1)] | None = None
+    notice: NoticeEntry | None = None
+    exempt: ExemptionEntry | None = None
+
+
 class DaysRule(Struct, frozen=True, forbid_unknown_fields=True):
     """Days since test: calendar days in UTC+8 from the sampling day, day 0, of the newest negative."""
 
@@ -99,6 +153,18 @@ class DaysRule(Struct, frozen=True, forbid_unknown_fields=True):
                 pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
                 description="Where no sampling time is known, a report issued from 00:00 until before this time counts"
                 " as sampled the day before.",
+            ),
+        ]
+        | None
+    ) = None
+    held_day: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=30,
+                description="The last day of the window, such as 3: it goes on being shown, and recognised, while a"
+                " sample taken on that day awaits its result, to the end of the next day at most.",
             ),
         ]
         | None
@@ -122,6 +188,7 @@ class Colours(Struct, frozen=True, forbid_unknown_fields=True):
     positive: ColourName
     retest_required: ColourName
     undetermined: ColourName
+    not_required: Annotated[ColourName, Meta(description="As recognised, where it is left out.")] | None = None
 
 
 class PolicyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -130,7 +197,12 @@ class PolicyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     region: Annotated[str, Meta(pattern=r"^[1-8]\d0000$", description="GB/T 2260, as text: write it in quotes.")]
     effective_from: OffsetInstant
     title: Words
-    clauses: Annotated[tuple[ClauseEntry, ...], Meta(min_length=1)]
+    requires: (
+        Annotated[Literal["nothing"], Meta(description="Instead of clauses: nothing is asked but in scenes.")] | None
+    ) = None
+    clauses: Annotated[tuple[ClauseEntry, ...], Meta(min_length=1)] | None = None
+    scenes: Annotated[tuple[SceneRules, ...], Meta(min_length=1)] | None = None
+    exempt: ExemptionEntry | None = None
     notice: NoticeEntry
     days_since_test: DaysRule
     clearance: Clearance = Clearance()
@@ -151,6 +223,13 @@ class NoticeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     title: Words
     text: Words
     binds: Annotated[bool, Meta(description="false in a version that ends it.")] = True
+    asked_only_in: (
+        Annotated[
+            tuple[SceneName, ...],
+            Meta(description="In every region nothing is asked any more, but in these scenes."),
+        ]
+        | None
+    ) = None
 
     def starts(self) -> Instant:
         """Returns when it comes into force."""

@@ -29,15 +29,23 @@ class OverlappingPolicies(Exception):
 
 
 class PolicyInForce:
-    """A policy in force, the notice beside it, and when the next version of either starts."""
+    """A policy in force, the notice beside it, and when the next version of either starts. `asked_only_in` holds the
+    only scenes in which the notice still lets anything be asked; None where it ends nothing."""
 
-    __slots__ = ("binds", "next_start", "notice", "policy")
+    __slots__ = ("asked_only_in", "binds", "next_start", "notice", "policy")
 
     def __init__(self, policy: CompiledPolicy, notice: CompiledNotice | None, next_start: Instant | None) -> None:
         self.policy = policy
         self.notice = notice
         self.next_start = next_start
         self.binds = notice is not None and notice.binds
+        self.asked_only_in = None if notice is None else notice.asked_only_in
+
+    def asks(self, scene: int) -> bool:
+        """Says whether anything is asked in the scene, 0 being the health code itself."""
+        if self.asked_only_in is not None and scene not in self.asked_only_in:
+            return False
+        return bool(self.policy.rules(scene).clauses)
 
 
 class _Timeline:
@@ -59,7 +67,8 @@ class _Timeline:
 
 
 class PolicySet:
-    """Holds every policy and notice, immutable. Raises OverlappingPolicies when two versions of one region start
+    """Holds every policy and notice, immutable; `digest` is of all of them, `digests` are of each region's and the
+    notices: 8 bytes that change when one of them does. Raises OverlappingPolicies when two versions of one region start
     together."""
 
     def __init__(self, policies: Iterable[CompiledPolicy], notices: Iterable[CompiledNotice] = ()) -> None:
@@ -76,14 +85,8 @@ class PolicySet:
         self._timelines = {
             region: _Timeline(versions, list(self.notices)) for region, versions in self._by_region.items()
         }
-        self.digests = {region: self._digest(region) for region in self._by_region}
-
-    def _digest(self, region: str) -> bytes:
-        digest = sha256()
-        versions: list[CompiledPolicy | CompiledNotice] = [*self.versions(region), *self.notices]
-        for version in versions:
-            digest.update(version.ref.policy_id.encode() + b"\0" + version.ref.content_hash)
-        return digest.digest()[:DIGEST_BYTES]
+        self.digests = {region: _digest([*self.versions(region), *self.notices]) for region in self._by_region}
+        self.digest = _digest(everything)
 
     def regions(self) -> tuple[str, ...]:
         """Returns the regions that have a policy, ascending."""
@@ -107,3 +110,10 @@ class PolicySet:
         if timeline is None or at < timeline.starts[0]:
             raise NoPolicyInForce(region, at)
         return timeline.spans[bisect_right(timeline.starts, at) - 1]
+
+
+def _digest(versions: Iterable[CompiledPolicy | CompiledNotice]) -> bytes:
+    digest = sha256()
+    for version in versions:
+        digest.update(version.ref.policy_id.encode() + b"\0" + version.ref.content_hash)
+    return digest.digest()[:DIGEST_BYTES]

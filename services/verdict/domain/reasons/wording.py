@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from services.common.errors import Text
 from services.common.instants import CST, Instant
 from services.common.regions import NATION, divisions
-from services.verdict.domain.evidence.values import Result
+from services.verdict.domain.evidence.values import Result, Scene
 from services.verdict.domain.policy.contents import ClauseEntry
 
 NOTICE_GROUND = Text(
@@ -16,6 +16,13 @@ NOTICE_GROUND = Text(
 AWAITING_GROUND = Text("已采样，等待结果", "Sampled; the result is awaited")
 POSITIVE_GROUND = Text("有尚未解除的阳性结果", "A positive result stands that has not been cleared")
 POOL_GROUND = Text("所在混管结果为阳性，须单人单管复检", "The pooled tube was positive; a single retest is owed")
+
+HELD_GROUND = Text(
+    "有效期最后一天已采样，结果未出，当日天数延续显示并予认可，至次日24时止",
+    "Sampled on the last day of the window: that day goes on being shown, and recognised, until the result comes, to"
+    " the end of the next day",
+)
+NOTHING_REQUIRED_GROUND = Text("此处不要求核酸检测", "No test is required here")
 
 _TUBES = {
     "single": Text("单检", "single-tube"),
@@ -29,6 +36,27 @@ _CHANNELS = {
     "health_code": Text("健康码", "health code"),
     "certificate": Text("电子证明", "electronic certificate"),
     "paper": Text("纸质报告", "paper report"),
+}
+_SCENES = {
+    Scene.HOSPITAL: Text("医疗机构", "hospitals"),
+    Scene.CARE_HOME: Text("养老院、福利院", "care homes"),
+    Scene.SCHOOL: Text("学校", "schools"),
+    Scene.CHILDCARE: Text("托幼机构", "childcare"),
+    Scene.HOTEL: Text("宾馆、旅店", "hotels"),
+    Scene.RESTAURANT: Text("餐饮场所", "restaurants"),
+    Scene.SHOP: Text("商场、超市", "shops"),
+    Scene.MARKET: Text("农贸市场", "markets"),
+    Scene.METRO: Text("地铁", "the metro"),
+    Scene.BUS: Text("公交、出租汽车", "buses and taxis"),
+    Scene.RAILWAY: Text("火车站、列车", "railways"),
+    Scene.AIRPORT: Text("机场、航班", "airports"),
+    Scene.COACH_STATION: Text("长途汽车客运站", "coach stations"),
+    Scene.ENTERTAINMENT: Text("娱乐场所", "places of entertainment"),
+    Scene.SPORTS: Text("体育场馆", "sports grounds"),
+    Scene.SIGHTS: Text("公园、景区、博物馆", "parks, sights and museums"),
+    Scene.WORKPLACE: Text("办公楼、工厂、工地", "workplaces"),
+    Scene.RESIDENTIAL: Text("居民小区", "residential compounds"),
+    Scene.PRISON: Text("监所", "prisons"),
 }
 _EPOCH = datetime(1970, 1, 1, 8, tzinfo=CST)
 _FROM = {True: Text("出具报告", "its report"), False: Text("采样", "sampling")}
@@ -46,6 +74,16 @@ def region_name(code: str) -> Text:
         return Text("国家核酸检测信息", "the national records")
     division = divisions().get(code)
     return Text(code, code) if division is None else division.name
+
+
+def scene_name(scene: int) -> Text:
+    """Returns a scene's name; the health code itself for none."""
+    return _SCENES.get(Scene(scene), Text("健康码", "the health code"))
+
+
+def exempt_ground(age: int) -> Text:
+    """Says that a person under an age is asked for nothing."""
+    return Text(f"未满{age}周岁，免于核酸检测", f"Under {age} years of age: no test is required")
 
 
 def hours_text(hours: float) -> Text:
@@ -107,6 +145,9 @@ def requirement(entry: ClauseEntry) -> Text:
         channels = [_CHANNELS[name] for name in entry.channels]
         zh += f"，以{'、'.join(c.zh for c in channels)}出示"
         en += f", shown by {' or '.join(c.en for c in channels)}"
+    if entry.window.sampling_time == "required":
+        zh += "，采样时间明确"
+        en += ", its sampling time known"
     tube_zh = tube_en = ""
     if entry.tubes is not None:
         tubes = tubes_text(entry.tubes)

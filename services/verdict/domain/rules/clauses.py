@@ -1,4 +1,4 @@
-"""Step 2, the clauses of a policy: evidence, origins, channels, tubes, window and count, all at once.
+"""Step 3, the clauses of a policy: evidence, origins, channels, tubes, window and count, all at once.
 
 A clause looks at the tests that count for a person in the scope; it is met when enough of them are acceptable and
 inside the window.
@@ -32,9 +32,11 @@ class Clause(Struct, frozen=True, kw_only=True):
     apart: int = 0
 
     def accepts(self, test: Test) -> bool:
-        """Says whether the test is of the kind, origin, channel and tube asked for, whatever its age."""
+        """Says whether the test is of the kind, origin, channel and tube asked for, and has the times that the window
+        asks for, whatever its age."""
         return (
             test.result == self.result
+            and self.window.takes(test)
             and (self.origins is None or test.origin_region in self.origins)
             and (self.tubes is None or test.content.tube in self.tubes)
             and (self.channels is None or any(record.channel in self.channels for record in test.records))

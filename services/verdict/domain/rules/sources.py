@@ -1,4 +1,4 @@
-"""Step 4: could a source that did not answer have helped? An outage is never "no test".
+"""Step 5: could a source that did not answer have helped? An outage is never "no test".
 
 A source helps when it may hold a test that some clause, or the notice, would accept and that no source which answered
 would have shown. Where the region only reports on the notice that test would turn "no test" into a counted refusal, so
@@ -13,10 +13,17 @@ from services.verdict.domain.rules.clauses import Clause
 
 
 def could_have_helped(
-    coverage: Mapping[str, bool], region: str, scope: int, clauses: Sequence[Clause], notice_open: bool
+    coverage: Mapping[str, bool],
+    region: str,
+    scope: int,
+    clauses: Sequence[Clause],
+    *,
+    notice_open: bool,
+    held_day: bool = False,
 ) -> tuple[str, ...]:
     """Returns the sources that did not answer and could have helped, by name, ascending. `notice_open`: the notice
-    binds, and no test that it protects is known yet."""
+    binds, and no test that it protects is known yet. `held_day`: a sample that awaits its result may hold the last
+    day."""
     silent = sorted(source for source, answered in coverage.items() if not answered)
     if not silent:
         return ()
@@ -24,7 +31,7 @@ def could_have_helped(
         # A region without a store on the mesh has its records kept by the nation.
         own = region if region in coverage else NATION
         return (own,) if own in silent else ()
-    if notice_open:
+    if notice_open or held_day:
         return tuple(silent)
     return tuple(source for source in silent if any(_helps(source, clause, coverage) for clause in clauses))
 

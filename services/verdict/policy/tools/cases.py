@@ -6,8 +6,9 @@ laboratory. Every instant has an offset.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +16,7 @@ from msgspec import Struct
 from services.common.instants import Instant, format_rfc3339, parse_rfc3339
 from services.verdict.domain.evidence.values import (
     Channel,
+    Check,
     Evidence,
     Interval,
     Kind,
@@ -22,12 +24,13 @@ from services.verdict.domain.evidence.values import (
     Origin,
     Record,
     Result,
+    Scene,
     Scope,
     Suspension,
     Tube,
 )
 from services.verdict.domain.judgement.judge import judge
-from services.verdict.domain.policy.contents import ChannelName, ColourName, OffsetInstant, TubeName
+from services.verdict.domain.policy.contents import ChannelName, ColourName, OffsetInstant, SceneName, TubeName
 from services.verdict.domain.policy.policy_set import PolicySet
 from services.verdict.domain.verdict import NoticeOutcome, Verdict
 from services.verdict.policy.files import decoded, error_path, read_bytes
@@ -82,9 +85,12 @@ class CaseLaboratory(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Expected(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the verdict must say; what is left out is not looked at. `grounds` are clauses, each with its evidence as
-    region/id; `reasons` are codes, each with its evidence where there is some."""
+    region/id; `reasons` are codes, each with its evidence where there is some; `further` are codes with how many more
+    there are, such as "WINDOW_EXPIRED 197"; `rules` are those that judged."""
 
-    status: Literal["recognised", "not_recognised", "pending", "positive", "retest_required", "undetermined"]
+    status: Literal[
+        "recognised", "not_recognised", "pending", "positive", "retest_required", "undetermined", "not_required"
+    ]
     colour: ColourName | None = None
     days_since_test: int | msgspec.UnsetType | None = msgspec.UNSET
     days_evidence: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -97,6 +103,8 @@ class Expected(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     newest: str | msgspec.UnsetType | None = msgspec.UNSET
     laboratories: tuple[str, ...] | None = None
     policy: str | None = None
+    rules: Literal["general", "scene"] | None = None
+    further: tuple[str, ...] | None = None
 
 
 class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -106,6 +114,8 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     region: str = ""
     scope: Literal["local", "national"] = "national"
     known_at: OffsetInstant | None = None
+    scene: SceneName | None = None
+    born: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\d$")] | None = None
     records: tuple[CaseRecord, ...] = ()
     laboratories: dict[str, CaseLaboratory] = {}
     coverage: dict[str, Literal["ok", "unreachable"]] = {}
@@ -143,13 +153,21 @@ def run_cases(path: Path, policies: PolicySet) -> list[Outcome]:
     file, where = read_cases(path)
     outcomes: list[Outcome] = []
     for position, case in enumerate(file.cases):
-        evidence = evidence_of(case, file.region)
+        evidence, check = evidence_of(case, file.region), _check(case, where(position))
         for text, expected in case.at.items():
             at = parse_rfc3339(text)
             known_at = at if case.known_at is None else parse_rfc3339(case.known_at)
-            verdict = judge(evidence, policies, at, known_at)
+            verdict = judge(evidence, policies, at, known_at, check)
             outcomes.append(Outcome(where(position), f"{case.name} @ {text}", tuple(_differences(verdict, expected))))
     return outcomes
+
+
+def _check(case: Case, where: str) -> Check:
+    try:
+        born = None if case.born is None else date.fromisoformat(case.born)
+    except ValueError as error:
+        raise PolicyFileError(where, f"{error} - at `$.born`") from None
+    return Check(Scene.NONE if case.scene is None else Scene[case.scene.upper()], born)
 
 
 def _instant(text: str | None) -> Instant | None:
@@ -221,6 +239,8 @@ def _differences(verdict: Verdict, expected: Expected) -> Iterable[str]:
         "newest": None if verdict.newest is None else _name(verdict.newest.content),
         "laboratories": verdict.laboratories,
         "policy": verdict.policy.policy_id,
+        "rules": "scene" if verdict.judged_by_scene_rules else "general",
+        "further": tuple(f"{further.code} {further.count}" for further in verdict.further_reasons),
     }
     for name, value in actual.items():
         wanted = getattr(expected, name)

@@ -149,14 +149,15 @@ def _file_name(item: LoadedPolicy) -> list[Finding]:
 
 
 def _unreachable(item: LoadedPolicy, policy: CompiledPolicy) -> list[Finding]:
+    clauses = policy.general.clauses
     return [
         Finding(
             Severity.ERROR,
             "UNREACHABLE_CLAUSE",
             item.where(f"$.clauses[{position}].id"),
             Text(
-                f"条款 {policy.clauses[position].id} 不起作用：凡满足它的都满足更宽的 {wider.id}",
-                f"The clause {policy.clauses[position].id} never decides: what meets it meets {wider.id} for as long",
+                f"条款 {clauses[position].id} 不起作用：凡满足它的都满足更宽的 {wider.id}",
+                f"The clause {clauses[position].id} never decides: what meets it meets {wider.id} for as long",
             ),
         )
         for position, wider in unreachable(policy)
@@ -168,5 +169,5 @@ def _stricter(item: LoadedPolicy, policy: CompiledPolicy, policies: PolicySet) -
     if example is None:
         return []
     # A region that says openly that it does not carry the notice out yet is supervised, not stopped.
-    severity = Severity.ERROR if policy.notice_rule.enforce else Severity.WARNING
+    severity = Severity.ERROR if policy.general.notice_rule.enforce else Severity.WARNING
     return [Finding(severity, "STRICTER_THAN_NOTICE", item.where("$.notice"), example.text())]

@@ -2,10 +2,11 @@
 
 from services.common.errors import Text
 from services.common.instants import HOUR, Instant, format_rfc3339
-from services.verdict.domain.policy.compiled import CompiledPolicy
+from services.verdict.domain.policy.compiled import CompiledPolicy, Rules
 from services.verdict.domain.policy.contents import PolicyFile
-from services.verdict.domain.policy.policy_set import PolicySet
-from services.verdict.domain.reasons.wording import hours_text, region_name, tubes_text
+from services.verdict.domain.policy.policy_set import PolicyInForce, PolicySet
+from services.verdict.domain.reasons.wording import exempt_ground, hours_text, region_name, scene_name, tubes_text
+from services.verdict.domain.rules.notice import NoticeRule
 from services.verdict.domain.verdict import Status
 
 _STATUSES = {
@@ -15,6 +16,7 @@ _STATUSES = {
     Status.POSITIVE: Text("阳性未解除", "positive"),
     Status.RETEST_REQUIRED: Text("须单管复检", "retest required"),
     Status.UNDETERMINED: Text("暂无法判定", "undetermined"),
+    Status.NOT_REQUIRED: Text("不作要求", "not required"),
 }
 _COLOURS = {
     "green": Text("绿码", "green"),
@@ -37,15 +39,9 @@ def explain(policies: PolicySet, region: str, at: Instant) -> str:
             f"Id {policy.ref.policy_id}, in force from {format_rfc3339(policy.starts)}",
         ),
         *_following(policies, policy),
-        Text("满足下列任何一条即予认可：", "Recognised when any of these is met:"),
-        *(
-            Text(
-                f"  · {clause.text.zh}\n    （{clause.requirement.zh}）[{clause.id}]",
-                f"  - {clause.text.en}\n    ({clause.requirement.en}) [{clause.id}]",
-            )
-            for clause in policy.clauses
-        ),
-        _notice(policy, in_force.binds),
+        *_lifted(in_force),
+        *_rules(policy.general, in_force.binds),
+        *_scenes(policy, in_force.binds),
         _days(source),
         _clearance(policy),
         Text(
@@ -71,11 +67,50 @@ def _following(policies: PolicySet, policy: CompiledPolicy) -> list[Text]:
     ]
 
 
-def _notice(policy: CompiledPolicy, binds: bool) -> Text:
-    need = policy.notice_rule.clause.requirement
+def _lifted(in_force: PolicyInForce) -> list[Text]:
+    if in_force.notice is None or in_force.asked_only_in is None:
+        return []
+    title, names = in_force.notice.source.title, [scene_name(scene) for scene in sorted(in_force.asked_only_in)]
+    return [
+        Text(
+            f"按《{title.zh}》，除{'、'.join(name.zh for name in names)}外，不要求核酸检测",
+            f"By “{title.en}”, no test is required but in {', '.join(name.en for name in names)}",
+        )
+    ]
+
+
+def _rules(rules: Rules, binds: bool) -> list[Text]:
+    if not rules.clauses:
+        return [Text("不要求核酸检测", "No test is required")]
+    lines = [Text("满足下列任何一条即予认可：", "Recognised when any of these is met:")]
+    lines += [
+        Text(
+            f"  · {clause.text.zh}\n    （{clause.requirement.zh}）[{clause.id}]",
+            f"  - {clause.text.en}\n    ({clause.requirement.en}) [{clause.id}]",
+        )
+        for clause in rules.clauses
+    ]
+    if rules.exempt_under:
+        lines.append(exempt_ground(rules.exempt_under))
+    return [*lines, _notice(rules.notice_rule, binds)]
+
+
+def _scenes(policy: CompiledPolicy, binds: bool) -> list[Text]:
+    lines: list[Text] = []
+    for rules in policy.all_rules()[1:]:
+        names = [scene_name(scene) for scene, other in sorted(policy.scenes.items()) if other is rules]
+        lines.append(Text(f"在{'、'.join(name.zh for name in names)}：", f"In {', '.join(name.en for name in names)}:"))
+        lines += _rules(rules, binds)
+    if lines:
+        lines.append(Text("其他场所及健康码本身按一般规则", "Elsewhere, and for the code itself: the general rules"))
+    return lines
+
+
+def _notice(rule: NoticeRule, binds: bool) -> Text:
+    need = rule.clause.requirement
     if not binds:
         return Text("此时国家互认通知尚未施行", "The national notice does not bind at this time")
-    if policy.notice_rule.enforce:
+    if rule.enforce:
         return Text(
             f"执行国家互认通知：{need.zh}，亦予认可", f"Carries out the national notice: {need.en} is recognised too"
         )
@@ -97,6 +132,12 @@ def _days(source: PolicyFile) -> Text:
         en += (
             f"; where no sampling time is known, a report issued from 00:00 until before {rule.night_report_until}"
             " counts as sampled the day before"
+        )
+    if rule.held_day is not None:
+        zh += f"；第{rule.held_day}天采样而结果未出的，次日仍显示第{rule.held_day}天并予认可，至次日24时止"
+        en += (
+            f"; who was sampled on day {rule.held_day} and awaits the result goes on showing day {rule.held_day}, and"
+            " being recognised, to the end of the next day"
         )
     return Text(zh, en)
 

@@ -8,8 +8,8 @@ def unreachable(policy: CompiledPolicy) -> list[tuple[int, Clause]]:
     """The position of every clause that another implies, with that other. Of two that imply each other the first
     stays."""
     found: list[tuple[int, Clause]] = []
-    for position, clause in enumerate(policy.clauses):
-        for other_position, other in enumerate(policy.clauses):
+    for position, clause in enumerate(policy.general.clauses):
+        for other_position, other in enumerate(policy.general.clauses):
             if other_position == position or not implies(clause, other):
                 continue
             if other_position < position or not implies(other, clause):

@@ -90,7 +90,7 @@ def _binding(policy: CompiledPolicy, policies: PolicySet) -> Iterator[tuple[Inst
 
 def _tests(policy: CompiledPolicy, reported_at: Instant) -> Iterator[tuple[Record, str]]:
     region = policy.ref.region
-    named = {region} | {origin for clause in policy.clauses for origin in clause.origins or ()}
+    named = {region} | {origin for clause in policy.general.clauses for origin in clause.origins or ()}
     unnamed = next((code for code in divisions() if code not in named), None)
     # From elsewhere first: that is what the notice is about.
     origins = [*([unnamed] if unnamed is not None else []), *sorted(named - {region}), region]
@@ -119,14 +119,14 @@ def _tests(policy: CompiledPolicy, reported_at: Instant) -> Iterator[tuple[Recor
 def _local_window(policy: CompiledPolicy, tube: int) -> Window:
     own = [
         clause.window
-        for clause in policy.clauses
+        for clause in policy.general.clauses
         if clause.result == Result.NEGATIVE
         and clause.tests == 1
         and (clause.origins is None or policy.ref.region in clause.origins)
         and (clause.channels is None or Channel.LABORATORY in clause.channels)
         and (clause.tubes is None or tube in clause.tubes)
     ]
-    return max([policy.notice_rule.clause.window, *own], key=lambda window: (window.length, window.inclusive))
+    return max([policy.general.notice_rule.clause.window, *own], key=lambda window: (window.length, window.inclusive))
 
 
 def _instants(record: Record, window: Window, ends: Instant | None) -> Iterator[Instant]:

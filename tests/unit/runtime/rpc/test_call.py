@@ -4,12 +4,12 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1 import change_feed_service_pb2 as feed_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
+from msgspec.structs import replace
 
 from services.common.errors import Code, ServiceError
 from services.runtime.rpc.access import NamedCallers

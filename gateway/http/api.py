@@ -1,0 +1,177 @@
+"""The calls of the API by path: JSON to the contract's messages, and the application's answers to JSON."""
+
+from collections.abc import Mapping, MutableSequence, Sequence
+from urllib.parse import parse_qsl
+
+from hutong.gateway.v1 import health_code_service_pb2 as pb
+
+from gateway.application.application import Application
+from gateway.http.requests import bodies
+from gateway.http.requests.decoder import Decoder
+from gateway.http.routing import ContractRoute, Incoming, Reply, Route
+from gateway.http.views.answer import Answer, encode
+from gateway.http.views.batches import batch_show_response, destinations_response
+from gateway.http.views.code import code_json
+from gateway.http.views.regions import regions_response
+from gateway.http.views.results import batch_results_response, claim_response, results_response, switch_response
+from services.common.errors import Violation, invalid
+from services.runtime.rpc.call import current_call
+
+Violations = Sequence[Violation]
+
+_CONTRACT = pb.DESCRIPTOR.services_by_name["HealthCodeService"].full_name
+_NONE: Violations = ()
+
+
+class Requests:
+    """Makes the contract's messages out of JSON. Each method raises InvalidArgument, and returns besides what was found
+    wrong with single fields, for the admission to name together with the others."""
+
+    def __init__(self) -> None:
+        self._show = Decoder(bodies.HealthCodeQuery)
+        self._batch_show = Decoder(bodies.BatchShowRequest)
+        self._destinations = Decoder(bodies.DestinationsRequest)
+        self._results = Decoder(bodies.ResultsRequest)
+        self._batch_results = Decoder(bodies.BatchResultsRequest)
+        self._claim = Decoder(bodies.ClaimRequest)
+        self._switch = Decoder(bodies.SwitchRequest)
+
+    def show(self, incoming: Incoming) -> tuple[pb.ShowHealthCodeRequest, Violations]:
+        """Reads POST /v1/healthCode:show."""
+        request = pb.ShowHealthCodeRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        violations: list[Violation] = []
+        self._show(incoming.body).fill(request.query, violations)
+        return request, violations
+
+    def batch_show(self, incoming: Incoming) -> tuple[pb.BatchShowHealthCodesRequest, Sequence[Violations]]:
+        """Reads POST /v1/healthCode:batchShow; the violations are those of each query."""
+        request = pb.BatchShowHealthCodesRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        violations: list[MutableSequence[Violation]] = []
+        self._batch_show(incoming.body).fill(request, violations)
+        return request, violations
+
+    def destinations(self, incoming: Incoming) -> tuple[pb.CheckDestinationsRequest, Violations]:
+        """Reads POST /v1/destinations:check."""
+        request = pb.CheckDestinationsRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        violations: list[Violation] = []
+        self._destinations(incoming.body).fill(request, violations)
+        return request, violations
+
+    def results(self, incoming: Incoming) -> tuple[pb.ListResultsRequest, Violations]:
+        """Reads POST /v1/results:list."""
+        request = pb.ListResultsRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        self._results(incoming.body).fill(request)
+        return request, _NONE
+
+    def batch_results(self, incoming: Incoming) -> tuple[pb.BatchListResultsRequest, Violations]:
+        """Reads POST /v1/results:batchList."""
+        request = pb.BatchListResultsRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        self._batch_results(incoming.body).fill(request)
+        return request, _NONE
+
+    def claim(self, incoming: Incoming) -> tuple[pb.ClaimResultRequest, Violations]:
+        """Reads POST /v1/results:claim."""
+        request = pb.ClaimResultRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        self._claim(incoming.body).fill(request)
+        return request, _NONE
+
+    def switch_scope(self, incoming: Incoming) -> tuple[pb.SwitchScopeRequest, Violations]:
+        """Reads POST /v1/healthCode:switchScope."""
+        request = pb.SwitchScopeRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        self._switch(incoming.body).fill(request)
+        return request, _NONE
+
+    def regions(self, incoming: Incoming) -> tuple[pb.ListRegionsRequest, Violations]:
+        """Reads the query of GET /v1/regions."""
+        request = pb.ListRegionsRequest()
+        for name, value in parse_qsl(incoming.query.decode("ascii", "replace"), keep_blank_values=True):
+            if name == "pageSize":
+                request.page_size = _integer(value)
+            elif name == "pageToken":
+                request.page_token = value
+            else:
+                raise invalid("", "UNKNOWN_FIELD", "没有这个查询参数", "There is no such query parameter")
+        return request, _NONE
+
+
+class Api:
+    """Asks the application, and shows its answers as JSON."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def show(self, violations: Violations, request: pb.ShowHealthCodeRequest) -> Reply:
+        """Answers POST /v1/healthCode:show."""
+        query = self._application.admission.query(request.query, "", violations)
+        return Reply(code_json(await self._application.show(query, current_call().purpose)))
+
+    async def batch_show(self, violations: Sequence[Violations], request: pb.BatchShowHealthCodesRequest) -> Reply:
+        """Answers POST /v1/healthCode:batchShow."""
+        queries = self._application.admit_many(request.queries, violations)
+        return _json(batch_show_response(await self._application.show_many(queries, current_call().purpose)))
+
+    async def destinations(self, violations: Violations, request: pb.CheckDestinationsRequest) -> Reply:
+        """Answers POST /v1/destinations:check."""
+        destinations = await self._application.destinations(request, current_call().purpose, violations)
+        return _json(destinations_response(destinations))
+
+    async def results(self, violations: Violations, request: pb.ListResultsRequest) -> Reply:
+        """Answers POST /v1/results:list."""
+        return _json(results_response(await self._application.results(request, current_call().purpose)))
+
+    async def batch_results(self, violations: Violations, request: pb.BatchListResultsRequest) -> Reply:
+        """Answers POST /v1/results:batchList."""
+        pages = await self._application.results_of_many(request.documents, current_call().purpose)
+        return _json(batch_results_response(pages))
+
+    async def claim(self, violations: Violations, request: pb.ClaimResultRequest) -> Reply:
+        """Answers POST /v1/results:claim."""
+        return _json(claim_response(await self._application.claim(request, current_call().purpose)))
+
+    async def switch_scope(self, violations: Violations, request: pb.SwitchScopeRequest) -> Reply:
+        """Answers POST /v1/healthCode:switchScope."""
+        return _json(switch_response(await self._application.switch_scope(request, current_call().purpose)))
+
+    async def regions(self, violations: Violations, request: pb.ListRegionsRequest) -> Reply:
+        """Answers GET /v1/regions."""
+        return _json(regions_response(await self._application.regions(request)))
+
+
+def api_routes(application: Application) -> Mapping[str, Route]:
+    """Returns the calls of the API by path."""
+    requests, api = Requests(), Api(application)
+    routes: Mapping[str, Route] = {
+        "/v1/healthCode:show": ContractRoute(_CONTRACT, "ShowHealthCode", requests.show, api.show),
+        "/v1/healthCode:batchShow": ContractRoute(
+            _CONTRACT, "BatchShowHealthCodes", requests.batch_show, api.batch_show
+        ),
+        "/v1/destinations:check": ContractRoute(
+            _CONTRACT, "CheckDestinations", requests.destinations, api.destinations
+        ),
+        "/v1/results:list": ContractRoute(_CONTRACT, "ListResults", requests.results, api.results),
+        "/v1/results:batchList": ContractRoute(
+            _CONTRACT, "BatchListResults", requests.batch_results, api.batch_results
+        ),
+        "/v1/results:claim": ContractRoute(_CONTRACT, "ClaimResult", requests.claim, api.claim),
+        "/v1/healthCode:switchScope": ContractRoute(_CONTRACT, "SwitchScope", requests.switch_scope, api.switch_scope),
+        "/v1/regions": ContractRoute(_CONTRACT, "ListRegions", requests.regions, api.regions, method="GET"),
+    }
+    return routes
+
+
+def _json(answer: Answer) -> Reply:
+    return Reply(encode(answer))
+
+
+def _integer(value: str) -> int:
+    try:
+        return bodies.page_size(int(value))
+    except ValueError:
+        raise invalid("page_size", "WRONG_TYPE", "应为整数", "Expected an integer") from None

@@ -1,0 +1,92 @@
+"""The schemas of everything that is sent and answered, made from the structs themselves."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.http.requests import bodies
+from gateway.http.views import batches, code, errors, operations, regions, results, samples
+
+Json = dict[str, Any]
+
+BODIES: Sequence[type[bodies.Body]] = (
+    bodies.HealthCodeQuery,
+    bodies.BatchShowRequest,
+    bodies.DestinationsRequest,
+    bodies.ResultsRequest,
+    bodies.BatchResultsRequest,
+    bodies.ClaimRequest,
+    bodies.SwitchRequest,
+)
+ANSWERS: Sequence[type[msgspec.Struct]] = (
+    code.HealthCode,
+    batches.BatchShowResponse,
+    batches.DestinationsResponse,
+    results.ResultsResponse,
+    results.BatchResultsResponse,
+    results.ClaimResponse,
+    results.SwitchResponse,
+    regions.RegionsResponse,
+    samples.SamplePeopleResponse,
+    operations.Alive,
+    operations.Ready,
+    errors.Problem,
+    errors.NotReadyProblem,
+)
+
+
+def ref(name: str) -> Json:
+    """Refers to a schema of this document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def schemas() -> Json:
+    """Returns every schema by name."""
+    kinds = {kind.__name__: kind for kind in (*BODIES, *ANSWERS)}
+    _, components = msgspec.json.schema_components(kinds.values(), ref_template="#/components/schemas/{name}")
+    exclusive = {name: _exclusive(kind) for name, kind in _structs(kinds).items()}
+    return {name: _schema(made, exclusive.get(name, ())) for name, made in components.items()}
+
+
+def _structs(kinds: Mapping[str, type[msgspec.Struct]]) -> Mapping[str, type[msgspec.Struct]]:
+    """Finds the structs that these are made of, too."""
+    known: dict[str, type[msgspec.Struct]] = {}
+    waiting: list[Any] = [msgspec.inspect.type_info(kind) for kind in kinds.values()]
+    while waiting:
+        info = waiting.pop()
+        if isinstance(info, msgspec.inspect.Metadata):
+            waiting.append(info.type)
+        elif isinstance(info, msgspec.inspect.UnionType):
+            waiting += info.types
+        elif isinstance(info, msgspec.inspect.ListType):
+            waiting.append(info.item_type)
+        elif isinstance(info, msgspec.inspect.StructType) and info.cls.__name__ not in known:
+            known[info.cls.__name__] = info.cls
+            waiting += [field.type for field in info.fields]
+    return known
+
+
+def _exclusive(kind: type[msgspec.Struct]) -> Sequence[str]:
+    """Names the fields of which exactly one is there: those that may be unset."""
+    return [field.encode_name for field in msgspec.structs.fields(kind) if field.default is msgspec.UNSET]
+
+
+def _schema(made: Json, exclusive: Sequence[str]) -> Json:
+    properties: Json = {}
+    required = list(made.get("required", ()))
+    for name, one in made["properties"].items():
+        # A default of the struct's is no part of the contract, and makers of clients take it for a value that is sent.
+        one.pop("default", None)
+        if one.pop("x-required", False):
+            required.append(name)
+        if list(one) == ["allOf"] and len(one["allOf"]) == 1:
+            one = one["allOf"][0]
+        properties[name] = one
+    schema: Json = {"type": "object", "description": made["description"], "properties": properties}
+    if required:
+        schema["required"] = required
+    if exclusive:
+        schema["oneOf"] = [{"required": [name]} for name in exclusive]
+    schema["additionalProperties"] = made.get("additionalProperties", True)
+    return schema

@@ -1,0 +1,156 @@
+"""A health code."""
+
+from typing import Annotated
+
+from hutong.gateway.v1.health_code_service_pb2 import Freshness
+from hutong.verdict.v1 import verdict_pb2
+
+from gateway.codes.codes import Shown
+from gateway.http.fields import RegionCode, described, instant, one_of
+from gateway.http.names import COLOUR, FRESHNESS, NOTICE, SCOPE, STATUS
+from gateway.http.views.answer import Answer, Text, encode, maybe_instant, text
+from gateway.http.views.evidence import Coverage, EvidenceRef, TestRecord, coverage, evidence_ref, test_record
+
+
+class Ground(Answer, frozen=True):
+    """认可的依据，或不利的事实。 Why a test is recognised, or what stands against the person."""
+
+    clause: Annotated[
+        str, described("规则条款，或 NATIONAL_NOTICE 等。 The clause of the policy, or NATIONAL_NOTICE and the like.")
+    ]
+    text: Text
+    evidence: Annotated[list[EvidenceRef], described("所依据的证据。 What it rests on.")]
+    valid_until: Annotated[str, instant("到期时间。 When it ends by time alone.")] | None
+
+
+class Reason(Answer, frozen=True):
+    """为何不足，以及怎样才够。 What fell short, and what would have been enough."""
+
+    code: Annotated[str, described("稳定代码，如 WINDOW_EXPIRED。 A stable code.")]
+    clause: Annotated[str, described("未满足的条款。 The clause not met.")] | None
+    evidence: EvidenceRef | None
+    text: Text
+
+
+class Policy(Answer, frozen=True):
+    """所依据的规则。 The policy that judged."""
+
+    region: Annotated[str, described("规则所属地区。 The region whose policy it is.")]
+    id: Annotated[str, described("规则编号。 The policy's id.")]
+    effective_from: Annotated[str, instant("生效时间。 When it came into force.")] | None
+    content_hash: Annotated[str, described("规则内容的 SHA-256，十六进制。 SHA-256 of its canonical content, in hex.")]
+
+
+class HealthCode(Answer, frozen=True):
+    """健康码。 A code."""
+
+    freshness: Annotated[
+        str,
+        one_of(
+            FRESHNESS,
+            "COMPUTED 现算, CACHED 缓存, STALE 陈旧：服务未应答，显示仍在有效期内的最近结论。"
+            " STALE: the services did not answer; the last verdict, still valid.",
+        ),
+    ]
+    age: Annotated[int, described("陈旧的秒数，仅 STALE 时有。 Seconds since it was computed; only when STALE.")] | None
+    region: RegionCode
+    scope: Annotated[str, one_of(SCOPE, "所用范围。 The scope that applied.")]
+    at: Annotated[str, instant("判定的时刻。 The instant judged.")] | None
+    status: Annotated[str, one_of(STATUS, "结论，各地同义。 The answer, the same words in every region.")]
+    colour: Annotated[str, one_of(COLOUR, "本地显示的颜色。 What the region shows for it.")]
+    days_since_test: (
+        Annotated[int, described("核酸天数，采样日为 0。 Days since the test; the sampling day is 0.")] | None
+    )
+    valid_until: Annotated[str, instant("认可到期。 When recognition ends by time alone.")] | None
+    fresh_until: (
+        Annotated[
+            str,
+            instant("结论最早可能随时间改变的时刻。 The next instant at which the answer can change by time alone."),
+        ]
+        | None
+    )
+    grounds: Annotated[list[Ground], described("依据。 What the answer rests on.")]
+    reasons: Annotated[list[Reason], described("不足之处。 What fell short.")]
+    coverage: Annotated[list[Coverage], described("问过谁，谁未应答。 Who was asked, and who did not answer.")]
+    policy: Policy
+    computed_at: Annotated[str, instant("判定所依据信息的时刻。 The instant of the knowledge judged.")] | None
+    notice: (
+        Annotated[
+            str,
+            one_of(
+                NOTICE, "全国通知的作用：ENFORCED 因其认可, REFUSAL 违反而未认可。 How the national notice came in."
+            ),
+        ]
+        | None
+    )
+    national_would_recognise: Annotated[
+        bool,
+        described("省内库不认可时，全国库是否会认可。 With scope LOCAL: whether NATIONAL would recognise."),
+    ]
+    days_evidence: EvidenceRef | None
+    newest_test: TestRecord | None
+
+
+def _ground(message: verdict_pb2.Ground) -> Ground:
+    return Ground(
+        message.clause,
+        text(message.text),
+        [evidence_ref(ref) for ref in message.evidence],
+        maybe_instant(message, "valid_until"),
+    )
+
+
+def _reason(message: verdict_pb2.Reason) -> Reason:
+    evidence = evidence_ref(message.evidence) if message.HasField("evidence") else None
+    return Reason(message.code, message.clause or None, evidence, text(message.text))
+
+
+def _policy(message: verdict_pb2.PolicyRef) -> Policy:
+    return Policy(
+        message.region, message.policy_id, maybe_instant(message, "effective_from"), message.content_hash.hex()
+    )
+
+
+def health_code(message: verdict_pb2.Verdict, freshness: str = "COMPUTED", age: int | None = None) -> HealthCode:
+    """Shows a verdict; `age` is in seconds."""
+    return HealthCode(
+        freshness=freshness,
+        age=age,
+        region=message.region,
+        scope=SCOPE[message.scope],
+        at=maybe_instant(message, "at"),
+        status=STATUS[message.status],
+        colour=COLOUR[message.colour],
+        days_since_test=message.days_since_test if message.HasField("days_since_test") else None,
+        valid_until=maybe_instant(message, "valid_until"),
+        fresh_until=maybe_instant(message, "fresh_until"),
+        grounds=[_ground(ground) for ground in message.grounds],
+        reasons=[_reason(reason) for reason in message.reasons],
+        coverage=coverage(message.coverage),
+        policy=_policy(message.policy),
+        computed_at=maybe_instant(message, "computed_at"),
+        notice=NOTICE.maybe(message.notice),
+        national_would_recognise=message.national_would_recognise,
+        days_evidence=evidence_ref(message.days_evidence) if message.HasField("days_evidence") else None,
+        newest_test=test_record(message.newest_test) if message.HasField("newest_test") else None,
+    )
+
+
+_CACHED, _COMPUTED = Freshness.FRESHNESS_CACHED, Freshness.FRESHNESS_COMPUTED
+# A cached code is bytes kept ready. Freshness and age come first, being all that differs from one showing to another.
+_COMPUTED_START = b'{"freshness":"COMPUTED","age":null,'
+_CACHED_START = b'{"freshness":"CACHED","age":null,'
+
+
+def code_body(message: verdict_pb2.Verdict) -> bytes:
+    """Writes the JSON of a verdict's code but for its start: the opening brace, freshness and age. See `code_json`."""
+    return encode(health_code(message))[len(_COMPUTED_START) :]
+
+
+def code_json(shown: Shown) -> bytes:
+    """Writes the JSON of a code."""
+    if shown.freshness == _CACHED:
+        return _CACHED_START + shown.entry.body
+    if shown.freshness == _COMPUTED:
+        return _COMPUTED_START + shown.entry.body
+    return b'{"freshness":"STALE","age":%d,' % shown.age + shown.entry.body

@@ -1,0 +1,39 @@
+"""The sample people of the embedded mesh."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from gateway.application import samples
+from gateway.http.fields import RegionCode, described
+from gateway.http.requests.bodies import Document
+from gateway.http.views.answer import Answer, Text, text_of
+
+
+class SamplePerson(Answer, frozen=True):
+    """样例人员，纯属虚构。 A sample person, invented."""
+
+    name: Text
+    document: Document
+    region: RegionCode
+    shows: Text
+
+
+class SamplePeopleResponse(Answer, frozen=True):
+    """样例人员。 The sample people."""
+
+    people: Annotated[list[SamplePerson], described("各有所示。 What each is there to show.")]
+
+
+def sample_people_response(people: Sequence[samples.SamplePerson]) -> SamplePeopleResponse:
+    """Shows who can be tried out, and what each is there to show."""
+    return SamplePeopleResponse(
+        [
+            SamplePerson(
+                text_of(person.name),
+                Document(person.document.type, person.document.number),
+                person.region,
+                text_of(person.shows),
+            )
+            for person in people
+        ]
+    )

@@ -1,0 +1,93 @@
+"""Where the cache's news come from: each feed, read into the same words."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Protocol
+
+from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest, WatchHoldersResponse
+from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
+
+from gateway.codes.cache.protocol import HOLDERS, News
+from gateway.ports import ChangeFeed, HolderFeed
+from services.common.errors import FailedPrecondition
+from services.common.instants import Instant, from_timestamp
+from services.runtime.clock import Clock
+from services.runtime.resilience.watchdog import alive
+
+SILENCE_SECONDS = 3.0
+"""A feed gives a sign of life each second; silent for longer, it is taken to be cut."""
+FROM_NOW_ON = -1
+
+
+class NewsSource(Protocol):
+    """A feed, by its name."""
+
+    name: str
+
+    def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
+        """Yields what the feed tells after a cursor, without end; None asks for what comes from now on. Raises
+        ServiceError: FAILED_PRECONDITION when the cursor is not, or no longer, one of this feed."""
+
+
+def _as_of(batch: WatchChangesResponse | WatchHoldersResponse, clock: Clock) -> Instant | None:
+    # The teller's clock may be ahead; what it says of the future is not known yet. When a batch was received says
+    # nothing: a slow wire delivers old ones.
+    return min(from_timestamp(batch.as_of), clock()) if batch.HasField("as_of") else None
+
+
+class RecordsNews:
+    """The changes of a records store: persons whose records do, laboratories whose standing does."""
+
+    def __init__(self, name: str, source: ChangeFeed, clock: Clock) -> None:
+        self.name = name
+        self._source = source
+        self._clock = clock
+
+    async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
+        """See NewsSource. A cursor reads FEED_ID/SEQUENCE, or FEED_ID/SEQUENCE/MARK with the mark in hexadecimal."""
+        feed_id, sequence, mark = [*(cursor or f"/{FROM_NOW_ON}").split("/"), ""][:3]
+        position = FeedCursor(feed_id=feed_id, sequence=int(sequence), mark=bytes.fromhex(mark))
+        request = WatchChangesRequest(cursor=position)
+        async with aclosing(alive(self._source.WatchChanges(request), silence_seconds=SILENCE_SECONDS)) as batches:
+            async for batch in batches:
+                yield self._news(batch)
+
+    def _news(self, batch: WatchChangesResponse) -> News:
+        persons: set[bytes] = set()
+        laboratories: set[str] = set()
+        for change in batch.changes:
+            if change.HasField("record"):
+                persons.add(change.record.person_key)
+            elif change.HasField("laboratory"):
+                laboratories.add(change.laboratory.laboratory)
+        return News(
+            cursor=f"{batch.cursor.feed_id}/{batch.cursor.sequence}/{batch.cursor.mark.hex()}",
+            persons=persons,
+            laboratories=sorted(laboratories),
+            as_of=_as_of(batch, self._clock),
+        )
+
+
+class HoldersNews:
+    """The changes that holders make: switches and links."""
+
+    name = HOLDERS
+
+    def __init__(self, source: HolderFeed, clock: Clock) -> None:
+        self._source = source
+        self._clock = clock
+
+    async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
+        """See NewsSource. A cursor is a sequence."""
+        before = FROM_NOW_ON if cursor is None else int(cursor)
+        request = WatchHoldersRequest(sequence=before)
+        async with aclosing(alive(self._source.WatchHolders(request), silence_seconds=SILENCE_SECONDS)) as batches:
+            async for batch in batches:
+                if batch.sequence < before:
+                    raise FailedPrecondition("FEED_REBUILT", "变更流已重建", "The feed has been rebuilt")
+                before = batch.sequence
+                yield News(
+                    cursor=str(batch.sequence),
+                    persons={person for change in batch.changes for person in change.person_keys},
+                    as_of=_as_of(batch, self._clock),
+                )

@@ -1,0 +1,229 @@
+"""docs/reasons.md, made from the code that gives reasons: `python -m tests.testkit.reasons_page > docs/reasons.md`."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from gateway.http.problems import STATUSES
+from services.common.errors import Code
+from tests.testkit.checks.reasons import FIELD, Given, given
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reasons.md"
+
+HEAD = """\
+# 错误原因 Reasons
+
+Every error has a gRPC code, one **reason** that stays the same for ever, and a text in Chinese and English. Act on the
+reason; show the text. This page is made from the code, by `python -m tests.testkit.reasons_page > docs/reasons.md`; a
+test says when it is not up to date, so every reason that can be given is here. How to retry: [clients.md](clients.md).
+
+| Where | What carries it |
+|---|---|
+| gRPC | `google.rpc.Status` in the trailer `grpc-status-details-bin`: one `ErrorInfo` (`reason`, domain `hutong`), `BadRequest` with every wrong field (`field`, `reason`), `LocalizedMessage` in `zh-CN` and `en` |
+| HTTP | `application/problem+json`: `reason`, `code`, `traceId`, `violations` |
+| one item of a batch | `hutong.common.v1.Error`: `code`, `reason`, `message`, `violations`; the other items have their answers |
+
+"""  # noqa: E501  # rows of a table
+
+RETRY: Mapping[str, str] = {
+    "UNAVAILABLE": "yes, with back-off",
+    "DEADLINE_EXCEEDED": "yes: reads as they are, writes under the same `request_id`",
+    "RESOURCE_EXHAUSTED": "yes, after what `RetryInfo` or `Retry-After` says",
+    "ABORTED": "yes, from the beginning",
+    "CANCELLED": "if you still want the answer",
+    "INTERNAL": "once; then report the trace id",
+    "UNKNOWN": "once; then report the trace id",
+    "DATA_LOSS": "no; report the trace id",
+}
+"""Whether to ask again, unchanged, by code; for the others it does not help."""
+
+MEANS: Mapping[str, str] = {
+    "INVALID_ARGUMENT": "the request cannot be right, whatever the state; its fields are named",
+    "NOT_FOUND": "what was named does not exist; never said because something could not be asked",
+    "ALREADY_EXISTS": "something else is stored under that name",
+    "FAILED_PRECONDITION": "right in itself, but not in the present state",
+    "UNAVAILABLE": "could not be asked, or not now",
+    "DEADLINE_EXCEEDED": "no time was left; whether a write happened is not known",
+    "UNAUTHENTICATED": "who calls is not said, or not proven",
+    "PERMISSION_DENIED": "who calls may not",
+    "RESOURCE_EXHAUSTED": "too much at once",
+    "CANCELLED": "the caller left, or the server ended the call",
+    "INTERNAL": "a mistake of ours; nothing of it is told but the trace id",
+    "UNIMPLEMENTED": "there is no such method here",
+    "ABORTED": "somebody else was quicker",
+    "OUT_OF_RANGE": "beyond the end",
+    "DATA_LOSS": "what is stored cannot be read",
+    "UNKNOWN": "another program on the way failed",
+}
+
+WITHOUT_MAKER = (
+    Given("INVALID_ARGUMENT", FIELD, "请求有误", "The request is not valid", "services/common/errors.py"),
+    Given("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "超时", "The deadline has passed", "services/common/errors.py"),
+    Given("MORE_VIOLATIONS", FIELD, "另有…处错误", "… more are wrong", "services/runtime/rpc/errors.py"),
+)
+"""Reasons that a class or the wire gives, and no place in particular."""
+
+DO: Mapping[str, str] = {
+    "BATCH_GAP": "open the session again and go on from the batch that it answers",
+    "BODY_TOO_LARGE": "send less at once: 1 MiB",
+    "ACCESS_DENIED": "`hutong access explain` says what you may call; ask the operator for more",
+    "PURPOSE_DENIED": "state the purpose that the call has, or ask the operator for a grant",
+    "REGION_DENIED": "ask about your own region, in its own store",
+    "CALLER_UNTRUSTED": "renew the certificate, or have its authority put among those that are trusted",
+    "CALLER_UNNAMED": "send the metadata entry `hutong-caller`",
+    "CANCELLED": "ask again if you still want the answer",
+    "CLAIM_RETRACTED": "the region retracted this result; claim another",
+    "CONFLICT_NOT_AMENDABLE": "only what is stored can stay: settle it so",
+    "CONFLICT_NOT_FOUND": "list the conflicts of this store",
+    "CONFLICT_SETTLED": "it was settled the other way; read it",
+    "CONTENT_TYPE_UNSUPPORTED": "send `application/json`",
+    "DEADLINE_EXCEEDED": "give the call more time, or ask again",
+    "EVIDENCE_INCOMPLETE": "report the trace id",
+    "FEED_CHANGED": "the store there has another history; the follower begins anew by itself",
+    "FEED_ENDED": "watch again from your cursor",
+    "FEED_REBUILT": "your cursor is of another history: begin anew without one, and compare",
+    "FEED_SILENT": "watch again from your cursor",
+    "INTERNAL": "report the trace id",
+    "INVALID_ARGUMENT": "look at the violations: each names its field and its own reason",
+    "LABORATORY_NOT_FOUND": "register the laboratory first",
+    "LABORATORY_TAKEN": "another region has this id; take another",
+    "LINK_NOT_FOUND": "these two documents are not linked directly",
+    "METHOD_NOT_ALLOWED": "use the method in `Allow`",
+    "MORE_VIOLATIONS": "mend the fields that are named, then send again",
+    "NO_POLICY_IN_FORCE": "there is no policy of that region at that instant; ask for another",
+    "OTHER_SECRET": "the store there is of another mesh: compare the secrets of both sides",
+    "PATH_UNKNOWN": "see `/docs`",
+    "POLICY_NOT_FOUND": "list the policies",
+    "RECORD_CONFLICT": "look at what is stored; amend it by naming its revision, or let somebody settle the conflict",
+    "RECORD_NOT_FOUND": "ask the store that keeps this region",
+    "RECORD_RETRACTED": "it stays retracted; submit the test under another id if it holds again",
+    "REGION_NOT_KEPT": "send it to the store of that region; the directory has its address",
+    "REGION_NOT_ON_MESH": "this region cannot be written through the mesh",
+    "REGION_UNKNOWN": "use a province-level code of GB/T 2260, such as 110000",
+    "REQUEST_ID_REUSED": "make a new `request_id` for another request",
+    "RESULT_IS_LOCAL": "the region has this result already; nothing to claim",
+    "RESULT_NOT_FOUND": "no other region is known to have a result; see the coverage",
+    "REVISION_MISMATCH": "read the record, decide again, and name its present revision",
+    "SCOPE_SWITCH_UNSUPPORTED": "this region has no switch; its code looks at the national database",
+    "SERVICE_UNREACHABLE": "ask again later; the answer is not known",
+    "SOURCES_UNREACHABLE": "ask again later; nobody could be asked",
+    "STORE_UNAVAILABLE": "ask again later; nothing was stored",
+    "SUSPENSION_CONFLICT": "another suspension has this id; take another",
+    "SUSPENSION_LIFTED": "it was lifted; suspend under another id",
+    "SUSPENSION_NOT_FOUND": "look at the laboratory's suspensions",
+    "TOO_MANY_DOCUMENTS": "a person has at most 16 documents; unlink one first",
+    "WRONG_STORE": "another store answers at that address: mend the directory",
+}
+"""What to do about what is not about a field alone."""
+
+AGAIN: Mapping[str, str] = {
+    "BATCH_GAP": "yes, from the batch that the session answers",
+    "FEED_REBUILT": "yes, from the beginning",
+    "OTHER_SECRET": "no",
+    "REVISION_MISMATCH": "yes, after reading",
+    "WRONG_STORE": "no",
+}
+"""Whether to ask again, where the code alone does not tell."""
+
+VERDICT: Mapping[str, str] = {
+    "AWAITING_RESULT": "a sample without a result yet, accepted by a clause",
+    "CHANNEL_NOT_ACCEPTED": "the clause does not accept this channel",
+    "EXEMPT_BY_AGE": "the holder is under the age from which tests are required",
+    "HELD_DAY": "the last day of the window is shown on while a sample of that day awaits its result",
+    "INCONCLUSIVE": "the result counts neither way; test again",
+    "LABORATORY_NOT_ACCREDITED": "the laboratory was not accredited when the sample was taken",
+    "LABORATORY_SUSPENDED": "the laboratory is suspended for samples of that time",
+    "NATIONAL_NOTICE": "the ground of a recognition by the national notice",
+    "NOTHING_REQUIRED": "the policy, or its rule for the scene, requires nothing",
+    "NOTICE_NOT_CARRIED_OUT": "the notice protects this result, and the region refuses it",
+    "NOT_CLEARED": "a positive needs more negatives",
+    "NO_EVIDENCE": "no test is known",
+    "OPEN_POSITIVE": "a positive that is not cleared",
+    "ORIGIN_NOT_ACCEPTED": "the clause does not accept this origin",
+    "OUTSIDE_SCOPE": "only the national database has it, and the provincial one was asked",
+    "POSITIVE_CLEARED": "a positive that later negatives cleared",
+    "POSITIVE_POOL": "a pool was positive, and a single retest is owed",
+    "RESULT_AWAITED": "sampled, not reported yet",
+    "RESULT_OVERDUE": "sampled, and waiting for longer than the policy allows",
+    "RETEST_OWED": "a positive pool asks for a single test",
+    "RETRACTED": "the record was retracted",
+    "SAMPLED_LATER": "sampled after the instant asked about",
+    "SAMPLING_TIME_UNKNOWN": "the clause asks for a sampling time, and none is known",
+    "SOURCE_UNREACHABLE": "a store that could have helped did not answer",
+    "TOO_FEW_TESTS": "fewer tests than the clause counts, or too close together",
+    "TUBE_NOT_ACCEPTED": "the clause does not accept this tube",
+    "UNDATED": "the record tells neither when it was sampled nor when it was reported",
+    "WINDOW_EXPIRED": "older than the clause's window",
+}
+"""What a verdict's reasons and grounds mean; they are no errors."""
+
+
+@cache
+def collected() -> Mapping[str, Sequence[Given]]:
+    """Returns every reason with the places that give it, by name."""
+    reasons: dict[str, list[Given]] = {}
+    for one in (*given(ROOT), *WITHOUT_MAKER):
+        if one.reason:
+            reasons.setdefault(one.reason, []).append(one)
+    return dict(sorted(reasons.items()))
+
+
+def about_a_field(places: Sequence[Given]) -> bool:
+    """Tells if a reason is only ever that of a field."""
+    return all(place.code == FIELD for place in places)
+
+
+def _codes(places: Sequence[Given]) -> str:
+    return ", ".join(dict.fromkeys(place.code for place in places))
+
+
+def _text(places: Sequence[Given]) -> str:
+    zh, en = next(((place.zh, place.en) for place in places if place.zh.strip("…")), ("", ""))
+    return f"{zh}<br>{en}".replace("|", "/")
+
+
+def _by(places: Sequence[Given]) -> str:
+    parts = {place.module.split("/")[0 if place.module.startswith("gateway") else 1] for place in places}
+    return "all" if parts & {"common", "runtime"} else ", ".join(sorted(parts))
+
+
+def _retry(name: str, places: Sequence[Given]) -> str:
+    return AGAIN.get(name) or RETRY.get(places[-1].code, "no")
+
+
+def page() -> str:
+    """Returns the whole page."""
+    parts = [HEAD, "## Codes\n\n| Code | HTTP | It means | Again? |\n|---|---|---|---|\n"]
+    parts += [
+        f"| {code.name} | {STATUSES[code]} | {MEANS[code.name]} | {RETRY.get(code.name, 'no')} |\n"
+        for code in sorted(Code, key=lambda one: one.name)
+    ]
+    reasons = collected()
+    parts.append(
+        "\n## Reasons of state\n\n| Reason | Code | It says | Given by | Do | Again? |\n|---|---|---|---|---|---|\n"
+    )
+    parts += [
+        f"| `{name}` | {_codes(places)} | {_text(places)} | {_by(places)} | {DO[name]} | {_retry(name, places)} |\n"
+        for name, places in reasons.items()
+        if name in DO
+    ]
+    parts.append(
+        "\n## Reasons of fields\n\nCode INVALID_ARGUMENT, in a violation that names the field. Mend the field; the "
+        "same again is refused again.\n\n| Reason | It says | Given by |\n|---|---|---|\n"
+    )
+    parts += [f"| `{name}` | {_text(places)} | {_by(places)} |\n" for name, places in reasons.items() if name not in DO]
+    parts.append(
+        "\n## Reasons of a verdict\n\nThey are no errors: `grounds` and `reasons` of a verdict say why, and what would "
+        "have been enough.\n\n| Code | It means |\n|---|---|\n"
+    )
+    parts += [f"| `{name}` | {meaning} |\n" for name, meaning in VERDICT.items()]
+    parts.append(
+        "\nWhy a row of a laboratory's file is refused before it is sent: [laboratory-files.md](laboratory-files.md).\n"
+    )
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
