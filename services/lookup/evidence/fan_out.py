@@ -14,7 +14,7 @@ from services.lookup.evidence.sources import OK, UNREACHABLE, SourceAnswer, Sour
 
 
 class View(NamedTuple):
-    """What questions in one region rest on: the answers that concern them, joined once for all of them."""
+    """The answers that questions in one region rest on, joined once for all of them."""
 
     answers: Sequence[SourceAnswer]
     common: Evidence
@@ -72,13 +72,13 @@ class FanOut:
         ]
 
     def forget(self) -> None:
-        """As if no source had answered."""
+        """Takes every answer back, so that no source has answered."""
         self._answers = {
             source: [SourceAnswer(source, UNREACHABLE) for _ in given] for source, given in self._answers.items()
         }
 
     def view(self, region: str) -> View:
-        """What a question in this region rests on."""
+        """Returns the answers that a question in this region rests on."""
         names = [region] if region in self._on_mesh else []
         names.append(NATION)
         names.extend(other for other in self.elsewhere() if other != region)

@@ -51,8 +51,8 @@ NOBODY = bytes(PERSON_KEY_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class SourceAnswer:
-    """What became of asking one source. Of people without records nothing is in `records`; `behind` are the regions it
-    follows but has not heard of lately. A source that did not answer has said nothing."""
+    """The answer of one source, or its silence. People without records are not in `records`; `behind` are the regions
+    it follows but has not heard of lately. A source that did not answer has said nothing."""
 
     source: str
     status: SourceStatus.ValueType
@@ -66,7 +66,7 @@ class SourceAnswer:
 
 
 class SourceQuestion(NamedTuple):
-    """What all sources of a batch are asked alike: as known at an instant or, without one, at `asked_at`, the present.
+    """The terms on which all sources of a batch are asked: as known at an instant or, without one, at `asked_at`, now.
     Those that are down at that instant are not asked. Without a `selection` everything is asked for."""
 
     purpose: Purpose.ValueType
@@ -90,11 +90,11 @@ class Sources:
         self._health = {name: source_breaker(name, self._prober(name), outages) for name in stores}
 
     def __contains__(self, source: str) -> bool:
-        """Whether there is such a store."""
+        """Tells if there is such a store."""
         return source in self._stores
 
     async def ask(self, source: str, keys: Sequence[bytes], asking: SourceQuestion, limit: float) -> SourceAnswer:
-        """What a source knows of these persons. It has `limit` seconds and never makes the caller wait longer.
+        """Asks a source about these persons. It has `limit` seconds and never makes the caller wait longer.
 
         Whatever goes wrong, the answer says UNREACHABLE and the log why: nothing follows about what the source holds.
         """

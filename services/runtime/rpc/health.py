@@ -41,7 +41,7 @@ class Health:
 
     @property
     def serving(self) -> bool:
-        """Whether every component that all need is up, or no more than degraded."""
+        """Tells if every component that all need is up, or no more than degraded."""
         return self._serves(frozenset())
 
     async def report(self, component: str, trouble: str = "", *, degraded: bool = False) -> None:

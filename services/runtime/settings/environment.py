@@ -91,7 +91,7 @@ def _read(variable: str, raw: str, shape: Any) -> Any:
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every server takes from the environment."""
+    """The settings of every server."""
 
     listen: Listen = "127.0.0.1:0"
     """Where to serve gRPC; port 0 takes a free one."""

@@ -32,8 +32,8 @@ _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TC
 
 
 def unknown(environ: Iterable[str], own: Collection[str]) -> Iterator[str]:
-    """What is wrong with the names that begin with HUTONG_ and are neither `own`, without the prefix, nor another
-    service's: for each, a sentence with the name that was probably meant."""
+    """Yields what is wrong with the names that begin with HUTONG_ and are neither `own`, without the prefix, nor
+    another service's: for each, a sentence with the name that was probably meant."""
     known = NAMES.union(own)
     for name in sorted(environ):
         bare = name.removeprefix(PREFIX)
