@@ -148,7 +148,7 @@ def test_a_selection_gives_the_verdict_that_everything_gives(part: int) -> None:
     # None of it holds by chance: much is left out, of every verdict, and it is seldom that it has to be asked for.
     narrowed = [one for one in seen if one.left_out]
     assert len(narrowed) > len(seen) / 4
-    assert _share(one.another for one in narrowed) < 0.2
+    assert _share(one.another for one in narrowed) < 0.4
     assert {status for status in Status if status != Status.UNDETERMINED} - {Status.NOT_REQUIRED} <= {
         one.whole.status for one in narrowed if not one.another
     }

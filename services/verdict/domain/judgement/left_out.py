@@ -8,7 +8,9 @@ not be the newest there is.
 
 from services.common.instants import Instant, calendar_day
 from services.common.regions import NATION
-from services.verdict.domain.evidence.values import Evidence, Record, Scope
+from services.verdict.domain.evidence.admission import admit
+from services.verdict.domain.evidence.values import Evidence, Scope
+from services.verdict.domain.freshness import NextChange
 from services.verdict.domain.policy.policy_set import PolicySet
 from services.verdict.domain.policy.reach import looks_back_to
 from services.verdict.domain.verdict import Status, Verdict
@@ -24,8 +26,7 @@ def may_be_another(verdict: Verdict, evidence: Evidence, policies: PolicySet) ->
     before = max(evidence.left_out.values())
     if before > looks_back_to(policies, evidence.region, verdict.at):
         return True
-    graver = verdict.status in (Status.POSITIVE, Status.RETEST_REQUIRED)
-    if graver and any(_taken_at(record) < before for ground in verdict.grounds for record in ground.evidence):
+    if verdict.status in (Status.POSITIVE, Status.RETEST_REQUIRED) and _against_since(verdict, evidence) < before:
         return True
     policy = policies.in_force(evidence.region, verdict.at).policy
     own = evidence.left_out.get(evidence.region)
@@ -44,10 +45,17 @@ def _newest_may_be_another(verdict: Verdict, before: Instant | None) -> bool:
 def _days_may_be_others(verdict: Verdict, before: Instant | None) -> bool:
     if before is None:
         return False
-    if verdict.days_evidence is None:
+    if verdict.days_since_test is None:
         return True
-    # A report by night may count for the day before.
-    return calendar_day(_taken_at(verdict.days_evidence)) - 1 <= calendar_day(before)
+    return calendar_day(verdict.at) - verdict.days_since_test <= calendar_day(before)
+
+
+def _against_since(verdict: Verdict, evidence: Evidence) -> Instant:
+    """Returns when the oldest test was taken that the verdict holds against the person."""
+    grounds = {record for ground in verdict.grounds for record in ground.evidence}
+    at, known_at = verdict.at, verdict.computed_at
+    tests = admit(evidence.records, evidence.laboratories, at, known_at, NextChange(at)).tests
+    return min((test.taken_at for test in tests if test.records[0] in grounds), default=at)
 
 
 def _an_original_may_be_missing(evidence: Evidence) -> bool:
@@ -62,8 +70,3 @@ def _an_original_may_be_missing(evidence: Evidence) -> bool:
         and (record.origin.region, record.origin.source_id) not in there
         for record in evidence.records
     )
-
-
-def _taken_at(record: Record) -> Instant:
-    taken_at = record.reported_at if record.sampled_at is None else record.sampled_at
-    return Instant(0) if taken_at is None else taken_at
