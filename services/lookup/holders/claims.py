@@ -18,8 +18,9 @@ from hutong.records.v1.record_write_service_pb2 import (
 from services.common.errors import FailedPrecondition, NotFound, ServiceError, Unavailable
 from services.common.regions import NATION
 from services.lookup.domain import claims
-from services.lookup.evidence.gatherer import EvidenceQuestion, Gatherer
-from services.lookup.evidence.sources import OK
+from services.lookup.evidence.gatherer import Gatherer
+from services.lookup.evidence.questions import EvidenceQuestion
+from services.lookup.evidence.source_answers import OK
 from services.lookup.ports import RecordsIntake
 from services.runtime.rpc.call import current_call
 
@@ -71,7 +72,7 @@ class Claimer:
             wanted = claims.claim(found)
             copy = claims.copy_in(records, region, wanted.source_id)
             try:
-                return await _write(intake, key, region, wanted, copy, purpose, request_id)
+                return await _write(intake, key, region, wanted, copy, request_id)
             except ServiceError as error:
                 # Somebody wrote between the look and the write.
                 if error.reason not in ("RECORD_CONFLICT", "REVISION_MISMATCH") or attempt == ATTEMPTS:
@@ -97,9 +98,10 @@ async def _write(
     region: str,
     wanted: claims.Claim,
     copy: TestRecord | None,
-    purpose: Purpose.ValueType,
     request_id: str,
 ) -> Claimed:
+    # What the holder asked for to show a code is written to keep records: no other purpose writes.
+    purpose = Purpose.PURPOSE_RECORD_KEEPING
     if copy is None:
         submission = RecordSubmission(
             region=region, source_id=wanted.source_id, subject=Subject(person_key=key), content=wanted.content
