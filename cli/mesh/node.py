@@ -29,7 +29,11 @@ def grpc_service(build: Callable[[], Service], address: str) -> Launch:
     async def launch() -> AsyncIterator[Sequence[Binding]]:
         service = build()
         async with service.running():
+<<<<<<< HEAD
             server = Server(service.name, service.bindings, service.pings, auditor=service.auditor)
+=======
+            server = Server(service.name, service.bindings, service.pings, reflects=True)
+>>>>>>> main
             await server.start(address)
             try:
                 yield service.bindings
