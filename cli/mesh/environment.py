@@ -19,11 +19,12 @@ def _addresses(plan: Plan, names: tuple[str, ...]) -> str:
 
 def settings(plan: Plan, name: str) -> dict[str, str]:
     """Returns the settings of one service, without the prefix HUTONG_."""
-<<<<<<< HEAD
-    common = {"LISTEN": plan.address(name), "MESH_SECRET": plan.secret, "AUDIT": plan.audit(name)}
-=======
-    common = {"LISTEN": plan.address(name), "MESH_SECRET": plan.secret, "REFLECTION": "true"}
->>>>>>> main
+    common = {
+        "LISTEN": plan.address(name),
+        "MESH_SECRET": plan.secret,
+        "REFLECTION": "true",
+        "AUDIT": plan.audit(name),
+    }
     if plan.certificates is not None:
         own_folder = certificate_folder(plan.certificates.resolve(), PRINCIPALS[name])
         common |= {

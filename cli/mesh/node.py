@@ -29,11 +29,7 @@ def grpc_service(build: Callable[[], Service], address: str) -> Launch:
     async def launch() -> AsyncIterator[Sequence[Binding]]:
         service = build()
         async with service.running():
-<<<<<<< HEAD
-            server = Server(service.name, service.bindings, service.pings, auditor=service.auditor)
-=======
-            server = Server(service.name, service.bindings, service.pings, reflects=True)
->>>>>>> main
+            server = Server(service.name, service.bindings, service.pings, reflects=True, auditor=service.auditor)
             await server.start(address)
             try:
                 yield service.bindings

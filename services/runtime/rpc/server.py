@@ -11,13 +11,7 @@ from grpc_reflection.v1alpha import reflection
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.handlers import Handlers
 from services.runtime.rpc.health import DRAINING, Degraded, Health
-<<<<<<< HEAD
-from services.runtime.rpc.peers import Peers
 from services.runtime.rpc.pipeline import Auditor, Pipeline
-from services.runtime.rpc.port import request_class
-=======
-from services.runtime.rpc.pipeline import Pipeline
->>>>>>> main
 from services.runtime.rpc.security import NO_SECURITY, Security
 from services.runtime.telemetry.trace import Traces, new_trace
 
@@ -65,20 +59,14 @@ class CannotListenError(OSError):
 
 
 class Server:
-<<<<<<< HEAD
-    """Serves one service's bindings on one address. `traces` makes the trace of a call from the caller's: between the
-    services of a mesh, a caller's decision to sample is kept. `security` says who calls and what they may do, `regions`
-    whose store this is. `health_listen` is a second address, without certificates, for health alone:
-    the probes of a cluster have none. `auditor` writes down what is answered."""
-=======
     """Serves one service's bindings on one address.
 
     `traces` makes the trace of a call from the caller's: between the services of a mesh, a caller's decision to sample
     is kept. `request_bytes` is the largest message that is taken at all; `reflects`: whether anybody may ask for the
     contracts. `security` says who calls and what they may do, `regions` whose store this is. `health_listen`
     is a second address, without certificates, for health alone: the probes of a cluster have none.
+    `auditor` writes down what is answered.
     """
->>>>>>> main
 
     def __init__(
         self,
@@ -106,16 +94,8 @@ class Server:
         self._health_server = grpc.aio.server(options=_OPTIONS) if health_listen else None
         made = Handlers(security.peers, traces, self._draining)
         for binding in bindings:
-<<<<<<< HEAD
             pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor)
-            handlers = {
-                method.name: _handler(pipeline, binding, method, calls, self._draining)
-                for method in binding.contract.methods
-            }
-=======
-            pipeline = Pipeline(service, security.guarded(binding, regions).guard)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}
->>>>>>> main
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(binding.contract.full_name, handlers),)
             )
