@@ -1,4 +1,4 @@
-"""What of a person's past can matter to whoever judges it, and what is left out of an answer.
+"""The selection of a person's records: those that can matter to whoever judges, and those that an answer leaves out.
 
 A judge needs what is recent, the newest few of what is not, what counts against the person with what clears it, and all
 records of a test of which one is given. Everything else is left out, and the answer says from when on nothing is: a
@@ -22,7 +22,7 @@ ANY_REGION = ""
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is wanted of a person's records: see hutong.records.v1.RecordSelection."""
+    """The records of a person that are wanted: see hutong.records.v1.RecordSelection."""
 
     since: Instant
     newest: int
@@ -60,8 +60,8 @@ C_co = TypeVar("C_co", bound=Candidate, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the first step asks the second for: of each of `clearing`, the first negatives of single tubes placed after
-    it; of each of `own`, the newest records; and `originals`."""
+    """The question of the first step to the second: of each of `clearing`, the first negatives of single tubes placed
+    after it; of each of `own`, the newest records; and `originals`."""
 
     clearing: Sequence[int] = ()
     own: Sequence[str] = ()
@@ -100,7 +100,7 @@ class Chosen(Generic[C]):
 
     @property
     def given(self) -> list[C]:
-        """What is given, newest sample first."""
+        """Returns what is given, newest sample first."""
         return sorted(self._given.values(), key=lambda one: (-one.placed_at, one.region, one.source_id))
 
     def complete(self, clearing: Iterable[C], own: Mapping[str, Sequence[C]]) -> None:

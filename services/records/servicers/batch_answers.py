@@ -6,6 +6,7 @@ from hutong.records.v1 import record_read_service_pb2 as pb
 
 from services.common.instants import Instant, to_timestamp
 from services.records.domain.selection import Selection
+from services.records.identity import OwnIdentity
 from services.records.laboratories import Laboratories, LaboratoryRevision
 from services.records.replication.completeness import Completeness
 from services.records.servicers import message_bytes
@@ -31,11 +32,17 @@ class BatchAnswers:
     """Answers about many people from one store. `clock` gives the present instant."""
 
     def __init__(
-        self, reads: RecordReads, laboratories: Laboratories, completeness: Completeness, clock: Clock
+        self,
+        reads: RecordReads,
+        laboratories: Laboratories,
+        completeness: Completeness,
+        identity: OwnIdentity,
+        clock: Clock,
     ) -> None:
         self._reads = reads
         self._laboratories = laboratories
         self._completeness = completeness
+        self._identity = identity
         self._clock = clock
 
     async def now(
@@ -67,7 +74,7 @@ class BatchAnswers:
             said_at = max([said_at, *arrived])
             response.known_at.CopyFrom(to_timestamp(said_at))
             as_of, behind = await self._completeness.at(said_at)
-        _complete(response, people, as_of, behind)
+        self._complete(response, people, as_of, behind)
         return response
 
     async def as_known(
@@ -86,7 +93,7 @@ class BatchAnswers:
         response, _ = self._response(keys, people, known_at, tables)
         response.known_at.CopyFrom(to_timestamp(known_at))
         as_of, behind = await self._completeness.at(known_at)
-        _complete(response, people, as_of, behind)
+        self._complete(response, people, as_of, behind)
         return response
 
     def _response(
@@ -114,11 +121,13 @@ class BatchAnswers:
         response.laboratories_version = version
         return response, standings
 
-
-def _complete(response: pb.BatchListRecordsResponse, people: People, as_of: Instant, behind: Collection[str]) -> None:
-    if people.as_of is not None:
-        as_of = min(as_of, people.as_of)
-    response.as_of.CopyFrom(to_timestamp(as_of))
-    response.behind.extend(behind)
-    if people.purged_before:
-        response.purged_before.CopyFrom(to_timestamp(people.purged_before))
+    def _complete(
+        self, response: pb.BatchListRecordsResponse, people: People, as_of: Instant, behind: Collection[str]
+    ) -> None:
+        if people.as_of is not None:
+            as_of = min(as_of, people.as_of)
+        response.as_of.CopyFrom(to_timestamp(as_of))
+        response.behind.extend(behind)
+        if people.purged_before:
+            response.purged_before.CopyFrom(to_timestamp(people.purged_before))
+        response.identity.CopyFrom(self._identity.of_feed(people.feed_id))

@@ -21,6 +21,7 @@ from services.records.domain.decisions import record_not_found
 from services.records.domain.revisions import RecordId
 from services.records.domain.selection import Selection
 from services.records.domain.standing import laboratory_not_found
+from services.records.identity import OwnIdentity
 from services.records.laboratories import Laboratories
 from services.records.replication.completeness import Completeness
 from services.records.servicers.batch_answers import BatchAnswers, LaboratoryTables
@@ -35,7 +36,7 @@ MOST_TABLES = 16
 
 
 class _RecordPosition(msgspec.Struct, array_like=True):
-    """Where a page of one person's records ended. `known_at` stands for the knowledge of the first page."""
+    """The end of a page of one person's records. `known_at` stands for the knowledge of the first page."""
 
     known_at: int
     placed_at: int
@@ -52,13 +53,15 @@ class ReadServicer:
         histories: RecordHistories,
         laboratories: Laboratories,
         completeness: Completeness,
+        identity: OwnIdentity,
         keys: PersonKeys,
         clock: Clock,
     ) -> None:
         self._reads = reads
         self._histories = histories
         self._laboratories = laboratories
-        self._answers = BatchAnswers(reads, laboratories, completeness, clock)
+        self._answers = BatchAnswers(reads, laboratories, completeness, identity, clock)
+        self._identity = identity
         self._keys = keys
         self._clock = clock
 
@@ -140,7 +143,9 @@ class ReadServicer:
             last = page[-1]
             token = write_token(question, _RecordPosition(known_at, last.placed_at, last.region, last.source_id))
         return pb.ListRecordsResponse(
-            records=[TestRecord.FromString(record.body) for record in page], next_page_token=token
+            records=[TestRecord.FromString(record.body) for record in page],
+            next_page_token=token,
+            identity=self._identity.of_feed(people.feed_id),
         )
 
     async def GetRecordHistory(self, request: pb.GetRecordHistoryRequest) -> pb.GetRecordHistoryResponse:
@@ -149,28 +154,32 @@ class ReadServicer:
         revisions = await self._histories.history(RecordId(request.region, request.source_id))
         if not revisions:
             raise record_not_found()
-        return pb.GetRecordHistoryResponse(revisions=[TestRecord.FromString(body) for body in revisions])
+        return pb.GetRecordHistoryResponse(
+            revisions=[TestRecord.FromString(body) for body in revisions],
+            identity=self._identity.of_feed(await self._laboratories.refresh_to_end()),
+        )
 
     async def GetLaboratory(self, request: pb.GetLaboratoryRequest) -> pb.GetLaboratoryResponse:
         """Returns one laboratory with its standing. Raises NotFound (LABORATORY_NOT_FOUND)."""
         refuse(fields.laboratory_id(request.laboratory))
-        await self._laboratories.refresh_to_end()
+        feed_id = await self._laboratories.refresh_to_end()
         standing = self._laboratories.at(request.laboratory, LATEST)
         if standing is None:
             raise laboratory_not_found()
-        return pb.GetLaboratoryResponse(laboratory=standing.laboratory)
+        return pb.GetLaboratoryResponse(laboratory=standing.laboratory, identity=self._identity.of_feed(feed_id))
 
     async def ListLaboratories(self, request: pb.ListLaboratoriesRequest) -> pb.ListLaboratoriesResponse:
         """Returns the laboratories of the store, a page at a time."""
         size = page_size(request.page_size)
         question = digest_of(request)
         after = read_token(request.page_token, question, str) if request.page_token else ""
-        await self._laboratories.refresh_to_end()
+        feed_id = await self._laboratories.refresh_to_end()
         ids = self._laboratories.ids_after(after, size + 1)
         page = self._laboratories.of(ids[:size], LATEST)
         return pb.ListLaboratoriesResponse(
             laboratories=[standing.laboratory for standing in page],
             next_page_token=write_token(question, ids[size - 1]) if len(ids) > size else "",
+            identity=self._identity.of_feed(feed_id),
         )
 
 

@@ -1,4 +1,4 @@
-"""What both stores do with rows: those they have read, and those they are about to write."""
+"""The rows of both stores: those they have read, and those they are about to write."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
@@ -118,8 +118,8 @@ def copy_rows(plan: Plan) -> list[tuple[str, str, str, str]]:
 
 
 def changed_ids(plan: Plan) -> list[RecordId]:
-    """The records that a plan changes rather than begins."""
-    return sorted({new.id for new in plan.revisions if new.revision > 1})
+    """Returns the records that a plan changes rather than begins, or gives to another person."""
+    return sorted({new.id for new in plan.revisions if new.revision > 1} | {moved.id for moved in plan.moved})
 
 
 def conflict_rows(plan: Plan, now: Instant) -> list[tuple[str, str, str, int, str, bytes, bytes, str, int]]:

@@ -1,4 +1,4 @@
-"""How people's records are read in PostgreSQL.
+"""Reads people's records in PostgreSQL.
 
 All records of many people are one query for all of them. A selection is one statement for each person, sent together:
 with its person named it goes to one partition, or one node of a cluster, and may stop when it has the newest few. The
@@ -28,10 +28,11 @@ _ALL, _RECENT, _OLDER, _ALWAYS, _CLEARING, _OWN = range(6)
 
 _CURRENT = "superseded_at = 4611686018427387904"
 _NO_END = (
-    "null::bigint as laboratory_sequence, null::bigint as sequence, null::bigint as head_at, null::bigint as purged"
+    "null::bigint as laboratory_sequence, null::bigint as sequence, null::bigint as head_at, null::bigint as purged, "
+    "null as feed_id"
 )
 _NO_ROW = "null::int, null::bytea, null, null, null::bigint, null, null::bytea, null::bigint, null::bigint, null::int"
-_END = f"{_NO_ROW}, laboratory_sequence, sequence, recorded_at, purged_before from feed_head"
+_END = f"{_NO_ROW}, laboratory_sequence, sequence, recorded_at, purged_before, feed_id from feed_head"
 _NEWEST_FIRST = 'latest_at desc, region collate "C", source_id collate "C"'
 
 # The lateral subquery keeps each person's rows in the order of the primary key.
@@ -89,14 +90,18 @@ from unnest($1::bytea[], $2::text[], $3::text[]) as asked(person_key, region, so
 ) as r
 """
 
+_END_COLUMNS = ("laboratory_sequence", "sequence", "head_at", "purged", "feed_id")
+"""The columns of the end of the feed, in the order of its fields."""
+
 
 class _End(NamedTuple):
-    """How far laboratories, feed and retention have come."""
+    """The state of laboratories, feed and retention."""
 
     laboratories: int
     sequence: int
     recorded_at: Instant
     purged_before: Instant
+    feed_id: str
 
 
 class _Answer:
@@ -107,7 +112,7 @@ class _Answer:
         ends = []
         for row in rows:
             if row[0] is None:
-                ends.append(_End(row["laboratory_sequence"], row["sequence"], row["head_at"], row["purged"]))
+                ends.append(_End(*(row[name] for name in _END_COLUMNS)))
             else:
                 self._parts.setdefault((row[0], row[1]), []).append(WeighedRecord(*row[1:10]))
         # Of several looks: what the first had, and of laboratories and purges what any tells.
@@ -116,6 +121,7 @@ class _Answer:
             min(end.sequence for end in ends),
             Instant(min(end.recorded_at for end in ends)),
             Instant(max(end.purged_before for end in ends)),
+            ends[-1].feed_id,
         )
 
     def of(self, part: int, key: bytes) -> list[WeighedRecord]:
@@ -173,4 +179,4 @@ def _people(
     left_out: Mapping[bytes, Mapping[str, Instant]],
     end: _End,
 ) -> People:
-    return People(records, end.laboratories, end.recorded_at, end.sequence, end.purged_before, left_out)
+    return People(records, end.laboratories, end.recorded_at, end.sequence, end.purged_before, left_out, end.feed_id)

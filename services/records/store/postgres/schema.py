@@ -207,6 +207,14 @@ create index revision_always_given on revision (person_key)
     where always_given and superseded_at = 4611686018427387904;
 """
 
+_OWNER = """
+create table store_owner (
+    only_row boolean primary key default true check (only_row),
+    region text not null,
+    secret_fingerprint bytea not null
+);
+"""
+
 MIGRATIONS = (
     Migration(
         1,
@@ -226,6 +234,7 @@ MIGRATIONS = (
     # No statement reads these together with what is distributed: on Citus they stay on the coordinator.
     Migration(7, "counts of laboratories' quality", _COUNTS),
     Migration(8, "selections of records", _SELECTION),
+    Migration(9, "whose the store is", _OWNER),
 )
 
 SCHEMA = Schema(

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import asyncpg
 
@@ -11,11 +12,13 @@ from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
 from services.records.domain.selection import Selection
 from services.records.store.errors import unavailable
+from services.records.store.owner import Owner
 from services.records.store.postgres import correction as correction
 from services.records.store.postgres import unit_of_work as writing
 from services.records.store.postgres.by_time import by_time
 from services.records.store.postgres.figure_store import PostgresFigureStore
 from services.records.store.postgres.figures import CHANGES
+from services.records.store.postgres.owner import own
 from services.records.store.postgres.people import people as read_people
 from services.records.store.postgres.retention import purge
 from services.records.store.postgres.schema import SCHEMA
@@ -45,7 +48,7 @@ class PostgresStore:
 
     Its tables must be there, up to date; with `migrates` it makes them so itself, for embedded services and tests. What
     is read of a replica is true as of the last commit that has reached it. `drives_copies`: copies are listed as due
-    when their originals change, as in the nation, which sees both.
+    when their originals change, as in the nation, which sees both. `owner` is who the store is meant to belong to.
     """
 
     poll_seconds = 0.2
@@ -60,6 +63,7 @@ class PostgresStore:
         migrates: bool = False,
         is_replica: bool = False,
         drives_copies: bool = False,
+        owner: Owner | None = None,
     ) -> None:
         self._connections = connections = Connections(
             Database(
@@ -72,6 +76,7 @@ class PostgresStore:
                 # The statements are few and name their partitions by parameters: planning them again for each set of
                 # parameters costs more than running them.
                 session={"plan_cache_mode": "force_generic_plan"},
+                opened=None if owner is None else partial(own, owner=owner),
             )
         )
         self._run, self._connection = connections.run, connections.one

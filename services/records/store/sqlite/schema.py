@@ -193,6 +193,14 @@ create index revision_always_given on revision (person_key)
     where always_given and superseded_at = 4611686018427387904;
 """
 
+_OWNER = """
+create table store_owner (
+    only_row integer primary key check (only_row = 1),
+    region text not null,
+    secret_fingerprint blob not null
+);
+"""
+
 MIGRATIONS = (
     Migration(1, "records", _RECORDS),
     Migration(2, "intake sessions", _INTAKE),
@@ -210,6 +218,7 @@ MIGRATIONS = (
     Migration(6, "retention stated, ids that changed hands", _HOLDERS),
     Migration(7, "counts of laboratories' quality", _COUNTS),
     Migration(8, "selections of records", _SELECTION),
+    Migration(9, "whose the store is", _OWNER),
 )
 
 SCHEMA = Schema("records", "revision", MIGRATIONS, application_id=int.from_bytes(b"htRc"))
