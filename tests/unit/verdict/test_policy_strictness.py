@@ -1,4 +1,4 @@
-"""Whether a policy is stricter than the notice is decided, and random tests never contradict it, either way.
+"""The decision whether a policy is stricter than the notice: random tests never contradict it, either way.
 
 HUTONG_POLICY_EVIDENCES=1000000 python -m pytest tests/unit/verdict/test_policy_strictness.py draws a million of them.
 """
@@ -29,7 +29,7 @@ TRIALS = Path(__file__).with_name("stricter_policies")
 
 
 def _takes_local(entry: ClauseEntry, record: Record) -> bool:
-    """Whether the clause takes a test like this one that was taken here, whatever its age."""
+    """Says whether the clause takes a test like this one that was taken here, whatever its age."""
     return (
         entry.evidence == "result"
         and entry.count is None
@@ -41,7 +41,7 @@ def _takes_local(entry: ClauseEntry, record: Record) -> bool:
 
 
 def _protected(policy: PolicyFile, record: Record, at: Instant) -> bool:
-    """Whether the notice gives the test the force of a local one: inside the longest local window, from its report."""
+    """Says whether the notice protects the test: it is inside the longest local window, counted from its report."""
     windows = [(policy.notice.window.hours, policy.notice.window.edge)]
     windows += [
         (entry.window.hours, entry.window.edge) for entry in policy.clauses or () if _takes_local(entry, record)

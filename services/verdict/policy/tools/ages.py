@@ -1,4 +1,4 @@
-"""How old one test may be and still be recognised: all that a policy says of a single test, in four numbers.
+"""Says how old one test may be and still be recognised: all that a policy says of a single test, in four numbers.
 
 One test is recognised at an instant by what it is (a negative result or a sampling record), where it comes from, by
 which channel, in which tube, and by two ages: since its report, d, and since its sampling, e, with 0 <= d <= e. No
@@ -36,7 +36,7 @@ NEVER = Limit(0, False)
 
 
 class Kind(NamedTuple):
-    """What a clause asks of a test besides its age."""
+    """A kind of test: all that a clause asks of one besides its age."""
 
     origin: str
     channel: int
