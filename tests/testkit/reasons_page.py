@@ -67,6 +67,7 @@ WITHOUT_MAKER = (
 
 DO: Mapping[str, str] = {
     "BATCH_GAP": "open the session again and go on from the batch that it answers",
+    "TOO_MANY_WAITING": "ask for less at once, or wait for the answers",
     "BODY_TOO_LARGE": "send less at once: 1 MiB",
     "ACCESS_DENIED": "`hutong access explain` says what you may call; ask the operator for more",
     "PURPOSE_DENIED": "state the purpose that the call has, or ask the operator for a grant",
