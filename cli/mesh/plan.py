@@ -73,9 +73,13 @@ class Plan:
         """Where a service listens, host:port."""
         return f"{HOST}:{self.ports[name]}"
 
+    def store_file(self, name: str) -> Path:
+        """The file in which a service keeps its data."""
+        return self.data.resolve() / f"{name}.db"
+
     def store_url(self, name: str) -> str:
         """Where a service keeps its data."""
-        return f"sqlite:///{self.data.resolve() / name}.db"
+        return f"sqlite:///{self.store_file(name)}"
 
     def keeps(self, store: str) -> list[str]:
         """The regions whose records may be written to a records store."""

@@ -81,8 +81,9 @@ DO: Mapping[str, str] = {
     "CONTENT_TYPE_UNSUPPORTED": "send `application/json`",
     "DEADLINE_EXCEEDED": "give the call more time, or ask again",
     "EVIDENCE_INCOMPLETE": "report the trace id",
-    "FEED_CHANGED": "the store there has another history; the follower begins anew by itself",
+    "FEED_CHANGED": "the store there has another history: find out why; `hutong records reconcile` accepts it",
     "FEED_ENDED": "watch again from your cursor",
+    "FEED_NOT_MET": "list the followed regions; accept the feed that was met there now",
     "FEED_REBUILT": "your cursor is of another history: begin anew without one, and compare",
     "FEED_SILENT": "watch again from your cursor",
     "INTERNAL": "report the trace id",
@@ -99,6 +100,7 @@ DO: Mapping[str, str] = {
     "RECORD_CONFLICT": "look at what is stored; amend it by naming its revision, or let somebody settle the conflict",
     "RECORD_NOT_FOUND": "ask the store that keeps this region",
     "RECORD_RETRACTED": "it stays retracted; submit the test under another id if it holds again",
+    "REGION_NOT_FOLLOWED": "ask the store that follows this region: the nation's",
     "REGION_NOT_KEPT": "send it to the store of that region; the directory has its address",
     "REGION_NOT_ON_MESH": "this region cannot be written through the mesh",
     "REGION_UNKNOWN": "use a province-level code of GB/T 2260, such as 110000",
@@ -120,6 +122,7 @@ DO: Mapping[str, str] = {
 
 AGAIN: Mapping[str, str] = {
     "BATCH_GAP": "yes, from the batch that the session answers",
+    "FEED_CHANGED": "no",
     "FEED_REBUILT": "yes, from the beginning",
     "OTHER_SECRET": "no",
     "REVISION_MISMATCH": "yes, after reading",
