@@ -130,8 +130,8 @@ class Child:
 
 
 def inherited_environment() -> dict[str, str]:
-    """What a child's environment has besides its own settings: this process's, without settings that are not for
-    everyone, and with the modules this process can import."""
+    """Returns what a child's environment has besides its own settings: this process's, without settings that are not
+    for everyone, and with the modules this process can import."""
     shared = ("HUTONG_OTLP_ENDPOINT", "HUTONG_TRACE_RATIO", "HUTONG_LOG_LEVEL")
     environ = {key: value for key, value in os.environ.items() if not key.startswith("HUTONG_") or key in shared}
     environ["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)

@@ -1,4 +1,4 @@
-"""Where a running mesh is found: `endpoints.json` in its data directory."""
+"""The addresses of a running mesh: `endpoints.json` in its data directory."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""What a mesh on one machine consists of: who keeps what, where each service listens, where its data lies. Pure."""
+"""The plan of a mesh on one machine: who keeps what, where each service listens, where its data lies. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,15 +70,15 @@ class Plan:
     """The folder of certificates, where services prove their names to each other; None: they do not."""
 
     def address(self, name: str) -> str:
-        """Where a service listens, host:port."""
+        """Returns the address of a service, host:port."""
         return f"{HOST}:{self.ports[name]}"
 
     def store_file(self, name: str) -> Path:
-        """The file in which a service keeps its data."""
+        """Returns the file of a service's store."""
         return self.data.resolve() / f"{name}.db"
 
     def store_url(self, name: str) -> str:
-        """Where a service keeps its data."""
+        """Returns the URL of a service's store."""
         return f"sqlite:///{self.store_file(name)}"
 
     def keeps(self, store: str) -> list[str]:
@@ -86,7 +86,7 @@ class Plan:
         return kept_by_nation() if store == NATION else [store]
 
     def endpoints(self, pid: int) -> Endpoints:
-        """What is published of the mesh that process `pid` runs."""
+        """Returns the addresses of the mesh that process `pid` runs."""
         return Endpoints(
             http=f"http://{self.address(HTTP)}",
             gateway=self.address(GATEWAY),

@@ -57,7 +57,7 @@ class RecordsDoor(Protocol):
 
 
 class HoldersDoor(Protocol):
-    """What holders do."""
+    """The holders' part of lookup, as it is called here."""
 
     async def LinkDocuments(self, request: LinkDocumentsRequest) -> LinkDocumentsResponse:
         """See the contract."""

@@ -1,8 +1,13 @@
-"""What lookup calls, as narrowly as it needs it. A records service of this process or over a wire satisfies both."""
+"""The protocols by which lookup reaches records services, of this process or over a wire."""
 
 from typing import Protocol
 
-from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, BatchListRecordsResponse
+from hutong.records.v1.record_read_service_pb2 import (
+    BatchListRecordsAtInstantsRequest,
+    BatchListRecordsAtInstantsResponse,
+    BatchListRecordsRequest,
+    BatchListRecordsResponse,
+)
 from hutong.records.v1.record_write_service_pb2 import (
     AmendRecordRequest,
     AmendRecordResponse,
@@ -15,6 +20,11 @@ class RecordsSource(Protocol):
     """A store of test records that can be asked: a region's, or the nation's."""
 
     async def BatchListRecords(self, request: BatchListRecordsRequest, /) -> BatchListRecordsResponse:
+        """See hutong.records.v1.RecordReadService. Raises ServiceError."""
+
+    async def BatchListRecordsAtInstants(
+        self, request: BatchListRecordsAtInstantsRequest, /
+    ) -> BatchListRecordsAtInstantsResponse:
         """See hutong.records.v1.RecordReadService. Raises ServiceError."""
 
 

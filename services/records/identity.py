@@ -1,4 +1,4 @@
-"""Who this store is, as it says in every answer and feed."""
+"""The identity of this store, as it says it in every answer and feed."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -24,7 +24,7 @@ from services.runtime.settings.kinds import (
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
-    """What a records service takes from the environment, with what every server takes."""
+    """The settings of a records service, with those of every server."""
 
     region: Region
     """Whose records these are: a province-level code of GB/T 2260, or "nation"."""
@@ -84,7 +84,7 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
         return Owner(self.region, secret_fingerprint(self.mesh_secret.encode()))
 
     def person_keys(self) -> PersonKeys:
-        """What makes person keys. Raises SettingsError when the secret is too short."""
+        """Returns the maker of person keys. Raises SettingsError when the secret is too short."""
         try:
             return PersonKeys(self.mesh_secret.encode())
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""What the verdict service counts, for Prometheus. By region, never by person."""
+"""The metrics of the verdict service. By region, never by person."""
 
 from prometheus_client import Counter, Gauge
 
@@ -18,6 +18,10 @@ RELOADS = Counter(
     "hutong_verdict_policy_reloads",
     "Changes of the policy files, by what became of them: TAKEN or REFUSED.",
     ["outcome"],
+)
+
+ASKED_AGAIN = Counter(
+    "hutong_verdict_asked_again", "Verdicts for which a selection of the holder's past was not enough.", ["region"]
 )
 
 _verdicts: dict[tuple[str, int], Counter] = {}

@@ -1,4 +1,4 @@
-"""What the commands about laboratories share: their arguments, the store they ask, and its answers page by page."""
+"""The common part of the commands about laboratories: arguments, the store they ask, and its answers page by page."""
 
 import argparse
 import asyncio

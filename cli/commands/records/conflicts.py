@@ -98,7 +98,7 @@ async def _settle(args: argparse.Namespace, store: "ConflictedStore") -> None:
 
 
 async def _stored(store: "ConflictedStore", conflict: "Conflict") -> "TestRecord | None":
-    """What the store has under the id now; None when it was purged."""
+    """Returns the record that the store has under the id now; None when it was purged."""
     from hutong.common.v1.subject_pb2 import Purpose
     from hutong.records.v1.record_read_service_pb2 import GetRecordHistoryRequest
 

@@ -24,8 +24,8 @@ Lists the regions that the nation's store follows: how far, whether it is being 
 region's store was made anew (its feed is another), nothing of it is taken until that is confirmed, and what the nation
 has of it stays in force; then it is read from its start, and given back what it lost.
 
-退出状态 exit status: 0 完成，无需确认 done, nothing to confirm; 2 命令有误或不能如此处理 wrong command, or it cannot be done; 4 无法连接 unreachable;
-5 有待确认 something waits for confirmation"""
+退出状态 exit status: 0 完成，无需确认 done, nothing to confirm; 2 命令有误 wrong command;
+4 无法连接 unreachable; 5 有待确认 something waits for confirmation"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""What a selection of records may ask for. Reasons: INSTANT_RANGE, SELECTION_NEWEST, SELECTION_CLEARING, TOO_MANY and
+"""Rules for a selection of records. Reasons: INSTANT_RANGE, SELECTION_NEWEST, SELECTION_CLEARING, TOO_MANY and
 those of a region's code."""
 
 from collections.abc import Iterator

@@ -13,7 +13,8 @@ from hutong.lookup.v1.evidence_service_pb2 import (
 from hutong.lookup.v1.region_pb2 import Scope
 
 from services.common.documents import PersonKeys
-from services.lookup.evidence.gatherer import EvidenceQuestion, Gatherer
+from services.lookup.evidence.gatherer import Gatherer
+from services.lookup.evidence.questions import EvidenceQuestion
 from services.lookup.servicers import questions
 from services.runtime.resilience.coalescer import Coalescer
 from services.runtime.rpc.call import current_call
@@ -62,7 +63,8 @@ class EvidenceServicer:
         return responses
 
     def _haste(self, deadline: float) -> int:
-        """Who travels together: all who have plenty of time, else those with about as much (within a factor of two).
+        """Returns the group that a question travels with: all who have plenty of time, else those with about as much (a
+        factor of 2).
 
         A batch ends before its earliest deadline, so that each question still gets the answers there are.
         """

@@ -75,7 +75,7 @@ class StoredConflict:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How a conflict was settled, by whom and why."""
+    """The settlement of a conflict: by whom and why."""
 
     conflict_id: str
     settlement: int
@@ -84,7 +84,7 @@ class Settled:
 
 
 def of_submission(submission: Submission, decision: Decision, offered_by: str) -> NewConflict:
-    """What is kept of a submission that ended in CONFLICT."""
+    """A submission that ended in CONFLICT, as it is kept."""
     return NewConflict(
         submission.id,
         decision.against,
@@ -97,7 +97,7 @@ def of_submission(submission: Submission, decision: Decision, offered_by: str) -
 
 
 def conflict_not_found() -> NotFound:
-    """There is no such conflict here."""
+    """Returns the error for a conflict that is not here."""
     return NotFound("CONFLICT_NOT_FOUND", "没有该冲突", "There is no such conflict")
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a submission, an amendment or a retraction, given the revisions there are."""
+"""Decisions on a submission, an amendment or a retraction, given the revisions there are."""
 
 from dataclasses import dataclass, replace
 
@@ -56,7 +56,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a submission: `appended` where something is stored, `violations` where it conflicts or is
+    """The decision on a submission: `appended` where something is stored, `violations` where it conflicts or is
     refused.
 
     `revision` is the number of the current revision afterwards, `against` that of the revision a conflict is with.
@@ -110,7 +110,7 @@ def contradiction(history: History, submission: Submission, zh: str, en: str) ->
 
 
 def reported_before(one: RecordContent, other: RecordContent) -> bool:
-    """Whether a statement was reported before another; what bears no report came before any."""
+    """Tells if a statement was reported before another; what bears no report came before any."""
     if not other.HasField("reported_at"):
         return False
     return not one.HasField("reported_at") or from_timestamp(one.reported_at) < from_timestamp(other.reported_at)
@@ -238,7 +238,7 @@ def decide_taking_over(
 
 
 def record_not_found() -> NotFound:
-    """There is no such record here."""
+    """Returns the error for a record that is not here."""
     return NotFound("RECORD_NOT_FOUND", "没有该记录", "There is no such record")
 
 

@@ -1,4 +1,4 @@
-"""Which of two statements about one sample is the graver: the one on which nobody is let through by mistake."""
+"""The gravity of statements about one sample: the graver is the one on which nobody is let through by mistake."""
 
 from hutong.records.v1.record_pb2 import RecordContent, RecordKind, TestResult, Tube
 

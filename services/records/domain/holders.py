@@ -1,4 +1,4 @@
-"""Whose record an id is. One (region, source_id) is one person's at a time; whose, its region says.
+"""The holder of an id. One (region, source_id) is one person's at a time; whose, its region says.
 
 A submission never gives an id to a second person. It changes hands where someone settles a conflict so: then the
 former's history ends with a retraction. It changes hands as well where a region was restored, or purged the record, and

@@ -54,8 +54,8 @@ wrong with it."""
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What rows share that differ in sample, person and times only. `head` begins their bodies, `rest` ends what their
-    digests are made of."""
+    """The common part of rows that differ in sample, person and times only. `head` begins their bodies, `rest` ends
+    what their digests are made of."""
 
     number: int
     is_result: bool
@@ -76,7 +76,7 @@ class Listed(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What becomes of a batch: what to append, how many new records that makes, the rows that are none, and conflicts
+    """The decision on a batch: what to append, how many new records that makes, the rows that are none, and conflicts
     to keep."""
 
     firsts: Sequence[FirstRevision] = ()
@@ -244,7 +244,7 @@ def claims(rows: Sequence[Judged]) -> dict[RecordId, bytes | None]:
 def decide_batch(
     rows: Sequence[Judged], distinct: int, histories: Mapping[RecordId, History], offered_by: str
 ) -> Outcome:
-    """What becomes of a batch, given the revisions there are. `distinct` is the number of ids that `claims` found,
+    """Decides on a batch, given the revisions there are. `distinct` is the number of ids that `claims` found,
     `offered_by` whoever sends it."""
     firsts = [row for row in rows if isinstance(row, FirstRevision)]
     if not histories and distinct == len(firsts) == len(rows):

@@ -1,4 +1,4 @@
-"""What becomes of revisions that a store lost, and that a follower of its feed still has.
+"""The return of revisions that a store lost, and that a follower of its feed still has.
 
 Absence is no statement: only a retraction retracts. So a follower keeps in force what a region that was restored no
 longer has, and gives it back, as the revisions they were. Where the region has said otherwise since, the graver of the
@@ -42,7 +42,7 @@ def differs(ours: TestRecord, theirs: TestRecord | None, purged_before: Instant)
 
 @dataclass(slots=True)
 class GivenBack:
-    """What a store does with what was given back to it: `holdings` has the revisions, `conflicts` what somebody has to
+    """The decision on what was given back to a store: `holdings` has the revisions, `conflicts` what somebody has to
     settle, `laboratories` those that change."""
 
     holdings: Holdings

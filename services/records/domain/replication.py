@@ -1,4 +1,4 @@
-"""How a follower takes another store's changes into its own: each once, exactly as it is there, in order.
+"""The taking of another store's changes into one's own: each once, exactly as it is there, in order.
 
 The region is the authority on its own records. Nothing that is stored is changed or removed, and absence is no
 statement: what a region, restored from a backup, no longer has stays in force here, and is given back to it (see
@@ -29,7 +29,7 @@ RESTATED_CAUSE = "地区记录库已恢复，以地区为准 / the region's stor
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a follower stands in a feed, and the instant up to which it has everything of that feed. `mark` names the
+    """The place of a follower in a feed, and the instant up to which it has everything of that feed. `mark` names the
     commit it stands at; `rereading`: it began again, and what the region no longer has is still to be found."""
 
     feed_id: str = ""
@@ -41,9 +41,9 @@ class Cursor:
 
 @dataclass(slots=True)
 class Copies:
-    """What of a batch of changes is to be stored. `refused` counts those that contradict what is stored, by reason;
-    those that are about a record are among the conflicts. `restated` counts revisions that got another number, `moved`
-    are the ids that changed hands."""
+    """The part of a batch of changes that is to be stored. `refused` counts those that contradict what is stored, by
+    reason; those that are about a record are among the conflicts. `restated` counts revisions that got another number,
+    `moved` are the ids that changed hands."""
 
     revisions: Sequence[NewRevision] = ()
     moved: Sequence[Moved] = ()
@@ -73,7 +73,7 @@ class Copies:
 
 
 def continues(stored: Cursor, since: Cursor, feed_id: str) -> bool:
-    """Whether a batch of feed `feed_id` read from `since` leaves no gap after what is stored.
+    """Tells if a batch of feed `feed_id` read from `since` leaves no gap after what is stored.
 
     Another replica may have stored more meanwhile, or begun again from the start.
     """
@@ -198,7 +198,7 @@ def _recorded(laboratory: Laboratory) -> Instant:
 
 
 def same_standing(one: Laboratory, other: Laboratory) -> bool:
-    """Whether two revisions say the same, whatever their numbers."""
+    """Tells if two revisions say the same, whatever their numbers."""
     return one == other or renumbered(one, other.revision) == other
 
 

@@ -23,7 +23,7 @@ class RecordId(NamedTuple):
 
 
 class PersonRecord(NamedTuple):
-    """What one person has, or had, under an id."""
+    """A record of one person, who has, or had, this id."""
 
     person_key: bytes
     id: RecordId
@@ -45,7 +45,7 @@ class StoredRevision:
 
     @property
     def contested(self) -> bool:
-        """Whether it stands only until a conflict is settled, being the graver of two statements."""
+        """Tells if it stands only until a conflict is settled, being the graver of two statements."""
         return self.message().action == _CONTESTED
 
 
@@ -76,12 +76,13 @@ class NewRevision:
     """Where it is a copy that names its original: that."""
 
     def as_stored(self) -> StoredRevision:
-        """What the next decision of the same transaction sees of it."""
+        """Returns what the next decision of the same transaction sees of it."""
         return StoredRevision(self.revision, self.person_key, self.digest, self.retracted, self.body)
 
 
 class FirstRevision(NamedTuple):
-    """What a new record begins with, ready to be stored: a NewRevision with less to it, for intake by the thousand.
+    """The first revision of a new record, ready to be stored: a NewRevision with less to it, for intake by the
+    thousand.
 
     `body` is the serialised TestRecord without its `recorded_at`.
     """

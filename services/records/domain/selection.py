@@ -1,4 +1,4 @@
-"""What of a person's past can matter to whoever judges it, and what is left out of an answer.
+"""The selection of a person's records: those that can matter to whoever judges, and those that an answer leaves out.
 
 A judge needs what is recent, the newest few of what is not, what counts against the person with what clears it, and all
 records of a test of which one is given. Everything else is left out, and the answer says from when on nothing is: a
@@ -22,7 +22,7 @@ ANY_REGION = ""
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is wanted of a person's records: see hutong.records.v1.RecordSelection."""
+    """The records of a person that are wanted: see hutong.records.v1.RecordSelection."""
 
     since: Instant
     newest: int
@@ -60,8 +60,8 @@ C_co = TypeVar("C_co", bound=Candidate, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the first step asks the second for: of each of `clearing`, the first negatives of single tubes placed after
-    it; of each of `own`, the newest records; and `originals`."""
+    """The question of the first step to the second: of each of `clearing`, the first negatives of single tubes placed
+    after it; of each of `own`, the newest records; and `originals`."""
 
     clearing: Sequence[int] = ()
     own: Sequence[str] = ()
@@ -91,16 +91,18 @@ class Chosen(Generic[C]):
         self.add(recent)
         self.add(older[: selection.newest])
         self.add(always)
-        self.wanted = Wanted()
+        # Also where nothing of this document is left out: an original may be another's of the same person.
+        originals = {origin for one in always if (origin := origin_of(one)) is not None and origin not in self._given}
+        self.wanted = Wanted(originals=sorted(originals))
         if len(older) > selection.newest:
             before = older[selection.newest].latest_at + 1
             self.left_out[ANY_REGION] = Instant(before)
             regions = {one.region for one in (*recent, *older)}
-            self.wanted = self._wanted(before, regions, always, origin_of)
+            self.wanted = self._wanted(before, regions, always, self.wanted.originals)
 
     @property
     def given(self) -> list[C]:
-        """What is given, newest sample first."""
+        """Returns what is given, newest sample first."""
         return sorted(self._given.values(), key=lambda one: (-one.placed_at, one.region, one.source_id))
 
     def complete(self, clearing: Iterable[C], own: Mapping[str, Sequence[C]]) -> None:
@@ -117,9 +119,8 @@ class Chosen(Generic[C]):
         self._given.update(((one.region, one.source_id), one) for one in records)
 
     def _wanted(
-        self, before: int, regions: Collection[str], always: Sequence[C], origin_of: Callable[[C], RecordId | None]
+        self, before: int, regions: Collection[str], always: Sequence[C], originals: Sequence[RecordId]
     ) -> Wanted:
-        given = self._given
         clearing = []
         for weight in AGAINST:
             # Whatever clears the newest positive clears those before it.
@@ -132,8 +133,7 @@ class Chosen(Generic[C]):
                 self.left_out[region] = Instant(before)
             else:
                 own.append(region)
-        originals = {origin for one in always if (origin := origin_of(one)) is not None and origin not in given}
-        return Wanted(clearing, own, sorted(originals))
+        return Wanted(clearing, own, originals)
 
 
 class Source(Protocol[C_co]):

@@ -1,4 +1,4 @@
-"""What a revision weighs with a judge, whatever its age: what counts against a person, and what clears it."""
+"""The weight of a revision with a judge, whatever its age: it counts against a person, or clears what does."""
 
 from enum import IntEnum
 
@@ -10,7 +10,7 @@ _SINGLE = Tube.TUBE_SINGLE
 
 
 class Weight(IntEnum):
-    """What a revision weighs with a judge, whatever its age. The numbers are stored."""
+    """The weight of a revision with a judge, whatever its age. The numbers are stored."""
 
     ORDINARY = 0
     NEGATIVE_SINGLE = 1

@@ -52,7 +52,7 @@ async def _wait_for_work(next_commit: asyncio.Event, busy: Collection[asyncio.Ta
 
 
 class CopyStore(CopyQueue, RecordHistories, Protocol):
-    """What is asked of the store that drives copies."""
+    """The store as the driver of copies asks it."""
 
 
 class CopySync:

@@ -66,7 +66,7 @@ class _CursorMoved(ServiceError):
 
 
 class FollowingStore(ReconciledStore, Cursors, Protocol):
-    """What is asked of the store that follows."""
+    """The store as its follower asks it."""
 
 
 class RegionFollower:

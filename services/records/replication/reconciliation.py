@@ -36,7 +36,7 @@ GIVEN_AT_ONCE = 200
 
 
 class ReconciledStore(FeedLog, RecordReads, LaboratoryLog, UnitOfWork, Protocol):
-    """What is asked of the store that is compared with a region."""
+    """The store as it is compared with a region."""
 
 
 async def reconcile(region: ProvenRegion, store: ReconciledStore, clock: Clock) -> int:

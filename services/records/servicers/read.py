@@ -36,7 +36,7 @@ MOST_TABLES = 16
 
 
 class _RecordPosition(msgspec.Struct, array_like=True):
-    """Where a page of one person's records ended. `known_at` stands for the knowledge of the first page."""
+    """The end of a page of one person's records. `known_at` stands for the knowledge of the first page."""
 
     known_at: int
     placed_at: int

@@ -1,4 +1,4 @@
-"""Whose a store is: noted in it when it is made, and compared whenever it is opened."""
+"""The owner of a store: noted in it when it is made, and compared whenever it is opened."""
 
 from typing import NamedTuple
 

@@ -33,7 +33,7 @@ class Original(RecordReads, FeedLog, Protocol):
 
     @property
     def seen(self) -> SeenFeed:
-        """How far this process has seen its feed come."""
+        """Returns how far this process has seen its feed come."""
 
 
 class ReplicaReads:

@@ -1,4 +1,4 @@
-"""What both stores do with rows: those they have read, and those they are about to write."""
+"""The rows of both stores: those they have read, and those they are about to write."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter

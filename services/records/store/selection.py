@@ -1,4 +1,4 @@
-"""What both stores do when they read a selection of people's records."""
+"""The reading of a selection of people's records, as both stores do it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple

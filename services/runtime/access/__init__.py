@@ -1,1 +1,1 @@
-"""Who may call what: one table as data, and the guard that holds every call against it."""
+"""The table of who may call what, as data, and the guard that holds every call against it."""

@@ -1,4 +1,4 @@
-"""What a table must say of the contracts: every method, and only fields that requests have."""
+"""Checks that a table speaks of every method of the contracts, and of fields that requests have."""
 
 from collections.abc import Iterator
 

@@ -26,7 +26,7 @@ class AccessError(Exception):
 
 
 class MethodRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What holds for a method whoever calls: the purposes it may be called for, and the fields that name the regions it
+    """The rules of a method whoever calls: the purposes it may be called for, and the fields that name the regions it
     acts upon."""
 
     purposes: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class TableFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Why a call is denied. `reason` is ACCESS_DENIED, PURPOSE_DENIED or REGION_DENIED."""
+    """The denial of a call. `reason` is ACCESS_DENIED, PURPOSE_DENIED or REGION_DENIED."""
 
     reason: str
     field: str = ""

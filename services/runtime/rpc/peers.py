@@ -1,4 +1,4 @@
-"""Who is at the other end of a call: the name that a certificate proves, or, without certificates, the name given."""
+"""The name of a call's other end: what a certificate proves or, without certificates, the name given."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ MOST_PEERS = 1_000
 
 
 class Context(Protocol):
-    """What of a gRPC call's context tells who calls."""
+    """The part of a gRPC call's context that tells who calls."""
 
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
         """Returns what the caller says of itself."""

@@ -1,4 +1,4 @@
-"""What happens around every method, whether the request came over a wire or from an object in the same process:
+"""The pipeline around every method, for a request over a wire as for one of an object in the same process:
 admission, deadline, trace, and errors that say what they should and no more."""
 
 import logging

@@ -1,4 +1,4 @@
-"""How a server knows its callers and what they may do: by certificates and a table, or, on loopback, by their word."""
+"""A server knows its callers, and what they may do, by certificates and a table or, on loopback, by their word."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from services.runtime.tls.files import TlsFiles
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What a server serves with. Without `credentials` there is no TLS, and without `table` every caller that gives a
-    name may call everything."""
+    """The security that a server serves with. Without `credentials` there is no TLS, and without `table` every caller
+    that gives a name may call everything."""
 
     peers: Peers
     credentials: grpc.ServerCredentials | None = None

@@ -24,7 +24,8 @@ LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Material:
-    """What a process proves its name with, and whom it trusts. `ends_at` is the end of the certificate (UTC)."""
+    """The files that a process proves its name with, and whom it trusts. `ends_at` is the end of the certificate
+    (UTC)."""
 
     principal: Principal
     chain: bytes

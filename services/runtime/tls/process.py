@@ -1,4 +1,4 @@
-"""What a process is told about certificates, checked before it opens or serves anything."""
+"""The settings of a process about certificates, checked before it opens or serves anything."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which authority may vouch for which names.
+"""The authorities, and the names that each may vouch for.
 
 A trust folder has one PEM file for each authority. `mesh.pem` vouches for every name but those of regions that have an
 authority of their own here; `region-430000.pem` for the names below `spiffe://hutong/region/430000/` and for no others,

@@ -1,4 +1,4 @@
-"""What a request must be before it is looked up or judged. Every wrong field is named, by its path in the request."""
+"""Checks of requests before they are looked up or judged. Every wrong field is named, by its path in the request."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -30,6 +30,13 @@ class Question(NamedTuple):
     at: Instant | None
     known_at: Instant | None
     check: Check
+
+    def everything(self) -> EvidenceQuery:
+        """Returns the same query for all of the holder's past."""
+        query = EvidenceQuery()
+        query.CopyFrom(self.lookup)
+        query.ClearField("selection")
+        return query
 
 
 def question(query: VerdictQuery, keys: PersonKeys, now: Instant, field: str) -> Question:

@@ -28,7 +28,7 @@ DAY = 24.0
 async def selected(
     records: Records, *people: bytes, since: float = -72.0, newest: int = 3, clearing: int = 4, own: Sequence[str] = ()
 ) -> BatchListRecordsResponse:
-    """What is given of these people's pasts; `since` in hours from NOON."""
+    """Returns what is given of these people's pasts; `since` in hours from NOON."""
     answer: BatchListRecordsResponse = await records.calls.BatchListRecords(
         BatchListRecordsRequest(
             subjects=[Subject(person_key=key) for key in people],

@@ -124,7 +124,7 @@ async def feed(records: Records) -> list[fpb.Change]:
 
 
 def gravities(rows: Iterable[CurrentRecord]) -> dict[Key, int]:
-    """How grave it is what a store says of each record."""
+    """Returns the gravity of what a store says of each record."""
     return {
         (row.person_key, row.source_id): revision_gravity(copy_of(TestRecord.FromString(row.body)).as_stored())
         for row in rows

@@ -87,7 +87,7 @@ def clause_until(entry: ClauseEntry, region: str, records: list[Record], at: Ins
 
 
 def notice_holds(policy: PolicyFile, records: list[Record], at: Instant) -> bool:
-    """Whether a negative result is inside the region's own window, counted from its report."""
+    """Tells if a negative result is inside the region's own window, counted from its report."""
     window = policy.notice.window
     for record in records:
         if not _exists(record, at) or not _reported(record, at) or record.result != Result.NEGATIVE:
@@ -115,7 +115,7 @@ def for_scene(policy: PolicyFile, scene: Scene) -> PolicyFile:
 
 
 def exempt(policy: PolicyFile, born: date | None, at: Instant) -> bool:
-    """Whether the holder is younger than the policy asks of, by the calendar of UTC+8."""
+    """Tells if the holder is younger than the policy asks of, by the calendar of UTC+8."""
     if policy.exempt is None or born is None:
         return False
     today = to_datetime(at).date()

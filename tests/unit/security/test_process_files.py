@@ -1,4 +1,4 @@
-"""What a process is told about certificates is right, or it does not start."""
+"""A process does not start unless what it is told about certificates is right."""
 
 import pytest
 

@@ -45,7 +45,7 @@ def ask(channel) -> Any:
 
 
 async def called(address, material, peer):
-    """What a server answers, or why it cannot be called."""
+    """Returns what a server answers, or why it cannot be called."""
     credentials, override = channel_credentials(material, peer)
     async with grpc.aio.secure_channel(address, credentials, options=[override]) as channel:
         try:

@@ -1,4 +1,4 @@
-"""Whose a PostgreSQL database of records is."""
+"""The owner of a PostgreSQL database of records."""
 
 import asyncpg
 

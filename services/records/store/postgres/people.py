@@ -1,4 +1,4 @@
-"""How people's records are read in PostgreSQL.
+"""Reads people's records in PostgreSQL.
 
 All records of many people are one query for all of them. A selection is one statement for each person, sent together:
 with its person named it goes to one partition, or one node of a cluster, and may stop when it has the newest few. The
@@ -95,7 +95,7 @@ _END_COLUMNS = ("laboratory_sequence", "sequence", "head_at", "purged", "feed_id
 
 
 class _End(NamedTuple):
-    """How far laboratories, feed and retention have come."""
+    """The state of laboratories, feed and retention."""
 
     laboratories: int
     sequence: int

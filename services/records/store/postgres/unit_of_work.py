@@ -87,8 +87,8 @@ MANY = 200
 async def transact(
     connection: asyncpg.Connection, touch: Touch, decide: Decide, clock: Clock, stamp: Clock, drives_copies: bool
 ) -> bytes:
-    """What RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits; `stamp` gives the
-    instant that it bears."""
+    """Writes as RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits; `stamp` gives
+    the instant that it bears."""
     if touch.request is not None:
         answered = await _answered(connection, touch.request)
         if answered is not None:

@@ -1,4 +1,4 @@
-"""Whose a SQLite file of records is."""
+"""The owner of a SQLite file of records."""
 
 import sqlite3
 

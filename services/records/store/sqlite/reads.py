@@ -1,4 +1,4 @@
-"""What is read of a SQLite store in turns: people, and records by their place in time."""
+"""Reads a SQLite store in turns: people, and records by their place in time."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence

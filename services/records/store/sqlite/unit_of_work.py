@@ -58,7 +58,7 @@ settlement, cause, settled_by, settled_at
 def transact(
     write: sqlite3.Connection, touch: Touch, decide: Decide, clock: Clock, drives_copies: bool = False
 ) -> bytes:
-    """What RecordStore.commit does. Raises sqlite3.Error, and what `decide` raises, with nothing stored."""
+    """Writes as RecordStore.commit does. Raises sqlite3.Error, and what `decide` raises, with nothing stored."""
     write.execute("begin immediate")
     try:
         answer = _answered(write, touch)

@@ -18,14 +18,14 @@ class Reads(Protocol):
     """One method of one contract."""
 
     async def ListRecords(self, request: ListRecordsRequest, /) -> ListRecordsResponse:
-        """As the contract has it."""
+        """See the contract."""
 
 
 class ReadsAndWatches(Reads, Protocol):
     """Methods of two contracts."""
 
     def WatchChanges(self, request: WatchChangesRequest, /) -> AsyncIterator[WatchChangesResponse]:
-        """As the contract has it."""
+        """See the contract."""
 
 
 class Misnamed(Protocol):
