@@ -39,8 +39,6 @@ OTHER_WORDS = {
     "NOT_ADMITTED": "what a verdict's reasons are counted by",
     "NOT_READY": "a word of readiness",
     "OTHER_REGION": "why a follower refuses a change, for metrics",
-    "RESTORED_CONTENT": "the reason of a conflict",
-    "RESTORED_PERSON": "the reason of a conflict",
     "SOURCE_ID": "a part of reasons: SOURCE_ID_REQUIRED, _FORMAT",
     "STRICTER_THAN_NOTICE": "a finding of hutong policy check",
     "SUSPENSION_ID": "a part of reasons: SUSPENSION_ID_REQUIRED, _FORMAT",
