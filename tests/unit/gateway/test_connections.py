@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.http.app import Receive, Scope, Send
+from gateway.http.asgi import Receive, Scope, Send
 from gateway.http.connections import WHOLE
 from gateway.server import HttpServer
 
