@@ -1,4 +1,4 @@
-"""What a benchmark is, and how two things are measured in turn."""
+"""The protocol of a benchmark, and the measuring of two things in turn."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar

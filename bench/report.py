@@ -1,4 +1,4 @@
-"""What a benchmark found: figures of several rounds, their medians and spread, and ours beside the yardstick."""
+"""The report of a benchmark: figures of several rounds, their medians and spread, and ours beside the yardstick."""
 
 from dataclasses import dataclass
 from statistics import median, quantiles
@@ -57,7 +57,7 @@ class Measure:
 
     @property
     def met(self) -> bool | None:
-        """Whether every bound is kept; None where there is none."""
+        """Tells if every bound is kept; None where there is none."""
         checks = [
             value >= bound if self.higher_is_better else value <= bound
             for value, bound in ((self.ours.median, self.bound), (self.ratio, self.ratio_bound))

@@ -1,4 +1,4 @@
-"""What a command's exit status means, and how it says what went wrong."""
+"""Exit statuses of commands, and the way they say what went wrong."""
 
 import sys
 from enum import IntEnum

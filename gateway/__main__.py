@@ -7,29 +7,37 @@ from gateway.composition import Gateway, build
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from gateway.server import serve
 from gateway.settings import GatewaySettings
+from services.common.regions import NATION
 from services.runtime.program import main
 from services.runtime.rpc.channel import Channels
 from services.runtime.settings.environment import SettingsError
+from services.runtime.tls.identity import principal, store_of
+from services.runtime.tls.process import process_files
+
+PRINCIPAL = principal("mesh/gateway")
 
 
 def wire(settings: GatewaySettings) -> Gateway:
     """Builds a gateway whose ports are channels to the addresses in its settings. Call it inside the loop."""
-    channels = Channels("gateway")
+    files = process_files(settings, PRINCIPAL)
+    channels = Channels("gateway", files)
+    lookup = principal("mesh/lookup")
 
-    def change_feed(target: str) -> ChangeFeed:
-        return channels.remote(ChangeFeed, target, service="records")
+    def change_feed(region: str, target: str) -> ChangeFeed:
+        return channels.remote(ChangeFeed, target, service="records", peer=store_of(region))
 
     return build(
         settings,
-        verdict=channels.remote(VerdictSource, settings.verdict, service="verdict"),
-        evidence=channels.remote(Evidence, settings.lookup, service="lookup"),
-        holders=channels.remote(Holders, settings.lookup, service="lookup"),
-        holder_feed=channels.remote(HolderFeed, settings.lookup, service="lookup"),
-        regions=channels.remote(Regions, settings.lookup, service="lookup"),
-        news=change_feed(settings.nation),
-        region_news={region: change_feed(target) for region, target in settings.region_feeds.items()},
+        verdict=channels.remote(VerdictSource, settings.verdict, service="verdict", peer=principal("mesh/verdict")),
+        evidence=channels.remote(Evidence, settings.lookup, service="lookup", peer=lookup),
+        holders=channels.remote(Holders, settings.lookup, service="lookup", peer=lookup),
+        holder_feed=channels.remote(HolderFeed, settings.lookup, service="lookup", peer=lookup),
+        regions=channels.remote(Regions, settings.lookup, service="lookup", peer=lookup),
+        news=change_feed(NATION, settings.nation),
+        region_news={region: change_feed(region, target) for region, target in settings.region_feeds.items()},
         sample_people=read_people(Path(settings.sample_people)) if settings.sample_people else None,
         close=channels.close,
+        files=files,
     )
 
 

@@ -36,6 +36,7 @@ from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.service import Service
 from services.runtime.telemetry.trace import Traces, asked_at_most
+from services.runtime.tls.files import TlsFiles
 
 NAME = "gateway"
 
@@ -76,6 +77,7 @@ def build(
     cache: VerdictCache | None = None,
     clock: Clock = system_clock,
     close: Callable[[], Awaitable[None]] | None = None,
+    files: TlsFiles | None = None,
 ) -> Gateway:
     """Builds a gateway over these ports.
 
@@ -124,6 +126,7 @@ def build(
             pings={"verdict": probe.verdict},
             background=[policies.keep, updater.run],
             close=_closing(cache, close),
+            files=files,
         ),
         app=HttpApplication(
             routes,

@@ -1,4 +1,4 @@
-"""What is counted, for Prometheus."""
+"""The metrics of the gateway."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 
 class Outcome(StrEnum):
-    """What the cache had to do with an answer."""
+    """The ways in which the cache had to do with an answer."""
 
     HIT = "HIT"
     """It was there."""

@@ -1,5 +1,5 @@
-"""What the gateway asks of the mesh, in the contracts' own messages. Bound to remote services or to objects of this
-process by whoever composes it. Every method raises ServiceError."""
+"""The protocols by which the gateway reaches the mesh, in the contracts' own messages. Bound to remote services or
+objects of this process by whoever composes it. Every method raises ServiceError."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol

@@ -14,6 +14,7 @@ from gateway.http.connections import Connections, connection_class
 from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
 from services.runtime.rpc.server import CannotListenError, Server
+from services.runtime.service import security_of
 from services.runtime.settings.environment import SettingsError
 
 log = logging.getLogger("hutong.server")
@@ -137,7 +138,14 @@ class GatewayServer:
         self._gateway = gateway
         self._settings = settings
         service = gateway.service
-        self._grpc = Server(service.name, service.bindings, service.pings, traces=gateway.traces)
+        self._grpc = Server(
+            service.name,
+            service.bindings,
+            service.pings,
+            traces=gateway.traces,
+            security=security_of(service, settings),
+            health_listen=settings.health_listen,
+        )
         self._http = HttpServer(
             gateway.app, head_seconds=settings.http_head_seconds, idle_seconds=settings.http_idle_seconds
         )

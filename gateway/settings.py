@@ -13,7 +13,7 @@ IDLE_SECONDS = 75.0
 
 
 class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
-    """What the gateway takes from the environment: HUTONG_HTTP_LISTEN, HUTONG_VERDICT and so on."""
+    """The settings of the gateway: HUTONG_HTTP_LISTEN, HUTONG_VERDICT and so on."""
 
     http_listen: Listen = "127.0.0.1:8080"
     """Where to serve HTTP; port 0 takes a free one."""

@@ -1,4 +1,4 @@
-"""What a code costs whoever serves it: cached in memory, cached in Redis, and uncached through all services."""
+"""The cost of a code: cached in memory, cached in Redis, and uncached through all services."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ _BATCH = 1000
 
 
 class _Found(NamedTuple):
-    """What one round found: microseconds of CPU a request, and requests a second."""
+    """The figures of one round: microseconds of CPU a request, and requests a second."""
 
     cpu: float
     rate: float

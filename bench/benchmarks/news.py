@@ -184,7 +184,7 @@ def _revision(reply: bytes) -> int:
 
 
 def _copied_revision(reply: bytes) -> int:
-    """What the days since the test are counted from there is the region's own copy, of which each change of the
+    """Returns the revision of the region's own copy, which its days since test are counted from; each change of the
     original makes another revision."""
     days: dict[str, Any] | None = json.loads(reply)["daysEvidence"]
     return 0 if days is None or days["region"] != ELSEWHERE else int(days["revision"])

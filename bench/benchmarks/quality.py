@@ -21,8 +21,9 @@ from bench.servers.records import serving
 from cli.commands.laboratory.query import LaboratoryFigures
 from services.common.errors import Text
 from services.common.instants import DAY, HOUR, Instant, calendar_day, start_of_day, to_timestamp
-from services.records.domain.content import digest, placed_at
+from services.records.domain.content import digest, latest_at, placed_at
 from services.records.domain.revisions import FirstRevision, RecordId, first_body
+from services.records.domain.weight import weight_of
 from services.records.quality.figure_counter import FigureCounter
 from services.records.servicers.quality import day_text
 from services.records.store.postgres.store import PostgresStore
@@ -61,7 +62,17 @@ def _record(rng: random.Random, number: int, day: int) -> FirstRevision:
     content = _content(rng, day)
     source_id, key = f"Q{number:08d}", rng.randbytes(16)
     body = first_body(_HEAD, source_id, key, content.SerializeToString())
-    return FirstRevision(REGION, source_id, key, placed_at(content), content.laboratory, digest(content), body)
+    return FirstRevision(
+        REGION,
+        source_id,
+        key,
+        placed_at(content),
+        latest_at(content),
+        weight_of(content),
+        content.laboratory,
+        digest(content),
+        body,
+    )
 
 
 async def _fill(store: PostgresStore, day: int) -> None:

@@ -51,7 +51,7 @@ def wheel_binaries() -> Path | None:
 
 
 def _as_server_user() -> tuple[list[str], str]:
-    """How to run a command as somebody PostgreSQL accepts: it refuses root."""
+    """Returns the words that run a command as somebody PostgreSQL accepts: it refuses root."""
     if os.geteuid() != 0:
         return [], ""
     setpriv = shutil.which("setpriv")

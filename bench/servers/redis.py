@@ -38,7 +38,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Where it serves."""
+        """Returns its URL."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property

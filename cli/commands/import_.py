@@ -9,6 +9,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from cli.exits import Exit, complain
+from cli.mesh.plan import system_of
+from cli.mesh.target import Target, add_target, target_of
 from services.common.errors import ServiceError, Text
 
 if TYPE_CHECKING:
@@ -49,13 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--site", help="采样地点的行政区划代码，缺省为地区代码 / the place of sampling, by default the region itself"
     )
-    parser.add_argument("--to", metavar="HOST:PORT", help="记录库的 gRPC 地址 / the store's gRPC address")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path(".hutong"),
-        help="`hutong up` 的数据目录，由此得知地址 / data of the running `hutong up`, which names the address",
-    )
+    add_target(parser)
     parser.add_argument("--report", type=Path, help="拒收报告，缺省为 FILE.rejected.csv / the report of refused rows")
     parser.set_defaults(run=run)
 
@@ -72,23 +68,6 @@ def _destination(args: argparse.Namespace) -> "Destination | None":
     return None if violations else Destination(args.region, args.lab, site)
 
 
-def _address(args: argparse.Namespace) -> str | None:
-    from cli.mesh.endpoints import read_endpoints
-
-    if args.to is not None:
-        return str(args.to)
-    endpoints = read_endpoints(args.data)
-    if endpoints is None:
-        complain(
-            Text(
-                f"{args.data} 中没有运行的互通网；请先 `hutong up`，或用 --to 指明地址",
-                f"No mesh is running from {args.data}; start `hutong up`, or name the store with --to",
-            )
-        )
-        return None
-    return endpoints.records_for(args.region)
-
-
 def _stops_at_interrupt() -> asyncio.Event:
     """Set at the first Ctrl-C, so that what is under way comes to its end; the second ends the process."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -101,19 +80,18 @@ def _stops_at_interrupt() -> asyncio.Event:
     return stop
 
 
-async def _send(args: argparse.Namespace, destination: "Destination", address: str, report_path: Path) -> Exit:
+async def _send(args: argparse.Namespace, destination: "Destination", target: Target, report_path: Path) -> Exit:
     from cli.importing.journal import Journal
     from cli.importing.opening import open_laboratory_file
     from cli.importing.progress import progress_bar
     from cli.importing.report import RejectionReport
     from cli.importing.sending import RecordIntake, StoppedError, send
-    from services.runtime.rpc.channel import Channels
 
     began = perf_counter()
     stop = _stops_at_interrupt()
     with open_laboratory_file(args.file, args.format) as (reader, encoding, position):
-        async with Channels(CALLER) as channels:
-            intake = channels.remote(RecordIntake, address, service="records")
+        async with target.channels(CALLER) as channels:
+            intake = channels.remote(RecordIntake, target.address, service="records", peer=target.peer)
             journal = Journal(args.file, destination)
             with (
                 RejectionReport(report_path, always=args.report is not None) as report,
@@ -135,8 +113,8 @@ async def _send(args: argparse.Namespace, destination: "Destination", address: s
     if error is not None:
         complain(
             Text(
-                f"{address} 未能接收：{error.text.zh}。已确认的 {tally.good} 行不会丢失，重新运行即可",
-                f"{address} did not take the rest: {error.text.en}. {tally.good} acknowledged rows are safe; run again",
+                f"{target.address} 未能接收：{error.text.zh}。已确认的 {tally.good} 行不会丢失，重新运行即可",
+                f"{target.address} took no more: {error.text.en}. {tally.good} acknowledged rows are safe; run again",
             )
         )
         return Exit.UNREACHABLE
@@ -178,12 +156,12 @@ def run(args: argparse.Namespace) -> int:
     destination = _destination(args)
     if destination is None:
         return Exit.USAGE
-    address = _address(args)
-    if address is None:
+    target = target_of(args, args.region, system_of(args.region))
+    if target is None:
         return Exit.UNREACHABLE
     report_path = args.report or args.file.with_name(f"{args.file.name}.rejected.csv")
     try:
-        return uvloop.run(_send(args, destination, address, report_path))
+        return uvloop.run(_send(args, destination, target, report_path))
     except UnreadableFileError as error:
         complain(error.text)
         return Exit.USAGE

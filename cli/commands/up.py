@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the HTTP port; gRPC: gateway +1, verdict +2, lookup +3, nation +10, regions from +11; 0: any free ones",
     )
     parser.add_argument("--data", type=Path, default=Path(".hutong"), help="数据目录 / where data lies")
+    parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="与 --mesh 同用：各服务以证书互证身份 / with --mesh: services prove their names to each other",
+    )
     parser.add_argument("--mesh", action="store_true", help="每个服务一个进程 / a process for each service")
     parser.add_argument(
         "--policies", type=Path, help="规则目录，缺省为自带规则 / policies instead of those that come with it"
@@ -55,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the mesh to its end; returns the exit status."""
     import uvloop
 
+    from cli.mesh.certificates import write_mesh_certificates
     from cli.mesh.data import DataDirectoryError, locked, mesh_secret
     from cli.mesh.plan import MOST_PORT, Plan, ports_from
     from cli.mesh.ports import first_taken, free_ports
@@ -68,6 +74,11 @@ def run(args: argparse.Namespace) -> int:
         return Exit.USAGE
     if not 0 <= args.port <= MOST_PORT:
         complain(Text(f"端口应在 0 至 {MOST_PORT} 之间", f"The port lies between 0 and {MOST_PORT}"))
+        return Exit.USAGE
+    if args.tls and not args.mesh:
+        complain(
+            Text("--tls 须与 --mesh 同用", "--tls goes with --mesh: in one process there is no wire to prove it on")
+        )
         return Exit.USAGE
     if args.policies is not None and not _usable(args.policies):
         return Exit.USAGE
@@ -88,7 +99,10 @@ def run(args: argparse.Namespace) -> int:
             if not args.no_samples:
                 people = args.data / "sample-people.json"
                 write_people(people)
-            plan = Plan(args.data, mesh_secret(args.data), ports, args.policies, args.redis, people)
+            certificates = write_mesh_certificates(args.data) if args.tls else None
+            plan = Plan(
+                args.data, mesh_secret(args.data), ports, args.policies, args.redis, people, certificates=certificates
+            )
             return uvloop.run(_run(args, plan, telemetry))
     except DataDirectoryError as error:
         complain(error.text)

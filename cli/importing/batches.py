@@ -38,7 +38,7 @@ class Rows(Protocol):
 
     @property
     def layout(self) -> Layout:
-        """Where the columns stand."""
+        """The places of the columns."""
 
     def __iter__(self) -> Iterator[Sample | Refusal]:
         """The rows in their order."""
@@ -46,7 +46,7 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Whose records they become: the region that keeps them (GB/T 2260), the laboratory's id within the mesh, and the
+    """The destination of the rows: the region that keeps them (GB/T 2260), the laboratory's id within the mesh, and the
     place of sampling (GB/T 2260, 6 digits)."""
 
     region: str

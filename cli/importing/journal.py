@@ -1,4 +1,4 @@
-"""What an import knows of itself after it was interrupted, however it was: a file beside the one it sends.
+"""The journal of an import, for going on after an interruption of whatever kind: a file beside the one it sends.
 
 One line says what is sent where; then each acknowledged batch is a line of its own, written after its acknowledgement.
 A line that was not finished counts as not written: its batch is sent again, which doubles nothing. It holds rows'
@@ -48,7 +48,7 @@ class Journal:
             self.session, self.resumes = session, True
 
     def acknowledged(self) -> Iterator[tuple[Tally, list[Refusal]]]:
-        """What every batch came to that was acknowledged before, in order from the first."""
+        """Returns the outcome of every batch that was acknowledged before, in order from the first."""
         if not self.resumes:
             return
         with self.path.open(encoding="utf-8") as lines:

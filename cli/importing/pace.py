@@ -1,4 +1,4 @@
-"""How fast an import goes and how long it will still take, from what was seen in the last seconds. Pure."""
+"""The pace of an import and the time left, from what was seen in the last seconds. Pure."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ WINDOW_SECONDS = 10.0
 
 
 class Seen(NamedTuple):
-    """What stood at a moment: seconds of any clock that only goes forward, bytes of the file, rows dealt with."""
+    """A moment of an import: seconds of any clock that only goes forward, bytes of the file, rows dealt with."""
 
     at: float
     position: int
@@ -44,7 +44,7 @@ class Pace:
 
     @property
     def share(self) -> float:
-        """How much of the file was read, from 0 to 1."""
+        """Returns the share of the file that was read, from 0 to 1."""
         return min(1.0, self._seen[-1].position / self._size) if self._seen and self._size else 0.0
 
     def _a_second(self, figure: Callable[[Seen], int]) -> float:

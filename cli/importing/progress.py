@@ -1,4 +1,4 @@
-"""How far an import is, on standard error: a bar where somebody is looking at it, else a line now and then."""
+"""The progress of an import, on standard error: a bar where somebody is looking at it, else a line now and then."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -31,7 +31,7 @@ _NOTHING = 0
 
 
 class RecordIntake(Protocol):
-    """What an import needs of a store."""
+    """The intake of a store, as an import needs it."""
 
     def StreamRecords(self, requests: AsyncIterator[StreamRecordsRequest]) -> AsyncIterator[StreamRecordsResponse]:
         """See the contract."""
@@ -80,7 +80,7 @@ class _Sending:
 
     @property
     def done(self) -> bool:
-        """Whether every row was dealt with."""
+        """Tells if every row was dealt with."""
         return self.complete and not self._sent
 
     async def over(self, intake: RecordIntake) -> None:
@@ -193,7 +193,7 @@ class _Sending:
 
 
 async def _unless(stop: asyncio.Event, waiting: Awaitable[T]) -> T | None:
-    """What is waited for; None when it has not come before `stop` is set, and then it is given up."""
+    """Returns what is waited for; None when it has not come before `stop` is set, and then it is given up."""
     told, awaited = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(waiting)
     try:
         await asyncio.wait({told, awaited}, return_when=asyncio.FIRST_COMPLETED)

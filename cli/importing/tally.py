@@ -1,4 +1,4 @@
-"""What an import came to, row by row."""
+"""The counts of an import, row by row."""
 
 from dataclasses import dataclass, fields
 

@@ -36,9 +36,9 @@ _IGNORED = frozenset({"姓名", "name"})
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the columns stand. `headers` are the file's own names by column, for messages about its rows; `local_times`
-    says that times without an offset are UTC+8 by declaration, as in files with Chinese headers; `unused` are columns
-    that mean nothing here."""
+    """The layout of a file's columns. `headers` are the file's own names by column, for messages about its rows;
+    `local_times` says that times without an offset are UTC+8 by declaration, as in files with Chinese headers; `unused`
+    are columns that mean nothing here."""
 
     positions: dict[Column, int]
     headers: dict[Column, str]

@@ -144,7 +144,8 @@ def _day(text: str) -> int | None:
 
 @lru_cache(1 << 15)
 def _clock(text: str, local: bool) -> int | None:
-    """How far from a day's midnight in UTC a text names an instant, in microseconds; None unless a cell may end so."""
+    """Returns how far from a day's midnight in UTC a text names an instant, in microseconds; None unless a cell may end
+    so."""
     found = _or_none(f"1970-01-02T{text}", local)
     return None if found is None else found - DAY
 

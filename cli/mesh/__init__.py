@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from cli.mesh.running import RunningMesh
 
 
-def _plan(data: Path, *, samples: bool, policies: Path | None) -> "Plan":
+def _plan(data: Path, *, samples: bool, policies: Path | None, tls: bool = False) -> "Plan":
+    from cli.mesh.certificates import write_mesh_certificates
     from cli.mesh.data import mesh_secret
     from cli.mesh.plan import Plan
     from cli.mesh.ports import free_ports
@@ -21,7 +22,8 @@ def _plan(data: Path, *, samples: bool, policies: Path | None) -> "Plan":
     people = data / "sample-people.json" if samples else None
     if people is not None:
         write_people(people)
-    return Plan(data, mesh_secret(data), free_ports(), policies=policies, samples=people)
+    certificates = write_mesh_certificates(data) if tls else None
+    return Plan(data, mesh_secret(data), free_ports(), policies=policies, samples=people, certificates=certificates)
 
 
 async def _load(mesh: "RunningMesh") -> None:
@@ -54,11 +56,14 @@ async def embedded(data: Path, *, samples: bool = False, policies: Path | None =
 
 
 @asynccontextmanager
-async def processes(data: Path, *, samples: bool = False, policies: Path | None = None) -> AsyncIterator["ProcessMesh"]:
-    """The same with a process for each service; besides, `kill` ends one at once and `pid` names it."""
+async def processes(
+    data: Path, *, samples: bool = False, policies: Path | None = None, tls: bool = False
+) -> AsyncIterator["ProcessMesh"]:
+    """The same with a process for each service; besides, `kill` ends one at once and `pid` names it. With `tls` they
+    prove their names to each other."""
     from cli.mesh.per_process import ProcessMesh
 
-    mesh = ProcessMesh(_plan(data, samples=samples, policies=policies))
+    mesh = ProcessMesh(_plan(data, samples=samples, policies=policies, tls=tls))
     try:
         await mesh.start_all()
         if samples:

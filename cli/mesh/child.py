@@ -7,9 +7,14 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from services.runtime.tls.credentials import channel_credentials
+from services.runtime.tls.files import TlsFiles
+from services.runtime.tls.identity import Principal
 
 STOP_SECONDS = 8.0
 """How long a process may take to drain before it is killed."""
@@ -22,9 +27,16 @@ class ChildFailedError(Exception):
     """A process ended, or was not healthy in time; the message names its log."""
 
 
-async def healthy(address: str) -> bool:
-    """Whether the service there says that it serves."""
-    async with grpc.aio.insecure_channel(address) as channel:
+class Proof(NamedTuple):
+    """The certificate to ask a service with, and the name that the service must prove."""
+
+    files: TlsFiles
+    peer: Principal
+
+
+async def healthy(address: str, proof: Proof | None = None) -> bool:
+    """Returns whether the service there says that it serves; with `proof`, over TLS."""
+    async with _channel(address, proof) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
@@ -33,15 +45,31 @@ async def healthy(address: str) -> bool:
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
 
+def _channel(address: str, proof: Proof | None) -> grpc.aio.Channel:
+    if proof is None:
+        return grpc.aio.insecure_channel(address)
+    credentials, override = channel_credentials(proof.files.current(), proof.peer)
+    return grpc.aio.secure_channel(address, credentials, options=[override])
+
+
 class Child:
     """A service's process: `python -m module` with these settings, its log appended to a file."""
 
-    def __init__(self, name: str, module: str, address: str, environ: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        address: str,
+        environ: Mapping[str, str],
+        log: Path,
+        proof: Proof | None = None,
+    ) -> None:
         self.name = name
         self._module = module
         self._address = address
         self._environ = dict(environ)
         self._log = log
+        self._proof = proof
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -70,7 +98,7 @@ class Child:
         """Waits until it is healthy. Raises ChildFailedError."""
         try:
             async with asyncio.timeout(START_SECONDS):
-                while not await healthy(self._address):
+                while not await healthy(self._address, self._proof):
                     if self.pid is None:
                         raise ChildFailedError(f"{self.name} 已退出，见 / ended, see {self._log}")
                     await asyncio.sleep(_POLL_SECONDS)
@@ -102,8 +130,8 @@ class Child:
 
 
 def inherited_environment() -> dict[str, str]:
-    """What a child's environment has besides its own settings: this process's, without settings that are not for
-    everyone, and with the modules this process can import."""
+    """Returns what a child's environment has besides its own settings: this process's, without settings that are not
+    for everyone, and with the modules this process can import."""
     shared = ("HUTONG_OTLP_ENDPOINT", "HUTONG_TRACE_RATIO", "HUTONG_LOG_LEVEL")
     environ = {key: value for key, value in os.environ.items() if not key.startswith("HUTONG_") or key in shared}
     environ["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)

@@ -1,4 +1,4 @@
-"""Where a running mesh is found: `endpoints.json` in its data directory."""
+"""The addresses of a running mesh: `endpoints.json` in its data directory."""
 
 import os
 import tempfile
@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from services.common.regions import NATION
+from services.runtime.tls.identity import Principal, store_of
 
 FILE_NAME = "endpoints.json"
 
@@ -22,10 +23,16 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     records: dict[str, str]
     pid: int
     """The process that runs the mesh; it ends the rest."""
+    certificates: str = ""
+    """The folder of its certificates; empty for a mesh that has none."""
 
     def records_for(self, region: str) -> str:
         """The store that keeps a region's records: its own, or the nation's where the region is not on the mesh."""
         return self.records.get(region) or self.records[NATION]
+
+    def store_for(self, region: str) -> Principal:
+        """Returns the name that the store of a region's records proves."""
+        return store_of(region if region in self.records else NATION)
 
 
 def write_endpoints(endpoints: Endpoints, data: Path) -> None:

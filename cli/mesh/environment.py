@@ -1,7 +1,8 @@
 """The settings of each service of a mesh, as environment variables of its process."""
 
+from cli.certificates.development import TRUST, certificate_folder
 from cli.mesh.child import inherited_environment
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, RECORD_STORES, REGIONS, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, PRINCIPALS, RECORD_STORES, REGIONS, VERDICT, Plan
 from services.common.regions import NATION
 
 MODULES = dict.fromkeys(RECORD_STORES, "services.records") | {
@@ -17,8 +18,15 @@ def _addresses(plan: Plan, names: tuple[str, ...]) -> str:
 
 
 def settings(plan: Plan, name: str) -> dict[str, str]:
-    """What one service is told, without the prefix HUTONG_."""
+    """Returns the settings of one service, without the prefix HUTONG_."""
     common = {"LISTEN": plan.address(name), "MESH_SECRET": plan.secret}
+    if plan.certificates is not None:
+        own_folder = certificate_folder(plan.certificates.resolve(), PRINCIPALS[name])
+        common |= {
+            "TLS_CERTIFICATE": str(own_folder / "tls.crt"),
+            "TLS_KEY": str(own_folder / "tls.key"),
+            "TLS_TRUST": str(plan.certificates.resolve() / TRUST),
+        }
     if name in RECORD_STORES:
         own = {
             "REGION": name,

@@ -23,7 +23,7 @@ Launch = Callable[[], AbstractAsyncContextManager[Sequence[Binding]]]
 
 
 def grpc_service(build: Callable[[], Service], address: str) -> Launch:
-    """How to run a service that serves gRPC alone."""
+    """Returns the runner of a service that serves gRPC alone."""
 
     @asynccontextmanager
     async def launch() -> AsyncIterator[Sequence[Binding]]:
@@ -52,7 +52,7 @@ class Node:
 
     @property
     def up(self) -> bool:
-        """Whether it runs."""
+        """Tells if it runs."""
         return self._running is not None
 
     async def start(self) -> None:

@@ -6,9 +6,10 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 
-from cli.mesh.child import Child, ChildFailedError
+from cli.mesh.child import Child, ChildFailedError, Proof
 from cli.mesh.environment import MODULES, environment
-from cli.mesh.plan import GATEWAY, LOOKUP, REGIONS, SERVICES, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, LOOKUP, OPERATOR, PRINCIPALS, REGIONS, SERVICES, VERDICT, Plan
+from cli.mesh.target import files_of
 from services.common.regions import NATION
 
 log = logging.getLogger("hutong.mesh")
@@ -23,6 +24,11 @@ Report = Callable[[str, int, bool], None]
 """Told of a process that died: its name, its exit status, whether it is started again."""
 
 
+def _proof(plan: Plan, name: str) -> Proof | None:
+    files = files_of(plan.endpoints(os.getpid()), OPERATOR)
+    return None if files is None else Proof(files, PRINCIPALS[name])
+
+
 class ProcessMesh:
     """The processes of one mesh. Services can be stopped, killed and started one by one, by name."""
 
@@ -31,7 +37,14 @@ class ProcessMesh:
         logs = plan.data / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         self._children = {
-            name: Child(name, MODULES[name], plan.address(name), environment(plan, name), logs / f"{name}.log")
+            name: Child(
+                name,
+                MODULES[name],
+                plan.address(name),
+                environment(plan, name),
+                logs / f"{name}.log",
+                _proof(plan, name),
+            )
             for name in SERVICES
         }
         self._wanted: set[str] = set()

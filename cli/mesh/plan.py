@@ -1,4 +1,4 @@
-"""What a mesh on one machine consists of: who keeps what, where each service listens, where its data lies. Pure."""
+"""The plan of a mesh on one machine: who keeps what, where each service listens, where its data lies. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cli.mesh.endpoints import Endpoints
 from services.common.regions import NATION, divisions
+from services.runtime.tls.identity import Principal, principal, store_of
 
 REGIONS = ("110000", "210000", "220000", "310000", "340000", "410000", "430000", "440000", "510000")
 """The regions on the mesh: those of the founding text, and 410000 as one that is not yet updated. The records of all
@@ -17,6 +18,21 @@ HOST = "127.0.0.1"
 RECORD_STORES = (*REGIONS, NATION)
 SERVICES = (*RECORD_STORES, LOOKUP, VERDICT, GATEWAY)
 """Every service, in the order in which they depend on one another."""
+
+PRINCIPALS = {name: store_of(name) for name in RECORD_STORES} | {
+    name: principal(f"mesh/{name}") for name in (LOOKUP, VERDICT, GATEWAY)
+}
+"""The name that each service proves where there are certificates."""
+
+OPERATOR = principal("operator/me")
+SUPERVISOR = principal("supervisor/me")
+"""Who sits at this machine."""
+
+
+def system_of(region: str) -> Principal:
+    """Returns the name of a region's own system."""
+    return principal(f"region/{region}/system")
+
 
 _OFFSETS = {HTTP: 0, GATEWAY: 1, VERDICT: 2, LOOKUP: 3, NATION: 10} | {
     region: 11 + place for place, region in enumerate(REGIONS)
@@ -50,13 +66,15 @@ class Plan:
     policies: Path | None = None
     redis: str = ""
     samples: Path | None = None
+    certificates: Path | None = None
+    """The folder of certificates, where services prove their names to each other; None: they do not."""
 
     def address(self, name: str) -> str:
-        """Where a service listens, host:port."""
+        """Returns the address of a service, host:port."""
         return f"{HOST}:{self.ports[name]}"
 
     def store_url(self, name: str) -> str:
-        """Where a service keeps its data."""
+        """Returns the URL of a service's store."""
         return f"sqlite:///{self.data.resolve() / name}.db"
 
     def keeps(self, store: str) -> list[str]:
@@ -64,7 +82,7 @@ class Plan:
         return kept_by_nation() if store == NATION else [store]
 
     def endpoints(self, pid: int) -> Endpoints:
-        """What is published of the mesh that process `pid` runs."""
+        """Returns the addresses of the mesh that process `pid` runs."""
         return Endpoints(
             http=f"http://{self.address(HTTP)}",
             gateway=self.address(GATEWAY),
@@ -72,4 +90,5 @@ class Plan:
             lookup=self.address(LOOKUP),
             records={store: self.address(store) for store in (NATION, *REGIONS)},
             pid=pid,
+            certificates=str(self.certificates.resolve()) if self.certificates else "",
         )

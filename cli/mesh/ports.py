@@ -11,7 +11,7 @@ _RANGE = range(20_000, 32_000)
 
 
 def is_free(port: int) -> bool:
-    """Whether somebody could listen on this port of loopback now."""
+    """Tells if somebody could listen on this port of loopback now."""
     with socket.socket() as probe:
         # A port whose last connections are still fading away is free for a server.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""What `hutong up` needs of a mesh, whichever way its services run."""
+"""A running mesh as `hutong up` needs it, whichever way its services run."""
 
 from collections.abc import Mapping
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What is asked of the services of a running mesh over gRPC."""
+"""The services of a running mesh, as they are asked over gRPC."""
 
 from typing import Protocol
 
@@ -34,7 +34,7 @@ class RecordsService(RecordIntake, RecordsDoor, Protocol):
 
 
 class HolderService(HoldersDoor, Protocol):
-    """What holders do."""
+    """The holders' part of lookup, as it is called here."""
 
     async def ClaimResult(self, request: ClaimResultRequest, /) -> ClaimResultResponse:
         """See hutong.lookup.v1.HolderService."""

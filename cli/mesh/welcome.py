@@ -1,4 +1,4 @@
-"""What is printed when a mesh is up: where to look, and three commands that work as they stand."""
+"""The welcome that is printed when a mesh is up: where to look, and three commands that work as they stand."""
 
 import json
 import shlex
@@ -13,7 +13,7 @@ from services.common.regions import NATION
 
 
 def own_command() -> str:
-    """How this program was called, so that a printed command finds it again."""
+    """Returns the words that this program was called by, so that a printed command finds it again."""
     called = Path(sys.argv[0])
     if called.name == "hutong":
         found = shutil.which("hutong")

@@ -16,7 +16,7 @@ class SampleFile:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Returns its path."""
         return _FOLDER / self.name
 
 

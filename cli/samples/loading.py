@@ -57,7 +57,7 @@ class RecordsDoor(Protocol):
 
 
 class HoldersDoor(Protocol):
-    """What holders do."""
+    """The holders' part of lookup, as it is called here."""
 
     async def LinkDocuments(self, request: LinkDocumentsRequest) -> LinkDocumentsResponse:
         """See the contract."""
@@ -163,7 +163,7 @@ async def load_people(
                     subject=Subject(document=person.document),
                     other=Subject(document=person.former),
                     cause="passport renewed / 护照换新",
-                    purpose=_PURPOSE,
+                    purpose=Purpose.PURPOSE_REGIONAL_SERVICE,
                 )
             )
     return sum(len(tests) for tests in by_region.values())

@@ -1,4 +1,4 @@
-"""What a sample person is made of. Times are hours before the mesh's start, or fixed instants of August 2022."""
+"""The parts of a sample person. Times are hours before the mesh's start, or fixed instants of August 2022."""
 
 from dataclasses import dataclass, field
 
@@ -36,7 +36,7 @@ class SampleTest:
 
     @property
     def fixed(self) -> bool:
-        """Whether it happened at fixed instants, whenever the mesh starts."""
+        """Tells if it happened at fixed instants, whenever the mesh starts."""
         return isinstance(self.sampled, str) or isinstance(self.reported, str)
 
     def source_id(self, person: str, start: Instant) -> str:

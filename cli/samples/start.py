@@ -1,4 +1,4 @@
-"""What a mesh that has just started is filled with, and the same people as the gateway shows them."""
+"""Fills a mesh that has just started, and shows the same people at the gateway."""
 
 import asyncio
 import logging

@@ -1,1 +1,1 @@
-"""What a health-code client may ask, whatever the transport."""
+"""The questions of health-code clients, whatever the transport."""

@@ -15,7 +15,7 @@ LONGEST_PAGE = 200
 
 
 class _Place(NamedTuple):
-    """Where a test stands in the list: newest first (`age` in microseconds before the epoch), then by its identity."""
+    """The place of a test in the list: newest first (`age` in microseconds before the epoch), then by its identity."""
 
     age: int
     region: str
@@ -90,7 +90,8 @@ def page(listed: Sequence[ResultView], person: bytes, size: int, token: str) -> 
 
 
 def coverage(evidence: Iterable[Evidence]) -> list[SourceCoverage]:
-    """Who was asked, each source once; one that failed to answer any question counts as not having answered."""
+    """Returns the sources that were asked, each once; one that failed to answer any question counts as not having
+    answered."""
     sources: dict[str, SourceCoverage] = {}
     for piece in evidence:
         for source in piece.coverage:

@@ -1,4 +1,4 @@
-"""Which policies are in force, by digest, asked for each second."""
+"""The digests of the policies in force, asked for each second."""
 
 import asyncio
 import logging
@@ -33,11 +33,11 @@ class PolicyDigests:
 
     @property
     def told(self) -> bool:
-        """Whether they were ever told."""
+        """Tells if they were ever told."""
         return self._told_at > float("-inf")
 
     def recent(self, seconds: float) -> bool:
-        """Whether they were told no longer ago than this."""
+        """Tells if they were told no longer ago than this."""
         return time.monotonic() - self._told_at <= seconds
 
     async def regions(self) -> list[str]:

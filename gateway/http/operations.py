@@ -1,4 +1,4 @@
-"""What operators and their machines ask, by path."""
+"""The paths of operators and their machines."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Where the cache's news come from: each feed, read into the same words."""
+"""The sources of the cache's news: each feed, read into the same words."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

@@ -39,7 +39,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Why one field was refused. `field` is its path in the request, `reason` stable and in upper snake case."""
+    """The refusal of one field. `field` is its path in the request, `reason` stable and in upper snake case."""
 
     field: str
     reason: str
@@ -76,7 +76,7 @@ def invalid(field: str, reason: str, zh: str, en: str) -> InvalidArgument:
 
 
 class NotFound(ServiceError):
-    """What was named does not exist. Never raised because something could not be asked."""
+    """The error for a name that nothing has. Never raised because something could not be asked."""
 
     def __init__(self, reason: str, zh: str, en: str) -> None:
         super().__init__(Code.NOT_FOUND, reason, Text(zh, en))

@@ -1,4 +1,4 @@
-"""Who a store is, and whether the one that was reached is the one that was meant.
+"""The identity of a store, by which a caller tells that it reached the one that it meant.
 
 A caller checks every answer. Of a store that is another than it meant it takes nothing: for the caller that source is
 unreachable, with the reason by which an operator finds the mistake.

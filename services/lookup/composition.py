@@ -26,8 +26,11 @@ from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.service import Service
+from services.runtime.tls.identity import principal, store_of
+from services.runtime.tls.process import process_files
 
 NAME = "lookup"
+PRINCIPAL = principal("mesh/lookup")
 
 EVIDENCE = evidence_service_pb2.DESCRIPTOR.services_by_name["EvidenceService"]
 HOLDERS = holder_service_pb2.DESCRIPTOR.services_by_name["HolderService"]
@@ -49,15 +52,16 @@ def build(
     source of another name or a store URL of an unknown kind, SettingsError for a store that will not do, Unavailable
     when an SQLite file cannot be opened.
     """
-    channels = Channels(NAME)
+    files = process_files(settings, PRINCIPAL)
+    channels = Channels(NAME, files)
     if sources is None:
         sources = {
-            name: channels.remote(RecordsSource, target, service=f"records {name}")
+            name: channels.remote(RecordsSource, target, service=f"records {name}", peer=store_of(name))
             for name, target in settings.records.items()
         }
     if intakes is None:
         intakes = {
-            name: channels.remote(RecordsIntake, target, service=f"records {name}")
+            name: channels.remote(RecordsIntake, target, service=f"records {name}", peer=store_of(name))
             for name, target in settings.records.items()
             if name != NATION
         }
@@ -85,4 +89,5 @@ def build(
         ],
         pings={"store": store.ping},
         close=close,
+        files=files,
     )

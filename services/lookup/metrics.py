@@ -1,4 +1,4 @@
-"""What lookup counts, for Prometheus. Per source and batch, never per person."""
+"""The metrics of lookup. Per source and batch, never per person."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -1,4 +1,4 @@
-"""What lookup calls, as narrowly as it needs it. A records service of this process or over a wire satisfies both."""
+"""The protocols by which lookup reaches records services, of this process or over a wire."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""What the lookup service takes from the environment."""
+"""The settings of the lookup service."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from services.runtime.settings.kinds import Flag, Name, SomeSeconds, StoreUrl, T
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
-    """What the lookup service takes from the environment, with what every server takes.
+    """The settings of the lookup service, with those of every server.
 
     Raises ValueError (SettingsError when loaded) without a secret, and for a source that is neither a region nor
     "nation".

@@ -5,14 +5,17 @@ from collections.abc import Mapping
 from hutong.records.v1 import (
     change_feed_service_pb2,
     conflict_service_pb2,
+    following_service_pb2,
     intake_service_pb2,
     laboratory_quality_service_pb2,
     record_read_service_pb2,
     record_write_service_pb2,
+    restoration_service_pb2,
 )
 
 from services.common.instants import SECOND
 from services.common.regions import NATION
+from services.records.identity import OwnIdentity
 from services.records.laboratories import Laboratories
 from services.records.ports import Copies, Region
 from services.records.quality.figure_counter import FigureCounter
@@ -27,9 +30,11 @@ from services.records.retention.answers import AnswerRetention
 from services.records.servicers import (
     ConflictServicer,
     FeedServicer,
+    FollowingServicer,
     IntakeServicer,
     QualityServicer,
     ReadServicer,
+    RestorationServicer,
     WriteServicer,
 )
 from services.records.servicers.writer import Writer
@@ -42,11 +47,15 @@ from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.service import Background, Service
+from services.runtime.tls.identity import store_of
+from services.runtime.tls.process import process_files
 
 _READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 _WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
 _INTAKE = intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"]
 _FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
+_RESTORATION = restoration_service_pb2.DESCRIPTOR.services_by_name["RestorationService"]
+_FOLLOWING = following_service_pb2.DESCRIPTOR.services_by_name["FollowingService"]
 _CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
 _QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
 
@@ -66,11 +75,13 @@ def build(
     """
     keeps = settings.kept_regions(settings.follow if feeds is None else feeds.keys())
     keys = settings.person_keys()
-    channels = Channels(f"records-{settings.region}")
+    files = process_files(settings, store_of(settings.region))
+    channels = Channels(f"records-{settings.region}", files)
     regions = feeds
     if regions is None:
         regions = {
-            code: channels.remote(Region, target, service=f"records-{code}") for code, target in settings.follow.items()
+            code: channels.remote(Region, target, service=f"records-{code}", peer=store_of(code))
+            for code, target in settings.follow.items()
         }
     if store is None:
         store = open_store(settings)
@@ -78,12 +89,22 @@ def build(
         replica = open_replica(settings)
     reads: RecordReads = store if replica is None else ReplicaReads(store, replica, clock)
     name = settings.region
+    owner = settings.owner()
 
     signal = CommitSignal()
     followers = [
-        RegionFollower(name=name, region=code, source=region, store=store, signal=signal, clock=clock)
+        RegionFollower(
+            name=name,
+            region=code,
+            source=region,
+            secret_fingerprint=owner.secret_fingerprint,
+            store=store,
+            signal=signal,
+            clock=clock,
+        )
         for code, region in regions.items()
     ]
+    identity = OwnIdentity(owner, followers)
     completeness = Completeness(followers, store, clock)
     feed = ChangeFeed(name, store, signal, completeness.as_of)
     writer = Writer(name, store, signal, keeps, clock)
@@ -119,14 +140,18 @@ def build(
     return Service(
         name=f"records-{name}",
         bindings=[
-            Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, keys, clock)),
+            Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, identity, keys, clock)),
             Binding(_WRITE, write),
             Binding(_INTAKE, IntakeServicer(store, writer, keys, skew)),
-            Binding(_FEED, FeedServicer(feed)),
+            Binding(_FEED, FeedServicer(feed, identity)),
+            Binding(_RESTORATION, RestorationServicer(store, writer, identity)),
+            Binding(_FOLLOWING, FollowingServicer(followers, writer)),
             Binding(_CONFLICTS, ConflictServicer(store, writer)),
             Binding(_QUALITY, QualityServicer(laboratory_figures, settings.overdue_hours, clock)),
         ],
         pings={"store": store.ping},
         background=background,
         close=close,
+        files=files,
+        regions=keeps,
     )

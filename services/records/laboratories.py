@@ -59,10 +59,11 @@ class Laboratories:
             # A sum, so that the order in which revisions of one instant were read does not matter.
             self._versions = list(accumulate(self._digests, lambda total, digest: (total + digest) % 2**64, initial=0))
 
-    async def refresh_to_end(self) -> None:
-        """Reads whatever is new."""
+    async def refresh_to_end(self) -> str:
+        """Reads whatever is new; returns the id of the feed that it stands in."""
         people = await self._reads.people((), Instant(0))
         await self.refresh(people.laboratories)
+        return people.feed_id
 
     def at(self, laboratory: str, known_at: Instant) -> LaboratoryRevision | None:
         """Returns a laboratory as known at an instant, of namesakes the first; None when none was registered then."""

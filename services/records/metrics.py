@@ -34,6 +34,17 @@ COPIES_REFUSED = Counter(
     "their region would not let follow their origin (region).",
     ["store", "region", "refused_by", "reason"],
 )
+STORES_REFUSED = Counter(
+    "hutong_records_stores_refused",
+    "Answers in a followed region's place of which nothing was taken, because they came from another store than was "
+    "meant: WRONG_STORE, OTHER_SECRET or FEED_CHANGED.",
+    ["store", "region", "reason"],
+)
+GIVEN_BACK = Counter(
+    "hutong_records_given_back",
+    "Revisions that this store had lost and was given back by who followed it.",
+    ["store"],
+)
 COUNTED = Gauge(
     "hutong_records_counted_sequence",
     "Up to where the change feed is counted for the laboratories' figures.",

@@ -3,19 +3,20 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from hutong.records.v1.change_feed_service_pb2 import WatchChangesRequest, WatchChangesResponse
-from hutong.records.v1.record_read_service_pb2 import (
-    BatchListRecordsRequest,
-    BatchListRecordsResponse,
-    ListLaboratoriesRequest,
-    ListLaboratoriesResponse,
+from hutong.records.v1.change_feed_service_pb2 import (
+    ListChangesRequest,
+    ListChangesResponse,
+    WatchChangesRequest,
+    WatchChangesResponse,
 )
+from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, BatchListRecordsResponse
 from hutong.records.v1.record_write_service_pb2 import (
     AmendRecordRequest,
     AmendRecordResponse,
     RetractRecordRequest,
     RetractRecordResponse,
 )
+from hutong.records.v1.restoration_service_pb2 import GiveBackRequest, GiveBackResponse
 
 
 class Copies(Protocol):
@@ -31,6 +32,9 @@ class Copies(Protocol):
 class Region(Copies, Protocol):
     """A region that this store follows."""
 
+    async def ListChanges(self, request: ListChangesRequest, /) -> ListChangesResponse:
+        """See hutong.records.v1.ChangeFeedService. Raises ServiceError."""
+
     def WatchChanges(self, request: WatchChangesRequest, /) -> AsyncIterator[WatchChangesResponse]:
         """Yields changes after a cursor as they come, and an empty batch at least every second.
 
@@ -41,5 +45,5 @@ class Region(Copies, Protocol):
     async def BatchListRecords(self, request: BatchListRecordsRequest, /) -> BatchListRecordsResponse:
         """See hutong.records.v1.RecordReadService. Raises ServiceError."""
 
-    async def ListLaboratories(self, request: ListLaboratoriesRequest, /) -> ListLaboratoriesResponse:
-        """See hutong.records.v1.RecordReadService. Raises ServiceError."""
+    async def GiveBack(self, request: GiveBackRequest, /) -> GiveBackResponse:
+        """See hutong.records.v1.RestorationService. Raises ServiceError."""

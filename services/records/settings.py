@@ -5,7 +5,9 @@ from collections.abc import Collection
 import msgspec
 
 from services.common.documents import PersonKeys
+from services.common.identities import secret_fingerprint
 from services.common.regions import NATION, divisions
+from services.records.store.owner import Owner
 from services.runtime.settings.environment import ServerSettings, SettingsError
 from services.runtime.settings.kinds import (
     Flag,
@@ -22,7 +24,7 @@ from services.runtime.settings.kinds import (
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
-    """What a records service takes from the environment, with what every server takes."""
+    """The settings of a records service, with those of every server."""
 
     region: Region
     """Whose records these are: a province-level code of GB/T 2260, or "nation"."""
@@ -77,8 +79,12 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
             raise SettingsError(f"HUTONG_KEEPS and HUTONG_FOLLOW both name {both}: a region is written in one place")
         return keeps
 
+    def owner(self) -> Owner:
+        """Returns whose the store is that these settings are for."""
+        return Owner(self.region, secret_fingerprint(self.mesh_secret.encode()))
+
     def person_keys(self) -> PersonKeys:
-        """What makes person keys. Raises SettingsError when the secret is too short."""
+        """Returns the maker of person keys. Raises SettingsError when the secret is too short."""
         try:
             return PersonKeys(self.mesh_secret.encode())
         except ValueError as error:

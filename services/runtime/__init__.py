@@ -1,1 +1,1 @@
-"""What every server shares: settings, calls, channels, servers, errors on the wire, health, telemetry."""
+"""The kit of every server: settings, calls, channels, servers, errors on the wire, health, telemetry."""

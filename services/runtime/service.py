@@ -2,15 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from services.runtime.access.table import DEFAULT, AccessError, read_table
+from services.runtime.clock import system_clock
 from services.runtime.process import stop_signal
 from services.runtime.resilience.tasks import end
 from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.security import NO_SECURITY, Security, mutual_tls
 from services.runtime.rpc.server import CannotListenError, Ping, Server
 from services.runtime.settings.environment import ServerSettings, SettingsError
+from services.runtime.tls.files import TlsFiles
 
 log = logging.getLogger("hutong.service")
 
@@ -27,6 +32,10 @@ class Service:
     pings: Mapping[str, Ping] = field(default_factory=dict)
     background: Sequence[Background] = ()
     close: Callable[[], Awaitable[None]] | None = None
+    files: TlsFiles | None = None
+    """The certificate it proves its name with; None for a mesh without certificates."""
+    regions: Collection[str] = ()
+    """The regions whose store it is."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -47,11 +56,30 @@ async def _watched(service: str, work: Background) -> None:
         log.exception("background work ended", extra={"service": service})
 
 
+def security_of(service: Service, settings: ServerSettings) -> Security:
+    """Returns what a service is served with. Raises SettingsError for a table of access that will not do."""
+    if service.files is None:
+        log.warning("callers are taken at their word: no certificates", extra={"service": service.name})
+        return NO_SECURITY
+    try:
+        table = read_table(Path(settings.access_table) if settings.access_table else DEFAULT)
+    except AccessError as error:
+        raise SettingsError(f"HUTONG_ACCESS_TABLE: {error}") from None
+    return mutual_tls(service.files, table, system_clock)
+
+
 async def serve(service: Service, settings: ServerSettings) -> None:
     """Serves one service over gRPC until SIGTERM or SIGINT, then drains.
 
     Raises SettingsError when its address cannot be had."""
-    server = Server(service.name, service.bindings, service.pings)
+    server = Server(
+        service.name,
+        service.bindings,
+        service.pings,
+        security=security_of(service, settings),
+        regions=service.regions,
+        health_listen=settings.health_listen,
+    )
     async with service.running():
         try:
             await server.start(settings.listen)

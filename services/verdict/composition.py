@@ -10,6 +10,8 @@ from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.service import Service
+from services.runtime.tls.identity import principal
+from services.runtime.tls.process import process_files
 from services.verdict.policy.files import DEFAULT_DIRECTORY
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.ports import EvidenceSource
@@ -18,6 +20,7 @@ from services.verdict.servicers.verdict import VerdictServicer
 from services.verdict.settings import Settings
 
 NAME = "verdict"
+PRINCIPAL = principal("mesh/verdict")
 
 VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 POLICIES = policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"]
@@ -32,9 +35,10 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
     registry = PolicyRegistry(
         Path(settings.policies) if settings.policies else DEFAULT_DIRECTORY, clock, poll=settings.policy_poll
     )
-    channels = Channels(NAME)
+    files = process_files(settings, PRINCIPAL)
+    channels = Channels(NAME, files)
     if evidence is None:
-        evidence = channels.remote(EvidenceSource, settings.lookup, service="lookup")
+        evidence = channels.remote(EvidenceSource, settings.lookup, service="lookup", peer=principal("mesh/lookup"))
 
     return Service(
         NAME,
@@ -50,4 +54,5 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
         pings={"policies": registry.ping},
         background=[registry.watch],
         close=channels.close,
+        files=files,
     )

@@ -1,4 +1,4 @@
-"""What the verdict service counts, for Prometheus. By region, never by person."""
+"""The metrics of the verdict service. By region, never by person."""
 
 from prometheus_client import Counter, Gauge
 

@@ -1,4 +1,4 @@
-"""What the verdict service calls."""
+"""The protocols by which the verdict service reaches others."""
 
 from typing import Protocol
 

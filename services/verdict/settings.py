@@ -1,11 +1,11 @@
-"""What the verdict service takes from the environment."""
+"""The settings of the verdict service."""
 
 from services.runtime.settings.environment import ServerSettings, require_secret
 from services.runtime.settings.kinds import Directory, SomeSeconds, Target
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
-    """What the verdict service takes from the environment, with what every server takes."""
+    """The settings of the verdict service, with those of every server."""
 
     lookup: Target = "127.0.0.1:7002"
     """The lookup service."""

@@ -21,7 +21,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `buf generate` made of the contracts."""
+    """Generates stubs from the contracts, and returns their folder."""
     if shutil.which("protoc") is None:
         missing("no protoc; Debian has it as protobuf-compiler")
     out = tmp_path_factory.mktemp("stubs")

@@ -118,6 +118,14 @@ def test_the_stubs_bring_grpcio_and_protobuf_and_nothing_else(bare):
     assert {"grpcio", "hutong-stubs", "protobuf", "typing_extensions"} == names
 
 
+def test_installing_the_stubs_leaves_nothing_behind(bare):
+    """What is left beside the contracts would be found by `buf generate`, or by whoever loads every .proto."""
+    folder = bare.parents[2] / "protos"
+    assert {path.name for path in PROTOS.iterdir() if not BUILT(str(PROTOS), [path.name])} == {
+        path.name for path in folder.iterdir()
+    }
+
+
 async def test_a_region_calls_a_server_with_the_stubs_alone(bare, tmp_path):
     """A script in the bare environment, over a wire, to a real server."""
     asked: list[str] = []

@@ -15,8 +15,8 @@ from tests.testkit.tools import ROOT
 FILES = ("requirements.txt", "requirements-dev.txt")
 PIN = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+( ; [a-z_]+ [<>=]+ \"[0-9.]+\")?")
 OURS = {"hutong", "hutong-stubs"}
-# For `pip install -e` without an index: the build backend.
-BUILD = {"setuptools"}
+# For `pip install -e` without an index: the build backends.
+BUILD = {"flit-core", "setuptools"}
 
 
 def lines(name: str) -> list[str]:

@@ -68,6 +68,10 @@ WITHOUT_MAKER = (
 DO: Mapping[str, str] = {
     "BATCH_GAP": "open the session again and go on from the batch that it answers",
     "BODY_TOO_LARGE": "send less at once: 1 MiB",
+    "ACCESS_DENIED": "`hutong access explain` says what you may call; ask the operator for more",
+    "PURPOSE_DENIED": "state the purpose that the call has, or ask the operator for a grant",
+    "REGION_DENIED": "ask about your own region, in its own store",
+    "CALLER_UNTRUSTED": "renew the certificate, or have its authority put among those that are trusted",
     "CALLER_UNNAMED": "send the metadata entry `hutong-caller`",
     "CANCELLED": "ask again if you still want the answer",
     "CLAIM_RETRACTED": "the region retracted this result; claim another",

@@ -1,21 +1,19 @@
-"""What the commands about laboratories share: their arguments, the store they ask, and its answers page by page."""
+"""The common part of the commands about laboratories: arguments, the store they ask, and its answers page by page."""
 
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.records.v1 import laboratory_quality_service_pb2 as pb
 
 from cli.exits import Exit, complain
-from cli.mesh.endpoints import read_endpoints
+from cli.mesh.plan import OPERATOR
+from cli.mesh.target import add_target, target_of
 from services.common.errors import Code, ServiceError, Text
 from services.common.instants import parse_rfc3339, to_timestamp
-from services.common.regions import NATION, divisions
 from services.runtime.rpc.call import enter, leave, within
-from services.runtime.rpc.channel import Channels
 
 CALLER = "hutong-laboratory"
 SECONDS = 60.0
@@ -51,13 +49,7 @@ def add_query(parser: argparse.ArgumentParser) -> None:
         "--known-at", metavar="INSTANT", type=_instant, help="按当时所知，RFC 3339 / as known then, with offset"
     )
     parser.add_argument("--json", action="store_true", help="每行一个 JSON 对象 / one JSON object on each line")
-    parser.add_argument("--to", metavar="HOST:PORT", help="记录库的 gRPC 地址 / the store's gRPC address")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path(".hutong"),
-        help="`hutong up` 的数据目录，由此得知地址 / data of the running `hutong up`, which names the address",
-    )
+    add_target(parser)
 
 
 def _instant(text: str) -> Timestamp:
@@ -65,24 +57,6 @@ def _instant(text: str) -> Timestamp:
         return to_timestamp(parse_rfc3339(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from None
-
-
-def _address(args: argparse.Namespace) -> str | None:
-    if args.to is not None:
-        return str(args.to)
-    if args.region != NATION and args.region not in divisions():
-        complain(Text(f"没有这个地区代码：{args.region}", f"There is no such region: {args.region}"))
-        return None
-    endpoints = read_endpoints(args.data)
-    if endpoints is None:
-        complain(
-            Text(
-                f"{args.data} 中没有运行的互通网；请先 `hutong up`，或用 --to 指明地址",
-                f"No mesh is running from {args.data}; start `hutong up`, or name the store with --to",
-            )
-        )
-        return None
-    return endpoints.records_for(args.region)
 
 
 async def pages_of(call: Callable[[Any], Awaitable[Page]], request: Any) -> list[Page]:
@@ -102,13 +76,14 @@ async def pages_of(call: Callable[[Any], Awaitable[Page]], request: Any) -> list
 
 def answer_of(args: argparse.Namespace, question: Callable[[LaboratoryFigures], Awaitable[Page]]) -> Page | Exit:
     """Returns the store's answer to a question; an exit status where there is none, after saying why."""
-    address = _address(args)
-    if address is None:
+    target = target_of(args, args.region, OPERATOR)
+    if target is None:
         return Exit.UNREACHABLE
 
     async def ask() -> Page:
-        async with Channels(CALLER) as channels:
-            return await question(channels.remote(LaboratoryFigures, address, service="records"))
+        async with target.channels(CALLER) as channels:
+            port = channels.remote(LaboratoryFigures, target.address, service="records", peer=target.peer)
+            return await question(port)
 
     try:
         return asyncio.run(ask())
@@ -117,7 +92,7 @@ def answer_of(args: argparse.Namespace, question: Callable[[LaboratoryFigures], 
             for violation in error.violations:
                 complain(violation.text)
             return Exit.USAGE
-        complain(Text(f"{address}：{error.text.zh}", f"{address}: {error.text.en}"))
+        complain(Text(f"{target.address}：{error.text.zh}", f"{target.address}: {error.text.en}"))
         return Exit.UNREACHABLE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

@@ -1,4 +1,4 @@
-"""What the commands about policies share: the files they are given, and how they fail."""
+"""The common part of the commands about policies: the files they are given, and how they fail."""
 
 import argparse
 import sys

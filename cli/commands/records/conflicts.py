@@ -3,11 +3,12 @@
 import argparse
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.exits import Exit, complain
-from services.common.errors import Code, ServiceError, Text
+from cli.mesh.plan import OPERATOR
+from cli.mesh.target import Target, add_target, target_of
+from services.common.errors import Code, ServiceError
 
 if TYPE_CHECKING:
     from hutong.records.v1.conflict_service_pb2 import Conflict
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settling.set_defaults(action=_settle)
     for command in (listing, settling):
         # Given before the action or after it: a default here would hide what was given before.
-        _add_where(command, store=argparse.SUPPRESS, to=argparse.SUPPRESS, data=argparse.SUPPRESS)
+        _add_where(command, again=True)
 
 
 def _add_all(parser: argparse.ArgumentParser, default: object = False) -> None:
@@ -57,31 +58,13 @@ def _add_all(parser: argparse.ArgumentParser, default: object = False) -> None:
     )
 
 
-def _add_where(
-    parser: argparse.ArgumentParser, store: str = "nation", to: str | None = None, data: Path | str = Path(".hutong")
-) -> None:
-    parser.add_argument("--store", default=store, help="地区代码或 nation / a region's code, or nation")
-    parser.add_argument("--to", default=to, metavar="HOST:PORT", help="记录库的 gRPC 地址 / the store's gRPC address")
+def _add_where(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
     parser.add_argument(
-        "--data", type=Path, default=data, help="`hutong up` 的数据目录 / data of the running `hutong up`"
+        "--store",
+        default=argparse.SUPPRESS if again else "nation",
+        help="地区代码或 nation / a region's code, or nation",
     )
-
-
-def _address(args: argparse.Namespace) -> str | None:
-    from cli.mesh.endpoints import read_endpoints
-
-    if args.to is not None:
-        return str(args.to)
-    endpoints = read_endpoints(args.data)
-    if endpoints is None:
-        complain(
-            Text(
-                f"{args.data} 中没有运行的互通网；请先 `hutong up`，或用 --to 指明地址",
-                f"No mesh is running from {args.data}; start `hutong up`, or name the store with --to",
-            )
-        )
-        return None
-    return endpoints.records_for(args.store)
+    add_target(parser, again=again)
 
 
 async def _list(args: argparse.Namespace, store: "ConflictedStore") -> None:
@@ -115,7 +98,7 @@ async def _settle(args: argparse.Namespace, store: "ConflictedStore") -> None:
 
 
 async def _stored(store: "ConflictedStore", conflict: "Conflict") -> "TestRecord | None":
-    """What the store has under the id now; None when it was purged."""
+    """Returns the record that the store has under the id now; None when it was purged."""
     from hutong.common.v1.subject_pb2 import Purpose
     from hutong.records.v1.record_read_service_pb2 import GetRecordHistoryRequest
 
@@ -181,11 +164,11 @@ def _content(content: "RecordContent") -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Lists or settles; returns the exit status."""
-    address = _address(args)
-    if address is None:
+    target = target_of(args, args.store, OPERATOR)
+    if target is None:
         return Exit.UNREACHABLE
     try:
-        asyncio.run(_run(args, address))
+        asyncio.run(_run(args, target))
     except ServiceError as error:
         complain(error.text)
         for violation in error.violations:
@@ -195,9 +178,9 @@ def run(args: argparse.Namespace) -> int:
     return Exit.OK
 
 
-async def _run(args: argparse.Namespace, address: str) -> None:
+async def _run(args: argparse.Namespace, target: Target) -> None:
     from cli.commands.records.ports import ConflictedStore
-    from services.runtime.rpc.channel import Channels
 
-    async with Channels(CALLER) as channels:
-        await args.action(args, channels.remote(ConflictedStore, address, service="records"))
+    async with target.channels(CALLER) as channels:
+        port = channels.remote(ConflictedStore, target.address, service="records", peer=target.peer)
+        await args.action(args, port)

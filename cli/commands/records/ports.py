@@ -1,4 +1,4 @@
-"""What the commands about records ask of a store."""
+"""The protocols by which the commands about records reach a store."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""What is kept of a verdict, and when what is kept may be shown."""
+"""The entry of a verdict in the cache, and the rules of when it may be shown."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What a cache of verdicts does, whatever keeps it.
+"""The protocol of a cache of verdicts, whatever keeps it.
 
 The rule that makes it safe: a miss takes the person's *lease*, a token kept beside the person's entries, before
 evidence is asked for, and a verdict is stored only while that very token is still there. A change to the person removes
@@ -44,7 +44,7 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a feed told: whose verdicts may have changed, which laboratories' standing did, where the feed now stands,
+    """The news of a feed: whose verdicts may have changed, which laboratories' standing did, where the feed now stands,
     and up to when everything was told; `as_of` is None while more is known to follow."""
 
     cursor: str

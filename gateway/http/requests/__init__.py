@@ -1,1 +1,1 @@
-"""What HTTP is asked, as structs: strict JSON, every field typed, none unknown, turned into the contract's messages."""
+"""HTTP requests as structs: strict JSON, every field typed, none unknown, turned into the contract's messages."""

@@ -1,1 +1,1 @@
-"""What HTTP answers, as structs: their JSON and their schemas in the OpenAPI document are made from one declaration."""
+"""HTTP answers as structs: their JSON and their schemas in the OpenAPI document are made from one declaration."""

@@ -1,4 +1,4 @@
-"""What every struct that is answered is made of."""
+"""The base of every struct that is answered."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What went wrong: as a problem (RFC 9457), or as one item of a batch."""
+"""Errors, as a problem (RFC 9457) or as one item of a batch."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What operators and their machines are told."""
+"""The answers to operators and their machines."""
 
 from typing import Annotated
 

@@ -1,1 +1,1 @@
-"""What a field of a request may hold, and the reason it is refused with: each said once, for every service."""
+"""Rules for the fields of requests: each says once, for every service, what a field may hold and why it is refused."""

@@ -1,4 +1,4 @@
-"""How many items a batch may have. Reason: BATCH_SIZE."""
+"""The rule for the size of a batch. Reason: BATCH_SIZE."""
 
 from services.common.errors import invalid
 

@@ -1,4 +1,4 @@
-"""Where and of whom a check asks: the scene, and the date of birth that a rule may exempt by. Reasons: SCENE_UNKNOWN,
+"""Rules for a check's scene, and for the date of birth that a rule may exempt by. Reasons: SCENE_UNKNOWN,
 DATE_OF_BIRTH_FORMAT."""
 
 import re

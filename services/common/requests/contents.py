@@ -1,4 +1,4 @@
-"""Which combinations of kind, times, result, tube and channel a record may have, wherever it comes in.
+"""Rules for the combinations of kind, times, result, tube and channel of a record, wherever it comes in.
 
 Reasons: KIND_, RESULT_, TUBE_ and CHANNEL_REQUIRED and _UNKNOWN; SAMPLED_AT_REQUIRED, REPORTED_AT_REQUIRED,
 RESULT_NOT_ALLOWED and REPORTED_AT_NOT_ALLOWED by the kind; INSTANT_RANGE, REPORTED_BEFORE_SAMPLED, SAMPLED_IN_FUTURE,

@@ -1,4 +1,4 @@
-"""What each kind of field may hold. A rule takes a value and the field's path in its request and returns what is wrong.
+"""Rules for each kind of field. A rule takes a value and the field's path in its request and returns what is wrong.
 
 The reasons are stable, for callers to act upon; each rule names its own.
 """
@@ -119,7 +119,7 @@ def origin(region_code: str, sample_id: str) -> list[Violation]:
 
 
 def scope(value: int, field: str = "scope", *, required: bool = False) -> list[Violation]:
-    """Which database is looked at. Reasons SCOPE_UNKNOWN and, where it is required, SCOPE_REQUIRED."""
+    """Checks the database that is looked at. Reasons SCOPE_UNKNOWN and, where it is required, SCOPE_REQUIRED."""
     if value in _SCOPES or not (value or required):
         return []
     reason = "SCOPE_UNKNOWN" if value else "SCOPE_REQUIRED"
@@ -138,7 +138,7 @@ def site(value: str, field: str = "site") -> list[Violation]:
 
 
 def cause(value: str, field: str = "cause") -> list[Violation]:
-    """Why something was changed, 1 to 500 characters. Reasons CAUSE_REQUIRED, CAUSE_TOO_LONG,
+    """Checks the cause of a change, 1 to 500 characters. Reasons CAUSE_REQUIRED, CAUSE_TOO_LONG,
     DOCUMENT_NUMBER_NOT_ALLOWED."""
     if not value.strip():
         return violation(field, "CAUSE_REQUIRED", "须填写原因", "The cause is required")

@@ -1,4 +1,4 @@
-"""Which instants a request may name. Reasons: INSTANT_RANGE, KNOWN_AT_IN_FUTURE.
+"""Rules for the instants of a request. Reasons: INSTANT_RANGE, KNOWN_AT_IN_FUTURE.
 
 Every instant of a request lies in the years 1900 to 9998: whatever turns within a year of it can still be written. An
 instant of knowledge (`known_at`, `asked_at`) lies in 1970 or later: nothing was known before.

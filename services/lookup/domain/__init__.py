@@ -1,1 +1,1 @@
-"""What lookup knows of the world. Pure: no grpc, no driver, no clock."""
+"""The rules of lookup. Pure: no grpc, no driver, no clock."""

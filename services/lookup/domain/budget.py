@@ -1,4 +1,4 @@
-"""How one deadline is shared by the two rounds of a fan-out."""
+"""One deadline, shared by the two rounds of a fan-out."""
 
 from dataclasses import dataclass
 

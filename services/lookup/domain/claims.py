@@ -25,7 +25,8 @@ class Claim:
 
 
 def identity(record: TestRecord) -> Identity:
-    """Which test a record is: its original's identity when it is a copy that tells, otherwise its own."""
+    """Returns the identity of the test that a record is of: its original's when it is a copy that tells, else its
+    own."""
     origin = record.content.origin
     return (origin.region, origin.source_id) if origin.source_id else (record.region, record.source_id)
 
@@ -84,7 +85,7 @@ def copy_in(records: Iterable[TestRecord], region: str, source_id: str) -> TestR
 
 
 def up_to_date(copy: TestRecord, wanted: Claim) -> bool:
-    """Whether a copy need not follow its original. One made from a later revision than is now seen stays as it is: the
+    """Tells if a copy need not follow its original. One made from a later revision than is now seen stays as it is: the
     source that was asked this time lags behind."""
     held, seen = copy.content.origin.revision, wanted.content.origin.revision
     if held and seen:

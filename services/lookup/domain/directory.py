@@ -26,7 +26,7 @@ class Directory:
         return self._regions.get(code)
 
     def after(self, code: str, most: int) -> list[Region]:
-        """Up to `most` regions whose codes are greater than this one, ascending."""
+        """Returns up to `most` regions whose codes are greater than this one, ascending."""
         return [region for other, region in self._regions.items() if other > code][:most]
 
 

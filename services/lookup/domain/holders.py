@@ -1,4 +1,4 @@
-"""What a holder may change: which documents are one person's, and which database a region's code looks at.
+"""Holders' changes: the documents that are one person's, and the database that a region's code looks at.
 
 A link joins two documents; a person is a connected component of links. Both decisions here are pure: a store loads the
 neighbourhood of a command, asks `decide`, and writes what was decided in the same transaction.
@@ -65,7 +65,7 @@ class SwitchInForce:
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
-    """What a decision rests on: every link and switch of the people a command touches.
+    """The links and switches of the people a command touches, which its decision rests on.
 
     `earlier` is what was done before under the command's request id.
     """
@@ -77,8 +77,8 @@ class Neighbourhood:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be done. `affected` are the keys whose verdicts may change, `person` all keys of the first document's
-    holder afterwards; both ascending."""
+    """The decision on a command. `affected` are the keys whose verdicts may change, `person` all keys of the first
+    document's holder afterwards; both ascending."""
 
     changes: bool
     affected: tuple[bytes, ...]
@@ -87,7 +87,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is known of a holder beyond the key that was shown.
+    """A holder, as far as is known beyond the key that was shown.
 
     `keys`: the key asked for first, then those of linked documents, ascending. `scopes`: the switch in force by region.
     """
@@ -134,7 +134,7 @@ def component(key: bytes, edges: Iterable[Edge]) -> tuple[bytes, ...]:
 
 
 def decide(command: Command, known: Neighbourhood) -> Decision:
-    """What a command does to what is known.
+    """Decides on a command, given what is known.
 
     A command whose request id was served before changes nothing. Raises FailedPrecondition (TOO_MANY_DOCUMENTS),
     NotFound (LINK_NOT_FOUND), AlreadyExists (REQUEST_ID_REUSED).

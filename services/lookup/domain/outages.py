@@ -1,4 +1,4 @@
-"""Which sources were down at an instant, from what was noted then. Pure."""
+"""The sources that were down at an instant, found from what was noted then. Pure."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -18,7 +18,7 @@ ALL_SOURCES = ""
 
 
 class SourceState(StrEnum):
-    """What is noted of a source."""
+    """The states of a source that are noted."""
 
     DOWN = "down"
     """It is down from this instant on."""
@@ -29,7 +29,7 @@ class SourceState(StrEnum):
 
 
 class OutageNote(NamedTuple):
-    """What one process noted of one source. `replica` names the process among those that share a store."""
+    """A note of one process about one source. `replica` names the process among those that share a store."""
 
     noted_at: Instant
     source: str

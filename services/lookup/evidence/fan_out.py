@@ -9,11 +9,12 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from services.common.instants import Instant
 from services.common.regions import NATION
 from services.lookup.domain.merge import merge_laboratories, merge_records
+from services.lookup.domain.selections import common_left_out
 from services.lookup.evidence.sources import OK, UNREACHABLE, SourceAnswer, SourceQuestion, Sources
 
 
 class View(NamedTuple):
-    """What questions in one region rest on: the answers that concern them, joined once for all of them."""
+    """The answers that questions in one region rest on, joined once for all of them."""
 
     answers: Sequence[SourceAnswer]
     common: Evidence
@@ -27,6 +28,9 @@ class View(NamedTuple):
             return
         merged = merge_records(found)
         evidence.records.extend(merged)
+        left_out = [left for answer in self.answers for key in keys if (left := answer.left_out.get(key)) is not None]
+        if left_out:
+            evidence.left_out.extend(common_left_out(left_out))
         laboratories = self.laboratories
         appearing = {record.content.laboratory for record in merged}
         evidence.laboratories.extend([laboratories[name] for name in sorted(appearing) if name in laboratories])
@@ -68,13 +72,13 @@ class FanOut:
         ]
 
     def forget(self) -> None:
-        """As if no source had answered."""
+        """Takes every answer back, so that no source has answered."""
         self._answers = {
             source: [SourceAnswer(source, UNREACHABLE) for _ in given] for source, given in self._answers.items()
         }
 
     def view(self, region: str) -> View:
-        """What a question in this region rests on."""
+        """Returns the answers that a question in this region rests on."""
         names = [region] if region in self._on_mesh else []
         names.append(NATION)
         names.extend(other for other in self.elsewhere() if other != region)

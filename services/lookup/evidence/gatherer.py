@@ -14,12 +14,14 @@ from typing import NamedTuple
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.evidence_service_pb2 import Evidence
 from hutong.lookup.v1.region_pb2 import Scope
+from hutong.records.v1.record_read_service_pb2 import RecordSelection
 
 from services.common.instants import Instant, to_timestamp
 from services.common.regions import NATION
 from services.lookup.domain.budget import Budget
 from services.lookup.domain.directory import Directory
 from services.lookup.domain.holders import Person
+from services.lookup.domain.selections import common_selection
 from services.lookup.evidence.fan_out import FanOut, View
 from services.lookup.evidence.outages import Outages
 from services.lookup.evidence.sources import SourceQuestion, Sources
@@ -27,17 +29,19 @@ from services.lookup.store.protocol import HolderStore
 from services.runtime.clock import Clock, system_clock
 
 # Looked up once: on an enum of protobuf's this costs as much as reading a field.
-_NATIONAL = Scope.SCOPE_NATIONAL
+_LOCAL, _NATIONAL = Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL
 
 
 class EvidenceQuestion(NamedTuple):
-    """One question, checked. `known_at` None means now; `deadline` is an instant of the monotonic clock in seconds."""
+    """One question, checked. `known_at` None means now; `deadline` is an instant of the monotonic clock in seconds.
+    Without a `selection` everything is asked for."""
 
     key: bytes
     region: str
     scope: Scope.ValueType
     known_at: Instant | None
     deadline: float
+    selection: RecordSelection | None = None
 
 
 class _Asked(NamedTuple):
@@ -110,14 +114,18 @@ class Gatherer:
             moment = self._outages.moment(latest)
             people = await self._people_then(wanted, moment.at)
         asked = _asked(wanted, people)
-        answered = await self._ask(SourceQuestion(purpose, None, moment.at, moment.down), asked, budget)
+        answered = await self._ask(
+            SourceQuestion(purpose, None, moment.at, moment.down, _selection(asked)), asked, budget
+        )
         told = answered.known_at()
         if told > moment.at:
             # Something arrived while the sources were asked: they are asked again as of one and the same instant,
             # at which they will say the same whenever they are asked.
             moment = self._outages.moment(told)
             asked = _asked(wanted, await self._people_then(wanted, moment.at))
-            answered = await self._ask(SourceQuestion(purpose, moment.at, None, moment.down), asked, budget)
+            answered = await self._ask(
+                SourceQuestion(purpose, moment.at, None, moment.down, _selection(asked)), asked, budget
+            )
         self._outages.missed(moment, answered.missed())
         await self._outages.saved(budget.end)
         self._assemble(answered, moment.at, asked)
@@ -126,7 +134,7 @@ class Gatherer:
         await self._outages.saved(budget.end)
         down = await self._outages.down_at(known_at)
         asked = _asked(wanted, await self._people_then(wanted, known_at))
-        answered = await self._ask(SourceQuestion(purpose, known_at, None, down), asked, budget)
+        answered = await self._ask(SourceQuestion(purpose, known_at, None, down, _selection(asked)), asked, budget)
         if answered.missed():
             # Who could be asked then cannot be asked now: from part of what was known, another verdict might follow.
             answered.forget()
@@ -173,6 +181,11 @@ class Gatherer:
 
 def _keys(wanted: _Wanted) -> list[bytes]:
     return list({question.key for question, _ in wanted})
+
+
+def _selection(asked: Sequence[_Asked]) -> RecordSelection | None:
+    own = {one.question.region for one in asked if one.scope == _LOCAL}
+    return common_selection([one.question.selection for one in asked], own)
 
 
 def _asked(wanted: _Wanted, people: Mapping[bytes, Person]) -> list[_Asked]:

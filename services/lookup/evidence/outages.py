@@ -1,4 +1,4 @@
-"""Which sources could not be asked, noted so that a question asked again as known then finds the same sources silent.
+"""Notes of the sources that could not be asked, so that a question asked again as known then finds the same silent.
 
 Each batch of live questions gets an instant of its own, and with it which sources are down at that instant; whatever is
 noted later bears a later one. A source that is found down, or back, is noted once. One that did not answer a single
@@ -24,13 +24,13 @@ CLOSING_SECONDS = 1.0
 
 
 class OutageLog(Protocol):
-    """Where notes are kept: see HolderStore."""
+    """Keeps the notes: see HolderStore."""
 
     async def note(self, notes: Sequence[OutageNote]) -> None:
         """Appends notes. Raises Unavailable."""
 
     async def noted(self, instant: Instant) -> Sequence[OutageNote]:
-        """What tells which sources were down at an instant. Raises Unavailable."""
+        """Returns the notes that tell the sources that were down at an instant. Raises Unavailable."""
 
 
 class BatchInstant(NamedTuple):
@@ -41,7 +41,7 @@ class BatchInstant(NamedTuple):
 
 
 class Outages:
-    """What this process holds of its sources, and what was noted of them. On one event loop."""
+    """The outages of this process's sources, and the notes about them. On one event loop."""
 
     def __init__(self, notes: OutageLog, replica: str, clock: Clock) -> None:
         """`replica` names this process among those that share the notes, the same after a restart."""

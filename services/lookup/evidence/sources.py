@@ -12,7 +12,12 @@ from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import TestRecord
-from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, BatchListRecordsResponse
+from hutong.records.v1.record_read_service_pb2 import (
+    BatchListRecordsRequest,
+    BatchListRecordsResponse,
+    LeftOutRecords,
+    RecordSelection,
+)
 from msgspec.structs import replace
 
 from services.common.documents import PERSON_KEY_BYTES
@@ -46,8 +51,8 @@ NOBODY = bytes(PERSON_KEY_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class SourceAnswer:
-    """What became of asking one source. Of people without records nothing is in `records`; `behind` are the regions it
-    follows but has not heard of lately. A source that did not answer has said nothing."""
+    """The answer of one source, or its silence. People without records are not in `records`; `behind` are the regions
+    it follows but has not heard of lately. A source that did not answer has said nothing."""
 
     source: str
     status: SourceStatus.ValueType
@@ -56,16 +61,19 @@ class SourceAnswer:
     records: Mapping[bytes, Sequence[TestRecord]] = field(default_factory=dict)
     laboratories: Sequence[Sequence[Laboratory]] = ()
     behind: Sequence[str] = ()
+    left_out: Mapping[bytes, Sequence[LeftOutRecords]] = field(default_factory=dict)
+    """What a selection left out, of people of whom something was."""
 
 
 class SourceQuestion(NamedTuple):
-    """What all sources of a batch are asked alike: as known at an instant or, without one, at `asked_at`, the present.
-    Those that are down at that instant are not asked."""
+    """The terms on which all sources of a batch are asked: as known at an instant or, without one, at `asked_at`, now.
+    Those that are down at that instant are not asked. Without a `selection` everything is asked for."""
 
     purpose: Purpose.ValueType
     known_at: Instant | None
     asked_at: Instant | None = None
     down: Collection[str] = ()
+    selection: RecordSelection | None = None
 
 
 class MalformedAnswerError(Exception):
@@ -82,11 +90,11 @@ class Sources:
         self._health = {name: source_breaker(name, self._prober(name), outages) for name in stores}
 
     def __contains__(self, source: str) -> bool:
-        """Whether there is such a store."""
+        """Tells if there is such a store."""
         return source in self._stores
 
     async def ask(self, source: str, keys: Sequence[bytes], asking: SourceQuestion, limit: float) -> SourceAnswer:
-        """What a source knows of these persons. It has `limit` seconds and never makes the caller wait longer.
+        """Asks a source about these persons. It has `limit` seconds and never makes the caller wait longer.
 
         Whatever goes wrong, the answer says UNREACHABLE and the log why: nothing follows about what the source holds.
         """
@@ -136,12 +144,15 @@ class Sources:
                 tasks = [group.create_task(store.BatchListRecords(request)) for request in requests]
             responses = [task.result() for task in tasks]
         records: dict[bytes, Sequence[TestRecord]] = {}
+        left_out: dict[bytes, Sequence[LeftOutRecords]] = {}
         for chunk, response in zip(chunks, responses, strict=True):
-            _read(chunk, response, records)
+            _read(chunk, response, records, left_out)
         told = [from_timestamp(response.known_at) for response in responses if response.HasField("known_at")]
         laboratories = [response.laboratories for response in responses]
         behind = sorted({region for response in responses for region in response.behind})
-        return SourceAnswer(source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind)
+        return SourceAnswer(
+            source, OK, _as_of(responses), max(told, default=_NEVER), records, laboratories, behind, left_out
+        )
 
     def _failed(self, health: Breaker, source: str, error: Exception, limit: float) -> None:
         extra = {"source": source, "reason": _reason(error)}
@@ -194,11 +205,16 @@ def _request(keys: Sequence[bytes], asking: SourceQuestion) -> BatchListRecordsR
         request.known_at.CopyFrom(to_timestamp(asking.known_at))
     elif asking.asked_at is not None:
         request.asked_at.CopyFrom(to_timestamp(asking.asked_at))
+    if asking.selection is not None:
+        request.selection.CopyFrom(asking.selection)
     return request
 
 
 def _read(
-    keys: Sequence[bytes], response: BatchListRecordsResponse, records: dict[bytes, Sequence[TestRecord]]
+    keys: Sequence[bytes],
+    response: BatchListRecordsResponse,
+    records: dict[bytes, Sequence[TestRecord]],
+    left_out: dict[bytes, Sequence[LeftOutRecords]],
 ) -> None:
     people = response.people
     if len(people) != len(keys):
@@ -210,6 +226,8 @@ def _read(
         found = person.records
         if found:
             records[key] = found
+            if person.left_out:
+                left_out[key] = person.left_out
 
 
 def _as_of(responses: Sequence[BatchListRecordsResponse]) -> Timestamp | None:

@@ -1,4 +1,4 @@
-"""What holders changed, as a stream: woken by this process's commits, and by looking for those of others."""
+"""The feed of holders' changes: woken by this process's commits, and by looking for those of others."""
 
 import asyncio
 import time

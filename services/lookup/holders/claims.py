@@ -71,7 +71,7 @@ class Claimer:
             wanted = claims.claim(found)
             copy = claims.copy_in(records, region, wanted.source_id)
             try:
-                return await _write(intake, key, region, wanted, copy, purpose, request_id)
+                return await _write(intake, key, region, wanted, copy, request_id)
             except ServiceError as error:
                 # Somebody wrote between the look and the write.
                 if error.reason not in ("RECORD_CONFLICT", "REVISION_MISMATCH") or attempt == ATTEMPTS:
@@ -97,9 +97,10 @@ async def _write(
     region: str,
     wanted: claims.Claim,
     copy: TestRecord | None,
-    purpose: Purpose.ValueType,
     request_id: str,
 ) -> Claimed:
+    # What the holder asked for to show a code is written to keep records: no other purpose writes.
+    purpose = Purpose.PURPOSE_RECORD_KEEPING
     if copy is None:
         submission = RecordSubmission(
             region=region, source_id=wanted.source_id, subject=Subject(person_key=key), content=wanted.content

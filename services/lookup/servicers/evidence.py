@@ -62,7 +62,8 @@ class EvidenceServicer:
         return responses
 
     def _haste(self, deadline: float) -> int:
-        """Who travels together: all who have plenty of time, else those with about as much (within a factor of two).
+        """Returns the group that a question travels with: all who have plenty of time, else those with about as much (a
+        factor of 2).
 
         A batch ends before its earliest deadline, so that each question still gets the answers there are.
         """

@@ -38,7 +38,7 @@ from services.runtime.rpc.call import current_call
 
 
 class HolderServicer:
-    """What holders decide and do. `clock` gives the present instant."""
+    """Serves hutong.lookup.v1.HolderService. `clock` gives the present instant."""
 
     def __init__(
         self,

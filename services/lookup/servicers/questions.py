@@ -7,7 +7,7 @@ from hutong.lookup.v1.evidence_service_pb2 import EvidenceQuery
 
 from services.common.documents import PERSON_KEY_BYTES, PersonKeys
 from services.common.instants import from_timestamp
-from services.common.requests import fields
+from services.common.requests import fields, selections
 from services.common.requests.batches import check_batch
 from services.common.requests.instants import known_at
 from services.common.requests.violations import Violations
@@ -50,4 +50,8 @@ def _question(
     if query.HasField("known_at"):
         violations.add(known_at(query.known_at, f"{field}.known_at"))
         instant = from_timestamp(query.known_at)
-    return EvidenceQuestion(key, region, scope, instant, deadline)
+    selection = None
+    if query.HasField("selection"):
+        selection = query.selection
+        violations.add(selections.selection(selection, f"{field}.selection"))
+    return EvidenceQuestion(key, region, scope, instant, deadline, selection)

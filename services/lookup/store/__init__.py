@@ -1,1 +1,1 @@
-"""Where holders' links and switches are kept."""
+"""Stores of holders' links and switches."""

@@ -1,4 +1,4 @@
-"""What a holder store does, whatever it is made of."""
+"""The protocol of a holder store, whatever it is made of."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,8 @@ class HolderStore(Protocol):
         is durable. Commands take effect one after another. Raises what `decide` raises."""
 
     async def changes(self, after: int, most: int) -> list[HolderEvent]:
-        """Up to `most` entries of the log after a sequence, in order. Entries become visible in order, without gaps."""
+        """Returns up to `most` entries of the log after a sequence, in order. They become visible in order, without
+        gaps."""
 
     async def last(self) -> int:
         """The sequence of the last entry; 0 when there is none."""
@@ -53,7 +54,7 @@ class HolderStore(Protocol):
         """Appends what became of sources; when this returns, it is durable. Twice is once."""
 
     async def noted(self, instant: Instant) -> Sequence[OutageNote]:
-        """What was noted that tells which sources were down at an instant, in order of time: see `down_at`."""
+        """Returns the notes that tell the sources that were down at an instant, in order of time: see `down_at`."""
 
     async def ping(self) -> None:
         """A sign of life."""
@@ -63,6 +64,6 @@ class HolderStore(Protocol):
 
 
 def unavailable(error: Exception) -> Unavailable:
-    """What a caller sees of a driver's error; the error itself goes to the log."""
+    """Returns the error that a caller sees of a driver's; the driver's own goes to the log."""
     log.warning("the holder store failed", extra={"error": f"{type(error).__name__}: {error}"})
     return Unavailable("STORE_UNAVAILABLE", "关联信息库暂不可用", "The store of links and switches is not available")

@@ -13,7 +13,7 @@ Columns = tuple[str, bytes, bytes | None, str | None, int | None, str]
 
 
 def columns(command: Command) -> Columns:
-    """What the log keeps of a command, but for its request id."""
+    """Returns the columns that the log keeps of a command, but for its request id."""
     if isinstance(command, Switch):
         return "switch", command.person, None, command.region, command.scope, ""
     return "link" if isinstance(command, Link) else "unlink", command.person, command.other, None, None, command.cause

@@ -1,1 +1,1 @@
-"""What holds for test records and laboratories whatever keeps them. Pure: no grpc, no driver, no clock."""
+"""The rules of test records and laboratories, whatever keeps them. Pure: no grpc, no driver, no clock."""

@@ -17,6 +17,11 @@ OPEN = Settlement.SETTLEMENT_UNSPECIFIED
 KEPT = Settlement.SETTLEMENT_STORED_KEPT
 TAKEN = Settlement.SETTLEMENT_OFFERED_TAKEN
 
+RESTORED_CONTENT = "RESTORED_CONTENT"
+"""The store lost a revision, has said otherwise since, and was given it back: the graver of the two stands for now."""
+RESTORED_PERSON = "RESTORED_PERSON"
+"""The store lost a record, and has given its id to another person since: both people's tests stand meanwhile."""
+
 _AMENDED = RevisionAction.REVISION_ACTION_AMENDED
 _CONTESTED = RevisionAction.REVISION_ACTION_CONTESTED
 
@@ -70,7 +75,7 @@ class StoredConflict:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How a conflict was settled, by whom and why."""
+    """The settlement of a conflict: by whom and why."""
 
     conflict_id: str
     settlement: int
@@ -79,7 +84,7 @@ class Settled:
 
 
 def of_submission(submission: Submission, decision: Decision, offered_by: str) -> NewConflict:
-    """What is kept of a submission that ended in CONFLICT."""
+    """A submission that ended in CONFLICT, as it is kept."""
     return NewConflict(
         submission.id,
         decision.against,
@@ -92,15 +97,16 @@ def of_submission(submission: Submission, decision: Decision, offered_by: str) -
 
 
 def conflict_not_found() -> NotFound:
-    """There is no such conflict here."""
+    """Returns the error for a conflict that is not here."""
     return NotFound("CONFLICT_NOT_FOUND", "没有该冲突", "There is no such conflict")
 
 
 def settle(
     conflict: StoredConflict | None, settled: Settled, history: History, holdings: Holdings, keeps: bool
 ) -> Settled | None:
-    """How the conflict is settled, None when it was settled the same way before; what follows is appended to
-    `holdings`. Another person's test that is taken has the id from then on: what was stored under it is retracted.
+    """Returns how the conflict is settled, None when it was settled the same way before; what follows is appended to
+    `holdings`. Another person's test that is taken has the id from then on: what was stored under it is retracted. One
+    that was given back to a restored store (RESTORED_PERSON) and is not taken is retracted itself.
 
     What stands for the time being as the graver of two statements is confirmed, or what it contradicts is brought back.
 
@@ -128,6 +134,8 @@ def settle(
             holdings.append(_settle_contested(history, conflict, settled))
             return settled
     if settled.settlement == KEPT:
+        if conflict.reason == RESTORED_PERSON and keeps:
+            holdings.withdraw(conflict.id, conflict.person_key, settled.cause)
         return settled
     if not keeps or current is None or (same and current.retracted):
         raise FailedPrecondition(
@@ -138,10 +146,22 @@ def settle(
     content = RecordContent.FromString(conflict.content)
     if same:
         made = decide_amendment(history, conflict.id, conflict.revision, content, settled.cause)
-    else:
-        made = decide_taking_over(history, conflict.id, conflict.revision, conflict.person_key, content, settled.cause)
-    if isinstance(made, NewRevision):
-        holdings.append(made, settled.cause)
+        if isinstance(made, NewRevision):
+            holdings.append(made)
+        return settled
+    earlier = holdings.of(conflict.id, conflict.person_key)
+    holdings.take_over(
+        decide_taking_over(
+            history,
+            conflict.id,
+            conflict.revision,
+            conflict.person_key,
+            content,
+            settled.cause,
+            after=earlier[-1].revision if earlier else 0,
+        ),
+        settled.cause,
+    )
     return settled
 
 

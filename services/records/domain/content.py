@@ -1,4 +1,4 @@
-"""What a record says, as one comparable value: its identity, its place in time, its bytes."""
+"""The content of a record as one comparable value: its identity, its place in time, its bytes."""
 
 from hashlib import blake2b
 
@@ -13,8 +13,15 @@ _EMPTY = blake2b(digest_size=DIGEST_BYTES)
 
 
 def placed_at(content: RecordContent) -> Instant:
-    """Where the test stands in time: when it was sampled or, where that is unknown, reported."""
+    """Returns the place of a test in time: when it was sampled or, where that is unknown, reported."""
     return from_timestamp(content.sampled_at if content.HasField("sampled_at") else content.reported_at)
+
+
+def latest_at(content: RecordContent) -> Instant:
+    """Returns the later of the instants at which a test was sampled and reported; the epoch where neither is known."""
+    sampled = from_timestamp(content.sampled_at) if content.HasField("sampled_at") else Instant(0)
+    reported = from_timestamp(content.reported_at) if content.HasField("reported_at") else Instant(0)
+    return max(sampled, reported)
 
 
 def _micros(message: Message, field: str) -> str:
@@ -38,7 +45,8 @@ def digest(content: RecordContent) -> bytes:
 
 
 def digest_rest(content: RecordContent) -> str:
-    """What a digest is made of besides kind and times, of a content that is no copy: thousands of rows share it."""
+    """Returns what a digest is made of besides kind and times, of a content that is no copy: thousands of rows share
+    it."""
     parts = (str(content.result), str(content.tube), content.laboratory, content.site, str(content.channel))
     return "\x1f".join(parts)
 
@@ -51,7 +59,7 @@ def digest_of(kind: int, sampled: str | int, reported: str | int, rest: str) -> 
 
 
 def stamp(recorded_at: Instant) -> bytes:
-    """What, appended to the bytes of a record without `recorded_at`, gives those of the record with it.
+    """Returns what, appended to the bytes of a record without `recorded_at`, gives those of the record with it.
 
     Serialised messages concatenate. So thousands of records can be serialised before the instant of their commit is
     known, and nothing but one short suffix has to be made once it is.

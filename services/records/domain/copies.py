@@ -1,4 +1,4 @@
-"""What becomes of a copy when the record it was copied from changes. The origin is the authority on what was tested."""
+"""A copy follows when the record it was copied from changes. The origin is the authority on what was tested."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """What the copy's region is asked to do: amend the copy to `content`, or retract it where that is None."""
+    """The request to the copy's region: amend the copy to `content`, or retract it where that is None."""
 
     revision: int
     content: RecordContent | None
@@ -20,7 +20,7 @@ class Follow:
 
 
 def follow(copy: TestRecord | None, origin: TestRecord | None) -> Follow | None:
-    """What follows for a copy, given the current revisions of both; None when the copy may stay as it is.
+    """Returns what follows for a copy, given the current revisions of both; None when the copy may stay as it is.
 
     A copy that was withdrawn stays so: whoever withdrew it had a reason of his own. One made from a later revision than
     is known here waits until that has arrived. One that says what the origin says needs nothing, whatever the numbers.

@@ -1,4 +1,4 @@
-"""What becomes of a submission that its source declares to correct what it said before."""
+"""Submissions that their source declares to correct what it said before."""
 
 from hutong.records.v1.record_pb2 import RevisionAction
 from hutong.records.v1.record_write_service_pb2 import Correction, CorrectionKind, SubmitOutcome
@@ -27,12 +27,12 @@ def correction_violations(correction: Correction, field: str = "correction") -> 
 
 
 def is_retraction(correction: Correction | None) -> bool:
-    """Whether a declaration withdraws, so that the content beside it counts for nothing."""
+    """Tells if a declaration withdraws, so that the content beside it counts for nothing."""
     return correction is not None and correction.kind == _RETRACTION
 
 
 def decide(history: History, submission: Submission) -> Decision:
-    """What becomes of any submission, declared a correction or not."""
+    """Decides on any submission, declared a correction or not."""
     if submission.correction is None:
         return decide_submission(history, submission)
     if is_retraction(submission.correction):

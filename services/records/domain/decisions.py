@@ -1,4 +1,4 @@
-"""What becomes of a submission, an amendment or a retraction, given the revisions there are."""
+"""Decisions on a submission, an amendment or a retraction, given the revisions there are."""
 
 from dataclasses import dataclass, replace
 
@@ -56,7 +56,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a submission: `appended` where something is stored, `violations` where it conflicts or is
+    """The decision on a submission: `appended` where something is stored, `violations` where it conflicts or is
     refused.
 
     `revision` is the number of the current revision afterwards, `against` that of the revision a conflict is with.
@@ -110,7 +110,7 @@ def contradiction(history: History, submission: Submission, zh: str, en: str) ->
 
 
 def reported_before(one: RecordContent, other: RecordContent) -> bool:
-    """Whether a statement was reported before another; what bears no report came before any."""
+    """Tells if a statement was reported before another; what bears no report came before any."""
     if not other.HasField("reported_at"):
         return False
     return not one.HasField("reported_at") or from_timestamp(one.reported_at) < from_timestamp(other.reported_at)
@@ -217,18 +217,28 @@ def decide_retraction(history: History, record_id: RecordId, revision: int, caus
 
 
 def decide_taking_over(
-    history: History, record_id: RecordId, revision: int, person_key: bytes, content: RecordContent, cause: str
+    history: History,
+    record_id: RecordId,
+    revision: int,
+    person_key: bytes,
+    content: RecordContent,
+    cause: str,
+    *,
+    after: int = 0,
 ) -> NewRevision:
-    """The revision by which a record becomes another person's. Numbers go on over both, the retraction that ends the
-    former's included: no number names two things. Raises as decide_amendment does, but for RECORD_RETRACTED."""
+    """Returns the revision by which a record becomes another person's, who has or had it up to revision `after`.
+
+    Numbers go on over both, the retraction that ends the former's included: no number names two things. Raises as
+    decide_amendment does, but for RECORD_RETRACTED.
+    """
     current = _current(history)
     _require(current, revision)
-    number = revision + (1 if current.retracted else 2)
+    number = max(revision + (1 if current.retracted else 2), after + 1)
     return taken_over(record_id, number, person_key, content, cause)
 
 
 def record_not_found() -> NotFound:
-    """There is no such record here."""
+    """Returns the error for a record that is not here."""
     return NotFound("RECORD_NOT_FOUND", "没有该记录", "There is no such record")
 
 

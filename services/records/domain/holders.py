@@ -1,28 +1,23 @@
-"""Whose record an id is. One (region, source_id) is one person's at a time; whose, its region says.
+"""The holder of an id. One (region, source_id) is one person's at a time; whose, its region says.
 
-A submission never gives an id to a second person. It changes hands where someone settles a conflict so, and where a
-region was restored, or purged the record, and has used the id again. Whoever had it keeps the history, which ends with
-a retraction: what is no longer the region's word counts for nobody.
+A submission never gives an id to a second person. It changes hands where someone settles a conflict so: then the
+former's history ends with a retraction. It changes hands as well where a region was restored, or purged the record, and
+has used the id again: then the former's test stays what it was, for nobody retracted it.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from hutong.records.v1.record_pb2 import RevisionAction, TestRecord
+from hutong.records.v1.record_pb2 import RevisionAction
 
-from services.common.instants import Instant, to_timestamp
 from services.records.domain.revisions import (
     History,
     NewRevision,
     PersonRecord,
     RecordId,
     StoredRevision,
-    copy_of,
     next_after,
 )
-
-REISSUED_CAUSE = "地区已将该样本编号用于另一人的检测 / the region has given this source_id to another person's test"
-"""The cause of the retraction of a record whose id its region has given to another person."""
 
 
 class Moved(NamedTuple):
@@ -47,33 +42,46 @@ class Holdings:
         self.moved: list[Moved] = []
 
     def of(self, record_id: RecordId, person_key: bytes) -> list[StoredRevision]:
-        """One person's history under an id, with what was appended."""
+        """Returns one person's history under an id, with what was appended."""
         return self._known.setdefault(PersonRecord(person_key, record_id), [])
 
-    def append(self, new: NewRevision, cause: str = REISSUED_CAUSE) -> None:
+    def append(self, new: NewRevision) -> None:
         """Appends a revision to its person's history. The id is that person's from then on, unless it is a retraction.
 
-        What another person has there ends with a retraction, for that cause. One that follows a region's revision bears
-        the instant before it: should the two people turn out to be one, what the region says now is the later.
+        What another person has there stays as it is: only a retraction retracts.
         """
         holder = self._holders.setdefault(new.id, new.person_key)
         if holder != new.person_key and not new.retracted:
-            self._withdraw(new.id, self.of(new.id, holder)[-1], new.recorded_at, cause)
             self._holders[new.id] = new.person_key
             self.moved.append(Moved(new.id, holder, new.person_key))
         self._append(new)
 
-    def _withdraw(self, record_id: RecordId, current: StoredRevision, before: Instant | None, cause: str) -> None:
-        if current.retracted:
+    def take_over(self, new: NewRevision, cause: str) -> None:
+        """Appends a revision by which an id becomes another person's; the former's test is retracted for that cause."""
+        former = self._holders.get(new.id)
+        if former is not None and former != new.person_key:
+            self.withdraw(new.id, former, cause)
+        self.append(new)
+
+    def withdraw(self, record_id: RecordId, person_key: bytes, cause: str) -> None:
+        """Appends the retraction of what one person has under an id, unless it is retracted already."""
+        history = self.of(record_id, person_key)
+        if not history or history[-1].retracted:
             return
-        content = current.message().content
+        content = history[-1].message().content
         retracted = RevisionAction.REVISION_ACTION_RETRACTED
-        made = next_after([current], record_id, content, retracted, cause, current.digest)
-        if before is not None:
-            record = TestRecord.FromString(made.body)
-            record.recorded_at.CopyFrom(to_timestamp(Instant(before - 1)))
-            made = copy_of(record)
-        self._append(made)
+        self._append(next_after(history, record_id, content, retracted, cause, history[-1].digest))
+
+    def give_back(self, new: NewRevision) -> None:
+        """Appends a revision that was lost to its person's history. An id that is another person's now stays theirs."""
+        holder = self._holders.setdefault(new.id, new.person_key)
+        if holder != new.person_key:
+            self.moved.append(Moved(new.id, new.person_key, holder))
+        self._append(new)
+
+    def holder(self, record_id: RecordId) -> bytes | None:
+        """Returns whose an id is now; None where it is nobody's."""
+        return self._holders.get(record_id)
 
     def _append(self, new: NewRevision) -> None:
         self.of(new.id, new.person_key).append(new.as_stored())

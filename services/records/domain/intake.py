@@ -18,7 +18,7 @@ from services.common.errors import InvalidArgument, Violation
 from services.common.instants import SECOND, Instant
 from services.common.requests import fields
 from services.records.domain.conflicts import NewConflict, of_submission
-from services.records.domain.content import digest, digest_of, digest_rest, placed_at
+from services.records.domain.content import digest, digest_of, digest_rest, latest_at, placed_at
 from services.records.domain.corrections import correction_violations, decide, is_retraction
 from services.records.domain.decisions import Submission
 from services.records.domain.revisions import (
@@ -31,6 +31,7 @@ from services.records.domain.revisions import (
     origin_of,
 )
 from services.records.domain.validation import content_violations, own_number_violations
+from services.records.domain.weight import weight_of
 
 _RESULT = RecordKind.RECORD_KIND_RESULT
 _REFUSED = SubmitOutcome.SUBMIT_OUTCOME_REFUSED
@@ -53,12 +54,13 @@ wrong with it."""
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What rows share that differ in sample, person and times only. `head` begins their bodies, `rest` ends what their
-    digests are made of."""
+    """The common part of rows that differ in sample, person and times only. `head` begins their bodies, `rest` ends
+    what their digests are made of."""
 
     number: int
     is_result: bool
     laboratory: str
+    weight: int
     head: bytes
     rest: str
 
@@ -74,7 +76,7 @@ class Listed(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What becomes of a batch: what to append, how many new records that makes, the rows that are none, and conflicts
+    """The decision on a batch: what to append, how many new records that makes, the rows that are none, and conflicts
     to keep."""
 
     firsts: Sequence[FirstRevision] = ()
@@ -126,13 +128,15 @@ class Judge:
         seconds, nanos = moment.seconds, moment.nanos
         sampled = seconds * SECOND + nanos // 1000
         reported: int | str = ""
+        latest_of_both = sampled
         bound: int = latest
         if seconds < 0 or not 0 <= nanos < _NANOS:
             return None
         if kind.is_result:
             moment = content.reported_at
             seconds, nanos = moment.seconds, moment.nanos
-            reported = bound = seconds * SECOND + nanos // 1000
+            # No report comes before its sample.
+            reported = bound = latest_of_both = seconds * SECOND + nanos // 1000
             # Zero is also what a report without a time reads as: the long way tells.
             if seconds <= 0 or not 0 <= nanos < _NANOS or bound > latest:
                 return None
@@ -161,6 +165,8 @@ class Judge:
                 source_id,
                 key,
                 sampled,
+                latest_of_both,
+                kind.weight,
                 kind.laboratory,
                 digest_of(kind.number, sampled, reported, kind.rest),
                 first_body(kind.head, source_id, key, body),
@@ -179,6 +185,7 @@ class Judge:
             content.kind,
             content.kind == _RESULT,
             content.laboratory,
+            int(weight_of(content)),
             TestRecord(region=region).SerializeToString(),
             digest_rest(content),
         )
@@ -208,6 +215,8 @@ class Judge:
             asked.source_id,
             key,
             placed_at(content),
+            latest_at(content),
+            weight_of(content),
             content.laboratory,
             digest(content),
             first_body(head, asked.source_id, key, content.SerializeToString()),
@@ -235,7 +244,7 @@ def claims(rows: Sequence[Judged]) -> dict[RecordId, bytes | None]:
 def decide_batch(
     rows: Sequence[Judged], distinct: int, histories: Mapping[RecordId, History], offered_by: str
 ) -> Outcome:
-    """What becomes of a batch, given the revisions there are. `distinct` is the number of ids that `claims` found,
+    """Decides on a batch, given the revisions there are. `distinct` is the number of ids that `claims` found,
     `offered_by` whoever sends it."""
     firsts = [row for row in rows if isinstance(row, FirstRevision)]
     if not histories and distinct == len(firsts) == len(rows):

@@ -1,4 +1,4 @@
-"""How well a laboratory works: what one record tells of it, and the figures of many.
+"""The quality of a laboratory's work: what one record tells of it, and the figures of many.
 
 The definitions are those of protos/hutong/records/v1/laboratory_quality_service.proto.
 """
@@ -40,7 +40,7 @@ def overdue_before(known_at: Instant, hours: int) -> Instant:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one record, as known at an instant, tells of its laboratory.
+    """The work that one record, as known at an instant, tells of its laboratory.
 
     `day` is the calendar day in UTC+8; `turnaround` is in microseconds and None where it cannot be told.
     """
@@ -60,21 +60,21 @@ class Work:
 
     @property
     def says_positive(self) -> bool:
-        """Whether it says of the person alone that they are positive: a positive pool does not."""
+        """Tells if it says of the person alone that they are positive: a positive pool does not."""
         return self.result == _POSITIVE and not self.pooled and not self.retracted
 
     @property
     def says_negative(self) -> bool:
-        """Whether it says that the person is negative, as a negative pool does of each of its members."""
+        """Tells if it says that the person is negative, as a negative pool does of each of its members."""
         return self.result == _NEGATIVE and not self.retracted
 
     def overdue(self, known_at: Instant, hours: int) -> bool:
-        """Whether it has waited for its result for longer than so many hours."""
+        """Tells if it has waited for its result for longer than so many hours."""
         return self.waiting and self.placed_at < overdue_before(known_at, hours)
 
     @property
     def sample(self) -> Sample:
-        """What is told of it while it waits."""
+        """Returns what is told of it while it waits."""
         return Sample(self.placed_at, self.region, self.source_id, self.laboratory)
 
 
@@ -86,7 +86,7 @@ def _amended(revisions: Sequence[TestRecord]) -> bool:
 
 
 def work(revisions: Sequence[TestRecord]) -> Work | None:
-    """What a record tells, given those of its revisions that were known, oldest first. None for a copy."""
+    """Returns what a record tells, given those of its revisions that were known, oldest first. None for a copy."""
     current = revisions[-1]
     content = current.content
     if content.HasField("origin"):

@@ -1,7 +1,8 @@
-"""How a follower takes another store's changes into its own: each once, exactly as it is there, in order.
+"""The taking of another store's changes into one's own: each once, exactly as it is there, in order.
 
-The region is the authority on its own records. Nothing that is stored is changed or removed: where a region, restored
-from a backup, no longer has what it once told, what it does have is appended after that.
+The region is the authority on its own records. Nothing that is stored is changed or removed, and absence is no
+statement: what a region, restored from a backup, no longer has stays in force here, and is given back to it (see
+reconciliation). Until then nothing that it says since makes a record here milder.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from hutong.records.v1.record_pb2 import RevisionAction, TestRecord
 from services.common.instants import Instant, from_timestamp
 from services.records.domain.conflicts import NewConflict
 from services.records.domain.content import digest
+from services.records.domain.gravity import revision_gravity
 from services.records.domain.holders import Holdings, Moved
 from services.records.domain.revisions import History, NewRevision, PersonRecord, RecordId, copy_of
 from services.records.domain.standing import NewLaboratory, kept_as
@@ -27,7 +29,7 @@ RESTATED_CAUSE = "地区记录库已恢复，以地区为准 / the region's stor
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a follower stands in a feed, and the instant up to which it has everything of that feed. `mark` names the
+    """The place of a follower in a feed, and the instant up to which it has everything of that feed. `mark` names the
     commit it stands at; `rereading`: it began again, and what the region no longer has is still to be found."""
 
     feed_id: str = ""
@@ -39,9 +41,9 @@ class Cursor:
 
 @dataclass(slots=True)
 class Copies:
-    """What of a batch of changes is to be stored. `refused` counts those that contradict what is stored, by reason;
-    those that are about a record are among the conflicts. `restated` counts revisions that got another number, `moved`
-    are the ids that changed hands."""
+    """The part of a batch of changes that is to be stored. `refused` counts those that contradict what is stored, by
+    reason; those that are about a record are among the conflicts. `restated` counts revisions that got another number,
+    `moved` are the ids that changed hands."""
 
     revisions: Sequence[NewRevision] = ()
     moved: Sequence[Moved] = ()
@@ -71,7 +73,7 @@ class Copies:
 
 
 def continues(stored: Cursor, since: Cursor, feed_id: str) -> bool:
-    """Whether a batch of feed `feed_id` read from `since` leaves no gap after what is stored.
+    """Tells if a batch of feed `feed_id` read from `since` leaves no gap after what is stored.
 
     Another replica may have stored more meanwhile, or begun again from the start.
     """
@@ -97,14 +99,19 @@ def take(
     histories: Mapping[RecordId, History],
     laboratories: Mapping[str, Laboratory],
     others: Mapping[PersonRecord, History] = MappingProxyType({}),
+    *,
+    rereading: bool = False,
 ) -> Copies:
-    """The changes of `region`'s feed that are news here. `others` are the histories, where there are any, of the people
-    it speaks of under ids that others hold.
+    """Returns the changes of `region`'s feed that are news here. `others` are the histories, where there are any, of
+    the people it speaks of under ids that others hold.
 
     A revision that is stored is skipped: the same change may come again after either side died. One whose number has
     gone to a revision that the region no longer has is restated: it follows what is stored, under the next number. An
     id under which the region tells of another person than is stored is that person's: see Holdings. Refused, and left
     to people: OTHER_REGION, what the region has no say in.
+
+    `rereading`: the feed is read again after the region lost something. What would be milder than what stands here is
+    left for the comparison that follows, which alone knows what was lost.
     """
     copies = Copies()
     holdings = Holdings(histories, others)
@@ -112,20 +119,20 @@ def take(
     for change in changes:
         if change.HasField("record"):
             if change.record.region == region:
-                _take_revision(change.record, holdings, copies)
+                _take_revision(change.record, holdings, copies, rereading)
             else:
                 copies.refuse_record("OTHER_REGION", change.record, 0, region)
         elif change.HasField("laboratory"):
-            _take_laboratory(region, change.laboratory, standing, copies)
+            _take_laboratory(region, change.laboratory, standing, copies, rereading)
     copies.revisions, copies.moved = holdings.revisions, holdings.moved
     return copies
 
 
-def _take_revision(record: TestRecord, holdings: Holdings, copies: Copies) -> None:
+def _take_revision(record: TestRecord, holdings: Holdings, copies: Copies, rereading: bool) -> None:
     new = copy_of(record)
     stored = holdings.of(new.id, new.person_key)
     if stored:
-        if is_stored(stored, new):
+        if is_stored(stored, new) or (rereading and revision_gravity(new.as_stored()) < revision_gravity(stored[-1])):
             return
         if new.revision <= stored[-1].revision:
             new = restated(record, stored[-1].revision + 1)
@@ -134,8 +141,10 @@ def _take_revision(record: TestRecord, holdings: Holdings, copies: Copies) -> No
 
 
 def is_stored(stored: History, new: NewRevision) -> bool:
-    """Whether a revision of the region is among these: as it is or restated or, as the current one, with the same
-    number and content, which a region that was built anew may have recorded at another instant."""
+    """Returns whether a revision of the region is among these: as it is or restated or, as the current one, with the
+    same number and content, which a region that was built anew may have recorded at another instant."""
+    if not stored:
+        return False
     current = stored[-1]
     if (current.revision, current.digest, current.retracted) == (new.revision, new.digest, new.retracted):
         return True
@@ -159,7 +168,9 @@ def restated(record: TestRecord, revision: int, cause: str = RESTATED_CAUSE) -> 
     return copy_of(made)
 
 
-def _take_laboratory(region: str, laboratory: Laboratory, standing: dict[str, Laboratory], copies: Copies) -> None:
+def _take_laboratory(
+    region: str, laboratory: Laboratory, standing: dict[str, Laboratory], copies: Copies, rereading: bool
+) -> None:
     if laboratory.region != region:
         copies.refuse("OTHER_REGION")
         return
@@ -168,6 +179,8 @@ def _take_laboratory(region: str, laboratory: Laboratory, standing: dict[str, La
     if current is not None:
         if _recorded(laboratory) < _recorded(current) or same_standing(laboratory, current):
             return
+        if rereading and in_force(current) - in_force(laboratory):
+            return
         if laboratory.revision <= current.revision:
             laboratory = renumbered(laboratory, current.revision + 1)
             copies.restated += 1
@@ -175,12 +188,17 @@ def _take_laboratory(region: str, laboratory: Laboratory, standing: dict[str, La
     copies.laboratories.append(NewLaboratory(laboratory, copied=True, name=name))
 
 
+def in_force(laboratory: Laboratory) -> set[str]:
+    """Returns the ids of a laboratory's suspensions that were not lifted."""
+    return {one.suspension_id for one in laboratory.suspensions if not one.HasField("lifted_at")}
+
+
 def _recorded(laboratory: Laboratory) -> Instant:
     return from_timestamp(laboratory.recorded_at)
 
 
 def same_standing(one: Laboratory, other: Laboratory) -> bool:
-    """Whether two revisions say the same, whatever their numbers."""
+    """Tells if two revisions say the same, whatever their numbers."""
     return one == other or renumbered(one, other.revision) == other
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from hutong.records.v1.record_pb2 import RecordContent, RevisionAction, TestRecord
 
 from services.common.instants import Instant, from_timestamp
-from services.records.domain.content import digest, placed_at
+from services.records.domain.content import digest, latest_at, placed_at
+from services.records.domain.weight import AGAINST, Weight, weight_of
 
 _SUBMITTED = RevisionAction.REVISION_ACTION_SUBMITTED
 _RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
@@ -22,7 +23,7 @@ class RecordId(NamedTuple):
 
 
 class PersonRecord(NamedTuple):
-    """What one person has, or had, under an id."""
+    """A record of one person, who has, or had, this id."""
 
     person_key: bytes
     id: RecordId
@@ -44,7 +45,7 @@ class StoredRevision:
 
     @property
     def contested(self) -> bool:
-        """Whether it stands only until a conflict is settled, being the graver of two statements."""
+        """Tells if it stands only until a conflict is settled, being the graver of two statements."""
         return self.message().action == _CONTESTED
 
 
@@ -66,6 +67,8 @@ class NewRevision:
     digest: bytes
     retracted: bool
     placed_at: Instant
+    latest_at: Instant
+    weight: Weight
     laboratory: str
     body: bytes
     recorded_at: Instant | None = None
@@ -73,12 +76,13 @@ class NewRevision:
     """Where it is a copy that names its original: that."""
 
     def as_stored(self) -> StoredRevision:
-        """What the next decision of the same transaction sees of it."""
+        """Returns what the next decision of the same transaction sees of it."""
         return StoredRevision(self.revision, self.person_key, self.digest, self.retracted, self.body)
 
 
 class FirstRevision(NamedTuple):
-    """What a new record begins with, ready to be stored: a NewRevision with less to it, for intake by the thousand.
+    """The first revision of a new record, ready to be stored: a NewRevision with less to it, for intake by the
+    thousand.
 
     `body` is the serialised TestRecord without its `recorded_at`.
     """
@@ -87,6 +91,8 @@ class FirstRevision(NamedTuple):
     source_id: str
     person_key: bytes
     placed_at: int
+    latest_at: int
+    weight: int
     laboratory: str
     digest: bytes
     body: bytes
@@ -171,11 +177,19 @@ def copy_of(record: TestRecord) -> NewRevision:
         digest(record.content),
         record.action == _RETRACTED,
         placed_at(record.content),
+        latest_at(record.content),
+        weight_of(record.content, retracted=record.action == _RETRACTED),
         record.content.laboratory,
         record.SerializeToString(),
         from_timestamp(record.recorded_at),
         origin_of(record.content),
     )
+
+
+def always_given(weight: int, origin: RecordId | None) -> bool:
+    """Says whether a selection of records gives a revision however old it is: it counts against the person, or its
+    content is told by two records."""
+    return weight in AGAINST or origin is not None
 
 
 def origin_of(content: RecordContent) -> RecordId | None:
@@ -210,6 +224,8 @@ def _new(
         content_digest,
         action == _RETRACTED,
         placed_at(content),
+        latest_at(content),
+        weight_of(content, retracted=action == _RETRACTED),
         content.laboratory,
         record.SerializeToString(),
         origin=origin_of(content),

@@ -32,7 +32,7 @@ def span_of(instant: Instant) -> int:
 
 
 def start_of_span(span: int) -> Instant:
-    """Where it begins."""
+    """Returns its beginning."""
     return Instant(span * SPAN * SECOND)
 
 
@@ -99,7 +99,7 @@ def refine(figures: Figures, spans: Mapping[int, Iterable[Mapping[int, int]]]) -
 
 
 class Change:
-    """What some changes of records do to the figures."""
+    """The effect of some changes of records on the figures."""
 
     def __init__(self) -> None:
         self._gained = Summary(_NEVER, 0)
@@ -134,11 +134,11 @@ class Change:
 
     @property
     def keys(self) -> set[Key]:
-        """Whose figures change."""
+        """Returns the laboratories and days whose figures change."""
         return self._gained.figures.keys() | self._lost.figures.keys()
 
     def turnarounds(self) -> dict[SpanKey, Counter[int]]:
-        """How turnarounds change: seconds from the beginning of their span, each by how much."""
+        """Returns the changes of turnarounds: seconds from the beginning of their span, each by how much."""
         changed: dict[SpanKey, Counter[int]] = {}
         for summary, sign in ((self._gained, 1), (self._lost, -1)):
             for key, figures in summary.figures.items():

@@ -36,7 +36,7 @@ class Overdue(NamedTuple):
 
 
 class RecordSource(RecordReads, RecordsByTime, Protocol):
-    """What is asked of the store where figures are not counted."""
+    """The store as it is asked where figures are not counted."""
 
 
 class LaboratoryFigures:

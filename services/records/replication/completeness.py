@@ -43,7 +43,7 @@ class Followed(Protocol):
 
 
 class FollowingLog(LagLog, Cursors, Protocol):
-    """What is asked of the store that keeps the notes."""
+    """The store that keeps the notes."""
 
 
 class Completeness:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from hutong.common.v1.subject_pb2 import Purpose
-from hutong.records.v1.record_pb2 import TestRecord
+from hutong.records.v1.record_pb2 import RevisionAction, TestRecord
 from hutong.records.v1.record_write_service_pb2 import AmendRecordRequest, RetractRecordRequest
 
 from services.common.errors import Code, ServiceError
@@ -32,6 +32,8 @@ IDLE_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 """How long a region that could not be asked is left alone."""
 
+_WHOSE_CAUSE = "该样本编号先后属于数人，无法判明 / the source_id was several people's: nobody can tell whose test it is"
+
 _MOVED_ON = frozenset(("REVISION_MISMATCH", "RECORD_RETRACTED", "RECORD_NOT_FOUND"))
 """The copy is not what it was thought to be: its newer revision is on its way here and will be compared in turn."""
 
@@ -50,7 +52,7 @@ async def _wait_for_work(next_commit: asyncio.Event, busy: Collection[asyncio.Ta
 
 
 class CopyStore(CopyQueue, RecordHistories, Protocol):
-    """What is asked of the store that drives copies."""
+    """The store as the driver of copies asks it."""
 
 
 class CopySync:
@@ -141,7 +143,13 @@ class CopySync:
         # A claim may be under another document of the same person. Where the id was several people's, and the copy is
         # under none of the keys they had it by, nobody can tell whose test it is: it counts for nobody.
         former = [TestRecord.FromString(body) for body in await self._store.former(record_id)]
-        return next((one for one in former if one.person_key == copy.person_key), former[0] if former else origin)
+        own = next((one for one in former if one.person_key == copy.person_key), None)
+        if own is not None or not former:
+            return own or origin
+        nobodys = TestRecord()
+        nobodys.CopyFrom(origin)
+        nobodys.action, nobodys.cause = RevisionAction.REVISION_ACTION_RETRACTED, _WHOSE_CAUSE
+        return nobodys
 
     async def _current(self, record_id: RecordId) -> TestRecord | None:
         revisions = await self._store.history(record_id)

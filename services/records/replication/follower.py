@@ -1,7 +1,9 @@
 """Follows one region's feed into this store: each change once, in order, across restarts of either side."""
 
+import asyncio
 import logging
 import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -9,20 +11,34 @@ from typing import Protocol
 
 from hutong.records.v1.change_feed_service_pb2 import (
     FeedCursor,
+    ListChangesRequest,
     WatchChangesRequest,
     WatchChangesResponse,
 )
+from hutong.records.v1.following_service_pb2 import FollowedState
 
-from services.common.errors import Code, ServiceError, Text
+from services.common import identities
+from services.common.errors import Code, DeadlineExceeded, ServiceError, Text
+from services.common.identities import FEED_CHANGED, RECORDS, ExpectedStore
 from services.common.instants import SECOND, Instant, from_timestamp
 from services.records.domain import replication
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.domain.standing import names
-from services.records.metrics import BY_FOLLOWER, COPIES_REFUSED, FOLLOWED, FOLLOWER_LAG, MOVED_COPIES, RESTATED_COPIES
+from services.records.metrics import (
+    BY_FOLLOWER,
+    COPIES_REFUSED,
+    FOLLOWED,
+    FOLLOWER_LAG,
+    MOVED_COPIES,
+    RESTATED_COPIES,
+    STORES_REFUSED,
+)
 from services.records.ports import Region
+from services.records.replication.change_feed import FROM_NOW_ON
 from services.records.replication.commit_signal import CommitSignal
-from services.records.replication.reconciliation import ReconciledStore, restore
+from services.records.replication.proven_region import ProvenRegion
+from services.records.replication.reconciliation import ReconciledStore, reconcile
 from services.records.store.protocols.following import Cursors
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.clock import Clock
@@ -38,6 +54,9 @@ LONGEST_WAIT = 2.0
 SILENCE_SECONDS = 5.0
 """A feed that gives no sign of life for this long is taken for dead; it promises one a second."""
 
+SAID_AGAIN_SECONDS = 60.0
+"""How often the log says again that a store is another than was meant."""
+
 
 class _CursorMoved(ServiceError):
     """Another replica took the cursor elsewhere; go on from there."""
@@ -47,24 +66,49 @@ class _CursorMoved(ServiceError):
 
 
 class FollowingStore(ReconciledStore, Cursors, Protocol):
-    """What is asked of the store that follows."""
+    """The store as its follower asks it."""
 
 
 class RegionFollower:
     """Follows one `region`. `as_of` is the instant up to which this store has everything of that region."""
 
     def __init__(
-        self, *, name: str, region: str, source: Region, store: FollowingStore, signal: CommitSignal, clock: Clock
+        self,
+        *,
+        name: str,
+        region: str,
+        source: Region,
+        secret_fingerprint: bytes,
+        store: FollowingStore,
+        signal: CommitSignal,
+        clock: Clock,
     ) -> None:
         self._name = name
         self.region = self._region = region
         self._source = source
+        self._expected = ExpectedStore(RECORDS, region, secret_fingerprint)
         self._store = store
         self._signal = signal
         self._clock = clock
         self._here = Cursor()
+        self._said_at = -math.inf
         self.as_of = Instant(0)
+        self.state = FollowedState.FOLLOWED_STATE_UNREACHABLE
+        self.refusal: ServiceError | None = None
+        """Why nothing is taken from whoever answers in the region's place; None where it is the region."""
+        self.met_feed_id = ""
+        """The feed that was met there, where the refusal is FEED_CHANGED."""
         FOLLOWER_LAG.labels(name, region).set_function(self.lag)
+
+    @property
+    def feed_id(self) -> str:
+        """The feed that is followed; empty before the region was reached for the first time."""
+        return self._here.feed_id
+
+    @property
+    def sequence(self) -> int:
+        """The number up to which the feed was read."""
+        return self._here.sequence
 
     def lag(self) -> float:
         """Returns by how many seconds this store is behind the region: about one at most, since an idle region gives
@@ -79,44 +123,81 @@ class RegionFollower:
                 async for _ in self._followed():
                     backoff.reset()
             except ServiceError as error:
-                log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
+                self._failed(error)
                 if error.reason == "FEED_REBUILT":
                     await self._begin_again()
             except Exception:
                 # A follower that ended would be a region that silently stands still.
                 log.exception("following", extra={"store": self._name, "region": self._region})
+                self.state = FollowedState.FOLLOWED_STATE_UNREACHABLE
             await backoff.wait()
+
+    def _failed(self, error: ServiceError) -> None:
+        where = {"store": self._name, "region": self._region}
+        if error.reason not in identities.REASONS:
+            log.warning("following: %s", error, extra=where)
+            self.state = FollowedState.FOLLOWED_STATE_UNREACHABLE
+            return
+        STORES_REFUSED.labels(self._name, self._region, error.reason).inc()
+        now = time.monotonic()
+        if self.refusal is None or str(self.refusal) != str(error) or now - self._said_at >= SAID_AGAIN_SECONDS:
+            log.error("nothing is taken from who answers for a region: %s", error, extra=where)
+            self._said_at = now
+        self.state, self.refusal = FollowedState.FOLLOWED_STATE_REFUSED, error
 
     async def _followed(self) -> AsyncIterator[None]:
         here = self._here = (await self._store.cursors()).get(self._region, Cursor())
+        if here.rereading:
+            self.as_of = Instant(0)
         self._hear(here)
+        region = await self._reached(here)
         position = FeedCursor(feed_id=here.feed_id, sequence=here.sequence, mark=here.mark)
         request = WatchChangesRequest(cursor=position)
-        stream = alive(self._source.WatchChanges(request), silence_seconds=SILENCE_SECONDS)
+        stream = alive(region.watch(request), silence_seconds=SILENCE_SECONDS)
         async with aclosing(stream) as batches:
             async for batch in batches:
+                compared = FollowedState.FOLLOWED_STATE_COMPARED
+                self.state = compared if here.rereading else FollowedState.FOLLOWED_STATE_FOLLOWED
                 here = await self._take(here, batch)
                 if here.rereading and batch.HasField("as_of"):
-                    here = await self._restored(here)
+                    here = await self._reconciled(region, here)
+                self._here = here
                 self._hear(here)
                 yield
+
+    async def _reached(self, here: Cursor) -> ProvenRegion:
+        """Returns the region when it is the one that is meant, with the feed that is followed: at first, any. Raises
+        ServiceError."""
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                probe = await self._source.ListChanges(ListChangesRequest(cursor=FeedCursor(sequence=FROM_NOW_ON)))
+        except TimeoutError:
+            raise DeadlineExceeded() from None
+        expected = replace(self._expected, feed_id=here.feed_id)
+        try:
+            expected.check(probe.identity)
+        except ServiceError as error:
+            self.met_feed_id = probe.identity.feed_id if error.reason == FEED_CHANGED else ""
+            raise
+        self.refusal, self.met_feed_id = None, ""
+        return ProvenRegion(self._source, replace(expected, feed_id=probe.identity.feed_id))
 
     def _hear(self, here: Cursor) -> None:
         if not here.rereading:
             self.as_of = Instant(max(self.as_of, here.as_of))
 
-    async def _restored(self, here: Cursor) -> Cursor:
-        """Compares after the region's feed was read again to its end: what it no longer has is found before anyone is
-        told that the region is known."""
-        await restore(self._region, self._source, self._store, self._clock)
-        done = replace(here, rereading=False)
+    async def _reconciled(self, region: ProvenRegion, here: Cursor) -> Cursor:
+        """Compares after the region's feed was read again to its end: what it lost is given back before anyone is told
+        that the region is known."""
+        await reconcile(region, self._store, self._clock)
 
         def decide(known: Known) -> Plan:
-            return Plan(lambda _: b"", cursor=replace(known.cursor, rereading=False))
+            same = known.cursor.feed_id == here.feed_id
+            return Plan(lambda _: b"", cursor=replace(known.cursor, rereading=False) if same else None)
 
         await self._store.commit(Touch(followed=self._region), decide, self._clock)
         self._signal.committed()
-        return done
+        return replace(here, rereading=False)
 
     async def _take(self, since: Cursor, batch: WatchChangesResponse) -> Cursor:
         feed_id, sequence = batch.cursor.feed_id, batch.cursor.sequence
@@ -146,7 +227,14 @@ class RegionFollower:
             nonlocal copies
             if not replication.continues(known.cursor, since, feed_id):
                 raise _CursorMoved
-            copies = replication.take(self._region, batch.changes, known.histories, known.laboratories, known.others)
+            copies = replication.take(
+                self._region,
+                batch.changes,
+                known.histories,
+                known.laboratories,
+                known.others,
+                rereading=known.cursor.rereading,
+            )
             cursor = replication.advanced(known.cursor, feed_id, sequence, as_of, batch.cursor.mark)
             return Plan(
                 lambda _: b"", copies.revisions, copies.laboratories, cursor, copies.conflicts, moved=copies.moved
@@ -173,12 +261,15 @@ class RegionFollower:
             )
 
     async def _begin_again(self) -> None:
+        """Reads the feed from its start from now on: it is the same, and has lost what it told last."""
         self.as_of = Instant(0)
         refused = self._here
+        refused_position = refused.feed_id, refused.sequence, refused.mark
 
         def decide(known: Known) -> Plan:
             # Another replica may have begun again already.
-            again = Cursor(rereading=True) if known.cursor == refused else None
+            same = (known.cursor.feed_id, known.cursor.sequence, known.cursor.mark) == refused_position
+            again = Cursor(refused.feed_id, rereading=True) if same else None
             return Plan(lambda _: b"", cursor=again)
 
         try:

@@ -2,9 +2,20 @@
 
 from services.records.servicers.conflict import ConflictServicer
 from services.records.servicers.feed import FeedServicer
+from services.records.servicers.following import FollowingServicer
 from services.records.servicers.intake import IntakeServicer
 from services.records.servicers.quality import QualityServicer
 from services.records.servicers.read import ReadServicer
+from services.records.servicers.restoration import RestorationServicer
 from services.records.servicers.write import WriteServicer
 
-__all__ = ["ConflictServicer", "FeedServicer", "IntakeServicer", "QualityServicer", "ReadServicer", "WriteServicer"]
+__all__ = [
+    "ConflictServicer",
+    "FeedServicer",
+    "FollowingServicer",
+    "IntakeServicer",
+    "QualityServicer",
+    "ReadServicer",
+    "RestorationServicer",
+    "WriteServicer",
+]

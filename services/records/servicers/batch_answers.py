@@ -1,15 +1,17 @@
 """Makes the answers about many people: their records, the standing of laboratories, and how complete both are."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from hutong.records.v1 import record_read_service_pb2 as pb
 
 from services.common.instants import Instant, to_timestamp
+from services.records.domain.selection import Selection
+from services.records.identity import OwnIdentity
 from services.records.laboratories import Laboratories, LaboratoryRevision
 from services.records.replication.completeness import Completeness
 from services.records.servicers import message_bytes
 from services.records.store.protocols.reads import RecordReads
-from services.records.store.values.records import LATEST, CurrentRecord, People
+from services.records.store.values.records import LATEST, People
 from services.runtime.clock import Clock
 
 
@@ -30,11 +32,17 @@ class BatchAnswers:
     """Answers about many people from one store. `clock` gives the present instant."""
 
     def __init__(
-        self, reads: RecordReads, laboratories: Laboratories, completeness: Completeness, clock: Clock
+        self,
+        reads: RecordReads,
+        laboratories: Laboratories,
+        completeness: Completeness,
+        identity: OwnIdentity,
+        clock: Clock,
     ) -> None:
         self._reads = reads
         self._laboratories = laboratories
         self._completeness = completeness
+        self._identity = identity
         self._clock = clock
 
     async def now(
@@ -42,6 +50,7 @@ class BatchAnswers:
         keys: Sequence[bytes],
         asked_at: Instant | None,
         tables: LaboratoryTables | None,
+        selection: Selection | None,
         *,
         original: bool,
     ) -> pb.BatchListRecordsResponse:
@@ -53,9 +62,9 @@ class BatchAnswers:
             said_at = max(asked_at, await self._completeness.look())
             await self._reads.settle(said_at, self._clock())
         as_of, behind = self._completeness.as_of(), self._completeness.behind()
-        people = await self._reads.people(keys, LATEST, original=original)
+        people = await self._reads.people(keys, LATEST, original=original, selection=selection)
         await self._laboratories.refresh(people.laboratories)
-        response, standings = self._response(keys, people.records, LATEST, tables)
+        response, standings = self._response(keys, people, LATEST, tables)
         if said_at is not None:
             # What arrived after it was asked, or by a clock that is ahead, is part of the answer.
             arrived = [record.arrived_at for records in people.records.values() for record in records]
@@ -65,34 +74,40 @@ class BatchAnswers:
             said_at = max([said_at, *arrived])
             response.known_at.CopyFrom(to_timestamp(said_at))
             as_of, behind = await self._completeness.at(said_at)
-        _complete(response, people, as_of, behind)
+        self._complete(response, people, as_of, behind)
         return response
 
     async def as_known(
-        self, keys: Sequence[bytes], known_at: Instant, tables: LaboratoryTables | None, *, original: bool
+        self,
+        keys: Sequence[bytes],
+        known_at: Instant,
+        tables: LaboratoryTables | None,
+        selection: Selection | None,
+        *,
+        original: bool,
     ) -> pb.BatchListRecordsResponse:
         """Returns what was known at an instant, the same whenever it is asked. Raises Unavailable."""
         await self._reads.settle(known_at, self._clock())
-        people = await self._reads.people(keys, known_at, original=original)
+        people = await self._reads.people(keys, known_at, original=original, selection=selection)
         await self._laboratories.refresh(people.laboratories)
-        response, _ = self._response(keys, people.records, known_at, tables)
+        response, _ = self._response(keys, people, known_at, tables)
         response.known_at.CopyFrom(to_timestamp(known_at))
         as_of, behind = await self._completeness.at(known_at)
-        _complete(response, people, as_of, behind)
+        self._complete(response, people, as_of, behind)
         return response
 
     def _response(
         self,
         keys: Sequence[bytes],
-        records_by_key: Mapping[bytes, Sequence[CurrentRecord]],
+        people: People,
         known_at: Instant,
         tables: LaboratoryTables | None,
     ) -> tuple[pb.BatchListRecordsResponse, list[LaboratoryRevision]]:
         parts: list[bytes] = []
         appearing: set[str] = set()
         for key in keys:
-            records = records_by_key.get(key, ())
-            parts.append(message_bytes.person(key, [record.body for record in records]))
+            records = people.records.get(key, ())
+            parts.append(message_bytes.person(key, [record.body for record in records], people.left_out.get(key, {})))
             appearing.update([record.laboratory for record in records])
         version = 0
         if tables is None:
@@ -106,11 +121,13 @@ class BatchAnswers:
         response.laboratories_version = version
         return response, standings
 
-
-def _complete(response: pb.BatchListRecordsResponse, people: People, as_of: Instant, behind: Collection[str]) -> None:
-    if people.as_of is not None:
-        as_of = min(as_of, people.as_of)
-    response.as_of.CopyFrom(to_timestamp(as_of))
-    response.behind.extend(behind)
-    if people.purged_before:
-        response.purged_before.CopyFrom(to_timestamp(people.purged_before))
+    def _complete(
+        self, response: pb.BatchListRecordsResponse, people: People, as_of: Instant, behind: Collection[str]
+    ) -> None:
+        if people.as_of is not None:
+            as_of = min(as_of, people.as_of)
+        response.as_of.CopyFrom(to_timestamp(as_of))
+        response.behind.extend(behind)
+        if people.purged_before:
+            response.purged_before.CopyFrom(to_timestamp(people.purged_before))
+        response.identity.CopyFrom(self._identity.of_feed(people.feed_id))

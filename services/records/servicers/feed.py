@@ -7,6 +7,7 @@ from hutong.records.v1 import change_feed_service_pb2 as pb
 
 from services.common.instants import to_timestamp
 from services.common.requests.paging import page_size
+from services.records.identity import OwnIdentity
 from services.records.replication.change_feed import DEFAULT_CHANGES, MOST_CHANGES, Batch, ChangeFeed
 from services.records.servicers import message_bytes
 
@@ -18,8 +19,9 @@ def _as_of(batch: Batch) -> Timestamp | None:
 class FeedServicer:
     """Serves hutong.records.v1.ChangeFeedService."""
 
-    def __init__(self, feed: ChangeFeed) -> None:
+    def __init__(self, feed: ChangeFeed, identity: OwnIdentity) -> None:
         self._feed = feed
+        self._identity = identity
 
     async def ListChanges(self, request: pb.ListChangesRequest) -> pb.ListChangesResponse:
         """Returns changes after a cursor. Raises FailedPrecondition (FEED_REBUILT)."""
@@ -30,6 +32,7 @@ class FeedServicer:
             changes=[message_bytes.change(row) for row in batch.changes],
             cursor=pb.FeedCursor(**batch.head._asdict()),
             as_of=_as_of(batch),
+            identity=self._identity.of_feed(batch.head.feed_id),
         )
 
     async def WatchChanges(self, request: pb.WatchChangesRequest) -> AsyncIterator[pb.WatchChangesResponse]:
@@ -40,4 +43,5 @@ class FeedServicer:
                 changes=[message_bytes.change(row) for row in batch.changes],
                 cursor=pb.FeedCursor(**batch.head._asdict()),
                 as_of=_as_of(batch),
+                identity=self._identity.of_feed(batch.head.feed_id),
             )

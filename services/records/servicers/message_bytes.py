@@ -1,11 +1,12 @@
 """Puts messages together from serialised parts: what a store holds as bytes is parsed once, as part of the answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from hutong.records.v1.change_feed_service_pb2 import Change
-from hutong.records.v1.record_read_service_pb2 import BatchListRecordsResponse, PersonRecords
+from hutong.records.v1.record_read_service_pb2 import BatchListRecordsResponse, LeftOutRecords, PersonRecords
 
+from services.common.instants import Instant, to_timestamp
 from services.records.store.values.feed import ChangeRow
 
 
@@ -36,14 +37,18 @@ _PERSON = _tag(BatchListRecordsResponse.PEOPLE_FIELD_NUMBER)
 _LABORATORY = _tag(BatchListRecordsResponse.LABORATORIES_FIELD_NUMBER)
 _KEY = _tag(PersonRecords.PERSON_KEY_FIELD_NUMBER)
 _RECORD = _tag(PersonRecords.RECORDS_FIELD_NUMBER)
+_LEFT_OUT = _tag(PersonRecords.LEFT_OUT_FIELD_NUMBER)
 _CHANGED = (_tag(Change.RECORD_FIELD_NUMBER), _tag(Change.LABORATORY_FIELD_NUMBER))
 
 
-def person(person_key: bytes, records: Iterable[bytes]) -> bytes:
-    """Returns one person of a BatchListRecordsResponse, serialised."""
+def person(person_key: bytes, records: Iterable[bytes], left_out: Mapping[str, Instant]) -> bytes:
+    """Returns one person of a BatchListRecordsResponse; `left_out` tells by region before when something was."""
     parts = [_KEY, _size(person_key), person_key]
     for record in records:
         parts += (_RECORD, _size(record), record)
+    for region, before in left_out.items():
+        message = LeftOutRecords(region=region, before=to_timestamp(before)).SerializeToString()
+        parts += (_LEFT_OUT, _size(message), message)
     body = b"".join(parts)
     return b"".join((_PERSON, _size(body), body))
 

@@ -29,14 +29,14 @@ _FIRST = Sample(Instant(-(1 << 62)), "", "", "")
 
 
 class _Position(msgspec.Struct, array_like=True):
-    """Where a page ended. `known_at` stands for the knowledge of the first page."""
+    """The end of a page. `known_at` stands for the knowledge of the first page."""
 
     known_at: int
     place: tuple[str, int]
 
 
 class _SamplePosition(msgspec.Struct, array_like=True):
-    """Where a page of samples ended. Unless it was asked for, `known_at` only says since when samples are overdue."""
+    """The end of a page of samples. Unless it was asked for, `known_at` only says since when samples are overdue."""
 
     known_at: int
     place: tuple[int, str, str]

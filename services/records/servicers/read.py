@@ -11,15 +11,17 @@ from hutong.records.v1.record_pb2 import TestRecord
 
 from services.common.documents import PERSON_KEY_BYTES, PersonKeys
 from services.common.errors import DeadlineExceeded, invalid
-from services.common.instants import Instant
-from services.common.requests import fields
+from services.common.instants import Instant, from_timestamp
+from services.common.requests import fields, selections
 from services.common.requests.batches import check_batch
 from services.common.requests.instants import read_known_at
 from services.common.requests.paging import digest, digest_of, page_size, read_token, write_token
 from services.common.requests.violations import Violations, refuse
 from services.records.domain.decisions import record_not_found
 from services.records.domain.revisions import RecordId
+from services.records.domain.selection import Selection
 from services.records.domain.standing import laboratory_not_found
+from services.records.identity import OwnIdentity
 from services.records.laboratories import Laboratories
 from services.records.replication.completeness import Completeness
 from services.records.servicers.batch_answers import BatchAnswers, LaboratoryTables
@@ -34,7 +36,7 @@ MOST_TABLES = 16
 
 
 class _RecordPosition(msgspec.Struct, array_like=True):
-    """Where a page of one person's records ended. `known_at` stands for the knowledge of the first page."""
+    """The end of a page of one person's records. `known_at` stands for the knowledge of the first page."""
 
     known_at: int
     placed_at: int
@@ -51,13 +53,15 @@ class ReadServicer:
         histories: RecordHistories,
         laboratories: Laboratories,
         completeness: Completeness,
+        identity: OwnIdentity,
         keys: PersonKeys,
         clock: Clock,
     ) -> None:
         self._reads = reads
         self._histories = histories
         self._laboratories = laboratories
-        self._answers = BatchAnswers(reads, laboratories, completeness, clock)
+        self._answers = BatchAnswers(reads, laboratories, completeness, identity, clock)
+        self._identity = identity
         self._keys = keys
         self._clock = clock
 
@@ -80,13 +84,15 @@ class ReadServicer:
             raise invalid(
                 "asked_at", "ASKED_AT_NOT_ALLOWED", "不能同时指明已知时刻", "Either known_at or asked_at is given"
             )
-        tables = _tables(request)
+        tables, selection = _tables(request), _selection(request)
         # Who compares takes what is missing for lost: nothing may be missing because a replica lags.
         original = request.purpose == Purpose.PURPOSE_REPLICATION
         if request.HasField("known_at"):
-            return await self._answers.as_known(keys, read_known_at(request.known_at), tables, original=original)
+            return await self._answers.as_known(
+                keys, read_known_at(request.known_at), tables, selection, original=original
+            )
         asked_at = read_known_at(request.asked_at, "asked_at") if request.HasField("asked_at") else None
-        return await self._answers.now(keys, asked_at, tables, original=original)
+        return await self._answers.now(keys, asked_at, tables, selection, original=original)
 
     async def BatchListRecordsAtInstants(
         self, request: pb.BatchListRecordsAtInstantsRequest
@@ -103,14 +109,14 @@ class ReadServicer:
             violations.read(None, partial(check_batch, len(question.subjects), f"{field}.subjects"))
             asked.append((known_at, self._keys_of(question.subjects, f"{field}.subjects", violations)))
         violations.refuse()
-        tables = _tables(request)
+        tables, selection = _tables(request), _selection(request)
         original = request.purpose == Purpose.PURPOSE_REPLICATION
         response = pb.BatchListRecordsAtInstantsResponse()
         call = current_call()
         for known_at, keys in asked:
             if call.remaining() <= 0:
                 raise DeadlineExceeded()
-            response.answers.append(await self._answers.as_known(keys, known_at, tables, original=original))
+            response.answers.append(await self._answers.as_known(keys, known_at, tables, selection, original=original))
             # A store that answers inline never waits: others have their turn between two instants.
             await asyncio.sleep(0)
         return response
@@ -137,7 +143,9 @@ class ReadServicer:
             last = page[-1]
             token = write_token(question, _RecordPosition(known_at, last.placed_at, last.region, last.source_id))
         return pb.ListRecordsResponse(
-            records=[TestRecord.FromString(record.body) for record in page], next_page_token=token
+            records=[TestRecord.FromString(record.body) for record in page],
+            next_page_token=token,
+            identity=self._identity.of_feed(people.feed_id),
         )
 
     async def GetRecordHistory(self, request: pb.GetRecordHistoryRequest) -> pb.GetRecordHistoryResponse:
@@ -146,29 +154,41 @@ class ReadServicer:
         revisions = await self._histories.history(RecordId(request.region, request.source_id))
         if not revisions:
             raise record_not_found()
-        return pb.GetRecordHistoryResponse(revisions=[TestRecord.FromString(body) for body in revisions])
+        return pb.GetRecordHistoryResponse(
+            revisions=[TestRecord.FromString(body) for body in revisions],
+            identity=self._identity.of_feed(await self._laboratories.refresh_to_end()),
+        )
 
     async def GetLaboratory(self, request: pb.GetLaboratoryRequest) -> pb.GetLaboratoryResponse:
         """Returns one laboratory with its standing. Raises NotFound (LABORATORY_NOT_FOUND)."""
         refuse(fields.laboratory_id(request.laboratory))
-        await self._laboratories.refresh_to_end()
+        feed_id = await self._laboratories.refresh_to_end()
         standing = self._laboratories.at(request.laboratory, LATEST)
         if standing is None:
             raise laboratory_not_found()
-        return pb.GetLaboratoryResponse(laboratory=standing.laboratory)
+        return pb.GetLaboratoryResponse(laboratory=standing.laboratory, identity=self._identity.of_feed(feed_id))
 
     async def ListLaboratories(self, request: pb.ListLaboratoriesRequest) -> pb.ListLaboratoriesResponse:
         """Returns the laboratories of the store, a page at a time."""
         size = page_size(request.page_size)
         question = digest_of(request)
         after = read_token(request.page_token, question, str) if request.page_token else ""
-        await self._laboratories.refresh_to_end()
+        feed_id = await self._laboratories.refresh_to_end()
         ids = self._laboratories.ids_after(after, size + 1)
         page = self._laboratories.of(ids[:size], LATEST)
         return pb.ListLaboratoriesResponse(
             laboratories=[standing.laboratory for standing in page],
             next_page_token=write_token(question, ids[size - 1]) if len(ids) > size else "",
+            identity=self._identity.of_feed(feed_id),
         )
+
+
+def _selection(request: pb.BatchListRecordsRequest | pb.BatchListRecordsAtInstantsRequest) -> Selection | None:
+    if not request.HasField("selection"):
+        return None
+    message = request.selection
+    refuse(selections.selection(message))
+    return Selection(from_timestamp(message.since), message.newest, message.clearing, tuple(message.own_regions))
 
 
 def _tables(

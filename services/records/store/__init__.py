@@ -1,1 +1,1 @@
-"""Where records are kept: one protocol, and an adapter for each database."""
+"""Stores of records: protocols, and an adapter for each database."""

@@ -1,4 +1,4 @@
-"""What both stores do when they read records by their place in time."""
+"""The reading of records by their place in time, as both stores do it."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -9,7 +9,7 @@ from services.records.store.values.records import RevisionBodies
 
 
 class Place(NamedTuple):
-    """Where a record stands in the order of time; the next page begins after it. `revision` is its last."""
+    """The place of a record in the order of time; the next page begins after it. `revision` is its last."""
 
     placed_at: int
     person_key: bytes

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from services.common.regions import NATION
 from services.records.settings import Settings
+from services.records.store.owner import Owner
 from services.records.store.protocols.record_store import RecordStore
 from services.records.store.protocols.retention import RecordPurge
 from services.records.store.sqlite.store import SqliteStore
@@ -18,12 +19,12 @@ def open_store(settings: Settings) -> RecordStore:
     """Returns the store that `store_url` names; PostgreSQL is reached when first asked. With `store_migrate` it is
     made, or brought up to date, if need be.
 
-    Raises SettingsError for any other scheme, and for a file that is not there, not up to date or of something else;
-    Unavailable for a file that cannot be opened.
+    Raises SettingsError for any other scheme, and for a file that is not there, not up to date, of something else or
+    somebody else's; Unavailable for a file that cannot be opened.
     """
     url = settings.store_url
     if url.startswith(_SQLITE):
-        return _open_file(settings, migrates=settings.store_migrate)
+        return _open_file(settings, migrates=settings.store_migrate, owner=settings.owner())
     if url.startswith(_POSTGRES):
         # Its driver is an optional dependency.
         from services.records.store.postgres.store import PostgresStore
@@ -34,6 +35,7 @@ def open_store(settings: Settings) -> RecordStore:
             statement_seconds=settings.statement_timeout,
             migrates=settings.store_migrate,
             drives_copies=settings.region == NATION,
+            owner=settings.owner(),
         )
     raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
 
@@ -56,7 +58,7 @@ def open_purge(settings: Settings) -> RecordPurge:
     """Returns the store that `store_url` names, for a purge. Raises as `open_store` does; a file is never made."""
     url = settings.store_url
     if url.startswith(_SQLITE):
-        return _open_file(settings, migrates=False)
+        return _open_file(settings, migrates=False, owner=None)
     if url.startswith(_POSTGRES):
         from services.records.store.postgres.store import PostgresStore
 
@@ -66,11 +68,17 @@ def open_purge(settings: Settings) -> RecordPurge:
 
 async def open_checked_store(settings: Settings) -> RecordStore:
     """Returns the same as `open_store`, after a look at its tables. Raises SettingsError also when they are not up to
-    date; a database that cannot be asked yet is no reason not to start."""
-    if settings.store_url.startswith(_POSTGRES) and not settings.store_migrate:
+    date or somebody else's; a database that cannot be asked yet is no reason not to start."""
+    if settings.store_url.startswith(_POSTGRES):
         from services.records.store.postgres.store import PostgresStore
 
-        looking = PostgresStore(settings.store_url, pool_size=1, statement_seconds=settings.statement_timeout)
+        looking = PostgresStore(
+            settings.store_url,
+            pool_size=1,
+            statement_seconds=settings.statement_timeout,
+            migrates=settings.store_migrate,
+            owner=settings.owner(),
+        )
         try:
             await looking.check_schema()
         except SchemaError as error:
@@ -80,11 +88,12 @@ async def open_checked_store(settings: Settings) -> RecordStore:
     return open_store(settings)
 
 
-def _open_file(settings: Settings, *, migrates: bool) -> SqliteStore:
+def _open_file(settings: Settings, *, migrates: bool, owner: Owner | None) -> SqliteStore:
     url = settings.store_url
     try:
         # The nation sees copies and their originals.
         drives_copies = settings.region == NATION
-        return SqliteStore(Path(url.removeprefix(_SQLITE)), migrates=migrates, drives_copies=drives_copies)
+        path = Path(url.removeprefix(_SQLITE))
+        return SqliteStore(path, migrates=migrates, drives_copies=drives_copies, owner=owner)
     except SchemaError as error:
         raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None

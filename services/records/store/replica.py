@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from services.common.errors import Unavailable
 from services.common.instants import SECOND, Instant
+from services.records.domain.selection import Selection
 from services.records.store.errors import unavailable
 from services.records.store.protocols.feed_log import FeedLog
 from services.records.store.protocols.reads import RecordReads
@@ -32,7 +33,7 @@ class Original(RecordReads, FeedLog, Protocol):
 
     @property
     def seen(self) -> SeenFeed:
-        """How far this process has seen its feed come."""
+        """Returns how far this process has seen its feed come."""
 
 
 class ReplicaReads:
@@ -51,23 +52,30 @@ class ReplicaReads:
         self._asking: set[asyncio.Task[object]] = set()
         self._looking = asyncio.Lock()
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
+    async def people(
+        self,
+        person_keys: Sequence[bytes],
+        known_at: Instant,
+        *,
+        original: bool = False,
+        selection: Selection | None = None,
+    ) -> People:
         """Returns what RecordReads.people does."""
         if original:
-            return await self._original.people(person_keys, known_at)
+            return await self._original.people(person_keys, known_at, selection=selection)
         seen = self._original.seen
         try:
             sequence, looked = await self._look()
         except Unavailable:
-            people = await self._replica.people(person_keys, known_at)
+            people = await self._replica.people(person_keys, known_at, selection=selection)
             if people.as_of is None or people.sequence < seen.sequence:
                 return people
             return people._replace(as_of=max(people.as_of, self._looked))
-        replicated = await self._of_replica(person_keys, known_at)
+        replicated = await self._of_replica(person_keys, known_at, selection)
         if replicated is not None and replicated.sequence >= max(sequence, seen.sequence):
             return replicated._replace(as_of=looked)
         try:
-            return await self._original.people(person_keys, known_at)
+            return await self._original.people(person_keys, known_at, selection=selection)
         except Unavailable:
             if replicated is None:
                 raise
@@ -79,12 +87,14 @@ class ReplicaReads:
         await self._original.settle(at, now)
         self._settled = self._clock()
 
-    async def _of_replica(self, person_keys: Sequence[bytes], known_at: Instant) -> People | None:
+    async def _of_replica(
+        self, person_keys: Sequence[bytes], known_at: Instant, selection: Selection | None
+    ) -> People | None:
         """Returns what the replica gives in time; None while it does not."""
         if self._lately(self._unanswered):
             return None
         try:
-            return await self._in_time(self._replica.people(person_keys, known_at))
+            return await self._in_time(self._replica.people(person_keys, known_at, selection=selection))
         except Unavailable:
             self._unanswered = self._clock()
             return None

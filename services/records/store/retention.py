@@ -1,4 +1,4 @@
-"""What both stores do with the numbers of what they purge."""
+"""The numbers of what is purged, as both stores treat them."""
 
 from collections.abc import Sequence
 

@@ -1,22 +1,45 @@
-"""What both stores do with rows: those they have read, and those they are about to write."""
+"""The rows of both stores: those they have read, and those they are about to write."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from services.common.instants import Instant
 from services.records.domain.content import stamp
-from services.records.domain.revisions import RecordId
+from services.records.domain.revisions import RecordId, always_given
 from services.records.store.unit_of_work import Plan
 from services.records.store.values.records import CurrentRecord
 
 K = TypeVar("K")
 
-RevisionRow = tuple[bytes, str, str, int, int, int, int, bool, str, bytes, bytes]
-"""person_key, region, source_id, revision, sequence, recorded_at, placed_at, retracted, laboratory, digest, body.
 
-The column recorded_at is the instant of this store's commit: what is known at an instant is what had arrived here. A
-copy's own recorded_at is in its body."""
+class RevisionRow(NamedTuple):
+    """A revision as it is stored; `superseded_at` has its default.
+
+    `recorded_at` is the instant of this store's commit: what is known at an instant is what had arrived here. A copy's
+    own recorded_at is in its body. Instants are in microseconds since 1970, UTC.
+    """
+
+    person_key: bytes
+    region: str
+    source_id: str
+    revision: int
+    sequence: int
+    recorded_at: int
+    placed_at: int
+    retracted: bool
+    laboratory: str
+    digest: bytes
+    body: bytes
+    latest_at: int
+    weight: int
+    always_given: bool
+
+
+REVISION_COLUMNS = RevisionRow._fields
+
+SupersededRow = tuple[bytes, str, str, int, int]
+"""person_key, region, source_id, revision, and the instant at which that revision took the place of those before it."""
 
 LaboratoryRevisionRow = tuple[str, int, int, bytes]
 """laboratory, revision, sequence, body. The column laboratory is the name it is kept by: see standing.kept_as."""
@@ -27,36 +50,41 @@ MARK_BYTES = 8
 _by_place = itemgetter(CurrentRecord._fields.index("placed_at"))
 
 
-def current_records(rows: Iterable[Sequence[object]]) -> Mapping[bytes, Sequence[CurrentRecord]]:
-    """The last revision of each record, by person, newest sample first.
-
-    Rows have the fields of a CurrentRecord and stand in order of person, region, source_id and revision.
-    """
-    people: dict[bytes, dict[tuple[object, object], Sequence[object]]] = {}
-    for row in rows:
-        key: bytes = row[0]  # type: ignore[assignment]  # as CurrentRecord says
-        records = people.get(key)
-        if records is None:
-            records = people[key] = {}
-        records[row[1], row[2]] = row
-    # Sorting is stable, so of equal places the order is still that of the ids.
-    return {
-        key: [CurrentRecord._make(row) for row in sorted(records.values(), key=_by_place, reverse=True)]
-        for key, records in people.items()
-    }
+def by_person(records: Iterable[CurrentRecord]) -> Mapping[bytes, Sequence[CurrentRecord]]:
+    """Returns records by person, newest sample first. They stand in order of person, region and source_id."""
+    people: dict[bytes, list[CurrentRecord]] = {}
+    for record in records:
+        people.setdefault(record.person_key, []).append(record)
+    for of_person in people.values():
+        # Sorting is stable, so of equal places the order is still that of the ids.
+        of_person.sort(key=_by_place, reverse=True)
+    return people
 
 
 def revision_rows(plan: Plan, after: int, recorded_at: Instant) -> list[RevisionRow]:
     """The rows of a plan's records and revisions, numbered from `after` + 1, the new ones stamped with their commit."""
     suffix = stamp(recorded_at)
-    rows: list[RevisionRow] = [
-        (key, region, source_id, 1, sequence, recorded_at, placed_at, False, laboratory, digest, body + suffix)
-        for sequence, (region, source_id, key, placed_at, laboratory, digest, body, _) in enumerate(
-            plan.firsts, after + 1
+    rows = [
+        RevisionRow(
+            first.person_key,
+            first.region,
+            first.source_id,
+            1,
+            sequence,
+            recorded_at,
+            first.placed_at,
+            False,
+            first.laboratory,
+            first.digest,
+            first.body + suffix,
+            first.latest_at,
+            first.weight,
+            always_given(first.weight, first.origin),
         )
+        for sequence, first in enumerate(plan.firsts, after + 1)
     ]
     rows += [
-        (
+        RevisionRow(
             new.person_key,
             new.id.region,
             new.id.source_id,
@@ -68,10 +96,18 @@ def revision_rows(plan: Plan, after: int, recorded_at: Instant) -> list[Revision
             new.laboratory,
             new.digest,
             new.body + suffix if new.recorded_at is None else new.body,
+            new.latest_at,
+            new.weight,
+            always_given(new.weight, new.origin),
         )
         for sequence, new in enumerate(plan.revisions, after + len(rows) + 1)
     ]
     return rows
+
+
+def superseded_rows(plan: Plan, recorded_at: Instant) -> list[SupersededRow]:
+    """Returns the revisions of a plan that take the place of others."""
+    return [(new.person_key, *new.id, new.revision, recorded_at) for new in plan.revisions if new.revision > 1]
 
 
 def copy_rows(plan: Plan) -> list[tuple[str, str, str, str]]:
@@ -82,8 +118,8 @@ def copy_rows(plan: Plan) -> list[tuple[str, str, str, str]]:
 
 
 def changed_ids(plan: Plan) -> list[RecordId]:
-    """The records that a plan changes rather than begins."""
-    return sorted({new.id for new in plan.revisions if new.revision > 1})
+    """Returns the records that a plan changes rather than begins, or gives to another person."""
+    return sorted({new.id for new in plan.revisions if new.revision > 1} | {moved.id for moved in plan.moved})
 
 
 def conflict_rows(plan: Plan, now: Instant) -> list[tuple[str, str, str, int, str, bytes, bytes, str, int]]:

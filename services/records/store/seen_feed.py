@@ -1,4 +1,4 @@
-"""How far this process has seen a store's feed come: what whoever reads a replica must not fall behind."""
+"""The furthest that this process has seen a store's feed come: no reader of a replica may fall behind it."""
 
 
 class SeenFeed:

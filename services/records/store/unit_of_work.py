@@ -35,7 +35,7 @@ class BatchKey:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """What a decision rests on; it is locked until the commit.
+    """The rows that a decision rests on; they are locked until the commit.
 
     `records`: ids, each with the person for whom it is claimed where there is no such record, or None to claim nothing.
     A claimed id must receive a revision by the same plan. `followed`: the region whose cursor moves. `conflict`: the
@@ -54,7 +54,7 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store has of what was touched. What is missing is not there. `histories` are of those whose the ids
+    """The state of what was touched. What is missing is not there. `histories` are of those whose the ids
     are, `others` of who was asked for besides."""
 
     histories: Mapping[RecordId, History]
@@ -66,9 +66,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to append, in this order, new records, further revisions, laboratories; where the followed region's cursor
-    goes; conflicts to keep, and how one is settled; ids that change hands; and the answer to the request, given the
-    instant of the commit."""
+    """The plan of a commit: what to append, in this order, new records, further revisions, laboratories; where the
+    followed region's cursor goes; conflicts to keep, and how one is settled; ids that change hands; and the answer to
+    the request, given the instant of the commit."""
 
     answer: Callable[[Instant], bytes]
     revisions: Sequence[NewRevision] = ()
@@ -81,7 +81,7 @@ class Plan:
 
     @property
     def count(self) -> int:
-        """How many numbers of the feed it takes."""
+        """Returns how many numbers of the feed it takes."""
         return len(self.firsts) + len(self.revisions) + len(self.laboratories)
 
 

@@ -1,1 +1,1 @@
-"""What keeps one failure from becoming another."""
+"""Means that keep one failure from becoming another."""

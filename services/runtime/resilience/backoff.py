@@ -14,7 +14,7 @@ class Backoff:
 
     @property
     def pause(self) -> float:
-        """What the next pause is at most."""
+        """Returns the longest that the next pause may be, in seconds."""
         return self._pause
 
     def reset(self) -> None:

@@ -1,4 +1,4 @@
-"""What several callers ask of one other in one moment leaves as one batch."""
+"""The questions of several callers to one other in one moment leave as one batch."""
 
 import asyncio
 from collections import deque

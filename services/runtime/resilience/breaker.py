@@ -14,7 +14,7 @@ Probe = Callable[[], Awaitable[bool]]
 
 
 class Breaker:
-    """Whether one thing that is asked is known to be down.
+    """The knowledge of one thing that is asked: up, or down for a while.
 
     While it is, nobody waits for it: it is probed in the background, at nobody's expense, until it answers.
     `went_down` and `came_back` are told of the change.
@@ -29,7 +29,7 @@ class Breaker:
 
     @property
     def down(self) -> bool:
-        """Whether it is known to be down."""
+        """Tells if it is known to be down."""
         return self._probing is not None
 
     def answered(self) -> None:

@@ -14,7 +14,7 @@ class Circuit:
 
     @property
     def open(self) -> bool:
-        """Whether to go without asking."""
+        """Tells if it is better not to ask."""
         return self._until > 0.0 and time.monotonic() < self._until
 
     def failed(self) -> None:

@@ -22,6 +22,9 @@ class Guard(Protocol):
     def admit(self, caller: str, method: str, request: Message) -> Purpose.ValueType:
         """The purpose under which the call is served. Raises ServiceError when it may not be."""
 
+    def admit_further(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
+        """Admits a further request of a stream whose first was admitted for a purpose. Raises ServiceError."""
+
 
 class NamedCallers:
     """Admits every caller that gives a name, and every call that states the purpose its request has a field for.
@@ -52,3 +55,6 @@ class NamedCallers:
         if purpose not in _PURPOSES:
             raise invalid("purpose", "PURPOSE_UNKNOWN", "没有这种使用目的", "There is no such purpose")
         return purpose
+
+    def admit_further(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
+        """See Guard: whoever began a stream goes on with it."""

@@ -39,7 +39,7 @@ def current_call() -> Call:
 
 
 class Entered(msgspec.Struct, frozen=True):
-    """What `enter` replaced, for `leave`."""
+    """The state that `enter` replaced, for `leave`."""
 
     call: Token[Call | None]
     trace: Token[Trace | None]

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
@@ -16,12 +16,15 @@ from services.runtime.resilience.backoff import Backoff
 from services.runtime.resilience.tasks import end
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import from_rpc_error
+from services.runtime.rpc.peers import CALLER_KEY
 from services.runtime.rpc.port import contract_methods, implemented, response_class
 from services.runtime.telemetry.trace import current_trace
+from services.runtime.tls.channel import RenewedChannel
+from services.runtime.tls.files import TlsFiles
+from services.runtime.tls.identity import Principal
 
 P = TypeVar("P")
 
-CALLER_KEY = "hutong-caller"
 TRACE_KEY = "traceparent"
 
 ATTEMPTS = 3
@@ -60,12 +63,30 @@ def open_channel(target: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(target, options=_OPTIONS)
 
 
-class Channels:
-    """The channels that one process, `caller`, opens: one for each target, closed together."""
+class CallChannel(Protocol):
+    """The calls of a channel, or of one whose certificate is renewed."""
 
-    def __init__(self, caller: str) -> None:
+    def unary_unary(self, path: str, request_serializer: Any, response_deserializer: Any) -> Any:
+        """Returns a function that calls a method that is answered once."""
+
+    def unary_stream(self, path: str, request_serializer: Any, response_deserializer: Any) -> Any:
+        """Returns a function that calls a method that is answered by a stream."""
+
+    def stream_stream(self, path: str, request_serializer: Any, response_deserializer: Any) -> Any:
+        """Returns a function that calls a method that takes a stream and is answered by one."""
+
+    async def close(self) -> None:
+        """Closes it at once."""
+
+
+class Channels:
+    """The channels that one process, `caller`, opens: one for each target, closed together. With certificates, both
+    sides prove their names."""
+
+    def __init__(self, caller: str, files: TlsFiles | None = None) -> None:
         self._caller = caller
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._files = files
+        self._channels: dict[tuple[str, Principal], CallChannel] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,12 +96,18 @@ class Channels:
     ) -> None:
         await self.close()
 
-    def remote(self, port: type[P], target: str, *, service: str) -> P:
-        """Returns a port that calls the service at a target; see `remote`. Within a running event loop."""
-        channel = self._channels.get(target)
+    def remote(self, port: type[P], target: str, *, service: str, peer: Principal) -> P:
+        """Returns a port that calls the service at a target; see `remote`. Within a running event loop. `peer` is the
+        name that the service must prove where there are certificates."""
+        channel = self._channels.get((target, peer))
         if channel is None:
-            channel = self._channels[target] = open_channel(target)
+            channel = self._channels[target, peer] = self._opened(target, peer)
         return remote(port, channel, service=service, caller=self._caller)
+
+    def _opened(self, target: str, peer: Principal) -> "CallChannel":
+        if self._files is None:
+            return open_channel(target)
+        return RenewedChannel(target, self._files, peer, _OPTIONS)
 
     async def close(self) -> None:
         """Closes all channels."""
@@ -88,7 +115,7 @@ class Channels:
             await channel.close()
 
 
-def remote(port: type[P], channel: grpc.aio.Channel, *, service: str, caller: str) -> P:
+def remote(port: type[P], channel: CallChannel, *, service: str, caller: str) -> P:
     """Returns a port that calls over a channel; `service` names the other side in errors.
 
     Its methods raise ServiceError. One that is answered once is tried again while the service is UNAVAILABLE, so writes
@@ -101,9 +128,7 @@ def remote(port: type[P], channel: grpc.aio.Channel, *, service: str, caller: st
     )
 
 
-def remote_method(
-    method: MethodDescriptor, channel: grpc.aio.Channel, *, service: str, caller: str
-) -> Callable[..., Any]:
+def remote_method(method: MethodDescriptor, channel: CallChannel, *, service: str, caller: str) -> Callable[..., Any]:
     """Returns a function that calls one method over a channel."""
     if not method.server_streaming:
         return _unary(service, caller, channel, method)
@@ -121,7 +146,7 @@ def _metadata(caller: str) -> list[tuple[str, str]]:
     return [(CALLER_KEY, caller), (TRACE_KEY, trace.traceparent())]
 
 
-def _unary(service: str, caller: str, channel: grpc.aio.Channel, method: MethodDescriptor) -> Callable[[Message], Any]:
+def _unary(service: str, caller: str, channel: CallChannel, method: MethodDescriptor) -> Callable[[Message], Any]:
     invoke: Any = channel.unary_unary(
         _path(method),
         request_serializer=lambda request: request.SerializeToString(),
@@ -152,7 +177,7 @@ def _unary(service: str, caller: str, channel: grpc.aio.Channel, method: MethodD
 
 
 def _stream(
-    service: str, caller: str, channel: grpc.aio.Channel, method: MethodDescriptor
+    service: str, caller: str, channel: CallChannel, method: MethodDescriptor
 ) -> Callable[[Message], AsyncIterator[Message]]:
     invoke: Any = channel.unary_stream(
         _path(method),
@@ -174,7 +199,7 @@ def _stream(
 
 
 def _duplex(
-    service: str, caller: str, channel: grpc.aio.Channel, method: MethodDescriptor
+    service: str, caller: str, channel: CallChannel, method: MethodDescriptor
 ) -> Callable[[AsyncIterator[Message]], AsyncIterator[Message]]:
     invoke: Any = channel.stream_stream(
         _path(method),

@@ -23,7 +23,7 @@ its server has ended the stream or is gone."""
 
 
 def internal(trace_id: str) -> ServiceError:
-    """What a caller sees of an unexpected exception."""
+    """Returns the error that a caller sees of an unexpected exception."""
     return ServiceError(
         Code.INTERNAL, "INTERNAL", Text(f"内部错误，追踪号 {trace_id}", f"Internal error, trace {trace_id}")
     )

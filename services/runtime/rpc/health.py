@@ -35,7 +35,7 @@ class Health:
 
     @property
     def serving(self) -> bool:
-        """Whether every component is up, or no more than degraded."""
+        """Tells if every component is up, or no more than degraded."""
         return not any(trouble for name, trouble in self._components.items() if name not in self._degraded)
 
     async def report(self, component: str, trouble: str = "", *, degraded: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What happens around every method, whether the request came over a wire or from an object in the same process:
+"""The pipeline around every method, for a request over a wire as for one of an object in the same process:
 admission, deadline, trace, and errors that say what they should and no more."""
 
 import logging
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from services.common.errors import DeadlineExceeded, ServiceError
 from services.runtime.resilience.time_limit import answer_by
 from services.runtime.rpc.access import Guard
-from services.runtime.rpc.call import Call, Entered, enter, leave
+from services.runtime.rpc.call import Call, Entered, current_call, enter, leave
 from services.runtime.rpc.errors import internal
 from services.runtime.telemetry.trace import SpanKind, span
 
@@ -96,6 +96,7 @@ class Pipeline:
         async def all_requests() -> AsyncIterator[Message]:
             yield first
             async for request in requests:
+                self._guard.admit_further(call.caller, method, current_call().purpose, request)
                 yield request
 
         async with aclosing(self._responses(method, lambda: handler(all_requests()), first, call)) as responses:

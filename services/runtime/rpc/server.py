@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import grpc
@@ -16,11 +17,13 @@ from grpc_reflection.v1alpha import reflection
 from services.common.errors import ServiceError
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import Call
-from services.runtime.rpc.channel import CALLER_KEY, TRACE_KEY
+from services.runtime.rpc.channel import TRACE_KEY
 from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, to_status
 from services.runtime.rpc.health import DRAINING, Degraded, Health
+from services.runtime.rpc.peers import Peers
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
+from services.runtime.rpc.security import NO_SECURITY, Security
 from services.runtime.telemetry.trace import Traces, new_trace
 
 log = logging.getLogger("hutong.server")
@@ -45,15 +48,22 @@ _OPTIONS = [
 ]
 
 
-def _call(context: grpc.aio.ServicerContext[Any, Any], traces: Traces) -> Call:
-    caller, traceparent = "", None
-    for key, value in context.invocation_metadata() or ():
-        if key == CALLER_KEY:
-            caller = str(value)
-        elif key == TRACE_KEY:
-            traceparent = str(value)
-    left = context.time_remaining()
-    return Call(caller, time.monotonic() + (DEFAULT_SECONDS if left is None else left), traces(traceparent))
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """Makes a call of what gRPC tells of it."""
+
+    peers: Peers
+    traces: Traces
+
+    def begun(self, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+        """Returns the call. Raises ServiceError (UNAUTHENTICATED)."""
+        traceparent = next((str(value) for key, value in context.invocation_metadata() or () if key == TRACE_KEY), None)
+        left = context.time_remaining()
+        return Call(
+            self.peers.name(context),
+            time.monotonic() + (DEFAULT_SECONDS if left is None else left),
+            self.traces(traceparent),
+        )
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:
@@ -63,21 +73,20 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceErro
     raise AssertionError("abort raises")
 
 
-def _unary(pipeline: Pipeline, name: str, handler: Any, traces: Traces) -> Any:
+def _unary(pipeline: Pipeline, name: str, handler: Any, calls: _Calls) -> Any:
     async def serve(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
         try:
-            return await pipeline.unary(name, handler, request, _call(context, traces))
+            return await pipeline.unary(name, handler, request, calls.begun(context))
         except ServiceError as error:
             await _abort(context, error)
 
     return serve
 
 
-def _stream(pipeline: Pipeline, name: str, handler: Any, traces: Traces, draining: asyncio.Event) -> Any:
+def _stream(pipeline: Pipeline, name: str, handler: Any, calls: _Calls, draining: asyncio.Event) -> Any:
     async def serve(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
-        responses = pipeline.stream(name, handler, request, _call(context, traces))
         try:
-            async for response in responses:
+            async for response in pipeline.stream(name, handler, request, calls.begun(context)):
                 yield response
                 if draining.is_set():
                     # The follower comes back to another replica, or to this one once it runs again.
@@ -109,12 +118,12 @@ async def _until(draining: asyncio.Event, requests: AsyncIterator[Message]) -> A
             reading.cancel()
 
 
-def _duplex(pipeline: Pipeline, name: str, handler: Any, traces: Traces, draining: asyncio.Event) -> Any:
+def _duplex(pipeline: Pipeline, name: str, handler: Any, calls: _Calls, draining: asyncio.Event) -> Any:
     async def serve(
         requests: AsyncIterator[Message], context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Message]:
         try:
-            async for response in pipeline.duplex(name, handler, _until(draining, requests), _call(context, traces)):
+            async for response in pipeline.duplex(name, handler, _until(draining, requests), calls.begun(context)):
                 yield response
         except ServiceError as error:
             await _abort(context, error)
@@ -123,7 +132,7 @@ def _duplex(pipeline: Pipeline, name: str, handler: Any, traces: Traces, drainin
 
 
 def _handler(
-    pipeline: Pipeline, binding: Binding, method: MethodDescriptor, traces: Traces, draining: asyncio.Event
+    pipeline: Pipeline, binding: Binding, method: MethodDescriptor, calls: _Calls, draining: asyncio.Event
 ) -> Any:
     name = f"{binding.contract.full_name}/{method.name}"
     handler = getattr(binding.servicer, method.name)
@@ -133,10 +142,10 @@ def _handler(
 
     codec: Any = {"request_deserializer": request_class(method).FromString, "response_serializer": serialise}
     if method.client_streaming:
-        return grpc.stream_stream_rpc_method_handler(_duplex(pipeline, name, handler, traces, draining), **codec)
+        return grpc.stream_stream_rpc_method_handler(_duplex(pipeline, name, handler, calls, draining), **codec)
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(_stream(pipeline, name, handler, traces, draining), **codec)
-    return grpc.unary_unary_rpc_method_handler(_unary(pipeline, name, handler, traces), **codec)
+        return grpc.unary_stream_rpc_method_handler(_stream(pipeline, name, handler, calls, draining), **codec)
+    return grpc.unary_unary_rpc_method_handler(_unary(pipeline, name, handler, calls), **codec)
 
 
 class CannotListenError(OSError):
@@ -149,7 +158,9 @@ class CannotListenError(OSError):
 
 class Server:
     """Serves one service's bindings on one address. `traces` makes the trace of a call from the caller's: between the
-    services of a mesh, a caller's decision to sample is kept."""
+    services of a mesh, a caller's decision to sample is kept. `security` says who calls and what they may do, `regions`
+    whose store this is. `health_listen` is a second address, without certificates, for health alone:
+    the probes of a cluster have none."""
 
     def __init__(
         self,
@@ -158,6 +169,9 @@ class Server:
         pings: Mapping[str, Ping] | None = None,
         *,
         traces: Traces = new_trace,
+        security: Security = NO_SECURITY,
+        regions: Collection[str] = (),
+        health_listen: str = "",
     ) -> None:
         self._service = service
         self._pings = dict(pings or {})
@@ -166,16 +180,22 @@ class Server:
         contracts = [binding.contract.full_name for binding in bindings]
         self.health = Health(contracts)
         self._server = grpc.aio.server(options=_OPTIONS)
+        self._credentials = security.credentials
+        self._health_listen = health_listen
+        self._health_server = grpc.aio.server(options=_OPTIONS) if health_listen else None
+        calls = _Calls(security.peers, traces)
         for binding in bindings:
-            pipeline = Pipeline(service, binding.guard)
+            pipeline = Pipeline(service, security.guarded(binding, regions).guard)
             handlers = {
-                method.name: _handler(pipeline, binding, method, traces, self._draining)
+                method.name: _handler(pipeline, binding, method, calls, self._draining)
                 for method in binding.contract.methods
             }
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(binding.contract.full_name, handlers),)
             )
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
+        if self._health_server is not None:
+            health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._health_server)
         names = [*contracts, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(names, self._server)
 
@@ -185,15 +205,26 @@ class Server:
         await self._ping()
         await self.health.alive()
         try:
-            port = self._server.add_insecure_port(address)
+            port = (
+                self._server.add_insecure_port(address)
+                if self._credentials is None
+                else self._server.add_secure_port(address, self._credentials)
+            )
         except RuntimeError:
-            raise CannotListenError(
-                f"{self._service}: cannot listen on {address}; is the port taken?", "HUTONG_LISTEN"
-            ) from None
+            raise self._cannot_listen(address, "HUTONG_LISTEN") from None
+        if self._health_server is not None:
+            try:
+                self._health_server.add_insecure_port(self._health_listen)
+            except RuntimeError:
+                raise self._cannot_listen(self._health_listen, "HUTONG_HEALTH_LISTEN") from None
+            await self._health_server.start()
         await self._start_whole()
         self._watch = asyncio.create_task(self._ping_on(), name=f"{self._service} health")
         log.info("serving", extra={"service": self._service, "port": port})
         return port
+
+    def _cannot_listen(self, address: str, variable: str) -> CannotListenError:
+        return CannotListenError(f"{self._service}: cannot listen on {address}; is the port taken?", variable)
 
     async def _start_whole(self) -> None:
         # Cancelled in the midst, grpc's own start would leave a server that runs, cannot be stopped and complains of an
@@ -235,3 +266,5 @@ class Server:
         await self.health.report(DRAINING, "draining")
         await asyncio.sleep(wait)
         await self._server.stop(grace)
+        if self._health_server is not None:
+            await self._health_server.stop(0)

@@ -5,7 +5,18 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from services.runtime.settings.kinds import CollectorUrl, Kind, Level, Listen, Seconds, Secret, Share
+from services.runtime.settings.kinds import (
+    CollectorUrl,
+    Directory,
+    File,
+    Flag,
+    Kind,
+    Level,
+    Listen,
+    Seconds,
+    Secret,
+    Share,
+)
 from services.runtime.settings.names import PREFIX, unknown
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -80,12 +91,26 @@ def _read(variable: str, raw: str, shape: Any) -> Any:
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every server takes from the environment."""
+    """The settings of every server."""
 
     listen: Listen = "127.0.0.1:0"
     """Where to serve gRPC; port 0 takes a free one."""
     mesh_secret: Secret = ""
     """The secret under which person keys are made, the same in every process of a mesh."""
+    tls_certificate: File = ""
+    """This process's certificate with its chain, PEM. With it all gRPC is mutual TLS 1.3, and callers are whom their
+    certificates name. Certificate, key and trust are given together; the files may change while the process runs."""
+    tls_key: File = ""
+    """The certificate's private key, PEM."""
+    tls_trust: Directory = ""
+    """The authorities that are believed: mesh.pem, and region-CODE.pem for each region that has one of its own."""
+    plaintext: Flag = False
+    """Serve without certificates on an address that is not loopback, for a network that is closed by other means:
+    there, whoever reaches the port may claim any name."""
+    access_table: File = ""
+    """Who may call what, YAML. Empty: the table that comes with it. It holds where there are certificates."""
+    health_listen: Listen = ""
+    """Where to serve gRPC health alone, without certificates, for the probes of a cluster. Empty: nowhere else."""
     drain_wait: Seconds = 0.0
     """After SIGTERM: how long to go on serving while load balancers notice that the process is no longer healthy."""
     drain_grace: Seconds = 5.0

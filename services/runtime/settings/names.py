@@ -12,7 +12,8 @@ PREFIX = "HUTONG_"
 
 NAMES = frozenset(
     """
-    LISTEN MESH_SECRET DRAIN_WAIT DRAIN_GRACE OTLP_ENDPOINT TRACE_RATIO METRICS_LISTEN LOG_LEVEL
+    LISTEN MESH_SECRET TLS_CERTIFICATE TLS_KEY TLS_TRUST PLAINTEXT ACCESS_TABLE HEALTH_LISTEN DRAIN_WAIT DRAIN_GRACE
+    OTLP_ENDPOINT TRACE_RATIO METRICS_LISTEN LOG_LEVEL
     REGION KEEPS STORE_URL READ_STORE_URL FOLLOW CLOCK_SKEW STORE_POOL STATEMENT_TIMEOUT STORE_MIGRATE ANSWERS_KEPT
     OVERDUE_HOURS QUALITY_EVERY
     RECORDS SOURCE_TIMEOUT REPLICA
@@ -31,8 +32,8 @@ _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TC
 
 
 def unknown(environ: Iterable[str], own: Collection[str]) -> Iterator[str]:
-    """What is wrong with the names that begin with HUTONG_ and are neither `own`, without the prefix, nor another
-    service's: for each, a sentence with the name that was probably meant."""
+    """Yields what is wrong with the names that begin with HUTONG_ and are neither `own`, without the prefix, nor
+    another service's: for each, a sentence with the name that was probably meant."""
     known = NAMES.union(own)
     for name in sorted(environ):
         bare = name.removeprefix(PREFIX)

@@ -1,1 +1,1 @@
-"""What every store needs: numbered migrations, SQLite files, PostgreSQL pools, the clock of commits."""
+"""The kit of every store: numbered migrations, SQLite files, PostgreSQL pools, the clock of commits."""

@@ -32,8 +32,8 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class EarlierLedger:
-    """Where an earlier program noted what it had applied to a PostgreSQL database: if `table` is there, the query
-    `rows` gives number, name, and whether the tables are distributed."""
+    """The ledger in which an earlier program noted what it had applied to a PostgreSQL database: if `table` is there,
+    the query `rows` gives number, name, and whether the tables are distributed."""
 
     table: str
     rows: str

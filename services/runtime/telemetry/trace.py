@@ -48,7 +48,7 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
 
 
 class Tracing:
-    """Where this process's spans go. Silent until configured."""
+    """The tracing of this process: sends its spans on. Silent until configured."""
 
     def __init__(self) -> None:
         self._ratio = 0.0
@@ -150,7 +150,7 @@ class Span:
 
     @property
     def recording(self) -> bool:
-        """Whether attributes will be seen by anyone."""
+        """Tells if attributes will be seen by anyone."""
         return self._span is not None
 
     def set(self, **attributes: Attribute) -> None:

@@ -25,7 +25,7 @@ class Status(IntEnum):
 
 
 class Colour(IntEnum):
-    """What a region shows for a status."""
+    """The colour that a region shows for a status."""
 
     GREEN = 1
     YELLOW = 2
@@ -35,7 +35,7 @@ class Colour(IntEnum):
 
 
 class NoticeOutcome(IntEnum):
-    """How the national notice came in: not at all, as the ground of recognition, or refused although it binds."""
+    """The part of the national notice in a verdict: none, the ground of recognition, or refused although it binds."""
 
     NONE = 0
     ENFORCED = 1
@@ -52,7 +52,7 @@ EXEMPT_BY_AGE = "EXEMPT_BY_AGE"
 
 
 class Ground(Struct, frozen=True):
-    """Why a test is recognised, or what stands against the person."""
+    """The ground on which a test is recognised, or what stands against the person."""
 
     clause: str
     text: Text
@@ -61,7 +61,7 @@ class Ground(Struct, frozen=True):
 
 
 class Reason(Struct, frozen=True):
-    """Why a piece of evidence fell short, or a clause was not met. `clause` is empty where it is not about one, `text`
+    """The reason why evidence fell short, or a clause was not met. `clause` is empty where it is not about one, `text`
     None where a reason before it says the same words. `ended_at` is when the window of the evidence ended."""
 
     code: str
@@ -72,7 +72,7 @@ class Reason(Struct, frozen=True):
 
 
 class ReasonCount(Struct, frozen=True):
-    """How many more reasons there are of one code about one clause, about older evidence than those that are given."""
+    """The number of further reasons of one code about one clause, about older evidence than those that are given."""
 
     code: str
     clause: str

@@ -1,4 +1,4 @@
-"""What may become of policies that are in use.
+"""The edits that policies in use allow.
 
 A policy in force is never edited, withdrawn or preceded, so that every past verdict can be given again.
 """

@@ -1,4 +1,4 @@
-"""What a request must be before it is looked up or judged. Every wrong field is named, by its path in the request."""
+"""Checks of requests before they are looked up or judged. Every wrong field is named, by its path in the request."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial

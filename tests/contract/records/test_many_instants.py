@@ -29,7 +29,7 @@ def known(*versions: int) -> KnownLaboratories:
 async def at_instants(
     records: Records, instants: list[Instant], people: list[bytes], tables: KnownLaboratories | None = None
 ) -> list[BatchListRecordsResponse]:
-    """What was known of these people at each instant."""
+    """Returns what was known of these people at each instant."""
     subjects = [Subject(person_key=key) for key in people]
     questions = [InstantQuestion(known_at=to_timestamp(instant), subjects=subjects) for instant in instants]
     request = BatchListRecordsAtInstantsRequest(questions=questions, purpose=SHOW, known_laboratories=tables)
@@ -39,7 +39,7 @@ async def at_instants(
 async def at_instant(
     records: Records, instant: Instant | None, people: list[bytes], tables: KnownLaboratories | None = None
 ) -> BatchListRecordsResponse:
-    """What was known of these people at one instant, or is now."""
+    """Returns what was known of these people at one instant, or is now."""
     request = BatchListRecordsRequest(
         subjects=[Subject(person_key=key) for key in people], purpose=SHOW, known_laboratories=tables
     )

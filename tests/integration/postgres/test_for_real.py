@@ -207,11 +207,11 @@ class Original(PostgresStore):
 
     cut = False
 
-    async def people(self, person_keys, known_at, *, original=False) -> People:
+    async def people(self, person_keys, known_at, *, original=False, selection=None) -> People:
         """Or not."""
         if self.cut:
             raise Unavailable("STORE_UNAVAILABLE", "", "")
-        return await super().people(person_keys, known_at, original=original)
+        return await super().people(person_keys, known_at, original=original, selection=selection)
 
     async def head(self) -> Head:
         """Or not."""

@@ -10,6 +10,7 @@ import pytest
 from bench.servers.postgres import CannotStartError, PostgresServer, start
 from services.common.errors import Unavailable
 from services.common.instants import SECOND, Instant, from_timestamp
+from services.records.domain.selection import Selection
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.replica import LOOK_SECONDS
 from services.records.store.values.records import People
@@ -53,9 +54,16 @@ class Counted(PostgresStore):
 
     given = 0
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
+    async def people(
+        self,
+        person_keys: Sequence[bytes],
+        known_at: Instant,
+        *,
+        original: bool = False,
+        selection: Selection | None = None,
+    ) -> People:
         """As it does, and counted."""
-        found = await super().people(person_keys, known_at, original=original)
+        found = await super().people(person_keys, known_at, original=original, selection=selection)
         self.given += 1
         return found
 

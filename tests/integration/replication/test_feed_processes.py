@@ -11,11 +11,13 @@ from hutong.records.v1 import change_feed_service_pb2 as fpb
 from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest
 
 from services.common.errors import ServiceError
+from services.common.identities import secret_fingerprint
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.follower import RegionFollower
 from services.runtime.clock import system_clock
 from tests.testkit.builders.records import KEEP, person, result, sampling, submission
+from tests.testkit.secret import SECRET
 from tests.testkit.servers.records_process import RecordsProcess
 from tests.testkit.servers.records_service import Records, opened
 from tests.testkit.servers.store_urls import sqlite_url
@@ -59,6 +61,7 @@ async def follow(processes: list[RecordsProcess], store: Any, signal: CommitSign
             source=chance.choice(processes).calls,
             store=store,
             signal=signal,
+            secret_fingerprint=secret_fingerprint(SECRET.encode()),
             clock=system_clock,
         )
         task = asyncio.create_task(follower.run())

@@ -13,12 +13,14 @@ import pytest
 from hutong.records.v1 import change_feed_service_pb2 as fpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
 
+from services.common.identities import secret_fingerprint
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.follower import RegionFollower
 from services.runtime.clock import system_clock
 from tests.testkit.builders.records import KEEP, person, result, sampling, submission
 from tests.testkit.clocks import ManualClock
+from tests.testkit.secret import SECRET
 from tests.testkit.servers.records_process import RecordsProcess
 from tests.testkit.servers.records_service import Records, opened
 from tests.testkit.servers.store_urls import sqlite_url
@@ -79,7 +81,13 @@ async def followed_until(true: Callable[[], Awaitable[bool]], region: Records, s
     source: Any = Fused(region.calls, fuse)
     fused: Any = Fused(store, fuse)
     follower = RegionFollower(
-        name="nation", region="430000", source=source, store=fused, signal=CommitSignal(), clock=ManualClock()
+        name="nation",
+        region="430000",
+        source=source,
+        secret_fingerprint=secret_fingerprint(SECRET.encode()),
+        store=fused,
+        signal=CommitSignal(),
+        clock=ManualClock(),
     )
     task = asyncio.ensure_future(follower.run())
     try:

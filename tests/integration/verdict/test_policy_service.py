@@ -26,7 +26,11 @@ async def test_policies_are_listed_page_by_page(transport):
     assert ids == sorted(ids)
     assert len(ids) == len(set(ids)) > 31
     assert ids[-1] == "nation-2022-07-29"
-    assert [policy.policy_id for policy in shanghai.policies] == ["310000-2022-06-01", "310000-2022-08-05"]
+    assert [policy.policy_id for policy in shanghai.policies] == [
+        "310000-2022-06-01",
+        "310000-2022-08-05",
+        "310000-2022-09-01",
+    ]
     assert violations(caught.value) == {"page_size": "PAGE_SIZE"}
 
 

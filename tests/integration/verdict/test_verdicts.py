@@ -30,7 +30,7 @@ async def test_a_verdict_is_looked_up_and_judged(transport):
     assert verdict.grounds[0].text.zh
     assert verdict.grounds[0].evidence[0] == vd.EvidenceRef(region="430000", source_id="hn", revision=1)
     assert [source.source for source in verdict.coverage] == ["110000", "nation"]
-    assert verdict.policy.policy_id == "110000-2022-07-02"
+    assert verdict.policy.policy_id == "110000-2022-07-04"
     assert len(verdict.policy.content_hash) == 32
     assert list(verdict.person_keys) == [ANNA]
     assert list(verdict.laboratories) == ["430000-lab"]

@@ -1,10 +1,13 @@
 """Random evidence, on a grid coarse enough that instants meet: edges are where rules go wrong."""
 
+from datetime import date
+
 from hypothesis import strategies as st
 
 from services.common.instants import HOUR, Instant, parse_rfc3339
 from services.verdict.domain.evidence.values import (
     Channel,
+    Check,
     Evidence,
     Interval,
     Kind,
@@ -12,6 +15,7 @@ from services.verdict.domain.evidence.values import (
     Origin,
     Record,
     Result,
+    Scene,
     Scope,
     Suspension,
     Tube,
@@ -20,12 +24,21 @@ from services.verdict.domain.evidence.values import (
 NOON = parse_rfc3339("2022-08-31T12:00:00+08:00")
 """Half a day before policies change in the fine print, in the midst of all the evidence."""
 
-REGIONS = ("140000", "150000", "370000")
+REGIONS = ("140000", "150000", "370000", "610000", "620000")
 ELSEWHERE = ("140000", "150000", "370000", "430000", "340000")
+SCENES = (Scene.NONE, Scene.HOSPITAL, Scene.SCHOOL, Scene.METRO)
 LABORATORIES = ("good", "doubtful")
 
 hours = st.integers(-96, 48).map(lambda number: Instant(NOON + number * 6 * HOUR // 2))
 instants = st.one_of(hours, st.integers(NOON - 90 * HOUR, NOON + 90 * HOUR).map(Instant))
+
+
+checks = st.builds(
+    Check,
+    st.sampled_from(SCENES),
+    st.one_of(st.none(), st.dates(date(2016, 8, 25), date(2016, 9, 6)), st.dates(date(2019, 8, 25), date(2019, 9, 6))),
+)
+"""Some holders turn six, or three, within the days of the evidence: the ages of the fine print's exemptions."""
 
 
 @st.composite

@@ -43,9 +43,20 @@ def offences(query: str, shared: Set[str], *, cold: bool = False) -> Iterator[st
                 yield "a function in on conflict do update"
         elif not cold and not re.search(rf"\b{column} = (\$\d+|any\(\$\d+\S*\)|\w+\.{column})(?!\w)", query):
             yield f"does not name {column}"
+    if all(_routed(query, table) for table in distributed):
+        # One node has all of it, and does whatever it is told.
+        return
     for inner in _LATERAL.findall(query):
         if re.search(r"\b(limit|offset|distinct|group by|having)\b|\b(max|min|sum|count|array_agg)\(", inner):
             yield "a lateral subquery that a shard cannot answer alone"
+
+
+def _routed(query: str, table: str) -> bool:
+    """Tells if a statement names one value of the table's column wherever it reads the table."""
+    values = re.findall(rf"\b{DISTRIBUTED[table]} = (\S+)", query)
+    return (
+        len(set(values)) == 1 and values[0].startswith("$") and len(values) >= len(re.findall(rf"\b{table}\b", query))
+    )
 
 
 async def offences_of_tables(connection: asyncpg.Connection) -> list[str]:

@@ -23,7 +23,7 @@ class Sent(NamedTuple):
 _TABLE = re.compile(r"\b(?:from|join|into|update|using|copy) (?:only )?([a-z_]+)\b(?!\()")
 
 
-_NAMED = re.compile(r"(?:with|,) (\w+) as \(")
+_NAMED = re.compile(r"(?:with|,) (\w+) as (?:materialized )?\(")
 
 
 def tables_of(query: str) -> set[str]:

@@ -11,6 +11,7 @@ from services.common.instants import DAY, HOUR, Instant, calendar_day
 from services.records.domain.quality import Sample
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
+from services.records.domain.selection import Selection
 from services.records.quality.figure_counter import FigureCounter
 from services.records.quality.figures import LaboratoryFigures
 from services.records.quality.live_figures import still_waiting
@@ -121,6 +122,10 @@ async def _follow(store: PostgresStore, clock: ManualClock) -> None:
 async def _read(store: PostgresStore, records: Records) -> None:
     assert [1] == [one.revision for one in await records.of(person(1))]
     assert PEOPLE // 2 < len((await store.people([person(n) for n in range(1, PEOPLE)], LATEST)).records)
+    everybody = [person(n) for n in range(1, PEOPLE)]
+    nothing_recent = Selection(LATEST, 0, 2, ("340000",))
+    for known_at in (LATEST, Instant(LATEST - 1)):
+        assert (await store.people(everybody, known_at, selection=nothing_recent)).left_out
     assert 2 == len(await records.history(tube(3)))
     head = await store.head()
     assert head.sequence == len(await store.changes(0, 10_000))

@@ -4,12 +4,15 @@ It knows nothing of the engine's own functions but reads the same policy files, 
 """
 
 from collections.abc import Sequence
+from datetime import date
 from itertools import combinations, pairwise
 
-from services.common.instants import HOUR, Instant
+import msgspec
+
+from services.common.instants import HOUR, MINUTE, Instant, calendar_day, start_of_day, time_of_day, to_datetime
 from services.common.regions import divisions
-from services.verdict.domain.evidence.values import Channel, Kind, Record, Result, Tube
-from services.verdict.domain.policy.contents import ClauseEntry, NoticeFile, PolicyFile
+from services.verdict.domain.evidence.values import Channel, Kind, Record, Result, Scene, Tube
+from services.verdict.domain.policy.contents import ClauseEntry, DaysRule, NoticeFile, PolicyFile
 
 
 def _sampled(record: Record) -> Instant:
@@ -84,7 +87,7 @@ def clause_until(entry: ClauseEntry, region: str, records: list[Record], at: Ins
 
 
 def notice_holds(policy: PolicyFile, records: list[Record], at: Instant) -> bool:
-    """Whether a negative result is inside the region's own window, counted from its report."""
+    """Tells if a negative result is inside the region's own window, counted from its report."""
     window = policy.notice.window
     for record in records:
         if not _exists(record, at) or not _reported(record, at) or record.result != Result.NEGATIVE:
@@ -96,13 +99,71 @@ def notice_holds(policy: PolicyFile, records: list[Record], at: Instant) -> bool
     return False
 
 
+def for_scene(policy: PolicyFile, scene: Scene) -> PolicyFile:
+    """The policy as it is in a scene: the clauses, the notice and the exemption of the scene in place of the general
+    ones; no held day where a scene has rules of its own."""
+    for rules in policy.scenes or ():
+        if scene.name.lower() in rules.scenes:
+            return msgspec.structs.replace(
+                policy,
+                clauses=rules.clauses,
+                notice=rules.notice or policy.notice,
+                exempt=rules.exempt or policy.exempt,
+                days_since_test=msgspec.structs.replace(policy.days_since_test, held_day=None),
+            )
+    return policy
+
+
+def exempt(policy: PolicyFile, born: date | None, at: Instant) -> bool:
+    """Tells if the holder is younger than the policy asks of, by the calendar of UTC+8."""
+    if policy.exempt is None or born is None:
+        return False
+    today = to_datetime(at).date()
+    years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    return years < policy.exempt.under_age
+
+
+def held_until(policy: PolicyFile, records: list[Record], at: Instant) -> Instant | None:
+    """Until when the last day of the window is held at an instant; None when it is not."""
+    rule = policy.days_since_test
+    if rule.held_day is None:
+        return None
+    counted = [r for r in records if _exists(r, at) and (rule.kept == "anywhere" or r.region == policy.region)]
+    negatives = [r for r in counted if _reported(r, at) and r.result == Result.NEGATIVE]
+    if not negatives:
+        return None
+    newest = max(_day(record, rule) for record in negatives)
+    # Of several of one day the last taken, and the first by name, is the one that is shown.
+    shown = min((r for r in negatives if _day(r, rule) == newest), key=lambda r: (-_sampled(r), r.region, r.source_id))
+    if not any(_acceptable(entry, policy.region, shown, at) for entry in policy.clauses or ()):
+        return None
+    last_day = newest + rule.held_day
+    waiting = [r for r in counted if not _reported(r, at) and _day(r, rule) == last_day]
+    end = start_of_day(last_day + 2)
+    ends = [end if r.reported_at is None else min(end, r.reported_at) for r in waiting]
+    return max((Instant(end) for end in ends if at < end), default=None)
+
+
+def _day(record: Record, rule: DaysRule) -> int:
+    day = calendar_day(_sampled(record))
+    if record.sampled_at is None and rule.night_report_until is not None:
+        hours, minutes = rule.night_report_until.split(":")
+        if time_of_day(_sampled(record)) < int(hours) * HOUR + int(minutes) * MINUTE:
+            return day - 1
+    return day
+
+
 def recognised(
     policies: Sequence[PolicyFile], notices: Sequence[NoticeFile], records: list[Record], at: Instant
 ) -> bool:
     """Says whether some clause of the version in force, or the notice where it is enforced, holds at an instant."""
     policy = [version for version in sorted(policies, key=PolicyFile.starts) if version.starts() <= at][-1]
     binding = [notice for notice in sorted(notices, key=NoticeFile.starts) if notice.starts() <= at]
-    if any(clause_until(entry, policy.region, records, at) is not None for entry in policy.clauses or ()):
+    if not policy.clauses:
+        return False
+    if any(clause_until(entry, policy.region, records, at) is not None for entry in policy.clauses):
+        return True
+    if held_until(policy, records, at) is not None:
         return True
     enforced = bool(binding) and binding[-1].binds and policy.notice.mode == "enforce"
     return enforced and notice_holds(policy, records, at)
@@ -117,6 +178,7 @@ def recognised_until(
     inclusive: set[int] = set()
     turns: set[int] = {policy.starts() for policy in policies} | {notice.starts() for notice in notices}
     for record in records:
+        turns |= {start_of_day(calendar_day(_sampled(record)) + days) for days in (1, 2)}
         if record.reported_at is not None:
             turns.add(record.reported_at)
         for policy in policies:

@@ -168,7 +168,7 @@ async def put_laboratory(
 @asynccontextmanager
 async def opened(url: str, region: str = "430000") -> Any:
     """A store at a URL, closed afterwards."""
-    store = open_store(Settings(region=region, store_url=url, store_migrate=True))
+    store = open_store(Settings(region=region, mesh_secret=SECRET, store_url=url, store_migrate=True))
     try:
         yield store
     finally:

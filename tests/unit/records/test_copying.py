@@ -5,7 +5,7 @@ from hutong.records.v1.change_feed_service_pb2 import Change
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant, to_timestamp
-from services.records.domain.holders import REISSUED_CAUSE, Moved
+from services.records.domain.holders import Moved
 from services.records.domain.replication import Cursor, advanced, continues, restated, take
 from services.records.domain.revisions import PersonRecord, RecordId, copy_of
 
@@ -69,38 +69,28 @@ def test_contradictions_are_counted_and_not_taken() -> None:
 
 
 def test_an_id_is_whose_its_region_says() -> None:
-    """Another person under a stored id takes it over as told; what was stored there ends with a retraction, which is
-    older than what the region says now. The same again changes nothing."""
+    """Another person under a stored id takes it over as told; what was stored there stays, for nobody retracted it. The
+    same again changes nothing."""
     s1 = RecordId("430000", "S1")
     stored = {s1: [copy_of(change(1).record).as_stored()]}
     theirs = change(9, person_key=b"b" * 16)
     copies = take("430000", [theirs, theirs], stored, {})
-    retracted, taken = copies.revisions
-    assert (retracted.person_key[:1], retracted.revision, retracted.retracted, retracted.recorded_at) == (
-        b"a",
-        2,
-        True,
-        8,
-    )
-    assert retracted.as_stored().message().cause == REISSUED_CAUSE
+    [taken] = copies.revisions
     assert (taken.body, taken.recorded_at) == (theirs.record.SerializeToString(), 9)
     assert (copies.moved, copies.conflicts) == ([Moved(s1, b"a" * 16, b"b" * 16)], [])
-    former = {PersonRecord(b"a" * 16, s1): [*stored[s1], retracted.as_stored()]}
+    former = {PersonRecord(b"a" * 16, s1): stored[s1]}
     assert take("430000", [change(1), theirs], {s1: [taken.as_stored()]}, {}, former).revisions == []
 
 
 def test_an_id_goes_back() -> None:
-    """Told of the first person again, by what is new, the first has it again, after what was retracted."""
+    """Told of the first person again, by what is new, the first has it again; the other's test stays meanwhile."""
     s1 = RecordId("430000", "S1")
     theirs = change(9, person_key=b"b" * 16)
     first = take("430000", [change(1), theirs], {}, {})
     histories = {s1: [new.as_stored() for new in first.revisions if new.person_key[:1] == b"b"]}
     former = {PersonRecord(b"a" * 16, s1): [new.as_stored() for new in first.revisions if new.person_key[:1] == b"a"]}
-    again = take("430000", [change(20)], histories, {}, former)
-    assert [(new.person_key[:1], new.revision, new.retracted) for new in again.revisions] == [
-        (b"b", 2, True),
-        (b"a", 3, False),
-    ]
+    again = take("430000", [change(20, revision=2)], histories, {}, former)
+    assert [(new.person_key[:1], new.revision, new.retracted) for new in again.revisions] == [(b"a", 2, False)]
     assert [moved.holder[:1] for moved in again.moved] == [b"a"]
 
 
@@ -117,6 +107,24 @@ def test_what_a_restored_region_says_follows_what_it_lost() -> None:
     assert (copies.restated, copies.refused) == (1, {})
     stored[RecordId("430000", "S1")].append(new.as_stored())
     assert take("430000", [change(1), other], stored, {}).revisions == []
+
+
+def test_what_is_milder_waits_for_the_comparison_when_a_feed_is_read_again() -> None:
+    """The region may have lost what is graver here; what is as grave, or graver, is taken at once."""
+    positive = change(2, revision=2, action=record_pb2.REVISION_ACTION_AMENDED)
+    positive.record.content.result = record_pb2.TEST_RESULT_POSITIVE
+    first = change(1)
+    first.record.content.result = record_pb2.TEST_RESULT_NEGATIVE
+    s1 = RecordId("430000", "S1")
+    stored = {s1: [copy_of(first.record).as_stored(), copy_of(positive.record).as_stored()]}
+    milder, graver = (change(n, revision=2, action=record_pb2.REVISION_ACTION_AMENDED) for n in (8, 9))
+    milder.record.content.result = record_pb2.TEST_RESULT_INCONCLUSIVE
+    graver.record.content.result = record_pb2.TEST_RESULT_POSITIVE
+    graver.record.content.laboratory = "430000-other"
+    assert take("430000", [milder], stored, {}, rereading=True).revisions == []
+    [taken] = take("430000", [milder, graver], stored, {}, rereading=True).revisions
+    assert (taken.revision, taken.recorded_at) == (3, 9)
+    assert [new.revision for new in take("430000", [milder], stored, {}).revisions] == [3]
 
 
 def test_a_lost_amendment_made_again_is_news() -> None:

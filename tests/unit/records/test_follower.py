@@ -5,14 +5,23 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
+from hutong.common.v1.identity_pb2 import StoreIdentity
+from hutong.records.v1.change_feed_service_pb2 import (
+    FeedCursor,
+    ListChangesRequest,
+    ListChangesResponse,
+    WatchChangesRequest,
+    WatchChangesResponse,
+)
 
 from services.common.errors import FailedPrecondition
+from services.common.identities import RECORDS, secret_fingerprint
 from services.records.domain.replication import Cursor
 from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.follower import RegionFollower
 from services.records.store.unit_of_work import Plan, Touch
 from tests.testkit.clocks import ManualClock
+from tests.testkit.secret import SECRET
 from tests.testkit.servers.records_service import opened
 from tests.testkit.servers.store_urls import sqlite_url
 
@@ -29,7 +38,13 @@ async def test_a_region_is_read_again_once_however_many_are_refused(tmp_path: Pa
         asked: list[FeedCursor] = []
         again = asyncio.Event()
 
+        fingerprint = secret_fingerprint(SECRET.encode())
+        identity = StoreIdentity(kind=RECORDS, region="430000", feed_id="f", secret_fingerprint=fingerprint)
+
         class Region:
+            async def ListChanges(self, request: ListChangesRequest) -> ListChangesResponse:
+                return ListChangesResponse(identity=identity)
+
             async def WatchChanges(self, request: WatchChangesRequest) -> AsyncIterator[WatchChangesResponse]:
                 asked.append(request.cursor)
                 if len(asked) == 1:
@@ -41,7 +56,13 @@ async def test_a_region_is_read_again_once_however_many_are_refused(tmp_path: Pa
 
         region: Any = Region()
         follower = RegionFollower(
-            name="nation", region="430000", source=region, store=store, signal=CommitSignal(), clock=clock
+            name="nation",
+            region="430000",
+            source=region,
+            secret_fingerprint=fingerprint,
+            store=store,
+            signal=CommitSignal(),
+            clock=clock,
         )
         task = asyncio.create_task(follower.run())
         try:

@@ -9,13 +9,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from services.common.instants import HOUR, Instant
-from services.verdict.domain.evidence.values import Channel, Evidence, Kind, Record, Result, Scope, Tube
+from services.verdict.domain.evidence.values import Channel, Check, Evidence, Kind, Record, Result, Scene, Scope, Tube
 from services.verdict.domain.judgement.judge import judge
 from services.verdict.domain.policy.compiled import CompiledPolicy
-from services.verdict.domain.verdict import NATIONAL_NOTICE, NoticeOutcome, Status, Verdict
+from services.verdict.domain.policy.contents import PolicyFile
+from services.verdict.domain.verdict import HELD_DAY, NATIONAL_NOTICE, NoticeOutcome, Status, Verdict
 from services.verdict.policy.files import load_directory
 from services.verdict.servicers import translation
-from tests.testkit.builders.verdict_inputs import ELSEWHERE, NOON, evidence, hours, instants
+from tests.testkit.builders.verdict_inputs import ELSEWHERE, NOON, SCENES, checks, evidence, hours, instants
 from tests.testkit.oracles import verdict as reference
 
 POLICIES = load_directory(Path(__file__).parents[2] / "golden" / "engine" / "fine_print" / "policies")
@@ -48,16 +49,16 @@ def test_the_order_of_records_does_not_matter(seen: Evidence, at: Instant, rando
 
 
 @EXAMPLES
-@given(evidence(), instants, st.data())
-def test_the_answer_does_not_change_before_fresh_until(seen: Evidence, at: Instant, data):
+@given(evidence(), instants, checks, st.data())
+def test_the_answer_does_not_change_before_fresh_until(seen: Evidence, at: Instant, check: Check, data):
     """Nothing but the instants of the question differs strictly before fresh_until."""
-    verdict = judge(seen, POLICIES, at, at)
+    verdict = judge(seen, POLICIES, at, at, check)
     end = at + 400 * HOUR if verdict.fresh_until is None else verdict.fresh_until
     assert end > at
     later = Instant(data.draw(st.one_of(st.just(end - 1), st.integers(at, end - 1)), label="later"))
     # Both as known at that later instant and as known before.
-    assert _answer(judge(seen, POLICIES, later, at)) == _answer(verdict)
-    assert _answer(judge(seen, POLICIES, later, later)) == _answer(verdict)
+    assert _answer(judge(seen, POLICIES, later, at, check)) == _answer(verdict)
+    assert _answer(judge(seen, POLICIES, later, later, check)) == _answer(verdict)
 
 
 def _but_for_what_counts_against(verdict: Verdict) -> bool:
@@ -66,8 +67,8 @@ def _but_for_what_counts_against(verdict: Verdict) -> bool:
 
 
 @EXAMPLES
-@given(evidence(), instants, st.data())
-def test_recognised_until_valid_until_and_not_after(seen: Evidence, at: Instant, data):
+@given(evidence(), instants, st.sampled_from(SCENES), st.data())
+def test_recognised_until_valid_until_and_not_after(seen: Evidence, at: Instant, scene: Scene, data):
     """Whatever policy, clause or notice takes the place of which, recognition lasts until valid_until, and ends
     there."""
     ages = [data.draw(st.integers(0, 20), label="age"), 30]
@@ -77,18 +78,18 @@ def test_recognised_until_valid_until_and_not_after(seen: Evidence, at: Instant,
     # What is sampled later is no evidence yet.
     known = [r for r in seen.records if (r.sampled_at or r.reported_at or 0) <= at]
     seen = msgspec.structs.replace(seen, records=(*known, *fresh))
-    verdict = judge(seen, POLICIES, at, at)
+    verdict = judge(seen, POLICIES, at, at, Check(scene))
     assume(verdict.status == Status.RECOGNISED)
     assert verdict.valid_until is not None
     assert verdict.valid_until >= at
     last = max(at, verdict.valid_until - 1)
     for later in (Instant(data.draw(st.integers(at, last), label="later")), Instant(last)):
-        again = judge(seen, POLICIES, later, at)
+        again = judge(seen, POLICIES, later, at, Check(scene))
         if _but_for_what_counts_against(again):
             assert again.status == Status.RECOGNISED
             assert again.valid_until == verdict.valid_until
     # At the instant itself an inclusive window still holds; a microsecond later nothing does.
-    ended = judge(seen, POLICIES, Instant(verdict.valid_until + 1), at)
+    ended = judge(seen, POLICIES, Instant(verdict.valid_until + 1), at, Check(scene))
     assert ended.status != Status.RECOGNISED
 
 
@@ -183,38 +184,48 @@ def test_the_notice_is_carried_out_where_it_is_enforced(seen: Evidence, at: Inst
 
 
 @EXAMPLES
-@given(evidence(copies=False, suspensions=False, outages=False), instants)
-def test_the_engine_agrees_with_a_slow_reading_of_the_design(seen: Evidence, at: Instant):
-    """Clauses, counts, ends, clearance and pools are what trying every choice says."""
+@given(evidence(copies=False, suspensions=False, outages=False), instants, checks)
+def test_the_engine_agrees_with_a_slow_reading_of_the_design(seen: Evidence, at: Instant, check: Check):
+    """Every status, ground and end is what trying every choice and every instant says."""
     seen = msgspec.structs.replace(seen, scope=Scope.NATIONAL)
-    verdict = judge(seen, POLICIES, at, at)
-    policy = _in_force(seen.region, at).source
+    verdict = judge(seen, POLICIES, at, at, check)
+    policy = reference.for_scene(_in_force(seen.region, at).source, Scene(check.scene))
     records = list(seen.records)
-    ends = {entry.id: reference.clause_until(entry, seen.region, records, at) for entry in policy.clauses or ()}
-    met = {clause: end for clause, end in ends.items() if end is not None}
     if reference.positive_stands(policy, records, at):
         assert verdict.status == Status.POSITIVE
     elif reference.retest_owed(records, at):
         assert verdict.status == Status.RETEST_REQUIRED
-    elif met:
-        assert verdict.status == Status.RECOGNISED
-        assert {ground.clause: ground.valid_until for ground in verdict.grounds} == met
-        assert verdict.notice == NoticeOutcome.NONE
-    elif POLICIES.in_force(seen.region, at).binds and reference.notice_holds(policy, records, at):
-        enforced = policy.notice.mode == "enforce"
-        assert verdict.notice == (NoticeOutcome.ENFORCED if enforced else NoticeOutcome.REFUSAL)
-        if enforced:
-            assert verdict.status == Status.RECOGNISED
-            assert [ground.clause for ground in verdict.grounds] == [NATIONAL_NOTICE]
-        else:
-            assert verdict.status in (Status.NOT_RECOGNISED, Status.PENDING)
+    elif not policy.clauses or reference.exempt(policy, check.born, at):
+        assert verdict.status == Status.NOT_REQUIRED
     else:
-        assert verdict.notice == NoticeOutcome.NONE
-        assert verdict.status in (Status.NOT_RECOGNISED, Status.PENDING)
+        _agrees(verdict, policy, records, at)
     if verdict.status == Status.RECOGNISED:
-        versions = [version.source for version in POLICIES.versions(seen.region)]
+        scene = Scene(check.scene)
+        versions = [reference.for_scene(version.source, scene) for version in POLICIES.versions(seen.region)]
         notices = [notice.source for notice in POLICIES.notices]
         assert verdict.valid_until == reference.recognised_until(versions, notices, records, at)
+
+
+def _agrees(verdict: Verdict, policy: PolicyFile, records: list[Record], at: Instant) -> None:
+    ends = {entry.id: reference.clause_until(entry, policy.region, records, at) for entry in policy.clauses or ()}
+    met = {clause: end for clause, end in ends.items() if end is not None}
+    held = reference.held_until(policy, records, at)
+    grounds = {ground.clause: ground.valid_until for ground in verdict.grounds}
+    binds = POLICIES.in_force(policy.region, at).binds
+    if met:
+        assert (verdict.status, grounds, verdict.notice) == (Status.RECOGNISED, met, NoticeOutcome.NONE)
+    elif held is not None:
+        assert (verdict.status, grounds, verdict.notice) == (Status.RECOGNISED, {HELD_DAY: held}, NoticeOutcome.NONE)
+    elif binds and reference.notice_holds(policy, records, at) and policy.notice.mode == "enforce":
+        assert (verdict.status, verdict.notice, list(grounds)) == (
+            Status.RECOGNISED,
+            NoticeOutcome.ENFORCED,
+            [NATIONAL_NOTICE],
+        )
+    else:
+        refused = binds and reference.notice_holds(policy, records, at)
+        assert verdict.notice == (NoticeOutcome.REFUSAL if refused else NoticeOutcome.NONE)
+        assert verdict.status in (Status.NOT_RECOGNISED, Status.PENDING)
 
 
 @EXAMPLES

@@ -1,4 +1,4 @@
-"""What the holder store asks SQLite. The number of keys is part of a statement."""
+"""The statements of the holder store in SQLite. The number of keys is part of a statement."""
 
 from functools import cache
 from itertools import repeat
@@ -29,7 +29,7 @@ where noted_at > ? and noted_at <= ? and (state <> 'missed' or noted_at = ?) ord
 
 @cache
 def with_something(count: int) -> str:
-    """Which of so many keys, given twice over, are linked or switched."""
+    """Returns the statement that finds those of so many keys, given twice over, that are linked or switched."""
     marks = ",".join(repeat("?", count))
     return (
         f"select person_key from holder_link where person_key in ({marks}) "

@@ -10,7 +10,7 @@ from struct import Struct
 
 from services.common.instants import Instant
 from services.records.domain.content import stamp
-from services.records.domain.revisions import FirstRevision
+from services.records.domain.revisions import FirstRevision, always_given
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
@@ -19,10 +19,12 @@ AT_ONCE = 500
 
 _LENGTHS = [n.to_bytes(4, "big") for n in range(1 << 15)]
 _IDENTITY = (3).to_bytes(2, "big")
-_REVISION = (11).to_bytes(2, "big")
+_REVISION = (14).to_bytes(2, "big")
 _SIXTEEN = _LENGTHS[16]
 # revision, sequence, recorded_at, placed_at, retracted.
 _numbers = Struct("!iiiqiqiqi?").pack
+# latest_at, weight, always_given.
+_weighed = Struct("!iqihi?").pack
 
 
 @lru_cache(1024)
@@ -50,9 +52,8 @@ async def first_revisions(firsts: Sequence[FirstRevision], after: int, recorded_
     for start in range(0, len(firsts), AT_ONCE):
         pieces: list[bytes] = []
         rows = firsts[start : start + AT_ONCE]
-        for sequence, (region, source_id, key, placed_at, laboratory, digest, body, _) in enumerate(
-            rows, after + start + 1
-        ):
+        for sequence, first in enumerate(rows, after + start + 1):
+            region, source_id, key, placed_at, latest_at, weight, laboratory, digest, body, origin = first
             name = source_id.encode()
             pieces += (
                 _REVISION,
@@ -68,6 +69,7 @@ async def first_revisions(firsts: Sequence[FirstRevision], after: int, recorded_
                 _LENGTHS[len(body) + len(suffix)],
                 body,
                 suffix,
+                _weighed(8, latest_at, 2, weight, 1, always_given(weight, origin)),
             )
         yield b"".join(pieces)
     yield _TRAILER

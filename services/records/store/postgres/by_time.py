@@ -28,7 +28,7 @@ SECONDS = 60.0
 async def by_time(
     connection: asyncpg.Connection, first: Instant, end: Instant, known_at: Instant
 ) -> AsyncGenerator[Sequence[RevisionBodies], None]:
-    """What RecordsByTime.by_time does, in a transaction of its own."""
+    """Reads as RecordsByTime.by_time does, in a transaction of its own."""
     async with connection.transaction(readonly=True):
         # Asked seldom, over ranges of any size: each deserves its own plan, and more time than a hot query.
         await connection.execute(

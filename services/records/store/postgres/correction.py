@@ -1,4 +1,4 @@
-"""What a PostgreSQL store keeps for correction: the marks of commits, copies by origin, conflicts, how far followed
+"""The tables of a PostgreSQL store for correction: the marks of commits, copies by origin, conflicts, how far followed
 regions were known."""
 
 from collections.abc import Sequence

@@ -152,7 +152,7 @@ async def forget_waiting(connection: asyncpg.Connection, places: Sequence[tuple[
 
 
 async def with_positive_days(connection: asyncpg.Connection, people: Sequence[bytes]) -> list[bytes]:
-    """Which of these people have, or had, a positive result that is counted."""
+    """Returns those of these people who have, or had, a positive result that is counted."""
     query = "select distinct person_key from count_accused where person_key = any($1::bytea[])"
     return [row[0] for row in await connection.fetch(query, people)]
 

@@ -1,4 +1,4 @@
-"""How the counts of laboratories' quality, and the feed they are made of, are read in PostgreSQL."""
+"""Reads the counts of laboratories' quality, and the feed they are made of, in PostgreSQL."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

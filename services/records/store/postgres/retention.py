@@ -51,7 +51,7 @@ _DELETE_FORMER = "delete from former_holder where person_key = $1 and region = $
 
 
 async def purge(connection: asyncpg.Connection, before: Instant, position: int, most: int) -> Purged:
-    """What RecordPurge.purge does, within a transaction that the caller commits."""
+    """Purges as RecordPurge.purge does, within a transaction that the caller commits."""
     found = await connection.fetch(_FOUND, position, most)
     records = list(dict.fromkeys(tuple(row)[:3] for row in found if row[4] < before))
     numbers: list[int] = []

@@ -186,6 +186,35 @@ create table count_accused (
 insert into count_head (rules, sequence, complete) values (0, 0, false);
 """
 
+_SELECTION = """
+-- What earlier programs wrote tells nothing of these: it is taken for new, and always given.
+alter table revision add column latest_at bigint not null default 4611686018427387904;
+alter table revision add column weight smallint not null default 0;
+alter table revision add column always_given boolean not null default false;
+-- When the next revision of the record arrived, and that far future while there is none.
+alter table revision add column superseded_at bigint not null default 4611686018427387904;
+update revision set superseded_at = following.recorded_at
+from (
+    select person_key, region, source_id, revision,
+        lead(recorded_at) over (partition by person_key, region, source_id order by revision) as recorded_at
+    from revision
+) as following
+where (following.person_key, following.region, following.source_id, following.revision)
+    = (revision.person_key, revision.region, revision.source_id, revision.revision)
+and following.recorded_at is not null;
+create index revision_by_latest on revision (person_key, latest_at) where superseded_at = 4611686018427387904;
+create index revision_always_given on revision (person_key)
+    where always_given and superseded_at = 4611686018427387904;
+"""
+
+_OWNER = """
+create table store_owner (
+    only_row boolean primary key default true check (only_row),
+    region text not null,
+    secret_fingerprint bytea not null
+);
+"""
+
 MIGRATIONS = (
     Migration(
         1,
@@ -204,6 +233,8 @@ MIGRATIONS = (
     Migration(6, "retention stated, ids that changed hands", _HOLDERS),
     # No statement reads these together with what is distributed: on Citus they stay on the coordinator.
     Migration(7, "counts of laboratories' quality", _COUNTS),
+    Migration(8, "selections of records", _SELECTION),
+    Migration(9, "whose the store is", _OWNER),
 )
 
 SCHEMA = Schema(

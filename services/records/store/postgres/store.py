@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import asyncpg
 
@@ -9,15 +10,18 @@ from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
+from services.records.domain.selection import Selection
 from services.records.store.errors import unavailable
+from services.records.store.owner import Owner
 from services.records.store.postgres import correction as correction
 from services.records.store.postgres import unit_of_work as writing
 from services.records.store.postgres.by_time import by_time
 from services.records.store.postgres.figure_store import PostgresFigureStore
 from services.records.store.postgres.figures import CHANGES
+from services.records.store.postgres.owner import own
+from services.records.store.postgres.people import people as read_people
 from services.records.store.postgres.retention import purge
 from services.records.store.postgres.schema import SCHEMA
-from services.records.store.rows import current_records
 from services.records.store.seen_feed import SeenFeed
 from services.records.store.unit_of_work import Decide, Touch
 from services.records.store.values.feed import ChangeRow, DueCopy, Head, Lag
@@ -25,19 +29,6 @@ from services.records.store.values.records import LaboratoryRow, People, Purged,
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
 from services.runtime.storage.postgres.pool import Connections, Database
-
-# The keys of one moment share a query; the lateral subquery keeps each person's rows in the order of the primary key.
-# The last row carries the watermark of the laboratories and the end of the feed, so that they cost no round trip.
-_PEOPLE = """
-select r.person_key, r.region, r.source_id, r.placed_at, r.laboratory, r.body, r.recorded_at
-from unnest($1::bytea[]) as asked(person_key) cross join lateral (
-    select * from revision
-    where person_key = asked.person_key and recorded_at <= $2
-    order by region, source_id, revision
-) as r
-union all
-select null, recorded_at::text, sequence::text, laboratory_sequence, null, null, purged_before from feed_head
-"""
 
 _PERSON_OF = "select person_key from identity where region = $1 and source_id = $2"
 
@@ -57,7 +48,7 @@ class PostgresStore:
 
     Its tables must be there, up to date; with `migrates` it makes them so itself, for embedded services and tests. What
     is read of a replica is true as of the last commit that has reached it. `drives_copies`: copies are listed as due
-    when their originals change, as in the nation, which sees both.
+    when their originals change, as in the nation, which sees both. `owner` is who the store is meant to belong to.
     """
 
     poll_seconds = 0.2
@@ -72,6 +63,7 @@ class PostgresStore:
         migrates: bool = False,
         is_replica: bool = False,
         drives_copies: bool = False,
+        owner: Owner | None = None,
     ) -> None:
         self._connections = connections = Connections(
             Database(
@@ -84,6 +76,7 @@ class PostgresStore:
                 # The statements are few and name their partitions by parameters: planning them again for each set of
                 # parameters costs more than running them.
                 session={"plan_cache_mode": "force_generic_plan"},
+                opened=None if owner is None else partial(own, owner=owner),
             )
         )
         self._run, self._connection = connections.run, connections.one
@@ -109,13 +102,18 @@ class PostgresStore:
         """See RecordStore."""
         await self._stamps.settle(at, now)
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
-        """See RecordStore."""
+    async def people(
+        self,
+        person_keys: Sequence[bytes],
+        known_at: Instant,
+        *,
+        original: bool = False,
+        selection: Selection | None = None,
+    ) -> People:
+        """See RecordReads."""
         keys = list(dict.fromkeys(person_keys))
-        rows = await self._run(lambda connection: connection.fetch(_PEOPLE, keys, known_at))
-        *records, end = rows
-        as_of = Instant(int(end[1])) if self._is_replica else None
-        return People(current_records(records), end[3], as_of, int(end[2]), Instant(end[6]))
+        people = await self._run(lambda connection: read_people(connection, keys, known_at, selection))
+        return people if self._is_replica else people._replace(as_of=None)
 
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""

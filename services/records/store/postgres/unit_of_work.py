@@ -26,7 +26,7 @@ from services.records.domain.replication import Cursor
 from services.records.domain.revisions import PersonRecord, RecordId, StoredRevision
 from services.records.store.postgres import correction as correction
 from services.records.store.postgres.binary_copy import first_revisions, identities
-from services.records.store.rows import MARK_BYTES, laboratory_rows, revision_rows
+from services.records.store.rows import MARK_BYTES, REVISION_COLUMNS, laboratory_rows, revision_rows, superseded_rows
 from services.records.store.unit_of_work import Decide, Known, Plan, RequestKey, Touch, batch_gap, check_retry
 from services.runtime.clock import Clock
 
@@ -62,10 +62,11 @@ select distinct on (laboratory) laboratory, body from laboratory
 where laboratory = any($1::text[]) order by laboratory, revision desc
 """
 
-_COLUMNS = (
-    "person_key region source_id revision sequence recorded_at placed_at retracted laboratory digest body".split()
-)
-
+# A record is in one partition, and on Citus on one node: a statement each, but sent together.
+_SUPERSEDE = """
+update revision set superseded_at = $5
+where person_key = $1 and region = $2 and source_id = $3 and revision < $4 and superseded_at = 4611686018427387904
+"""
 
 # Moves a session on, or stays where it is when the batch was committed before; no row when one before it is missing.
 _MOVE = """
@@ -86,8 +87,8 @@ MANY = 200
 async def transact(
     connection: asyncpg.Connection, touch: Touch, decide: Decide, clock: Clock, stamp: Clock, drives_copies: bool
 ) -> bytes:
-    """What RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits; `stamp` gives the
-    instant that it bears."""
+    """Writes as RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits; `stamp` gives
+    the instant that it bears."""
     if touch.request is not None:
         answered = await _answered(connection, touch.request)
         if answered is not None:
@@ -222,10 +223,12 @@ async def _append(connection: asyncpg.Connection, plan: Plan, stamp: Clock, driv
     before, recorded_at = int(head[0]), Instant(max(head[1] + 1, stamp()))
     if plan.firsts:
         source = first_revisions(plan.firsts, before, recorded_at)
-        await connection.copy_to_table("revision", source=source, columns=_COLUMNS, format="binary")
+        await connection.copy_to_table("revision", source=source, columns=REVISION_COLUMNS, format="binary")
     if plan.revisions:
         rows = revision_rows(replace(plan, firsts=()), before + len(plan.firsts), recorded_at)
-        await connection.copy_records_to_table("revision", records=rows, columns=_COLUMNS)
+        await connection.copy_records_to_table("revision", records=rows, columns=REVISION_COLUMNS)
+        if superseded := superseded_rows(plan, recorded_at):
+            await connection.executemany(_SUPERSEDE, superseded)
     for moved in plan.moved:
         await connection.execute(
             "insert into former_holder values ($1, $2, $3) on conflict do nothing", *moved.id, moved.former

@@ -11,7 +11,7 @@ class FeedLog(Protocol):
 
     @property
     def poll_seconds(self) -> float:
-        """How often to look whether another process has committed."""
+        """Returns how many seconds to wait before looking whether another process has committed."""
 
     async def head(self) -> Head:
         """Returns the end of the feed."""

@@ -1,4 +1,4 @@
-"""What a store that follows others remembers of them."""
+"""The memory of a store about those that it follows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -8,14 +8,14 @@ from services.records.store.values.feed import Lag
 
 
 class Cursors(Protocol):
-    """Where this store stands in the feeds that it follows."""
+    """The places of this store in the feeds that it follows."""
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """Returns the cursors, by region."""
 
 
 class LagLog(Protocol):
-    """How far followed regions were known, for those who ask later."""
+    """The notes of how far followed regions were known, for those who ask later."""
 
     async def note_lag(self, lag: Lag) -> None:
         """Notes how far a followed region was known."""

@@ -1,4 +1,4 @@
-"""What a store remembers of requests and intake sessions, so that both can be repeated."""
+"""The memory of a store about requests and intake sessions, so that both can be repeated."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from services.common.instants import Instant
 
 
 class IntakeSessions(Protocol):
-    """How far intake sessions have come."""
+    """The progress of intake sessions."""
 
     async def batches(self, session: str) -> int:
         """Returns the greatest batch of a session that was committed; 0 for a session that is not known."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from services.common.instants import Instant
+from services.records.domain.selection import Selection
 from services.records.store.values.records import People
 
 
@@ -17,5 +18,15 @@ class Settling(Protocol):
 class RecordReads(Settling, Protocol):
     """People's records as known at an instant."""
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
-        """Returns these people's records as they had arrived at an instant; `original`: never from a replica."""
+    async def people(
+        self,
+        person_keys: Sequence[bytes],
+        known_at: Instant,
+        *,
+        original: bool = False,
+        selection: Selection | None = None,
+    ) -> People:
+        """Returns these people's records as they had arrived at an instant, all or a selection of them.
+
+        `original`: never from a replica.
+        """

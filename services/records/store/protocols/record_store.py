@@ -40,7 +40,7 @@ class RecordStore(
 
     @property
     def seen(self) -> SeenFeed:
-        """How far this process has seen the feed come."""
+        """Returns how far this process has seen the feed come."""
 
     async def ping(self) -> None:
         """Returns when the store can be read."""

@@ -1,4 +1,4 @@
-"""What ends a record's time in a store."""
+"""The end of a record's time in a store."""
 
 from typing import Protocol
 

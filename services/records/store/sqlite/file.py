@@ -1,4 +1,4 @@
-"""What this service's callers see of a SQLite file's errors."""
+"""The errors of a SQLite file, as this service's callers see them."""
 
 from contextlib import AbstractContextManager
 

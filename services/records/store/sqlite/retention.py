@@ -8,7 +8,7 @@ from services.records.store.values.records import Purged
 
 
 def purge(write: sqlite3.Connection, before: Instant, position: int, most: int) -> Purged:
-    """What RecordPurge.purge does."""
+    """Purges as RecordPurge.purge does."""
     write.execute("begin immediate")
     try:
         # Commits are stamped in the order of their numbers: the first that is too new ends the purge.

@@ -175,6 +175,32 @@ create table count_accused (
 insert into count_head values (1, 0, 0, 0);
 """
 
+_SELECTION = """
+-- What earlier programs wrote tells nothing of these: it is taken for new, and always given.
+alter table revision add column latest_at integer not null default 4611686018427387904;
+alter table revision add column weight integer not null default 0;
+alter table revision add column always_given integer not null default 0;
+-- When the next revision of the record arrived, and that far future while there is none.
+alter table revision add column superseded_at integer not null default 4611686018427387904;
+update revision set superseded_at = coalesce((
+    select min(recorded_at) from revision as later
+    where (later.person_key, later.region, later.source_id)
+        = (revision.person_key, revision.region, revision.source_id)
+    and later.revision > revision.revision
+), superseded_at);
+create index revision_by_latest on revision (person_key, latest_at) where superseded_at = 4611686018427387904;
+create index revision_always_given on revision (person_key)
+    where always_given and superseded_at = 4611686018427387904;
+"""
+
+_OWNER = """
+create table store_owner (
+    only_row integer primary key check (only_row = 1),
+    region text not null,
+    secret_fingerprint blob not null
+);
+"""
+
 MIGRATIONS = (
     Migration(1, "records", _RECORDS),
     Migration(2, "intake sessions", _INTAKE),
@@ -191,6 +217,8 @@ MIGRATIONS = (
     ),
     Migration(6, "retention stated, ids that changed hands", _HOLDERS),
     Migration(7, "counts of laboratories' quality", _COUNTS),
+    Migration(8, "selections of records", _SELECTION),
+    Migration(9, "whose the store is", _OWNER),
 )
 
 SCHEMA = Schema("records", "revision", MIGRATIONS, application_id=int.from_bytes(b"htRc"))

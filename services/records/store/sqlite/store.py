@@ -16,12 +16,16 @@ from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
+from services.records.domain.selection import Selection
 from services.records.store.by_time import Place
 from services.records.store.errors import unavailable
+from services.records.store.owner import Owner
 from services.records.store.seen_feed import SeenFeed
+from services.records.store.selection import selected
 from services.records.store.sqlite.figures import CHANGES, SqliteFigureStore
 from services.records.store.sqlite.file import guarded
-from services.records.store.sqlite.reads import read_by_time, read_people
+from services.records.store.sqlite.owner import own
+from services.records.store.sqlite.reads import read_by_time, read_people, read_selected
 from services.records.store.sqlite.retention import purge
 from services.records.store.sqlite.schema import SCHEMA
 from services.records.store.sqlite.unit_of_work import CONFLICT_COLUMNS, as_cursor, read_former, read_history, transact
@@ -44,16 +48,21 @@ BY_TIME_AT_ONCE = 64
 class SqliteStore:
     """A RecordStore in a file, which must be there with its tables up to date; `migrates` makes it so.
 
-    `drives_copies`: copies are listed as due when their originals change, as in the nation, which sees both. Raises
-    Unavailable, also when the file cannot be opened, and SchemaError for one that will not do.
+    `drives_copies`: copies are listed as due when their originals change, as in the nation, which sees both. `owner` is
+    who the store is meant to belong to. Raises Unavailable, also when the file cannot be opened, and SchemaError for
+    one that will not do.
     """
 
     poll_seconds = 1.0
     """One process writes the file, and it tells its own watchers."""
 
-    def __init__(self, path: Path, *, migrates: bool = False, drives_copies: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, migrates: bool = False, drives_copies: bool = False, owner: Owner | None = None
+    ) -> None:
         with guarded():
             self._write = open_file(path, SCHEMA, migrates=migrates)
+            if owner is not None:
+                own(self._write, owner)
             self._read = connect(path)
             self._read.execute("pragma query_only = on")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="records-sqlite")
@@ -76,20 +85,33 @@ class SqliteStore:
         """See RecordStore."""
         await self._stamps.settle(at, now)
 
-    async def people(self, person_keys: Sequence[bytes], known_at: Instant, *, original: bool = False) -> People:
-        """See RecordStore."""
+    async def people(
+        self,
+        person_keys: Sequence[bytes],
+        known_at: Instant,
+        *,
+        original: bool = False,
+        selection: Selection | None = None,
+    ) -> People:
+        """See RecordReads."""
         records: dict[bytes, Sequence[CurrentRecord]] = {}
+        left_out: dict[bytes, Mapping[str, Instant]] = {}
         with guarded():
             for start in range(0, len(person_keys), AT_ONCE):
                 if start:
                     await asyncio.sleep(0)
                 keys = person_keys[start : start + AT_ONCE]
-                records.update(read_people(self._read, keys, known_at))
+                if selection is None:
+                    records.update(read_people(self._read, keys, known_at))
+                    continue
+                given, left = selected(read_selected(self._read, keys, known_at, selection))
+                records.update(given)
+                left_out.update(left)
             # Read last: of what a purge took meanwhile it tells.
-            laboratories, purged_before = self._read.execute(
-                "select laboratory_sequence, purged_before from feed_head"
+            laboratories, purged_before, feed_id = self._read.execute(
+                "select laboratory_sequence, purged_before, feed_id from feed_head"
             ).fetchone()
-        return People(records, laboratories, purged_before=Instant(purged_before))
+        return People(records, laboratories, purged_before=Instant(purged_before), left_out=left_out, feed_id=feed_id)
 
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""

@@ -12,11 +12,13 @@ from services.records.domain.replication import Cursor
 from services.records.domain.revisions import History, PersonRecord, RecordId, StoredRevision
 from services.records.store.rows import (
     MARK_BYTES,
+    REVISION_COLUMNS,
     changed_ids,
     conflict_rows,
     copy_rows,
     laboratory_rows,
     revision_rows,
+    superseded_rows,
 )
 from services.records.store.unit_of_work import BatchKey, Decide, Known, Plan, Touch, batch_gap, check_retry
 from services.runtime.clock import Clock
@@ -27,6 +29,13 @@ insert into intake_session (session, batch, moved_at)
 select ?1, ?2, ?3 where ?2 = 1 or exists (select 1 from intake_session where session = ?1)
 on conflict (session) do update set batch = max(batch, excluded.batch), moved_at = excluded.moved_at
 where excluded.batch <= intake_session.batch + 1
+"""
+
+_INSERT = f"insert into revision ({', '.join(REVISION_COLUMNS)}) values ({', '.join('?' * len(REVISION_COLUMNS))})"
+
+_SUPERSEDE = """
+update revision set superseded_at = ?5
+where person_key = ?1 and region = ?2 and source_id = ?3 and revision < ?4 and superseded_at = 4611686018427387904
 """
 
 _KEEP_CONFLICT = """
@@ -49,7 +58,7 @@ settlement, cause, settled_by, settled_at
 def transact(
     write: sqlite3.Connection, touch: Touch, decide: Decide, clock: Clock, drives_copies: bool = False
 ) -> bytes:
-    """What RecordStore.commit does. Raises sqlite3.Error, and what `decide` raises, with nothing stored."""
+    """Writes as RecordStore.commit does. Raises sqlite3.Error, and what `decide` raises, with nothing stored."""
     write.execute("begin immediate")
     try:
         answer = _answered(write, touch)
@@ -176,7 +185,8 @@ def _append(connection: sqlite3.Connection, plan: Plan, now: Instant, drives_cop
         connection.execute(
             "update identity set person_key = ? where region = ? and source_id = ?", (moved.holder, *moved.id)
         )
-    connection.executemany("insert into revision values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", revisions)
+    connection.executemany(_INSERT, revisions)
+    connection.executemany(_SUPERSEDE, superseded_rows(plan, recorded_at))
     laboratories = laboratory_rows(plan, last - len(plan.laboratories), recorded_at)
     connection.executemany("insert into laboratory values (?, ?, ?, ?)", laboratories)
     if laboratories:

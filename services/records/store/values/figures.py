@@ -19,7 +19,7 @@ NumberedRevisions = Sequence[tuple[int, bytes]]
 
 
 class CountProgress(NamedTuple):
-    """How far the feed is counted: up to `sequence`, by `rules` (0: not yet).
+    """The progress of counting: the feed is counted up to `sequence`, by `rules` (0: not yet).
 
     `complete` once all there was had been counted; `as_of` is the instant of the last commit that is counted whole,
     `head` the end of the feed.
@@ -34,7 +34,7 @@ class CountProgress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CountedChanges:
-    """What counting the feed from `since` up to `sequence` changed.
+    """The changes that counting the feed from `since` up to `sequence` made.
 
     An empty body stands for nothing left. `purged` is how many of these numbers were purged when they were read.
     """

@@ -30,7 +30,9 @@ class People(NamedTuple):
 
     `laboratories` is the sequence of the latest change to a laboratory that the store has committed. What a replica
     gave has everything up to `as_of`, and the feed up to `sequence`; where `as_of` is None, it has all there is. What
-    is missing, and was last revised before `purged_before`, may have been purged.
+    is missing, and was last revised before `purged_before`, may have been purged. `left_out` is what a selection left
+    out of each person's records, if anything: see domain.selection.Chosen. `feed_id` names the
+    history that was read.
     """
 
     records: Mapping[bytes, Sequence[CurrentRecord]]
@@ -38,6 +40,8 @@ class People(NamedTuple):
     as_of: Instant | None = None
     sequence: int = 0
     purged_before: Instant = Instant(0)
+    left_out: Mapping[bytes, Mapping[str, Instant]] = {}
+    feed_id: str = ""
 
 
 class LaboratoryRow(NamedTuple):

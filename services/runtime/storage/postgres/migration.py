@@ -65,7 +65,8 @@ async def migrate(connection: asyncpg.Connection, schema: Schema, *, distribute:
 
 
 async def _applied(connection: asyncpg.Connection, schema: Schema) -> Sequence[_Applied]:
-    """What was applied, in order, by the ledger or, in a database not migrated since, by an earlier one."""
+    """Returns the migrations applied, in order, by the ledger or, in a database not migrated since, by an earlier
+    one."""
     if await _has_table(connection, "store_migration"):
         rows = await connection.fetch(
             "select number, name, distributed from store_migration where store = $1 order by number", schema.store

@@ -46,7 +46,9 @@ class Database:
     `unavailable` makes what a caller sees of a driver's error. `statement_seconds` is what one statement may take in
     the database, of whatever kind, what the wait for a connection may take, and how long a transaction may stand idle;
     the wire gets a second more. With `migrates`, the tables are brought up to date when the first connection is opened;
-    otherwise they must be. `session` are settings of PostgreSQL for every connection.
+    otherwise they must be. `session` are settings of PostgreSQL for every connection. `opened` is done once, on the
+    first connection, when the tables are those that are needed; it raises SchemaError for a store that is not the one
+    that is meant.
     """
 
     url: str
@@ -56,6 +58,7 @@ class Database:
     statement_seconds: float
     migrates: bool = False
     session: Mapping[str, str] = field(default_factory=dict)
+    opened: Callable[[asyncpg.Connection], Awaitable[None]] | None = None
 
 
 class Connections:
@@ -144,6 +147,8 @@ class Connections:
                         if self._database.migrates:
                             await migrate(connection, self._database.schema)
                         await check(connection, self._database.schema)
+                        if self._database.opened is not None:
+                            await self._database.opened(connection)
                 except BaseException:
                     pool.terminate()
                     raise

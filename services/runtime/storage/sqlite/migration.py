@@ -7,7 +7,7 @@ from services.runtime.storage.schema import Migration, Schema, ahead, another, b
 
 
 class File(Protocol):
-    """What is needed of an sqlite3.Connection that begins no transactions by itself (`isolation_level=None`)."""
+    """An sqlite3.Connection that begins no transactions by itself (`isolation_level=None`)."""
 
     def execute(self, sql: str, parameters: Any = ..., /) -> Iterable[Any]:
         """The rows of one statement."""
@@ -19,7 +19,7 @@ def file_version(file: File) -> int:
 
 
 def is_empty(file: File) -> bool:
-    """Whether a file has no table at all."""
+    """Tells if a file has no table at all."""
     return not list(file.execute("select 1 from sqlite_schema limit 1"))
 
 

@@ -1,4 +1,4 @@
-"""Which records are one and the same test. A copy and its original count once.
+"""The identity of tests: a copy and its original are one and the same, and count once.
 
 The identity of a test is that of its original, where the copy names it; otherwise the record's own. Where the original
 is itself in evidence its current revision holds, whatever a copy claims of a later one: a copy follows its

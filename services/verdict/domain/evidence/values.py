@@ -12,14 +12,14 @@ from services.common.instants import Instant
 
 
 class Scope(IntEnum):
-    """Which evidence counts for a person: the region's own store, or everything known anywhere."""
+    """The evidence that counts for a person: the region's own store, or everything known anywhere."""
 
     LOCAL = 1
     NATIONAL = 2
 
 
 class Kind(IntEnum):
-    """What a record tells: a sample was taken, or a result was reported."""
+    """The kinds of records: a sample was taken, or a result was reported."""
 
     SAMPLING = 1
     RESULT = 2
@@ -35,7 +35,7 @@ class Result(IntEnum):
 
 
 class Tube(IntEnum):
-    """How many people share a tube, by the pool's size."""
+    """The number of people who share a tube, by the pool's size."""
 
     SINGLE = 1
     POOL_5 = 5
@@ -79,7 +79,7 @@ class Scene(IntEnum):
 
 
 class Check(Struct, frozen=True):
-    """Where a person is checked, and the date of birth that their document tells; None when that is unknown. The date
+    """The place where a person is checked, and the date of birth that their document tells; None when unknown. The date
     is used and kept nowhere."""
 
     scene: int = Scene.NONE
@@ -87,7 +87,7 @@ class Check(Struct, frozen=True):
 
 
 class Origin(Struct, frozen=True, gc=False):
-    """Where a copy comes from. `source_id` is empty where the presenter could not tell, `revision` 0 where unknown."""
+    """The origin of a copy. `source_id` is empty where the presenter could not tell, `revision` 0 where unknown."""
 
     region: str
     source_id: str = ""
@@ -119,7 +119,7 @@ class Interval(Struct, frozen=True, gc=False):
     end: Instant | None = None
 
     def contains(self, instant: Instant) -> bool:
-        """Whether the instant lies in it."""
+        """Tells if the instant lies in it."""
         return (self.start is None or self.start <= instant) and (self.end is None or instant < self.end)
 
 
@@ -140,7 +140,7 @@ class Laboratory(Struct, frozen=True):
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """What is known about one person for a verdict in one region.
+    """The evidence about one person for a verdict in one region.
 
     Records are of all sources whatever the scope, for what counts against a person ignores scope. Coverage says of each
     source, a region's code or "nation", whether it answered.

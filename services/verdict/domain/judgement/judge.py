@@ -37,7 +37,7 @@ THE_CODE_ITSELF = Check()
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What the steps came to."""
+    """The outcome of the steps."""
 
     status: Status
     grounds: tuple[Ground, ...] = ()
@@ -48,7 +48,8 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class _Case(Struct, frozen=True, kw_only=True):
-    """What is judged, and by what. `in_scope` is what counts for the person, `everything` what counts against."""
+    """The case that is judged, and the policy. `in_scope` is what counts for the person, `everything` what counts
+    against."""
 
     evidence: Evidence
     policies: PolicySet

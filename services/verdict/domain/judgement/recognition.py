@@ -19,7 +19,7 @@ from services.verdict.domain.rules.days import HeldDay
 
 
 class Recognition(Struct, frozen=True):
-    """What holds at an instant: the clauses that are met, the held day, and what the notice protects, whether the
+    """The recognition at an instant: the clauses that are met, the held day, and what the notice protects, whether the
     region enforces it or refuses."""
 
     clauses: tuple[MetClause, ...]

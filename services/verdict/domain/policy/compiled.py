@@ -38,7 +38,7 @@ class PolicyError(Exception):
 
 
 class Rules(Struct, frozen=True, kw_only=True):
-    """What a policy asks, generally or in a scene. No clauses: nothing is asked. `exempt_under` is an age in full
+    """The rules of a policy, general or for a scene. No clauses: nothing is asked. `exempt_under` is an age in full
     years, 0 where nobody is exempt."""
 
     clauses: tuple[Clause, ...]

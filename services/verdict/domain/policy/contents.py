@@ -1,4 +1,4 @@
-"""What a policy file says. Unknown fields are refused; the JSON Schema is made from these structs.
+"""The contents of a policy file. Unknown fields are refused; the JSON Schema is made from these structs.
 
 A policy in force is never edited: a change is a new version that starts later. Its content hash covers what it says,
 not how it is laid out, so that comments may be bettered.
@@ -65,7 +65,7 @@ class Words(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ClauseWindow(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """How long a test counts, from when, and whether it still does at the very end."""
+    """The window in which a test counts: how long, from when, and if it still does at the very end."""
 
     hours: Hours
     from_: Literal["sampled", "reported"]
@@ -90,7 +90,7 @@ class PlainWindow(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Count(Struct, frozen=True, forbid_unknown_fields=True):
-    """So many tests inside the window, each sampled at least so long after the one before."""
+    """The count of a clause: so many tests inside the window, each sampled at least so long after the one before."""
 
     tests: Annotated[int, Meta(ge=2, le=20)]
     apart_hours: Annotated[float, Meta(ge=0, le=8784)]
@@ -110,7 +110,7 @@ class ClauseEntry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class NoticeEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the region carries out the national notice, and its own validity window, counted from the report."""
+    """The region's stance on the national notice, and its own validity window, counted from the report."""
 
     mode: Annotated[
         Literal["enforce", "report"],
@@ -120,7 +120,7 @@ class NoticeEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ExemptionEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who is asked for nothing: those under an age, by the date of birth that their document tells."""
+    """The exemption by age: those under it are asked for nothing, by the date of birth that their document tells."""
 
     under_age: Annotated[
         int, Meta(ge=1, le=120, description="In full years: until the day of that birthday begins, in UTC+8.")
@@ -172,7 +172,7 @@ class DaysRule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Clearance(Struct, frozen=True, forbid_unknown_fields=True):
-    """What clears a positive: so many negatives sampled after it, each so long after the one before."""
+    """The clearance of a positive: so many negatives sampled after it, each so long after the one before."""
 
     negatives: Annotated[int, Meta(ge=1, le=20)] = 2
     apart_hours: Annotated[float, Meta(ge=0, le=8784)] = 24.0
@@ -180,7 +180,7 @@ class Clearance(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Colours(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the region shows for each status."""
+    """The colours that the region shows, by status."""
 
     recognised: ColourName
     not_recognised: ColourName

@@ -1,1 +1,1 @@
-"""What fell short, and what would have been enough, in words."""
+"""Reasons in words: what fell short, and what would have been enough."""

@@ -55,7 +55,7 @@ _WITHOUT_CLAUSE, _OUTSIDE, _NOT_ADMITTED = "", "OUTSIDE", "NOT_ADMITTED"
 
 
 class Shortfall(Struct, frozen=True):
-    """What fell short: the newest in full, the older ones counted."""
+    """The reasons of what fell short: the newest in full, the older ones counted."""
 
     reasons: tuple[Reason, ...] = ()
     further: tuple[ReasonCount, ...] = ()

@@ -10,7 +10,7 @@ from services.verdict.domain.rules.clauses import Clause
 
 
 class NoticeRule(Struct, frozen=True):
-    """How the region carries the notice out. `clause` is its own window in a clause's form: any origin, any channel,
+    """The way a region carries the notice out. `clause` is its own window in a clause's form: any origin, any channel,
     any tube, from the report on."""
 
     enforce: bool

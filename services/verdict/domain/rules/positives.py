@@ -16,8 +16,8 @@ NEGATIVE, POSITIVE, SINGLE = Result.NEGATIVE, Result.POSITIVE, Tube.SINGLE
 
 
 class ClearanceRule(Struct, frozen=True):
-    """So many negatives of these tubes, sampled after the positive, each at least `apart` microseconds after the last
-    that counted."""
+    """The rule that clears a positive: so many negatives of these tubes, sampled after it, each at least `apart` µs
+    after the last that counted."""
 
     negatives: int
     apart: int
@@ -30,7 +30,7 @@ def any_positive(tests: Sequence[Test]) -> bool:
 
 
 class Clearance:
-    """How far any positive is on its way to clearance. The negatives are walked once, backwards, for all positives:
+    """The progress of positives towards clearance. The negatives are walked once, backwards, for all positives:
     from each the walk goes on alike, whichever positive it began at."""
 
     __slots__ = ("_counts", "_sampled")

@@ -38,7 +38,7 @@ from services.verdict.policy.yaml_document import PolicyFileError, read_yaml
 
 
 class CaseOrigin(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a copy comes from."""
+    """The origin of a copy."""
 
     region: str
     id: str = ""
@@ -84,7 +84,7 @@ class CaseLaboratory(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Expected(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the verdict must say; what is left out is not looked at. `grounds` are clauses, each with its evidence as
+    """The verdict that is expected; what is left out is not looked at. `grounds` are clauses, each with its evidence as
     region/id; `reasons` are codes, each with its evidence where there is some; `further` are codes with how many more
     there are, such as "WINDOW_EXPIRED 197"; `rules` are those that judged."""
 
@@ -130,7 +130,7 @@ class CasesFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What came of one case at one instant; no differences means that it passed."""
+    """The outcome of one case at one instant; no differences means that it passed."""
 
     where: str
     name: str

@@ -1,4 +1,4 @@
-"""What `hutong policy check` finds."""
+"""The findings of `hutong policy check`."""
 
 from enum import StrEnum
 

@@ -19,7 +19,7 @@ def unreachable(policy: CompiledPolicy) -> list[tuple[int, Clause]]:
 
 
 def implies(narrow: Clause, wide: Clause) -> bool:
-    """Whether evidence that meets `narrow` always meets `wide`, and for at least as long."""
+    """Tells if evidence that meets `narrow` always meets `wide`, and for at least as long."""
     return (
         narrow.result == wide.result
         and _within(narrow.origins, wide.origins)

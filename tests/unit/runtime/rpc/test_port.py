@@ -10,6 +10,7 @@ from hutong.records.v1.record_read_service_pb2 import ListRecordsRequest, ListRe
 from services.runtime.rpc.binding import Binding, local
 from services.runtime.rpc.channel import Channels
 from services.runtime.rpc.port import contract_methods
+from services.runtime.tls.identity import store_of
 from tests.testkit.fakes.servicer import READ, REQUEST, Servicer
 
 
@@ -17,14 +18,14 @@ class Reads(Protocol):
     """One method of one contract."""
 
     async def ListRecords(self, request: ListRecordsRequest, /) -> ListRecordsResponse:
-        """As the contract has it."""
+        """See the contract."""
 
 
 class ReadsAndWatches(Reads, Protocol):
     """Methods of two contracts."""
 
     def WatchChanges(self, request: WatchChangesRequest, /) -> AsyncIterator[WatchChangesResponse]:
-        """As the contract has it."""
+        """See the contract."""
 
 
 class Misnamed(Protocol):
@@ -63,7 +64,9 @@ async def test_a_port_is_what_it_was_declared_as():
     port = assert_type(local(Reads, [Binding(READ, servicer)], service="records", caller="test"), Reads)
     assert_type(await port.ListRecords(REQUEST), ListRecordsResponse)
     async with Channels("test") as channels:
-        remote = assert_type(channels.remote(ReadsAndWatches, "127.0.0.1:1", service="records"), ReadsAndWatches)
+        remote = assert_type(
+            channels.remote(ReadsAndWatches, "127.0.0.1:1", peer=store_of("430000"), service="records"), ReadsAndWatches
+        )
         assert ["ListRecords", "WatchChanges"] == sorted(vars(remote))
 
 
@@ -77,4 +80,9 @@ def test_a_port_that_is_not_as_the_contract_is_refused(port: type[Any]):
 def test_a_port_with_more_than_is_served_is_refused():
     """A service in this process that lacks a method."""
     with pytest.raises(TypeError, match="records does not serve ReadsAndWatches"):
-        local(ReadsAndWatches, [Binding(READ, Servicer(answered))], service="records", caller="test")
+        local(
+            ReadsAndWatches,
+            [Binding(READ, Servicer(answered))],
+            service="records",
+            caller="test",
+        )

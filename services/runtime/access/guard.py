@@ -1,0 +1,86 @@
+"""Holds each call against the table, under the name that its certificate proves."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
+
+from google.protobuf.message import Message
+from hutong.common.v1.subject_pb2 import Purpose
+
+from services.common.errors import Code, ServiceError, Text, Violation
+from services.runtime.access.table import AccessTable, Denial
+from services.runtime.rpc.access import Guard
+from services.runtime.tls.identity import region_of
+
+
+def _error(denial: Denial) -> ServiceError:
+    if denial.reason == "PURPOSE_DENIED":
+        text = Text("调用方不得以此目的调用此方法", "The caller may not call this method for this purpose")
+        return ServiceError(Code.PERMISSION_DENIED, "PURPOSE_DENIED", text)
+    if denial.reason == "REGION_DENIED":
+        text = Text("调用方不得代表该地区", "The caller may not act for this region")
+        where = [Violation(denial.field, "REGION_DENIED", text)] if denial.field else []
+        return ServiceError(Code.PERMISSION_DENIED, "REGION_DENIED", text, where)
+    text = Text("调用方无权调用此方法", "The caller may not call this method")
+    return ServiceError(Code.PERMISSION_DENIED, "ACCESS_DENIED", text)
+
+
+class TableGuard:
+    """Admits what the table allows, after `named` has looked at name and purpose as everywhere. `here` are the regions
+    whose store this is, none for a service that is no region's: where a request names no region, a grant about a
+    caller's own region is one about this store."""
+
+    def __init__(self, table: AccessTable, named: Guard, here: Collection[str] = ()) -> None:
+        self._table = table
+        self._named = named
+        self._here = here
+        self._fields: dict[str, Callable[[Message], Iterator[tuple[str, str]]]] = {
+            method: _regions(rule.regions) for method, rule in table.rules.items()
+        }
+
+    def admit(self, caller: str, method: str, request: Message) -> Purpose.ValueType:
+        """Returns the purpose under which the call is served. Raises as `named` does, and PERMISSION_DENIED with reason
+        ACCESS_DENIED, PURPOSE_DENIED or REGION_DENIED; never a word about a person."""
+        purpose = self._named.admit(caller, method, request)
+        self._check(caller, method, purpose, request)
+        return purpose
+
+    def admit_further(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
+        """See Guard. Raises as `admit` does."""
+        self._check(caller, method, purpose, request)
+
+    def _check(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
+        regions = self._fields.get(method)
+        denial = (
+            Denial("ACCESS_DENIED")
+            if regions is None
+            else self._table.check(caller, method, purpose, self._about(caller, regions(request)))
+        )
+        if denial is not None:
+            raise _error(denial)
+
+    def _about(self, caller: str, regions: Iterator[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+        named = list(regions)
+        if named or not self._here or region_of(caller) in self._here:
+            return named
+        return [("", "")]
+
+
+def _regions(paths: Iterable[str]) -> Callable[[Message], Iterator[tuple[str, str]]]:
+    split = [(path, path.split(".")) for path in paths]
+
+    def named(request: Message) -> Iterator[tuple[str, str]]:
+        for path, parts in split:
+            for region in _values(request, parts):
+                yield path, region
+
+    return named
+
+
+def _values(value: Any, parts: list[str]) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Message):
+        yield from _values(getattr(value, parts[0]), parts[1:])
+    else:
+        for one in value:
+            yield from _values(one, parts)

@@ -1,0 +1,223 @@
+"""A selection of people's records: what it gives of any past, and that indexes give the same as reading everything."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from hutong.common.v1.subject_pb2 import Subject
+from hutong.records.v1.record_pb2 import Origin, RecordContent, TestRecord, TestResult, Tube
+from hutong.records.v1.record_read_service_pb2 import (
+    BatchListRecordsRequest,
+    BatchListRecordsResponse,
+    RecordSelection,
+)
+
+from services.common.instants import HOUR, Instant, from_timestamp
+from services.records.domain.selection import Selection
+from services.records.store.values.records import LATEST, People
+from tests.testkit.builders.records import SHOW, fresh_id, hours, person, result, sampling, submission
+from tests.testkit.clocks import NOON
+from tests.testkit.servers.records_service import Records
+
+NEGATIVE, POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE
+SINGLE, POOL = Tube.TUBE_SINGLE, Tube.TUBE_POOL_10
+DAY = 24.0
+
+
+async def selected(
+    records: Records, *people: bytes, since: float = -72.0, newest: int = 3, clearing: int = 4, own: Sequence[str] = ()
+) -> BatchListRecordsResponse:
+    """Returns what is given of these people's pasts; `since` in hours from NOON."""
+    answer: BatchListRecordsResponse = await records.calls.BatchListRecords(
+        BatchListRecordsRequest(
+            subjects=[Subject(person_key=key) for key in people],
+            purpose=SHOW,
+            selection=RecordSelection(since=hours(since), newest=newest, clearing=clearing, own_regions=own),
+        )
+    )
+    return answer
+
+
+async def given(records: Records, **asked: Any) -> tuple[list[str], dict[str, float]]:
+    """The ids given of person 1, newest first, and before when something was left out, in hours from NOON."""
+    of_person = (await selected(records, person(1), **asked)).people[0]
+    before = {one.region: (from_timestamp(one.before) - NOON) / HOUR for one in of_person.left_out}
+    return [record.source_id for record in of_person.records], {key: round(value, 3) for key, value in before.items()}
+
+
+async def past(records: Records, *contents: RecordContent, region: str = "430000") -> list[str]:
+    """Person 1's records, submitted; their ids."""
+    ids = [fresh_id() for _ in contents]
+    rows = [submission(i, person(1), content, region) for i, content in zip(ids, contents, strict=True)]
+    for start in range(0, len(rows), 500):
+        await records.submit_many(rows[start : start + 500])
+    return ids
+
+
+def taken(
+    hours_ago: float, outcome: TestResult.ValueType = NEGATIVE, tube: Tube.ValueType = SINGLE, **more: Any
+) -> Any:
+    """A result of a sample taken so many hours before NOON, and reported two hours later."""
+    return result(-hours_ago, -hours_ago + 2, outcome, tube, **more)
+
+
+async def test_what_is_recent_and_the_newest_few_are_given(records: Records) -> None:
+    """And it is said from when on nothing was left out; a short past is given whole, and says nothing."""
+    ids = await past(records, *[taken(DAY * day + 1) for day in range(1, 21)])
+    # Each was reported an hour after noon: those of three days, and three more.
+    assert (ids[:6], {"": -24.0 * 7 + 1}) == await given(records)
+    assert (ids, {}) == await given(records, newest=17)
+    assert (ids[:16], {"": -24.0 * 17 + 1}) == await given(records, since=-17 * DAY + 2, newest=0)
+
+
+async def test_a_late_report_is_recent(records: Records) -> None:
+    """A sample of long ago that was reported yesterday counts from its report."""
+    old = await past(records, *[taken(DAY * day) for day in range(20, 30)])
+    late = await past(records, result(-100 * DAY, -DAY))
+    ids, _ = await given(records)
+    assert {*old[:3], *late} == set(ids)
+
+
+async def test_what_counts_against_is_given_however_old_with_what_clears_it(records: Records) -> None:
+    """Of what came since, only the first negatives of single tubes: not pools, and not what was tested later."""
+    await past(records, *[taken(DAY * day, tube=POOL) for day in range(20, 390)])
+    [positive] = await past(records, taken(DAY * 400, POSITIVE))
+    clearing = await past(records, taken(DAY * 399.5), taken(DAY * 398), taken(DAY * 397), taken(DAY * 396))
+    ids, _ = await given(records, clearing=3)
+    assert [*reversed(clearing[:3]), positive] == ids[3:]
+    [pool] = await past(records, taken(DAY * 395, POSITIVE, POOL))
+    [retest] = await past(records, taken(DAY * 394))
+    ids, _ = await given(records, clearing=1)
+    assert [retest, pool, clearing[0], positive] == ids[3:]
+    await records.retract(pool, 1)
+    assert pool not in (await given(records))[0]
+
+
+async def test_amended_a_hundred_times_it_is_one_record(records: Records) -> None:
+    """Only the last revision counts, by what it says: one that became negative is no longer given for ever."""
+    await past(records, *[taken(DAY * day) for day in range(5, 10)])
+    [old] = await past(records, taken(DAY * 300, POSITIVE))
+    assert old in (await given(records))[0]
+    for revision in range(1, 101):
+        await records.amend(old, revision, taken(DAY * 300, POSITIVE if revision % 2 == 0 else NEGATIVE))
+    assert old in (await given(records))[0]
+    await records.amend(old, 101, taken(DAY * 300))
+    assert old not in (await given(records))[0]
+    [moved] = await past(records, taken(DAY * 200))
+    await records.amend(moved, 1, taken(DAY))
+    ids, _ = await given(records)
+    assert moved == ids[0]
+
+
+async def test_copies_and_their_originals_are_given_together(records: Records) -> None:
+    """However old, for one tells of the other; where both documents of a person are asked about, of each."""
+    await past(records, *[taken(DAY * day) for day in range(5, 15)])
+    [original] = await past(records, taken(DAY * 300))
+    elsewhere = fresh_id()
+    await records.submit(elsewhere, person(2), taken(DAY * 301))
+    await records.submit_many([submission(fresh_id(), person(2), taken(DAY * day)) for day in range(5, 15)])
+    copies = await past(
+        records,
+        taken(DAY * 300, origin=Origin(region="430000", source_id=original, revision=1)),
+        taken(DAY * 301, origin=Origin(region="430000", source_id=elsewhere, revision=1)),
+        region="340000",
+    )
+    ids, _ = await given(records)
+    assert {original, *copies} == set(ids[3:])
+    both = await selected(records, person(1), person(2))
+    assert elsewhere in {record.source_id for record in both.people[1].records}
+    alone = await selected(records, person(2))
+    assert elsewhere not in {record.source_id for record in alone.people[0].records}
+
+
+@pytest.fixture
+def records(store: Any) -> Records:
+    """A store that is kept for two regions."""
+    from tests.testkit.clocks import ManualClock
+
+    return Records(store, ManualClock(), keeps=("430000", "340000"))
+
+
+async def test_a_regions_own_records_are_given_where_asked(records: Records) -> None:
+    """Its newest, where the others hide them; what is left out of it is told apart."""
+    await past(records, *[taken(DAY * day) for day in range(5, 15)])
+    own = await past(records, *[taken(DAY * day) for day in range(100, 106)], region="340000")
+    ids, before = await given(records, own=["340000", "110000"])
+    assert own[:3] == ids[3:]
+    assert {"": -24.0 * 8 + 2, "340000": -24.0 * 103 + 2} == before
+    ids, before = await given(records, own=["430000"])
+    assert {"": -24.0 * 8 + 2, "430000": -24.0 * 8 + 2} == before
+
+
+async def test_a_wrong_selection_is_refused(records: Records) -> None:
+    """Each wrong field is named."""
+    from tests.testkit.servers.records_service import refused
+
+    error = await refused(selected(records, person(1), newest=21, clearing=101, own=["1"]))
+    assert ["selection.newest", "selection.clearing", "selection.own_regions[0]"] == [
+        one.field for one in error.violations
+    ]
+
+
+def _random_content(rng: random.Random, originals: Sequence[str]) -> RecordContent:
+    sampled = -rng.choice([rng.uniform(1, 100), rng.uniform(1, 4000), float(rng.randrange(1, 200))])
+    if rng.random() < 0.1:
+        return sampling(sampled)
+    origin = None
+    if originals and rng.random() < 0.1:
+        origin = Origin(region="430000", source_id=rng.choice(originals), revision=1)
+    outcome = rng.choices([NEGATIVE, POSITIVE, TestResult.TEST_RESULT_INCONCLUSIVE], [8, 1, 1])[0]
+    reported = min(0.0, sampled + rng.choice([2.0, rng.uniform(0, -sampled)]))
+    return result(None if rng.random() < 0.1 else sampled, reported, outcome, rng.choice([SINGLE, POOL]), origin=origin)
+
+
+async def _random_pasts(records: Records, rng: random.Random) -> None:
+    """Five people: submitted, amended, retracted."""
+    originals: list[str] = []
+    for who in range(1, 6):
+        for _ in range(rng.choice([0, 2, 15])):
+            content = _random_content(rng, originals)
+            region = "340000" if content.HasField("origin") or rng.random() < 0.2 else "430000"
+            source_id = fresh_id()
+            await records.submit(source_id, person(who), content, region=region)
+            if region != "430000":
+                continue
+            originals.append(source_id)
+            revision = 1
+            for _ in range(rng.choice([0, 0, 1, 3])):
+                amended = _random_content(rng, [])
+                if amended.kind == content.kind:
+                    revision = (await records.amend(source_id, revision, amended)).revision
+            if rng.random() < 0.1:
+                await records.retract(source_id, revision)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_indexes_give_what_reading_everything_gives(records: Records, seed: int) -> None:
+    """Whatever the pasts and the question; and asked again as known then, later changes make no difference."""
+    rng = random.Random(seed)
+    await _random_pasts(records, rng)
+    people = [person(who) for who in range(1, 7)]
+    questions = [
+        Selection(
+            Instant(NOON - rng.randrange(1, 4000) * HOUR),
+            rng.randrange(4),
+            rng.randrange(4),
+            rng.choice([(), ("340000",), ("430000", "340000", "110000")]),
+        )
+        for _ in range(40)
+    ]
+    known_at = records.clock()
+    answers = [await records.store.people(people, LATEST, selection=question) for question in questions]
+    for question, answer in zip(questions, answers, strict=True):
+        assert _told(answer) == _told(await records.store.people(people, known_at, selection=question))
+    records.clock.forward(60)
+    await _random_pasts(records, rng)
+    for question, answer in zip(questions, answers, strict=True):
+        assert _told(answer) == _told(await records.store.people(people, known_at, selection=question))
+
+
+def _told(people: People) -> tuple[Mapping[bytes, list[TestRecord]], Mapping[bytes, Mapping[str, Instant]]]:
+    given = {key: [TestRecord.FromString(record.body) for record in records] for key, records in people.records.items()}
+    return given, {key: dict(left) for key, left in people.left_out.items()}

@@ -1,0 +1,117 @@
+"""The table of who may call what, and the guard that holds calls against it."""
+
+from typing import Any
+
+import pytest
+from hutong.common.v1.subject_pb2 import Purpose
+from hutong.records.v1.record_read_service_pb2 import ListRecordsRequest
+from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest, RecordSubmission
+from hutong.verdict.v1.verdict_service_pb2 import ComputeVerdictRequest
+
+from cli.main import main
+from services.common.errors import Code, ServiceError
+from services.runtime.access.contracts import methods, wrong_with
+from services.runtime.access.guard import TableGuard
+from services.runtime.access.table import DEFAULT, AccessError, read_table
+from services.runtime.rpc.access import NamedCallers
+from services.runtime.rpc.port import request_class
+from services.runtime.tls.identity import principal
+
+TABLE = read_table()
+WRITE = "hutong.records.v1.RecordWriteService/"
+READ = "hutong.records.v1.RecordReadService/"
+HUNAN = principal("region/430000/system")
+
+
+def denied(caller, method, request, here=()):
+    """Returns the reason a call is denied with, None when it is admitted."""
+    try:
+        TableGuard(TABLE, NamedCallers(), here).admit(caller, method, request)
+    except ServiceError as error:
+        return error.reason if error.code is Code.PERMISSION_DENIED else f"{error.code}"
+    return None
+
+
+def submissions(*regions):
+    """Asks to submit a record of each region."""
+    return BatchSubmitRecordsRequest(
+        submissions=[RecordSubmission(region=region) for region in regions], purpose=Purpose.PURPOSE_RECORD_KEEPING
+    )
+
+
+def test_every_method_of_every_contract_is_in_the_table():
+    """And no method, purpose or field that no contract has."""
+    assert [] == wrong_with(TABLE)
+    assert {name for name, _ in methods()} == set(TABLE.rules)
+
+
+def test_who_is_not_in_the_table_is_denied_everything():
+    """Deny by default."""
+    for name, method in methods():
+        request: Any = request_class(method)()
+        if "purpose" in method.input_type.fields_by_name:
+            request.purpose = Purpose.PURPOSE_SHOW_CODE
+        assert "ACCESS_DENIED" == denied(principal("mesh/stranger"), name, request), name
+        assert "ACCESS_DENIED" == denied("region-430000", name, request), name
+
+
+def test_a_region_writes_its_own_records_alone():
+    """One foreign row denies the batch."""
+    assert denied(HUNAN, WRITE + "BatchSubmitRecords", submissions("430000", "430000")) is None
+    assert "REGION_DENIED" == denied(HUNAN, WRITE + "BatchSubmitRecords", submissions("430000", "110000"))
+
+
+def test_a_region_reads_its_own_store_alone():
+    """A question without a region is one about the store it is put to."""
+    request = ListRecordsRequest(purpose=Purpose.PURPOSE_REGIONAL_SERVICE)
+    assert denied(HUNAN, READ + "ListRecords", request, here=["430000"]) is None
+    assert "REGION_DENIED" == denied(HUNAN, READ + "ListRecords", request, here=["110000"])
+    assert "REGION_DENIED" == denied(HUNAN, READ + "ListRecords", request, here=["650000", "540000"])
+
+
+def test_purposes_are_bound_to_methods():
+    """Who shows a code writes nothing, whoever it is."""
+    request = submissions("430000")
+    request.purpose = Purpose.PURPOSE_SHOW_CODE
+    assert "PURPOSE_DENIED" == denied(HUNAN, WRITE + "BatchSubmitRecords", request)
+    asked = ComputeVerdictRequest(purpose=Purpose.PURPOSE_SUPERVISION)
+    assert denied(principal("supervisor/one"), "hutong.verdict.v1.VerdictService/ComputeVerdict", asked) is None
+    asked.purpose = Purpose.PURPOSE_SHOW_CODE
+    assert "PURPOSE_DENIED" == denied(
+        principal("supervisor/one"), "hutong.verdict.v1.VerdictService/ComputeVerdict", asked
+    )
+
+
+def test_a_star_is_one_segment():
+    """A name that goes on is another name."""
+    assert "ACCESS_DENIED" == denied(
+        principal("region/430000/system/x"), WRITE + "BatchSubmitRecords", submissions("430000")
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("regions: any", "regions: some", "regions"),
+        ("RECORD_KEEPING", "RECORD_LOSING", "RECORD_LOSING is no purpose"),
+        ("PolicyService/*", "PolicyService/Forge", "is no method of any contract"),
+    ],
+)
+def test_a_table_that_will_not_do_says_where(tmp_path, capsys, old, new, said):
+    """And `hutong access check` ends with status 2."""
+    path = tmp_path / "table.yaml"
+    path.write_text(DEFAULT.read_text().replace(old, new))
+    with pytest.raises(AccessError, match=said):
+        read_table(path)
+    assert 2 == main(["access", "check", "--table", str(path)])
+    assert said in capsys.readouterr().err
+
+
+def test_explain_lists_what_a_caller_may_do(capsys):
+    """Purposes and regions beside each method; a stranger is denied everything."""
+    assert 0 == main(["access", "explain", "region/430000/laboratory/xiangya"])
+    lines = capsys.readouterr().out.splitlines()
+    assert f"{WRITE}SubmitRecord  RECORD_KEEPING  own" in lines
+    assert 5 == len(lines)
+    assert 0 == main(["access", "explain", "mesh/stranger"])
+    assert "denied everything" in capsys.readouterr().out
