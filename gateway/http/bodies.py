@@ -53,5 +53,5 @@ def _check_type(content_type: bytes) -> None:
     for parameter in parameters:
         key, _, value = parameter.partition(b"=")
         if key == b"charset" and value.strip(b'"') not in (b"utf-8", b"utf8", b"us-ascii"):
-            text = Text("JSON 的字符编码是 UTF-8", "JSON is encoded in UTF-8")
-            raise HttpError(415, "CHARSET_UNSUPPORTED", text, ((b"accept", JSON),))
+            utf8 = Text("JSON 的字符编码是 UTF-8", "JSON is encoded in UTF-8")
+            raise HttpError(415, "CHARSET_UNSUPPORTED", utf8, ((b"accept", JSON),))
