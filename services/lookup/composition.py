@@ -6,10 +6,13 @@ from socket import gethostname
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
 
 from services.common.documents import PersonKeys
+from services.common.identities import secret_fingerprint
 from services.common.instants import Instant
 from services.common.regions import NATION
 from services.lookup.domain.directory import Directory
 from services.lookup.evidence.gatherer import Gatherer
+from services.lookup.evidence.identities import SourceIdentities
+from services.lookup.evidence.laboratory_tables import LaboratoryTables
 from services.lookup.evidence.outages import Outages
 from services.lookup.evidence.sources import Sources
 from services.lookup.holders.change_feed import HolderFeed
@@ -45,7 +48,7 @@ def build(
     store: HolderStore | None = None,
     clock: Callable[[], Instant] = system_clock,
 ) -> Service:
-    """The lookup service, within a running event loop.
+    """Puts the lookup service together, within a running event loop.
 
     `sources` and `intakes` name the record stores by region code, `sources` also by "nation"; what is not given is
     reached over gRPC as `settings.records` says. A region without an intake takes no claims. Raises ValueError for a
@@ -69,9 +72,12 @@ def build(
     directory = Directory(sources)
     store = store or open_store(settings)
     outages = Outages(store, settings.replica or gethostname(), clock)
-    asked = Sources(sources, settings.source_timeout, outages)
-    keys = PersonKeys(settings.mesh_secret.encode())
-    gatherer = Gatherer(directory, store, asked, outages, settings.source_timeout, clock)
+    secret = settings.mesh_secret.encode()
+    identities = SourceIdentities(sources, secret_fingerprint(secret))
+    tables = LaboratoryTables()
+    asked = Sources(sources, identities, tables, outages, settings.source_timeout)
+    keys = PersonKeys(secret)
+    gatherer = Gatherer(directory, store, asked, tables, outages, settings.source_timeout, clock)
     holders = HolderServicer(keys, store, HolderFeed(store, clock), Claimer(gatherer, intakes), clock)
 
     async def close() -> None:

@@ -14,3 +14,9 @@ SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 DOWN = Gauge("hutong_lookup_source_down", "1 while a record store is known to be down and only probed.", ["source"])
+WRONG_SOURCES = Gauge(
+    "hutong_lookup_source_wrong",
+    "1 while a record store says it is another than the one that is meant, by reason: WRONG_STORE, OTHER_SECRET or"
+    " FEED_CHANGED. What it says is not used.",
+    ["source", "reason"],
+)

@@ -2,7 +2,12 @@
 
 from typing import Protocol
 
-from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, BatchListRecordsResponse
+from hutong.records.v1.record_read_service_pb2 import (
+    BatchListRecordsAtInstantsRequest,
+    BatchListRecordsAtInstantsResponse,
+    BatchListRecordsRequest,
+    BatchListRecordsResponse,
+)
 from hutong.records.v1.record_write_service_pb2 import (
     AmendRecordRequest,
     AmendRecordResponse,
@@ -15,6 +20,11 @@ class RecordsSource(Protocol):
     """A store of test records that can be asked: a region's, or the nation's."""
 
     async def BatchListRecords(self, request: BatchListRecordsRequest, /) -> BatchListRecordsResponse:
+        """See hutong.records.v1.RecordReadService. Raises ServiceError."""
+
+    async def BatchListRecordsAtInstants(
+        self, request: BatchListRecordsAtInstantsRequest, /
+    ) -> BatchListRecordsAtInstantsResponse:
         """See hutong.records.v1.RecordReadService. Raises ServiceError."""
 
 

@@ -67,6 +67,7 @@ WITHOUT_MAKER = (
 
 DO: Mapping[str, str] = {
     "BATCH_GAP": "open the session again and go on from the batch that it answers",
+    "TOO_MANY_WAITING": "ask for less at once, or wait for the answers",
     "BODY_TOO_LARGE": "send less at once: 1 MiB",
     "ACCESS_DENIED": "`hutong access explain` says what you may call; ask the operator for more",
     "PURPOSE_DENIED": "state the purpose that the call has, or ask the operator for a grant",
@@ -86,6 +87,7 @@ DO: Mapping[str, str] = {
     "FEED_CHANGED": "the store there has another history; the follower begins anew by itself",
     "FEED_ENDED": "watch again from your cursor",
     "FEED_REBUILT": "your cursor is of another history: begin anew without one, and compare",
+    "FEED_NOT_MET": "look at the feed that was met in the region's place, and confirm that one",
     "FEED_SILENT": "watch again from your cursor",
     "HEAD_TOO_LARGE": "send fewer and shorter headers: at most 100 and 16 KiB",
     "HOST_REQUIRED": "send one `Host`",
@@ -105,6 +107,7 @@ DO: Mapping[str, str] = {
     "RECORD_CONFLICT": "look at what is stored; amend it by naming its revision, or let somebody settle the conflict",
     "RECORD_NOT_FOUND": "ask the store that keeps this region",
     "RECORD_RETRACTED": "it stays retracted; submit the test under another id if it holds again",
+    "REGION_NOT_FOLLOWED": "ask the nation's store, or another that follows the region",
     "REGION_NOT_KEPT": "send it to the store of that region; the directory has its address",
     "REGION_NOT_ON_MESH": "this region cannot be written through the mesh",
     "REGION_UNKNOWN": "use a province-level code of GB/T 2260, such as 110000",
@@ -167,6 +170,13 @@ VERDICT: Mapping[str, str] = {
 """What a verdict's reasons and grounds mean; they are no errors."""
 
 
+KEPT: Mapping[str, str] = {
+    "RESTORED_CONTENT": "a restored region says something else of a record than what was given back to it",
+    "RESTORED_PERSON": "a restored region has the id under another person than was given back to it",
+}
+"""Why a conflict is kept, besides the reason that its submission was refused with."""
+
+
 @cache
 def collected() -> Mapping[str, Sequence[Given]]:
     """Returns every reason with the places that give it, by name."""
@@ -226,6 +236,9 @@ def page() -> str:
         "have been enough.\n\n| Code | It means |\n|---|---|\n"
     )
     parts += [f"| `{name}` | {meaning} |\n" for name, meaning in VERDICT.items()]
+    parts.append("\n## Reasons of a conflict\n\nA conflict is kept under the reason that refused its submission, or:\n")
+    parts.append("\n| Reason | It means |\n|---|---|\n")
+    parts += [f"| `{name}` | {meaning} |\n" for name, meaning in KEPT.items()]
     parts.append(
         "\nWhy a row of a laboratory's file is refused before it is sent: [laboratory-files.md](laboratory-files.md).\n"
     )

@@ -16,6 +16,9 @@ from services.common.instants import Instant
 MOST_DOCUMENTS = 16
 """How many documents one person may have linked (holder_service.proto)."""
 
+KeyAt = tuple[bytes, Instant]
+"""A person key, and the instant as known at which its holder is asked about."""
+
 Edge = tuple[bytes, bytes]
 """A link between two person keys, the lesser first."""
 
@@ -107,9 +110,9 @@ class HolderEvent:
 
 @dataclass(frozen=True, slots=True)
 class LoggedCommand:
-    """A command from the log, and whom it was read for."""
+    """A command from the log, and whom it was read for, as known when."""
 
-    asked: bytes
+    asked: KeyAt
     command: Command
 
 
@@ -202,11 +205,11 @@ def people(rows: Iterable[tuple[bytes, bytes, str | None, int | None, int | None
     }
 
 
-def people_known_at(entries: Iterable[LoggedCommand]) -> dict[bytes, Person]:
-    """The same from the log: `entries` are those, up to the instant in question and in their order, of everybody whom
-    links ever connected to the key asked for."""
-    edges: dict[bytes, set[Edge]] = defaultdict(set)
-    switches: dict[bytes, list[Switch]] = defaultdict(list)
+def people_known_at(entries: Iterable[LoggedCommand]) -> dict[KeyAt, Person]:
+    """Returns people as known at instants, by the key and instant asked for. `entries` are those of the log, up to the
+    instant and in their order, of everybody whom links ever connected to the key."""
+    edges: dict[KeyAt, set[Edge]] = defaultdict(set)
+    switches: dict[KeyAt, list[Switch]] = defaultdict(list)
     for entry in entries:
         command = entry.command
         if isinstance(command, Switch):
@@ -215,11 +218,12 @@ def people_known_at(entries: Iterable[LoggedCommand]) -> dict[bytes, Person]:
             edges[entry.asked].add(edge(command.person, command.other))
         else:
             edges[entry.asked].discard(edge(command.person, command.other))
-    found = {}
+    people_at: dict[KeyAt, Person] = {}
     for asked in edges.keys() | switches.keys():
-        person = component(asked, edges[asked])
+        shown, _ = asked
+        person = component(shown, edges[asked])
         # In order of the log, so that the newest of each region stays.
         scopes = {switch.region: switch.scope for switch in switches[asked] if switch.person in person}
         if len(person) > 1 or scopes:
-            found[asked] = Person((asked, *(key for key in person if key != asked)), scopes)
-    return found
+            people_at[asked] = Person((shown, *(key for key in person if key != shown)), scopes)
+    return people_at

@@ -6,16 +6,17 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import TestRecord
 
 
-def merge_records(found: Sequence[Sequence[TestRecord]]) -> Sequence[TestRecord]:
-    """Each record once, by (region, source_id), in the latest revision anyone holds. The messages are not copied.
+def merge_records(answers: Sequence[Sequence[TestRecord]]) -> Sequence[TestRecord]:
+    """Returns each record once, by (region, source_id), in the latest revision anyone holds. The messages are not
+    copied.
 
     Latest goes by when its region recorded it: after a region was restored from a backup, the nation counts on where
     the region begins again, and only then do the numbers of the two differ.
     """
-    if len(found) == 1 and len(found[0]) == 1:
-        return found[0]
+    if len(answers) == 1 and len(answers[0]) == 1:
+        return answers[0]
     newest: dict[tuple[str, str], TestRecord] = {}
-    for records in found:
+    for records in answers:
         for record in records:
             identity = (record.region, record.source_id)
             held = newest.get(identity)
@@ -24,14 +25,14 @@ def merge_records(found: Sequence[Sequence[TestRecord]]) -> Sequence[TestRecord]
     return [newest[identity] for identity in sorted(newest)]
 
 
-def merge_laboratories(found: Iterable[Iterable[Laboratory]]) -> dict[str, Laboratory]:
-    """Each laboratory once, by id, in the latest revision anyone holds of it.
+def merge_laboratories(tables: Iterable[Iterable[Laboratory]]) -> dict[str, Laboratory]:
+    """Returns each laboratory once, by id, in the latest revision anyone holds of it.
 
     Where several regions have registered one id, whose it is cannot be told from here: the suspensions of all of them
     stand, so that no namesake can outvote one.
     """
     newest: dict[tuple[str, str], Laboratory] = {}
-    for laboratories in found:
+    for laboratories in tables:
         for laboratory in laboratories:
             identity = (laboratory.laboratory, laboratory.region)
             held = newest.get(identity)

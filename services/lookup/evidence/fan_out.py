@@ -1,107 +1,116 @@
-"""One asking of the sources for one batch, as known at one instant, and what each question makes of the answers."""
+"""The answers to one question that was put to several sources, and what they mean for each region."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant
 from services.common.regions import NATION
-from services.lookup.domain.merge import merge_laboratories, merge_records
+from services.lookup.domain.merge import merge_records
 from services.lookup.domain.selections import common_left_out
-from services.lookup.evidence.sources import OK, UNREACHABLE, SourceAnswer, SourceQuestion, Sources
+from services.lookup.evidence.laboratory_tables import LaboratoryTables
+from services.lookup.evidence.source_answers import OK, UNREACHABLE, SourceAnswer, SourceQuestion
 
 
-class View(NamedTuple):
-    """The answers that questions in one region rest on, joined once for all of them."""
+@dataclass(frozen=True, slots=True)
+class RegionView:
+    """What questions in one region rest on: the answers that concern them, joined once for all of them."""
 
     answers: Sequence[SourceAnswer]
     common: Evidence
-    laboratories: dict[str, Laboratory]
+    laboratories: Mapping[str, Laboratory]
 
     def fill(self, keys: Sequence[bytes], evidence: Evidence) -> None:
         """Adds what is known of a person with these keys."""
-        found = [records for answer in self.answers for key in keys if (records := answer.records.get(key)) is not None]
         evidence.MergeFrom(self.common)
-        if not found:
-            return
-        merged = merge_records(found)
-        evidence.records.extend(merged)
-        left_out = [left for answer in self.answers for key in keys if (left := answer.left_out.get(key)) is not None]
+        told = [records for answer in self.answers for key in keys if (records := answer.records(key))]
+        left_out = [left_out for answer in self.answers for key in keys if (left_out := answer.left_out(key))]
         if left_out:
             evidence.left_out.extend(common_left_out(left_out))
-        laboratories = self.laboratories
+        if not told:
+            return
+        merged = merge_records(told)
+        evidence.records.extend(merged)
         appearing = {record.content.laboratory for record in merged}
-        evidence.laboratories.extend([laboratories[name] for name in sorted(appearing) if name in laboratories])
+        standing = self.laboratories
+        evidence.laboratories.extend([standing[name] for name in sorted(appearing) if name in standing])
 
 
 class FanOut:
-    """Every answer, by source.
+    """Collects the answers to one question, by source.
 
-    Asked twice (for its own questions and, the nation being down, for the others'), a source has answered when it
+    Asked twice (for its own region's people and, the nation being down, for others'), a source has answered when it
     answered both times; otherwise nothing that it said counts.
     """
 
-    def __init__(self, sources: Sources, on_mesh: Sequence[str], asking: SourceQuestion) -> None:
-        self._sources = sources
+    def __init__(
+        self, question: SourceQuestion, on_mesh: Sequence[str], tables: LaboratoryTables, *, past: bool = False
+    ) -> None:
+        """`past`: the question is about an instant of the past, not a live one that is asked again."""
+        self.question = question
+        self._past = past
         self._on_mesh = on_mesh
-        self._asking = asking
+        self._tables = tables
         self._answers: dict[str, list[SourceAnswer]] = {}
 
-    async def ask(self, source: str, keys: Sequence[bytes], limit: float) -> None:
-        """Asks one source; see Sources.ask."""
-        answer = await self._sources.ask(source, keys, self._asking, limit)
-        self._answers.setdefault(source, []).append(answer)
+    def add(self, answer: SourceAnswer) -> None:
+        """Takes an answer."""
+        self._answers.setdefault(answer.source, []).append(answer)
 
-    def elsewhere(self) -> Sequence[str]:
-        """The regions that the nation, which was asked, does not speak for."""
+    def regions_unspoken_for(self) -> Sequence[str]:
+        """Returns the regions that the nation, which was asked, does not speak for: all of them when it did not answer,
+        else those that it has not heard of lately or does not follow."""
         [nation] = self._answers[NATION]
-        return nation.behind if nation.status == OK else self._on_mesh
+        if nation.status != OK:
+            return self._on_mesh
+        return sorted({*nation.silent} | ({*self._on_mesh} - {*nation.follows}))
 
     def known_at(self) -> Instant:
-        """The instant as known at which all that answered say the same again."""
-        return max(answer.known_at for given in self._answers.values() for answer in given)
+        """Returns the instant as known at which all that answered say the same again."""
+        return max(answer.known_at for answers in self._answers.values() for answer in answers)
 
     def missed(self) -> list[str]:
-        """The sources that did not answer although they were not known to be down."""
-        return [
-            source
-            for source, given in self._answers.items()
-            if source in self._sources and source not in self._asking.down and not _answered(given)
-        ]
+        """Returns the sources that did not answer although they were not known to be down."""
+        return [source for source, answers in self._answers.items() if self._missed(source, answers)]
 
-    def forget(self) -> None:
-        """Takes every answer back, so that no source has answered."""
-        self._answers = {
-            source: [SourceAnswer(source, UNREACHABLE) for _ in given] for source, given in self._answers.items()
-        }
+    def _missed(self, source: str, answers: Sequence[SourceAnswer]) -> bool:
+        # Who is not on the mesh cannot be asked, then as now.
+        known = source == NATION or source in self._on_mesh
+        return known and source not in self.question.down and not _answered(answers)
 
-    def view(self, region: str) -> View:
-        """Returns the answers that a question in this region rests on."""
+    def view(self, region: str) -> RegionView:
+        """Returns what questions in this region rest on.
+
+        Asked about the past, nothing is told once a source could be asked then and cannot be asked now: from part of
+        what was known, another verdict might follow.
+        """
         names = [region] if region in self._on_mesh else []
         names.append(NATION)
-        names.extend(other for other in self.elsewhere() if other != region)
-        told: list[SourceAnswer] = []
-        coverage = []
-        for name in names:
-            given = self._answers.get(name, ())
-            if _answered(given):
-                told.extend(given)
-            coverage.append(_coverage(name, given))
-        laboratories = merge_laboratories(said for answer in told for said in answer.laboratories)
-        # What all these questions have in common is merged into each at once, which costs half of setting its parts.
-        common = Evidence(region=region, coverage=coverage)
-        return View([answer for answer in told if answer.records], common, laboratories)
+        names.extend(other for other in self.regions_unspoken_for() if other != region)
+        answers = {name: self._answers.get(name, []) for name in names}
+        if self._past and any(self._missed(name, answers[name]) for name in names):
+            answers = {name: [] for name in names}
+        coverage = [_coverage(name, given, past=self._past) for name, given in answers.items()]
+        told = [answer for given in answers.values() if _answered(given) for answer in given]
+        return RegionView(
+            [answer for answer in told if answer.people],
+            # What all these questions have in common is merged into each at once: half the cost of setting its parts.
+            Evidence(region=region, coverage=coverage),
+            self._tables.merge([answer.laboratories for answer in told]),
+        )
 
 
 def _answered(answers: Sequence[SourceAnswer]) -> bool:
     return bool(answers) and all(answer.status == OK for answer in answers)
 
 
-def _coverage(source: str, answers: Sequence[SourceAnswer]) -> SourceCoverage:
+def _coverage(source: str, answers: Sequence[SourceAnswer], *, past: bool) -> SourceCoverage:
     if not _answered(answers):
-        return SourceCoverage(source=source, status=UNREACHABLE)
+        # Which mistake of then it was is not noted: the past is told the same whenever it is asked about.
+        reasons = [] if past else [answer.reason for answer in answers if answer.reason]
+        return SourceCoverage(source=source, status=UNREACHABLE, reason=next(iter(reasons), ""))
     instants = [answer.as_of for answer in answers if answer.as_of is not None]
     as_of = min(instants, key=lambda instant: (instant.seconds, instant.nanos), default=None)
     return SourceCoverage(source=source, status=OK, as_of=as_of)

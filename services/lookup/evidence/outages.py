@@ -10,7 +10,8 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 from contextvars import Context
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from services.common.errors import ServiceError
 from services.common.instants import Instant
@@ -29,11 +30,12 @@ class OutageLog(Protocol):
     async def note(self, notes: Sequence[OutageNote]) -> None:
         """Appends notes. Raises Unavailable."""
 
-    async def noted(self, instant: Instant) -> Sequence[OutageNote]:
-        """Returns the notes that tell the sources that were down at an instant. Raises Unavailable."""
+    async def notes_at(self, instants: Sequence[Instant]) -> Sequence[Sequence[OutageNote]]:
+        """Returns what tells which sources were down, for each instant. Raises Unavailable."""
 
 
-class BatchInstant(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class BatchInstant:
     """An instant that no other batch has, and the sources that are down at it."""
 
     at: Instant
@@ -41,7 +43,7 @@ class BatchInstant(NamedTuple):
 
 
 class Outages:
-    """The outages of this process's sources, and the notes about them. On one event loop."""
+    """Knows which sources this process holds to be down, and what was noted of them. On one event loop."""
 
     def __init__(self, notes: OutageLog, replica: str, clock: Clock) -> None:
         """`replica` names this process among those that share the notes, the same after a restart."""
@@ -54,31 +56,33 @@ class Outages:
         self._unsaved = [OutageNote(self._next(clock()), ALL_SOURCES, replica, SourceState.UP)]
         self._saving: asyncio.Task[None] | None = None
 
-    def moment(self, least: Instant) -> BatchInstant:
-        """The instant of a batch, no earlier than `least`, nor than anything noted."""
+    def next_instant(self, least: Instant) -> BatchInstant:
+        """Returns the instant of a batch, no earlier than `least`, nor than anything noted."""
         at = self._next(least)
         for source, noted_at in self._down.items():
             if at >= noted_at + RENEWAL:
-                self._went(source, SourceState.DOWN, at)
+                self._note(source, SourceState.DOWN, at)
         return BatchInstant(at, tuple(self._down))
 
     def went_down(self, source: str) -> None:
-        """From now on nobody waits for the source."""
-        self._went(source, SourceState.DOWN, self._next(self._clock()))
+        """Notes that from now on nobody waits for the source."""
+        self._note(source, SourceState.DOWN, self._next(self._clock()))
 
     def came_back(self, source: str) -> None:
-        """The source is asked again from now on."""
-        self._went(source, SourceState.UP, self._next(self._clock()))
+        """Notes that the source is asked again from now on."""
+        self._note(source, SourceState.UP, self._next(self._clock()))
 
-    def missed(self, moment: BatchInstant, sources: Collection[str]) -> None:
-        """These sources, not down at the batch's instant, did not answer it."""
-        self._unsaved += [OutageNote(moment.at, source, self._replica, SourceState.MISSED) for source in sources]
+    def missed(self, instant: BatchInstant, sources: Collection[str]) -> None:
+        """Notes that these sources, not down at the batch's instant, did not answer it."""
+        self._unsaved += [OutageNote(instant.at, source, self._replica, SourceState.MISSED) for source in sources]
 
-    async def down_at(self, instant: Instant) -> Collection[str]:
-        """The sources noted as down at an instant, or as having missed the questions of it, by this process or another
-        over the same store. Nothing noted later bears that instant or an earlier one. Raises Unavailable."""
-        self._latest = max(self._latest, min(instant, self._clock()))
-        return down_at(await self._notes.noted(instant), instant)
+    async def down_at(self, instants: Sequence[Instant]) -> Sequence[Collection[str]]:
+        """Returns, for each instant, the sources noted as down at it, or as having missed the questions of it, by this
+        process or another over the same store. Nothing noted later bears such an instant or an earlier one. Raises
+        Unavailable."""
+        self._latest = max(self._latest, min(max(instants), self._clock()))
+        notes = await self._notes.notes_at(instants)
+        return [down_at(of_instant, instant) for of_instant, instant in zip(notes, instants, strict=True)]
 
     async def saved(self, deadline: float) -> None:
         """Returns when all that was noted is durable. Should the store fail, or an instant of the monotonic clock be
@@ -105,7 +109,7 @@ class Outages:
         self._latest = Instant(max(least, self._latest + 1))
         return self._latest
 
-    def _went(self, source: str, state: SourceState, at: Instant) -> None:
+    def _note(self, source: str, state: SourceState, at: Instant) -> None:
         if state == SourceState.DOWN:
             self._down[source] = at
         else:

@@ -18,8 +18,9 @@ from hutong.records.v1.record_write_service_pb2 import (
 from services.common.errors import FailedPrecondition, NotFound, ServiceError, Unavailable
 from services.common.regions import NATION
 from services.lookup.domain import claims
-from services.lookup.evidence.gatherer import EvidenceQuestion, Gatherer
-from services.lookup.evidence.sources import OK
+from services.lookup.evidence.gatherer import Gatherer
+from services.lookup.evidence.questions import EvidenceQuestion
+from services.lookup.evidence.source_answers import OK
 from services.lookup.ports import RecordsIntake
 from services.runtime.rpc.call import current_call
 

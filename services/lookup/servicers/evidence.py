@@ -13,7 +13,8 @@ from hutong.lookup.v1.evidence_service_pb2 import (
 from hutong.lookup.v1.region_pb2 import Scope
 
 from services.common.documents import PersonKeys
-from services.lookup.evidence.gatherer import EvidenceQuestion, Gatherer
+from services.lookup.evidence.gatherer import Gatherer
+from services.lookup.evidence.questions import EvidenceQuestion
 from services.lookup.servicers import questions
 from services.runtime.resilience.coalescer import Coalescer
 from services.runtime.rpc.call import current_call

@@ -11,7 +11,7 @@ from services.common.requests import fields, selections
 from services.common.requests.batches import check_batch
 from services.common.requests.instants import known_at
 from services.common.requests.violations import Violations
-from services.lookup.evidence.gatherer import EvidenceQuestion
+from services.lookup.evidence.questions import EvidenceQuestion
 
 
 def one(query: EvidenceQuery, keys: PersonKeys, deadline: float, field: str = "query") -> EvidenceQuestion:

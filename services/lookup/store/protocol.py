@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from services.common.errors import Unavailable
 from services.common.instants import Instant
-from services.lookup.domain.holders import Command, Decision, HolderEvent, Person
+from services.lookup.domain.holders import Command, Decision, HolderEvent, KeyAt, Person
 from services.lookup.domain.outages import OutageNote
 from services.runtime.clock import Clock
 
@@ -30,14 +30,14 @@ class HolderStore(Protocol):
     """
 
     async def people(self, keys: Sequence[bytes]) -> CurrentPeople:
-        """The people behind up to some thousand keys, by the key asked for. Only those linked to another document, or
-        switched somewhere, are in the answer."""
+        """Returns the people behind up to some thousand keys, by the key asked for. Only those linked to another
+        document, or switched somewhere, are in the answer."""
 
-    async def people_known_at(self, keys: Sequence[bytes], known_at: Instant) -> Mapping[bytes, Person]:
-        """The same as it was known at an instant."""
+    async def people_known_at(self, keys: Sequence[KeyAt]) -> Mapping[KeyAt, Person]:
+        """Returns the same as it was known at instants, each key at its own."""
 
     async def settle(self, at: Instant, now: Instant) -> None:
-        """See Stamps.settle."""
+        """Returns when no commit can any more bear an instant at or before `at`: see CommitClock.settle."""
 
     async def commit(self, command: Command, clock: Clock) -> Decision:
         """Decides and writes one command, at an instant later than that of every commit before; when this returns, it
@@ -48,22 +48,23 @@ class HolderStore(Protocol):
         gaps."""
 
     async def last(self) -> int:
-        """The sequence of the last entry; 0 when there is none."""
+        """Returns the sequence of the last entry; 0 when there is none."""
 
     async def note(self, notes: Sequence[OutageNote]) -> None:
         """Appends what became of sources; when this returns, it is durable. Twice is once."""
 
-    async def noted(self, instant: Instant) -> Sequence[OutageNote]:
-        """Returns the notes that tell the sources that were down at an instant, in order of time: see `down_at`."""
+    async def notes_at(self, instants: Sequence[Instant]) -> Sequence[Sequence[OutageNote]]:
+        """Returns, for each instant, the notes that tell which sources were down at it, in order of time: see
+        `down_at`."""
 
     async def ping(self) -> None:
-        """A sign of life."""
+        """Returns when the store answers."""
 
     async def close(self) -> None:
         """Lets go of everything. Safe to call twice."""
 
 
 def unavailable(error: Exception) -> Unavailable:
-    """Returns the error that a caller sees of a driver's; the driver's own goes to the log."""
+    """Returns what a caller sees of a driver's error; the error itself goes to the log."""
     log.warning("the holder store failed", extra={"error": f"{type(error).__name__}: {error}"})
     return Unavailable("STORE_UNAVAILABLE", "关联信息库暂不可用", "The store of links and switches is not available")

@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 
+from services.runtime.resilience.tasks import end
+
 PAUSE_SECONDS = 0.25
 """Between two probes of what is down."""
-HASTY_TIMEOUTS = 3
-"""How many timeouts in a row, each cut short because a caller had little time, mean that something is down."""
 
-Probe = Callable[[], Awaitable[bool]]
-"""Asks for a sign of life and says whether there was one. Bounded in time by itself."""
+Probe = Callable[[], Awaitable[bool | None]]
+"""Asks for a sign of life and tells whether there was one; None when that cannot be told, such as when this process was
+too busy to listen. Bounded in time by itself."""
 
 
 class Breaker:
-    """The knowledge of one thing that is asked: up, or down for a while.
+    """Knows whether one thing that is asked is down.
 
     While it is, nobody waits for it: it is probed in the background, at nobody's expense, until it answers.
     `went_down` and `came_back` are told of the change.
@@ -24,23 +25,22 @@ class Breaker:
         self._probe = probe
         self._went_down = went_down
         self._came_back = came_back
-        self._hasty = 0
         self._probing: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
 
     @property
     def down(self) -> bool:
-        """Tells if it is known to be down."""
+        """Tells whether it is known to be down."""
         return self._probing is not None
 
-    def answered(self) -> None:
-        """Takes note of an answer."""
-        self._hasty = 0
-
     def timed_out(self, *, patient: bool) -> None:
-        """Takes note that no answer came in time; `patient`: there was about as much of it as is ever given."""
-        self._hasty += 1
-        if patient or self._hasty >= HASTY_TIMEOUTS:
+        """Takes note that no answer came in time. `patient`: there was about as much time as is ever given, and little
+        was asked. Otherwise the caller may have had too little time, or asked for too much, and that is nobody else's
+        fault: a probe finds out."""
+        if patient:
             self.failed()
+        elif self._probing is None and self._checking is None:
+            self._checking = asyncio.get_running_loop().create_task(self._check(), context=Context())
 
     def failed(self) -> None:
         """Takes note that it could not be reached."""
@@ -48,6 +48,13 @@ class Breaker:
             self._went_down()
             # In a context of its own: a probe belongs to no call and must outlive the one that failed.
             self._probing = asyncio.get_running_loop().create_task(self._probe_on(), context=Context())
+
+    async def _check(self) -> None:
+        try:
+            if await self._probe() is False:
+                self.failed()
+        finally:
+            self._checking = None
 
     async def _probe_on(self) -> None:
         try:
@@ -57,11 +64,8 @@ class Breaker:
                     self._came_back()
                     return
         finally:
-            self._hasty = 0
             self._probing = None
 
     async def close(self) -> None:
         """Ends the probing."""
-        if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.gather(self._probing, return_exceptions=True)
+        await end([task for task in (self._checking, self._probing) if task is not None])

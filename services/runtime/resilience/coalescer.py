@@ -20,7 +20,7 @@ class Coalescer(Generic[Group, Question, Answer]):
     questions wait and leave together, so batches grow with load. A question of a sampled trace travels alone, so that
     its trace is whole. `send` gets the group and the questions and returns the answers in order; what it raises reaches
     every question of its batch. A batch runs under the latest deadline of its questions, and each question still ends
-    at its own.
+    at its own. Callers take turns; see Batches.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Coalescer(Generic[Group, Question, Answer]):
         batches = self._groups.get(group)
         if batches is None:
             batches = self._groups[group] = self._batches(group)
-        return (await batches.ask([(question, call.deadline)]))[0]
+        return (await batches.ask([(question, call.deadline)], call.caller))[0]
 
     def _batches(self, group: Group) -> Batches[tuple[Question, float], Answer]:
         async def send(questions: Sequence[tuple[Question, float]]) -> Sequence[Answer]:

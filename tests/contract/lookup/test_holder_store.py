@@ -234,12 +234,12 @@ async def test_a_store_that_is_gone_is_unavailable(store: HolderStore) -> None:
     await store.close()
     for attempt in (
         store.people([key(1)]),
-        store.people_known_at([key(1)], NOW),
+        store.people_known_at([(key(1), NOW)]),
         link(store, 1, 2),
         store.changes(0, 1),
         store.last(),
         store.note([OutageNote(NOW, "nation", "one", SourceState.DOWN)]),
-        store.noted(NOW),
+        store.notes_at([NOW]),
         store.ping(),
     ):
         with pytest.raises(Unavailable) as failed:
@@ -282,7 +282,7 @@ async def test_links_and_switches_are_known_from_their_commit(store: HolderStore
     await switch(store, 1, LIAONING, NATIONAL)
     await unlink(store, 1, 2)
     keys = [key(n) for n in (1, 2, 3)]
-    then = [await store.people_known_at(keys, Instant(NOW + tick)) for tick in range(-1, 4)]
+    then = [await known_at(store, keys, Instant(NOW + tick)) for tick in range(-1, 4)]
     both = {key(1): (key(1), key(2)), key(2): (key(2), key(1))}
     alone = {key(1): (key(1),), key(2): (key(2),)}
     assert [{asked: person.keys for asked, person in known.items()} for known in then] == [{}, both, both, both, alone]
@@ -323,7 +323,27 @@ async def test_people_as_known_then_are_the_people_told_then(
             await store.commit(command, clock)
         told.append(await store.people(documents))
     for people, latest in told:
-        assert await store.people_known_at(documents, latest) == people
+        assert await known_at(store, documents, latest) == people
+
+
+async def known_at(store: HolderStore, keys: list[bytes], at: Instant) -> dict[bytes, Person]:
+    """The people behind these keys as known at one instant, by key."""
+    people = await store.people_known_at([(key, at) for key in keys])
+    assert {instant for _, instant in people} <= {at}
+    return {key: person for (key, _), person in people.items()}
+
+
+async def test_each_key_is_asked_about_at_its_own_instant(store: HolderStore) -> None:
+    """Many instants in one question, one key at several of them."""
+    await store.commit(Link(key(1), key(2), "same"), lambda: Instant(NOW))
+    await store.commit(Unlink(key(1), key(2), "not the same"), lambda: Instant(NOW + 2))
+    asked = [(key(n), Instant(NOW + tick)) for tick in range(-1, 4) for n in (1, 2, 3)]
+    told = await store.people_known_at(asked)
+    alone: dict[tuple[bytes, Instant], Person] = {}
+    for one in asked:
+        alone |= await store.people_known_at([one])
+    assert told == alone
+    assert {(key(n), Instant(NOW + tick)) for tick in (0, 1) for n in (1, 2)} == told.keys()
 
 
 async def test_what_was_known_is_found_person_by_person(url: str) -> None:
@@ -345,7 +365,9 @@ async def test_what_was_known_is_found_person_by_person(url: str) -> None:
         )
         await connection.execute("analyze holder_log")
         keys = [(2 * n).to_bytes(8, "big") for n in range(1, 50)]
-        plan = "\n".join(row[0] for row in await connection.fetch(f"explain {postgres.ENTRIES}", keys, NOW))
+        plan = "\n".join(
+            row[0] for row in await connection.fetch(f"explain {postgres.ENTRIES}", keys, [NOW] * len(keys))
+        )
     finally:
         await connection.close()
     assert plan.count("on holder_log") == plan.count("Index Cond") == 3, plan
@@ -378,7 +400,7 @@ async def test_what_is_being_committed_is_waited_for_or_comes_later(url: str) ->
         await reader
         assert len({len(people) for _, people in told}) > 1
         for at, people in told:
-            assert await store.people_known_at(keys, at) == people
+            assert await known_at(store, keys, at) == people
 
 
 async def test_what_was_noted_of_sources_can_be_read_as_of_an_instant(store: HolderStore) -> None:
@@ -390,11 +412,11 @@ async def test_what_was_noted_of_sources_can_be_read_as_of_an_instant(store: Hol
     ]
     await store.note(one[1:])
     await store.note(one)
-    assert await store.noted(Instant(NOW - 1)) == []
-    assert await store.noted(Instant(NOW + 5)) == one[:2]
-    assert await store.noted(Instant(NOW + 8)) == one[:1]
-    assert await store.noted(Instant(NOW + 9)) == [one[0], one[2]]
-    assert await store.noted(Instant(NOW + NOTE_LIFETIME)) == one[2:]
+    assert (await store.notes_at([Instant(NOW - 1)]))[0] == []
+    assert (await store.notes_at([Instant(NOW + 5)]))[0] == one[:2]
+    assert (await store.notes_at([Instant(NOW + 8)]))[0] == one[:1]
+    assert (await store.notes_at([Instant(NOW + 9)]))[0] == [one[0], one[2]]
+    assert (await store.notes_at([Instant(NOW + NOTE_LIFETIME)]))[0] == one[2:]
 
 
 async def test_an_sqlite_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Record stores in memory for those who call them: they speak the contract and fail at will."""
 
 import asyncio
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.common.v1.identity_pb2 import StoreIdentity
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import (
@@ -17,7 +19,14 @@ from hutong.records.v1.record_pb2 import (
     TestResult,
     Tube,
 )
-from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, BatchListRecordsResponse, PersonRecords
+from hutong.records.v1.record_read_service_pb2 import (
+    BatchListRecordsAtInstantsRequest,
+    BatchListRecordsAtInstantsResponse,
+    BatchListRecordsRequest,
+    BatchListRecordsResponse,
+    KnownLaboratories,
+    PersonRecords,
+)
 from hutong.records.v1.record_write_service_pb2 import (
     AmendRecordRequest,
     AmendRecordResponse,
@@ -35,7 +44,9 @@ from services.common.errors import (
     Text,
     Unavailable,
 )
+from services.common.identities import RECORDS, secret_fingerprint
 from services.runtime.rpc.call import current_call
+from tests.testkit.secret import SECRET
 
 DEAD = Unavailable("SERVICE_UNREACHABLE", "无法连接", "Cannot be reached")
 BROKEN = ServiceError(Code.INTERNAL, "INTERNAL", Text("内部错误", "Internal error"))
@@ -68,9 +79,10 @@ def content(
 class RecordStore:
     """A region's store, or, following others, the nation's.
 
-    `asked` holds the keys of every question, `delay` makes it slow (seconds), `error` makes it fail, `stumbles` tells
-    of each of its next questions whether it fails and how, `shuffled` makes it answer in another order than it was
-    asked, `behind` names the followed regions it has not heard of lately.
+    `asked` holds the keys of every question, `calls` counts the calls, `ids` are the records by person, `delay` makes
+    it slow (seconds), `error` makes it fail, `stumbles` tells of each of its next questions whether it fails and how,
+    `shuffled` makes it answer in another order than it was asked, `behind` names the followed regions it has not heard
+    of lately, `identity` is who it says it is.
     """
 
     def __init__(self, region: str, follows: Iterable["RecordStore"] = ()) -> None:
@@ -78,7 +90,9 @@ class RecordStore:
         self.follows = list(follows)
         self.records: dict[tuple[str, str], list[TestRecord]] = {}
         self.laboratories: dict[str, Laboratory] = {}
+        self.ids: dict[bytes, set[tuple[str, str]]] = {}
         self.asked: list[list[bytes]] = []
+        self.calls = 0
         self.purposes: set[Purpose.ValueType] = set()
         self.known_at: list[int | None] = []
         self.written = 0
@@ -88,6 +102,12 @@ class RecordStore:
         self.stumbles: list[Exception | None] = []
         self.shuffled = False
         self.behind: list[str] = []
+        self.identity = StoreIdentity(
+            kind=RECORDS,
+            region=region,
+            feed_id=f"feed of {region}",
+            secret_fingerprint=secret_fingerprint(SECRET.encode()),
+        )
 
     def __getattr__(self, name: str) -> Any:
         """Methods of the contract that nobody here calls."""
@@ -122,11 +142,46 @@ class RecordStore:
             recorded_at=Timestamp(seconds=recorded),
         )
         revisions.append(record)
+        self.ids.setdefault(key, set()).add((record.region, source_id))
         return record
 
     async def BatchListRecords(self, request: BatchListRecordsRequest) -> BatchListRecordsResponse:
-        """Everything known about each person, as known then."""
-        self.asked.append([subject.person_key for subject in request.subjects])
+        """Returns everything known about each person, as known then."""
+        self.calls += 1
+        return await self._answer(request)
+
+    async def BatchListRecordsAtInstants(
+        self, request: BatchListRecordsAtInstantsRequest
+    ) -> BatchListRecordsAtInstantsResponse:
+        """Returns the same at each of several instants."""
+        self.calls += 1
+        versions = set(request.known_laboratories.versions)
+        response = BatchListRecordsAtInstantsResponse()
+        for question in request.questions:
+            alone = BatchListRecordsRequest(
+                subjects=question.subjects,
+                known_at=question.known_at,
+                purpose=request.purpose,
+                known_laboratories=KnownLaboratories(versions=versions),
+            )
+            answer = await self._answer(alone)
+            versions.add(answer.laboratories_version)
+            response.answers.append(answer)
+        return response
+
+    def _told(self) -> StoreIdentity:
+        identity = StoreIdentity()
+        identity.CopyFrom(self.identity)
+        for store in self.follows:
+            identity.follows.add(region=store.region, feed_id=store.identity.feed_id)
+        for region in self.behind:
+            if region not in [store.region for store in self.follows]:
+                identity.follows.add(region=region)
+        return identity
+
+    async def _answer(self, request: BatchListRecordsRequest) -> BatchListRecordsResponse:
+        asked = [subject.person_key for subject in request.subjects]
+        self.asked.append(asked)
         self.purposes.add(request.purpose)
         at = request.known_at.seconds if request.HasField("known_at") else None
         self.known_at.append(at)
@@ -140,24 +195,23 @@ class RecordStore:
             raise DeadlineExceeded()
         known: dict[bytes, list[TestRecord]] = {}
         for store in (self, *self.follows):
-            for revisions in store.records.values():
+            ids = dict.fromkeys(identity for key in asked for identity in sorted(store.ids.get(key, ())))
+            for revisions in [store.records[identity] for identity in ids]:
                 seen = [one for one in revisions if at is None or one.recorded_at.seconds <= at]
                 if seen:
                     known.setdefault(seen[-1].person_key, []).append(seen[-1])
-        people = [PersonRecords(person_key=key, records=known.get(key, ())) for key in self.asked[-1]]
+        people = [PersonRecords(person_key=key, records=known.get(key, ())) for key in asked]
         if self.shuffled:
             people.reverse()
-        appearing = {one.content.laboratory for person in people for one in person.records}
+        table = [laboratory for store in (self, *self.follows) for laboratory in store.laboratories.values()]
+        version = zlib.crc32(b"".join(laboratory.SerializeToString() for laboratory in table))
         return BatchListRecordsResponse(
             people=people,
-            laboratories=[
-                laboratory
-                for store in (self, *self.follows)
-                for name, laboratory in store.laboratories.items()
-                if name in appearing
-            ],
+            laboratories=() if version in request.known_laboratories.versions else table,
+            laboratories_version=version,
             as_of=Timestamp(seconds=self.as_of),
             behind=self.behind,
+            identity=self._told(),
         )
 
     async def SubmitRecord(self, request: SubmitRecordRequest) -> SubmitRecordResponse:

@@ -1,32 +1,30 @@
-"""The coverage of a source that is asked more than once for a batch tells the worst answer."""
-
-from collections.abc import Sequence
+"""What the answers of several sources mean for one region."""
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.common.v1.subject_pb2 import Purpose
 
 from services.common.regions import NATION
 from services.lookup.evidence.fan_out import FanOut
-from services.lookup.evidence.sources import OK, UNREACHABLE, SourceAnswer
+from services.lookup.evidence.laboratory_tables import LaboratoryTables
+from services.lookup.evidence.source_answers import OK, UNREACHABLE, SourceAnswer, SourceQuestion, unreachable
 
-HUNAN = "430000"
-DOWN = SourceAnswer(HUNAN, UNREACHABLE)
-
-
-class Sources:
-    """The nation is down; Hunan gives the answers it is told to, in the order in which it is asked."""
-
-    def __init__(self, hunan: Sequence[SourceAnswer]) -> None:
-        self._hunan = iter(hunan)
-
-    async def ask(self, source: str, *_: object) -> SourceAnswer:
-        """The next answer."""
-        return SourceAnswer(NATION, UNREACHABLE) if source == NATION else next(self._hunan)
+BEIJING, HUNAN = "110000", "430000"
+DOWN = unreachable(HUNAN)
 
 
 def answered(seconds: int) -> SourceAnswer:
-    """An answer as of an instant."""
+    """An answer of Hunan as of an instant."""
     return SourceAnswer(HUNAN, OK, as_of=Timestamp(seconds=seconds))
+
+
+def fan_out(*answers: SourceAnswer, past: bool = False) -> FanOut:
+    """A question that was answered so, on a mesh of two regions."""
+    question = SourceQuestion(Purpose.PURPOSE_SHOW_CODE, None)
+    asked = FanOut(question, (BEIJING, HUNAN), LaboratoryTables(), past=past)
+    for answer in answers:
+        asked.add(answer)
+    return asked
 
 
 @pytest.mark.parametrize(
@@ -40,12 +38,32 @@ def answered(seconds: int) -> SourceAnswer:
         ([], (UNREACHABLE, 0)),
     ],
 )
-async def test_a_source_has_answered_when_it_answered_every_time(answers, expected):
+def test_a_source_has_answered_when_it_answered_every_time(answers, expected):
     """One answer of two is no answer: "not found" would be told of those whom the other was about. Of two answers, the
     older instant counts."""
-    asked = FanOut(Sources(answers), (HUNAN,), None)  # type: ignore[arg-type]  # what it uses of them
-    await asked.ask(NATION, [], 1.0)
-    for _ in answers:
-        await asked.ask(HUNAN, [], 1.0)
+    asked = fan_out(unreachable(NATION), *answers)
     coverage = {one.source: (one.status, one.as_of.seconds) for one in asked.view(HUNAN).common.coverage}
-    assert {HUNAN: expected, NATION: (UNREACHABLE, 0)} == coverage
+    assert {HUNAN: expected, NATION: (UNREACHABLE, 0), BEIJING: (UNREACHABLE, 0)} == coverage
+
+
+@pytest.mark.parametrize(
+    ("nation", "expected"),
+    [
+        (unreachable(NATION), [BEIJING, HUNAN]),
+        (SourceAnswer(NATION, OK, follows=(BEIJING, HUNAN)), []),
+        (SourceAnswer(NATION, OK, follows=(BEIJING, HUNAN), silent=(HUNAN,)), [HUNAN]),
+        (SourceAnswer(NATION, OK, follows=(BEIJING,)), [HUNAN]),
+        (SourceAnswer(NATION, OK, follows=(), silent=("510000",)), [BEIJING, HUNAN, "510000"]),
+    ],
+)
+def test_the_nation_speaks_for_those_it_follows_and_has_heard_of(nation, expected):
+    """A region that it should follow and does not is asked itself, or told as not covered."""
+    assert expected == list(fan_out(nation).regions_unspoken_for())
+
+
+def test_one_regions_missing_answer_is_not_anothers():
+    """Of the past nothing is told once somebody who should be asked cannot be; only those whose view needs them."""
+    nation = SourceAnswer(NATION, OK, follows=(BEIJING, HUNAN))
+    asked = fan_out(nation, SourceAnswer(BEIJING, OK), DOWN, past=True)
+    told = {region: [one.status for one in asked.view(region).common.coverage] for region in (BEIJING, HUNAN)}
+    assert {BEIJING: [OK, OK], HUNAN: [UNREACHABLE, UNREACHABLE]} == told

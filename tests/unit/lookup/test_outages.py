@@ -24,9 +24,11 @@ class OutageLog:
             raise Unavailable("STORE_UNAVAILABLE", "不可用", "Not available")
         self.kept += notes
 
-    async def noted(self, instant: Instant) -> Sequence[OutageNote]:
-        """Everything of the time before; what follows from it is for `down_at` to say."""
-        return [note for note in self.kept if instant - NOTE_LIFETIME < note.noted_at <= instant]
+    async def notes_at(self, instants: Sequence[Instant]) -> Sequence[Sequence[OutageNote]]:
+        """Returns everything of the time before; what follows from it is for `down_at` to say."""
+        return [
+            [note for note in self.kept if instant - NOTE_LIFETIME < note.noted_at <= instant] for instant in instants
+        ]
 
 
 class Clock:
@@ -52,28 +54,28 @@ async def test_every_batch_has_an_instant_of_its_own() -> None:
     """Though the clock stands, or goes back; and what is noted later is later."""
     clock = Clock()
     outages = _of(OutageLog(), clock)
-    first = outages.moment(clock())
+    first = outages.next_instant(clock())
     outages.went_down("nation")
     clock.seconds = -5
-    second = outages.moment(clock())
+    second = outages.next_instant(clock())
     assert (list(first.down), list(second.down)) == ([], ["nation"])
     assert first.at + 1 < second.at
-    assert outages.moment(Instant(NOW + 100 * SECOND)).at == NOW + 100 * SECOND
+    assert outages.next_instant(Instant(NOW + 100 * SECOND)).at == NOW + 100 * SECOND
 
 
 async def test_an_outage_is_between_its_notes() -> None:
     """What was said at any instant can be told again, and the notes are two."""
     notes, clock = OutageLog(), Clock()
     outages = _of(notes, clock)
-    said = [outages.moment(clock())]
+    said = [outages.next_instant(clock())]
     outages.went_down("nation")
-    said += [outages.moment(clock()), outages.moment(clock())]
+    said += [outages.next_instant(clock()), outages.next_instant(clock())]
     outages.came_back("nation")
-    said.append(outages.moment(clock()))
+    said.append(outages.next_instant(clock()))
     await _saved(outages)
     assert [note.state for note in notes.kept] == [SourceState.UP, SourceState.DOWN, SourceState.UP]
     clock.seconds = 1_000
-    assert [set(await outages.down_at(moment.at)) for moment in said] == [set(moment.down) for moment in said]
+    assert [set((await outages.down_at([moment.at]))[0]) for moment in said] == [set(moment.down) for moment in said]
     assert [list(moment.down) for moment in said] == [[], ["nation"], ["nation"], []]
 
 
@@ -81,10 +83,10 @@ async def test_questions_missed_say_nothing_of_others() -> None:
     """One batch that a source did not answer is noted for its own instant."""
     notes, clock = OutageLog(), Clock()
     outages = _of(notes, clock)
-    before, missed, after = (outages.moment(clock()) for _ in range(3))
+    before, missed, after = (outages.next_instant(clock()) for _ in range(3))
     outages.missed(missed, ["110000", "nation"])
     await _saved(outages)
-    assert [set(await outages.down_at(moment.at)) for moment in (before, missed, after)] == [
+    assert [set((await outages.down_at([moment.at]))[0]) for moment in (before, missed, after)] == [
         set(),
         {"110000", "nation"},
         set(),
@@ -99,10 +101,10 @@ async def test_a_long_outage_is_noted_anew_by_who_asks() -> None:
     said = []
     for seconds in range(0, 600, 7):
         clock.seconds = seconds
-        said.append(outages.moment(clock()))
+        said.append(outages.next_instant(clock()))
     await _saved(outages)
     assert len(notes.kept) <= 2 + 600 * SECOND / RENEWAL
-    assert all([list(await outages.down_at(moment.at)) == ["nation"] for moment in said])
+    assert all([list((await outages.down_at([moment.at]))[0]) == ["nation"] for moment in said])
 
 
 async def test_an_outage_nobody_saw_the_end_of_ends_by_itself() -> None:
@@ -113,8 +115,8 @@ async def test_an_outage_nobody_saw_the_end_of_ends_by_itself() -> None:
     notes.kept.append(down)
     clock.seconds = 3_600
     outages = _of(notes, clock, "two")
-    assert set(await outages.down_at(Instant(NOW + NOTE_LIFETIME - 1))) == {"nation"}
-    assert set(await outages.down_at(Instant(NOW + NOTE_LIFETIME))) == set()
+    assert set((await outages.down_at([Instant(NOW + NOTE_LIFETIME - 1)]))[0]) == {"nation"}
+    assert set((await outages.down_at([Instant(NOW + NOTE_LIFETIME)]))[0]) == set()
 
 
 async def test_a_process_begins_with_nobody_down() -> None:
@@ -126,11 +128,11 @@ async def test_a_process_begins_with_nobody_down() -> None:
     await _saved(before)
     clock.seconds = 2
     after = _of(notes, clock)
-    moment = after.moment(clock())
+    moment = after.next_instant(clock())
     await _saved(after)
     assert list(moment.down) == []
-    assert set(await after.down_at(moment.at)) == set()
-    assert set(await after.down_at(Instant(NOW + SECOND))) == {"nation", "110000"}
+    assert set((await after.down_at([moment.at]))[0]) == set()
+    assert set((await after.down_at([Instant(NOW + SECOND)]))[0]) == {"nation", "110000"}
 
 
 async def test_what_one_of_several_could_not_ask_counts_as_not_asked() -> None:

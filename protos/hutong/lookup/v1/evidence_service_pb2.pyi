@@ -58,10 +58,15 @@ class SourceCoverage(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """The region's GB/T 2260 code, or "nation" for the national records."""
     status: Global___SourceStatus.ValueType
     """Whether it answered."""
+    reason: _builtins.str
+    """Why an answer that came was not used: WRONG_STORE, OTHER_SECRET or FEED_CHANGED, a mistake of configuration. Empty
+    otherwise, and in evidence as known at an instant of the past.
+    """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """It had everything up to this instant; absent when it did not answer."""
@@ -72,10 +77,11 @@ class SourceCoverage(_message.Message):
         source: _builtins.str = ...,
         status: Global___SourceStatus.ValueType = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "source", b"source", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "reason", b"reason", "source", b"source", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -159,7 +165,9 @@ class Evidence(_message.Message):
 
     @_builtins.property
     def laboratories(self) -> _containers.RepeatedCompositeFieldContainer[_laboratory_pb2.Laboratory]:
-        """The standing of the laboratories that appear, by id."""
+        """The standing of the laboratories that appear, by id, as the sources of this question know it: whoever else is asked
+        about in the same call, and whichever store keeps the records.
+        """
 
     @_builtins.property
     def coverage(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceCoverage]:

@@ -12,6 +12,7 @@ from services.lookup.domain.holders import (
     Command,
     Decision,
     HolderEvent,
+    KeyAt,
     Link,
     LoggedCommand,
     Neighbourhood,
@@ -67,23 +68,28 @@ left join holder_switch as switch on switch.person_key = person.key
 # The log is found person by person: `offset 0` keeps the planner, which takes people to have more of it than they have,
 # from walking all of it.
 ENTRIES = """
-with recursive person (asked, key) as (
-    select key, key from unnest($1::bytea[]) as given (key)
+with recursive person (asked, at, key) as (
+    select key, at, key from unnest($1::bytea[], $2::bigint[]) as given (key, at)
     union
-    select person.asked, near.key from person cross join lateral (
-        select other_key from holder_log where person_key = person.key and action = 'link' and recorded_at <= $2
+    select person.asked, person.at, near.key from person cross join lateral (
+        select other_key from holder_log
+        where person_key = person.key and action = 'link' and recorded_at <= person.at
         union all
-        select person_key from holder_log where other_key = person.key and action = 'link' and recorded_at <= $2
+        select person_key from holder_log
+        where other_key = person.key and action = 'link' and recorded_at <= person.at
     ) as near (key)
 )
-select person.asked, log.action, log.person_key, log.other_key, log.region, log.scope, log.cause
+select person.asked, person.at, log.action, log.person_key, log.other_key, log.region, log.scope, log.cause
 from person cross join lateral (
-    select * from holder_log where person_key = person.key and recorded_at <= $2 offset 0
+    select * from holder_log where person_key = person.key and recorded_at <= person.at offset 0
 ) as log order by log.sequence
 """
-_NOTED = """
-select noted_at, source, replica, state from source_note
-where noted_at > $1 and noted_at <= $2 and (state <> 'missed' or noted_at = $2) order by noted_at
+_NOTES = """
+select given.place, note.noted_at, note.source, note.replica, note.state
+from unnest($1::bigint[]) with ordinality as given (at, place) cross join lateral (
+    select * from source_note
+    where noted_at > given.at - $2 and noted_at <= given.at and (state <> 'missed' or noted_at = given.at)
+) as note order by note.noted_at
 """
 _EARLIER = "select action, person_key, other_key, region, scope, cause from holder_log where request_id = $1"
 _LAST = "select coalesce(max(sequence), 0) from holder_log"
@@ -120,11 +126,11 @@ class PostgresHolderStore:
             found = await connection.fetch(_PEOPLE, keys)
         return CurrentPeople(people(row[1:] for row in found if row[1] is not None), Instant(found[0][0]))
 
-    async def people_known_at(self, keys: Sequence[bytes], known_at: Instant) -> dict[bytes, Person]:
+    async def people_known_at(self, keys: Sequence[KeyAt]) -> dict[KeyAt, Person]:
         """See HolderStore."""
         async with self._connection() as connection:
-            found = await connection.fetch(ENTRIES, keys, known_at)
-        return people_known_at(LoggedCommand(row[0], rows.command(row[1:])) for row in found)
+            entries = await connection.fetch(ENTRIES, [key for key, _ in keys], [at for _, at in keys])
+        return people_known_at(LoggedCommand((row[0], Instant(row[1])), rows.command(row[2:])) for row in entries)
 
     async def settle(self, at: Instant, now: Instant) -> None:
         """See HolderStore."""
@@ -167,10 +173,13 @@ class PostgresHolderStore:
                 "insert into source_note values ($1, $2, $3, $4) on conflict do nothing", notes
             )
 
-    async def noted(self, instant: Instant) -> list[OutageNote]:
+    async def notes_at(self, instants: Sequence[Instant]) -> list[list[OutageNote]]:
         """See HolderStore."""
+        notes: list[list[OutageNote]] = [[] for _ in instants]
         async with self._connection() as connection:
-            return [rows.note(row) for row in await connection.fetch(_NOTED, instant - NOTE_LIFETIME, instant)]
+            for place, *note in await connection.fetch(_NOTES, instants, NOTE_LIFETIME):
+                notes[place - 1].append(rows.note(note))
+        return notes
 
     async def ping(self) -> None:
         """See HolderStore."""

@@ -21,7 +21,7 @@ from person join holder_switch as switch on switch.person_key = person.key
 
 EARLIER = "select action, person_key, other_key, region, scope, cause from holder_log where request_id = ?"
 LATEST = "select coalesce((select recorded_at from holder_log order by sequence desc limit 1), 0)"
-NOTED = """
+NOTES = """
 select noted_at, source, replica, state from source_note
 where noted_at > ? and noted_at <= ? and (state <> 'missed' or noted_at = ?) order by noted_at
 """
@@ -29,7 +29,7 @@ where noted_at > ? and noted_at <= ? and (state <> 'missed' or noted_at = ?) ord
 
 @cache
 def with_something(count: int) -> str:
-    """Returns the statement that finds those of so many keys, given twice over, that are linked or switched."""
+    """Selects those of so many keys, given twice over, that are linked or switched."""
     marks = ",".join(repeat("?", count))
     return (
         f"select person_key from holder_link where person_key in ({marks}) "
@@ -39,7 +39,7 @@ def with_something(count: int) -> str:
 
 @cache
 def people(count: int) -> str:
-    """The documents and switches of the people behind so many keys."""
+    """Selects the documents and switches of the people behind so many keys."""
     marks = ",".join(repeat("(?)", count))
     return f"""
     with recursive asked (key) as (values {marks}), person (asked, key) as (
@@ -54,17 +54,17 @@ def people(count: int) -> str:
 
 @cache
 def entries(count: int) -> str:
-    """The log up to an instant, given twice, of everybody whom links ever connected to so many keys. The cross join
+    """Selects the log of everybody whom links ever connected to so many keys, each up to its instant. The cross join
     is no other than a join, but for its order: the log is found person by person."""
-    marks = ",".join(repeat("(?)", count))
+    marks = ",".join(repeat("(?, ?)", count))
     return f"""
-    with recursive asked (key) as (values {marks}), person (asked, key) as (
-        select key, key from asked
+    with recursive asked (key, at) as (values {marks}), person (asked, at, key) as (
+        select key, at, key from asked
         union
-        select person.asked, case when log.person_key = person.key then log.other_key else log.person_key end
+        select person.asked, person.at, case when log.person_key = person.key then log.other_key else log.person_key end
         from person join holder_log as log on (log.person_key = person.key or log.other_key = person.key)
-        where log.action = 'link' and log.recorded_at <= ?
+        where log.action = 'link' and log.recorded_at <= person.at
     )
-    select person.asked, action, person_key, other_key, region, scope, cause
-    from person cross join holder_log on person_key = person.key where recorded_at <= ? order by sequence
+    select person.asked, person.at, action, person_key, other_key, region, scope, cause
+    from person cross join holder_log on person_key = person.key where recorded_at <= person.at order by sequence
     """

@@ -18,6 +18,7 @@ from services.lookup.domain.holders import (
     Command,
     Decision,
     HolderEvent,
+    KeyAt,
     Link,
     LoggedCommand,
     Neighbourhood,
@@ -73,15 +74,15 @@ class SqliteHolderStore:
         # Taken after reading: what was committed meanwhile, and seen or not, is counted in.
         return CurrentPeople(people(found), self._latest)
 
-    async def people_known_at(self, keys: Sequence[bytes], known_at: Instant) -> dict[bytes, Person]:
+    async def people_known_at(self, keys: Sequence[KeyAt]) -> dict[KeyAt, Person]:
         """See HolderStore."""
-        found: list[LoggedCommand] = []
+        entries: list[LoggedCommand] = []
         with guard(unavailable):
             for start in range(0, len(keys), _BLOCK):
                 block = keys[start : start + _BLOCK]
-                read = self._read.execute(sql.entries(len(block)), (*block, known_at, known_at))
-                found.extend(LoggedCommand(asked, rows.command(columns)) for asked, *columns in read)
-        return people_known_at(found)
+                read = self._read.execute(sql.entries(len(block)), [value for pair in block for value in pair])
+                entries.extend(LoggedCommand((key, Instant(at)), rows.command(columns)) for key, at, *columns in read)
+        return people_known_at(entries)
 
     async def settle(self, at: Instant, now: Instant) -> None:
         """See HolderStore."""
@@ -109,11 +110,12 @@ class SqliteHolderStore:
         """See HolderStore."""
         await self._in_writer(lambda: self._note(notes))
 
-    async def noted(self, instant: Instant) -> list[OutageNote]:
+    async def notes_at(self, instants: Sequence[Instant]) -> list[list[OutageNote]]:
         """See HolderStore."""
         with guard(unavailable):
             return [
-                rows.note(row) for row in self._read.execute(sql.NOTED, (instant - NOTE_LIFETIME, instant, instant))
+                [rows.note(row) for row in self._read.execute(sql.NOTES, (at - NOTE_LIFETIME, at, at))]
+                for at in instants
             ]
 
     async def ping(self) -> None:
