@@ -12,7 +12,7 @@ MOST_BYTES = 1 << 20
 
 
 class BodyHeaders(NamedTuple):
-    """What a request's head says of its body; None where it says nothing."""
+    """The headers of a request that describe its body; None where there is none."""
 
     content_type: bytes | None
     encoding: bytes | None

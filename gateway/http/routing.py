@@ -38,7 +38,7 @@ class Reply(NamedTuple):
 
 
 class Weight(IntEnum):
-    """How soon a route is refused when there is too much to do: the heaviest first."""
+    """The weight of a route: when there is too much to do, the heaviest are refused first."""
 
     LIGHT = 0
     """A code, and whatever costs no more."""
@@ -59,7 +59,7 @@ class Route(Protocol):
 
     @property
     def weight(self) -> Weight | None:
-        """How soon it is refused when there is too much to do; None: never."""
+        """The weight that counts when there is too much to do; None: never refused for that."""
 
     @property
     def changes(self) -> bool:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.server import HttpServer
-from tests.unit.gateway.test_connections import REQUEST, Echo
+from tests.testkit.servers.raw_http import REQUEST, Echo
 
 BUSY = 40
 RESTARTS = 8
@@ -14,7 +14,7 @@ RESTARTS = 8
 
 @dataclass
 class Count:
-    """What became of requests: answered; refused, their connection never having been made; lost after it was."""
+    """Counts requests that were answered; refused, their connection never having been made; lost after it was."""
 
     answered: int = 0
     refused: int = 0

@@ -80,7 +80,7 @@ async def connected(port: int) -> AsyncIterator[Wire]:
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    """Where a gateway serves HTTP, over a mesh that knows one test of one person."""
+    """Serves HTTP on a port of its own, over a mesh that knows one test of one person."""
     mesh = Mesh()
     mesh.records[PERSON].append(record())
     async with serving(mesh) as (http, _):

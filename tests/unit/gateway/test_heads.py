@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.http.connections import HEAD_BYTES, HEAD_FIELDS
-from tests.unit.gateway.test_connections import REQUEST, Echo, connection, reply
+from tests.testkit.servers.raw_http import REQUEST, Echo, connection, reply
 
 PAGE = 4096
 MEGABYTE = 1 << 20

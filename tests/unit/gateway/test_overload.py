@@ -15,7 +15,7 @@ from tests.testkit.secret import SECRET
 
 
 def admitted(overload: Overload, weight: Weight, count: int) -> int:
-    """How many of so many are let in."""
+    """Counts those of so many that are let in."""
     for number in range(count):
         try:
             overload.begin(weight)
