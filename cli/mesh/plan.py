@@ -75,9 +75,13 @@ class Plan:
         """Returns the address of a service, host:port."""
         return f"{HOST}:{self.ports[name]}"
 
+    def store_file(self, name: str) -> Path:
+        """Returns the file of a service's store."""
+        return self.data.resolve() / f"{name}.db"
+
     def store_url(self, name: str) -> str:
         """Returns the URL of a service's store."""
-        return f"sqlite:///{self.data.resolve() / name}.db"
+        return f"sqlite:///{self.store_file(name)}"
 
     def audit(self, name: str) -> str:
         """Returns the folder of a service's audit trail, empty where none is kept."""
