@@ -20,6 +20,10 @@ RELOADS = Counter(
     ["outcome"],
 )
 
+ASKED_AGAIN = Counter(
+    "hutong_verdict_asked_again", "Verdicts for which a selection of the holder's past was not enough.", ["region"]
+)
+
 _verdicts: dict[tuple[str, int], Counter] = {}
 _notice: dict[tuple[str, int], Counter] = {}
 

@@ -91,12 +91,14 @@ class Chosen(Generic[C]):
         self.add(recent)
         self.add(older[: selection.newest])
         self.add(always)
-        self.wanted = Wanted()
+        # Also where nothing of this document is left out: an original may be another's of the same person.
+        originals = {origin for one in always if (origin := origin_of(one)) is not None and origin not in self._given}
+        self.wanted = Wanted(originals=sorted(originals))
         if len(older) > selection.newest:
             before = older[selection.newest].latest_at + 1
             self.left_out[ANY_REGION] = Instant(before)
             regions = {one.region for one in (*recent, *older)}
-            self.wanted = self._wanted(before, regions, always, origin_of)
+            self.wanted = self._wanted(before, regions, always, self.wanted.originals)
 
     @property
     def given(self) -> list[C]:
@@ -117,9 +119,8 @@ class Chosen(Generic[C]):
         self._given.update(((one.region, one.source_id), one) for one in records)
 
     def _wanted(
-        self, before: int, regions: Collection[str], always: Sequence[C], origin_of: Callable[[C], RecordId | None]
+        self, before: int, regions: Collection[str], always: Sequence[C], originals: Sequence[RecordId]
     ) -> Wanted:
-        given = self._given
         clearing = []
         for weight in AGAINST:
             # Whatever clears the newest positive clears those before it.
@@ -132,8 +133,7 @@ class Chosen(Generic[C]):
                 self.left_out[region] = Instant(before)
             else:
                 own.append(region)
-        originals = {origin for one in always if (origin := origin_of(one)) is not None and origin not in given}
-        return Wanted(clearing, own, sorted(originals))
+        return Wanted(clearing, own, originals)
 
 
 class Source(Protocol[C_co]):

@@ -31,6 +31,13 @@ class Question(NamedTuple):
     known_at: Instant | None
     check: Check
 
+    def everything(self) -> EvidenceQuery:
+        """Returns the same query for all of the holder's past."""
+        query = EvidenceQuery()
+        query.CopyFrom(self.lookup)
+        query.ClearField("selection")
+        return query
+
 
 def question(query: VerdictQuery, keys: PersonKeys, now: Instant, field: str) -> Question:
     """Returns the question a query asks, the person named by key from here on. Raises InvalidArgument."""

@@ -29,6 +29,7 @@ def evidence(message: evidence_service_pb2.Evidence) -> Evidence:
         records=tuple([_record(item) for item in message.records]),
         laboratories={item.laboratory: _laboratory(item) for item in message.laboratories},
         coverage={item.source: item.status == _OK for item in message.coverage},
+        left_out={item.region: _instant(item.before) for item in message.left_out},
     )
 
 

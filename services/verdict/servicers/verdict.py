@@ -5,6 +5,7 @@ is. A lookup that cannot be asked is an error; what it says about a source that 
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, Evidence, EvidenceQuery
@@ -28,13 +29,16 @@ from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import to_item_error
 from services.runtime.telemetry.trace import current_span
 from services.verdict import metrics
+from services.verdict.domain import verdict as judged_values
 from services.verdict.domain.evidence.values import Check
 from services.verdict.domain.judgement.judge import judge
+from services.verdict.domain.judgement.left_out import may_be_another
 from services.verdict.domain.policy.policy_set import NoPolicyInForce, PolicySet
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.ports import EvidenceSource
 from services.verdict.servicers import translation
 from services.verdict.servicers.requests import Question, evidence_violations, instants, question, read_check
+from services.verdict.servicers.selections import selection
 
 
 class VerdictServicer:
@@ -53,9 +57,13 @@ class VerdictServicer:
     async def ComputeVerdict(self, request: pb.ComputeVerdictRequest) -> pb.ComputeVerdictResponse:
         """Raises InvalidArgument, FailedPrecondition (NO_POLICY_IN_FORCE), and what the lookup raises."""
         asked = self._question(request.query, "query")
-        evidence = await self._lookups.ask(request.purpose or current_call().purpose, asked.lookup)
+        purpose = request.purpose or current_call().purpose
+        judged = self._judge_looked_up(asked, await self._lookups.ask(purpose, asked.lookup))
+        if judged.may_be_another:
+            metrics.ASKED_AGAIN.labels(asked.lookup.region).inc()
+            judged = self._judge_looked_up(asked, await self._lookups.ask(purpose, asked.everything()))
         response = pb.ComputeVerdictResponse()
-        self._judge(evidence, asked.at, asked.known_at, asked.check, self._now(evidence), response.verdict)
+        judged.fill(response.verdict)
         _annotate(response.verdict)
         return response
 
@@ -69,21 +77,16 @@ class VerdictServicer:
                 asked.append(self._question(query, f"queries[{position}]"))
             except ServiceError as error:
                 asked.append(error)
-        lookups = [item.lookup for item in asked if isinstance(item, Question)]
-        found = iter(await self._look_up(request.purpose or current_call().purpose, lookups) if lookups else ())
+        questions = [item for item in asked if isinstance(item, Question)]
+        judged = iter(await self._judge_all(request.purpose or current_call().purpose, questions))
         for item in asked:
             outcome = response.outcomes.add()
-            if isinstance(item, ServiceError):
-                outcome.error.CopyFrom(to_item_error(item))
+            verdict = item if isinstance(item, ServiceError) else next(judged)
+            if isinstance(verdict, ServiceError):
+                outcome.error.CopyFrom(to_item_error(verdict))
                 continue
-            evidence = next(found)
-            try:
-                policies = self._judge(
-                    evidence, item.at, item.known_at, item.check, self._now(evidence), outcome.verdict
-                )
-                outcome.policy_digest = policies.digests[evidence.region]
-            except ServiceError as error:
-                outcome.error.CopyFrom(to_item_error(error))
+            verdict.fill(outcome.verdict)
+            outcome.policy_digest = verdict.policies.digests[verdict.seen.region]
         response.judge.version = self._version
         response.judge.policies_digest = self._registry.policies.digest
         response.judge.clock.CopyFrom(to_timestamp(self._clock()))
@@ -116,10 +119,38 @@ class VerdictServicer:
         # Without a policy there is nothing to look evidence up for.
         try:
             policies = self._registry.policies if asked.known_at is None else self._registry.as_known(asked.known_at)
-            policies.in_force(query.region, now if asked.at is None else asked.at)
+            wanted = selection(policies, query.region, now if asked.at is None else asked.at)
         except NoPolicyInForce as error:
             raise _no_policy(error) from None
+        if wanted is not None:
+            asked.lookup.selection.CopyFrom(wanted)
         return asked
+
+    async def _judge_all(
+        self, purpose: Purpose.ValueType, questions: Sequence[Question]
+    ) -> Sequence["_Judged | ServiceError"]:
+        """Judges many questions, on selections of their holders' pasts or, where that is not enough, on all of it."""
+        if not questions:
+            return ()
+        evidence = await self._look_up(purpose, [asked.lookup for asked in questions])
+        judged = [self._judged_or_error(asked, seen) for asked, seen in zip(questions, evidence, strict=True)]
+        again = [position for position, one in enumerate(judged) if isinstance(one, _Judged) and one.may_be_another]
+        if again:
+            for position in again:
+                metrics.ASKED_AGAIN.labels(questions[position].lookup.region).inc()
+            evidence = await self._look_up(purpose, [questions[position].everything() for position in again])
+            for position, seen in zip(again, evidence, strict=True):
+                judged[position] = self._judged_or_error(questions[position], seen)
+        return judged
+
+    def _judged_or_error(self, asked: Question, seen: Evidence) -> "_Judged | ServiceError":
+        try:
+            return self._judge_looked_up(asked, seen)
+        except ServiceError as error:
+            return error
+
+    def _judge_looked_up(self, asked: Question, seen: Evidence) -> "_Judged":
+        return self._judge(seen, asked.at, asked.known_at, asked.check, self._now(seen))
 
     def _now(self, evidence: Evidence) -> Instant:
         """The present, as the evidence has it: asked about that instant again, it will be the same."""
@@ -142,7 +173,7 @@ class VerdictServicer:
         check = read_check(item, field, violations)
         violations.add(evidence_violations(item.evidence, f"{field}.evidence"))
         violations.refuse()
-        self._judge(item.evidence, at, known_at, check, now, verdict)
+        self._judge(item.evidence, at, known_at, check, now).fill(verdict)
 
     def _judge(
         self,
@@ -151,17 +182,29 @@ class VerdictServicer:
         known_at: Instant | None,
         check: Check,
         now: Instant,
-        verdict: Verdict,
-    ) -> PolicySet:
+    ) -> "_Judged":
         known_at = now if known_at is None else known_at
         policies = self._registry.as_known(known_at)
+        values = translation.evidence(evidence)
         try:
-            judged = judge(translation.evidence(evidence), policies, now if at is None else at, known_at, check)
+            judged = judge(values, policies, now if at is None else at, known_at, check)
+            return _Judged(judged, evidence, policies, may_be_another(judged, values, policies))
         except NoPolicyInForce as error:
             raise _no_policy(error) from None
-        metrics.count(judged)
-        translation.fill(verdict, judged, evidence)
-        return policies
+
+
+class _Judged(NamedTuple):
+    """A verdict, what it was reached on and by, and whether it may be another one on all there is."""
+
+    verdict: judged_values.Verdict
+    seen: Evidence
+    policies: PolicySet
+    may_be_another: bool
+
+    def fill(self, message: Verdict) -> None:
+        """Counts the verdict, and writes it into an empty message."""
+        metrics.count(self.verdict)
+        translation.fill(message, self.verdict, self.seen)
 
 
 def _no_policy(error: NoPolicyInForce) -> FailedPrecondition:

@@ -143,7 +143,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """The evidence about one person for a verdict in one region.
 
     Records are of all sources whatever the scope, for what counts against a person ignores scope. Coverage says of each
-    source, a region's code or "nation", whether it answered.
+    source, a region's code or "nation", whether it answered. `left_out` tells where a selection
+    was given: of a region or, under the empty code, of any, something from before that instant is missing.
     """
 
     region: str
@@ -151,6 +152,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     records: tuple[Record, ...] = ()
     laboratories: dict[str, Laboratory] = {}
     coverage: dict[str, bool] = {}
+    left_out: dict[str, Instant] = {}
 
 
 class Test(Struct, frozen=True, kw_only=True):
