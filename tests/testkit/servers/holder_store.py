@@ -23,7 +23,7 @@ def clock() -> Instant:
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[HolderStore]:
     """A store, closed afterwards."""
-    store = open_store(Settings(mesh_secret=SECRET, store_url=url, store_migrate=True))
+    store = open_store(Settings(mesh_secret=SECRET, store_url=url, store_migrate=True), alone=False)
     try:
         yield store
     finally:
