@@ -32,8 +32,6 @@ RETRY: Mapping[str, str] = {
     "DEADLINE_EXCEEDED": "yes: reads as they are, writes under the same `request_id`",
     "RESOURCE_EXHAUSTED": "yes, after what `RetryInfo` or `Retry-After` says",
     "ABORTED": "yes, from the beginning",
-    "DRAINING": "call again at once, on another connection; a stream goes on from its last cursor or acknowledgement",
-    "MESSAGE_TOO_LARGE": "send less at once",
     "CANCELLED": "if you still want the answer",
     "INTERNAL": "once; then report the trace id",
     "UNKNOWN": "once; then report the trace id",
@@ -51,8 +49,6 @@ MEANS: Mapping[str, str] = {
     "UNAUTHENTICATED": "who calls is not said, or not proven",
     "PERMISSION_DENIED": "who calls may not",
     "RESOURCE_EXHAUSTED": "too much at once",
-    "DRAINING": "call again at once, on another connection; a stream goes on from its last cursor or acknowledgement",
-    "MESSAGE_TOO_LARGE": "send less at once",
     "CANCELLED": "the caller left, or the server ended the call",
     "INTERNAL": "a mistake of ours; nothing of it is told but the trace id",
     "UNIMPLEMENTED": "there is no such method here",
@@ -79,8 +75,6 @@ DO: Mapping[str, str] = {
     "REGION_DENIED": "ask about your own region, in its own store",
     "CALLER_UNTRUSTED": "renew the certificate, or have its authority put among those that are trusted",
     "CALLER_UNNAMED": "send the metadata entry `hutong-caller`",
-    "DRAINING": "call again at once, on another connection; a stream goes on from its last cursor or acknowledgement",
-    "MESSAGE_TOO_LARGE": "send less at once",
     "CANCELLED": "ask again if you still want the answer",
     "CHARSET_UNSUPPORTED": "send UTF-8, as JSON has it",
     "CLAIM_RETRACTED": "the region retracted this result; claim another",
@@ -137,7 +131,6 @@ DO: Mapping[str, str] = {
 """What to do about what is not about a field alone."""
 
 AGAIN: Mapping[str, str] = {
-    "AUDIT_UNWRITABLE": "ask again later; the service's operator has to make room for its audit trail",
     "BATCH_GAP": "yes, from the batch that the session answers",
     "FEED_CHANGED": "no",
     "FEED_REBUILT": "yes, from the beginning",
