@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from cli.mesh import wiring
+from cli.mesh.directory import write_directory
 from cli.mesh.node import Node, grpc_service
 from cli.mesh.plan import GATEWAY, LOOKUP, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
@@ -63,6 +64,7 @@ class EmbeddedMesh:
 
     async def start_all(self) -> None:
         """Starts everything, in the order of dependence. Raises OSError when a port is taken."""
+        write_directory(self.plan)
         for name in SERVICES:
             await self._nodes[name].start()
 

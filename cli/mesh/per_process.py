@@ -7,6 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 
 from cli.mesh.child import Child, ChildFailedError, Proof
+from cli.mesh.directory import write_directory
 from cli.mesh.environment import MODULES, environment
 from cli.mesh.plan import GATEWAY, LOOKUP, OPERATOR, PRINCIPALS, REGIONS, SERVICES, VERDICT, Plan
 from cli.mesh.target import files_of
@@ -59,6 +60,7 @@ class ProcessMesh:
 
     async def start_all(self) -> None:
         """Starts everything. Raises ChildFailedError when a service does not become healthy."""
+        write_directory(self.plan)
         self._wanted.update(SERVICES)
         for wave in _WAVES:
             await asyncio.gather(*(self.start(name) for name in wave))

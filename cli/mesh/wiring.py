@@ -33,7 +33,12 @@ def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping
     from services.lookup.composition import build
     from services.lookup.settings import Settings
 
-    settings = Settings(store_url=plan.store_url(LOOKUP), store_migrate=True, mesh_secret=plan.secret)
+    settings = Settings(
+        store_url=plan.store_url(LOOKUP),
+        store_migrate=True,
+        mesh_secret=plan.secret,
+        directory=str(plan.directory),
+    )
     return build(settings, sources=sources, intakes=intakes)
 
 
