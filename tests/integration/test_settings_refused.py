@@ -15,7 +15,7 @@ OWN = {
     "services.records": {"REGION": "430000", "STORE_URL": "sqlite:///{tmp}/records.db", "STORE_MIGRATE": "true"},
     "services.lookup": {"STORE_URL": "sqlite:///{tmp}/lookup.db", "STORE_MIGRATE": "true"},
     "services.verdict": {},
-    "gateway": {"HTTP_LISTEN": "127.0.0.1:0", "DIRECTORY": "{tmp}/mesh/directory.yaml"},
+    "gateway": {"HTTP_LISTEN": "127.0.0.1:0", "DIRECTORY": "{tmp}/directory.yml"},
 }
 
 WRONG: list[tuple[str, dict[str, str | None], str]] = [
@@ -52,8 +52,7 @@ WRONG: list[tuple[str, dict[str, str | None], str]] = [
 async def test_a_wrong_setting_ends_in_a_sentence(module, variables, said, tmp_path: Path):
     """No traceback, no secret, nothing served."""
     (tmp_path / "people.json").write_text("{")
-    (tmp_path / "mesh").mkdir()
-    directory_file(tmp_path / "mesh" / "directory.yaml", {"nation": "127.0.0.1:1"})
+    directory_file(tmp_path / "directory.yml", {"nation": "127.0.0.1:1"})
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         held.listen()

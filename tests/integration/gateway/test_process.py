@@ -71,7 +71,6 @@ async def test_process_serves_both_doors_and_ends_on_sigterm(tmp_path: Path) -> 
         LISTEN=f"127.0.0.1:{grpc_port}",
         VERDICT=nobody,
         LOOKUP=nobody,
-        NATION=nobody,
     ) as running:
         await until_alive(http_port, running)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", timeout=15) as http:
@@ -96,7 +95,7 @@ async def test_process_says_which_port_is_taken(tmp_path: Path) -> None:
         with process(MESH_SECRET=SECRET, HTTP_LISTEN=address, DIRECTORY=directory) as running:
             _, said = running.communicate(timeout=30)
     assert (running.returncode, f"cannot listen on {address}" in said) == (2, True)
-    assert said.startswith("hutong gateway: HUTONG_HTTP_LISTEN: ")
+    assert said.splitlines()[-1].startswith("hutong gateway: HUTONG_HTTP_LISTEN: ")
     assert "Traceback" not in said
 
 
