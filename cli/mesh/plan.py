@@ -67,6 +67,8 @@ class Plan:
     policies: Path | None = None
     redis: str = ""
     samples: Path | None = None
+    audits: bool = True
+    """Whether each service keeps an audit trail."""
     certificates: Path | None = None
     """The folder of certificates, where services prove their names to each other; None: they do not."""
 
@@ -74,9 +76,17 @@ class Plan:
         """Returns the address of a service, host:port."""
         return f"{HOST}:{self.ports[name]}"
 
+    def store_file(self, name: str) -> Path:
+        """Returns the file of a service's store."""
+        return self.data.resolve() / f"{name}.db"
+
     def store_url(self, name: str) -> str:
         """Returns the URL of a service's store."""
-        return f"sqlite:///{self.data.resolve() / name}.db"
+        return f"sqlite:///{self.store_file(name)}"
+
+    def audit(self, name: str) -> str:
+        """Returns the folder of a service's audit trail, empty where none is kept."""
+        return str(self.data.resolve() / "audit" / name) if self.audits else ""
 
     @property
     def directory(self) -> Path:

@@ -19,7 +19,7 @@ log = logging.getLogger("hutong.lookup.source")
 
 
 class SourceIdentities:
-    """What each source must say it is, and which said something else."""
+    """The identities that sources must have, and those that said something else."""
 
     def __init__(self, sources: Iterable[str], secret_fingerprint: bytes, feeds: Mapping[str, str]) -> None:
         """`feeds` are those that the directory says the sources must have."""

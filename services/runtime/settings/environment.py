@@ -13,6 +13,7 @@ from services.runtime.settings.kinds import (
     Kind,
     Level,
     Listen,
+    Name,
     Seconds,
     Secret,
     Share,
@@ -109,12 +110,17 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     there, whoever reaches the port may claim any name."""
     access_table: File = ""
     """Who may call what, YAML. Empty: the table that comes with it. It holds where there are certificates."""
+    audit: Name = ""
+    """The folder of this process's audit trail: every call about a person is written there before it is answered. Made
+    when it is not there; no two processes share one. Empty: nothing is written down."""
     health_listen: Listen = ""
     """Where to serve gRPC health alone, without certificates, for the probes of a cluster. Empty: nowhere else."""
     drain_wait: Seconds = 0.0
     """After SIGTERM: how long to go on serving while load balancers notice that the process is no longer healthy."""
     drain_grace: Seconds = 5.0
     """After that: how long calls in flight may take to end."""
+    reflection: Flag = False
+    """Tells everybody who asks what the contracts are (gRPC reflection): tools such as buf curl then need no files."""
     otlp_endpoint: CollectorUrl = ""
     """Where to send spans, OTLP over gRPC, such as http://collector:4317. Empty: nowhere."""
     trace_ratio: Share = 0.01
