@@ -95,10 +95,10 @@ class _Ready:
 
     def __init__(self, server: PostgresServer, file: Path) -> None:
         self._server = server
-        with open_laboratory_file(file) as (reader, _, _):
+        with open_laboratory_file(file) as opened:
             self._messages = [
                 request(number, batch.samples, _DESTINATION).SerializeToString()
-                for number, batch in enumerate(batches(reader), start=1)
+                for number, batch in enumerate(batches(opened.rows), start=1)
             ]
 
     async def measure(self) -> float:
