@@ -40,6 +40,10 @@ class Survey:
 
     def see(self, number: str) -> None:
         """Takes note of one document number as it stands in the file."""
+        if len(number) == DIGITS and number[-1] != "0":
+            # Most are plainly undamaged.
+            self._numbers += number[-1] != "X"
+            return
         word = fold(number).lstrip("'")
         if len(word) < DIGITS:
             self._certain = self._certain or is_scientific(word)
