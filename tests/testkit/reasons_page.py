@@ -66,6 +66,7 @@ WITHOUT_MAKER = (
 """Reasons that a class or the wire gives, and no place in particular."""
 
 DO: Mapping[str, str] = {
+    "AUDIT_UNWRITABLE": "ask again later; the service's operator has to make room for its audit trail",
     "BATCH_GAP": "open the session again and go on from the batch that it answers",
     "TOO_MANY_WAITING": "ask for less at once, or wait for the answers",
     "BODY_TOO_LARGE": "send less at once: 1 MiB",
