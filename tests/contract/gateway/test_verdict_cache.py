@@ -30,7 +30,7 @@ def opener(backend: str, request: pytest.FixtureRequest) -> Open:
         return lambda: MemoryCache(1000)
     server: RedisServer = request.getfixturevalue("redis_server")
     # The machine may be busy; only the tests of outages want haste.
-    return lambda: RedisCache(server.url, feeds=FEEDS, clock=system_clock, timeout=5.0)
+    return lambda: RedisCache(server.url, feeds=FEEDS, clock=system_clock, mesh="a mesh", timeout=5.0)
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
@@ -316,7 +316,7 @@ async def test_replicas_share_a_cache(redis_server: RedisServer) -> None:
 
 def opener_of(server: RedisServer, timeout: float = 5.0) -> Open:
     """Returns what opens a cache in this Redis; `timeout` is in seconds."""
-    return lambda: RedisCache(server.url, feeds=FEEDS, clock=system_clock, timeout=timeout)
+    return lambda: RedisCache(server.url, feeds=FEEDS, clock=system_clock, mesh="a mesh", timeout=timeout)
 
 
 @pytest.mark.redis
