@@ -35,8 +35,8 @@ _Found = tuple[Entry | None, dict[str, int], frozenset[str]]
 
 
 class RedisCache:
-    """Implements VerdictCache. `feeds` are the names of all feeds that are followed, `mesh` the one to which it is bound
-    at first, `timeout` seconds a command may take, `clock` the present."""
+    """Implements VerdictCache. `feeds` are the names of all feeds that are followed, `mesh` the one it is bound to at
+    first, `timeout` seconds a command may take, `clock` the present."""
 
     def __init__(
         self, url: str, *, feeds: Sequence[str], clock: Callable[[], Instant], mesh: str = "", timeout: float = 0.05
