@@ -49,7 +49,7 @@ class CacheUpdater:
                     tasks = []
                     bound = self._mesh
                     self._cache.bind(bound)
-                self.leading = await self._lead()
+                self.leading = bool(bound) and await self._lead()
                 if self.leading and not tasks:
                     tasks = [
                         asyncio.create_task(self._update(source), name=f"news {source.name}")
