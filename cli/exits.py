@@ -16,6 +16,8 @@ class Exit(IntEnum):
     """Done, but some rows were refused."""
     UNREACHABLE = 4
     """The mesh could not be reached or did not take what was sent."""
+    WAITING = 5
+    """Done, and something waits for an operator's word."""
     INTERRUPTED = 130
 
 

@@ -21,6 +21,7 @@ from gateway.grpc.servicer import HealthCodeServicer
 from gateway.http.api import api_routes
 from gateway.http.app import HttpApplication
 from gateway.http.operations import operation_routes
+from gateway.http.overload import Overload
 from gateway.http.views.code import code_body
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
@@ -127,7 +128,13 @@ def build(
             close=_closing(cache, close),
             files=files,
         ),
-        app=HttpApplication(routes, Pipeline(NAME, guard), traces, seconds=settings.request_seconds),
+        app=HttpApplication(
+            routes,
+            Pipeline(NAME, guard),
+            traces,
+            Overload(settings.http_concurrency),
+            seconds=settings.request_seconds,
+        ),
         application=application,
         probe=probe,
         traces=traces,

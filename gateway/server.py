@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import uvicorn
 
 from gateway.composition import Gateway
-from gateway.http.app import Asgi
-from gateway.http.connections import bounded
+from gateway.http.asgi import Asgi
+from gateway.http.connections import Connections, connection_class
 from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
 from services.runtime.rpc.server import CannotListenError, Server
@@ -20,14 +20,43 @@ from services.runtime.settings.environment import SettingsError
 log = logging.getLogger("hutong.server")
 
 START_SECONDS = 10.0
+REQUEST_BYTES = 1024 * 1024
+"""The largest request over gRPC, from whomever: a batch of a thousand codes is a fifth of it."""
 
 
 class _Embedded(uvicorn.Server):
-    """Leaves signals to the process it lives in."""
+    """Leaves signals to the process it lives in, and no connection unanswered at its end."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes the connections that were made and not taken yet, then ends all."""
+        listeners = [one.dup() for one in sockets or ()]
+        for server in self.servers:
+            server.close()
+        for listener in listeners:
+            await self._take_waiting(listener)
+        await super().shutdown(sockets)
+
+    async def _take_waiting(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with listener:
+            # No more than one is made behind our back.
+            listener.listen(0)
+            listener.setblocking(False)
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except BlockingIOError:
+                    return
+                await loop.connect_accepted_socket(self._connection, connection)
+
+    def _connection(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn makes them
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
 
 class HttpServer:
@@ -36,7 +65,7 @@ class HttpServer:
 
     def __init__(self, app: Asgi, *, head_seconds: float = HEAD_SECONDS, idle_seconds: float = IDLE_SECONDS) -> None:
         self._app = app
-        self._connection = bounded(head_seconds, idle_seconds)
+        self._connections = Connections(head_seconds, idle_seconds)
         self._server: _Embedded | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -47,7 +76,7 @@ class HttpServer:
         port: int = listener.getsockname()[1]
         config = uvicorn.Config(
             self._app,
-            http=self._connection,
+            http=connection_class(self._connections),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -68,9 +97,14 @@ class HttpServer:
         log.info("serving", extra={"service": "gateway http", "port": port})
         return port
 
+    def drain(self) -> None:
+        """Lets every connection end with its next answer; new ones are still taken."""
+        self._connections.drain()
+
     async def stop(self) -> None:
         """Takes no more connections, lets requests in flight end, and returns. Safe to call twice."""
         if self._server is not None and self._task is not None:
+            self.drain()
             self._server.should_exit = True
             await self._task
 
@@ -111,6 +145,8 @@ class GatewayServer:
             service.bindings,
             service.pings,
             traces=gateway.traces,
+            request_bytes=REQUEST_BYTES,
+            reflects=settings.reflection,
             security=security_of(service, settings),
             health_listen=settings.health_listen,
         )
@@ -131,6 +167,7 @@ class GatewayServer:
         """Stops being ready, waits `wait` seconds for load balancers to notice, lets requests in flight end within
         `grace`, then stops. Safe to call twice."""
         self._gateway.probe.drain()
+        self._http.drain()
 
         async def http() -> None:
             await asyncio.sleep(wait)

@@ -33,7 +33,8 @@ from cli.importing.sending import RecordIntake
 from cli.mesh.child import inherited_environment
 from cli.samples.model import resident_id
 from services.common.errors import Text
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import remote
+from services.runtime.rpc.connection import Connection
 
 ROWS = 1_000_000
 REGION = "430000"
@@ -75,8 +76,8 @@ async def _empty_service(server: PostgresServer) -> AsyncIterator[Serving]:
     try:
         await migrate(SCHEMAS, url)
         async with serving(url, REGION) as records:
-            async with open_channel(records.address) as channel:
-                await asyncio.wait_for(channel.channel_ready(), 30)
+            async with Connection(records.address) as channel:
+                await asyncio.wait_for(channel.ready(), 30)
             yield records
         connection = await asyncpg.connect(url)
         try:
@@ -94,16 +95,16 @@ class _Ready:
 
     def __init__(self, server: PostgresServer, file: Path) -> None:
         self._server = server
-        with open_laboratory_file(file) as (reader, _, _):
+        with open_laboratory_file(file) as opened:
             self._messages = [
                 request(number, batch.samples, _DESTINATION).SerializeToString()
-                for number, batch in enumerate(batches(reader), start=1)
+                for number, batch in enumerate(batches(opened.rows), start=1)
             ]
 
     async def measure(self) -> float:
         """Rows a second of one stream."""
-        async with _empty_service(self._server) as records, open_channel(records.address) as channel:
-            await asyncio.wait_for(channel.channel_ready(), 30)
+        async with _empty_service(self._server) as records, Connection(records.address) as channel:
+            await asyncio.wait_for(channel.ready(), 30)
             calls = remote(RecordIntake, channel, service="records", caller="bench")
             began = perf_counter()
             await sent(calls, map(StreamRecordsRequest.FromString, self._messages))

@@ -32,7 +32,8 @@ from services.common.instants import HOUR, Instant, to_timestamp
 from services.records.domain.content import digest, placed_at, stamp
 from services.records.domain.revisions import RecordId, first
 from services.runtime.clock import system_clock
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import remote
+from services.runtime.rpc.connection import Connection
 
 BATCH = 5_000
 BATCHES = 20
@@ -135,8 +136,8 @@ class _Stream:
         now = system_clock()
         share = BATCHES // LABORATORIES
         files = [_requests(self._rng, f"430000-bench-{n}", share, now) for n in range(LABORATORIES)]
-        async with open_channel(self._address) as channel:
-            await asyncio.wait_for(channel.channel_ready(), 30)
+        async with Connection(self._address) as channel:
+            await asyncio.wait_for(channel.ready(), 30)
             calls = remote(RecordIntake, channel, service="records", caller="bench")
             began = perf_counter()
             stored = sum(await asyncio.gather(*(sent(calls, batches) for batches in files)))

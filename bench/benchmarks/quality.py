@@ -29,7 +29,8 @@ from services.records.servicers.quality import day_text
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.clock import system_clock
-from services.runtime.rpc.channel import open_channel, remote
+from services.runtime.rpc.channel import remote
+from services.runtime.rpc.connection import Connection
 
 ROWS = 1_000_000
 BATCH = 5_000
@@ -165,8 +166,8 @@ async def _measured(server: PostgresServer, rounds: int) -> Report:
 
     try:
         await bare.execute("vacuum analyze")
-        async with serving(url, REGION) as records, open_channel(records.address) as channel:
-            await asyncio.wait_for(channel.channel_ready(), 30)
+        async with serving(url, REGION) as records, Connection(records.address) as channel:
+            await asyncio.wait_for(channel.ready(), 30)
             asking = _Asking(remote(LaboratoryFigures, channel, service="records", caller="bench"), day)
             yardstick, figures, overdue = await in_turn(rounds, count, asking.figures, asking.overdue)
     except TimeoutError:

@@ -6,7 +6,7 @@ import sys
 
 import uvloop
 
-from gateway.http.app import Receive, Scope, Send
+from gateway.http.asgi import Receive, Scope, Send
 from gateway.server import HttpServer
 
 

@@ -4,27 +4,32 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from cli.exits import Exit, complain
+from cli.importing.summary import summarise
 from cli.mesh.plan import system_of
 from cli.mesh.target import Target, add_target, target_of
 from services.common.errors import ServiceError, Text
 
 if TYPE_CHECKING:
     from cli.importing.batches import Destination
-    from cli.importing.tally import Tally
+    from cli.importing.opening import OpenedFile
+    from cli.importing.sending import RecordIntake
 
 CALLER = "hutong-import"
+_STANDARD_INPUT = "stdin"
 
 _DESCRIPTION = """\
-把检验机构的结果文件（CSV、JSON Lines、FHIR R4）导入其地区的记录库。编码（UTF-8、GB18030）和表头语言自动识别；
+把检验机构的结果文件（CSV、xlsx、JSON Lines、FHIR R4）导入其地区的记录库。编码（UTF-8、GB18030）和表头语言自动识别；
 合格的行入库，不合格的行连同原因写入报告。重复导入不会重复入库。文件格式见 docs/laboratory-files.md。
 
-Sends a laboratory's result file (CSV, JSON Lines, FHIR R4) to the store of its region. Encoding and header language are
-found out; good rows are stored, bad ones go into a report with their reasons. Importing twice doubles nothing.
+Sends a laboratory's result file (CSV, xlsx, JSON Lines, FHIR R4) to the store of its region. Encoding and header
+language are found out; good rows are stored, bad ones go into a report with their reasons. Importing twice doubles
+nothing.
 
 退出状态 exit status:
   0  全部入库 every row is stored
@@ -38,11 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command."""
     parser.description = _DESCRIPTION
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="CSV、JSON Lines 或 FHIR R4 文件 / a CSV, JSON Lines or FHIR R4 file"
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="CSV、xlsx、JSON Lines 或 FHIR R4 文件；- 为标准输入；互相引用的 FHIR 文件一并给出 / "
+        "CSV, xlsx, JSON Lines or FHIR R4; - is standard input; FHIR files that refer to each other are given together",
     )
     parser.add_argument(
         "--format",
-        choices=["auto", "csv", "jsonl", "fhir"],
+        choices=["auto", "csv", "jsonl", "fhir", "xlsx"],
         default="auto",
         help="文件格式，缺省由内容判断 / the file's format, by default found out from its content",
     )
@@ -80,45 +90,71 @@ def _stops_at_interrupt() -> asyncio.Event:
     return stop
 
 
-async def _send(args: argparse.Namespace, destination: "Destination", target: Target, report_path: Path) -> Exit:
-    from cli.importing.journal import Journal
-    from cli.importing.opening import open_laboratory_file
-    from cli.importing.progress import progress_bar
-    from cli.importing.report import RejectionReport
-    from cli.importing.sending import RecordIntake, StoppedError, send
+async def _send_all(
+    args: argparse.Namespace, paths: Sequence[Path], destination: "Destination", target: Target
+) -> Exit:
+    """Sends the files one after another; returns the gravest exit status."""
+    from cli.importing.opening import open_laboratory_files
+    from cli.importing.sending import RecordIntake
 
-    began = perf_counter()
     stop = _stops_at_interrupt()
-    with open_laboratory_file(args.file, args.format) as (reader, encoding, position):
+    worst = Exit.OK
+    with open_laboratory_files(paths, args.format) as files:
         async with target.channels(CALLER) as channels:
             intake = channels.remote(RecordIntake, target.address, service="records", peer=target.peer)
-            journal = Journal(args.file, destination)
-            with (
-                RejectionReport(report_path, always=args.report is not None) as report,
-                progress_bar(args.file, position) as show,
-            ):
-                error: ServiceError | None = None
-                try:
-                    tally = await send(
-                        reader, intake, destination, report=report.add, progress=show, journal=journal, stop=stop
-                    )
-                except StoppedError as stopped:
-                    tally, error = stopped.tally, stopped.error
-        seconds = perf_counter() - began
-        # Of what was done before an interruption, nobody knows how long it took.
-        pace = "" if journal.resumes else f", {tally.rows / seconds:,.0f} 行/秒 rows/s"
-        _summarise(args.file, encoding, reader.layout.unused, tally, f"{seconds:.1f} s{pace}")
+            for opened in files:
+                worst = max(worst, await _send(args, opened, paths, destination, target.address, intake, stop))
+                if worst > Exit.ROWS_REFUSED:
+                    break
+    return worst
+
+
+async def _send(
+    args: argparse.Namespace,
+    opened: "OpenedFile",
+    paths: Sequence[Path],
+    destination: "Destination",
+    address: str,
+    intake: "RecordIntake",
+    stop: asyncio.Event,
+) -> Exit:
+    from cli.importing.journal import Journal
+    from cli.importing.progress import progress_bar
+    from cli.importing.report import RejectionReport
+    from cli.importing.sending import StoppedError, send
+
+    began = perf_counter()
+    named = Path(_STANDARD_INPUT) if args.files == [Path("-")] else opened.path
+    report_path = args.report or named.with_name(f"{named.name}.rejected.csv")
+    # What came on standard input cannot be read again, so there is nothing to resume.
+    journal = Journal(opened.path, destination, paths) if named == opened.path else None
+    with (
+        RejectionReport(report_path, always=args.report is not None) as report,
+        progress_bar(opened.path, opened.position) as show,
+    ):
+        error: ServiceError | None = None
+        try:
+            tally = await send(
+                opened.rows, intake, destination, report=report.add, progress=show, journal=journal, stop=stop
+            )
+        except StoppedError as stopped:
+            tally, error = stopped.tally, stopped.error
+    seconds = perf_counter() - began
+    # Of what was done before an interruption, nobody knows how long it took.
+    pace = "" if journal is not None and journal.resumes else f", {tally.rows / seconds:,.0f} 行/秒 rows/s"
+    print(f"{named.name}（{_encoding(opened.encoding)}）: {tally.rows} 行 rows, {seconds:.1f} s{pace}")
+    summarise(opened.rows.layout.unused, tally, opened.rows.notes)
     if report.rows:
         print(f"拒收的行 / refused rows: {report_path}")
     if error is not None:
         complain(
             Text(
-                f"{target.address} 未能接收：{error.text.zh}。已确认的 {tally.good} 行不会丢失，重新运行即可",
-                f"{target.address} took no more: {error.text.en}. {tally.good} acknowledged rows are safe; run again",
+                f"{address} 未能接收：{error.text.zh}。已确认的 {tally.good} 行不会丢失，重新运行即可",
+                f"{address} took no more: {error.text.en}. {tally.good} acknowledged rows are safe; run again",
             )
         )
         return Exit.UNREACHABLE
-    if not journal.complete:
+    if stop.is_set() and (journal is None or not journal.complete):
         complain(
             Text(
                 f"已中断；已确认的 {tally.good} 行不会丢失，再次运行同一命令即从此处继续",
@@ -129,29 +165,16 @@ async def _send(args: argparse.Namespace, destination: "Destination", target: Ta
     return Exit.ROWS_REFUSED if tally.bad else Exit.OK
 
 
-def _summarise(file: Path, encoding: str, unused: tuple[str, ...], tally: "Tally", took: str) -> None:
-    name = "UTF-8" if encoding.startswith("utf") else encoding.upper()
-    print(f"{file.name}（{name}）: {tally.rows} 行 rows, {took}")
-    if unused:
-        print(f"  未使用的列 / columns not used: {', '.join(unused)}")
-    lines = (
-        (tally.created, "新入库", "stored"),
-        (tally.result_added, "采样记录得到结果", "sampling records got their result"),
-        (tally.unchanged, "此前已入库", "stored before, unchanged"),
-        (tally.already_retracted, "此前已撤回，未改动", "withdrawn before, left so"),
-        (tally.conflict, "与已入库的内容冲突", "in conflict with what is stored"),
-        (tally.refused + tally.unreadable, "拒收", "refused"),
-    )
-    for count, zh, en in lines:
-        if count:
-            print(f"  {count:>8}  {zh} / {en}")
+def _encoding(name: str) -> str:
+    return "UTF-8" if name.startswith("utf") else name.upper()
 
 
 def run(args: argparse.Namespace) -> int:
     """Imports the file; returns the exit status."""
     import uvloop
 
-    from cli.laboratory_files.unreadable import UnreadableFileError
+    from cli.importing.opening import spooled_input
+    from cli.laboratory_files.refusals import UnreadableFileError
 
     destination = _destination(args)
     if destination is None:
@@ -159,9 +182,14 @@ def run(args: argparse.Namespace) -> int:
     target = target_of(args, args.region, system_of(args.region))
     if target is None:
         return Exit.UNREACHABLE
-    report_path = args.report or args.file.with_name(f"{args.file.name}.rejected.csv")
+    if args.report is not None and len(args.files) > 1:
+        complain(Text("一次导入几个文件时不能指定 --report", "--report is for one file, not for several"))
+        return Exit.USAGE
     try:
-        return uvloop.run(_send(args, destination, target, report_path))
+        if args.files == [Path("-")]:
+            with spooled_input() as spooled:
+                return uvloop.run(_send_all(args, [spooled], destination, target))
+        return uvloop.run(_send_all(args, args.files, destination, target))
     except UnreadableFileError as error:
         complain(error.text)
         return Exit.USAGE

@@ -8,12 +8,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.subject_pb2 import Document, Subject
 from hutong.records.v1.intake_service_pb2 import ListedRow, StreamRecordsRequest, StreamRecordsResponse
 from hutong.records.v1.record_pb2 import Channel, RecordContent, RecordKind, TestResult
-from hutong.records.v1.record_write_service_pb2 import RecordSubmission, SubmitOutcome
+from hutong.records.v1.record_write_service_pb2 import CorrectionKind, RecordSubmission, SubmitOutcome
 
 from cli.laboratory_files.columns import Column, Layout
-from cli.laboratory_files.rows import Refusal, Sample
+from cli.laboratory_files.refusals import Refusal
+from cli.laboratory_files.samples import DeclaredCorrection, Notes, Sample
 from services.common.errors import Text, Violation
-from services.common.instants import SECOND
+from services.common.instants import SECOND, to_timestamp
 
 BATCH_ROWS = 2_000
 """Rows sent in one batch; the contract allows 5,000. What waits after Ctrl-C is a few of them."""
@@ -30,6 +31,8 @@ _COLUMN_OF_FIELD = {
     "content.reported_at": Column.REPORTED_AT,
     "content.result": Column.RESULT,
     "content.tube": Column.TUBE,
+    "correction.kind": Column.CORRECTION,
+    "correction.cause": Column.CORRECTION_CAUSE,
 }
 
 
@@ -40,8 +43,12 @@ class Rows(Protocol):
     def layout(self) -> Layout:
         """The places of the columns."""
 
+    @property
+    def notes(self) -> Notes:
+        """Tells what was passed over and cleaned while the rows were read."""
+
     def __iter__(self) -> Iterator[Sample | Refusal]:
-        """The rows in their order."""
+        """Yields the rows in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,10 @@ def request(number: int, samples: Iterable[Sample], destination: Destination) ->
     append = made.submissions.append
     kinds: dict[tuple[int, int, int, bool, bool], _Kind] = {}
     for sample in samples:
-        _, sample_id, document_type, document_number, sampled_at, reported_at, result, tube = sample
+        _, sample_id, document_type, document_number, sampled_at, reported_at, result, tube, correction = sample
+        if correction is not None:
+            append(_corrected(sample, correction, destination))
+            continue
         key = document_type, result, tube, sampled_at is None, reported_at is None
         kind = kinds.get(key)
         if kind is None:
@@ -134,9 +144,24 @@ def _kind(sample: Sample, destination: Destination) -> _Kind:
     return _Kind(submission, submission.subject.document, content.sampled_at, content.reported_at)
 
 
+def _corrected(sample: Sample, correction: DeclaredCorrection, destination: Destination) -> RecordSubmission:
+    """Returns a row that corrects what was said before; one that withdraws has no content."""
+    made = _kind(sample, destination).submission
+    made.source_id, made.subject.document.number = sample.sample_id, sample.document_number
+    made.correction.kind, made.correction.cause = correction
+    if correction.kind == CorrectionKind.CORRECTION_KIND_RETRACTION:
+        made.ClearField("content")
+        return made
+    if sample.sampled_at is not None:
+        made.content.sampled_at.CopyFrom(to_timestamp(sample.sampled_at))
+    if sample.reported_at is not None:
+        made.content.reported_at.CopyFrom(to_timestamp(sample.reported_at))
+    return made
+
+
 def _column(path: str, layout: Layout) -> str:
     column = _COLUMN_OF_FIELD.get(path)
-    return path if column is None else layout.headers[column]
+    return path if column is None else layout.headers.get(column, path)
 
 
 def _refusal(sample: Sample, outcome: ListedRow, layout: Layout) -> Refusal:

@@ -13,21 +13,21 @@ from uuid import uuid4
 
 from cli.importing.batches import BATCH_ROWS, Destination
 from cli.importing.tally import Tally
-from cli.laboratory_files.rows import Refusal
+from cli.laboratory_files.refusals import Refusal
 from services.common.errors import Text, Violation
 
 _COUNTS = [field.name for field in fields(Tally)]
 
 
 class Journal:
-    """The journal of one file's import. `session` names it to the store, the same after an interruption; once it is
-    closed, `complete` says whether every row was dealt with."""
+    """The journal of one file's import, whose rows depend on the files `beside` it too. `session` names it to the
+    store, the same after an interruption; once it is closed, `complete` says whether every row was dealt with."""
 
-    def __init__(self, file: Path, destination: Destination) -> None:
+    def __init__(self, file: Path, destination: Destination, beside: Sequence[Path] = ()) -> None:
         self.path = file.with_name(f"{file.name}.resume")
-        state = file.stat()
+        states = [path.stat() for path in (file, *beside)]
         self._about = {
-            "file": [state.st_size, state.st_mtime_ns],
+            "files": [[state.st_size, state.st_mtime_ns] for state in states],
             "destination": asdict(destination),
             "batch_rows": BATCH_ROWS,
         }

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cli.laboratory_files.rows import Refusal
+from cli.laboratory_files.refusals import Refusal
 
 HEADER = ("row", "field", "reason", "message_zh", "message_en")
 

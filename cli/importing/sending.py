@@ -13,7 +13,7 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRec
 from cli.importing.batches import Batch, Destination, Rows, batches, refused, request
 from cli.importing.journal import Journal
 from cli.importing.tally import Tally
-from cli.laboratory_files.rows import Refusal
+from cli.laboratory_files.refusals import Refusal
 from services.common.errors import Code, ServiceError, Unavailable
 
 T = TypeVar("T")

@@ -14,6 +14,8 @@ class Tally:
     created: int = 0
     unchanged: int = 0
     result_added: int = 0
+    amended: int = 0
+    retracted: int = 0
     already_retracted: int = 0
     conflict: int = 0
     refused: int = 0
@@ -26,8 +28,10 @@ class Tally:
 
     @property
     def good(self) -> int:
-        """Rows that stand in the store as they are in the file, or were withdrawn there since."""
-        return self.created + self.unchanged + self.result_added + self.already_retracted
+        """Rows that stand in the store as they are in the file, or are withdrawn there."""
+        return (
+            self.created + self.unchanged + self.result_added + self.amended + self.retracted + self.already_retracted
+        )
 
     @property
     def bad(self) -> int:
@@ -43,6 +47,10 @@ class Tally:
                     self.unchanged += 1
                 case SubmitOutcome.SUBMIT_OUTCOME_RESULT_ADDED:
                     self.result_added += 1
+                case SubmitOutcome.SUBMIT_OUTCOME_AMENDED:
+                    self.amended += 1
+                case SubmitOutcome.SUBMIT_OUTCOME_RETRACTED:
+                    self.retracted += 1
                 case SubmitOutcome.SUBMIT_OUTCOME_ALREADY_RETRACTED:
                     self.already_retracted += 1
                 case SubmitOutcome.SUBMIT_OUTCOME_CONFLICT:

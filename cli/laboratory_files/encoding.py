@@ -8,15 +8,14 @@ common.
 import codecs
 from collections.abc import Callable, Iterable
 
-from cli.laboratory_files.unreadable import UnreadableFileError
+from cli.laboratory_files.refusals import UnreadableFileError
 
 UTF_8 = "utf-8-sig"
 """UTF-8; a byte order mark at the start is taken off when there is one."""
 GB18030 = "gb18030"
 
 _OTHER_KINDS = (
-    (b"PK\x03\x04", "Excel 工作簿（xlsx）", "an Excel workbook (xlsx)"),
-    (b"\xd0\xcf\x11\xe0", "Excel 工作簿（xls）", "an Excel workbook (xls)"),
+    (b"\xd0\xcf\x11\xe0", "旧版 Excel 工作簿（xls）", "an old Excel workbook (xls)"),
     (codecs.BOM_UTF16_LE, "UTF-16 文本", "UTF-16 text"),
     (codecs.BOM_UTF16_BE, "UTF-16 文本", "UTF-16 text"),
     (b"%PDF", "PDF 文件", "a PDF document"),
@@ -44,7 +43,7 @@ def _first_wrong_byte(chunks: Iterable[bytes], encoding: str) -> int | None:
 def find_encoding(chunks: Callable[[], Iterable[bytes]]) -> str:
     """The name of the codec that reads the file. `chunks` yields the file's bytes from its start each time it is asked.
 
-    Raises UnreadableFileError with reason FILE_EMPTY, FILE_KIND (a workbook, UTF-16, a PDF, binary data) or
+    Raises UnreadableFileError with reason FILE_EMPTY, FILE_KIND (an old workbook, UTF-16, a PDF, binary data) or
     FILE_ENCODING.
     """
     head = next(iter(chunks()), b"")
@@ -54,8 +53,8 @@ def find_encoding(chunks: Callable[[], Iterable[bytes]]) -> str:
         if head.startswith(mark):
             raise UnreadableFileError(
                 "FILE_KIND",
-                f"这是{zh}；请另存为 CSV（UTF-8 或 GB18030）",
-                f"This is {en}; save it as CSV in UTF-8 or GB18030",
+                f"这是{zh}；请另存为 xlsx 或 CSV（UTF-8 或 GB18030）",
+                f"This is {en}; save it as xlsx, or as CSV in UTF-8 or GB18030",
             )
     if b"\0" in head:
         raise UnreadableFileError("FILE_KIND", "这不是文本文件", "This is not a text file")

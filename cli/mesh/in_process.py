@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from cli.mesh import wiring
 from cli.mesh.node import Node, grpc_service
 from cli.mesh.plan import GATEWAY, LOOKUP, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
+from cli.mesh.stores import STORES, note_stores, require_stores
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from services.common.regions import NATION
 from services.lookup.ports import RecordsIntake, RecordsSource
@@ -62,9 +63,12 @@ class EmbeddedMesh:
         )
 
     async def start_all(self) -> None:
-        """Starts everything, in the order of dependence. Raises OSError when a port is taken."""
+        """Starts everything, in the order of dependence. Raises OSError when a port is taken, DataDirectoryError when a
+        store is gone."""
+        require_stores(self.plan)
         for name in SERVICES:
             await self._nodes[name].start()
+        note_stores(self.plan)
 
     async def stop_all(self) -> None:
         """Ends everything, the front door first."""
@@ -72,7 +76,8 @@ class EmbeddedMesh:
             await self._nodes[name].stop()
 
     async def start(self, name: str) -> None:
-        """Starts one service on the address it had."""
+        """Starts one service on the address it had. Raises DataDirectoryError when its store is gone."""
+        require_stores(self.plan, {name}.intersection(STORES))
         await self._nodes[name].start()
 
     async def stop(self, name: str) -> None:

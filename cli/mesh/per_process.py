@@ -7,8 +7,10 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 
 from cli.mesh.child import Child, ChildFailedError, Proof
+from cli.mesh.data import DataDirectoryError
 from cli.mesh.environment import MODULES, environment
 from cli.mesh.plan import GATEWAY, LOOKUP, OPERATOR, PRINCIPALS, REGIONS, SERVICES, VERDICT, Plan
+from cli.mesh.stores import STORES, note_stores, require_stores
 from cli.mesh.target import files_of
 from services.common.regions import NATION
 
@@ -58,10 +60,13 @@ class ProcessMesh:
         return self._children[name].pid
 
     async def start_all(self) -> None:
-        """Starts everything. Raises ChildFailedError when a service does not become healthy."""
+        """Starts everything. Raises ChildFailedError when a service does not become healthy, DataDirectoryError when a
+        store is gone."""
+        require_stores(self.plan)
         self._wanted.update(SERVICES)
         for wave in _WAVES:
             await asyncio.gather(*(self.start(name) for name in wave))
+        note_stores(self.plan)
 
     async def stop_all(self) -> None:
         """Ends everything, the front door first."""
@@ -72,7 +77,9 @@ class ProcessMesh:
             await asyncio.gather(*(self._children[name].stop() for name in wave))
 
     async def start(self, name: str) -> None:
-        """Starts one service on the address it had, and waits until it is healthy."""
+        """Starts one service on the address it had, and waits until it is healthy. Raises DataDirectoryError when its
+        store is gone."""
+        require_stores(self.plan, {name}.intersection(STORES))
         self._wanted.add(name)
         await self._children[name].spawn()
         await self._children[name].ready()
@@ -107,8 +114,9 @@ class ProcessMesh:
             await sleep(pause)
             if name not in self._wanted:
                 return
-            await child.spawn()
             try:
+                require_stores(self.plan, {name}.intersection(STORES))
+                await child.spawn()
                 await child.ready()
-            except ChildFailedError as error:
+            except (ChildFailedError, DataDirectoryError) as error:
                 log.error("process did not come back", extra={"service": name, "trouble": str(error)})

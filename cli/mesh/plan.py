@@ -73,9 +73,13 @@ class Plan:
         """Returns the address of a service, host:port."""
         return f"{HOST}:{self.ports[name]}"
 
+    def store_file(self, name: str) -> Path:
+        """Returns the file of a service's store."""
+        return self.data.resolve() / f"{name}.db"
+
     def store_url(self, name: str) -> str:
         """Returns the URL of a service's store."""
-        return f"sqlite:///{self.data.resolve() / name}.db"
+        return f"sqlite:///{self.store_file(name)}"
 
     def keeps(self, store: str) -> list[str]:
         """The regions whose records may be written to a records store."""

@@ -67,6 +67,7 @@ async def gateway(
         listen=plan.address(GATEWAY),
         http_listen=plan.address(HTTP),
         mesh_secret=plan.secret,
+        reflection=True,
         redis_url=plan.redis,
     )
     made = build(

@@ -12,7 +12,7 @@ from hutong.common.v1.subject_pb2 import DocumentType
 from cli.importing.batches import Destination
 from cli.importing.opening import open_laboratory_file
 from cli.importing.sending import send
-from cli.laboratory_files.rows import Refusal
+from cli.laboratory_files.refusals import Refusal
 from cli.mesh.client import MeshClient
 from cli.samples.files import FILES
 from cli.samples.loading import load_people, start_of_hour
@@ -60,8 +60,8 @@ async def load_samples(mesh: MeshClient, clock: Clock) -> None:
     await load_people(mesh.records, mesh.holders(), start_of_hour(clock()))
     for file in FILES:
         destination = Destination(file.region, file.laboratory, file.region)
-        with open_laboratory_file(file.path) as (reader, _, _):
-            await send(reader, mesh.records(file.region), destination, report=_note)
+        with open_laboratory_file(file.path) as opened:
+            await send(opened.rows, mesh.records(file.region), destination, report=_note)
     loaded = clock()
     give_up = monotonic() + _FOLLOW_SECONDS
     while monotonic() < give_up:

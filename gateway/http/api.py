@@ -8,10 +8,10 @@ from hutong.gateway.v1 import health_code_service_pb2 as pb
 from gateway.application.application import Application
 from gateway.http.requests import bodies
 from gateway.http.requests.decoder import Decoder
-from gateway.http.routing import ContractRoute, Incoming, Reply, Route
+from gateway.http.routing import ContractRoute, Incoming, Reply, Route, Weight
 from gateway.http.views.answer import Answer, encode
 from gateway.http.views.batches import batch_show_response, destinations_response
-from gateway.http.views.code import code_json
+from gateway.http.views.code import code_start
 from gateway.http.views.regions import regions_response
 from gateway.http.views.results import batch_results_response, claim_response, results_response, switch_response
 from services.common.errors import Violation, invalid
@@ -28,7 +28,7 @@ class Requests:
     wrong with single fields, for the admission to name together with the others."""
 
     def __init__(self) -> None:
-        self._show = Decoder(bodies.HealthCodeQuery)
+        self._show = Decoder(bodies.HealthCodeQuery, bodies.plain_fields)
         self._batch_show = Decoder(bodies.BatchShowRequest)
         self._destinations = Decoder(bodies.DestinationsRequest)
         self._results = Decoder(bodies.ResultsRequest)
@@ -110,7 +110,8 @@ class Api:
     async def show(self, violations: Violations, request: pb.ShowHealthCodeRequest) -> Reply:
         """Answers POST /v1/healthCode:show."""
         query = self._application.admission.query(request.query, "", violations)
-        return Reply(code_json(await self._application.show(query, current_call().purpose)))
+        shown = await self._application.show(query, current_call().purpose)
+        return Reply(code_start(shown), kept=shown.entry.body)
 
     async def batch_show(self, violations: Sequence[Violations], request: pb.BatchShowHealthCodesRequest) -> Reply:
         """Answers POST /v1/healthCode:batchShow."""
@@ -150,17 +151,19 @@ def api_routes(application: Application) -> Mapping[str, Route]:
     routes: Mapping[str, Route] = {
         "/v1/healthCode:show": ContractRoute(_CONTRACT, "ShowHealthCode", requests.show, api.show),
         "/v1/healthCode:batchShow": ContractRoute(
-            _CONTRACT, "BatchShowHealthCodes", requests.batch_show, api.batch_show
+            _CONTRACT, "BatchShowHealthCodes", requests.batch_show, api.batch_show, weight=Weight.HEAVY
         ),
         "/v1/destinations:check": ContractRoute(
-            _CONTRACT, "CheckDestinations", requests.destinations, api.destinations
+            _CONTRACT, "CheckDestinations", requests.destinations, api.destinations, weight=Weight.HEAVY
         ),
-        "/v1/results:list": ContractRoute(_CONTRACT, "ListResults", requests.results, api.results),
+        "/v1/results:list": ContractRoute(_CONTRACT, "ListResults", requests.results, api.results, weight=Weight.HEAVY),
         "/v1/results:batchList": ContractRoute(
-            _CONTRACT, "BatchListResults", requests.batch_results, api.batch_results
+            _CONTRACT, "BatchListResults", requests.batch_results, api.batch_results, weight=Weight.HEAVY
         ),
-        "/v1/results:claim": ContractRoute(_CONTRACT, "ClaimResult", requests.claim, api.claim),
-        "/v1/healthCode:switchScope": ContractRoute(_CONTRACT, "SwitchScope", requests.switch_scope, api.switch_scope),
+        "/v1/results:claim": ContractRoute(_CONTRACT, "ClaimResult", requests.claim, api.claim, changes=True),
+        "/v1/healthCode:switchScope": ContractRoute(
+            _CONTRACT, "SwitchScope", requests.switch_scope, api.switch_scope, changes=True
+        ),
         "/v1/regions": ContractRoute(_CONTRACT, "ListRegions", requests.regions, api.regions, method="GET"),
     }
     return routes

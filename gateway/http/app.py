@@ -3,15 +3,18 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Mapping
 
+from gateway.http.asgi import Receive, Scope, Send
+from gateway.http.bodies import BodyHeaders, read_body
 from gateway.http.connections import WHOLE
+from gateway.http.encodings import LEAST_BYTES, accepts_gzip, gzipped
 from gateway.http.names import PURPOSE
+from gateway.http.overload import Overload
 from gateway.http.problems import HttpError, of_error, problem
-from gateway.http.routing import JSON, Incoming, Route
+from gateway.http.routing import Incoming, Reply, Route
 from gateway.metrics import REQUESTS
-from services.common.errors import Code, DeadlineExceeded, ServiceError, Text, invalid
+from services.common.errors import DeadlineExceeded, ServiceError, Text, invalid
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.errors import internal
 from services.runtime.rpc.pipeline import Pipeline
@@ -19,12 +22,6 @@ from services.runtime.telemetry.trace import Trace, Traces
 
 log = logging.getLogger("hutong.http")
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-LONGEST_BODY = 1 << 20
 CALLER = "http"
 """Who calls, as far as the guard is told; a bearer token will say more."""
 
@@ -33,52 +30,55 @@ class HttpApplication:
     """Serves routes, by path, over HTTP, each through the pipeline. `seconds` is the deadline of a request, `traces`
     where its trace comes from."""
 
-    def __init__(self, routes: Mapping[str, Route], pipeline: Pipeline, traces: Traces, *, seconds: float) -> None:
+    def __init__(
+        self, routes: Mapping[str, Route], pipeline: Pipeline, traces: Traces, overload: Overload, *, seconds: float
+    ) -> None:
         self._routes = routes
         self._pipeline = pipeline
         self._traces = traces
+        self._overload = overload
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request, as ASGI has it."""
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is served")
-        content_type = length = purpose = traceparent = None
+        content_type = encoding = length = purpose = traceparent = None
+        hosts, gzip = 0, False
         for name, value in scope["headers"]:
-            if name == b"content-type":
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-type":
                 content_type = value
             elif name == b"content-length":
                 length = value
+            elif name == b"accept-encoding":
+                gzip = accepts_gzip(value)
             elif name == b"traceparent":
                 traceparent = value
             elif name == b"hutong-purpose":
                 purpose = value
+            elif name == b"content-encoding":
+                encoding = value if encoding is None else encoding + b"," + value
         trace = self._trace(traceparent)
         operation, outcome = "unknown", "OK"
         try:
+            if hosts != 1 and (hosts or scope["http_version"] != "1.0"):
+                raise HttpError(400, "HOST_REQUIRED", Text("应有且仅有一个 Host", "There is exactly one Host"))
             route = self._route(scope)
             operation = route.operation
-            body = b""
-            if route.method == "POST":
-                if WHOLE in scope.get("state", ()):
-                    body = await _body(receive, length, content_type)
-                else:
-                    # A body that never comes must not hold a connection.
-                    async with asyncio.timeout(self._seconds):
-                        body = await _body(receive, length, content_type)
-            incoming = Incoming(body, scope["query_string"], _purpose(purpose))
-            call = Call(CALLER, time.monotonic() + self._seconds, trace)
-            span_name = f"{route.method} {scope['path']}" if trace.sampled else ""
-            reply = await route.serve(incoming, call, self._pipeline, span_name)
-            if reply.status != 200:
-                outcome = "UNAVAILABLE"
+            if scope["method"] == "OPTIONS":
+                reply = Reply(b"", 204, headers=((b"allow", _allowed(route)),))
+            else:
+                headers = BodyHeaders(content_type, encoding, length)
+                reply = await self._serve(route, scope, receive, headers, _purpose(purpose), trace)
+                if reply.status != 200:
+                    outcome = "UNAVAILABLE"
         except ServiceError as error:
             reply, outcome = of_error(error, trace.hex_id), error.code.name
         except HttpError as error:
-            reply, outcome = (
-                problem(error.status, error.reason, error.text, trace.hex_id, headers=error.headers),
-                error.reason,
-            )
+            reply = problem(error.status, error.reason, error.text, trace.hex_id, headers=error.headers)
+            outcome = error.reason
         except TimeoutError:
             late = DeadlineExceeded("请求体未及时到达", "The body did not come in time")
             reply, outcome = of_error(late, trace.hex_id), late.code.name
@@ -87,14 +87,30 @@ class HttpApplication:
             log.exception("unexpected error", extra={"operation": operation, "trace_id": trace.hex_id})
             reply, outcome = of_error(internal(trace.hex_id), trace.hex_id), "INTERNAL"
         REQUESTS.add("http", operation, outcome)
-        headers = [
-            (b"content-type", reply.content_type),
-            (b"content-length", b"%d" % len(reply.body)),
-            (b"traceparent", trace.traceparent().encode()),
-            *reply.headers,
-        ]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        await _send(send, reply, trace, gzip=gzip)
+
+    async def _serve(
+        self, route: Route, scope: Scope, receive: Receive, headers: BodyHeaders, purpose: int, trace: Trace
+    ) -> Reply:
+        weight = route.weight
+        if weight is not None:
+            self._overload.begin(weight)
+        try:
+            body = b""
+            if route.method == "POST":
+                if WHOLE in scope.get("state", ()):
+                    body = await read_body(receive, headers, changes=route.changes)
+                else:
+                    # A body that never comes must not hold a connection.
+                    async with asyncio.timeout(self._seconds):
+                        body = await read_body(receive, headers, changes=route.changes)
+            incoming = Incoming(body, scope["query_string"], purpose)
+            call = Call(CALLER, time.monotonic() + self._seconds, trace)
+            span_name = f"{route.method} {scope['path']}" if trace.sampled else ""
+            return await route.serve(incoming, call, self._pipeline, span_name)
+        finally:
+            if weight is not None:
+                self._overload.end(weight)
 
     def _trace(self, traceparent: bytes | None) -> Trace:
         trace = self._traces(None if traceparent is None else traceparent.decode("latin-1"))
@@ -104,15 +120,19 @@ class HttpApplication:
         return Trace(trace.trace_id, trace.trace_id & 0xFFFF_FFFF_FFFF_FFFF or 1, False)
 
     def _route(self, scope: Scope) -> Route:
-        route = self._routes.get(scope["path"])
+        path: str = scope["path"]
+        route = self._routes.get(path) or self._routes.get(path.removesuffix("/"))
         if route is None:
             raise HttpError(404, "PATH_UNKNOWN", Text("没有这个路径，见 /docs", "There is no such path; see /docs"))
         method = scope["method"]
-        if method != route.method and not (method == "HEAD" and route.method == "GET"):
-            allowed = b"POST" if route.method == "POST" else b"GET, HEAD"
+        if method not in (route.method, "OPTIONS") and not (method == "HEAD" and route.method == "GET"):
             text = Text(f"应使用 {route.method}", f"Use {route.method}")
-            raise HttpError(405, "METHOD_NOT_ALLOWED", text, ((b"allow", allowed),))
+            raise HttpError(405, "METHOD_NOT_ALLOWED", text, ((b"allow", _allowed(route)),))
         return route
+
+
+def _allowed(route: Route) -> bytes:
+    return b"POST, OPTIONS" if route.method == "POST" else b"GET, HEAD, OPTIONS"
 
 
 def _purpose(header: bytes | None) -> int:
@@ -124,33 +144,22 @@ def _purpose(header: bytes | None) -> int:
     return purpose
 
 
-async def _body(receive: Receive, length: bytes | None, content_type: bytes | None) -> bytes:
-    if length is not None and len(length) > 6 and int(length) > LONGEST_BODY:
-        raise _too_large()
-    if content_type not in (JSON, None) and not _is_json(content_type):
-        text = Text("内容类型应为 application/json", "The content type is application/json")
-        raise HttpError(415, "CONTENT_TYPE_UNSUPPORTED", text, ((b"accept", JSON),))
-    event = await receive()
-    body: bytes = event.get("body", b"")
-    if event.get("more_body"):
-        pieces, size = [body], len(body)
-        while event.get("more_body"):
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                raise ServiceError(Code.CANCELLED, "CANCELLED", Text("连接已断开", "The connection is gone"))
-            pieces.append(event.get("body", b""))
-            size += len(pieces[-1])
-            if size > LONGEST_BODY:
-                raise _too_large()
-        body = b"".join(pieces)
-    if len(body) > LONGEST_BODY:
-        raise _too_large()
-    return body
-
-
-def _is_json(content_type: bytes | None) -> bool:
-    return content_type is not None and content_type.split(b";")[0].strip().lower() == JSON
-
-
-def _too_large() -> HttpError:
-    return HttpError(413, "BODY_TOO_LARGE", Text("请求体不得超过 1 MiB", "A body has at most 1 MiB"))
+async def _send(send: Send, reply: Reply, trace: Trace, *, gzip: bool) -> None:
+    size = len(reply.body) + len(reply.kept)
+    compressible = size > LEAST_BYTES
+    body = gzipped(reply.body, reply.kept) if compressible and gzip else reply.body + reply.kept
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"content-length", b"%d" % len(body)),
+        (b"traceparent", trace.traceparent().encode()),
+        *reply.headers,
+    ]
+    if reply.status == 204:
+        # Nothing has no type and no length.
+        del headers[:2]
+    elif compressible:
+        headers.append((b"vary", b"accept-encoding"))
+        if gzip:
+            headers.append((b"content-encoding", b"gzip"))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,6 +1,7 @@
 """Errors as application/problem+json (RFC 9457), with the same reason as the ErrorInfo over gRPC."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
 from gateway.http.routing import Reply
 from gateway.http.views.answer import encode
@@ -40,6 +41,7 @@ _TITLES: Mapping[int, Text] = {
     409: Text("冲突", "Conflict"),
     413: Text("请求体过大", "Request body too large"),
     415: Text("内容类型不支持", "Unsupported content type"),
+    431: Text("请求头过大", "Request head too large"),
     429: Text("请求过多", "Too many requests"),
     499: Text("已取消", "Cancelled"),
     500: Text("内部错误", "Internal error"),
@@ -79,6 +81,14 @@ def of_error(error: ServiceError, trace_id: str) -> Reply:
     status = STATUSES[error.code]
     retry = _RETRY if status == 503 else ()
     return problem(status, error.reason, error.text, trace_id, refused=error.violations, headers=retry)
+
+
+def refusal(status: int, reason: str, text: Text) -> bytes:
+    """Returns the whole of an answer to what is no request, after which its connection ends. It belongs to no trace."""
+    body = problem(status, reason, text, "0" * 32).body
+    phrase = HTTPStatus(status).phrase
+    head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: {CONTENT_TYPE.decode()}\r\ncontent-length: {len(body)}\r\n"
+    return head.encode() + b"connection: close\r\n\r\n" + body
 
 
 def not_ready(components: Mapping[str, str]) -> Reply:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -27,12 +28,22 @@ class Incoming(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """The parts of a reply."""
+    """The parts of a reply. Its body is `body` and, after it, `kept`: bytes kept ready and shown many times."""
 
     body: bytes
     status: int = 200
     content_type: bytes = JSON
     headers: Sequence[tuple[bytes, bytes]] = ()
+    kept: bytes = b""
+
+
+class Weight(IntEnum):
+    """The weight of a route: when there is too much to do, the heaviest are refused first."""
+
+    LIGHT = 0
+    """A code, and whatever costs no more."""
+    HEAVY = 1
+    """Many codes, or what asks many sources."""
 
 
 class Route(Protocol):
@@ -45,6 +56,14 @@ class Route(Protocol):
     @property
     def operation(self) -> str:
         """The method of the contract, or the last part of the path."""
+
+    @property
+    def weight(self) -> Weight | None:
+        """The weight that counts when there is too much to do; None: never refused for that."""
+
+    @property
+    def changes(self) -> bool:
+        """True for what changes something: then a body says that it is JSON, which no other site's page can."""
 
     async def serve(self, incoming: Incoming, call: Call, pipeline: Pipeline, span_name: str) -> Reply:
         """Serves one request. Raises ServiceError."""
@@ -62,8 +81,12 @@ class ContractRoute(Generic[Request, Found]):
         answer: Callable[[Found, Request], Awaitable[Reply]],
         *,
         method: str = "POST",
+        weight: Weight = Weight.LIGHT,
+        changes: bool = False,
     ) -> None:
         self.method = method
+        self.weight = weight
+        self.changes = changes
         self.operation = operation
         self._name = f"{contract}/{operation}"
         self._decode = decode
@@ -81,7 +104,9 @@ class PlainRoute:
 
     operation: str
     answer: Callable[[], Awaitable[Reply]]
+    weight: Weight | None = None
     method: str = "GET"
+    changes: bool = False
 
     async def serve(self, incoming: Incoming, call: Call, pipeline: Pipeline, span_name: str) -> Reply:
         """See Route."""

@@ -13,6 +13,7 @@ from hutong.records.v1 import (
     restoration_service_pb2,
 )
 
+from services.common.errors import ServiceError
 from services.common.instants import SECOND
 from services.common.regions import NATION
 from services.records.identity import OwnIdentity
@@ -46,6 +47,7 @@ from services.records.store.replica import ReplicaReads
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.server import Ping
 from services.runtime.service import Background, Service
 from services.runtime.tls.identity import store_of
 from services.runtime.tls.process import process_files
@@ -58,6 +60,19 @@ _RESTORATION = restoration_service_pb2.DESCRIPTOR.services_by_name["RestorationS
 _FOLLOWING = following_service_pb2.DESCRIPTOR.services_by_name["FollowingService"]
 _CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
 _QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
+
+
+_PRIMARY = "primary"
+
+
+def _either(first: Ping, second: Ping) -> Ping:
+    async def ping() -> None:
+        try:
+            await first()
+        except ServiceError:
+            await second()
+
+    return ping
 
 
 def build(
@@ -131,6 +146,13 @@ def build(
         background.append(metrics.run)
     background.append(AnswerRetention(store, clock, settings.answers_kept).run)
 
+    # People are read for as long as either can be asked; all else is the primary's.
+    pings: dict[str, Ping] = {"store": store.ping}
+    primary = frozenset[str]()
+    if replica is not None:
+        pings = {"store": _either(replica.ping, store.ping), _PRIMARY: store.ping}
+        primary = frozenset([_PRIMARY])
+
     async def close() -> None:
         await channels.close()
         if replica is not None:
@@ -141,15 +163,15 @@ def build(
         name=f"records-{name}",
         bindings=[
             Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, identity, keys, clock)),
-            Binding(_WRITE, write),
-            Binding(_INTAKE, IntakeServicer(store, writer, keys, skew)),
-            Binding(_FEED, FeedServicer(feed, identity)),
-            Binding(_RESTORATION, RestorationServicer(store, writer, identity)),
-            Binding(_FOLLOWING, FollowingServicer(followers, writer)),
-            Binding(_CONFLICTS, ConflictServicer(store, writer)),
-            Binding(_QUALITY, QualityServicer(laboratory_figures, settings.overdue_hours, clock)),
+            Binding(_WRITE, write, needs=primary),
+            Binding(_INTAKE, IntakeServicer(store, writer, keys, skew), needs=primary),
+            Binding(_FEED, FeedServicer(feed, identity), needs=primary),
+            Binding(_RESTORATION, RestorationServicer(store, writer, identity), needs=primary),
+            Binding(_FOLLOWING, FollowingServicer(followers, writer), needs=primary),
+            Binding(_CONFLICTS, ConflictServicer(store, writer), needs=primary),
+            Binding(_QUALITY, QualityServicer(laboratory_figures, settings.overdue_hours, clock), needs=primary),
         ],
-        pings={"store": store.ping},
+        pings=pings,
         background=background,
         close=close,
         files=files,

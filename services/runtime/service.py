@@ -76,6 +76,7 @@ async def serve(service: Service, settings: ServerSettings) -> None:
         service.name,
         service.bindings,
         service.pings,
+        reflects=settings.reflection,
         security=security_of(service, settings),
         regions=service.regions,
         health_listen=settings.health_listen,

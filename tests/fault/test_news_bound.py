@@ -21,7 +21,7 @@ from cli.mesh.ports import free_ports
 from gateway.codes.cache.entry import BOUND_SECONDS
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from tests.testkit.calls import remote
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.proxy import Proxy
@@ -63,7 +63,7 @@ class Pieces:
         self._nation = nation
         self._nation_file = nation_file
         self._client = httpx.AsyncClient(base_url=http, timeout=2.0)
-        self._channel = open_channel(home)
+        self._channel = Connection(home)
         self._store = remote("records", "test", self._channel, WRITES)
 
     async def close(self) -> None:

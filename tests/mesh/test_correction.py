@@ -26,7 +26,7 @@ from cli.mesh.client import MeshClient
 from services.common.errors import ServiceError
 from services.common.instants import to_timestamp
 from services.runtime.clock import system_clock
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from services.verdict.composition import build
 from services.verdict.settings import Settings
 from tests.testkit.builders.mesh_records import BEIJING, HUNAN, LABORATORY, content
@@ -106,7 +106,7 @@ async def mesh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     async with (
         run(tmp_path) as running,
         MeshClient(running.endpoints, "test") as client,
-        open_channel(running.endpoints.verdict) as channel,
+        Connection(running.endpoints.verdict) as channel,
     ):
         another = build(Settings(mesh_secret=running.plan.secret, lookup=running.endpoints.lookup))
         async with another.running():

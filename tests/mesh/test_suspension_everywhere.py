@@ -19,7 +19,7 @@ from cli.mesh import embedded, processes
 from cli.mesh.client import MeshClient
 from services.common.instants import to_timestamp
 from services.runtime.clock import system_clock
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from tests.testkit.builders.mesh_records import BEIJING, HUNAN, LABORATORY, content
 from tests.testkit.builders.records import KEEP
 from tests.testkit.calls import remote
@@ -60,7 +60,7 @@ async def mesh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     async with (
         run(tmp_path) as running,
         MeshClient(running.endpoints, "test") as client,
-        open_channel(running.endpoints.verdict) as channel,
+        Connection(running.endpoints.verdict) as channel,
         httpx.AsyncClient(base_url=running.http) as http,
     ):
         yield Mesh(client, remote("verdict", "test", channel, [_VERDICTS]), http)

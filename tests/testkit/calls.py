@@ -4,18 +4,18 @@ from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from services.runtime.rpc.binding import Binding, local_method
 from services.runtime.rpc.channel import remote_method
+from services.runtime.rpc.connection import Connection
 
 
-def remote(service: str, caller: str, channel: grpc.aio.Channel, contracts: Iterable[ServiceDescriptor]) -> Any:
-    """Returns an object with all methods of these contracts, which calls over a channel."""
+def remote(service: str, caller: str, connection: Connection, contracts: Iterable[ServiceDescriptor]) -> Any:
+    """Returns an object with all methods of these contracts, which calls over a connection."""
     methods = [method for contract in contracts for method in contract.methods]
     return SimpleNamespace(
-        **{method.name: remote_method(method, channel, service=service, caller=caller) for method in methods}
+        **{method.name: remote_method(method, connection, service=service, caller=caller) for method in methods}
     )
 
 

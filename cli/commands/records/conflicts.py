@@ -2,13 +2,15 @@
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cli.exits import Exit, complain
+from cli.mesh.endpoints import read_endpoints
 from cli.mesh.plan import OPERATOR
 from cli.mesh.target import Target, add_target, target_of
-from services.common.errors import Code, ServiceError
+from services.common.errors import Code, ServiceError, Text
+from services.common.regions import NATION
 
 if TYPE_CHECKING:
     from hutong.records.v1.conflict_service_pb2 import Conflict
@@ -17,13 +19,14 @@ if TYPE_CHECKING:
     from cli.commands.records.ports import ConflictedStore
 
 CALLER = "hutong-records"
+_AWAY = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 
 _DESCRIPTION = """\
-列出一个记录库中未能入库、与已有内容冲突的提交，并作出处理：保留原内容，或采用所报内容。所报为另一人的，该编号即归其所有，
-原记录撤回。
-Lists what a store was offered and could not take because it says otherwise already, and settles it: what is stored
-stays, or what was offered is taken, as an amendment; where it is another person's, the record becomes theirs and what
-was stored is retracted.
+列出各记录库中未能入库、与已有内容冲突的提交，并作出处理：保留原内容，或采用所报内容。同一人的两份陈述，处理之前以较重者为准。
+所报为另一人的，该编号即归其所有，原记录撤回。
+Lists what stores were offered and could not take because they say otherwise already, and settles it: what was stored
+stays, or what was offered is taken, as an amendment. Of two statements about one person's sample the graver stands
+until then. Where what was offered is another person's, the record becomes theirs and what was stored is retracted.
 
 退出状态 exit status: 0 完成 done; 2 命令有误或不能如此处理 wrong command, or it cannot be settled so;
 4 无法连接 the store is unreachable"""
@@ -61,40 +64,80 @@ def _add_all(parser: argparse.ArgumentParser, default: object = False) -> None:
 def _add_where(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
     parser.add_argument(
         "--store",
-        default=argparse.SUPPRESS if again else "nation",
-        help="地区代码或 nation / a region's code, or nation",
+        default=argparse.SUPPRESS if again else None,
+        help="地区代码或 nation，缺省为全部 / a region's code, or nation; by default every store",
     )
     add_target(parser, again=again)
 
 
-async def _list(args: argparse.Namespace, store: "ConflictedStore") -> None:
+def _targets(args: argparse.Namespace) -> dict[str, Target]:
+    """Returns the stores to ask, by name: the one that was named, or all of the mesh; none, after saying why."""
+    names = [args.store or NATION]
+    if args.store is None and args.to is None and (endpoints := read_endpoints(args.data)) is not None:
+        names = sorted(endpoints.records, key=lambda name: (name != NATION, name))
+    targets: dict[str, Target] = {}
+    for name in names:
+        target = target_of(args, name, OPERATOR)
+        if target is None:
+            return {}
+        targets[name] = target
+    return targets
+
+
+async def _list(args: argparse.Namespace, stores: "dict[str, ConflictedStore]") -> bool:
+    """Prints the conflicts of every store; returns whether all of them answered."""
+    count, complete = 0, True
+    for name, store in stores.items():
+        try:
+            async for conflict in _conflicts(store, settled_too=args.all):
+                print(describe(conflict, await _stored(store, conflict), name if len(stores) > 1 else ""))
+                count += 1
+        except ServiceError as error:
+            if len(stores) == 1 or error.code not in _AWAY:
+                raise
+            complain(Text(f"{name}：{error.text.zh}", f"{name}: {error.text.en}"))
+            complete = False
+    print(f"{count} 个冲突 / {count} conflicts")
+    return complete
+
+
+async def _conflicts(store: "ConflictedStore", *, settled_too: bool) -> "AsyncIterator[Conflict]":
     from hutong.common.v1.subject_pb2 import Purpose
     from hutong.records.v1.conflict_service_pb2 import ListConflictsRequest
 
-    request = ListConflictsRequest(purpose=Purpose.PURPOSE_RECORD_KEEPING, settled_too=args.all)
-    count = 0
+    request = ListConflictsRequest(purpose=Purpose.PURPOSE_RECORD_KEEPING, settled_too=settled_too)
     while True:
         page = await store.ListConflicts(request)
         for conflict in page.conflicts:
-            print(describe(conflict, await _stored(store, conflict)))
-        count += len(page.conflicts)
+            yield conflict
         request.page_token = page.next_page_token
         if not page.next_page_token:
-            break
-    print(f"{count} 个冲突 / {count} conflicts")
+            return
 
 
-async def _settle(args: argparse.Namespace, store: "ConflictedStore") -> None:
+async def _settle(args: argparse.Namespace, stores: "dict[str, ConflictedStore]") -> bool:
+    """Settles the conflict in the store that has it."""
     from hutong.common.v1.subject_pb2 import Purpose
     from hutong.records.v1.conflict_service_pb2 import SettleConflictRequest, Settlement
 
     how = Settlement.SETTLEMENT_OFFERED_TAKEN if args.take else Settlement.SETTLEMENT_STORED_KEPT
-    response = await store.SettleConflict(
-        SettleConflictRequest(
-            conflict_id=args.conflict, settlement=how, cause=args.cause, purpose=Purpose.PURPOSE_RECORD_KEEPING
-        )
+    request = SettleConflictRequest(
+        conflict_id=args.conflict, settlement=how, cause=args.cause, purpose=Purpose.PURPOSE_RECORD_KEEPING
     )
-    print(describe(response.conflict, await _stored(store, response.conflict)))
+    missing: ServiceError | None = None
+    for store in stores.values():
+        try:
+            conflict = (await store.SettleConflict(request)).conflict
+        except ServiceError as error:
+            if error.reason != "CONFLICT_NOT_FOUND":
+                raise
+            missing = error
+            continue
+        print(describe(conflict, await _stored(store, conflict)))
+        return True
+    if missing is not None:
+        raise missing
+    return True
 
 
 async def _stored(store: "ConflictedStore", conflict: "Conflict") -> "TestRecord | None":
@@ -114,16 +157,17 @@ async def _stored(store: "ConflictedStore", conflict: "Conflict") -> "TestRecord
     return revisions[-1] if revisions else None
 
 
-def describe(conflict: "Conflict", stored: "TestRecord | None") -> str:
-    """One conflict for people: which record, what is stored now beside what was offered, when and by whom. Nobody is
-    named by more than a key. Times are at +08:00."""
+def describe(conflict: "Conflict", stored: "TestRecord | None", store: str = "") -> str:
+    """Returns one conflict for people: in which store, which record, what is stored now beside what was offered, when
+    and by whom. Nobody is named by more than a key. Times are at +08:00."""
     from hutong.records.v1.conflict_service_pb2 import Settlement
 
     from services.common.instants import format_rfc3339, from_timestamp
 
     first, last = from_timestamp(conflict.first_offered_at), from_timestamp(conflict.last_offered_at)
     lines = [
-        f"{conflict.conflict_id}  {conflict.region}/{conflict.source_id}  r{conflict.revision}  {conflict.reason}",
+        f"{conflict.conflict_id}  {conflict.region}/{conflict.source_id}  r{conflict.revision}  {conflict.reason}"
+        + (f"  记录库 store {store}" if store else ""),
         f"    已存 stored:  {_standing(stored)}",
         f"    所报 offered: {_content(conflict.offered)}  {_person(conflict.person_key)}",
         f"    {conflict.offered_by} ×{conflict.times}  {format_rfc3339(first)} … {format_rfc3339(last)}",
@@ -143,6 +187,8 @@ def _standing(stored: "TestRecord | None") -> str:
     said = f"r{stored.revision}  {_content(stored.content)}  {_person(stored.person_key)}"
     if stored.action == RevisionAction.REVISION_ACTION_RETRACTED:
         said += f"  已撤回 retracted: {stored.cause}"
+    if stored.action == RevisionAction.REVISION_ACTION_CONTESTED:
+        said += "  较重，处理之前以此为准 the graver: stands until it is settled"
     return said
 
 
@@ -164,23 +210,27 @@ def _content(content: "RecordContent") -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Lists or settles; returns the exit status."""
-    target = target_of(args, args.store, OPERATOR)
-    if target is None:
+    targets = _targets(args)
+    if not targets:
         return Exit.UNREACHABLE
     try:
-        asyncio.run(_run(args, target))
+        complete = asyncio.run(_run(args, targets))
     except ServiceError as error:
         complain(error.text)
         for violation in error.violations:
             complain(violation.text)
-        away = error.code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
-        return Exit.UNREACHABLE if away else Exit.USAGE
-    return Exit.OK
+        return Exit.UNREACHABLE if error.code in _AWAY else Exit.USAGE
+    return Exit.OK if complete else Exit.UNREACHABLE
 
 
-async def _run(args: argparse.Namespace, target: Target) -> None:
+async def _run(args: argparse.Namespace, targets: Mapping[str, Target]) -> bool:
     from cli.commands.records.ports import ConflictedStore
 
-    async with target.channels(CALLER) as channels:
-        port = channels.remote(ConflictedStore, target.address, service="records", peer=target.peer)
-        await args.action(args, port)
+    # Whoever asks is one, so one certificate goes with all calls.
+    async with next(iter(targets.values())).channels(CALLER) as channels:
+        stores = {
+            name: channels.remote(ConflictedStore, target.address, service="records", peer=target.peer)
+            for name, target in targets.items()
+        }
+        complete: bool = await args.action(args, stores)
+        return complete

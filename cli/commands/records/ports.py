@@ -8,6 +8,12 @@ from hutong.records.v1.conflict_service_pb2 import (
     SettleConflictRequest,
     SettleConflictResponse,
 )
+from hutong.records.v1.following_service_pb2 import (
+    AcceptFeedRequest,
+    AcceptFeedResponse,
+    ListFollowedRegionsRequest,
+    ListFollowedRegionsResponse,
+)
 from hutong.records.v1.record_read_service_pb2 import GetRecordHistoryRequest, GetRecordHistoryResponse
 
 
@@ -22,3 +28,13 @@ class ConflictedStore(Protocol):
 
     async def GetRecordHistory(self, request: GetRecordHistoryRequest, /) -> GetRecordHistoryResponse:
         """See hutong.records.v1.RecordReadService."""
+
+
+class FollowingStore(Protocol):
+    """A store that follows others."""
+
+    async def ListFollowedRegions(self, request: ListFollowedRegionsRequest, /) -> ListFollowedRegionsResponse:
+        """See hutong.records.v1.FollowingService."""
+
+    async def AcceptFeed(self, request: AcceptFeedRequest, /) -> AcceptFeedResponse:
+        """See hutong.records.v1.FollowingService."""

@@ -1,6 +1,8 @@
 """Decodes bodies of JSON, and says what is wrong with one."""
 
+import json
 import re
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -16,19 +18,33 @@ _KINDS = re.compile(r"Expected `([a-z |]+)`, got `([a-z]+)`")
 
 
 class Decoder(Generic[Body]):
-    """Decodes one kind of body."""
+    """Decodes one kind of body. `fields` counts those that a decoded body is known to have named: one that has no more
+    colons than that names none twice. Any other is looked through for names that are there twice."""
 
-    def __init__(self, kind: type[Body]) -> None:
+    def __init__(self, kind: type[Body], fields: Callable[[Body], int] = lambda body: -1) -> None:
         self._decode = msgspec.json.Decoder(kind).decode
+        self._fields = fields
 
     def __call__(self, body: bytes) -> Body:
-        """Decodes a body. Raises InvalidArgument with one violation: JSON_MALFORMED, UNKNOWN_FIELD or WRONG_TYPE."""
+        """Decodes a body. Raises InvalidArgument with one violation: JSON_MALFORMED, UNKNOWN_FIELD, WRONG_TYPE or
+        DUPLICATE_FIELD."""
         try:
-            return self._decode(body)
+            decoded = self._decode(body)
         except msgspec.ValidationError as error:
             raise _refused(str(error)) from None
         except (ValueError, RecursionError):
             raise invalid("", "JSON_MALFORMED", "请求体不是有效的 JSON", "The body is not valid JSON") from None
+        if body.count(b":") != self._fields(decoded):
+            json.loads(body, object_pairs_hook=_unique)
+        return decoded
+
+
+def _unique(fields: Sequence[tuple[str, object]]) -> None:
+    """Refuses an object that names a field twice: which of the two was meant, no two decoders agree on."""
+    names = [name for name, _ in fields]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise invalid(twice, "DUPLICATE_FIELD", "字段重复", "The field is there more than once")
 
 
 def _refused(message: str) -> InvalidArgument:

@@ -143,14 +143,19 @@ _CACHED_START = b'{"freshness":"CACHED","age":null,'
 
 
 def code_body(message: verdict_pb2.Verdict) -> bytes:
-    """Writes the JSON of a verdict's code but for its start: the opening brace, freshness and age. See `code_json`."""
+    """Writes the JSON of a verdict's code but for its start: the opening brace, freshness and age. See `code_start`."""
     return encode(health_code(message))[len(_COMPUTED_START) :]
+
+
+def code_start(shown: Shown) -> bytes:
+    """Writes the start of a code's JSON; its entry's body is the rest."""
+    if shown.freshness == _CACHED:
+        return _CACHED_START
+    if shown.freshness == _COMPUTED:
+        return _COMPUTED_START
+    return b'{"freshness":"STALE","age":%d,' % shown.age
 
 
 def code_json(shown: Shown) -> bytes:
     """Writes the JSON of a code."""
-    if shown.freshness == _CACHED:
-        return _CACHED_START + shown.entry.body
-    if shown.freshness == _COMPUTED:
-        return _COMPUTED_START + shown.entry.body
-    return b'{"freshness":"STALE","age":%d,' % shown.age + shown.entry.body
+    return code_start(shown) + shown.entry.body

@@ -11,9 +11,10 @@ from services.runtime.storage.schema import SchemaError
 _SQLITE = "sqlite:///"
 
 
-def open_store(settings: Settings) -> HolderStore:
+def open_store(settings: Settings, *, alone: bool = True) -> HolderStore:
     """The store at sqlite:///relative/path, sqlite:////absolute/path or postgresql://..., which is reached when first
-    asked. With `store_migrate` it is made, or brought up to date, if need be.
+    asked. With `store_migrate` it is made, or brought up to date, if need be. A file is locked, unless somebody else
+    may serve it as well (`alone`).
 
     Raises ValueError for other URLs, SettingsError for a file that is not there, not up to date or of something else,
     and Unavailable when a file cannot be opened.
@@ -21,7 +22,7 @@ def open_store(settings: Settings) -> HolderStore:
     url = settings.store_url
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
         try:
-            return SqliteHolderStore(Path(url.removeprefix(_SQLITE)), migrates=settings.store_migrate)
+            return SqliteHolderStore(Path(url.removeprefix(_SQLITE)), migrates=settings.store_migrate, alone=alone)
         except SchemaError as error:
             raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None
     if url.startswith(("postgresql://", "postgres://")):

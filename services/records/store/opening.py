@@ -15,16 +15,16 @@ _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-def open_store(settings: Settings) -> RecordStore:
+def open_store(settings: Settings, *, alone: bool = True) -> RecordStore:
     """Returns the store that `store_url` names; PostgreSQL is reached when first asked. With `store_migrate` it is
-    made, or brought up to date, if need be.
+    made, or brought up to date, if need be. A file is locked, unless somebody else may serve it as well (`alone`).
 
-    Raises SettingsError for any other scheme, and for a file that is not there, not up to date, of something else or
-    somebody else's; Unavailable for a file that cannot be opened.
+    Raises SettingsError for any other scheme, and for a file that is not there, not up to date, of something else,
+    somebody else's or served by another process; Unavailable for a file that cannot be opened.
     """
     url = settings.store_url
     if url.startswith(_SQLITE):
-        return _open_file(settings, migrates=settings.store_migrate, owner=settings.owner())
+        return _open_file(settings, migrates=settings.store_migrate, owner=settings.owner(), alone=alone)
     if url.startswith(_POSTGRES):
         # Its driver is an optional dependency.
         from services.records.store.postgres.store import PostgresStore
@@ -58,7 +58,7 @@ def open_purge(settings: Settings) -> RecordPurge:
     """Returns the store that `store_url` names, for a purge. Raises as `open_store` does; a file is never made."""
     url = settings.store_url
     if url.startswith(_SQLITE):
-        return _open_file(settings, migrates=False, owner=None)
+        return _open_file(settings, migrates=False, owner=None, alone=False)
     if url.startswith(_POSTGRES):
         from services.records.store.postgres.store import PostgresStore
 
@@ -88,12 +88,12 @@ async def open_checked_store(settings: Settings) -> RecordStore:
     return open_store(settings)
 
 
-def _open_file(settings: Settings, *, migrates: bool, owner: Owner | None) -> SqliteStore:
+def _open_file(settings: Settings, *, migrates: bool, owner: Owner | None, alone: bool) -> SqliteStore:
     url = settings.store_url
     try:
         # The nation sees copies and their originals.
         drives_copies = settings.region == NATION
         path = Path(url.removeprefix(_SQLITE))
-        return SqliteStore(path, migrates=migrates, drives_copies=drives_copies, owner=owner)
+        return SqliteStore(path, migrates=migrates, drives_copies=drives_copies, owner=owner, alone=alone)
     except SchemaError as error:
         raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None

@@ -31,6 +31,8 @@ class Binding:
     contract: ServiceDescriptor
     servicer: object
     guard: Guard = field(default_factory=NamedCallers)
+    needs: frozenset[str] = frozenset()
+    """Components that this contract needs and the service's others can do without, such as what writes need."""
 
     def __post_init__(self) -> None:
         half = [m.name for m in self.contract.methods if m.client_streaming and not m.server_streaming]

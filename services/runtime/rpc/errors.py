@@ -3,9 +3,12 @@
 Nothing of an unexpected exception reaches the caller but its trace id.
 """
 
+from datetime import timedelta
+
 import grpc
 from google.protobuf.any_pb2 import Any
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, LocalizedMessage
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, LocalizedMessage, RetryInfo
 from google.rpc.status_pb2 import Status
 from hutong.common.v1.error_pb2 import Error, FieldViolation
 from hutong.common.v1.text_pb2 import LocalizedText
@@ -20,6 +23,16 @@ STATUS_CODES: dict[int, grpc.StatusCode] = {status.value[0]: status for status i
 _BROKEN_OFF = "Internal error from Core"
 """What grpc.aio says, with code INTERNAL and whatever the true reason, when a request of a stream could not be sent:
 its server has ended the stream or is gone."""
+
+
+DRAINING = "DRAINING"
+_RETRY_SECONDS = {DRAINING: 0.1}
+"""By reason, after how long another attempt makes sense."""
+
+
+def draining() -> Unavailable:
+    """Returns the error of a stream whose server is about to stop."""
+    return Unavailable(DRAINING, "服务即将停止，请重新连接", "The service is about to stop; connect again")
 
 
 def internal(trace_id: str) -> ServiceError:
@@ -66,10 +79,14 @@ def _told(violations: tuple[Violation, ...]) -> list[BadRequest.FieldViolation]:
 def to_status(error: ServiceError) -> Status:
     """The google.rpc.Status of an error, with as many field violations as can travel."""
     status = Status(code=error.code, message=str(error.text))
-    details: list[ErrorInfo | BadRequest | LocalizedMessage] = [ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN)]
     if error.violations:
         details.append(BadRequest(field_violations=_told(error.violations)))
     details.extend(_localized(error.text))
+    if error.reason in _RETRY_SECONDS:
+        retry = RetryInfo()
+        retry.retry_delay.FromTimedelta(timedelta(seconds=_RETRY_SECONDS[error.reason]))
+        details.append(retry)
     for detail in details:
         packed = Any()
         packed.Pack(detail)

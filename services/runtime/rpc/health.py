@@ -1,6 +1,6 @@
 """Health as a set of named components: the service is SERVING while all of them are up. Draining is one of them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from grpc_health.v1 import health, health_pb2
 
@@ -16,10 +16,16 @@ class Degraded(Exception):
 
 
 class Health:
-    """The health of one service, by component, mirrored into grpc.health.v1."""
+    """The health of one service, by component, mirrored into grpc.health.v1: of the whole, under the empty name, and of
+    each contract under its own.
 
-    def __init__(self, contracts: list[str]) -> None:
-        self._contracts = contracts
+    `needs` says of each contract which components it needs that the others can do without: those do not count for the
+    whole, which serves while anything can be asked.
+    """
+
+    def __init__(self, needs: Mapping[str, Collection[str]]) -> None:
+        self._needs = {contract: frozenset(components) for contract, components in needs.items()}
+        self._own = frozenset[str]().union(*self._needs.values())
         self._components: dict[str, str] = {}
         self._degraded: set[str] = set()
         self.servicer = health.aio.HealthServicer()
@@ -35,8 +41,8 @@ class Health:
 
     @property
     def serving(self) -> bool:
-        """Tells if every component is up, or no more than degraded."""
-        return not any(trouble for name, trouble in self._components.items() if name not in self._degraded)
+        """Tells if every component that all need is up, or no more than degraded."""
+        return self._serves(frozenset())
 
     async def report(self, component: str, trouble: str = "", *, degraded: bool = False) -> None:
         """Says that a component is up, or what is wrong with it; when no more than degraded, the service goes on."""
@@ -47,6 +53,17 @@ class Health:
             self._degraded.add(component)
         else:
             self._degraded.discard(component)
-        status = health_pb2.HealthCheckResponse.SERVING if self.serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        for name in ["", *self._contracts]:
-            await self.servicer.set(name, status)
+        await self._say("", self.serving)
+        for contract, needs in self._needs.items():
+            await self._say(contract, self._serves(needs))
+
+    def _serves(self, needs: Collection[str]) -> bool:
+        return not any(
+            trouble
+            for name, trouble in self._components.items()
+            if name not in self._degraded and (name in needs or name not in self._own)
+        )
+
+    async def _say(self, name: str, serves: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self.servicer.set(name, status)

@@ -115,6 +115,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """After SIGTERM: how long to go on serving while load balancers notice that the process is no longer healthy."""
     drain_grace: Seconds = 5.0
     """After that: how long calls in flight may take to end."""
+    reflection: Flag = False
+    """Tells everybody who asks what the contracts are (gRPC reflection): tools such as buf curl then need no files."""
     otlp_endpoint: CollectorUrl = ""
     """Where to send spans, OTLP over gRPC, such as http://collector:4317. Empty: nowhere."""
     trace_ratio: Share = 0.01

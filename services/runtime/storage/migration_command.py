@@ -46,8 +46,14 @@ async def migrate(schemas: Schemas, store_url: str, *, distribute: bool = False)
     if distribute:
         raise SettingsError("--distribute: a SQLite file cannot be distributed")
     from services.runtime.storage.sqlite import file
+    from services.runtime.storage.sqlite.lock import FileLock
 
-    return file.make_or_migrate(path, schemas.sqlite)
+    lock = FileLock(path) if path.exists() else None
+    try:
+        return file.make_or_migrate(path, schemas.sqlite)
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

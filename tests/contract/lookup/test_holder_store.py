@@ -56,7 +56,7 @@ async def url(server: PostgresServer | None, tmp_path: Path) -> AsyncIterator[st
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[HolderStore]:
     """A store, closed afterwards."""
-    store = open_store(Settings(mesh_secret=SECRET, store_url=url, store_migrate=True))
+    store = open_store(Settings(mesh_secret=SECRET, store_url=url, store_migrate=True), alone=False)
     try:
         yield store
     finally:

@@ -214,7 +214,7 @@ async def test_http_refuses_what_is_not_a_request(
     problem = {"$ref": "#/components/schemas/Problem", "components": doors.document["components"]}
     jsonschema.Draft202012Validator(problem).validate(reply.json())
     if status == 405:
-        assert reply.headers["allow"] == ("POST" if path == SHOW else "GET, HEAD")
+        assert reply.headers["allow"] == ("POST, OPTIONS" if path == SHOW else "GET, HEAD, OPTIONS")
 
 
 async def test_unknown_path_is_a_problem(doors: Doors) -> None:

@@ -92,7 +92,7 @@ async def test_process_says_which_port_is_taken() -> None:
         with process(MESH_SECRET=SECRET, HTTP_LISTEN=address) as running:
             _, said = running.communicate(timeout=30)
     assert (running.returncode, f"cannot listen on {address}" in said) == (2, True)
-    assert said.startswith("hutong gateway: HUTONG_HTTP_LISTEN: ")
+    assert said.splitlines()[-1].startswith("hutong gateway: HUTONG_HTTP_LISTEN: ")
     assert "Traceback" not in said
 
 

@@ -1,6 +1,7 @@
 """`hutong import` as people run it: exit status, summary, report, addresses."""
 
 import csv
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest_asyncio
 
 from cli.samples.model import resident_id
 from services.common.regions import NATION
-from tests.testkit.builders.laboratory_files import LABS, good_lines, row
+from tests.testkit.builders.fhir import observation, patient
+from tests.testkit.builders.laboratory_files import CHINESE, LABS, good_lines, row
 from tests.testkit.servers.hutong_up import Up, run_cli, running
 
 
@@ -102,36 +104,110 @@ async def test_an_unreachable_mesh_ends_with_status_4(tmp_path: Path) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_unreadable_file_ends_with_status_2(up: Up, tmp_path: Path) -> None:
-    """A workbook is named as what it is; nothing is stored and no report written."""
+    """A workbook that is damaged is named as what it is; nothing is stored and no report written."""
     file = tmp_path / "book.xlsx"
     file.write_bytes(b"PK\x03\x04" + bytes(100))
     status, out, err = await run_cli("import", str(file), "--region", "430000", "--lab", "a", "--data", str(up.data))
     assert (status, out) == (2, "")
-    assert "xlsx" in err
+    assert "The workbook cannot be opened" in err
     assert names(tmp_path) == [file.name]
 
 
-@pytest.mark.skipif(not LABS.is_dir(), reason="the shared laboratory files are not here")
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("name", "region", "status"),
     [
-        ("hunan-lab-gb18030.csv", "430000", 0),
-        ("jiangsu-lab-utf8-bom.csv", "320000", 0),
-        ("beijing-lab-en.csv", "110000", 0),
+        ("hunan-gb18030.csv", "430000", 0),
+        ("jiangsu-utf8-bom.csv", "320000", 0),
+        ("beijing-english.csv", "110000", 0),
         ("dirty-gb18030.csv", "430000", 3),
     ],
 )
-async def test_the_shared_files_twice(up: Up, tmp_path: Path, name: str, region: str, status: int) -> None:
+async def test_laboratories_files_twice(up: Up, tmp_path: Path, name: str, region: str, status: int) -> None:
     """Each of the laboratories' files, imported twice: the second run stores nothing and refuses the same rows."""
     reports = []
     for run in ("first", "second"):
         report = tmp_path / f"{run}.csv"
-        found, out, _ = await run_cli(
-            *("import", str(LABS / name), "--region", region, "--lab", f"{region}-shared"),
+        ended, out, _ = await run_cli(
+            *("import", str(LABS / name), "--region", region, "--lab", f"{region}-data"),
             *("--data", str(up.data), "--report", str(report)),
         )
-        assert found == status
+        assert ended == status
         assert ("新入库" in out) == (run == "first")
         reports.append(report.read_bytes())
     assert reports[0] == reports[1]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_files_that_refer_to_each_other_are_given_together(up: Up, tmp_path: Path) -> None:
+    """A bulk export's Patients and Observations, each file with its own counts; what was passed over is named."""
+    people, tests = tmp_path / "Patient.ndjson", tmp_path / "Observation.ndjson"
+    people.write_text(json.dumps(patient("7")) + "\n", encoding="utf-8")
+    others = observation(id="o2", code={"text": "体温"})
+    pointing = observation(subject={"reference": "Patient/7"}, identifier=[{"value": "BULK-1"}])
+    tests.write_text("".join(json.dumps(one) + "\n" for one in (pointing, others)), encoding="utf-8")
+    arguments = ("--region", "430000", "--lab", "430000-test", "--data", str(up.data))
+    status, out, _ = await run_cli("import", str(tests), *arguments)
+    assert status == 3
+    status, out, err = await run_cli("import", str(people), str(tests), *arguments)
+    assert (status, err) == (0, "")
+    assert "Patient.ndjson（UTF-8）: 0 行" in out
+    assert "1  新入库" in out
+    assert "体温" in out
+    assert [] == [name for name in names(tmp_path) if name.endswith(".resume")]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_standard_input_is_a_file(up: Up, tmp_path: Path) -> None:
+    """It is kept aside while it is read, and no trace of it stays."""
+    text = "\n".join(good_lines(3)).replace("G0000", "STDIN")
+    arguments = ("import", "-", "--region", "430000", "--lab", "430000-test", "--data", str(up.data))
+    status, out, err = await run_cli(*arguments, stdin=text.encode(), cwd=tmp_path)
+    assert (status, err) == (0, "")
+    assert "stdin（UTF-8）: 3 行" in out
+    assert names(tmp_path) == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_correction_takes_effect_and_the_code_follows(up: Up, tmp_path: Path) -> None:
+    """Negative, then corrected to positive, then withdrawn; each again changes nothing."""
+    number = resident_id("430102", "19080808", 88)
+    header = f"{CHINESE},更正,更正原因"
+    steps = [
+        (row(id="C1", number=number, tube="单检") + ",,", "新入库", "RECOGNISED"),
+        (
+            row(id="C1", number=number, tube="单检", result="阳性", reported="2022-08-06 05:00") + ",更正,复核",
+            "更正已生效",
+            "POSITIVE",
+        ),
+        (row(id="C1", number=number) + ",撤回,样本弄错", "撤回已生效", "NOT_RECOGNISED"),
+    ]
+    for step, (line, said, expected) in enumerate(steps):
+        file = written(tmp_path / f"{step}.csv", [header, line])
+        for word in (said, "此前"):
+            status, out, err = await run_cli(
+                *("import", str(file), "--region", "430000", "--lab", "430000-test", "--data", str(up.data))
+            )
+            assert (status, err) == (0, "")
+            assert f"1  {word}" in out
+        answer = await up.show({"type": "RESIDENT_ID", "number": number}, "430000", at="2022-08-06T12:00:00+08:00")
+        assert answer["status"] == expected
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_nobody_is_green_on_the_milder_of_two_statements(up: Up, tmp_path: Path) -> None:
+    """Negative, then positive without a declaration: a conflict that every store's list shows, and a red code
+    meanwhile; settled, the negative is back."""
+    number = resident_id("430102", "19080808", 99)
+    for step, result in enumerate(("阴性", "阳性")):
+        file = written(tmp_path / f"{step}.csv", [CHINESE, row(id="G1", number=number, tube="单检", result=result)])
+        await run_cli("import", str(file), "--region", "430000", "--lab", "430000-test", "--data", str(up.data))
+    document = {"type": "RESIDENT_ID", "number": number}
+    assert "POSITIVE" == (await up.show(document, "430000", at="2022-08-06T12:00:00+08:00"))["status"]
+    status, out, _ = await run_cli("records", "conflicts", "--data", str(up.data))
+    assert status == 0
+    [line] = [line for line in out.splitlines() if "430000/G1" in line]
+    settling = ("settle", line.split()[0], "--store", "430000", "--keep", "--cause", "asked the lab")
+    status, out, _ = await run_cli("records", "conflicts", "--data", str(up.data), *settling)
+    assert status == 0
+    assert "RECOGNISED" == (await up.show(document, "430000", at="2022-08-06T12:00:00+08:00"))["status"]

@@ -34,6 +34,7 @@ def bundle(run: str, rows: int) -> Iterator[str]:
         resource = {
             "resourceType": "Observation",
             "status": "final",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "94500-6"}]},
             "identifier": [{"value": f"{run}-{row:09d}"}],
             "subject": {"identifier": {"type": {"coding": [{"code": "NNCHN"}]}, "value": PERSON}},
             "effectiveDateTime": f"2022-08-05T13:{row % 60:02d}:00+08:00",

@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from services.lookup.composition import DIRECTORY, EVIDENCE, HOLDERS, NAME, build
 from services.runtime.rpc.binding import Binding
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.server import Server
 from services.runtime.telemetry.trace import span, tracing
 from tests.testkit.calls import local, remote
@@ -160,7 +160,7 @@ async def process(tmp_path: Path, records: str) -> AsyncIterator[tuple[asyncio.s
                 said = json.loads(line)
                 if said["message"] == "serving":
                     break
-        channel = open_channel(f"127.0.0.1:{said['port']}")
+        channel = Connection(f"127.0.0.1:{said['port']}")
         try:
             yield running, remote(NAME, "test", channel, [EVIDENCE, HOLDERS, DIRECTORY])
         finally:

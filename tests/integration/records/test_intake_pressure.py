@@ -13,7 +13,7 @@ import pytest
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 
 from bench.machine import peak_memory
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from tests.testkit.builders.records import KEEP, person, result, submission
 from tests.testkit.calls import remote
 from tests.testkit.servers.import_command import ended, file_of, started, total
@@ -126,7 +126,7 @@ async def test_many_laboratories_at_once_share_the_service(store_url: str) -> No
     await service.start()
     batches, rows = 12, 40
     laboratories = [Sending() for _ in range(LABORATORIES)]
-    async with open_channel(service.address) as channel:
+    async with Connection(service.address) as channel:
         calls = remote("records", "tests", channel, CONTRACTS)
         tasks = [
             asyncio.create_task(one.run(calls, new_rows(number, batches, rows)))

@@ -5,7 +5,11 @@ from pathlib import Path
 
 from cli.samples.model import resident_id
 
-LABS = Path(__file__).resolve().parents[4] / "shared" / "data" / "labs"
+_ROOT = Path(__file__).resolve().parents[3]
+LABS = _ROOT / "tests" / "data" / "laboratories"
+"""Files of laboratories: invented people."""
+SHARED = _ROOT.parent / "shared" / "data"
+"""Further files that may lie beside a checkout."""
 
 
 CHINESE = "样本编号,姓名,证件类型,证件号码,采样时间,报告时间,检测结果,检测方式"

@@ -24,6 +24,7 @@ MAKERS: Mapping[str, tuple[str, int, int]] = {
     "Unavailable": ("UNAVAILABLE", 0, 1),
     "ServiceError": ("", 1, 2),
     "HttpError": ("", 1, 2),
+    "refusal": ("", 1, 2),
 }
 """What makes an error or a violation: its code, and the places of its reason and of its text (two strings or a Text).
 Without a code, the first argument is it."""

@@ -11,7 +11,7 @@ from hutong.records.v1 import intake_service_pb2 as intake_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
 from services.runtime.rpc.binding import Binding
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.server import Server
 from tests.testkit.calls import local, remote
 
@@ -50,7 +50,7 @@ async def over_a_wire(servicer: Servicer, caller: str = "test") -> AsyncIterator
     """The servicer behind a server and a channel."""
     server = Server("records", bindings(servicer))
     port = await server.start("127.0.0.1:0")
-    channel = open_channel(f"127.0.0.1:{port}")
+    channel = Connection(f"127.0.0.1:{port}")
     try:
         yield remote("records", caller, channel, [READ, FEED, INTAKE])
     finally:

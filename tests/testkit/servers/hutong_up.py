@@ -60,12 +60,17 @@ class Up:
 Start = Callable[..., AbstractAsyncContextManager[Up]]
 
 
-async def run_cli(*arguments: str, cwd: Path | None = None) -> tuple[int, str, str]:
-    """Runs one `hutong` command to its end; returns exit status, output and errors."""
+async def run_cli(*arguments: str, cwd: Path | None = None, stdin: bytes = b"") -> tuple[int, str, str]:
+    """Runs one `hutong` command to its end, with this on standard input; returns exit status, output and errors."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli", *arguments, stdout=PIPE, stderr=PIPE, env=child_environment(), cwd=cwd
+        *(sys.executable, "-m", "cli", *arguments),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        env=child_environment(),
+        cwd=cwd,
     )
-    out, err = await asyncio.wait_for(process.communicate(), READY_SECONDS)
+    out, err = await asyncio.wait_for(process.communicate(stdin), READY_SECONDS)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 

@@ -9,7 +9,7 @@ from typing import Any
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 
 from services.common.errors import ServiceError
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from tests.testkit.builders.records import KEEP, person, result, submission
 from tests.testkit.calls import remote
 from tests.testkit.servers.records_process import CONTRACTS
@@ -51,7 +51,7 @@ async def send(calls: Any, session: str, laboratory: int, acknowledged: Path) ->
 async def main(address: str, session: str, laboratory: int, acknowledged: Path) -> None:
     """Sends until it is killed; the server may come and go meanwhile."""
     while True:
-        async with open_channel(address) as channel:
+        async with Connection(address) as channel:
             try:
                 await send(remote("records", "laboratory", channel, CONTRACTS), session, laboratory, acknowledged)
             except ServiceError:

@@ -13,7 +13,7 @@ from services.common.regions import NATION
 from services.lookup.composition import NAME, build
 from services.lookup.settings import Settings
 from services.runtime.rpc.call import enter, leave, within
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.server import Server
 from tests.testkit.calls import local, remote
 from tests.testkit.fakes.record_store import RecordStore
@@ -42,7 +42,7 @@ async def lookup(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             if request.param == "local":
                 return local(NAME, "test", service.bindings)
             server = Server(NAME, service.bindings, service.pings)
-            channel = open_channel(f"127.0.0.1:{await server.start('127.0.0.1:0')}")
+            channel = Connection(f"127.0.0.1:{await server.start('127.0.0.1:0')}")
             stack.push_async_callback(server.drain, 0, 0)
             stack.push_async_callback(channel.close)
             return remote(NAME, "test", channel, [binding.contract for binding in service.bindings])

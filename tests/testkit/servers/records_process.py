@@ -7,7 +7,6 @@ import sys
 from asyncio.subprocess import DEVNULL, Process
 from typing import Any
 
-import grpc
 from hutong.records.v1 import (
     change_feed_service_pb2,
     intake_service_pb2,
@@ -16,7 +15,7 @@ from hutong.records.v1 import (
 )
 
 from cli.mesh.ports import free_port
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from tests.testkit.calls import remote
 from tests.testkit.secret import SECRET
 from tests.testkit.tools import ROOT
@@ -46,14 +45,14 @@ class RecordsProcess:
             **environ,
         }
         self._process: Process | None = None
-        self._channel: grpc.aio.Channel | None = None
+        self._channel: Connection | None = None
         self.calls: Any = None
 
     async def start(self) -> None:
         """Starts it and returns when it serves."""
         await self._spawn()
-        self._channel = open_channel(self.address)
-        await asyncio.wait_for(self._channel.channel_ready(), 30)
+        self._channel = Connection(self.address)
+        await asyncio.wait_for(self._channel.ready(), 30)
         self.calls = remote("records", "tests", self._channel, CONTRACTS)
 
     @property

@@ -46,10 +46,11 @@ class Records:
         feeds: Mapping[str, Region] | None = None,
         keeps: tuple[str, ...] = (),
         replica: RecordStore | None = None,
+        secret: str = SECRET,
     ) -> None:
         self.store = store
         self.clock = clock
-        settings = Settings(region=region, mesh_secret=SECRET, keeps=keeps, store_url="sqlite:///of-no-use.db")
+        settings = Settings(region=region, mesh_secret=secret, keeps=keeps, store_url="sqlite:///of-no-use.db")
         self.service = build(settings, store=store, replica=replica, clock=clock, feeds=feeds or {})
         self.calls: Any = local(self.service.name, "tests", self.service.bindings)
 
@@ -168,7 +169,7 @@ async def put_laboratory(
 @asynccontextmanager
 async def opened(url: str, region: str = "430000") -> Any:
     """A store at a URL, closed afterwards."""
-    store = open_store(Settings(region=region, mesh_secret=SECRET, store_url=url, store_migrate=True))
+    store = open_store(Settings(region=region, mesh_secret=SECRET, store_url=url, store_migrate=True), alone=False)
     try:
         yield store
     finally:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.server import Server
 from services.verdict.composition import POLICIES, VERDICTS, build
 from services.verdict.settings import Settings
@@ -29,7 +29,7 @@ async def over_a_wire(lookup: FakeLookup) -> AsyncIterator[Any]:
     server = Server(service.name, service.bindings, service.pings)
     async with service.running():
         port = await server.start("127.0.0.1:0")
-        channel = open_channel(f"127.0.0.1:{port}")
+        channel = Connection(f"127.0.0.1:{port}")
         try:
             yield remote("verdict", "test", channel, [VERDICTS, POLICIES])
         finally:

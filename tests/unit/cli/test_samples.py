@@ -5,7 +5,7 @@ from hutong.common.v1.subject_pb2 import DocumentType
 
 from cli.importing.opening import open_laboratory_file
 from cli.laboratory_files.encoding import GB18030, UTF_8
-from cli.laboratory_files.rows import Sample
+from cli.laboratory_files.samples import Sample
 from cli.mesh.plan import RECORD_STORES, kept_by_nation
 from cli.samples.files import FILES
 from cli.samples.loading import start_of_hour
@@ -72,9 +72,9 @@ def test_every_record_is_in_the_past_and_in_order():
 )
 def test_the_sample_files_are_good(file, encoding):
     """Every row of the files in the package is good; between them they have each encoding and both languages."""
-    with open_laboratory_file(file.path) as (reader, found, _):
-        rows = list(reader)
-    assert found == encoding
+    with open_laboratory_file(file.path) as opened:
+        rows = list(opened.rows)
+    assert opened.encoding == encoding
     assert len(rows) == 40
     assert [row for row in rows if not isinstance(row, Sample)] == []
-    assert reader.layout.local_times == (file.region != "110000")
+    assert opened.rows.layout.local_times == (file.region != "110000")

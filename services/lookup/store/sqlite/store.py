@@ -36,7 +36,8 @@ from services.lookup.store.sqlite import queries as sql
 from services.lookup.store.sqlite.schema import SCHEMA
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
-from services.runtime.storage.sqlite.file import connect, guard, open_file
+from services.runtime.storage.sqlite.file import connect, guard, open_alone, open_file
+from services.runtime.storage.sqlite.lock import FileLock
 
 T = TypeVar("T")
 
@@ -47,11 +48,15 @@ _BLOCK = 250
 class SqliteHolderStore:
     """See HolderStore. One process at a time may write to the file."""
 
-    def __init__(self, path: Path, *, migrates: bool = False) -> None:
-        """Opens the file; `migrates` makes it, or brings it up to date. Raises Unavailable when that cannot be done,
-        and SchemaError for a file that will not do."""
+    def __init__(self, path: Path, *, migrates: bool = False, alone: bool = False) -> None:
+        """Opens the file; `migrates` makes it, or brings it up to date; `alone` locks it. Raises Unavailable when that
+        cannot be done, and SchemaError for a file that will not do."""
+        self._lock: FileLock | None = None
         with guard(unavailable):
-            self._write = open_file(path, SCHEMA, migrates=migrates)
+            if alone:
+                self._write, self._lock = open_alone(path, SCHEMA, migrates=migrates)
+            else:
+                self._write = open_file(path, SCHEMA, migrates=migrates)
             self._latest = Instant(self._write.execute(sql.LATEST).fetchone()[0])
             self._read = connect(path, busy_seconds=0.1)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="holder-store")
@@ -127,6 +132,8 @@ class SqliteHolderStore:
         self._writer.shutdown(wait=True)
         self._read.close()
         self._write.close()
+        if self._lock is not None:
+            self._lock.release()
 
     async def _in_writer(self, work: Callable[[], T]) -> T:
         try:

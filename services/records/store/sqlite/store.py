@@ -34,7 +34,8 @@ from services.records.store.values.feed import ChangeRow, DueCopy, Head, Lag
 from services.records.store.values.records import CurrentRecord, LaboratoryRow, People, Purged, RevisionBodies
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
-from services.runtime.storage.sqlite.file import connect, open_file
+from services.runtime.storage.sqlite.file import connect, open_alone, open_file
+from services.runtime.storage.sqlite.lock import FileLock
 
 T = TypeVar("T")
 
@@ -49,7 +50,8 @@ class SqliteStore:
     """A RecordStore in a file, which must be there with its tables up to date; `migrates` makes it so.
 
     `drives_copies`: copies are listed as due when their originals change, as in the nation, which sees both. `owner` is
-    who the store is meant to belong to. Raises Unavailable, also when the file cannot be opened, and SchemaError for
+    who the store is meant to belong to. `alone`: the file is locked, as a service does with one that it serves. Raises
+    Unavailable, also when the file cannot be opened, and SchemaError for
     one that will not do.
     """
 
@@ -57,13 +59,28 @@ class SqliteStore:
     """One process writes the file, and it tells its own watchers."""
 
     def __init__(
-        self, path: Path, *, migrates: bool = False, drives_copies: bool = False, owner: Owner | None = None
+        self,
+        path: Path,
+        *,
+        migrates: bool = False,
+        drives_copies: bool = False,
+        owner: Owner | None = None,
+        alone: bool = False,
     ) -> None:
+        self._lock: FileLock | None = None
         with guarded():
-            self._write = open_file(path, SCHEMA, migrates=migrates)
-            if owner is not None:
-                own(self._write, owner)
-            self._read = connect(path)
+            if alone:
+                self._write, self._lock = open_alone(path, SCHEMA, migrates=migrates)
+            else:
+                self._write = open_file(path, SCHEMA, migrates=migrates)
+            try:
+                if owner is not None:
+                    own(self._write, owner)
+                self._read = connect(path)
+            except BaseException:
+                self._write.close()
+                self._release()
+                raise
             self._read.execute("pragma query_only = on")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="records-sqlite")
         self._stamps = CommitClock()
@@ -80,6 +97,11 @@ class SqliteStore:
         self._writer.shutdown()
         self._read.close()
         self._write.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     async def settle(self, at: Instant, now: Instant) -> None:
         """See RecordStore."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from services.common.errors import ServiceError
 from services.runtime.storage.schema import Migration, Schema, absent
+from services.runtime.storage.sqlite.lock import FileLock
 from services.runtime.storage.sqlite.migration import check_file, is_empty, migrate_file, require_own
 
 log = logging.getLogger("hutong.storage.sqlite")
@@ -63,6 +64,20 @@ def open_file(path: Path, schema: Schema, *, migrates: bool) -> sqlite3.Connecti
                 raise absent(schema, "file")
             check_file(file, schema)
     return connect(path)
+
+
+def open_alone(path: Path, schema: Schema, *, migrates: bool) -> tuple[sqlite3.Connection, FileLock]:
+    """The same as `open_file`, with the file's lock, which the caller releases when it closes the connection. Raises
+    SchemaError also while another process serves the file, which is then neither migrated nor touched."""
+    # A file that is not there may not be made: then nothing else is made beside it.
+    lock = FileLock(path) if path.exists() else None
+    try:
+        connection = open_file(path, schema, migrates=migrates)
+        return connection, lock or FileLock(path)
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
 
 
 def make_or_migrate(path: Path, schema: Schema) -> list[Migration]:

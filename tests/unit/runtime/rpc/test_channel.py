@@ -11,7 +11,8 @@ from hutong.records.v1.change_feed_service_pb2 import WatchChangesRequest
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRecordsResponse
 
 from services.common.errors import Code, ServiceError, Text
-from services.runtime.rpc import channel, server
+from services.runtime.rpc import connection, server
+from services.runtime.rpc.connection import Connection
 from tests.testkit.calls import remote
 from tests.testkit.fakes.servicer import INTAKE, REQUEST, Servicer, bindings, over_a_wire
 
@@ -96,7 +97,7 @@ async def test_a_stream_that_breaks_off_while_a_request_is_sent_is_unavailable()
     servicer = Servicer(Failing(Code.UNAVAILABLE, 0), stream_records=read_no_further)
     service = server.Server("records", bindings(servicer))
     port = await service.start("127.0.0.1:0")
-    async with channel.open_channel(f"127.0.0.1:{port}") as opened:
+    async with Connection(f"127.0.0.1:{port}") as opened:
         responses = remote("records", "test", opened, [INTAKE]).StreamRecords(too_much())
         await anext(responses)
         await reached.wait()
@@ -109,5 +110,5 @@ async def test_a_stream_that_breaks_off_while_a_request_is_sent_is_unavailable()
 def test_grpc_knows_every_option_by_its_name():
     """It passes over one that it does not know, and a server would go on cutting off streams that ping it."""
     core = next(Path(grpc.__file__).parent.glob("_cython/cygrpc*.so")).read_bytes()
-    unknown = [name for name, _ in (*server._OPTIONS, *channel._OPTIONS) if name.encode() not in core]
+    unknown = [name for name, _ in (*server._OPTIONS, *connection._OPTIONS) if name.encode() not in core]
     assert [] == unknown

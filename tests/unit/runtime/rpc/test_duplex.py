@@ -11,7 +11,7 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRec
 from services.common.errors import ServiceError, Unavailable
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import current_call
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.server import Server
 from tests.testkit.calls import remote
 from tests.testkit.fakes.servicer import INTAKE, TRANSPORTS, Servicer, bindings
@@ -169,13 +169,15 @@ async def test_a_drain_answers_what_was_read_and_ends_the_stream():
         yield StreamRecordsRequest(batch=7, purpose=KEEP)
         await never.wait()
 
-    async with open_channel(f"127.0.0.1:{port}") as channel:
+    async with Connection(f"127.0.0.1:{port}") as channel:
         responses = remote("records", "test", channel, [INTAKE]).StreamRecords(waits())
         assert 7 == (await anext(responses)).batch
         async with asyncio.timeout(5):
             draining = asyncio.create_task(server.drain(0, 30))
-            assert [] == [response async for response in responses]
+            with pytest.raises(ServiceError) as ended:
+                await anext(responses)
             await draining
+        assert "DRAINING" == ended.value.reason
 
 
 def test_a_stream_that_is_answered_once_is_refused():

@@ -9,7 +9,7 @@ from hutong.records.v1 import change_feed_service_pb2 as feed_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
 from services.common.errors import Code, InvalidArgument, NotFound, ServiceError, Text, Violation
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.errors import _from_status, from_item_error, to_item_error, to_status
 from tests.testkit.calls import remote
 from tests.testkit.fakes.servicer import READ, REQUEST, Servicer, over_a_wire
@@ -101,7 +101,7 @@ async def test_the_wire_carries_google_rpc_status():
 
 async def test_a_service_that_is_not_there_is_unreachable():
     """Nobody listening is UNAVAILABLE with a reason that says so, never an answer."""
-    channel = open_channel("127.0.0.1:1")
+    channel = Connection("127.0.0.1:1")
     records = remote("records", "test", channel, [READ])
     with pytest.raises(ServiceError) as seen:
         await records.ListRecords(REQUEST)

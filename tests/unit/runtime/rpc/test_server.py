@@ -3,25 +3,31 @@
 import asyncio
 import gc
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hutong.records.v1 import change_feed_service_pb2 as feed_pb
+from hutong.records.v1 import change_feed_service_pb2_grpc as feed_grpc
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
-from services.common.errors import ServiceError
+from services.common.errors import Code, ServiceError
 from services.runtime.rpc import server as server_module
 from services.runtime.rpc.binding import Binding
-from services.runtime.rpc.channel import open_channel
+from services.runtime.rpc.connection import Connection
+from services.runtime.rpc.errors import from_rpc_error
 from services.runtime.rpc.health import LIVENESS
 from services.runtime.rpc.server import Server
 from services.runtime.service import Service
 from tests.testkit.calls import remote
-from tests.testkit.fakes.servicer import FEED, READ, REQUEST, Servicer, bindings
+from tests.testkit.fakes.servicer import FEED, INTAKE, READ, REQUEST, Servicer, bindings
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -33,9 +39,9 @@ async def answer(request):
 
 
 @asynccontextmanager
-async def running(servicer: Servicer, pings=None) -> AsyncIterator[tuple[Server, int]]:
+async def running(servicer: Servicer, pings=None, *, reflects=False) -> AsyncIterator[tuple[Server, int]]:
     """A server on a free port."""
-    server = Server("records", bindings(servicer), pings)
+    server = Server("records", bindings(servicer), pings, reflects=reflects)
     port = await server.start("127.0.0.1:0")
     try:
         yield server, port
@@ -121,9 +127,23 @@ async def test_a_start_that_is_cancelled_leaves_nothing_behind(ticks):
     assert [] == complaints
 
 
+async def test_reflection_is_off_unless_it_is_asked_for():
+    """Nobody is told what the contracts are who does not have them."""
+    async with running(Servicer(answer)) as (_, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call.read()
+        assert grpc.StatusCode.UNIMPLEMENTED == refused.value.code()
+
+
 async def test_reflection_names_every_contract():
     """A region can explore a server with buf curl."""
-    async with running(Servicer(answer)) as (_, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with (
+        running(Servicer(answer), reflects=True) as (_, port),
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
         call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
             iter([reflection_pb2.ServerReflectionRequest(list_services="")])
         )
@@ -156,7 +176,7 @@ async def test_a_drain_lets_calls_in_flight_end():
         return read_pb.ListRecordsResponse(next_page_token="answered")
 
     async with running(Servicer(slow)) as (server, port):
-        channel = open_channel(f"127.0.0.1:{port}")
+        channel = Connection(f"127.0.0.1:{port}")
         call = asyncio.ensure_future(remote("records", "test", channel, [READ]).ListRecords(REQUEST))
         await asyncio.wait_for(begun.wait(), 10)
         drain = asyncio.ensure_future(server.drain(0, 10))
@@ -165,6 +185,106 @@ async def test_a_drain_lets_calls_in_flight_end():
         assert "answered" == (await call).next_page_token
         await drain
         await channel.close()
+
+
+async def drained(stream: AsyncIterator[object]) -> None:
+    """Reads a stream to its end."""
+    async for _ in stream:
+        pass
+
+
+async def test_what_drains_is_said_with_when_to_come_back():
+    """RetryInfo, for clients that are not ours."""
+    async with (
+        running(Servicer(answer, forever)) as (server, port),
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        stub = feed_grpc.ChangeFeedServiceStub(channel)
+        stream = stub.WatchChanges(feed_pb.WatchChangesRequest(), metadata=[("hutong-caller", "test")])
+        await stream.read()
+        drain = asyncio.ensure_future(server.drain(0, 5))
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await stream.read()
+        await drain
+    details = dict(ended.value.trailing_metadata() or ())["grpc-status-details-bin"]
+    retry = RetryInfo()
+    assert any(packed.Unpack(retry) for packed in Status.FromString(details).details)
+    assert 0 < retry.retry_delay.ToTimedelta().total_seconds() < 1
+
+
+async def test_a_server_serves_on_while_it_leaves_the_name_it_is_known_by():
+    """A lone replica that stopped at once would be an outage for as long as the wait; one that has a second serves
+    until its callers have gone there."""
+    async with running(Servicer(answer)) as (server, port):
+        drain = asyncio.ensure_future(server.drain(0.5, 5))
+        began = time.monotonic()
+        async with Connection(f"127.0.0.1:{port}") as connection:
+            records = remote("records", "test", connection, [READ])
+            while time.monotonic() - began < 0.4:
+                assert SERVING == await health(port)
+                await records.ListRecords(REQUEST)
+                await asyncio.sleep(0.02)
+        await drain
+
+
+async def test_what_writes_need_is_not_asked_of_reads():
+    """The store's primary is gone, its standby is there: the contract that writes is not served, the others and the
+    whole are."""
+
+    async def primary() -> None:
+        raise ConnectionError("gone")
+
+    server = Server(
+        "records",
+        [Binding(READ, Servicer(answer)), Binding(INTAKE, Servicer(answer), needs=frozenset(["primary"]))],
+        {"store": lambda: asyncio.sleep(0), "primary": primary},
+    )
+    port = await server.start("127.0.0.1:0")
+    try:
+        assert (SERVING, SERVING) == (await health(port), await health(port, READ.full_name))
+        assert NOT_SERVING == await health(port, INTAKE.full_name)
+    finally:
+        await server.drain(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "data", "compression", "code", "reason"),
+    [
+        ("ListRecords", b"\xff\xff\xff", None, Code.INVALID_ARGUMENT, "MESSAGE_MALFORMED"),
+        ("ListRecords", bytes(300_000), None, Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"),
+        ("BatchListRecords", b"\xff\xff\xff", None, Code.INVALID_ARGUMENT, "MESSAGE_MALFORMED"),
+        ("BatchListRecords", bytes(1_100_000), None, Code.RESOURCE_EXHAUSTED, ""),
+        ("BatchListRecords", bytes(100_000_000), grpc.Compression.Gzip, Code.UNIMPLEMENTED, ""),
+    ],
+)
+async def test_bytes_that_cannot_be_a_request_are_refused(caplog, method, data, compression, code, reason):
+    """Before they are decoded, or decompressed to a size that nobody bounds; with our reason, and no stack in the
+    log."""
+    asked: list[object] = []
+
+    async def count(request):
+        asked.append(request)
+        return read_pb.ListRecordsResponse()
+
+    server = Server("records", [Binding(READ, Servicer(count))], request_bytes=1_000_000)
+    port = await server.start("127.0.0.1:0")
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call: Any = channel.unary_unary(f"/{READ.full_name}/{method}")
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call(data, metadata=[("hutong-caller", "test")], compression=compression, timeout=20)
+    finally:
+        await server.drain(0, 0)
+    error = from_rpc_error(refused.value, "records")
+    assert (code, []) == (error.code, asked)
+    assert not reason or reason == error.reason
+    assert "Traceback" not in caplog.text
+
+
+async def forever(request):
+    """Begins a stream and says no more."""
+    yield feed_pb.WatchChangesResponse()
+    await asyncio.Event().wait()
 
 
 async def test_a_drain_ends_streams():
@@ -178,16 +298,18 @@ async def test_a_drain_ends_streams():
         await asyncio.Event().wait()
 
     async with running(Servicer(answer, watch)) as (server, port):
-        channel = open_channel(f"127.0.0.1:{port}")
+        channel = Connection(f"127.0.0.1:{port}")
         stream = remote("records", "test", channel, [FEED]).WatchChanges(feed_pb.WatchChangesRequest())
         await anext(stream)
         drain = asyncio.ensure_future(server.drain(0.1, 5))
         await asyncio.sleep(0)
         changed.set()
         async with asyncio.timeout(10):
-            # None when the server looked only after the drain began.
-            assert len([response async for response in stream]) <= 1
+            # A stream that ended well would be over for good, and nobody come back.
+            with pytest.raises(ServiceError) as ended:
+                await drained(stream)
             await drain
+        assert (Code.UNAVAILABLE, "DRAINING") == (ended.value.code, ended.value.reason)
         await channel.close()
 
 
@@ -208,7 +330,7 @@ class FigureCounter:
 @asynccontextmanager
 async def under_load(port0: int, port1: int) -> AsyncIterator[list[ServiceError]]:
     """Eight callers that never pause, balanced over two servers; what fails is kept."""
-    channel = open_channel(f"ipv4:127.0.0.1:{port0},127.0.0.1:{port1}")
+    channel = Connection(f"ipv4:127.0.0.1:{port0},127.0.0.1:{port1}")
     records = remote("records", "test", channel, [READ])
     failures: list[ServiceError] = []
     stop = asyncio.Event()

@@ -1,0 +1,190 @@
+"""Methods of servicers as gRPC's handlers: bounded decoding, errors with their details, streams that a drain ends."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.rpc.status_pb2 import Status
+
+from services.common.errors import Code, ServiceError, Text
+from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.call import Call
+from services.runtime.rpc.channel import TRACE_KEY
+from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_status
+from services.runtime.rpc.peers import Peers
+from services.runtime.rpc.pipeline import Pipeline
+from services.runtime.rpc.port import request_class
+from services.runtime.telemetry.trace import Traces
+
+DEFAULT_SECONDS = 10.0
+"""The deadline of a call that brings none."""
+
+SINGLE_BYTES = 256 * 1024
+"""The largest request that holds one thing. One that holds many, such as a batch, may be as large as the server
+takes."""
+
+_MALFORMED = ServiceError(
+    Code.INVALID_ARGUMENT,
+    "MESSAGE_MALFORMED",
+    Text("请求不是该方法的消息，无法解码", "The request is not a message of this method: it cannot be decoded"),
+)
+_TOO_LARGE = ServiceError(
+    Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE", Text("请求过大", "The request is larger than this method takes")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What stands in the place of a request that was not decoded."""
+
+    error: ServiceError
+
+
+Decoded = Message | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
+    `draining` is set when streams are to end."""
+
+    peers: Peers
+    traces: Traces
+    draining: asyncio.Event
+
+    def of(self, pipeline: Pipeline, binding: Binding, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
+        """Returns the handler of one method."""
+        name = f"{binding.contract.full_name}/{method.name}"
+        handler = getattr(binding.servicer, method.name)
+        codec: Any = {"request_deserializer": _decoder(method), "response_serializer": _encoded}
+        if method.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(self._duplex(pipeline, name, handler), **codec)
+        if method.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._stream(pipeline, name, handler), **codec)
+        return grpc.unary_unary_rpc_method_handler(self._unary(pipeline, name, handler), **codec)
+
+    def _unary(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
+        async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+            try:
+                return await pipeline.unary(name, handler, _accepted(request), self._call(context))
+            except ServiceError as error:
+                await _abort(context, error)
+
+        return serve
+
+    def _stream(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
+        async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
+            try:
+                responses = pipeline.stream(name, handler, _accepted(request), self._call(context))
+                async with aclosing(self._until_drained(responses)) as living:
+                    async for response in living:
+                        yield response
+                self._check_drained()
+            except ServiceError as error:
+                await _abort(context, error)
+
+        return serve
+
+    def _duplex(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
+        async def serve(
+            requests: AsyncIterator[Decoded], context: grpc.aio.ServicerContext[Any, Any]
+        ) -> AsyncIterator[Message]:
+            async def accepted() -> AsyncIterator[Message]:
+                # A drain ends what the handler reads, not what it does: it answers what it has.
+                async with aclosing(self._until_drained(requests)) as living:
+                    async for request in living:
+                        yield _accepted(request)
+
+            try:
+                async for response in pipeline.duplex(name, handler, accepted(), self._call(context)):
+                    yield response
+                self._check_drained()
+            except ServiceError as error:
+                await _abort(context, error)
+
+        return serve
+
+    def _call(self, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+        traceparent = next((str(value) for key, value in context.invocation_metadata() or () if key == TRACE_KEY), None)
+        left = context.time_remaining()
+        return Call(
+            self.peers.name(context),
+            time.monotonic() + (DEFAULT_SECONDS if left is None else left),
+            self.traces(traceparent),
+        )
+
+    def _check_drained(self) -> None:
+        """Raises Unavailable (DRAINING): a stream that ended well would be over for good, and its reader not come back
+        to another replica, or to this one once it runs again."""
+        if self.draining.is_set():
+            raise draining()
+
+    async def _until_drained(self, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+        ended = asyncio.ensure_future(self.draining.wait())
+        reading: asyncio.Future[Any] | None = None
+        try:
+            while not self.draining.is_set():
+                reading = asyncio.ensure_future(anext(items))
+                await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if not reading.done():
+                    return
+                try:
+                    item = reading.result()
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            ended.cancel()
+            if reading is not None:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:
+    status: Status = to_status(error)
+    context.set_trailing_metadata([(DETAILS_KEY, status.SerializeToString())])
+    await context.abort(STATUS_CODES[error.code], status.message)
+    raise AssertionError("abort raises")
+
+
+def _accepted(request: Decoded) -> Message:
+    if isinstance(request, Refused):
+        raise request.error
+    return request
+
+
+def _decoder(method: MethodDescriptor) -> Callable[[bytes], Decoded]:
+    parse = request_class(method).FromString
+    most = None if _holds_many(method.input_type) else SINGLE_BYTES
+
+    def decoded(data: bytes) -> Decoded:
+        # What is raised here would reach the caller as UNKNOWN with the decoder's words, and the log with a stack.
+        if most is not None and len(data) > most:
+            return Refused(_TOO_LARGE)
+        try:
+            return parse(data)
+        except DecodeError:
+            return Refused(_MALFORMED)
+
+    return decoded
+
+
+def _holds_many(message: Descriptor, within: frozenset[str] = frozenset()) -> bool:
+    """Returns whether a message has, however deep, a list of messages."""
+    return message.full_name not in within and any(
+        field.is_repeated or _holds_many(field.message_type, within | {message.full_name})
+        for field in message.fields
+        if field.message_type is not None
+    )
+
+
+def _encoded(response: Message) -> bytes:
+    return response.SerializeToString()
