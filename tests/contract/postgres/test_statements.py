@@ -29,7 +29,7 @@ STORE = sorted(
 async def sent(postgres_url: str) -> list[Sent]:
     """Everything the store says when everything is asked of it."""
     with recorded() as sent:
-        store = PostgresStore(postgres_url, migrates=True, drives_copies=True)
+        store = PostgresStore(postgres_url, migrates=True, drives_copies=True, owner=Owner("430000", b"of the walk"))
         await walk(store)
         await store.close()
     return sent

@@ -49,12 +49,14 @@ def _selected(asked: str, key: str, positive: str) -> str:
     """Returns the statement that selects: for people named as `asked`, each by `key`; `positive` names who has one.
 
     A region's own records are found by the primary key, which tells at once where there are none: the sum hides the
-    other index. Where some of them are shown, no others are looked for.
+    other index. Where some of them are shown, no others are looked for. What is ordered is asked once for each person, of
+    one partition; joined as a whole, all of them would be read.
     """
     return f"""
 with shown as materialized (
     select {_RECENT} as part, r.* from {asked} cross join lateral (
-        select {WEIGHED_COLUMNS} from revision where person_key = {key} and {_CURRENT} and latest_at >= $2
+        select {WEIGHED_COLUMNS} from revision
+        where person_key = {key} and {_CURRENT} and latest_at >= $2 order by latest_at
     ) as r
     union all
     select {_OLDER}, r.* from {asked} cross join lateral (
@@ -63,7 +65,8 @@ with shown as materialized (
     ) as r
 ), always as materialized (
     select {_ALWAYS} as part, r.* from {asked} cross join lateral (
-        select {WEIGHED_COLUMNS} from revision where person_key = {key} and {_CURRENT} and always_given
+        select {WEIGHED_COLUMNS} from revision
+        where person_key = {key} and {_CURRENT} and always_given order by person_key
     ) as r
 )
 select shown.*, {_NO_END} from shown
