@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from services.records import store as stores
+from services.records.store.owner import Owner
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.schemas import SCHEMAS
 from services.runtime.storage.migration_command import migrate

@@ -49,8 +49,8 @@ def _selected(asked: str, key: str, positive: str) -> str:
     """Returns the statement that selects: for people named as `asked`, each by `key`; `positive` names who has one.
 
     A region's own records are found by the primary key, which tells at once where there are none: the sum hides the
-    other index. Where some of them are shown, no others are looked for. What is ordered is asked once for each person, of
-    one partition; joined as a whole, all of them would be read.
+    other index. Where some of them are shown, no others are looked for. What is ordered is asked once for each person,
+    of one partition; joined as a whole, all of them would be read.
     """
     return f"""
 with shown as materialized (
