@@ -29,6 +29,7 @@ CONTRACTS = (
 )
 
 OTHER_WORDS = {
+    "BLOC_PARTNER": "a finding of hutong policy check",
     "CORRECTION_KIND": "a part of reasons: CORRECTION_KIND_REQUIRED, _UNKNOWN",
     "CRASH_ROUNDS": "a setting of the tests",
     "CURSOR_MOVED": "an outcome in the follower's log",

@@ -24,7 +24,7 @@ from services.verdict.policy.files import (
     policy_paths,
 )
 from services.verdict.policy.tools import schema
-from services.verdict.policy.tools.check import check
+from services.verdict.policy.tools.check import check, comparisons
 from services.verdict.policy.tools.strictness import counter_example
 from services.verdict.policy.yaml_document import PolicyFileError, read_yaml
 
@@ -326,3 +326,79 @@ def test_the_directory_of_the_software_can_be_copied_and_used_elsewhere(tmp_path
     """Policies know nothing of where they are."""
     shutil.copytree(DEFAULT_DIRECTORY, tmp_path / "elsewhere")
     assert load_directory(tmp_path / "elsewhere").digests == load_directory().digests
+
+
+def test_a_new_version_is_compared_with_its_predecessor_and_the_blocs_partners(capsys):
+    """What changes, and for whom, in plain words; only where it is asked for."""
+    assert _run("check") == 0
+    assert " note " not in capsys.readouterr().out
+    assert _run("check", "--compare") == 0
+    out = capsys.readouterr().out
+    assert "note PREDECESSOR" in out
+    assert (
+        "410000-2022-07-01 -> 410000-2022-09-01: the health code: tests from everywhere but Henan, not recognised"
+        " -> 48 hours (inclusive) from report (gain)"
+    ) in out
+    assert (
+        "310000-2022-08-05 -> 310000-2022-09-01: hospitals: tests from any region, 72 hours from report or 24 hours as"
+        " a sampling record -> 48 hours from report (lose)"
+    ) in out
+    assert "510000-2022-07-01 -> 510000-2022-09-15: the clauses that ask for several tests differ" in out
+    assert "note BLOC_PARTNER" in out
+
+
+def test_a_comparison_says_where_nothing_is_asked(home: Path):
+    """From a version that asks nothing everybody gains."""
+    _write(home)
+    nothing = POLICY[: POLICY.index("clauses:")] + "requires: nothing\n" + POLICY[POLICY.index("notice:") :]
+    _write(home, nothing.replace("2022-08-10T", "2022-12-07T"), "2022-12-07")
+    assert _codes(home) == []
+    (finding,) = comparisons([home])
+    assert finding.code == "PREDECESSOR"
+    assert "nothing asked (gain)" in finding.text.en
+
+
+@pytest.mark.parametrize(
+    ("added", "line", "complaint"),
+    [
+        ("requires: nothing\n", 1, "either clauses, or requires: nothing"),
+        ("scenes: [{scenes: [metro]}]\n", 22, "either clauses, or requires: nothing"),
+        ("scenes: [{scenes: [moon], requires: nothing}]\n", 22, "scenes"),
+        ("scenes: [{scenes: [bus, bus], requires: nothing}]\n", 22, "the scene bus has rules already"),
+        ("exempt: {under_age: 0}\n", 22, "under_age"),
+        ("exempt: {under: 3}\n", 22, "under"),
+    ],
+)
+def test_wrong_scenes_and_exemptions_are_named_with_their_line(home: Path, added: str, line: int, complaint: str):
+    """As whatever else is wrong."""
+    path = _write(home, POLICY + added)
+    with pytest.raises(PolicyFileError, match=complaint) as caught:
+        parse_policy(path.read_text(encoding="utf-8"), path)
+    assert caught.value.where == f"{path}:{line}"
+
+
+def test_scenes_are_checked_and_explained(home: Path, capsys):
+    """A scene's own window for those from elsewhere is measured by the notice as well; the explanation names it."""
+    scenes = """\
+scenes:
+  - scenes: [hotel]
+    clauses:
+      - id: here
+        text: {zh: 本地, en: Local}
+        evidence: result
+        origins: [local]
+        window: {hours: 72, from: reported, edge: exclusive}
+    notice: {mode: enforce, window: {hours: 48, edge: exclusive}}
+  - scenes: [sights]
+    requires: nothing
+exempt: {under_age: 3}
+"""
+    _write(home, POLICY + scenes)
+    assert _codes(home) == [("error", "STRICTER_THAN_NOTICE", "140000/2022-08-10.yaml:10")]
+    assert _run("check", home) == 1
+    assert "in hotels, inside the local window of 72 hours" in capsys.readouterr().out
+    assert _run("explain", "140000", "--at", "2022-08-10T00:00:00+08:00", "--policies", home) == 0
+    out = capsys.readouterr().out
+    assert "在宾馆、旅店：" in out
+    assert "In parks, sights and museums:\nNo test is required" in out
+    assert "Under 3 years of age: no test is required" in out

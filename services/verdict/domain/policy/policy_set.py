@@ -104,6 +104,11 @@ class PolicySet:
         """Returns the policy or notice with this id."""
         return self._by_id.get(policy_id)
 
+    def spans(self, region: str) -> tuple[tuple[Instant, PolicyInForce], ...]:
+        """Returns when each pair of policy and notice comes into force in the region, in order."""
+        timeline = self._timelines.get(region)
+        return () if timeline is None else tuple(zip(timeline.starts, timeline.spans, strict=True))
+
     def in_force(self, region: str, at: Instant) -> PolicyInForce:
         """Returns what is in force in the region. Raises NoPolicyInForce."""
         timeline = self._timelines.get(region)

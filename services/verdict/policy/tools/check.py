@@ -6,8 +6,9 @@ from pathlib import Path
 
 from services.common.errors import Text
 from services.common.instants import Instant
+from services.verdict.domain.evidence.values import Scene
 from services.verdict.domain.policy.compiled import CompiledNotice, CompiledPolicy
-from services.verdict.domain.policy.policy_set import PolicySet
+from services.verdict.domain.policy.policy_set import PolicyInForce, PolicySet
 from services.verdict.policy.allowed_edits import edits_refused
 from services.verdict.policy.files import (
     CASES_SUFFIX,
@@ -17,6 +18,7 @@ from services.verdict.policy.files import (
     read_policy,
 )
 from services.verdict.policy.tools.cases import read_cases
+from services.verdict.policy.tools.comparison import differences, neighbours, same_counts
 from services.verdict.policy.tools.findings import Finding, Severity
 from services.verdict.policy.tools.reach import unreachable
 from services.verdict.policy.tools.strictness import counter_example
@@ -149,19 +151,25 @@ def _file_name(item: LoadedPolicy) -> list[Finding]:
 
 
 def _unreachable(item: LoadedPolicy, policy: CompiledPolicy) -> list[Finding]:
-    clauses = policy.general.clauses
-    return [
-        Finding(
-            Severity.ERROR,
-            "UNREACHABLE_CLAUSE",
-            item.where(f"$.clauses[{position}].id"),
-            Text(
-                f"条款 {clauses[position].id} 不起作用：凡满足它的都满足更宽的 {wider.id}",
-                f"The clause {clauses[position].id} never decides: what meets it meets {wider.id} for as long",
-            ),
-        )
-        for position, wider in unreachable(policy)
-    ]
+    findings: list[Finding] = []
+    sets = [("$", policy.general.clauses)]
+    for number, entry in enumerate(policy.source.scenes or ()):
+        rules = policy.rules(Scene[entry.scenes[0].upper()])
+        sets.append((f"$.scenes[{number}]", rules.clauses))
+    for path, clauses in sets:
+        findings += [
+            Finding(
+                Severity.ERROR,
+                "UNREACHABLE_CLAUSE",
+                item.where(f"{path}.clauses[{position}].id"),
+                Text(
+                    f"条款 {clauses[position].id} 不起作用：凡满足它的都满足更宽的 {wider.id}",
+                    f"The clause {clauses[position].id} never decides: what meets it meets {wider.id} for as long",
+                ),
+            )
+            for position, wider in unreachable(clauses)
+        ]
+    return findings
 
 
 def _stricter(item: LoadedPolicy, policy: CompiledPolicy, policies: PolicySet) -> list[Finding]:
@@ -169,5 +177,44 @@ def _stricter(item: LoadedPolicy, policy: CompiledPolicy, policies: PolicySet) -
     if example is None:
         return []
     # A region that says openly that it does not carry the notice out yet is supervised, not stopped.
-    severity = Severity.ERROR if policy.general.notice_rule.enforce else Severity.WARNING
+    enforces = policy.rules(example.scene).notice_rule.enforce
+    severity = Severity.ERROR if enforces else Severity.WARNING
     return [Finding(severity, "STRICTER_THAN_NOTICE", item.where("$.notice"), example.text())]
+
+
+def comparisons(paths: Sequence[Path]) -> list[Finding]:
+    """Returns what each policy changes, and for whom, against its predecessor; and, of the last version of a region,
+    what a partner of its bloc recognises otherwise. Raises PolicyFileError or OSError when a file cannot be used."""
+    loaded = [read_policy(path) for path in files(paths)]
+    policies = PolicySet(
+        [item.policy for item in loaded if isinstance(item.policy, CompiledPolicy)],
+        notices(item.policy for item in loaded),
+    )
+    findings: list[Finding] = []
+    for item in loaded:
+        if not isinstance(item.policy, CompiledPolicy):
+            continue
+        spans = [in_force for _, in_force in policies.spans(item.policy.ref.region)]
+        first = next(number for number, in_force in enumerate(spans) if in_force.policy is item.policy)
+        if first:
+            findings += _compared(item, "PREDECESSOR", spans[first - 1], spans[first])
+        if spans[-1].policy is item.policy:
+            for partner in neighbours(policies, item.policy.ref.region):
+                findings += _compared(item, "BLOC_PARTNER", spans[-1], partner)
+    return findings
+
+
+def _compared(item: LoadedPolicy, code: str, before: PolicyInForce, after: PolicyInForce) -> list[Finding]:
+    texts = [difference.text() for difference in differences(before, after)]
+    if not same_counts(before.policy.general, after.policy.general):
+        texts.append(Text("要求多次检测的条款不同", "the clauses that ask for several tests differ"))
+    ids = (before.policy.ref.policy_id, after.policy.ref.policy_id)
+    return [
+        Finding(
+            Severity.NOTE,
+            code,
+            item.where("$.clauses"),
+            Text(f"{ids[0]} → {ids[1]}：{text.zh}", f"{ids[0]} -> {ids[1]}: {text.en}"),
+        )
+        for text in texts
+    ]

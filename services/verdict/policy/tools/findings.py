@@ -8,9 +8,10 @@ from services.common.errors import Text
 
 
 class Severity(StrEnum):
-    """An error must not be deployed; a warning is for someone to know."""
+    """An error must not be deployed; a warning is for someone to know; a note says what changes, and for whom."""
 
     ERROR = "error"
+    NOTE = "note"
     WARNING = "warning"
 
 

@@ -1,30 +1,32 @@
-"""Clauses that can never decide anything, because a more generous one of the same policy is met whenever they are."""
+"""Clauses that can never decide anything, because a more generous one of the same rules is met whenever they are."""
 
-from services.verdict.domain.policy.compiled import CompiledPolicy
+from collections.abc import Sequence
+
 from services.verdict.domain.rules.clauses import Clause
 
 
-def unreachable(policy: CompiledPolicy) -> list[tuple[int, Clause]]:
-    """The position of every clause that another implies, with that other. Of two that imply each other the first
-    stays."""
-    found: list[tuple[int, Clause]] = []
-    for position, clause in enumerate(policy.general.clauses):
-        for other_position, other in enumerate(policy.general.clauses):
+def unreachable(clauses: Sequence[Clause]) -> list[tuple[int, Clause]]:
+    """Returns the position of every clause that another implies, with that other. Of two that imply each other the
+    first stays."""
+    implied: list[tuple[int, Clause]] = []
+    for position, clause in enumerate(clauses):
+        for other_position, other in enumerate(clauses):
             if other_position == position or not implies(clause, other):
                 continue
             if other_position < position or not implies(other, clause):
-                found.append((position, other))
+                implied.append((position, other))
                 break
-    return found
+    return implied
 
 
 def implies(narrow: Clause, wide: Clause) -> bool:
-    """Tells if evidence that meets `narrow` always meets `wide`, and for at least as long."""
+    """Says whether evidence that meets `narrow` always meets `wide`, and for at least as long."""
     return (
         narrow.result == wide.result
         and _within(narrow.origins, wide.origins)
         and _within(narrow.channels, wide.channels)
         and _within(narrow.tubes, wide.tubes)
+        and (narrow.window.sampling_required or not wide.window.sampling_required)
         and _lasts(narrow, wide)
         and _counts(narrow, wide)
     )
