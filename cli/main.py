@@ -18,6 +18,7 @@ COMMANDS = (
     Command("policy", "cli.commands.policy.command", "检查、测试、解释政策 / check, test and explain policies"),
     Command("migrate", "cli.commands.migrate", "建库或更新表结构 / make a store, or bring its tables up to date"),
     Command("records", "cli.commands.records.command", "照管记录库 / look after a records store"),
+    Command("audit", "cli.commands.audit", "审计日志：核验、查询、举证 / the audit trail: verify, search, prove"),
     Command("certs", "cli.commands.certs", "为开发签发证书 / certificates for development"),
     Command("access", "cli.commands.access", "谁可调用什么 / who may call what"),
     Command("bench", "cli.commands.bench", "性能基准 / benchmarks"),

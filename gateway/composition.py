@@ -30,6 +30,7 @@ from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, Ve
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
 from services.common.regions import NATION
+from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.binding import Binding
@@ -115,6 +116,7 @@ def build(
     updater = CacheUpdater(cache, sources)
     probe = Probe(cache, policies, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
     traces = asked_at_most(settings.trace_asked)
+    auditor = process_auditor(settings, NAME, clock)
     guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
     contract = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
     routes = {**api_routes(application), **operation_routes(probe), **page_routes(sample_people)}
@@ -127,10 +129,11 @@ def build(
             background=[policies.keep, updater.run],
             close=_closing(cache, close),
             files=files,
+            auditor=auditor,
         ),
         app=HttpApplication(
             routes,
-            Pipeline(NAME, guard),
+            Pipeline(NAME, guard, auditor),
             traces,
             Overload(settings.http_concurrency),
             seconds=settings.request_seconds,

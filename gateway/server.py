@@ -149,6 +149,7 @@ class GatewayServer:
             reflects=settings.reflection,
             security=security_of(service, settings),
             health_listen=settings.health_listen,
+            auditor=service.auditor,
         )
         self._http = HttpServer(
             gateway.app, head_seconds=settings.http_head_seconds, idle_seconds=settings.http_idle_seconds

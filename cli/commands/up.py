@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--redis", default="", metavar="URL", help="共享缓存，缺省在内存中 / the cache, in memory by default"
     )
+    parser.add_argument("--no-audit", action="store_true", help="不写审计日志 / keep no audit trail")
     parser.add_argument("--no-samples", action="store_true", help="不装入样例 / load no sample people and files")
     parser.set_defaults(run=run)
 
@@ -101,7 +102,14 @@ def run(args: argparse.Namespace) -> int:
                 write_people(people)
             certificates = write_mesh_certificates(args.data) if args.tls else None
             plan = Plan(
-                args.data, mesh_secret(args.data), ports, args.policies, args.redis, people, certificates=certificates
+                args.data,
+                mesh_secret(args.data),
+                ports,
+                args.policies,
+                args.redis,
+                people,
+                certificates=certificates,
+                audits=not args.no_audit,
             )
             return uvloop.run(_run(args, plan, telemetry))
     except DataDirectoryError as error:

@@ -19,7 +19,12 @@ def _addresses(plan: Plan, names: tuple[str, ...]) -> str:
 
 def settings(plan: Plan, name: str) -> dict[str, str]:
     """Returns the settings of one service, without the prefix HUTONG_."""
-    common = {"LISTEN": plan.address(name), "MESH_SECRET": plan.secret, "REFLECTION": "true"}
+    common = {
+        "LISTEN": plan.address(name),
+        "MESH_SECRET": plan.secret,
+        "REFLECTION": "true",
+        "AUDIT": plan.audit(name),
+    }
     if plan.certificates is not None:
         own_folder = certificate_folder(plan.certificates.resolve(), PRINCIPALS[name])
         common |= {

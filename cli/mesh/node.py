@@ -29,7 +29,7 @@ def grpc_service(build: Callable[[], Service], address: str) -> Launch:
     async def launch() -> AsyncIterator[Sequence[Binding]]:
         service = build()
         async with service.running():
-            server = Server(service.name, service.bindings, service.pings, reflects=True)
+            server = Server(service.name, service.bindings, service.pings, reflects=True, auditor=service.auditor)
             await server.start(address)
             try:
                 yield service.bindings

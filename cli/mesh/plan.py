@@ -66,6 +66,8 @@ class Plan:
     policies: Path | None = None
     redis: str = ""
     samples: Path | None = None
+    audits: bool = True
+    """Whether each service keeps an audit trail."""
     certificates: Path | None = None
     """The folder of certificates, where services prove their names to each other; None: they do not."""
 
@@ -80,6 +82,10 @@ class Plan:
     def store_url(self, name: str) -> str:
         """Returns the URL of a service's store."""
         return f"sqlite:///{self.store_file(name)}"
+
+    def audit(self, name: str) -> str:
+        """Returns the folder of a service's audit trail, empty where none is kept."""
+        return str(self.data.resolve() / "audit" / name) if self.audits else ""
 
     def keeps(self, store: str) -> list[str]:
         """The regions whose records may be written to a records store."""

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, REGIONS, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, REGIONS, VERDICT, Plan
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from services.common.regions import NATION
 from services.lookup.ports import RecordsIntake, RecordsSource
@@ -24,6 +24,7 @@ def records(plan: Plan, store: str, feeds: Mapping[str, Region]) -> Service:
         store_url=plan.store_url(store),
         store_migrate=True,
         mesh_secret=plan.secret,
+        audit=plan.audit(store),
     )
     return build(settings, feeds=feeds)
 
@@ -33,7 +34,9 @@ def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping
     from services.lookup.composition import build
     from services.lookup.settings import Settings
 
-    settings = Settings(store_url=plan.store_url(LOOKUP), store_migrate=True, mesh_secret=plan.secret)
+    settings = Settings(
+        store_url=plan.store_url(LOOKUP), store_migrate=True, mesh_secret=plan.secret, audit=plan.audit(LOOKUP)
+    )
     return build(settings, sources=sources, intakes=intakes)
 
 
@@ -43,7 +46,7 @@ def verdict(plan: Plan, evidence: EvidenceSource) -> Service:
     from services.verdict.settings import Settings
 
     policies = str(plan.policies.resolve()) if plan.policies else ""
-    return build(Settings(mesh_secret=plan.secret, policies=policies), evidence=evidence)
+    return build(Settings(mesh_secret=plan.secret, policies=policies, audit=plan.audit(VERDICT)), evidence=evidence)
 
 
 @asynccontextmanager
@@ -69,6 +72,7 @@ async def gateway(
         mesh_secret=plan.secret,
         reflection=True,
         redis_url=plan.redis,
+        audit=plan.audit(GATEWAY),
     )
     made = build(
         settings,

@@ -25,6 +25,7 @@ from services.lookup.settings import Settings
 from services.lookup.store.opening import open_checked_store as open_checked_store
 from services.lookup.store.opening import open_store
 from services.lookup.store.protocol import HolderStore
+from services.runtime.audit.process import process_auditor
 from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
@@ -96,4 +97,5 @@ def build(
         pings={"store": store.ping},
         close=close,
         files=files,
+        auditor=process_auditor(settings, NAME, clock),
     )

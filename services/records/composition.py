@@ -44,6 +44,7 @@ from services.records.store.opening import open_replica, open_store
 from services.records.store.protocols.reads import RecordReads
 from services.records.store.protocols.record_store import RecordStore
 from services.records.store.replica import ReplicaReads
+from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
@@ -176,4 +177,5 @@ def build(
         close=close,
         files=files,
         regions=keeps,
+        auditor=process_auditor(settings, f"records-{name}", clock),
     )

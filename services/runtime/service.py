@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.runtime.access.table import DEFAULT, AccessError, read_table
+from services.runtime.audit.auditor import Auditor
 from services.runtime.clock import system_clock
 from services.runtime.process import stop_signal
 from services.runtime.resilience.tasks import end
@@ -34,19 +35,24 @@ class Service:
     close: Callable[[], Awaitable[None]] | None = None
     files: TlsFiles | None = None
     """The certificate it proves its name with; None for a mesh without certificates."""
+    auditor: Auditor | None = None
+    """What writes down the calls that it answers; None for a process that keeps no audit trail."""
     regions: Collection[str] = ()
     """The regions whose store it is."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keeps the background work going meanwhile; afterwards ends it and closes what the service holds."""
-        tasks = [asyncio.create_task(_watched(self.name, work)) for work in self.background]
+        background = [*self.background, *([] if self.auditor is None else [self.auditor.run])]
+        tasks = [asyncio.create_task(_watched(self.name, work)) for work in background]
         try:
             yield
         finally:
             await end(tasks)
             if self.close is not None:
                 await self.close()
+            if self.auditor is not None:
+                await self.auditor.close()
 
 
 async def _watched(service: str, work: Background) -> None:
@@ -80,6 +86,7 @@ async def serve(service: Service, settings: ServerSettings) -> None:
         security=security_of(service, settings),
         regions=service.regions,
         health_listen=settings.health_listen,
+        auditor=service.auditor,
     )
     async with service.running():
         try:

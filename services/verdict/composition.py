@@ -6,6 +6,7 @@ from pathlib import Path
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
 from services.common.documents import PersonKeys
+from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
@@ -55,4 +56,5 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
         background=[registry.watch],
         close=channels.close,
         files=files,
+        auditor=process_auditor(settings, NAME, clock),
     )

@@ -66,6 +66,7 @@ WITHOUT_MAKER = (
 """Reasons that a class or the wire gives, and no place in particular."""
 
 DO: Mapping[str, str] = {
+    "AUDIT_UNWRITABLE": "ask again later; the service's operator has to make room for its audit trail",
     "BATCH_GAP": "open the session again and go on from the batch that it answers",
     "TOO_MANY_WAITING": "ask for less at once, or wait for the answers",
     "BODY_TOO_LARGE": "send less at once: 1 MiB",
@@ -83,6 +84,7 @@ DO: Mapping[str, str] = {
     "CONTENT_ENCODING_UNSUPPORTED": "compress the body by gzip, or not at all",
     "CONTENT_TYPE_UNSUPPORTED": "send `application/json`",
     "DEADLINE_EXCEEDED": "give the call more time, or ask again",
+    "DRAINING": "connect again, to another server, and go on from your cursor or acknowledgement",
     "EVIDENCE_INCOMPLETE": "report the trace id",
     "FEED_CHANGED": "the store there has another history: find out why; `hutong records reconcile` accepts it",
     "FEED_ENDED": "watch again from your cursor",
@@ -97,6 +99,7 @@ DO: Mapping[str, str] = {
     "LABORATORY_NOT_FOUND": "register the laboratory first",
     "LABORATORY_TAKEN": "another region has this id; take another",
     "LINK_NOT_FOUND": "these two documents are not linked directly",
+    "MESSAGE_TOO_LARGE": "send less at once; the contract says how much a batch may hold",
     "METHOD_NOT_ALLOWED": "use the method in `Allow`",
     "MORE_VIOLATIONS": "mend the fields that are named, then send again",
     "NO_POLICY_IN_FORCE": "there is no policy of that region at that instant; ask for another",
@@ -131,6 +134,8 @@ AGAIN: Mapping[str, str] = {
     "BATCH_GAP": "yes, from the batch that the session answers",
     "FEED_CHANGED": "no",
     "FEED_REBUILT": "yes, from the beginning",
+    "DRAINING": "yes, at once",
+    "MESSAGE_TOO_LARGE": "no",
     "OTHER_SECRET": "no",
     "OVERLOADED": "yes, after `Retry-After`",
     "REVISION_MISMATCH": "yes, after reading",

@@ -16,7 +16,7 @@ from services.lookup.evidence.source_answers import OK, UNREACHABLE, SourceAnswe
 
 @dataclass(frozen=True, slots=True)
 class RegionView:
-    """What questions in one region rest on: the answers that concern them, joined once for all of them."""
+    """The answers that questions in one region rest on, joined once for all of them."""
 
     answers: Sequence[SourceAnswer]
     common: Evidence

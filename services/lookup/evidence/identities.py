@@ -18,7 +18,7 @@ log = logging.getLogger("hutong.lookup.source")
 
 
 class SourceIdentities:
-    """What each source must say it is, and which said something else."""
+    """The identities that sources must have, and those that said something else."""
 
     def __init__(self, sources: Iterable[str], secret_fingerprint: bytes) -> None:
         self._expected = {source: ExpectedStore(RECORDS, source, secret_fingerprint) for source in sources}

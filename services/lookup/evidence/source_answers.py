@@ -1,4 +1,4 @@
-"""What a record store is asked, and what it answered."""
+"""Questions to a record store, and its answers."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ _NEVER = Instant(0)
 
 @dataclass(frozen=True, slots=True)
 class SourceQuestion:
-    """What all sources of a batch are asked alike: as known at an instant or, without one, at `asked_at`, the present;
+    """The terms on which all sources of a batch are asked: as known at an instant or, without one, at `asked_at`, now;
     of a person's past what the selection says, or all of it. Those that are down at that instant are not asked."""
 
     purpose: Purpose.ValueType
@@ -37,7 +37,7 @@ class SourceQuestion:
 
 @dataclass(frozen=True, slots=True)
 class SourceAnswer:
-    """What became of asking one source.
+    """The answer of one source, or its silence.
 
     Of people without records nothing is in `people`. `silent` are the regions that the source, being the nation's, does
     not speak for: those it has not heard of lately. `reason` is why an answer was not used that did come. A source that

@@ -17,7 +17,7 @@ MOST_WAITING = 10_000
 
 
 class _Turns(Generic[Item, Answer]):
-    """What waits, by caller; each caller in turn gives the oldest of its own."""
+    """The questions that wait, by caller; each caller in turn gives the oldest of its own."""
 
     def __init__(self) -> None:
         # In the order of turns.
@@ -28,7 +28,7 @@ class _Turns(Generic[Item, Answer]):
         return bool(self._queues)
 
     def count(self, caller: str) -> int:
-        """How many items of a caller wait."""
+        """Returns how many items of a caller wait."""
         return self._counts.get(caller, 0)
 
     def add(self, caller: str, asked: _Asked[Item, Answer]) -> None:
@@ -37,7 +37,7 @@ class _Turns(Generic[Item, Answer]):
         self._counts[caller] = self.count(caller) + len(asked[0])
 
     def next_size(self) -> int:
-        """How many items `take` would give."""
+        """Returns how many items `take` would give."""
         return len(next(iter(self._queues.values()))[0][0])
 
     def take(self) -> _Asked[Item, Answer]:

@@ -41,7 +41,7 @@ _TOO_LARGE = ServiceError(
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What stands in the place of a request that was not decoded."""
+    """The stand-in for a request that was not decoded."""
 
     error: ServiceError
 

@@ -5,12 +5,12 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from google.protobuf.message import Message
 from msgspec.structs import replace
 
-from services.common.errors import DeadlineExceeded, ServiceError
+from services.common.errors import Code, DeadlineExceeded, ServiceError
 from services.runtime.resilience.time_limit import answer_by
 from services.runtime.rpc.access import Guard
 from services.runtime.rpc.call import Call, Entered, current_call, enter, leave
@@ -30,12 +30,34 @@ StreamHandler = Callable[[Message], AsyncIterator[Message]]
 DuplexHandler = Callable[[AsyncIterator[Message]], AsyncIterator[Message]]
 
 
+UNWRITABLE = "AUDIT_UNWRITABLE"
+
+
+class Auditor(Protocol):
+    """Writes down what is answered, before it is."""
+
+    async def answered(self, call: Call, method: str, request: Message, outcome: str, answer: bytes) -> None:
+        """Returns when an answer may be given. Raises UNAVAILABLE (AUDIT_UNWRITABLE)."""
+
+    async def denied(self, call: Call, method: str, request: Message, reason: str) -> None:
+        """Returns when a denial may be given. Raises UNAVAILABLE (AUDIT_UNWRITABLE)."""
+
+
+def _bytes_of(response: object) -> bytes:
+    """Returns the bytes of an answer: a message's, or the body that a transport made of one."""
+    if isinstance(response, Message):
+        return response.SerializeToString()
+    body = getattr(response, "body", b"")
+    return body if isinstance(body, bytes) else b""
+
+
 class Pipeline:
     """Serves the methods of one service."""
 
-    def __init__(self, service: str, guard: Guard) -> None:
+    def __init__(self, service: str, guard: Guard, auditor: Auditor | None = None) -> None:
         self._service = service
         self._guard = guard
+        self._auditor = auditor
 
     def _unexpected(self, method: str, call: Call) -> ServiceError:
         log.exception("unexpected error", extra={"method": method, "caller": call.caller})
@@ -66,9 +88,14 @@ class Pipeline:
             deadline = call.deadline - SHAVE_SECONDS
             if deadline - time.monotonic() < LEAST_SECONDS:
                 raise DeadlineExceeded("所剩时间不足", "Too little time is left to answer")
-            entered = enter(Call(call.caller, deadline, call.trace, purpose))
-            return await answer_by(deadline, handler(request))
-        except ServiceError:
+            call = Call(call.caller, deadline, call.trace, purpose)
+            entered = enter(call)
+            response = await answer_by(deadline, handler(request))
+            if self._auditor is not None:
+                await self._auditor.answered(call, method, request, "OK", _bytes_of(response))
+            return response
+        except ServiceError as error:
+            await self._refused(call, method, request, error)
             raise
         except TimeoutError:
             raise DeadlineExceeded(f"{self._service} 未及时完成", f"{self._service} did not finish in time") from None
@@ -77,6 +104,15 @@ class Pipeline:
         finally:
             if entered is not None:
                 leave(entered)
+
+    async def _refused(self, call: Call, method: str, request: Message, error: ServiceError) -> None:
+        """Writes down that a call ended in an error. Raises UNAVAILABLE when that cannot be done."""
+        if self._auditor is None or error.reason == UNWRITABLE:
+            return
+        if error.code in (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED):
+            await self._auditor.denied(call, method, request, error.reason)
+        else:
+            await self._auditor.answered(call, method, request, error.reason, b"")
 
     async def stream(self, method: str, handler: StreamHandler, request: Message, call: Call) -> AsyncIterator[Message]:
         """Serves one request with a stream of responses. No span: a stream lives for days."""
@@ -108,6 +144,8 @@ class Pipeline:
     ) -> AsyncGenerator[Message, None]:
         try:
             call = replace(call, purpose=self._guard.admit(call.caller, method, request))
+            if self._auditor is not None:
+                await self._auditor.answered(call, method, request, "OPENED", b"")
             token = enter(call)
             try:
                 async with aclosing(cast(AsyncGenerator[Message, None], serve())) as responses:
@@ -119,7 +157,8 @@ class Pipeline:
                 except ValueError:
                     # An abandoned stream is closed by the event loop in another context, where nothing was entered.
                     pass
-        except ServiceError:
+        except ServiceError as error:
+            await self._refused(call, method, request, error)
             raise
         except Exception:  # noqa: BLE001  # nothing unexpected may reach the caller as it is
             raise self._unexpected(method, call) from None

@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.handlers import Handlers
 from services.runtime.rpc.health import DRAINING, Degraded, Health
-from services.runtime.rpc.pipeline import Pipeline
+from services.runtime.rpc.pipeline import Auditor, Pipeline
 from services.runtime.rpc.security import NO_SECURITY, Security
 from services.runtime.telemetry.trace import Traces, new_trace
 
@@ -65,6 +65,7 @@ class Server:
     is kept. `request_bytes` is the largest message that is taken at all; `reflects`: whether anybody may ask for the
     contracts. `security` says who calls and what they may do, `regions` whose store this is. `health_listen`
     is a second address, without certificates, for health alone: the probes of a cluster have none.
+    `auditor` writes down what is answered.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Server:
         security: Security = NO_SECURITY,
         regions: Collection[str] = (),
         health_listen: str = "",
+        auditor: Auditor | None = None,
     ) -> None:
         self._service = service
         self._pings = dict(pings or {})
@@ -92,7 +94,7 @@ class Server:
         self._health_server = grpc.aio.server(options=_OPTIONS) if health_listen else None
         made = Handlers(security.peers, traces, self._draining)
         for binding in bindings:
-            pipeline = Pipeline(service, security.guarded(binding, regions).guard)
+            pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(binding.contract.full_name, handlers),)

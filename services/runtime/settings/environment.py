@@ -13,6 +13,7 @@ from services.runtime.settings.kinds import (
     Kind,
     Level,
     Listen,
+    Name,
     Seconds,
     Secret,
     Share,
@@ -109,6 +110,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     there, whoever reaches the port may claim any name."""
     access_table: File = ""
     """Who may call what, YAML. Empty: the table that comes with it. It holds where there are certificates."""
+    audit: Name = ""
+    """The folder of this process's audit trail: every call about a person is written there before it is answered. Made
+    when it is not there; no two processes share one. Empty: nothing is written down."""
     health_listen: Listen = ""
     """Where to serve gRPC health alone, without certificates, for the probes of a cluster. Empty: nowhere else."""
     drain_wait: Seconds = 0.0

@@ -1,4 +1,4 @@
-"""How channels to one peer are opened: mutual TLS under the certificate of the moment."""
+"""Channels to one peer, with mutual TLS under the certificate of the moment."""
 
 from collections.abc import Sequence
 

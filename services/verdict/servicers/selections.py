@@ -1,4 +1,5 @@
-"""What of a holder's past is asked for: as far back as the policies loaded look, the newest few, and what clears."""
+"""The part of a holder's past that is asked for: as far back as the policies loaded look, the newest few, and what
+clears."""
 
 from functools import lru_cache
 

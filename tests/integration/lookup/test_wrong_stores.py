@@ -29,7 +29,7 @@ def coverage(evidence: Evidence) -> dict[str, tuple[SourceStatus.ValueType, str]
 
 
 def told_wrong(source: str, reason: str) -> float | None:
-    """What the metric says of a source."""
+    """Returns the metric's figure of a source."""
     return REGISTRY.get_sample_value("hutong_lookup_source_wrong", {"source": source, "reason": reason})
 
 

@@ -1,4 +1,4 @@
-"""Whom a follower reaches: nothing is taken from another store than was meant, and nobody is milder for it."""
+"""A follower takes nothing from another store than was meant, and nobody is judged the milder for it."""
 
 import asyncio
 import sqlite3
@@ -50,14 +50,14 @@ async def followed(store: Any, regions: Mapping[str, Any]) -> AsyncIterator[Reco
 
 
 async def state(whole: Records, code: str = "430000") -> fpb.FollowedRegion:
-    """How it stands with a region."""
+    """Returns the state of following a region."""
     response: fpb.ListFollowedRegionsResponse = await whole.calls.ListFollowedRegions(fpb.ListFollowedRegionsRequest())
     [one] = [region for region in response.regions if region.region == code]
     return one
 
 
 async def known(whole: Records) -> list[tuple[int, bool]]:
-    """What the nation has of the person: revision, and whether it is positive and stands."""
+    """Returns what the nation has of the person: revision, and if it is positive and stands."""
     return [
         (record.revision, record.content.result == POSITIVE.result and record.action != RETRACTED)
         for record in await whole.of(SICK)

@@ -3,10 +3,12 @@
 from typing import Any
 
 import msgspec
+import pytest
 from hutong.records.v1 import laboratory_quality_service_pb2 as qpb
 from hutong.records.v1.record_pb2 import Origin, TestResult, Tube
 from hypothesis import strategies as st
 
+from services.common.errors import ServiceError
 from services.common.instants import Instant, to_timestamp
 from services.records.domain.quality import Sample
 from services.records.quality.figure_counter import FigureCounter
@@ -144,3 +146,10 @@ async def many(records: Records) -> None:
     await records.submit_many(results)
     for source_id in ids[:10]:
         await records.retract(source_id, 2)
+
+
+async def refused(call: Any) -> list[tuple[str, str]]:
+    """The fields and reasons for which a call is refused."""
+    with pytest.raises(ServiceError) as caught:
+        await call
+    return [(violation.field, violation.reason) for violation in caught.value.violations]

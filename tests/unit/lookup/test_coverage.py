@@ -1,4 +1,4 @@
-"""What the answers of several sources mean for one region."""
+"""The answers of several sources make the coverage of one region."""
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp

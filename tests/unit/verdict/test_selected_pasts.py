@@ -65,7 +65,7 @@ def _original(stored: _Stored) -> RecordId | None:
 
 
 def _selected(people: dict[bytes, list[Record]], wanted: Selection, whole: Evidence) -> Evidence:
-    """What the nation's store and the region's own give of a person, joined as the lookup joins them."""
+    """Returns the records that nation and region give of a person, joined as the lookup joins them."""
     given: dict[tuple[str, str], Record] = {}
     left_out: dict[str, Instant] = {}
     for regions in (None, {HERE}):

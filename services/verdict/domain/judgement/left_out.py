@@ -59,8 +59,8 @@ def _against_since(verdict: Verdict, evidence: Evidence) -> Instant:
 
 
 def _an_original_may_be_missing(evidence: Evidence) -> bool:
-    """Whoever keeps a copy gives its original with it; the nation keeps all. Only where other regions speak for
-    themselves may one be left out by a store that does not know of the copy."""
+    """Tells if an original may be left out. A store that keeps a copy gives its original with it; the nation keeps all.
+    Only where other regions speak for themselves may one be left out by a store that does not know of the copy."""
     if evidence.coverage.get(NATION) and evidence.coverage.keys() <= {NATION, evidence.region}:
         return False
     there = {(record.region, record.source_id) for record in evidence.records}

@@ -1,4 +1,4 @@
-"""How far back a policy looks: what was sampled and reported before that no clause, notice, held day or waiting time of
+"""The reach of a policy: what was sampled and reported before that no clause, notice, held day or waiting time of
 it can reach. It follows from what is loaded, so a version with a longer window simply looks back further.
 """
 

@@ -1,0 +1,165 @@
+"""The log that a process keeps: lines that are on the disk before what they tell of is answered.
+
+Lines that come while others are being written wait and are written together, with one fsync for all: under load a group
+is tens of lines, and alone a line waits for the disk once.
+"""
+
+import asyncio
+import fcntl
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from services.common.errors import Unavailable
+from services.runtime.audit.note import Checkpoint, Signer, signed
+from services.runtime.audit.segments import CHECKPOINT, AuditError, header_line, repaired, segment_path
+from services.runtime.audit.tree import Range, leaf_hash
+
+LOCK = ".lock"
+
+GATHER_SECONDS = 0.002
+"""How long a group gathers before it is written."""
+SEGMENT_LINES = 1_000_000
+"""After so many lines a new segment is begun."""
+
+
+class AuditLog:
+    """One process's log in a folder of its own; the signer's name is the log's in checkpoints."""
+
+    def __init__(self, folder: Path, signer: Signer, *, segment_lines: int = SEGMENT_LINES) -> None:
+        """Opens the log, or begins it. Raises AuditError for a folder that holds another's, OSError."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise AuditError(f"{folder}: another process keeps this log") from None
+        self._folder = folder
+        self._signer = signer
+        self._segment_lines = segment_lines
+        found = repaired(folder, signer.name)
+        self._range = Range() if found is None else found[1]
+        self._first = 0 if found is None else int(found[0].stem)
+        self._file = None if found is None else os.open(found[0], os.O_WRONLY | os.O_APPEND)
+        self._length = 0 if self._file is None else os.fstat(self._file).st_size
+        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="audit")
+
+    @property
+    def size(self) -> int:
+        """How many lines the log has on the disk."""
+        return self._range.size
+
+    async def append(self, line: bytes) -> None:
+        """Returns when the line is on the disk. Raises UNAVAILABLE (AUDIT_UNWRITABLE) when it cannot be written: then
+        what it tells of must not be answered."""
+        loop = asyncio.get_running_loop()
+        # One for each, so that who leaves takes nobody along.
+        written: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((line, written))
+        if self._writing is None:
+            self._writing = loop.create_task(self._write_on())
+        await written
+
+    async def _write_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                # A visit to the disk costs as much as a dozen lines: those of the next moment come along.
+                await asyncio.sleep(GATHER_SECONDS)
+                group, self._waiting = self._waiting, []
+                try:
+                    await loop.run_in_executor(self._disk, self._write, [line for line, _ in group])
+                except OSError:
+                    for _, written in group:
+                        if not written.done():
+                            written.set_exception(_unwritable())
+                else:
+                    for _, written in group:
+                        if not written.done():
+                            written.set_result(None)
+        finally:
+            self._writing = None
+
+    def _write(self, lines: list[bytes]) -> None:
+        if self._file is None or self._range.size - self._first >= self._segment_lines:
+            self._begin_segment()
+        file = self._file
+        if file is None:
+            raise OSError("no segment is open")
+        content = b"".join(line + b"\n" for line in lines)
+        try:
+            _write_all(file, content)
+            os.fdatasync(file)
+        except OSError:
+            # What is half there is no line: the next group begins where this one did.
+            os.ftruncate(file, self._length)
+            raise
+        self._length += len(content)
+        for line in lines:
+            self._range.append(leaf_hash(line))
+
+    def _begin_segment(self) -> None:
+        path = segment_path(self._folder, self._range.size)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
+        header = header_line(self._signer.name, self._range)
+        try:
+            _write_all(file, header)
+            os.fsync(file)
+            _sync_folder(self._folder)
+        except OSError:
+            os.close(file)
+            path.unlink(missing_ok=True)
+            raise
+        if self._file is not None:
+            os.close(self._file)
+        self._file, self._first, self._length = file, self._range.size, len(header)
+
+    async def checkpoint(self) -> str:
+        """Returns a signed checkpoint of what is on the disk, and keeps it beside the segments. Raises OSError."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, self._checkpoint)
+
+    def _checkpoint(self) -> str:
+        checkpoint = Checkpoint(self._signer.name, self._range.size, self._range.root())
+        note = signed(checkpoint, [self._signer.line(checkpoint.text())])
+        beside = self._folder / f".{CHECKPOINT}.new"
+        beside.write_text(note, encoding="utf-8")
+        beside.replace(self._folder / CHECKPOINT)
+        return note
+
+    async def close(self) -> None:
+        """Writes what waits, leaves a checkpoint, and closes the log."""
+        while self._writing is not None:
+            await asyncio.wait([self._writing])
+        try:
+            await self.checkpoint()
+        except OSError:
+            pass
+        self._disk.shutdown()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        os.close(self._lock)
+
+
+def _unwritable() -> Unavailable:
+    return Unavailable(
+        "AUDIT_UNWRITABLE",
+        "审计日志无法写入，暂不应答",
+        "The audit trail cannot be written; nothing is answered until it can",
+    )
+
+
+def _write_all(file: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(file, content) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

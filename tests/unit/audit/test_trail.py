@@ -1,0 +1,225 @@
+"""The audit trail: what is acknowledged is there, and whatever is done to it afterwards is found."""
+
+import asyncio
+import errno
+import os
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.common.errors import Unavailable
+from services.common.instants import Instant
+from services.runtime.audit.entry import Entry, to_line
+from services.runtime.audit.log import AuditLog
+from services.runtime.audit.note import COSIGNED, Checkpoint, NoteError, Signer, read_checkpoint, read_verifier, signed
+from services.runtime.audit.segments import CHECKPOINT, AuditError, segments
+from services.runtime.audit.trail import check_proof, prove, search, verify
+
+SIGNER = Signer("hutong/test/gateway", Ed25519PrivateKey.generate())
+KEEPER = SIGNER.verifier()
+PERSONS = ("aa" * 16, "bb" * 16)
+
+
+def entry(number: int) -> Entry:
+    """A line about one of two persons."""
+    return Entry(
+        at=Instant(1_659_000_000_000_000 + number),
+        caller="spiffe://hutong/mesh/gateway",
+        method="hutong.verdict.v1.VerdictService/ComputeVerdict",
+        purpose="SHOW_CODE",
+        outcome="OK",
+        persons=(PERSONS[number % 2],),
+        answer=f"{number:032x}",
+        trace=f"{number:032x}",
+    )
+
+
+async def kept(folder, lines: int, *, segment_lines: int = 7) -> None:
+    """Keeps a log of so many lines, written as they come, in several runs of a process."""
+    written = 0
+    while written < lines:
+        log = AuditLog(folder, SIGNER, segment_lines=segment_lines)
+        some = min(10, lines - written)
+        await asyncio.gather(*(log.append(to_line(entry(written + place))) for place in range(some)))
+        written += some
+        await log.close()
+
+
+async def test_what_was_acknowledged_is_whole_and_found_again(tmp_path):
+    """Over segments and restarts; each person's lines, and no other's."""
+    await kept(tmp_path, 45)
+    verified = verify(tmp_path, KEEPER)
+    assert (45, 45) == (verified.lines, verified.checkpoint.size)
+    assert 5 == len(segments(tmp_path))
+    assert [number for number in range(45) if number % 2] == [
+        number for number, _ in search(tmp_path, SIGNER.name, person=PERSONS[1])
+    ]
+    first, end = entry(10).at, entry(20).at
+    assert list(range(10, 20)) == [number for number, _ in search(tmp_path, SIGNER.name, first=first, end=end)]
+
+
+async def test_each_line_is_proven_with_the_public_key_alone(tmp_path):
+    """A proof with another line, number or key proves nothing."""
+    await kept(tmp_path, 23)
+    for number in range(23):
+        proof = prove(tmp_path, KEEPER, number)
+        assert entry(number) == check_proof(proof, read_verifier(KEEPER.text()))
+    forged = type(proof)(to_line(entry(3)).decode(), proof.number, proof.hashes, proof.checkpoint)
+    with pytest.raises(NoteError, match="not in the log"):
+        check_proof(forged, KEEPER)
+    stranger = Signer(SIGNER.name, Ed25519PrivateKey.generate()).verifier()
+    with pytest.raises(NoteError, match="has not signed"):
+        check_proof(proof, stranger)
+    with pytest.raises(AuditError, match="none of them"):
+        prove(tmp_path, KEEPER, 23)
+
+
+def swap(folder, one: int, other: int) -> None:
+    """Swaps two lines of the first segment."""
+    path = segments(folder)[0]
+    lines = path.read_bytes().split(b"\n")
+    lines[one], lines[other] = lines[other], lines[one]
+    path.write_bytes(b"\n".join(lines))
+
+
+def edit(folder, place: int, old: bytes, new: bytes) -> None:
+    """Edits a segment."""
+    path = segments(folder)[place]
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+
+
+def cut(folder, place: int, lines: int) -> None:
+    """Cuts lines off the end of a segment."""
+    path = segments(folder)[place]
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-lines]))
+
+
+def third(folder) -> bytes:
+    """Returns the third line of the first segment."""
+    return segments(folder)[0].read_bytes().splitlines(keepends=True)[3]
+
+
+TAMPERINGS = {
+    "a byte": lambda folder: edit(folder, 1, b"SHOW_CODE", b"SHOW_COdE"),
+    "a byte of the last segment": lambda folder: edit(folder, -1, b"SHOW_CODE", b"SHOW_COdE"),
+    "a clock": lambda folder: edit(folder, 0, b'"at":16590000', b'"at":16580000'),
+    "a line": lambda folder: edit(folder, 0, third(folder), b""),
+    "a line twice": lambda folder: edit(folder, 0, third(folder), third(folder) * 2),
+    "an order": lambda folder: swap(folder, 2, 4),
+    "a tail": lambda folder: cut(folder, -1, 1),
+    "a tail that is not whole": lambda folder: edit(folder, -1, segments(folder)[-1].read_bytes()[-5:], b""),
+    "the last file": lambda folder: segments(folder)[-1].unlink(),
+    "a file in the middle": lambda folder: segments(folder)[2].unlink(),
+    "the first file": lambda folder: segments(folder)[0].unlink(),
+    "a header": lambda folder: edit(folder, 2, b'"before":["', b'"before":["00'),
+    "a file's name": lambda folder: segments(folder)[-1].rename(folder / "000000009999.log"),
+    "another log's file": lambda folder: edit(folder, 1, b"hutong/test/gateway", b"hutong/test/lookup"),
+    "the checkpoint's size": lambda folder: edit_note(folder, "45", "44"),
+    "no checkpoint": lambda folder: (folder / CHECKPOINT).unlink(),
+}  # fmt: skip
+
+
+def edit_note(folder, old: str, new: str) -> None:
+    """Edits the checkpoint."""
+    path = folder / CHECKPOINT
+    path.write_text(path.read_text().replace(old, new, 1))
+
+
+@pytest.mark.parametrize("what", TAMPERINGS)
+async def test_tampering_is_found(tmp_path, what):
+    """A byte, a line, an order, a tail, a whole file, a clock, a checkpoint."""
+    await kept(tmp_path, 45)
+    TAMPERINGS[what](tmp_path)
+    with pytest.raises((AuditError, NoteError)):
+        verify(tmp_path, KEEPER)
+
+
+async def test_a_tail_rewritten_by_the_keeper_itself_is_found_by_who_kept_a_checkpoint(tmp_path):
+    """With the key one can write another log; not one that others' checkpoints fit."""
+    await kept(tmp_path / "true", 30)
+    theirs = (tmp_path / "true" / CHECKPOINT).read_text()
+    log = AuditLog(tmp_path / "forged", SIGNER)
+    for number in range(40):
+        await log.append(to_line(entry(number if number != 29 else 99)))
+    await log.close()
+    assert 40 == verify(tmp_path / "forged", KEEPER).lines
+    with pytest.raises(AuditError, match="the supervisor"):
+        verify(tmp_path / "forged", KEEPER, {"the supervisor": theirs})
+    await kept(tmp_path / "true", 0)
+    assert 30 == verify(tmp_path / "true", KEEPER, {"the supervisor": theirs}).lines
+
+
+async def test_a_line_that_was_cut_by_a_crash_was_never_acknowledged(tmp_path):
+    """Half a line is cut off, and the log goes on from there."""
+    await kept(tmp_path, 9)
+    with segments(tmp_path)[-1].open("ab") as file:
+        file.write(to_line(entry(9))[:20])
+    await kept(tmp_path, 1)
+    assert 10 == verify(tmp_path, KEEPER).lines
+
+
+async def test_what_cannot_be_written_is_not_acknowledged(tmp_path, monkeypatch):
+    """A full disk, half-way through a group: an error that says so, nothing half there, and on it goes afterwards."""
+    log = AuditLog(tmp_path, SIGNER)
+    await log.append(to_line(entry(0)))
+    whole = os.write
+
+    def full(file: int, content: bytes) -> int:
+        whole(file, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(Unavailable) as refused:
+        await log.append(to_line(entry(1)))
+    assert "AUDIT_UNWRITABLE" == refused.value.reason
+    monkeypatch.setattr(os, "write", whole)
+    await log.append(to_line(entry(1)))
+    await log.close()
+    assert 2 == verify(tmp_path, KEEPER).lines
+
+
+async def test_lines_of_a_moment_share_a_visit_to_the_disk(tmp_path, monkeypatch):
+    """A thousand at once cost a handful of fsyncs."""
+    visits = 0
+    whole = os.fdatasync
+
+    def counted(file: int) -> None:
+        nonlocal visits
+        visits += 1
+        whole(file)
+
+    monkeypatch.setattr(os, "fdatasync", counted)
+    log = AuditLog(tmp_path, SIGNER)
+    await asyncio.gather(*(log.append(to_line(entry(number))) for number in range(1_000)))
+    await log.close()
+    assert 1_000 == verify(tmp_path, KEEPER).lines
+    assert visits <= 5
+
+
+async def test_two_processes_keep_no_log_together(tmp_path):
+    """The second is told so."""
+    log = AuditLog(tmp_path, SIGNER)
+    with pytest.raises(AuditError, match="another process"):
+        AuditLog(tmp_path, SIGNER)
+    await log.close()
+
+
+def test_a_witness_signs_with_the_time():
+    """C2SP's cosignature; a note without it is none for who asks for it."""
+    witness = Signer("hutong/nation", Ed25519PrivateKey.generate(), COSIGNED)
+    checkpoint = Checkpoint(SIGNER.name, 3, bytes(32))
+    text = checkpoint.text()
+    note = signed(checkpoint, [SIGNER.line(text), witness.line(text, 1_700_000_000)])
+    wanted = {"the nation": read_verifier(witness.verifier().text())}
+    assert checkpoint == read_checkpoint(note, KEEPER, wanted)
+    with pytest.raises(NoteError, match="hutong/nation has not signed"):
+        read_checkpoint(signed(checkpoint, [SIGNER.line(text)]), KEEPER, wanted)
+
+
+@pytest.mark.parametrize("text", ["", "a+b+c", "name+00000000+" + KEEPER.text().split("+")[2]])
+def test_a_key_that_is_none_is_refused(text):
+    """A verifier's key says its own id."""
+    with pytest.raises(NoteError):
+        read_verifier(text)
