@@ -74,8 +74,8 @@ LOOK_AT = (
     (
         "`hutong_records_stores_refused_total`",
         "it grows",
-        "somebody answers in a region's place who was not meant, and nothing is taken: an address, a secret or a file is "
-        "wrong; `hutong records reconcile`, [restoring a region](runbook/restoring-a-region.md)",
+        "somebody answers in a region's place who was not meant, and nothing is taken: an address, a secret or a file "
+        "is wrong; `hutong records reconcile`, [restoring a region](runbook/restoring-a-region.md)",
     ),
     (
         "`hutong_records_given_back_total`",
