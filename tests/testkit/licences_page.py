@@ -22,6 +22,7 @@ not be shipped. `make sbom` writes the same, with hashes and who needs whom, for
 WORDS = {
     "3-Clause BSD License": "BSD-3-Clause",
     "BSD 2-Clause License": "BSD-2-Clause",
+    "BSD": "BSD-2-Clause",
     "BSD License": "BSD-3-Clause",
     "MIT License": "MIT",
     "MIT": "MIT",

@@ -15,7 +15,7 @@ from gateway.codes.cache.entry import Entry
 from services.common.instants import Instant
 
 Key = tuple[bytes, str]
-"""A person key, and the slot of one region and scope."""
+"""A person key, and the slot of one region, scope and scene."""
 
 
 HOLDERS = "holders"

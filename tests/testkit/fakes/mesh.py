@@ -82,6 +82,7 @@ class Mesh:
         self.scopes: dict[tuple[bytes, str], int] = {}
         self.calls: dict[str, int] = defaultdict(int)
         self.batches: list[int] = []
+        self.asked: list[verdict_service_pb2.VerdictQuery] = []
         self.failing: ServiceError | None = None
         self.item_error: ServiceError | None = None
         self.shape: Callable[[Verdict], None] = lambda verdict: None
@@ -102,6 +103,7 @@ class Mesh:
     ) -> verdict_service_pb2.BatchComputeVerdictsResponse:
         self.calls["verdict"] += 1
         self.batches.append(len(request.queries))
+        self.asked += request.queries
         judged = [self._judge(query) for query in request.queries]
         if self.gate is not None:
             await self.gate.wait()
