@@ -16,9 +16,11 @@ from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 from hutong.verdict.v1 import verdict_service_pb2
 from hutong.verdict.v1.verdict_pb2 import Status, Verdict
 
-from cli.mesh import embedded, environment, processes
+from cli.mesh import embedded, per_process, processes
 from cli.mesh.client import MeshClient
 from cli.mesh.data import DataDirectoryError
+from cli.mesh.directory import write_directory
+from cli.mesh.plan import Plan
 from services.common.errors import Unavailable
 from services.records.store.sqlite.schema import SCHEMA
 from services.runtime.rpc.connection import Connection
@@ -192,16 +194,16 @@ async def test_a_file_that_is_gone_is_not_made_anew(mesh: Mesh, tmp_path: Path) 
 
 
 async def test_swapped_addresses_are_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two stores' addresses are exchanged in every list: what could not be asked is named, and nobody is told that
+    """Two stores' addresses are exchanged in the directory: what could not be asked is named, and nobody is told that
     there is no test."""
-    addresses = environment._addresses
 
-    def swapped(plan: Any, names: tuple[str, ...]) -> str:
-        other = {HUNAN: BEIJING, BEIJING: HUNAN}
-        pairs = (pair.split("=") for pair in addresses(plan, names).split(","))
-        return ",".join(f"{other.get(name, name)}={address}" for name, address in pairs)
+    def swapped(plan: Plan) -> None:
+        write_directory(plan)
+        hunan, beijing = plan.address(HUNAN), plan.address(BEIJING)
+        pieces = (piece.replace(beijing, hunan) for piece in plan.directory.read_text().split(hunan))
+        plan.directory.write_text(beijing.join(pieces))
 
-    monkeypatch.setattr(environment, "_addresses", swapped)
+    monkeypatch.setattr(per_process, "write_directory", swapped)
     async with (
         processes(tmp_path) as running,
         MeshClient(running.endpoints, "test") as client,
