@@ -35,7 +35,11 @@ def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping
     from services.lookup.settings import Settings
 
     settings = Settings(
-        store_url=plan.store_url(LOOKUP), store_migrate=True, mesh_secret=plan.secret, audit=plan.audit(LOOKUP)
+        store_url=plan.store_url(LOOKUP),
+        store_migrate=True,
+        mesh_secret=plan.secret,
+        directory=str(plan.directory),
+        audit=plan.audit(LOOKUP),
     )
     return build(settings, sources=sources, intakes=intakes)
 

@@ -6,15 +6,18 @@ from functools import partial
 from hutong.common.v1.subject_pb2 import Document
 from hutong.gateway.v1.health_code_service_pb2 import HealthCodeQuery
 from hutong.lookup.v1.region_pb2 import Scope
+from hutong.verdict.v1.scene_pb2 import Scene
 
 from gateway.codes.query import CodeQuery
+from services.common.birth_dates import born_text
 from services.common.documents import PersonKeys
 from services.common.errors import Violation
 from services.common.regions import divisions
-from services.common.requests import fields
+from services.common.requests import checks, fields
 from services.common.requests.instants import read_instant, read_known_at
 from services.common.requests.violations import Violations
 
+_SCENES = frozenset(Scene.values())
 _SCOPES = frozenset((Scope.SCOPE_UNSPECIFIED, Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL))
 
 
@@ -31,21 +34,25 @@ class Admission:
 
     def query(self, message: HealthCodeQuery, path: str = "", prior: Iterable[Violation] = ()) -> CodeQuery:
         """Admits one query. Raises InvalidArgument naming every wrong field below `path`, which ends in a dot or is
-        empty, after those found `prior`: REGION_REQUIRED, REGION_UNKNOWN, SCOPE_UNKNOWN, INSTANT_RANGE, and those of
-        the document."""
+        empty, after those found `prior`: REGION_REQUIRED, REGION_UNKNOWN, SCOPE_UNKNOWN, SCENE_UNKNOWN,
+        INSTANT_RANGE, and those of the document."""
         region, scope = message.region, message.scope
         now = not (prior or message.HasField("at") or message.HasField("known_at"))
-        if now and region in self._regions and scope in _SCOPES:
+        scene = message.scene
+        if now and region in self._regions and scope in _SCOPES and scene in _SCENES:
             # The common case, of which only the document can be wrong.
-            return CodeQuery(self._keys.of(message.document, f"{path}document"), region, scope, None, message.refresh)
+            person = self._keys.of(message.document, f"{path}document")
+            born = born_text(message.document)
+            return CodeQuery(person, region, scope, None, message.refresh, scene=scene, born=born)
         violations = Violations(prior)
         person = violations.read(b"", partial(self._keys.of, message.document, f"{path}document"))
         violations.add(fields.region(region, f"{path}region"))
         violations.add(fields.scope(scope, f"{path}scope"))
+        violations.add(checks.scene(scene, f"{path}scene"))
         at = known_at = None
         if message.HasField("at"):
             at = violations.read(None, partial(read_instant, message.at, f"{path}at"))
         if message.HasField("known_at"):
             known_at = violations.read(None, partial(read_known_at, message.known_at, f"{path}known_at"))
         violations.refuse()
-        return CodeQuery(person, region, scope, at, message.refresh, known_at, path)
+        return CodeQuery(person, region, scope, at, message.refresh, known_at, path, scene, born_text(message.document))

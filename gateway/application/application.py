@@ -28,8 +28,9 @@ from gateway.codes.codes import Codes, Shown
 from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.query import CodeQuery
 from gateway.ports import Evidence, Holders, Regions
+from services.common.birth_dates import born_text
 from services.common.errors import InvalidArgument, ServiceError, Violation
-from services.common.requests import fields
+from services.common.requests import checks, fields
 from services.common.requests.batches import MOST_IN_BATCH, check_batch
 from services.common.requests.instants import read_instant
 from services.common.requests.violations import Violations
@@ -106,10 +107,13 @@ class Application:
             violations.read(None, lambda: check_batch(len(regions), "regions"))
         for index, code in enumerate(regions):
             violations.add(fields.region(code, f"regions[{index}]"))
+        violations.add(checks.scene(request.scene))
         violations.refuse()
+        born = born_text(request.document)
         regions = regions or await self._policies.regions()
         directory = await self._directory.all()
-        shown = await self.show_many([CodeQuery(person, region, at=at) for region in regions], purpose)
+        queries = [CodeQuery(person, region, at=at, scene=request.scene, born=born) for region in regions]
+        shown = await self.show_many(queries, purpose)
         return [
             Destination(directory.get(region) or Region(region=region), code)
             for region, code in zip(regions, shown, strict=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from hutong.lookup.v1.region_pb2 import Scope
+from hutong.verdict.v1.scene_pb2 import Scene
 
 from gateway.codes.cache.protocol import Key
 from services.common.errors import ServiceError
@@ -16,7 +17,8 @@ _IN_BATCH = re.compile(r"^queries\[\d+\]\.")
 
 class CodeQuery(NamedTuple):
     """One question about one person. `at` and `known_at` None mean now; only answers for now are cached. `path` is
-    where the query stands in its request, for the names of wrong fields: it ends in a dot or is empty."""
+    where the query stands in its request, for the names of wrong fields: it ends in a dot or is empty. `born` is the
+    date of birth that the document tells, YYYY-MM-DD; it goes to the judge and is kept nowhere."""
 
     person: bytes
     region: str
@@ -25,6 +27,8 @@ class CodeQuery(NamedTuple):
     refresh: bool = False
     known_at: Instant | None = None
     path: str = ""
+    scene: Scene.ValueType = Scene.SCENE_UNSPECIFIED
+    born: str = ""
 
     @property
     def past(self) -> bool:
@@ -33,8 +37,11 @@ class CodeQuery(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The cache keeps its answer under this key."""
-        return (self.person, f"{self.region}{self.scope}")
+        """The cache keeps its answer under this key. Of one person key every document tells the same date of birth, so
+        the key stands for that as well; until when an answer holds knows the birthday."""
+        if not self.scene:
+            return (self.person, f"{self.region}{self.scope}")
+        return (self.person, f"{self.region}{self.scope}/{self.scene}")
 
 
 def renamed(error: ServiceError, path: str) -> ServiceError:

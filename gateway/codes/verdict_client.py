@@ -44,4 +44,6 @@ def _message(query: CodeQuery) -> VerdictQuery:
         scope=query.scope,
         at=None if query.at is None else to_timestamp(query.at),
         known_at=None if query.known_at is None else to_timestamp(query.known_at),
+        scene=query.scene,
+        date_of_birth=query.born,
     )

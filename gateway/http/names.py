@@ -8,6 +8,7 @@ from hutong.gateway.v1.health_code_service_pb2 import Freshness
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.lookup.v1.region_pb2 import InteropMode, Scope
 from hutong.records.v1.record_pb2 import Channel, RecordKind, RevisionAction, TestResult, Tube
+from hutong.verdict.v1.scene_pb2 import Scene
 from hutong.verdict.v1.verdict_pb2 import Colour, NoticeOutcome, Status
 
 UNKNOWN = -1
@@ -50,6 +51,7 @@ KIND = EnumNames(RecordKind, "RECORD_KIND_")
 NOTICE = EnumNames(NoticeOutcome, "NOTICE_OUTCOME_")
 PURPOSE = EnumNames(Purpose, "PURPOSE_")
 RESULT = EnumNames(TestResult, "TEST_RESULT_")
+SCENE = EnumNames(Scene, "SCENE_")
 SCOPE = EnumNames(Scope, "SCOPE_")
 SOURCE = EnumNames(SourceStatus, "SOURCE_STATUS_")
 STATUS = EnumNames(Status, "STATUS_")

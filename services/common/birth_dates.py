@@ -3,7 +3,7 @@
 import re
 from datetime import date
 
-from hutong.common.v1.subject_pb2 import DocumentType
+from hutong.common.v1.subject_pb2 import Document, DocumentType
 
 from services.common.documents import normalise
 
@@ -11,6 +11,16 @@ _TELLS = re.compile(r"\d{6}(\d{4})(\d\d)(\d\d)\d{3}[\dX]", re.ASCII)
 """GB 11643, and permanent residents' cards of 2023: eighteen characters, the date of birth from the seventh on."""
 
 _TYPES = frozenset((DocumentType.DOCUMENT_TYPE_RESIDENT_ID, DocumentType.DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID))
+
+
+def born_text(document: Document) -> str:
+    """Returns the date of birth of a document that was admitted, YYYY-MM-DD; empty where it does not tell it."""
+    number = document.number
+    if document.type == DocumentType.DOCUMENT_TYPE_RESIDENT_ID and len(number) == 18 and number.isascii():
+        # The common case, on the way of every code: nothing is left to normalise.
+        return f"{number[6:10]}-{number[10:12]}-{number[12:14]}"
+    born = date_of_birth(document.type, number)
+    return "" if born is None else born.isoformat()
 
 
 def date_of_birth(document_type: DocumentType.ValueType, number: str) -> date | None:

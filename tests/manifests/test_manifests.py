@@ -7,6 +7,7 @@ import msgspec
 import pytest
 import yaml
 
+from services.common.mesh_directory import parse_directory
 from services.runtime.rpc.health import LIVENESS
 from services.runtime.settings.environment import load
 from services.runtime.settings.names import PREFIX
@@ -19,6 +20,7 @@ from tests.testkit.checks.manifests import (
     by_name,
     container,
     containers,
+    directory_text,
     environment,
     of_kind,
     rendered,
@@ -124,6 +126,9 @@ def test_every_variable_is_a_setting_of_its_service(objects, tmp_path):
             here["HUTONG_STORE_URL"] = f"sqlite:///{tmp_path}/store.db"
         if "HUTONG_READ_STORE_URL" in found:
             here["HUTONG_READ_STORE_URL"] = "postgresql://replica/records"
+        if "HUTONG_DIRECTORY" in found:
+            (tmp_path / "directory.yaml").write_text(directory_text(objects, pod))
+            here["HUTONG_DIRECTORY"] = f"{tmp_path}/directory.yaml"
         load(kind, found | here)
 
 
@@ -147,7 +152,10 @@ def test_every_address_is_a_service_of_the_mesh(objects):
         if port["name"] == "grpc"
     }
     for pod in workloads(objects):
-        named = {target for value in environment(objects, pod).values() for target in addresses(value)}
+        said = [*environment(objects, pod).values()]
+        if text := directory_text(objects, pod):
+            said += [member.records for member in parse_directory(text.encode()).members.values()]
+        named = {target for value in said for target in addresses(value)}
         assert named <= known, title(pod)
         assert named or service_of(pod) == "records"
 
@@ -159,17 +167,14 @@ def test_the_regions_on_the_mesh_are_the_same_for_everyone(objects):
         for pod in workloads(objects)
         if service_of(pod) == "records"
     }
-    (lookup,) = [environment(objects, pod) for pod in workloads(objects) if service_of(pod) == "lookup"]
-
-    def keys(value: str) -> set[str]:
-        return {piece.partition("=")[0] for piece in value.split(",")}
-
-    regions = set(by_region) - {"nation"}
-    nation = by_region["nation"]
-    assert regions | {"nation"} == keys(lookup["HUTONG_RECORDS"])
-    assert regions == keys(nation["HUTONG_FOLLOW"])
-    (gateway,) = [environment(objects, pod) for pod in workloads(objects) if service_of(pod) == "gateway"]
-    assert regions == keys(gateway["HUTONG_REGION_FEEDS"])
+    lists = {
+        environment(objects, pod).get("HUTONG_REGION", service_of(pod)): directory_text(objects, pod)
+        for pod in workloads(objects)
+        if "HUTONG_DIRECTORY" in environment(objects, pod)
+    }
+    assert {"lookup", "gateway", "nation"} == lists.keys()
+    (text,) = set(lists.values())
+    assert by_region.keys() == parse_directory(text.encode()).members.keys()
     # What a store keeps follows from these: a region its own, the nation every division that it does not follow.
     assert not [pod for pod in by_region.values() if "HUTONG_KEEPS" in pod]
 

@@ -49,6 +49,7 @@ CODE: Json = {
         }
     ],
     "reasons": [],
+    "furtherReasons": [],
     "coverage": [
         {"source": "110000", "status": "OK", "asOf": "2022-08-06T09:00:00+08:00"},
         {"source": "nation", "status": "OK", "asOf": "2022-08-06T08:59:59.500000+08:00"},
@@ -64,6 +65,8 @@ CODE: Json = {
     "nationalWouldRecognise": False,
     "daysEvidence": _REF,
     "newestTest": _RECORD,
+    "scene": None,
+    "judgedBySceneRules": False,
 }
 REGION: Json = {
     "region": "110000",

@@ -14,7 +14,7 @@ from hutong.common.v1 import subject_pb2
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
 from gateway.http.fields import REQUIRED, RegionCode, asked_instant, described, one_of
-from gateway.http.names import DOCUMENT_TYPE, SCOPE
+from gateway.http.names import DOCUMENT_TYPE, SCENE, SCOPE
 from gateway.http.requests.instants import read_instant
 from services.common.errors import Violation
 from services.common.requests.batches import MOST_IN_BATCH
@@ -28,6 +28,9 @@ AskedAt = Annotated[
         "判定的时刻，须带时区偏移；缺省为现在，且只有现在的结果会缓存。"
         " The instant judged, with an offset; now when absent, and only answers for now are cached."
     ),
+]
+AskedScene = Annotated[
+    str, one_of(SCENE, "场所；缺省为健康码本身。 The place that asks; the health code itself when absent.")
 ]
 RequestId = Annotated[
     str,
@@ -68,6 +71,7 @@ class HealthCodeQuery(Body):
         ]
         | None
     ) = None
+    scene: AskedScene | None = None
     at: AskedAt | None = None
     refresh: Annotated[bool, described("绕过缓存。 Past the cache.")] = False
     known_at: (
@@ -88,6 +92,8 @@ class HealthCodeQuery(Body):
         message.region = self.region
         if self.scope:
             message.scope = SCOPE.number(self.scope)  # type: ignore[assignment]  # an open enum
+        if self.scene:
+            message.scene = SCENE.number(self.scene)  # type: ignore[assignment]  # an open enum
         if self.refresh:
             message.refresh = True
         if self.at is not None:
@@ -123,12 +129,15 @@ class DestinationsRequest(Body):
         Annotated[list[RegionCode], described("缺省为全部有规则的地区。 Every region that has a policy when absent.")]
         | None
     ) = None
+    scene: AskedScene | None = None
     at: AskedAt | None = None
 
     def fill(self, message: pb.CheckDestinationsRequest, violations: MutableSequence[Violation]) -> None:
         """Writes itself into the contract's form; adds a violation when the instant is none."""
         self.document.fill(message.document)
         message.regions.extend(self.regions or ())
+        if self.scene:
+            message.scene = SCENE.number(self.scene)  # type: ignore[assignment]  # an open enum
         if self.at is not None:
             read_instant(self.at, message.at, "at", violations)
 

@@ -7,7 +7,7 @@ from hutong.verdict.v1 import verdict_pb2
 
 from gateway.codes.codes import Shown
 from gateway.http.fields import RegionCode, described, instant, one_of
-from gateway.http.names import COLOUR, FRESHNESS, NOTICE, SCOPE, STATUS
+from gateway.http.names import COLOUR, FRESHNESS, NOTICE, SCENE, SCOPE, STATUS
 from gateway.http.views.answer import Answer, Text, encode, maybe_instant, text
 from gateway.http.views.evidence import Coverage, EvidenceRef, TestRecord, coverage, evidence_ref, test_record
 
@@ -29,7 +29,18 @@ class Reason(Answer, frozen=True):
     code: Annotated[str, described("稳定代码，如 WINDOW_EXPIRED。 A stable code.")]
     clause: Annotated[str, described("未满足的条款。 The clause not met.")] | None
     evidence: EvidenceRef | None
-    text: Text
+    text: Annotated[
+        Text | None, described("与前一条原因文字相同时为 null。 Null where a reason before it says the same words.")
+    ]
+    ended_at: Annotated[str, instant("有效期届满的时刻。 When the window of the evidence ended.")] | None
+
+
+class ReasonCount(Answer, frozen=True):
+    """同类原因另有多少条，均为更早的证据。 How many more reasons of a kind there are, about older evidence."""
+
+    code: Annotated[str, described("稳定代码。 A stable code.")]
+    clause: Annotated[str, described("未满足的条款。 The clause not met.")] | None
+    count: Annotated[int, described("条数。 How many.")]
 
 
 class Policy(Answer, frozen=True):
@@ -70,7 +81,10 @@ class HealthCode(Answer, frozen=True):
         | None
     )
     grounds: Annotated[list[Ground], described("依据。 What the answer rests on.")]
-    reasons: Annotated[list[Reason], described("不足之处。 What fell short.")]
+    reasons: Annotated[
+        list[Reason], described("不足之处，每条款最新三条。 What fell short, the newest three for each clause.")
+    ]
+    further_reasons: Annotated[list[ReasonCount], described("其余不足之处的条数。 What fell short besides, counted.")]
     coverage: Annotated[list[Coverage], described("问过谁，谁未应答。 Who was asked, and who did not answer.")]
     policy: Policy
     computed_at: Annotated[str, instant("判定所依据信息的时刻。 The instant of the knowledge judged.")] | None
@@ -89,6 +103,11 @@ class HealthCode(Answer, frozen=True):
     ]
     days_evidence: EvidenceRef | None
     newest_test: TestRecord | None
+    scene: Annotated[str, one_of(SCENE, "查验的场所。 The scene that was asked about.")] | None
+    judged_by_scene_rules: Annotated[
+        bool,
+        described("是否按该场所的规则判定。 Whether the policy's rules for that scene judged, or its general rules."),
+    ]
 
 
 def _ground(message: verdict_pb2.Ground) -> Ground:
@@ -102,7 +121,8 @@ def _ground(message: verdict_pb2.Ground) -> Ground:
 
 def _reason(message: verdict_pb2.Reason) -> Reason:
     evidence = evidence_ref(message.evidence) if message.HasField("evidence") else None
-    return Reason(message.code, message.clause or None, evidence, text(message.text))
+    words = text(message.text) if message.HasField("text") else None
+    return Reason(message.code, message.clause or None, evidence, words, maybe_instant(message, "ended_at"))
 
 
 def _policy(message: verdict_pb2.PolicyRef) -> Policy:
@@ -126,6 +146,7 @@ def health_code(message: verdict_pb2.Verdict, freshness: str = "COMPUTED", age: 
         fresh_until=maybe_instant(message, "fresh_until"),
         grounds=[_ground(ground) for ground in message.grounds],
         reasons=[_reason(reason) for reason in message.reasons],
+        further_reasons=[ReasonCount(more.code, more.clause or None, more.count) for more in message.further_reasons],
         coverage=coverage(message.coverage),
         policy=_policy(message.policy),
         computed_at=maybe_instant(message, "computed_at"),
@@ -133,6 +154,8 @@ def health_code(message: verdict_pb2.Verdict, freshness: str = "COMPUTED", age: 
         national_would_recognise=message.national_would_recognise,
         days_evidence=evidence_ref(message.days_evidence) if message.HasField("days_evidence") else None,
         newest_test=test_record(message.newest_test) if message.HasField("newest_test") else None,
+        scene=SCENE.maybe(message.scene),
+        judged_by_scene_rules=message.judged_by_scene_rules,
     )
 
 

@@ -14,6 +14,7 @@ from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
 from tests.testkit.builders.records import KEEP, person, sampling, submission
+from tests.testkit.directories import directory_file
 from tests.testkit.servers.records_process import RecordsProcess
 from tests.testkit.tools import ROOT
 
@@ -74,7 +75,11 @@ async def test_conflicts_are_listed_and_settled(tmp_path: Path) -> None:
 async def test_another_persons_test_is_taken(tmp_path: Path) -> None:
     """Settled so, the record is the other person's, here and in the nation, and the first person's is retracted."""
     store = RecordsProcess("430000", f"sqlite:///{tmp_path / 'records'}.db")
-    nation = RecordsProcess("nation", f"sqlite:///{tmp_path / 'nation'}.db", f"430000={store.address}")
+    nation = RecordsProcess(
+        "nation",
+        f"sqlite:///{tmp_path / 'nation'}.db",
+        directory_file(tmp_path / "directory.yaml", {"430000": store.address}),
+    )
     await store.start()
     try:
         await nation.start()

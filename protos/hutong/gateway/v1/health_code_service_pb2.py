@@ -28,10 +28,11 @@ from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject
 from hutong.lookup.v1 import evidence_service_pb2 as hutong_dot_lookup_dot_v1_dot_evidence__service__pb2
 from hutong.lookup.v1 import region_pb2 as hutong_dot_lookup_dot_v1_dot_region__pb2
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
+from hutong.verdict.v1 import scene_pb2 as hutong_dot_verdict_dot_v1_dot_scene__pb2
 from hutong.verdict.v1 import verdict_pb2 as hutong_dot_verdict_dot_v1_dot_verdict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/gateway/v1/health_code_service.proto\x12\x11hutong.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\x1ehutong/records/v1/record.proto\x1a\x1fhutong/verdict/v1/verdict.proto\"\xde\x01\n\x0fHealthCodeQuery\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07refresh\x18\x05 \x01(\x08\x12,\n\x08known_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x15ShowHealthCodeRequest\x12\x31\n\x05query\x18\x01 \x01(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"v\n\x16ShowHealthCodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\x12/\n\tfreshness\x18\x02 \x01(\x0e\x32\x1c.hutong.gateway.v1.Freshness\"~\n\x1b\x42\x61tchShowHealthCodesRequest\x12\x33\n\x07queries\x18\x01 \x03(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x83\x01\n\x11HealthCodeOutcome\x12\x39\n\x04\x63ode\x18\x01 \x01(\x0b\x32).hutong.gateway.v1.ShowHealthCodeResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"V\n\x1c\x42\x61tchShowHealthCodesResponse\x12\x36\n\x08outcomes\x18\x01 \x03(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"\xad\x01\n\x18\x43heckDestinationsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"k\n\x0b\x44\x65stination\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x32\n\x04\x63ode\x18\x02 \x01(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"Q\n\x19\x43heckDestinationsResponse\x12\x34\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1e.hutong.gateway.v1.Destination\"\x95\x01\n\x12ListResultsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\nResultView\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x15\n\rorigin_region\x18\x02 \x01(\t\x12\x11\n\tcopied_to\x18\x03 \x03(\t\"\x92\x01\n\x13ListResultsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x32\n\x08\x63overage\x18\x02 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"t\n\x17\x42\x61tchListResultsRequest\x12-\n\tdocuments\x18\x01 \x03(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x80\x01\n\x0eResultsOutcome\x12\x39\n\x07results\x18\x01 \x01(\x0b\x32&.hutong.gateway.v1.ListResultsResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"O\n\x18\x42\x61tchListResultsResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32!.hutong.gateway.v1.ResultsOutcome\"\xc3\x01\n\x12\x43laimResultRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x15\n\rorigin_region\x18\x03 \x01(\t\x12\x18\n\x10origin_source_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"U\n\x13\x43laimResultResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xba\x01\n\x12SwitchScopeRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"=\n\x13SwitchScopeResponse\x12&\n\x05scope\x18\x01 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*i\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RESHNESS_COMPUTED\x10\x01\x12\x14\n\x10\x46RESHNESS_CACHED\x10\x02\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x03\x32\xc8\x06\n\x11HealthCodeService\x12\x65\n\x0eShowHealthCode\x12(.hutong.gateway.v1.ShowHealthCodeRequest\x1a).hutong.gateway.v1.ShowHealthCodeResponse\x12w\n\x14\x42\x61tchShowHealthCodes\x12..hutong.gateway.v1.BatchShowHealthCodesRequest\x1a/.hutong.gateway.v1.BatchShowHealthCodesResponse\x12n\n\x11\x43heckDestinations\x12+.hutong.gateway.v1.CheckDestinationsRequest\x1a,.hutong.gateway.v1.CheckDestinationsResponse\x12\\\n\x0bListResults\x12%.hutong.gateway.v1.ListResultsRequest\x1a&.hutong.gateway.v1.ListResultsResponse\x12k\n\x10\x42\x61tchListResults\x12*.hutong.gateway.v1.BatchListResultsRequest\x1a+.hutong.gateway.v1.BatchListResultsResponse\x12\\\n\x0b\x43laimResult\x12%.hutong.gateway.v1.ClaimResultRequest\x1a&.hutong.gateway.v1.ClaimResultResponse\x12\\\n\x0bSwitchScope\x12%.hutong.gateway.v1.SwitchScopeRequest\x1a&.hutong.gateway.v1.SwitchScopeResponse\x12\\\n\x0bListRegions\x12%.hutong.gateway.v1.ListRegionsRequest\x1a&.hutong.gateway.v1.ListRegionsResponseB\xc9\x01\n\x15\x63om.hutong.gateway.v1B\x16HealthCodeServiceProtoP\x01Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\xa2\x02\x03HGX\xaa\x02\x11Hutong.Gateway.V1\xca\x02\x11Hutong\\Gateway\\V1\xe2\x02\x1dHutong\\Gateway\\V1\\GPBMetadata\xea\x02\x13Hutong::Gateway::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/gateway/v1/health_code_service.proto\x12\x11hutong.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\x1ehutong/records/v1/record.proto\x1a\x1dhutong/verdict/v1/scene.proto\x1a\x1fhutong/verdict/v1/verdict.proto\"\x87\x02\n\x0fHealthCodeQuery\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07refresh\x18\x05 \x01(\x08\x12,\n\x08known_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05scene\x18\x07 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\"v\n\x15ShowHealthCodeRequest\x12\x31\n\x05query\x18\x01 \x01(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"v\n\x16ShowHealthCodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\x12/\n\tfreshness\x18\x02 \x01(\x0e\x32\x1c.hutong.gateway.v1.Freshness\"~\n\x1b\x42\x61tchShowHealthCodesRequest\x12\x33\n\x07queries\x18\x01 \x03(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x83\x01\n\x11HealthCodeOutcome\x12\x39\n\x04\x63ode\x18\x01 \x01(\x0b\x32).hutong.gateway.v1.ShowHealthCodeResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"V\n\x1c\x42\x61tchShowHealthCodesResponse\x12\x36\n\x08outcomes\x18\x01 \x03(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"\xd6\x01\n\x18\x43heckDestinationsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\'\n\x05scene\x18\x05 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\"k\n\x0b\x44\x65stination\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x32\n\x04\x63ode\x18\x02 \x01(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"Q\n\x19\x43heckDestinationsResponse\x12\x34\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1e.hutong.gateway.v1.Destination\"\x95\x01\n\x12ListResultsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\nResultView\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x15\n\rorigin_region\x18\x02 \x01(\t\x12\x11\n\tcopied_to\x18\x03 \x03(\t\"\x92\x01\n\x13ListResultsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x32\n\x08\x63overage\x18\x02 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"t\n\x17\x42\x61tchListResultsRequest\x12-\n\tdocuments\x18\x01 \x03(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x80\x01\n\x0eResultsOutcome\x12\x39\n\x07results\x18\x01 \x01(\x0b\x32&.hutong.gateway.v1.ListResultsResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"O\n\x18\x42\x61tchListResultsResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32!.hutong.gateway.v1.ResultsOutcome\"\xc3\x01\n\x12\x43laimResultRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x15\n\rorigin_region\x18\x03 \x01(\t\x12\x18\n\x10origin_source_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"U\n\x13\x43laimResultResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xba\x01\n\x12SwitchScopeRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"=\n\x13SwitchScopeResponse\x12&\n\x05scope\x18\x01 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*i\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RESHNESS_COMPUTED\x10\x01\x12\x14\n\x10\x46RESHNESS_CACHED\x10\x02\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x03\x32\xc8\x06\n\x11HealthCodeService\x12\x65\n\x0eShowHealthCode\x12(.hutong.gateway.v1.ShowHealthCodeRequest\x1a).hutong.gateway.v1.ShowHealthCodeResponse\x12w\n\x14\x42\x61tchShowHealthCodes\x12..hutong.gateway.v1.BatchShowHealthCodesRequest\x1a/.hutong.gateway.v1.BatchShowHealthCodesResponse\x12n\n\x11\x43heckDestinations\x12+.hutong.gateway.v1.CheckDestinationsRequest\x1a,.hutong.gateway.v1.CheckDestinationsResponse\x12\\\n\x0bListResults\x12%.hutong.gateway.v1.ListResultsRequest\x1a&.hutong.gateway.v1.ListResultsResponse\x12k\n\x10\x42\x61tchListResults\x12*.hutong.gateway.v1.BatchListResultsRequest\x1a+.hutong.gateway.v1.BatchListResultsResponse\x12\\\n\x0b\x43laimResult\x12%.hutong.gateway.v1.ClaimResultRequest\x1a&.hutong.gateway.v1.ClaimResultResponse\x12\\\n\x0bSwitchScope\x12%.hutong.gateway.v1.SwitchScopeRequest\x1a&.hutong.gateway.v1.SwitchScopeResponse\x12\\\n\x0bListRegions\x12%.hutong.gateway.v1.ListRegionsRequest\x1a&.hutong.gateway.v1.ListRegionsResponseB\xc9\x01\n\x15\x63om.hutong.gateway.v1B\x16HealthCodeServiceProtoP\x01Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\xa2\x02\x03HGX\xaa\x02\x11Hutong.Gateway.V1\xca\x02\x11Hutong\\Gateway\\V1\xe2\x02\x1dHutong\\Gateway\\V1\\GPBMetadata\xea\x02\x13Hutong::Gateway::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,50 +40,50 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.gateway.v1.health_co
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.gateway.v1B\026HealthCodeServiceProtoP\001Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\242\002\003HGX\252\002\021Hutong.Gateway.V1\312\002\021Hutong\\Gateway\\V1\342\002\035Hutong\\Gateway\\V1\\GPBMetadata\352\002\023Hutong::Gateway::V1'
-  _globals['_FRESHNESS']._serialized_start=2904
-  _globals['_FRESHNESS']._serialized_end=3009
-  _globals['_HEALTHCODEQUERY']._serialized_start=299
-  _globals['_HEALTHCODEQUERY']._serialized_end=521
-  _globals['_SHOWHEALTHCODEREQUEST']._serialized_start=523
-  _globals['_SHOWHEALTHCODEREQUEST']._serialized_end=641
-  _globals['_SHOWHEALTHCODERESPONSE']._serialized_start=643
-  _globals['_SHOWHEALTHCODERESPONSE']._serialized_end=761
-  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_start=763
-  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_end=889
-  _globals['_HEALTHCODEOUTCOME']._serialized_start=892
-  _globals['_HEALTHCODEOUTCOME']._serialized_end=1023
-  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_start=1025
-  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_end=1111
-  _globals['_CHECKDESTINATIONSREQUEST']._serialized_start=1114
-  _globals['_CHECKDESTINATIONSREQUEST']._serialized_end=1287
-  _globals['_DESTINATION']._serialized_start=1289
-  _globals['_DESTINATION']._serialized_end=1396
-  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_start=1398
-  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_end=1479
-  _globals['_LISTRESULTSREQUEST']._serialized_start=1482
-  _globals['_LISTRESULTSREQUEST']._serialized_end=1631
-  _globals['_RESULTVIEW']._serialized_start=1633
-  _globals['_RESULTVIEW']._serialized_end=1734
-  _globals['_LISTRESULTSRESPONSE']._serialized_start=1737
-  _globals['_LISTRESULTSRESPONSE']._serialized_end=1883
-  _globals['_BATCHLISTRESULTSREQUEST']._serialized_start=1885
-  _globals['_BATCHLISTRESULTSREQUEST']._serialized_end=2001
-  _globals['_RESULTSOUTCOME']._serialized_start=2004
-  _globals['_RESULTSOUTCOME']._serialized_end=2132
-  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_start=2134
-  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_end=2213
-  _globals['_CLAIMRESULTREQUEST']._serialized_start=2216
-  _globals['_CLAIMRESULTREQUEST']._serialized_end=2411
-  _globals['_CLAIMRESULTRESPONSE']._serialized_start=2413
-  _globals['_CLAIMRESULTRESPONSE']._serialized_end=2498
-  _globals['_SWITCHSCOPEREQUEST']._serialized_start=2501
-  _globals['_SWITCHSCOPEREQUEST']._serialized_end=2687
-  _globals['_SWITCHSCOPERESPONSE']._serialized_start=2689
-  _globals['_SWITCHSCOPERESPONSE']._serialized_end=2750
-  _globals['_LISTREGIONSREQUEST']._serialized_start=2752
-  _globals['_LISTREGIONSREQUEST']._serialized_end=2811
-  _globals['_LISTREGIONSRESPONSE']._serialized_start=2813
-  _globals['_LISTREGIONSRESPONSE']._serialized_end=2902
-  _globals['_HEALTHCODESERVICE']._serialized_start=3012
-  _globals['_HEALTHCODESERVICE']._serialized_end=3852
+  _globals['_FRESHNESS']._serialized_start=3017
+  _globals['_FRESHNESS']._serialized_end=3122
+  _globals['_HEALTHCODEQUERY']._serialized_start=330
+  _globals['_HEALTHCODEQUERY']._serialized_end=593
+  _globals['_SHOWHEALTHCODEREQUEST']._serialized_start=595
+  _globals['_SHOWHEALTHCODEREQUEST']._serialized_end=713
+  _globals['_SHOWHEALTHCODERESPONSE']._serialized_start=715
+  _globals['_SHOWHEALTHCODERESPONSE']._serialized_end=833
+  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_start=835
+  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_end=961
+  _globals['_HEALTHCODEOUTCOME']._serialized_start=964
+  _globals['_HEALTHCODEOUTCOME']._serialized_end=1095
+  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_start=1097
+  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_end=1183
+  _globals['_CHECKDESTINATIONSREQUEST']._serialized_start=1186
+  _globals['_CHECKDESTINATIONSREQUEST']._serialized_end=1400
+  _globals['_DESTINATION']._serialized_start=1402
+  _globals['_DESTINATION']._serialized_end=1509
+  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_start=1511
+  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_end=1592
+  _globals['_LISTRESULTSREQUEST']._serialized_start=1595
+  _globals['_LISTRESULTSREQUEST']._serialized_end=1744
+  _globals['_RESULTVIEW']._serialized_start=1746
+  _globals['_RESULTVIEW']._serialized_end=1847
+  _globals['_LISTRESULTSRESPONSE']._serialized_start=1850
+  _globals['_LISTRESULTSRESPONSE']._serialized_end=1996
+  _globals['_BATCHLISTRESULTSREQUEST']._serialized_start=1998
+  _globals['_BATCHLISTRESULTSREQUEST']._serialized_end=2114
+  _globals['_RESULTSOUTCOME']._serialized_start=2117
+  _globals['_RESULTSOUTCOME']._serialized_end=2245
+  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_start=2247
+  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_end=2326
+  _globals['_CLAIMRESULTREQUEST']._serialized_start=2329
+  _globals['_CLAIMRESULTREQUEST']._serialized_end=2524
+  _globals['_CLAIMRESULTRESPONSE']._serialized_start=2526
+  _globals['_CLAIMRESULTRESPONSE']._serialized_end=2611
+  _globals['_SWITCHSCOPEREQUEST']._serialized_start=2614
+  _globals['_SWITCHSCOPEREQUEST']._serialized_end=2800
+  _globals['_SWITCHSCOPERESPONSE']._serialized_start=2802
+  _globals['_SWITCHSCOPERESPONSE']._serialized_end=2863
+  _globals['_LISTREGIONSREQUEST']._serialized_start=2865
+  _globals['_LISTREGIONSREQUEST']._serialized_end=2924
+  _globals['_LISTREGIONSRESPONSE']._serialized_start=2926
+  _globals['_LISTREGIONSRESPONSE']._serialized_end=3015
+  _globals['_HEALTHCODESERVICE']._serialized_start=3125
+  _globals['_HEALTHCODESERVICE']._serialized_end=3965
 # @@protoc_insertion_point(module_scope)

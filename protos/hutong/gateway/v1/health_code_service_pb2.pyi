@@ -14,6 +14,7 @@ from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.lookup.v1 import evidence_service_pb2 as _evidence_service_pb2
 from hutong.lookup.v1 import region_pb2 as _region_pb2
 from hutong.records.v1 import record_pb2 as _record_pb2
+from hutong.verdict.v1 import scene_pb2 as _scene_pb2
 from hutong.verdict.v1 import verdict_pb2 as _verdict_pb2
 import builtins as _builtins
 import sys
@@ -66,12 +67,15 @@ class HealthCodeQuery(_message.Message):
     AT_FIELD_NUMBER: _builtins.int
     REFRESH_FIELD_NUMBER: _builtins.int
     KNOWN_AT_FIELD_NUMBER: _builtins.int
+    SCENE_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """GB/T 2260 code of the region whose code is shown; required."""
     scope: _region_pb2.Scope.ValueType
     """Unspecified leaves it to the holder's switch."""
     refresh: _builtins.bool
     """Past the cache."""
+    scene: _scene_pb2.Scene.ValueType
+    """The place that asks (场所); unspecified for the health code itself."""
     @_builtins.property
     def document(self) -> _subject_pb2.Document:
         """The document shown; required."""
@@ -93,10 +97,11 @@ class HealthCodeQuery(_message.Message):
         at: _timestamp_pb2.Timestamp | None = ...,
         refresh: _builtins.bool = ...,
         known_at: _timestamp_pb2.Timestamp | None = ...,
+        scene: _scene_pb2.Scene.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document", "known_at", b"known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document", "known_at", b"known_at", "refresh", b"refresh", "region", b"region", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document", "known_at", b"known_at", "refresh", b"refresh", "region", b"region", "scene", b"scene", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -252,8 +257,11 @@ class CheckDestinationsRequest(_message.Message):
     REGIONS_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
+    SCENE_FIELD_NUMBER: _builtins.int
     purpose: _subject_pb2.Purpose.ValueType
     """Why; SHOW_CODE when unspecified."""
+    scene: _scene_pb2.Scene.ValueType
+    """The place that asks; unspecified for the health code itself."""
     @_builtins.property
     def document(self) -> _subject_pb2.Document:
         """The document; required."""
@@ -273,10 +281,11 @@ class CheckDestinationsRequest(_message.Message):
         regions: _abc.Iterable[_builtins.str] | None = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
+        scene: _scene_pb2.Scene.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document", "purpose", b"purpose", "regions", b"regions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document", "purpose", b"purpose", "regions", b"regions", "scene", b"scene"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
