@@ -3,6 +3,7 @@
 A module is imported only when asked for: some need what is not installed everywhere.
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
 from pkgutil import iter_modules
@@ -17,6 +18,16 @@ def names(package: ModuleType = bench.benchmarks) -> list[str]:
     return sorted(
         module.name.rstrip("_").replace("_", "-") for module in iter_modules(package.__path__) if not module.ispkg
     )
+
+
+def code_history(lengths: Sequence[int]) -> Benchmark:
+    """The benchmark of codes by the length of the holder's past. Raises CannotRunError when what it imports is not
+    installed."""
+    try:
+        from bench.code_history import CodeHistory
+    except ModuleNotFoundError as error:
+        raise CannotRunError(f"未安装 {error.name}", f"{error.name} is not installed") from error
+    return CodeHistory(lengths)
 
 
 def load(name: str, package: ModuleType = bench.benchmarks) -> Benchmark:

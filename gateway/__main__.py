@@ -10,6 +10,7 @@ from gateway.settings import GatewaySettings
 from services.common.regions import NATION
 from services.runtime.program import main
 from services.runtime.rpc.channel import Channels
+from services.runtime.settings.directory import read_directory
 from services.runtime.settings.environment import SettingsError
 from services.runtime.tls.identity import principal, store_of
 from services.runtime.tls.process import process_files
@@ -18,7 +19,11 @@ PRINCIPAL = principal("mesh/gateway")
 
 
 def wire(settings: GatewaySettings) -> Gateway:
-    """Builds a gateway whose ports are channels to the addresses in its settings. Call it inside the loop."""
+    """Builds a gateway whose ports are channels to the addresses in its settings and in the directory. Call it inside
+    the loop. Raises SettingsError without the nation in the directory."""
+    directory = read_directory(settings.directory)
+    if directory.nation is None:
+        raise SettingsError("HUTONG_DIRECTORY: without the nation's records nobody says which cached codes to drop")
     files = process_files(settings, PRINCIPAL)
     channels = Channels("gateway", files)
     lookup = principal("mesh/lookup")
@@ -33,8 +38,8 @@ def wire(settings: GatewaySettings) -> Gateway:
         holders=channels.remote(Holders, settings.lookup, service="lookup", peer=lookup),
         holder_feed=channels.remote(HolderFeed, settings.lookup, service="lookup", peer=lookup),
         regions=channels.remote(Regions, settings.lookup, service="lookup", peer=lookup),
-        news=change_feed(NATION, settings.nation),
-        region_news={region: change_feed(region, target) for region, target in settings.region_feeds.items()},
+        news=change_feed(NATION, directory.nation.records),
+        region_news={region: change_feed(region, member.records) for region, member in directory.regions.items()},
         sample_people=read_people(Path(settings.sample_people)) if settings.sample_people else None,
         close=channels.close,
         files=files,

@@ -2,11 +2,9 @@
 
 from typing import Annotated
 
-from msgspec import field
-
 from gateway.codes.cache.entry import BOUND_SECONDS
 from services.runtime.settings.environment import ServerSettings, require_secret
-from services.runtime.settings.kinds import Count, File, Listen, Rate, RedisUrl, SomeSeconds, Target, Targets, up_to
+from services.runtime.settings.kinds import Count, File, Listen, Members, Rate, RedisUrl, SomeSeconds, Target, up_to
 
 HEAD_SECONDS = 10.0
 IDLE_SECONDS = 75.0
@@ -21,11 +19,9 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """The verdict service."""
     lookup: Target = "127.0.0.1:7002"
     """The lookup service."""
-    nation: Target = "127.0.0.1:7001"
-    """The nation's records, whose change feed says which cached verdicts to drop."""
-    region_feeds: Targets = field(default_factory=dict)
-    """Records services to follow besides the nation's, so that a region's own changes reach its cached verdicts without
-    waiting for the nation to have followed them."""
+    directory: Members = ""
+    """Who is on the mesh: the nation's records and the regions', whose change feeds say which cached verdicts to drop.
+    The same file as lookup's and the nation's."""
     redis_url: RedisUrl = ""
     """The shared cache, such as redis://cache:6379/0. Empty: a cache within the process."""
     redis_timeout: SomeSeconds = 0.05

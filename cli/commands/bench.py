@@ -31,7 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="每个基准输出一行 JSON / one line of JSON for each benchmark"
     )
+    parser.add_argument(
+        "--history",
+        type=_lengths,
+        metavar="N,N,…",
+        help="仅 codes：未缓存的码，按持码人检测历史的次数 / codes only: a code past the cache, by the number of the "
+        "holder's tests, such as 1,10,200,2000",
+    )
     parser.set_defaults(run=run)
+
+
+def _lengths(text: str) -> list[int]:
+    lengths = [int(part) for part in text.split(",")]
+    if min(lengths) < 1:
+        raise argparse.ArgumentTypeError("至少一次 / at least one test")
+    return lengths
 
 
 def _rounds(text: str) -> int:
@@ -63,10 +77,13 @@ def run(args: argparse.Namespace) -> int:
             )
         )
         return Exit.USAGE
+    if args.history and args.name != "codes":
+        complain(Text("--history 只用于 codes", "--history goes with codes alone"))
+        return Exit.USAGE
     status = Exit.OK
     for name in known if args.name == "all" else [args.name]:
         try:
-            benchmark = registry.load(name)
+            benchmark = registry.load(name) if args.history is None else registry.code_history(args.history)
             report = asyncio.run(benchmark.run(args.rounds))
         except CannotRunError as error:
             complain(Text(f"{name}：{error.text.zh}", f"{name}: {error.text.en}"))

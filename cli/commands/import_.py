@@ -120,7 +120,7 @@ async def _send(
 ) -> Exit:
     from cli.importing.journal import Journal
     from cli.importing.progress import progress_bar
-    from cli.importing.report import RejectionReport
+    from cli.importing.report import rejection_report
     from cli.importing.sending import StoppedError, send
 
     began = perf_counter()
@@ -129,7 +129,7 @@ async def _send(
     # What came on standard input cannot be read again, so there is nothing to resume.
     journal = Journal(opened.path, destination, paths) if named == opened.path else None
     with (
-        RejectionReport(report_path, always=args.report is not None) as report,
+        rejection_report(report_path, always=args.report is not None) as report,
         progress_bar(opened.path, opened.position) as show,
     ):
         error: ServiceError | None = None

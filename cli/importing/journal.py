@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TextIO
 from uuid import uuid4
 
 from cli.importing.batches import BATCH_ROWS, Destination
@@ -34,6 +35,7 @@ class Journal:
         self.session = str(uuid4())
         self.resumes = False
         self.complete = False
+        self._out: TextIO | None = None
         self._read_header()
 
     def _read_header(self) -> None:
@@ -72,12 +74,14 @@ class Journal:
 
     def add(self, counts: Tally, refusals: Sequence[Refusal]) -> None:
         """Adds the next batch."""
+        if self._out is None:
+            raise ValueError("the journal was not begun")
         self._out.write(_line(counts, refusals))
         self._out.flush()
 
     def close(self, *, complete: bool) -> None:
         """Ends it, and removes it when there is nothing left to resume."""
-        if hasattr(self, "_out"):
+        if self._out is not None:
             self._out.close()
         self.complete = complete
         if complete:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol, TypeVar, cast
 from uuid import uuid4
@@ -15,12 +15,16 @@ from cli.importing.journal import Journal
 from cli.importing.tally import Tally
 from cli.laboratory_files.refusals import Refusal
 from services.common.errors import Code, ServiceError, Unavailable
+from services.runtime.resilience.backoff import Backoff
 
 T = TypeVar("T")
 
 _RETRIED = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.ABORTED})
-RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
-"""Pauses between attempts: a store that restarts is waited for, one that stays away is reported within seconds."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.3, 2.0
+"""Seconds between attempts."""
+ATTEMPTS = 5
+"""Attempts without anything acknowledged: a store that restarts is waited for, one that stays away is reported within
+seconds."""
 
 IN_FLIGHT = 3
 """Batches on the way at once: one is committed, one judged, one travels. No more of a file is in memory."""
@@ -222,7 +226,7 @@ async def send(
     """
     stop = stop or asyncio.Event()
     sending = _Sending(reader, destination, journal, stop, report, progress)
-    pauses: Iterator[float] = iter(RETRY_SECONDS)
+    backoff, attempts = Backoff(FIRST_PAUSE, LONGEST_PAUSE), 0
     try:
         while True:
             before = sending.acknowledged
@@ -231,11 +235,12 @@ async def send(
                 return sending.tally
             except ServiceError as error:
                 if sending.acknowledged > before:
-                    pauses = iter(RETRY_SECONDS)
-                pause = next(pauses, None)
-                if error.code not in _RETRIED or pause is None:
+                    backoff.reset()
+                    attempts = 0
+                attempts += 1
+                if error.code not in _RETRIED or attempts >= ATTEMPTS:
                     raise StoppedError(sending.tally, error) from None
-            await _unless(stop, asyncio.sleep(pause))
+            await _unless(stop, backoff.wait())
             if stop.is_set():
                 return sending.tally
     finally:

@@ -40,10 +40,14 @@ class Survey:
 
     def see(self, number: str) -> None:
         """Takes note of one document number as it stands in the file."""
+        if len(number) == DIGITS and number[-1] != "0":
+            # Most are plainly undamaged.
+            self._numbers += number[-1] != "X"
+            return
         word = fold(number).lstrip("'")
-        if len(word) < DIGITS:
+        if len(word) != DIGITS:
             self._certain = self._certain or is_scientific(word)
-        elif len(word) == DIGITS and word.isascii() and word.isdigit():
+        elif word.isascii() and word.isdigit():
             self._numbers += 1
             if word.endswith(ZEROS) and len(self._zeros) < _MOST_KEPT:
                 self._zeros.add(word)

@@ -19,6 +19,7 @@ _OTHER_KINDS = (
     (codecs.BOM_UTF16_LE, "UTF-16 文本", "UTF-16 text"),
     (codecs.BOM_UTF16_BE, "UTF-16 文本", "UTF-16 text"),
     (b"%PDF", "PDF 文件", "a PDF document"),
+    (b"<", "网页或 XML 文件", "a web page or XML"),
 )
 
 
@@ -50,7 +51,7 @@ def find_encoding(chunks: Callable[[], Iterable[bytes]]) -> str:
     if not head:
         raise UnreadableFileError("FILE_EMPTY", "文件是空的", "The file is empty")
     for mark, zh, en in _OTHER_KINDS:
-        if head.startswith(mark):
+        if head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(mark):
             raise UnreadableFileError(
                 "FILE_KIND",
                 f"这是{zh}；请另存为 xlsx 或 CSV（UTF-8 或 GB18030）",

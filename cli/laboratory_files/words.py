@@ -8,7 +8,7 @@ from hutong.records.v1.record_pb2 import TestResult, Tube
 from hutong.records.v1.record_write_service_pb2 import CorrectionKind
 
 from cli.laboratory_files.cleaning import fold
-from cli.laboratory_files.codes import RESULTS, TESTS
+from cli.laboratory_files.codes import RESULTS, SYSTEMS, TESTS
 from cli.laboratory_files.refusals import RefusedValueError
 from services.common.documents import CHINESE_NAMES
 
@@ -66,14 +66,14 @@ _CORRECTIONS = {
 
 # What a spreadsheet would run when somebody opens a list of these ids; an apostrophe is the mark of a text.
 _NOT_PLAIN = ("=", "+", "-", "@", "'", "＇", "#")
-_SCIENTIFIC = re.compile(r"\d(\.\d+)?E\+\d{2}", re.ASCII | re.IGNORECASE)
+_SCIENTIFIC = re.compile(r"\d(\.\d+)?E\+?\d{2}|\d{15,}\.0*", re.ASCII | re.IGNORECASE)
 _HIDDEN = re.compile(r"#{3,}")
 _ERROR = re.compile(r"#(VALUE!|N/A|REF!|NAME\?|NUM!|NULL!|DIV/0!|SPILL!|CALC!)", re.IGNORECASE)
 # Of a test's name, what says that it is for nucleic acid, what of, and what says nothing more.
 _NUCLEIC_ACID = re.compile(r"核酸|RNA|RT-?Q?PCR|PCR|NAAT|NUCLEIC ACID", re.IGNORECASE)
 _VIRUS = re.compile(r"新型冠状病毒|新冠状病毒|新冠病毒|新冠肺炎|新冠|SARS-?COV-?2|2019-?NCOV|COVID-?19", re.IGNORECASE)
 _MORE = re.compile(
-    r"实时|荧光|定量|定性|扩增|检测|检验|测定|筛查|采样|单检|单管|混检|混采|\d{1,2}混1|\d{1,2}:1|咽拭子|鼻拭子|鼻咽拭子|"
+    r"实时|荧光|定量|定性|扩增|检测|检验|测定|筛查|采样|单检|单采|单管|混检|混采|快速|应检尽检|愿检尽检|\d{1,2}混1|\d{1,2}:1|咽拭子|鼻拭子|鼻咽拭子|"
     r"口咽拭子|ORF1AB|RDRP|[NES](?=基因|/|,|、)|[NES] GENE|"
     r"基因|TEST|DETECTION|QUALITATIVE|BY|THE|OF|[\s()/,、+:：_.\-\[\]]",
     re.IGNORECASE,
@@ -100,7 +100,8 @@ def spreadsheet_artefact(cell: str) -> RefusedValueError | None:
 
 
 def is_scientific(cell: str) -> bool:
-    """Tells if a cell is a number in the scientific notation of spreadsheets, such as 4.30102E+17."""
+    """Tells if a cell is a number as spreadsheets and programs write one of many digits: 4.30102E+17, or with a decimal
+    point."""
     return _SCIENTIFIC.fullmatch(cell) is not None
 
 
@@ -236,5 +237,5 @@ def correction(cell: str) -> CorrectionKind.ValueType | None:
 
 def coded_result(system: str, code: str) -> TestResult.ValueType | None:
     """Returns the result that a code of SNOMED CT, LOINC or HL7 names; None for a code that names none."""
-    word = RESULTS.get((system, code))
+    word = RESULTS.get((SYSTEMS.get(system, system), code))
     return None if word is None else _RESULTS[word]

@@ -107,7 +107,8 @@ class Child:
 
     async def ended(self) -> int:
         """Waits for the process to end; returns its exit status, negative for a signal."""
-        assert self._process is not None
+        if self._process is None:
+            raise ChildFailedError(f"{self.name} 未启动 / was not started")
         return await self._process.wait()
 
     def signal(self, number: signal.Signals) -> None:

@@ -2,7 +2,7 @@
 
 from cli.certificates.development import TRUST, certificate_folder
 from cli.mesh.child import inherited_environment
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, PRINCIPALS, RECORD_STORES, REGIONS, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, PRINCIPALS, RECORD_STORES, VERDICT, Plan
 from services.common.regions import NATION
 
 MODULES = dict.fromkeys(RECORD_STORES, "services.records") | {
@@ -11,10 +11,6 @@ MODULES = dict.fromkeys(RECORD_STORES, "services.records") | {
     GATEWAY: "gateway",
 }
 """The module that runs each service."""
-
-
-def _addresses(plan: Plan, names: tuple[str, ...]) -> str:
-    return ",".join(f"{name}={plan.address(name)}" for name in names)
 
 
 def settings(plan: Plan, name: str) -> dict[str, str]:
@@ -40,12 +36,12 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
             "STORE_MIGRATE": "true",
         }
         if name == NATION:
-            own["FOLLOW"] = _addresses(plan, REGIONS)
+            own["DIRECTORY"] = str(plan.directory)
     elif name == LOOKUP:
         own = {
             "STORE_URL": plan.store_url(name),
             "STORE_MIGRATE": "true",
-            "RECORDS": _addresses(plan, RECORD_STORES),
+            "DIRECTORY": str(plan.directory),
         }
     elif name == VERDICT:
         own = {"LOOKUP": plan.address(LOOKUP), "POLICIES": str(plan.policies.resolve()) if plan.policies else ""}
@@ -54,8 +50,7 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
             "HTTP_LISTEN": plan.address(HTTP),
             "VERDICT": plan.address(VERDICT),
             "LOOKUP": plan.address(LOOKUP),
-            "NATION": plan.address(NATION),
-            "REGION_FEEDS": _addresses(plan, REGIONS),
+            "DIRECTORY": str(plan.directory),
             "REDIS_URL": plan.redis,
             "SAMPLE_PEOPLE": str(plan.samples.resolve()) if plan.samples else "",
         }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from cli.mesh import wiring
+from cli.mesh.directory import write_directory
 from cli.mesh.node import Node, grpc_service
 from cli.mesh.plan import GATEWAY, LOOKUP, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
 from cli.mesh.stores import STORES, note_stores, require_stores
@@ -66,6 +67,7 @@ class EmbeddedMesh:
         """Starts everything, in the order of dependence. Raises OSError when a port is taken, DataDirectoryError when a
         store is gone."""
         require_stores(self.plan)
+        write_directory(self.plan)
         for name in SERVICES:
             await self._nodes[name].start()
         note_stores(self.plan)

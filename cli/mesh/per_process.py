@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from cli.mesh.child import Child, ChildFailedError, Proof
 from cli.mesh.data import DataDirectoryError
+from cli.mesh.directory import write_directory
 from cli.mesh.environment import MODULES, environment
 from cli.mesh.plan import GATEWAY, LOOKUP, OPERATOR, PRINCIPALS, REGIONS, SERVICES, VERDICT, Plan
 from cli.mesh.stores import STORES, note_stores, require_stores
@@ -63,6 +64,7 @@ class ProcessMesh:
         """Starts everything. Raises ChildFailedError when a service does not become healthy, DataDirectoryError when a
         store is gone."""
         require_stores(self.plan)
+        write_directory(self.plan)
         self._wanted.update(SERVICES)
         for wave in _WAVES:
             await asyncio.gather(*(self.start(name) for name in wave))

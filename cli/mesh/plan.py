@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.mesh.endpoints import Endpoints
+from services.common.mesh_directory import Member, MeshDirectory
 from services.common.regions import NATION, divisions
 from services.runtime.tls.identity import Principal, principal, store_of
 
@@ -86,6 +87,17 @@ class Plan:
     def audit(self, name: str) -> str:
         """Returns the folder of a service's audit trail, empty where none is kept."""
         return str(self.data.resolve() / "audit" / name) if self.audits else ""
+
+    @property
+    def directory(self) -> Path:
+        """The file that lists who is on the mesh."""
+        return self.data.resolve() / "directory.yaml"
+
+    @property
+    def members(self) -> MeshDirectory:
+        """Returns who is on the mesh, as that file lists them."""
+        regions = {region: Member(self.address(region)) for region in REGIONS}
+        return MeshDirectory(Member(self.address(NATION)), regions)
 
     def keeps(self, store: str) -> list[str]:
         """The regions whose records may be written to a records store."""

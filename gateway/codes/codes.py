@@ -123,9 +123,9 @@ class Codes:
         kept = self._cache.peek(query.key)
         if kept is None:
             return None
-        entry, news = kept
+        entry, news, followed = kept
         now = self._clock()
-        if not self._serves(entry, self._told(news, query.region, now), query.region, now):
+        if not self._serves(entry, self._told(news, query.region, now), followed, query.region, now):
             return None
         CODES.add(_HIT)
         return Shown(entry, _CACHED, _HIT)
@@ -144,7 +144,7 @@ class Codes:
         for at, entry in zip(cacheable, reading.entries, strict=True):
             region = queries[at].region
             told = self._told(reading.news, region, now)
-            if entry is not None and self._serves(entry, told, region, now):
+            if entry is not None and self._serves(entry, told, reading.followed, region, now):
                 looked_up[at] = Shown(entry, _CACHED, _HIT)
             elif told and self._policies.recent(self._news_seconds):
                 looked_up[at] = Outcome.MISS
@@ -158,9 +158,9 @@ class Codes:
             and (region not in self._region_feeds or news.get(region, 0) >= oldest)
         )
 
-    def _serves(self, entry: Entry, told: bool, region: str, now: Instant) -> bool:
+    def _serves(self, entry: Entry, told: bool, followed: frozenset[str], region: str, now: Instant) -> bool:
         return (
-            (told or entry.asked_at > now - self._without_news)
+            ((told and followed.issuperset(entry.feeds)) or entry.asked_at > now - self._without_news)
             and self._policies.recent(self._news_seconds)
             and entry.fresh(now, self._policies.of(region))
         )

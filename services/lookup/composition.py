@@ -8,7 +8,6 @@ from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_di
 from services.common.documents import PersonKeys
 from services.common.identities import secret_fingerprint
 from services.common.instants import Instant
-from services.common.regions import NATION
 from services.lookup.domain.directory import Directory
 from services.lookup.evidence.gatherer import Gatherer
 from services.lookup.evidence.identities import SourceIdentities
@@ -30,6 +29,7 @@ from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.service import Service
+from services.runtime.settings.directory import read_directory
 from services.runtime.tls.identity import principal, store_of
 from services.runtime.tls.process import process_files
 
@@ -52,29 +52,30 @@ def build(
     """Puts the lookup service together, within a running event loop.
 
     `sources` and `intakes` name the record stores by region code, `sources` also by "nation"; what is not given is
-    reached over gRPC as `settings.records` says. A region without an intake takes no claims. Raises ValueError for a
-    source of another name or a store URL of an unknown kind, SettingsError for a store that will not do, Unavailable
+    reached over gRPC where `settings.directory` says. A region without an intake takes no claims. Raises ValueError for
+    a source of another name or a store URL of an unknown kind, SettingsError for a store that will not do, Unavailable
     when an SQLite file cannot be opened.
     """
+    members = read_directory(settings.directory)
     files = process_files(settings, PRINCIPAL)
     channels = Channels(NAME, files)
     if sources is None:
         sources = {
-            name: channels.remote(RecordsSource, target, service=f"records {name}", peer=store_of(name))
-            for name, target in settings.records.items()
+            name: channels.remote(RecordsSource, member.records, service=f"records {name}", peer=store_of(name))
+            for name, member in members.members.items()
         }
     if intakes is None:
         intakes = {
-            name: channels.remote(RecordsIntake, target, service=f"records {name}", peer=store_of(name))
-            for name, target in settings.records.items()
-            if name != NATION
+            name: channels.remote(RecordsIntake, member.records, service=f"records {name}", peer=store_of(name))
+            for name, member in members.regions.items()
         }
 
-    directory = Directory(sources)
+    directory = Directory(sources, members)
     store = store or open_store(settings)
     outages = Outages(store, settings.replica or gethostname(), clock)
     secret = settings.mesh_secret.encode()
-    identities = SourceIdentities(sources, secret_fingerprint(secret))
+    feeds = {name: member.feed for name, member in members.members.items() if member.feed}
+    identities = SourceIdentities(sources, secret_fingerprint(secret), feeds)
     tables = LaboratoryTables()
     asked = Sources(sources, identities, tables, outages, settings.source_timeout)
     keys = PersonKeys(secret)

@@ -1,10 +1,7 @@
 """The settings of the lookup service."""
 
-import msgspec
-
-from services.lookup.domain.directory import Directory
 from services.runtime.settings.environment import ServerSettings, require_secret
-from services.runtime.settings.kinds import Flag, Name, SomeSeconds, StoreUrl, Targets
+from services.runtime.settings.kinds import Flag, Members, Name, SomeSeconds, StoreUrl
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
@@ -20,8 +17,9 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     store_migrate: Flag = False
     """Makes the store when it is not there, and brings its tables up to date, instead of refusing to start: for
     embedded services and tests. Otherwise `hutong migrate` does."""
-    records: Targets = msgspec.field(default_factory=dict)
-    """The record stores on the mesh, by region and "nation"."""
+    directory: Members = ""
+    """Who is on the mesh: the addresses and feeds of the nation's records and the regions'. The same file as the
+    nation's and the gateway's."""
     source_timeout: SomeSeconds = 1.0
     """What one record store may take to answer; less when the caller has less time."""
     replica: Name = ""
@@ -29,7 +27,3 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require_secret(self.mesh_secret)
-        try:
-            Directory(self.records)
-        except ValueError as error:
-            raise ValueError(f"HUTONG_RECORDS: {error}") from None

@@ -86,18 +86,19 @@ def build(
 ) -> Service:
     """Returns a records service, not yet running.
 
-    `feeds` are the regions to follow, by code, as objects of this process; without them, those of `settings.follow`
+    `feeds` are the regions to follow, by code, as objects of this process; without them, those in `settings.directory`
     are reached over the wire, which needs a running event loop. Raises SettingsError.
     """
-    keeps = settings.kept_regions(settings.follow if feeds is None else feeds.keys())
+    followed = settings.followed
+    keeps = settings.kept_regions(followed if feeds is None else feeds.keys())
     keys = settings.person_keys()
     files = process_files(settings, store_of(settings.region))
     channels = Channels(f"records-{settings.region}", files)
     regions = feeds
     if regions is None:
         regions = {
-            code: channels.remote(Region, target, service=f"records-{code}", peer=store_of(code))
-            for code, target in settings.follow.items()
+            code: channels.remote(Region, member.records, service=f"records-{code}", peer=store_of(code))
+            for code, member in followed.items()
         }
     if store is None:
         store = open_store(settings)
@@ -114,6 +115,7 @@ def build(
             region=code,
             source=region,
             secret_fingerprint=owner.secret_fingerprint,
+            feed=followed[code].feed if code in followed else "",
             store=store,
             signal=signal,
             clock=clock,

@@ -1,17 +1,18 @@
 """The settings of a records service."""
 
-from collections.abc import Collection
-
-import msgspec
+from collections.abc import Collection, Mapping
 
 from services.common.documents import PersonKeys
 from services.common.identities import secret_fingerprint
+from services.common.mesh_directory import Member
 from services.common.regions import NATION, divisions
 from services.records.store.owner import Owner
+from services.runtime.settings.directory import read_directory
 from services.runtime.settings.environment import ServerSettings, SettingsError
 from services.runtime.settings.kinds import (
     Flag,
     Hours,
+    Members,
     Pool,
     Region,
     Regions,
@@ -19,7 +20,6 @@ from services.runtime.settings.kinds import (
     Seconds,
     SomeSeconds,
     StoreUrl,
-    Targets,
 )
 
 
@@ -34,8 +34,8 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     """Where records are kept: sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database."""
     read_store_url: ReplicaUrl = ""
     """A replica of a PostgreSQL store, from which people are read while it keeps up. Empty: there is none."""
-    follow: Targets = msgspec.field(default_factory=dict)
-    """The regions to follow, each with the address of its records service."""
+    directory: Members = ""
+    """Who is on the mesh; the nation follows those regions. The same file as lookup's and the gateway's."""
     clock_skew: Seconds = 600.0
     """How far ahead a laboratory's clock may be before its times count as lying in the future."""
     store_pool: Pool = 8
@@ -56,8 +56,19 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     def check(self) -> None:
         """Raises SettingsError when the settings contradict each other, or have no secret: for who is about to open
         the store, and would leave a file behind."""
-        self.kept_regions(self.follow)
+        self.kept_regions(self.followed)
         self.person_keys()
+
+    @property
+    def followed(self) -> Mapping[str, Member]:
+        """The regions to follow, where they are and which feed they must have: of the nation, all on the mesh. Raises
+        SettingsError."""
+        if self.region != NATION:
+            return {}
+        try:
+            return read_directory(self.directory).regions
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
 
     def kept_regions(self, followed: Collection[str]) -> frozenset[str]:
         """`keeps`, or what it stands for when empty, in a store that follows these regions.
@@ -67,7 +78,7 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
         known = divisions()
         if self.region != NATION and self.region not in known:
             raise SettingsError(f"HUTONG_REGION: {self.region!r} is neither a province-level code nor {NATION!r}")
-        for name, codes in (("HUTONG_KEEPS", self.keeps), ("HUTONG_FOLLOW", tuple(followed))):
+        for name, codes in (("HUTONG_KEEPS", self.keeps), ("HUTONG_DIRECTORY", tuple(followed))):
             unknown = [code for code in codes if code not in known]
             if unknown:
                 raise SettingsError(f"{name}: {unknown} are not province-level codes")
@@ -76,7 +87,7 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
             keeps = frozenset(known) - frozenset(followed) if self.region == NATION else frozenset([self.region])
         both = sorted(keeps & frozenset(followed))
         if both:
-            raise SettingsError(f"HUTONG_KEEPS and HUTONG_FOLLOW both name {both}: a region is written in one place")
+            raise SettingsError(f"HUTONG_KEEPS and HUTONG_DIRECTORY both name {both}: a region is written in one place")
         return keeps
 
     def owner(self) -> Owner:

@@ -23,6 +23,7 @@ from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
 from services.runtime.rpc.connection import Connection
 from tests.testkit.calls import remote
+from tests.testkit.directories import directory_file
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.proxy import Proxy
 from tests.testkit.servers.redis import RedisServer
@@ -162,11 +163,12 @@ async def in_pieces(data: Path, *, redis_url: str = "", region_feeds: bool = Tru
         wires: dict[str, Proxy] = {}
         for wire in (f"{HOME}-nation", "nation-gateway", "lookup-gateway", "verdict-gateway", f"{HOME}-gateway"):
             wires[wire] = await stack.enter_async_context(Proxy(at[wire.partition("-")[0]]))
-        feeds = f"{ELSEWHERE}={at[ELSEWHERE]}"
+        # Each part reaches the others by wires of its own.
+        feeds = {"nation": wires["nation-gateway"].address, ELSEWHERE: at[ELSEWHERE]}
         if region_feeds:
-            feeds += f",{HOME}={wires[f'{HOME}-gateway'].address}"
-        stores = ",".join(f"{name}={at[name]}" for name in (HOME, ELSEWHERE, "nation"))
-        follow = f"{HOME}={wires[f'{HOME}-nation'].address},{ELSEWHERE}={at[ELSEWHERE]}"
+            feeds[HOME] = wires[f"{HOME}-gateway"].address
+        stores = {name: at[name] for name in (HOME, ELSEWHERE, "nation")}
+        follow = {HOME: wires[f"{HOME}-nation"].address, ELSEWHERE: at[ELSEWHERE]}
         settings: dict[str, tuple[str, dict[str, str]]] = {
             name: (
                 "services.records",
@@ -174,20 +176,23 @@ async def in_pieces(data: Path, *, redis_url: str = "", region_feeds: bool = Tru
             )
             for name in (HOME, ELSEWHERE, "nation")
         }
-        settings["nation"][1]["FOLLOW"] = follow
+        settings["nation"][1]["DIRECTORY"] = directory_file(data / "nation.yaml", follow)
         settings["lookup"] = (
             "services.lookup",
-            {"RECORDS": stores, "STORE_URL": f"sqlite:///{data / 'lookup'}.db", "STORE_MIGRATE": "true"},
+            {
+                "DIRECTORY": directory_file(data / "lookup.yaml", stores),
+                "STORE_URL": f"sqlite:///{data / 'lookup'}.db",
+                "STORE_MIGRATE": "true",
+            },
         )
         settings["verdict"] = ("services.verdict", {"LOOKUP": at["lookup"]})
         settings["gateway"] = (
             "gateway",
             {
                 "HTTP_LISTEN": at["http"],
-                "NATION": wires["nation-gateway"].address,
                 "LOOKUP": wires["lookup-gateway"].address,
                 "VERDICT": wires["verdict-gateway"].address,
-                "REGION_FEEDS": feeds,
+                "DIRECTORY": directory_file(data / "gateway.yaml", feeds),
                 "REDIS_URL": redis_url,
                 "COMPUTE_SECONDS": "1.0",
             },

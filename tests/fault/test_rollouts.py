@@ -24,6 +24,7 @@ from services.runtime.rpc.call import enter, leave, within
 from services.runtime.service import Service
 from services.verdict.composition import build as build_verdict
 from services.verdict.settings import Settings as VerdictSettings
+from tests.testkit.directories import directory_file
 from tests.testkit.fakes.record_store import RecordStore
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.cluster import Cluster, Load, Workload, cluster
@@ -72,6 +73,8 @@ async def mesh_on_names(data: Path, ttl: float) -> AsyncIterator[MeshOnNames]:
         nation = names.workload("records-nation", lambda: _records(NATION))
         home = names.workload("records-110000", lambda: _records(HOME))
         stores = {NATION: nation.target, HOME: home.target}
+        directory = directory_file(data / "directory.yaml", stores)
+        news = directory_file(data / "news.yaml", {NATION: nation.target})
         lookup = names.workload(
             "lookup",
             lambda: build_lookup(
@@ -79,7 +82,7 @@ async def mesh_on_names(data: Path, ttl: float) -> AsyncIterator[MeshOnNames]:
                     mesh_secret=SECRET,
                     store_url=f"sqlite:///{data / 'lookup.db'}",
                     store_migrate=True,
-                    records=stores,
+                    directory=directory,
                     plaintext=True,
                 )
             ),
@@ -94,7 +97,7 @@ async def mesh_on_names(data: Path, ttl: float) -> AsyncIterator[MeshOnNames]:
             mesh_secret=SECRET,
             verdict=verdict.target,
             lookup=lookup.target,
-            nation=nation.target,
+            directory=news,
             plaintext=True,
         )
         gateway = wire(settings)

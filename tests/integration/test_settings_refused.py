@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.testkit.directories import directory_file
 from tests.testkit.secret import SECRET
 from tests.testkit.tools import ROOT
 
@@ -14,7 +15,7 @@ OWN = {
     "services.records": {"REGION": "430000", "STORE_URL": "sqlite:///{tmp}/records.db", "STORE_MIGRATE": "true"},
     "services.lookup": {"STORE_URL": "sqlite:///{tmp}/lookup.db", "STORE_MIGRATE": "true"},
     "services.verdict": {},
-    "gateway": {"HTTP_LISTEN": "127.0.0.1:0"},
+    "gateway": {"HTTP_LISTEN": "127.0.0.1:0", "DIRECTORY": "{tmp}/directory.yml"},
 }
 
 WRONG: list[tuple[str, dict[str, str | None], str]] = [
@@ -25,10 +26,11 @@ WRONG: list[tuple[str, dict[str, str | None], str]] = [
     ("services.records", {"STORE_URL": "sqlite:////dev/null/records.db"}, "HUTONG_STORE_URL: /dev/null is not a dir"),
     ("services.records", {"REGION": "999999"}, "HUTONG_REGION: '999999' is neither"),
     ("services.records", {"MESH_SECRET": ""}, "HUTONG_MESH_SECRET"),
-    ("services.records", {"FOLOW": "430000=h:1"}, "HUTONG_FOLOW is no setting; did you mean HUTONG_FOLLOW?"),
+    ("services.records", {"DIRECTRY": "d.yaml"}, "HUTONG_DIRECTRY is no setting; did you mean HUTONG_DIRECTORY?"),
     ("services.lookup", {"DRAIN_GRACE": "-1"}, "HUTONG_DRAIN_GRACE: expected at least 0, not -1"),
-    ("services.lookup", {"RECORDS": "430000"}, "HUTONG_RECORDS: expected key=value pairs"),
-    ("services.lookup", {"RECORDS": "Hunan=h:1"}, "HUTONG_RECORDS: not a region on the mesh"),
+    ("services.lookup", {"DIRECTORY": "{tmp}/nowhere.yaml"}, "HUTONG_DIRECTORY: there is no file {tmp}/nowhere.yaml"),
+    ("services.lookup", {"DIRECTORY": "{tmp}/people.json"}, "HUTONG_DIRECTORY: {tmp}/people.json: "),
+    ("gateway", {"DIRECTORY": ""}, "HUTONG_DIRECTORY: without the nation's records"),
     (
         "services.lookup",
         {"STORE_URL": "mysql://me:word@h/db"},
@@ -50,6 +52,7 @@ WRONG: list[tuple[str, dict[str, str | None], str]] = [
 async def test_a_wrong_setting_ends_in_a_sentence(module, variables, said, tmp_path: Path):
     """No traceback, no secret, nothing served."""
     (tmp_path / "people.json").write_text("{")
+    directory_file(tmp_path / "directory.yml", {"nation": "127.0.0.1:1"})
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         held.listen()

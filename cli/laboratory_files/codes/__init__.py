@@ -14,6 +14,20 @@ def _rows(name: str) -> Iterator[dict[str, str]]:
 TESTS = {row["code"]: row["kind"] for row in _rows("tests.csv")}
 """LOINC codes of SARS-CoV-2 nucleic-acid tests: `test` has a result, `panel` holds tests of one specimen."""
 
+SYSTEMS = {
+    "urn:oid:2.16.840.1.113883.6.1": "http://loinc.org",
+    "urn:oid:2.16.840.1.113883.6.96": "http://snomed.info/sct",
+    "urn:oid:2.16.840.1.113883.5.83": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
+    "http://hl7.org/fhir/v3/ObservationInterpretation": (
+        "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+    ),
+    "http://hl7.org/fhir/v2/0078": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
+    "http://terminology.hl7.org/CodeSystem/v2-0078": (
+        "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+    ),
+}
+"""Other names of code systems, by those that are used here."""
+
 RESULTS = {(row["system"], row["code"]): row["result"] for row in _rows("results.csv")}
 """Results by code system and code."""
 

@@ -53,14 +53,15 @@ class Panels:
 
     def _see(self, context: Context, source: int, entry: Entry, reports: list[tuple[list[str], Statement]]) -> None:
         resource, base = entry.resource, base_of(entry.url)
-        if text_of(resource.get("resourceType")) == "DiagnosticReport":
-            pointed = pointed_at(resource, base)
-            if pointed and context.is_test(resource):
-                conclusion = context.statement(entry, conclusion=True)
-                if conclusion.problem is None and conclusion.state in (State.FINAL, State.CORRECTED):
-                    reports.append((pointed, conclusion))
+        kind = text_of(resource.get("resourceType"))
+        if kind not in ("DiagnosticReport", "Observation") or not context.is_test(resource):
             return
-        if text_of(resource.get("resourceType")) != "Observation" or not context.is_test(resource):
+        pointed = pointed_at(resource, base)
+        if pointed:
+            conclusion = context.statement(entry, conclusion=True)
+            if conclusion.problem is None and conclusion.state in (State.FINAL, State.CORRECTED):
+                reports.append((pointed, conclusion))
+        if pointed or kind == "DiagnosticReport":
             return
         names = addresses(entry.url, "Observation", text_of(resource.get("id")))
         key = context.sample_key(entry, names)

@@ -13,6 +13,8 @@ _POSITIVE = TestResult.TEST_RESULT_POSITIVE
 _INCONCLUSIVE = TestResult.TEST_RESULT_INCONCLUSIVE
 _NEGATIVE = TestResult.TEST_RESULT_NEGATIVE
 UNSAID = TestResult.TEST_RESULT_UNSPECIFIED
+# Interpretations that lean to a result: abnormal, critically abnormal, normal.
+_LEANINGS = {"A": _POSITIVE, "AA": _POSITIVE, "N": _NEGATIVE}
 _GRAVEST = (_POSITIVE, _INCONCLUSIVE, _NEGATIVE)
 
 
@@ -42,10 +44,28 @@ def _own_result(resource: Json) -> TestResult.ValueType:
     values = [object_of(resource.get("valueCodeableConcept")), *objects_of(resource.get("conclusionCode"))]
     said = _one({result for value in values for result in _coded(value)})
     interpretations = objects_of(resource.get("interpretation"))
-    meant = _one({result for interpretation in interpretations for result in _coded(interpretation)})
+    meant = _one({result for interpretation in interpretations for result in _interpreted(interpretation)})
     if said == UNSAID:
         said = _worded(resource, values, refuse=meant == UNSAID)
+    # Abnormal is no result, but it contradicts one.
+    leaning = {_LEANINGS[code] for one in interpretations for code in _codes(one) if code in _LEANINGS}
+    if said != _INCONCLUSIVE:
+        _one({said, *leaning} - {UNSAID})
     return _one({said, meant} - {UNSAID})
+
+
+def _interpreted(concept: Json) -> list[TestResult.ValueType]:
+    known = _coded(concept)
+    if not known:
+        try:
+            known = [words.result(concept_text(concept))]
+        except RefusedValueError:
+            return []
+    return [result for result in known if result != UNSAID]
+
+
+def _codes(concept: Json) -> list[str]:
+    return [text_of(coding.get("code")) for coding in objects_of(concept.get("coding"))]
 
 
 def _coded(concept: Json) -> list[TestResult.ValueType]:

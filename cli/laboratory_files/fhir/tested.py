@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import NamedTuple
 
-from cli.laboratory_files.codes import TESTS
+from cli.laboratory_files.codes import SYSTEMS, TESTS
 from cli.laboratory_files.fhir.json_values import object_of, objects_of, text_of
 from cli.laboratory_files.words import is_test
 
@@ -32,7 +32,12 @@ def tested(code: object) -> Tested:
     nucleic-acid test and another is not contradict each other. Without a LOINC code its words count."""
     concept = object_of(code)
     codings = objects_of(concept.get("coding"))
-    loinc = [text_of(coding.get("code")) for coding in codings if coding.get("system") == LOINC]
+    systems = [text_of(coding.get("system")) for coding in codings]
+    loinc = [
+        text_of(coding.get("code"))
+        for coding, system in zip(codings, systems, strict=True)
+        if SYSTEMS.get(system, system) == LOINC
+    ]
     words = [text_of(concept.get("text")), *(text_of(coding.get("display")) for coding in codings)]
     codes = [text_of(coding.get("code")) for coding in codings]
     word = next((word for word in words if word), "")

@@ -17,6 +17,7 @@ _TOTALS = (
     *("合计", "总计", "小计", "共计", "总数", "总人数", "总人次", "备注", "说明", "注：", "注:"),
     *("制表", "审核", "复核", "导出时间", "打印时间", "total", "sum", "subtotal", "remark"),
 )
+_AROUND = '" \t\r\n'
 # A totals row has nothing where a sample has what makes it one.
 _OF_SAMPLES = (Column.DOCUMENT_NUMBER, Column.SAMPLED_AT, Column.REPORTED_AT, Column.RESULT)
 
@@ -49,7 +50,7 @@ class CsvReader:
             # Enough of a line to see its number: where quotation marks or separators mislead, the row tells.
             cells = line.split(separator, place + 1)
             if len(cells) > place:
-                survey.see(cells[place].strip().strip('"'))
+                survey.see(cells[place].strip(_AROUND))
         return survey
 
     def _rows(self, lines: Iterator[tuple[int, str]]) -> Iterator[Sample | Refusal]:

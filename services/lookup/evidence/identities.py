@@ -1,11 +1,12 @@
 """Checks whom lookup reached: a store that is another than was meant is taken for unreachable, with a reason.
 
-The nation says which feed it follows of each region; another one of that region is not used. Of the nation's own feed,
+The directory may say which feed a store must have. Else the nation says which feed it follows of each region; another
+one of that region is not used. Of the nation's own feed,
 and of a region's until the nation has said, the first that was met counts.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from hutong.common.v1.identity_pb2 import StoreIdentity
@@ -20,8 +21,13 @@ log = logging.getLogger("hutong.lookup.source")
 class SourceIdentities:
     """The identities that sources must have, and those that said something else."""
 
-    def __init__(self, sources: Iterable[str], secret_fingerprint: bytes) -> None:
-        self._expected = {source: ExpectedStore(RECORDS, source, secret_fingerprint) for source in sources}
+    def __init__(self, sources: Iterable[str], secret_fingerprint: bytes, feeds: Mapping[str, str]) -> None:
+        """`feeds` are those that the directory says the sources must have."""
+        self._feeds = dict(feeds)
+        self._expected = {
+            source: ExpectedStore(RECORDS, source, secret_fingerprint, self._feeds.get(source, ""))
+            for source in sources
+        }
         self._reasons: dict[str, str] = {}
         for source in self._expected:
             for reason in REASONS:
@@ -57,5 +63,5 @@ class SourceIdentities:
         WRONG_SOURCES.labels(source, reason).set(1)
 
     def _expect(self, source: str, feed_id: str) -> None:
-        if self._expected[source].feed_id != feed_id:
+        if source not in self._feeds and self._expected[source].feed_id != feed_id:
             self._expected[source] = replace(self._expected[source], feed_id=feed_id)

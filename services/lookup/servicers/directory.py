@@ -34,4 +34,9 @@ class RegionDirectoryServicer:
         after = read_token(request.page_token, question, str) if request.page_token else ""
         regions = self._directory.after(after, size + 1)
         more = write_token(question, regions[size - 1].region) if len(regions) > size else ""
-        return ListRegionsResponse(regions=regions[:size], next_page_token=more)
+        return ListRegionsResponse(
+            regions=regions[:size],
+            next_page_token=more,
+            nation_address=self._directory.nation_address,
+            directory_version=self._directory.version,
+        )

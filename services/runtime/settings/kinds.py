@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from services.common.mesh_directory import parse_directory
+
 LEAST_SECRET = 16
 """Bytes."""
 
@@ -100,6 +102,17 @@ def _file(path: str) -> str:
     return "" if os.access(path, os.R_OK) else f"the file {path} cannot be read"
 
 
+def _members(path: str) -> str:
+    wrong = _file(path)
+    if wrong:
+        return wrong
+    try:
+        members = parse_directory(Path(path).read_bytes()).members
+    except (OSError, ValueError) as error:
+        return f"{path}: {error}"
+    return _targets({name: member.records for name, member in members.items()})
+
+
 def _level(name: str) -> str:
     return "" if name in _LEVELS else f"expected {', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}, not {name!r}"
 
@@ -121,7 +134,6 @@ Rate = Annotated[float, Kind("a second", _number(0))]
 Share = Annotated[float, Kind("0 to 1", _number(0, 1))]
 Listen = Annotated[str, Kind("host:port", _listen)]
 Target = Annotated[str, Kind("host:port or a gRPC name", _target)]
-Targets = Annotated[dict[str, str], Kind("region=host:port, comma-separated", _targets)]
 Regions = Annotated[tuple[str, ...], Kind("region codes, comma-separated", _any)]
 Region = Annotated[str, Kind("a region's code or nation", _any)]
 CollectorUrl = Annotated[str, Kind("http://… or https://…", _url("http", "https"))]
@@ -130,6 +142,7 @@ StoreUrl = Annotated[str, Kind("sqlite:///path or postgresql://…", _store)]
 ReplicaUrl = Annotated[str, Kind("postgresql://…", _url("postgresql", "postgres"))]
 Directory = Annotated[str, Kind("a directory", _directory)]
 File = Annotated[str, Kind("a file", _file)]
+Members = Annotated[str, Kind("a YAML file", _members)]
 Level = Annotated[str, Kind(", ".join(_LEVELS), _level)]
 Secret = Annotated[str, Kind(f"at least {LEAST_SECRET} bytes", _secret)]
 Name = Annotated[str, Kind("a name", _any)]

@@ -1,7 +1,10 @@
 """A selection of people's records: what it gives of any past, and that indexes give the same as reading everything."""
 
 import random
+import re
+import sqlite3
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +18,12 @@ from hutong.records.v1.record_read_service_pb2 import (
 
 from services.common.instants import HOUR, Instant, from_timestamp
 from services.records.domain.selection import Selection
+from services.records.store.sqlite import reads
 from services.records.store.values.records import LATEST, People
 from tests.testkit.builders.records import SHOW, fresh_id, hours, person, result, sampling, submission
-from tests.testkit.clocks import NOON
-from tests.testkit.servers.records_service import Records
+from tests.testkit.clocks import NOON, ManualClock
+from tests.testkit.servers.records_service import Records, opened, refused
+from tests.testkit.servers.store_urls import sqlite_url
 
 NEGATIVE, POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE
 SINGLE, POOL = Tube.TUBE_SINGLE, Tube.TUBE_POOL_10
@@ -134,8 +139,6 @@ async def test_copies_and_their_originals_are_given_together(records: Records) -
 @pytest.fixture
 def records(store: Any) -> Records:
     """A store that is kept for two regions."""
-    from tests.testkit.clocks import ManualClock
-
     return Records(store, ManualClock(), keeps=("430000", "340000"))
 
 
@@ -152,8 +155,6 @@ async def test_a_regions_own_records_are_given_where_asked(records: Records) -> 
 
 async def test_a_wrong_selection_is_refused(records: Records) -> None:
     """Each wrong field is named."""
-    from tests.testkit.servers.records_service import refused
-
     error = await refused(selected(records, person(1), newest=21, clearing=101, own=["1"]))
     assert ["selection.newest", "selection.clearing", "selection.own_regions[0]"] == [
         one.field for one in error.violations
@@ -221,3 +222,23 @@ async def test_indexes_give_what_reading_everything_gives(records: Records, seed
 def _told(people: People) -> tuple[Mapping[bytes, list[TestRecord]], Mapping[bytes, Mapping[str, Instant]]]:
     given = {key: [TestRecord.FromString(record.body) for record in records] for key, records in people.records.items()}
     return given, {key: dict(left) for key, left in people.left_out.items()}
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (reads.RECENT, "INDEX revision_by_latest (person_key=? AND latest_at>?)"),
+        (reads.OLDER, "INDEX revision_by_latest (person_key=? AND latest_at<?)"),
+        (reads.ALWAYS_GIVEN, "INDEX revision_always_given (person_key=?)"),
+        (reads.CLEARING, "INDEX revision_by_latest (person_key=? AND latest_at>?)"),
+        (reads.OWN, "PRIMARY KEY (person_key=? AND region=?)"),
+        (reads.ORIGINAL, "PRIMARY KEY (person_key=? AND region=? AND source_id=?)"),
+    ],
+)
+async def test_nothing_of_the_past_is_read_but_what_is_given(tmp_path: Path, query: str, index: str) -> None:
+    """On SQLite each part is found by an index of its own; PostgreSQL's plans are held by the statements' test."""
+    async with opened(sqlite_url(tmp_path)):
+        with sqlite3.connect(tmp_path / "records.db") as connection:
+            blanks = len(set(re.findall(r"\?\d", query))) or query.count("?")
+            steps = [row[3] for row in connection.execute(f"explain query plan {query}", (1,) * blanks)]
+    assert steps[0] == f"SEARCH revision USING {index}"

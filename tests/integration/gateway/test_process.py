@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import httpx
@@ -17,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from cli.mesh.ports import free_port
 from gateway.settings import GatewaySettings
 from services.runtime.telemetry.trace import tracing
+from tests.testkit.directories import directory_file
 from tests.testkit.fakes.mesh import DOCUMENT, PERSON, Mesh, record, serving
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.otlp import Collector, collecting
@@ -58,17 +60,17 @@ async def until_alive(port: int, running: subprocess.Popen[str]) -> None:
                 return
 
 
-async def test_process_serves_both_doors_and_ends_on_sigterm() -> None:
+async def test_process_serves_both_doors_and_ends_on_sigterm(tmp_path: Path) -> None:
     """Without its services it lives, is not ready, says why, and goes when told."""
     http_port, grpc_port = free_port(), free_port()
     nobody = f"127.0.0.1:{free_port()}"
     with process(
         MESH_SECRET=SECRET,
         HTTP_LISTEN=f"127.0.0.1:{http_port}",
+        DIRECTORY=directory_file(tmp_path / "directory.yaml", {"nation": "127.0.0.1:1"}),
         LISTEN=f"127.0.0.1:{grpc_port}",
         VERDICT=nobody,
         LOOKUP=nobody,
-        NATION=nobody,
     ) as running:
         await until_alive(http_port, running)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", timeout=15) as http:
@@ -83,13 +85,14 @@ async def test_process_serves_both_doors_and_ends_on_sigterm() -> None:
         assert running.wait(15) == 0
 
 
-async def test_process_says_which_port_is_taken() -> None:
+async def test_process_says_which_port_is_taken(tmp_path: Path) -> None:
     """A taken port ends it with status 2 and a sentence, not a traceback."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with process(MESH_SECRET=SECRET, HTTP_LISTEN=address) as running:
+        directory = directory_file(tmp_path / "directory.yaml", {"nation": "127.0.0.1:1"})
+        with process(MESH_SECRET=SECRET, HTTP_LISTEN=address, DIRECTORY=directory) as running:
             _, said = running.communicate(timeout=30)
     assert (running.returncode, f"cannot listen on {address}" in said) == (2, True)
     assert said.splitlines()[-1].startswith("hutong gateway: HUTONG_HTTP_LISTEN: ")

@@ -15,7 +15,7 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRec
 from cli.importing.batches import BATCH_ROWS, Destination
 from cli.importing.journal import Journal
 from cli.importing.opening import open_laboratory_file
-from cli.importing.report import HEADER, RejectionReport
+from cli.importing.report import HEADER, rejection_report
 from cli.importing.sending import IN_FLIGHT, RecordIntake, StoppedError, send
 from cli.importing.tally import Tally
 from cli.laboratory_files.refusals import Refusal
@@ -230,7 +230,8 @@ class Flaky:
 @pytest.fixture
 def patient(monkeypatch):
     """Retries without pauses."""
-    monkeypatch.setattr("cli.importing.sending.RETRY_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("cli.importing.sending.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("cli.importing.sending.ATTEMPTS", 4)
 
 
 async def test_a_lost_answer_is_asked_for_again(writer, patient):
@@ -423,7 +424,7 @@ async def test_the_report_tells_rows_and_reasons_and_nothing_of_the_content(writ
     wrong = PERSON[:-1] + ("0" if PERSON[-1] != "0" else "1")
     lines = [CHINESE, row(id="X1", number=wrong), row(id="X2", sampled="2099-01-01 10:00"), row(id="X3", tube="混检")]
     path = tmp_path / "report.csv"
-    with RejectionReport(path, always=False) as report:
+    with rejection_report(path, always=False) as report:
         await send(CsvReader(lambda: lines), writer, HUNAN, report=report.add)
     text = path.read_text(encoding="utf-8-sig")
     rows: list[dict[str, Any]] = list(csv.DictReader(text.splitlines()))
@@ -437,11 +438,11 @@ async def test_the_report_tells_rows_and_reasons_and_nothing_of_the_content(writ
 def test_no_report_is_left_without_refused_rows(tmp_path):
     """A clean file leaves no report; an older report is replaced by one that says that nothing is refused."""
     path = tmp_path / "report.csv"
-    with RejectionReport(path, always=False):
+    with rejection_report(path, always=False):
         pass
     assert list(tmp_path.iterdir()) == []
     path.write_text("old", encoding="utf-8")
-    with RejectionReport(path, always=False):
+    with rejection_report(path, always=False):
         pass
     assert path.read_text(encoding="utf-8-sig").strip() == ",".join(HEADER)
     assert list(tmp_path.iterdir()) == [path]

@@ -22,6 +22,7 @@ from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.server import Server
 from services.runtime.telemetry.trace import span, tracing
 from tests.testkit.calls import local, remote
+from tests.testkit.directories import directory_file
 from tests.testkit.fakes.record_store import RecordStore
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.lookup_service import PURPOSE, key, mesh, person, query, settings
@@ -61,7 +62,7 @@ async def test_a_records_server_goes_and_comes_back(tmp_path: Path) -> None:
         for server, _ in servers.values():
             stack.push_async_callback(server.drain, 0, 0)
         records = {name: f"127.0.0.1:{port}" for name, (_, port) in servers.items()}
-        service = build(settings(tmp_path, records=records))
+        service = build(settings(tmp_path, directory=directory_file(tmp_path / "directory.yaml", records)))
         await stack.enter_async_context(service.running())
         client = local(NAME, "test", service.bindings)
 
@@ -142,13 +143,13 @@ def environment() -> dict[str, str]:
 
 
 @asynccontextmanager
-async def process(tmp_path: Path, records: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, Any]]:
+async def process(tmp_path: Path, directory: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, Any]]:
     """`python -m services.lookup`, and a client of it."""
     environ = environment() | {
         "HUTONG_MESH_SECRET": SECRET,
         "HUTONG_STORE_URL": f"sqlite:///{tmp_path / 'process.db'}",
         "HUTONG_STORE_MIGRATE": "true",
-        "HUTONG_RECORDS": records,
+        "HUTONG_DIRECTORY": directory,
     }
     running = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.lookup", cwd=ROOT, env=environ, stderr=asyncio.subprocess.PIPE
@@ -180,14 +181,15 @@ async def test_a_process_of_its_own_forgets_nothing_it_acknowledged(tmp_path: Pa
         for name, store in stores.items():
             server, ports[name] = await serve(store)
             stack.push_async_callback(server.drain, 0, 0)
-        records = ",".join(f"{name}=127.0.0.1:{port}" for name, port in ports.items())
-        async with process(tmp_path, records) as (running, client):
+        addresses = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+        directory = directory_file(tmp_path / "directory.yaml", addresses)
+        async with process(tmp_path, directory) as (running, client):
             assert coverage(await ask(client)) == {"nation": OK}
             await client.LinkDocuments(
                 LinkDocumentsRequest(subject=person(1), other=person(2), cause="renewed", purpose=PURPOSE)
             )
             running.kill()
-        async with process(tmp_path, records) as (running, client):
+        async with process(tmp_path, directory) as (running, client):
             listing = ListLinkedDocumentsRequest(subject=person(2), purpose=PURPOSE)
             assert list((await client.ListLinkedDocuments(listing)).person_keys) == [key(2), key(1)]
             running.send_signal(signal.SIGTERM)

@@ -20,6 +20,7 @@ from services.records.replication.follower import RegionFollower
 from services.runtime.clock import system_clock
 from tests.testkit.builders.records import KEEP, person, result, sampling, submission
 from tests.testkit.clocks import ManualClock
+from tests.testkit.directories import directory_file
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.records_process import RecordsProcess
 from tests.testkit.servers.records_service import Records, opened
@@ -214,7 +215,11 @@ async def says(records: Records) -> list[Any]:
 async def test_the_nation_is_killed_again_and_again(tmp_path: Path) -> None:
     """SIGKILL of the nation's process while a region is written: its feed has each change once, in order."""
     region = RecordsProcess("430000", sqlite_url(tmp_path, "430000"))
-    nation = RecordsProcess("nation", sqlite_url(tmp_path, "nation"), f"430000={region.address}")
+    nation = RecordsProcess(
+        "nation",
+        sqlite_url(tmp_path, "nation"),
+        directory_file(tmp_path / "directory.yaml", {"430000": region.address}),
+    )
     content = sampling()
     content.sampled_at.CopyFrom(to_timestamp(Instant(system_clock() - HOUR)))
     await region.start()

@@ -22,6 +22,7 @@ from services.runtime.clock import system_clock
 from tests.testkit.builders.records import KEEP, SHOW, fresh_id, person, result, sampling, submission
 from tests.testkit.calls import local
 from tests.testkit.clocks import ManualClock
+from tests.testkit.directories import directory_file
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.records_process import RecordsProcess
 from tests.testkit.servers.records_service import Records, opened
@@ -203,7 +204,7 @@ async def test_a_region_is_killed_and_comes_back(tmp_path: Path) -> None:
         mesh_secret=SECRET,
         store_url=sqlite_url(tmp_path, "nation"),
         store_migrate=True,
-        follow={"430000": process.address},
+        directory=directory_file(tmp_path / "directory.yaml", {"430000": process.address}),
     )
     service = build(settings)
     whole = local(service.name, "tests", service.bindings)

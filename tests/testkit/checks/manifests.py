@@ -120,6 +120,20 @@ def settings_of(service: str) -> type[ServerSettings]:
     return found
 
 
+def directory_text(objects: list[Object], workload: Object) -> str:
+    """Returns the list of members that is mounted where a workload's HUTONG_DIRECTORY names it; empty without one.
+    Raises KeyError for a mount of what is not there."""
+    path = environment(objects, workload).get("HUTONG_DIRECTORY", "")
+    if not path:
+        return ""
+    folder, _, name = path.rpartition("/")
+    volumes = {volume["name"]: volume for volume in workload["spec"]["template"]["spec"]["volumes"]}
+    mounts = {mount["mountPath"]: mount["name"] for mount in container(workload)["volumeMounts"]}
+    config = volumes[mounts[folder]]["configMap"]["name"]
+    text: str = by_name(objects, "ConfigMap")[config]["data"][name]
+    return text
+
+
 def addresses(value: str) -> Iterator[str]:
     """The targets in a setting: one, or those of a map."""
     for piece in value.split(","):

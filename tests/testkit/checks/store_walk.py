@@ -126,6 +126,8 @@ async def _read(store: PostgresStore, records: Records) -> None:
     nothing_recent = Selection(LATEST, 0, 2, ("340000",))
     for known_at in (LATEST, Instant(LATEST - 1)):
         assert (await store.people(everybody, known_at, selection=nothing_recent)).left_out
+    for few in (everybody[:3], everybody[:16]):
+        await store.people(few, LATEST, selection=nothing_recent)
     assert 2 == len(await records.history(tube(3)))
     head = await store.head()
     assert head.sequence == len(await store.changes(0, 10_000))

@@ -25,9 +25,9 @@ Start = Callable[..., Any]
 """`await start(stores, **settings)` gives an object with every method of lookup's contracts."""
 
 
-def settings(directory: Path, **others: Any) -> Settings:
+def settings(folder: Path, **others: Any) -> Settings:
     """Settings of a lookup service that keeps its store in this directory."""
-    return Settings(mesh_secret=SECRET, store_url=f"sqlite:///{directory / 'lookup.db'}", store_migrate=True, **others)
+    return Settings(mesh_secret=SECRET, store_url=f"sqlite:///{folder / 'lookup.db'}", store_migrate=True, **others)
 
 
 @pytest.fixture(params=["local", "grpc"])

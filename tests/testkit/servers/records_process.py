@@ -31,7 +31,7 @@ CONTRACTS = [
 class RecordsProcess:
     """`python -m services.records` on a port of its own, over one store, however often it is started."""
 
-    def __init__(self, region: str, store_url: str, follow: str = "", **environ: str) -> None:
+    def __init__(self, region: str, store_url: str, directory: str = "", **environ: str) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self._environ = {
             **os.environ,
@@ -41,7 +41,7 @@ class RecordsProcess:
             "HUTONG_STORE_MIGRATE": "true",
             "HUTONG_LISTEN": self.address,
             "HUTONG_MESH_SECRET": SECRET,
-            "HUTONG_FOLLOW": follow,
+            "HUTONG_DIRECTORY": directory,
             **environ,
         }
         self._process: Process | None = None

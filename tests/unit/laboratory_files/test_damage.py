@@ -99,7 +99,7 @@ def test_as_many_as_chance_brings_are_believed():
     assert not survey.damaged
 
 
-@pytest.mark.parametrize("sign", ["4.30102E+17", "4.3e+17", "430102190502030000"])
+@pytest.mark.parametrize("sign", ["4.30102E+17", "4.3e+17", "4.30102E17", "430102190502030000.0", "430102190502030000"])
 def test_one_number_that_was_changed_for_certain_spoils_the_others_that_may_have_been(sign):
     """Scientific notation, or zeros where the check digit says otherwise."""
     rows = read([*honest(1), *people(3), sign])

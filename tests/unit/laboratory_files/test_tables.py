@@ -67,6 +67,7 @@ def test_the_encoding_is_found_out(content, encoding):
         (b"\xd0\xcf\x11\xe0....", "FILE_KIND"),
         (CHINESE.encode("utf-16"), "FILE_KIND"),
         (b"%PDF-1.7", "FILE_KIND"),
+        (b"\xef\xbb\xbf\n<html><table>", "FILE_KIND"),
         (b"a\0b", "FILE_KIND"),
         (b"sample_id,\xff\xff\n", "FILE_ENCODING"),
         ("样本".encode()[:-1], "FILE_ENCODING"),

@@ -3,6 +3,7 @@
 import pytest
 from hutong.lookup.v1.region_pb2 import InteropMode
 
+from services.common.mesh_directory import Member, MeshDirectory
 from services.lookup.domain.directory import Directory
 
 
@@ -20,6 +21,19 @@ def test_all_divisions_are_in_it_and_those_on_the_mesh_are_marked() -> None:
         True,
         InteropMode.INTEROP_MODE_SHARE,
     )
+
+
+def test_where_a_member_is_and_how_it_joins_is_told() -> None:
+    """An address is told where there is one; the mode is that of 2022 unless the list says another."""
+    members = MeshDirectory(Member("n:1"), {"430000": Member("h:7", "CONVERT"), "110000": Member("b:7")})
+    directory = Directory(members.members, members)
+    hunan, beijing, shanghai = (directory.get(code) for code in ("430000", "110000", "310000"))
+    assert hunan is not None
+    assert beijing is not None
+    assert shanghai is not None
+    assert (hunan.records_address, hunan.interop_mode) == ("h:7", InteropMode.INTEROP_MODE_CONVERT)
+    assert (beijing.records_address, shanghai.records_address) == ("b:7", "")
+    assert (directory.nation_address, directory.version) == ("n:1", members.version)
 
 
 def test_a_source_that_is_no_region_is_refused() -> None:

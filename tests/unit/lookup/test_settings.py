@@ -1,22 +1,29 @@
 """Settings of the lookup service, from the environment."""
 
+from pathlib import Path
+
 import pytest
 
 from services.lookup.settings import Settings
 from services.lookup.store.opening import open_store
 from services.runtime.settings.environment import SettingsError, load
+from tests.testkit.directories import directory_file
 from tests.testkit.secret import SECRET
 
 STORE = {"HUTONG_STORE_URL": "sqlite:///nowhere.db"}
 REQUIRED = {"HUTONG_MESH_SECRET": SECRET, **STORE}
 
 
-def test_the_record_stores_are_a_map() -> None:
-    """A region's code or "nation" to host:port, comma-separated."""
-    environ = {**REQUIRED, "HUTONG_RECORDS": "430000=127.0.0.1:1, nation=nation:2", "HUTONG_SOURCE_TIMEOUT": "0.5"}
+def test_the_members_are_in_a_file(tmp_path: Path) -> None:
+    """Which is looked at before anything is started."""
+    path = directory_file(tmp_path / "d.yaml", {"430000": "127.0.0.1:1", "nation": "nation:2"})
+    environ = {**REQUIRED, "HUTONG_DIRECTORY": path, "HUTONG_SOURCE_TIMEOUT": "0.5"}
     settings = load(Settings, environ)
-    assert settings.records == {"430000": "127.0.0.1:1", "nation": "nation:2"}
+    assert settings.directory == path
     assert settings.source_timeout == 0.5
+    (tmp_path / "d.yaml").write_text("regions: {'430000': {records: nowhere}}")
+    with pytest.raises(SettingsError, match="HUTONG_DIRECTORY: 430000: expected host:port"):
+        load(Settings, environ)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +32,7 @@ def test_the_record_stores_are_a_map() -> None:
         ({}, "HUTONG_STORE_URL is missing"),
         (STORE, "HUTONG_MESH_SECRET"),
         ({**STORE, "HUTONG_MESH_SECRET": "short"}, "16 bytes"),
-        ({**REQUIRED, "HUTONG_RECORDS": "Hunan=127.0.0.1:1"}, "Hunan"),
+        ({**REQUIRED, "HUTONG_DIRECTORY": "nowhere.yaml"}, "HUTONG_DIRECTORY: there is no file nowhere.yaml"),
         ({**REQUIRED, "HUTONG_SOURCE_TIMEOUT": "0"}, "HUTONG_SOURCE_TIMEOUT"),
     ],
 )

@@ -12,7 +12,7 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
 
     region: str
     keeps: frozenset[str] = frozenset()
-    follow: dict[str, str] = msgspec.field(default_factory=dict)
+    weights: dict[str, str] = msgspec.field(default_factory=dict)
     page: int = 10
 
 
@@ -23,7 +23,7 @@ def test_every_shape_is_read():
         {
             "HUTONG_REGION": "nation",
             "HUTONG_KEEPS": "110000, 310000,",
-            "HUTONG_FOLLOW": "110000=a:1, 310000=b:2",
+            "HUTONG_WEIGHTS": "110000=a:1, 310000=b:2",
             "HUTONG_PAGE": "25",
             "HUTONG_DRAIN_WAIT": "1.5",
             "PATH": "/bin",
@@ -33,7 +33,7 @@ def test_every_shape_is_read():
         Settings(
             region="nation",
             keeps=frozenset({"110000", "310000"}),
-            follow={"110000": "a:1", "310000": "b:2"},
+            weights={"110000": "a:1", "310000": "b:2"},
             page=25,
             drain_wait=1.5,
         )
@@ -47,7 +47,7 @@ def test_every_shape_is_read():
         ({}, "HUTONG_REGION"),
         ({"HUTONG_REGION": "nation", "HUTONG_PAGE": "ten"}, "HUTONG_PAGE"),
         ({"HUTONG_REGION": "nation", "HUTONG_DRAIN_GRACE": "long"}, "HUTONG_DRAIN_GRACE"),
-        ({"HUTONG_REGION": "nation", "HUTONG_FOLLOW": "110000"}, "HUTONG_FOLLOW"),
+        ({"HUTONG_REGION": "nation", "HUTONG_WEIGHTS": "110000"}, "HUTONG_WEIGHTS"),
     ],
 )
 def test_what_is_wrong_is_named(environ, variable):
@@ -105,8 +105,8 @@ def test_one_environment_may_serve_all():
         ("OTLP_ENDPOINT", "https://", "begins with http:// or https://, and an address follows"),
         ("OTLP_ENDPOINT", "http://h:port", "its port is not a number up to 65535"),
         ("LOG_LEVEL", "info", "expected DEBUG, INFO, WARNING or ERROR, not 'info'"),
-        ("FOLLOW", "430000=", "expected key=value pairs, comma-separated, not '430000='"),
-        ("FOLLOW", "430000=a:1,430000=b:2", "430000 is given twice"),
+        ("WEIGHTS", "430000=", "expected key=value pairs, comma-separated, not '430000='"),
+        ("WEIGHTS", "430000=a:1,430000=b:2", "430000 is given twice"),
     ],
 )
 def test_a_value_that_will_not_do_has_its_reason(variable, value, said):

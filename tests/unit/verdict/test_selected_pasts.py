@@ -136,6 +136,7 @@ def _try(rng: random.Random) -> _Seen:
 _POLICIES = [random_pasts.policies(random.Random(seed)) for seed in range(60)]
 
 
+@pytest.mark.timeout(max(120, PASTS // 100))
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_selection_gives_the_verdict_that_everything_gives(part: int) -> None:
     """Status, colour, days, scene, until when, how long it is fresh, and on which grounds."""

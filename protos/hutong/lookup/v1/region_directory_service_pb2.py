@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from hutong.lookup.v1 import region_pb2 as hutong_dot_lookup_dot_v1_dot_region__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/hutong/lookup/v1/region_directory_service.proto\x12\x10hutong.lookup.v1\x1a\x1dhutong/lookup/v1/region.proto\"\"\n\x10GetRegionRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"=\n\x11GetRegionResponse\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xca\x01\n\x16RegionDirectoryService\x12T\n\tGetRegion\x12\".hutong.lookup.v1.GetRegionRequest\x1a#.hutong.lookup.v1.GetRegionResponse\x12Z\n\x0bListRegions\x12$.hutong.lookup.v1.ListRegionsRequest\x1a%.hutong.lookup.v1.ListRegionsResponseB\xc7\x01\n\x14\x63om.hutong.lookup.v1B\x1bRegionDirectoryServiceProtoP\x01Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\xa2\x02\x03HLX\xaa\x02\x10Hutong.Lookup.V1\xca\x02\x10Hutong\\Lookup\\V1\xe2\x02\x1cHutong\\Lookup\\V1\\GPBMetadata\xea\x02\x12Hutong::Lookup::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/hutong/lookup/v1/region_directory_service.proto\x12\x10hutong.lookup.v1\x1a\x1dhutong/lookup/v1/region.proto\"\"\n\x10GetRegionRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"=\n\x11GetRegionResponse\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x8c\x01\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0enation_address\x18\x03 \x01(\t\x12\x19\n\x11\x64irectory_version\x18\x04 \x01(\t2\xca\x01\n\x16RegionDirectoryService\x12T\n\tGetRegion\x12\".hutong.lookup.v1.GetRegionRequest\x1a#.hutong.lookup.v1.GetRegionResponse\x12Z\n\x0bListRegions\x12$.hutong.lookup.v1.ListRegionsRequest\x1a%.hutong.lookup.v1.ListRegionsResponseB\xc7\x01\n\x14\x63om.hutong.lookup.v1B\x1bRegionDirectoryServiceProtoP\x01Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\xa2\x02\x03HLX\xaa\x02\x10Hutong.Lookup.V1\xca\x02\x10Hutong\\Lookup\\V1\xe2\x02\x1cHutong\\Lookup\\V1\\GPBMetadata\xea\x02\x12Hutong::Lookup::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,8 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREGIONRESPONSE']._serialized_end=197
   _globals['_LISTREGIONSREQUEST']._serialized_start=199
   _globals['_LISTREGIONSREQUEST']._serialized_end=258
-  _globals['_LISTREGIONSRESPONSE']._serialized_start=260
-  _globals['_LISTREGIONSRESPONSE']._serialized_end=349
-  _globals['_REGIONDIRECTORYSERVICE']._serialized_start=352
-  _globals['_REGIONDIRECTORYSERVICE']._serialized_end=554
+  _globals['_LISTREGIONSRESPONSE']._serialized_start=261
+  _globals['_LISTREGIONSRESPONSE']._serialized_end=401
+  _globals['_REGIONDIRECTORYSERVICE']._serialized_start=404
+  _globals['_REGIONDIRECTORYSERVICE']._serialized_end=606
 # @@protoc_insertion_point(module_scope)

@@ -99,8 +99,14 @@ class ListRegionsResponse(_message.Message):
 
     REGIONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NATION_ADDRESS_FIELD_NUMBER: _builtins.int
+    DIRECTORY_VERSION_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page."""
+    nation_address: _builtins.str
+    """Where the nation's records are served; empty where they are not, or not over the network."""
+    directory_version: _builtins.str
+    """Names what the list of who is on the mesh says: the same at lookup, at the nation's records and at the gateway."""
     @_builtins.property
     def regions(self) -> _containers.RepeatedCompositeFieldContainer[_region_pb2.Region]:
         """By code."""
@@ -110,10 +116,12 @@ class ListRegionsResponse(_message.Message):
         *,
         regions: _abc.Iterable[_region_pb2.Region] | None = ...,
         next_page_token: _builtins.str = ...,
+        nation_address: _builtins.str = ...,
+        directory_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "regions", b"regions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_version", b"directory_version", "nation_address", b"nation_address", "next_page_token", b"next_page_token", "regions", b"regions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

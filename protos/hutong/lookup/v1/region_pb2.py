@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from hutong.common.v1 import text_pb2 as hutong_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhutong/lookup/v1/region.proto\x12\x10hutong.lookup.v1\x1a\x1bhutong/common/v1/text.proto\"\xce\x01\n\x06Region\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x35\n\x0c\x64isplay_name\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x13\n\x0bhealth_code\x18\x03 \x01(\t\x12\x0c\n\x04\x62loc\x18\x04 \x01(\t\x12\x33\n\x0cinterop_mode\x18\x05 \x01(\x0e\x32\x1d.hutong.lookup.v1.InteropMode\x12\x0f\n\x07on_mesh\x18\x06 \x01(\x08\x12\x14\n\x0cscope_switch\x18\x07 \x01(\x08*u\n\x0bInteropMode\x12\x1c\n\x18INTEROP_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12INTEROP_MODE_SHARE\x10\x01\x12\x18\n\x14INTEROP_MODE_CONVERT\x10\x02\x12\x16\n\x12INTEROP_MODE_ADOPT\x10\x03*C\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSCOPE_LOCAL\x10\x01\x12\x12\n\x0eSCOPE_NATIONAL\x10\x02\x42\xb7\x01\n\x14\x63om.hutong.lookup.v1B\x0bRegionProtoP\x01Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\xa2\x02\x03HLX\xaa\x02\x10Hutong.Lookup.V1\xca\x02\x10Hutong\\Lookup\\V1\xe2\x02\x1cHutong\\Lookup\\V1\\GPBMetadata\xea\x02\x12Hutong::Lookup::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhutong/lookup/v1/region.proto\x12\x10hutong.lookup.v1\x1a\x1bhutong/common/v1/text.proto\"\xe7\x01\n\x06Region\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x35\n\x0c\x64isplay_name\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x13\n\x0bhealth_code\x18\x03 \x01(\t\x12\x0c\n\x04\x62loc\x18\x04 \x01(\t\x12\x33\n\x0cinterop_mode\x18\x05 \x01(\x0e\x32\x1d.hutong.lookup.v1.InteropMode\x12\x0f\n\x07on_mesh\x18\x06 \x01(\x08\x12\x14\n\x0cscope_switch\x18\x07 \x01(\x08\x12\x17\n\x0frecords_address\x18\x08 \x01(\t*u\n\x0bInteropMode\x12\x1c\n\x18INTEROP_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12INTEROP_MODE_SHARE\x10\x01\x12\x18\n\x14INTEROP_MODE_CONVERT\x10\x02\x12\x16\n\x12INTEROP_MODE_ADOPT\x10\x03*C\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSCOPE_LOCAL\x10\x01\x12\x12\n\x0eSCOPE_NATIONAL\x10\x02\x42\xb7\x01\n\x14\x63om.hutong.lookup.v1B\x0bRegionProtoP\x01Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\xa2\x02\x03HLX\xaa\x02\x10Hutong.Lookup.V1\xca\x02\x10Hutong\\Lookup\\V1\xe2\x02\x1cHutong\\Lookup\\V1\\GPBMetadata\xea\x02\x12Hutong::Lookup::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.lookup.v1.region_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024com.hutong.lookup.v1B\013RegionProtoP\001Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\242\002\003HLX\252\002\020Hutong.Lookup.V1\312\002\020Hutong\\Lookup\\V1\342\002\034Hutong\\Lookup\\V1\\GPBMetadata\352\002\022Hutong::Lookup::V1'
-  _globals['_INTEROPMODE']._serialized_start=289
-  _globals['_INTEROPMODE']._serialized_end=406
-  _globals['_SCOPE']._serialized_start=408
-  _globals['_SCOPE']._serialized_end=475
+  _globals['_INTEROPMODE']._serialized_start=314
+  _globals['_INTEROPMODE']._serialized_end=431
+  _globals['_SCOPE']._serialized_start=433
+  _globals['_SCOPE']._serialized_end=500
   _globals['_REGION']._serialized_start=81
-  _globals['_REGION']._serialized_end=287
+  _globals['_REGION']._serialized_end=312
 # @@protoc_insertion_point(module_scope)

@@ -83,6 +83,7 @@ class Region(_message.Message):
     INTEROP_MODE_FIELD_NUMBER: _builtins.int
     ON_MESH_FIELD_NUMBER: _builtins.int
     SCOPE_SWITCH_FIELD_NUMBER: _builtins.int
+    RECORDS_ADDRESS_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """GB/T 2260, 6 digits."""
     health_code: _builtins.str
@@ -95,6 +96,8 @@ class Region(_message.Message):
     """Whether its records are served on the mesh; otherwise they reach the nation by file."""
     scope_switch: _builtins.bool
     """Whether a holder may switch between the provincial and the national database for good."""
+    records_address: _builtins.str
+    """Where its records are served, host:port or a gRPC name; empty where they are not, or not over the network."""
     @_builtins.property
     def display_name(self) -> _text_pb2.LocalizedText:
         """Its name."""
@@ -109,10 +112,11 @@ class Region(_message.Message):
         interop_mode: Global___InteropMode.ValueType = ...,
         on_mesh: _builtins.bool = ...,
         scope_switch: _builtins.bool = ...,
+        records_address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bloc", b"bloc", "display_name", b"display_name", "health_code", b"health_code", "interop_mode", b"interop_mode", "on_mesh", b"on_mesh", "region", b"region", "scope_switch", b"scope_switch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bloc", b"bloc", "display_name", b"display_name", "health_code", b"health_code", "interop_mode", b"interop_mode", "on_mesh", b"on_mesh", "records_address", b"records_address", "region", b"region", "scope_switch", b"scope_switch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

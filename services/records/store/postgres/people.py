@@ -1,8 +1,7 @@
 """Reads people's records in PostgreSQL.
 
-All records of many people are one query for all of them. A selection is one statement for each person, sent together:
-with its person named it goes to one partition, or one node of a cluster, and may stop when it has the newest few. The
-last row of each answer is the end of the feed, in columns of its own, so that it costs no round trip.
+The keys of one moment share a query. The last row of each answer is the end of the feed, in columns of its own, so that
+it costs no round trip.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,41 +44,64 @@ select {_ALL} as part, r.*, {_NO_END} from unnest($1::bytea[]) as asked(person_k
 union all select {_END}
 """
 
-# A region's own records are found by the primary key, which tells at once where there are none: the sum hides the other
-# index. Where some of them are shown, no others are looked for.
-_SELECTED = f"""
+
+def _selected(asked: str, key: str, positive: str) -> str:
+    """Returns the statement that selects: for people named as `asked`, each by `key`; `positive` names who has one.
+
+    A region's own records are found by the primary key, which tells at once where there are none: the sum hides the
+    other index. Where some of them are shown, no others are looked for. What is ordered is asked once for each person,
+    of one partition; joined as a whole, all of them would be read.
+    """
+    return f"""
 with shown as materialized (
-    select {_RECENT} as part, {WEIGHED_COLUMNS} from revision
-    where person_key = $1 and {_CURRENT} and latest_at >= $2
-    union all (
-        select {_OLDER}, {WEIGHED_COLUMNS} from revision
-        where person_key = $1 and {_CURRENT} and latest_at < $2 order by {_NEWEST_FIRST} limit $3
-    )
+    select {_RECENT} as part, r.* from {asked} cross join lateral (
+        select {WEIGHED_COLUMNS} from revision
+        where person_key = {key} and {_CURRENT} and latest_at >= $2 order by latest_at
+    ) as r
+    union all
+    select {_OLDER}, r.* from {asked} cross join lateral (
+        select {WEIGHED_COLUMNS} from revision
+        where person_key = {key} and {_CURRENT} and latest_at < $2 order by {_NEWEST_FIRST} limit $3
+    ) as r
 ), always as materialized (
-    select {_ALWAYS} as part, {WEIGHED_COLUMNS} from revision where person_key = $1 and {_CURRENT} and always_given
+    select {_ALWAYS} as part, r.* from {asked} cross join lateral (
+        select {WEIGHED_COLUMNS} from revision
+        where person_key = {key} and {_CURRENT} and always_given order by person_key
+    ) as r
 )
 select shown.*, {_NO_END} from shown
 union all
 select always.*, {_NO_END} from always
 union all
-select {_CLEARING}, clearing.*, {_NO_END}
-from (select max(placed_at) as placed_at from always where weight in (2, 3) group by weight) as positive
+select {_CLEARING}, r.*, {_NO_END}
+from (
+    select person_key, max(placed_at) as placed_at from always where weight in (2, 3) group by person_key, weight
+) as positive
 cross join lateral (
     select {WEIGHED_COLUMNS} from revision
-    where person_key = $1 and {_CURRENT}
+    where person_key = {positive} and {_CURRENT}
     and latest_at > positive.placed_at and placed_at > positive.placed_at and weight = 1
     order by latest_at, region collate "C", source_id collate "C" limit $4
-) as clearing
+) as r
 union all
-select {_OWN}, own.*, {_NO_END}
-from (select region from unnest($5::text[]) as asked(region) where region not in (select region from shown)) as missing
-cross join lateral (
+select {_OWN}, r.*, {_NO_END}
+from {asked} cross join unnest($5::text[]) as own(region) cross join lateral (
     select {WEIGHED_COLUMNS} from revision
-    where person_key = $1 and region = missing.region and {_CURRENT}
-    order by latest_at + 0 desc, source_id collate "C" limit $3
-) as own
+    where person_key = {key} and region = own.region and superseded_at + 0 = 4611686018427387904
+    order by latest_at desc, source_id collate "C" limit $3
+) as r
+where not exists (select 1 from shown where shown.person_key = {key} and shown.region = own.region)
 union all select {_END}
 """
+
+
+_TOGETHER = _selected("unnest($1::bytea[]) as asked(person_key)", "asked.person_key", "positive.person_key")
+_APART = _selected("(select $1::bytea) as asked(person_key)", "$1", "$1")
+"""A statement for each person, sent together: it goes to one partition, known before it begins. On a cluster there is
+no other way: no node can stop at the newest few of many people, but at those of the one it is asked about."""
+
+_MANY = 16
+"""From so many people on, one statement that may look into all partitions costs less than one for each."""
 
 _ORIGINALS = f"""
 select r.*
@@ -133,10 +155,21 @@ class _Answer:
         return (row for rows in self._parts.values() for row in rows)
 
 
+async def is_distributed(connection: asyncpg.Connection) -> bool:
+    """Says whether the tables are those of a cluster."""
+    return bool(await connection.fetchval("select bool_or(distributed) from store_migration where store = 'records'"))
+
+
 async def people(
-    connection: asyncpg.Connection, keys: Sequence[bytes], known_at: Instant, selection: Selection | None
+    connection: asyncpg.Connection,
+    keys: Sequence[bytes],
+    known_at: Instant,
+    selection: Selection | None,
+    *,
+    distributed: bool,
 ) -> People:
-    """Returns these people's records as RecordReads.people does; `as_of` is that of the last commit."""
+    """Returns these people's records as RecordReads.people does; `as_of` is that of the last commit. `distributed`: the
+    database is a cluster's."""
     if selection is None or known_at < LATEST or not keys:
         # A selection of what was known then is asked seldom: the indexes tell what is current now.
         answer = _Answer(await connection.fetch(_PEOPLE, keys, min(known_at, LATEST - 1)))
@@ -144,7 +177,10 @@ async def people(
             return _people(by_person(row.record for row in answer.rows()), {}, answer.end)
         return _people(*selected(choices_of_all(answer.rows(), selection)), answer.end)
     asked = (selection.since, selection.newest + 1, selection.clearing, list(selection.own_regions))
-    answer = _Answer(await connection.fetchmany(_SELECTED, [(key, *asked) for key in keys]))
+    if distributed or len(keys) < _MANY:
+        answer = _Answer(await connection.fetchmany(_APART, [(key, *asked) for key in keys]))
+    else:
+        answer = _Answer(await connection.fetch(_TOGETHER, keys, *asked))
     choices = {key: _choice(answer, key, selection) for key in keys}
     await _add_originals(connection, choices)
     return _people(*selected(choices), answer.end)

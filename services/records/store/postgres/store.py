@@ -19,6 +19,7 @@ from services.records.store.postgres.by_time import by_time
 from services.records.store.postgres.figure_store import PostgresFigureStore
 from services.records.store.postgres.figures import CHANGES
 from services.records.store.postgres.owner import own
+from services.records.store.postgres.people import is_distributed
 from services.records.store.postgres.people import people as read_people
 from services.records.store.postgres.retention import purge
 from services.records.store.postgres.schema import SCHEMA
@@ -84,6 +85,7 @@ class PostgresStore:
         self._stamps = CommitClock()
         self._drives_copies = drives_copies
         self.seen = SeenFeed()
+        self._distributed: bool | None = None
         self.figures = PostgresFigureStore(self._run, self._connection)
 
     async def check_schema(self) -> None:
@@ -112,7 +114,13 @@ class PostgresStore:
     ) -> People:
         """See RecordReads."""
         keys = list(dict.fromkeys(person_keys))
-        people = await self._run(lambda connection: read_people(connection, keys, known_at, selection))
+
+        async def read(connection: asyncpg.Connection) -> People:
+            if self._distributed is None:
+                self._distributed = await is_distributed(connection)
+            return await read_people(connection, keys, known_at, selection, distributed=self._distributed)
+
+        people = await self._run(read)
         return people if self._is_replica else people._replace(as_of=None)
 
     async def person_keys(self, after: bytes, most: int) -> Sequence[bytes]:

@@ -51,10 +51,10 @@ where person_key = ?1 and {_CURRENT} and latest_at > ?2 and placed_at > ?2 and w
 order by latest_at, region, source_id limit ?3
 """
 
-# By the primary key: of a region that kept nothing of the person, nothing is read.
+# By the primary key, which tells at once where a region kept nothing of the person: the plus signs hide the others.
 OWN = f"""
-select {WEIGHED_COLUMNS} from revision not indexed
-where person_key = ? and region = ? and {_CURRENT} order by latest_at desc, region, source_id limit ?
+select {WEIGHED_COLUMNS} from revision
+where person_key = ? and region = ? and +{_CURRENT} order by +latest_at desc, source_id limit ?
 """
 
 ORIGINAL = f"""

@@ -93,6 +93,9 @@ def test_the_targets_of_a_panel_are_one_result():
         hasMember=[{"reference": f"Observation/{one['id']}"} for one in targets],
     )
     assert ("P-1", 2) == (only(panel, *targets).sample_id, only(panel, *targets).row)
+    judged = panel | {"valueCodeableConcept": concept(POSITIVE)}
+    assert Outcome.TEST_RESULT_POSITIVE == only(judged, *targets).result
+    assert "P-1" == only(judged).sample_id
 
 
 def test_components_are_targets():

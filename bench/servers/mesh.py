@@ -1,0 +1,44 @@
+"""`python -m bench.servers.mesh DATA [STORE=URL ...]`: a mesh in one process whose stores may be in other databases."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvloop
+
+from cli.mesh.data import mesh_secret
+from cli.mesh.endpoints import write_endpoints
+from cli.mesh.in_process import EmbeddedMesh
+from cli.mesh.plan import Plan
+from cli.mesh.ports import free_ports
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlan(Plan):
+    """A plan in which some stores, by name, are at URLs of their own."""
+
+    urls: Mapping[str, str] = field(default_factory=dict)
+
+    def store_url(self, name: str) -> str:
+        """Returns the URL of a service's store."""
+        return self.urls.get(name) or Plan.store_url(self, name)
+
+
+async def _serve(data: Path, urls: Mapping[str, str]) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    mesh = EmbeddedMesh(StoredPlan(data, mesh_secret(data), free_ports(), urls=urls))
+    try:
+        await mesh.start_all()
+        write_endpoints(mesh.endpoints, data)
+        print(mesh.http, flush=True)  # whoever started this waits for it
+        await stop.wait()
+    finally:
+        await mesh.stop_all()
+
+
+if __name__ == "__main__":
+    uvloop.run(_serve(Path(sys.argv[1]), dict(one.split("=", 1) for one in sys.argv[2:])))
