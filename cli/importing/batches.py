@@ -100,8 +100,8 @@ def request(number: int, samples: Iterable[Sample], destination: Destination) ->
     there is, changed in these and copied: a fifth of the price of making each. It lasts a batch and no longer: protobuf
     keeps every text that was ever put into a message as long as the message.
     """
-    made = StreamRecordsRequest(batch=number)
-    append = made.submissions.append
+    message = StreamRecordsRequest(batch=number)
+    append = message.submissions.append
     kinds: dict[tuple[int, int, int, bool, bool], _Kind] = {}
     for sample in samples:
         _, sample_id, document_type, document_number, sampled_at, reported_at, result, tube, correction = sample
@@ -121,7 +121,7 @@ def request(number: int, samples: Iterable[Sample], destination: Destination) ->
             kind.reported_at.seconds, micros = divmod(reported_at, SECOND)
             kind.reported_at.nanos = micros * 1000
         append(kind.submission)
-    return made
+    return message
 
 
 def _kind(sample: Sample, destination: Destination) -> _Kind:
@@ -146,17 +146,17 @@ def _kind(sample: Sample, destination: Destination) -> _Kind:
 
 def _corrected(sample: Sample, correction: DeclaredCorrection, destination: Destination) -> RecordSubmission:
     """Returns a row that corrects what was said before; one that withdraws has no content."""
-    made = _kind(sample, destination).submission
-    made.source_id, made.subject.document.number = sample.sample_id, sample.document_number
-    made.correction.kind, made.correction.cause = correction
+    submission = _kind(sample, destination).submission
+    submission.source_id, submission.subject.document.number = sample.sample_id, sample.document_number
+    submission.correction.kind, submission.correction.cause = correction
     if correction.kind == CorrectionKind.CORRECTION_KIND_RETRACTION:
-        made.ClearField("content")
-        return made
+        submission.ClearField("content")
+        return submission
     if sample.sampled_at is not None:
-        made.content.sampled_at.CopyFrom(to_timestamp(sample.sampled_at))
+        submission.content.sampled_at.CopyFrom(to_timestamp(sample.sampled_at))
     if sample.reported_at is not None:
-        made.content.reported_at.CopyFrom(to_timestamp(sample.reported_at))
-    return made
+        submission.content.reported_at.CopyFrom(to_timestamp(sample.reported_at))
+    return submission
 
 
 def _column(path: str, layout: Layout) -> str:
@@ -166,8 +166,8 @@ def _column(path: str, layout: Layout) -> str:
 
 def _refusal(sample: Sample, outcome: ListedRow, layout: Layout) -> Refusal:
     violations = tuple(
-        Violation(_column(found.field, layout), found.reason, Text(found.message.zh, found.message.en))
-        for found in outcome.violations
+        Violation(_column(violation.field, layout), violation.reason, Text(violation.message.zh, violation.message.en))
+        for violation in outcome.violations
     )
     return Refusal(sample.row, violations)
 

@@ -100,10 +100,10 @@ def read_row(number: int, cells: Mapping[Column, str], layout: Layout, notes: No
         try:
             document_type, document_number = normalise(document_type, document_number)
         except InvalidArgument as refused:
-            for found in refused.violations:
+            for wrong in refused.violations:
                 # A number that ends in zeros and fails its check is no slip of somebody's finger.
-                zeros = found.reason == "DOCUMENT_NUMBER_CHECK" and ends_in_zeros(fold(document_number))
-                why = words.changed_number("证件号码", "document's number") if zeros else found
+                zeros = wrong.reason == "DOCUMENT_NUMBER_CHECK" and ends_in_zeros(fold(document_number))
+                why = words.changed_number("证件号码", "document's number") if zeros else wrong
                 refuse(Column.DOCUMENT_NUMBER, why.reason, why.text)
     read(Column.TEST, words.test)
     kind = read(Column.CORRECTION, words.correction)

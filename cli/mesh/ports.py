@@ -37,8 +37,8 @@ def free_port() -> int:
 
 def free_ports() -> dict[str, int]:
     """A free port for everything in a mesh, different at every call."""
-    found = _free()
-    return {name: next(found) for name in PORTS}
+    ports = _free()
+    return {name: next(ports) for name in PORTS}
 
 
 def first_taken(ports: Mapping[str, int]) -> tuple[str, int] | None:

@@ -12,10 +12,10 @@ _LIST = "stores"
 
 def require_stores(plan: Plan, names: Iterable[str] = STORES) -> None:
     """Raises DataDirectoryError for a store that this mesh has made and that is not there."""
-    made = _made(plan.data)
+    noted = _made(plan.data)
     for name in names:
         file = plan.store_file(name)
-        if name in made and not file.exists():
+        if name in noted and not file.exists():
             kind = "lookup" if name == LOOKUP else "records"
             make = f"`hutong migrate {kind} --store-url {plan.store_url(name)}`"
             raise DataDirectoryError(

@@ -16,8 +16,8 @@ def own_command() -> str:
     """Returns the words that this program was called by, so that a printed command finds it again."""
     called = Path(sys.argv[0])
     if called.name == "hutong":
-        found = shutil.which("hutong")
-        if found is not None and Path(found).resolve() == called.resolve():
+        installed = shutil.which("hutong")
+        if installed is not None and Path(installed).resolve() == called.resolve():
             return "hutong"
         return shlex.quote(str(called))
     return f"{shlex.quote(sys.executable)} -m cli"

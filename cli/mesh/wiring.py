@@ -78,7 +78,7 @@ async def gateway(
         redis_url=plan.redis,
         audit=plan.audit(GATEWAY),
     )
-    made = build(
+    gateway = build(
         settings,
         verdict=verdict,
         evidence=evidence,
@@ -89,10 +89,10 @@ async def gateway(
         region_news={region: news[region] for region in REGIONS},
         sample_people=read_people(plan.samples) if plan.samples else None,
     )
-    server = GatewayServer(made, settings)
-    async with made.service.running():
+    server = GatewayServer(gateway, settings)
+    async with gateway.service.running():
         await server.start()
         try:
-            yield made.service.bindings
+            yield gateway.service.bindings
         finally:
             await server.drain(0.0, settings.drain_grace)

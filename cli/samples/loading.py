@@ -116,7 +116,7 @@ async def _submit_region(door: RecordsDoor, tests: list[tuple[SamplePerson, Samp
                 )
             )
         elif row.outcome == SubmitOutcome.SUBMIT_OUTCOME_REFUSED:
-            raise SampleRefusedError(f"{source_id}: {[found.reason for found in row.violations]}")
+            raise SampleRefusedError(f"{source_id}: {[violation.reason for violation in row.violations]}")
 
 
 async def _suspend(door: RecordsDoor) -> None:

@@ -24,6 +24,7 @@ from services.runtime.telemetry.trace import current_span
 log = logging.getLogger("hutong.codes")
 
 _CACHED = Freshness.FRESHNESS_CACHED
+_STALE_SOURCE = Freshness.FRESHNESS_STALE_SOURCE
 _HIT = Outcome.HIT
 _NO_ANSWER = frozenset((Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED))
 
@@ -98,7 +99,7 @@ class Codes:
             for at, answer in zip(missing, computed, strict=True):
                 why = looked_up[at]
                 answers[at] = (
-                    Shown(answer, Freshness.FRESHNESS_COMPUTED, why)
+                    Shown(answer, _STALE_SOURCE if answer.partial else Freshness.FRESHNESS_COMPUTED, why)
                     if isinstance(answer, Entry) and isinstance(why, Outcome)
                     else renamed(answer, queries[at].path)  # type: ignore[arg-type]  # what is not an entry is an error
                 )
@@ -123,12 +124,12 @@ class Codes:
         kept = self._cache.peek(query.key)
         if kept is None:
             return None
-        entry, news = kept
+        entry, news, followed = kept
         now = self._clock()
-        if not self._serves(entry, self._told(news, query.region, now), query.region, now):
+        if not self._serves(entry, self._told(news, query.region, now), followed, query.region, now):
             return None
         CODES.add(_HIT)
-        return Shown(entry, _CACHED, _HIT)
+        return Shown(entry, _STALE_SOURCE if entry.partial else _CACHED, _HIT)
 
     async def look_up(self, queries: Sequence[CodeQuery]) -> Sequence[Shown | Outcome]:
         """Reads the answers that the cache may give, in order, or why it gives none."""
@@ -144,8 +145,8 @@ class Codes:
         for at, entry in zip(cacheable, reading.entries, strict=True):
             region = queries[at].region
             told = self._told(reading.news, region, now)
-            if entry is not None and self._serves(entry, told, region, now):
-                looked_up[at] = Shown(entry, _CACHED, _HIT)
+            if entry is not None and self._serves(entry, told, reading.followed, region, now):
+                looked_up[at] = Shown(entry, _STALE_SOURCE if entry.partial else _CACHED, _HIT)
             elif told and self._policies.recent(self._news_seconds):
                 looked_up[at] = Outcome.MISS
         return looked_up
@@ -158,9 +159,9 @@ class Codes:
             and (region not in self._region_feeds or news.get(region, 0) >= oldest)
         )
 
-    def _serves(self, entry: Entry, told: bool, region: str, now: Instant) -> bool:
+    def _serves(self, entry: Entry, told: bool, followed: frozenset[str], region: str, now: Instant) -> bool:
         return (
-            (told or entry.asked_at > now - self._without_news)
+            ((told and followed.issuperset(entry.feeds)) or entry.asked_at > now - self._without_news)
             and self._policies.recent(self._news_seconds)
             and entry.fresh(now, self._policies.of(region))
         )

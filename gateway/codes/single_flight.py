@@ -12,7 +12,7 @@ from hutong.gateway.v1.health_code_service_pb2 import ShowHealthCodeResponse
 from hutong.verdict.v1.verdict_pb2 import Verdict
 from msgspec.structs import replace
 
-from gateway.codes.cache.entry import Entry, fresh_until
+from gateway.codes.cache.entry import Entry, feeds_of, fresh_until, is_partial
 from gateway.codes.cache.protocol import CacheDownError, Lease, VerdictCache
 from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.query import CodeQuery
@@ -175,8 +175,11 @@ class SingleFlight:
                 continue
             # The policies that judged, not those last told of: verdict's replicas do not reload at one moment.
             lease, digest = leases.get(query.person), outcome.policy_digest
-            until = fresh_until(outcome.verdict, query.person, now, self._chance())
-            entry = self._entry(outcome.verdict, until or 0, lease.standing if lease else 0, digest, asked_at)
+            feeds = feeds_of(outcome.verdict, lease.followed) if lease else ()
+            until = fresh_until(outcome.verdict, query.person, now, self._chance(), told=feeds is not None)
+            entry = self._entry(
+                outcome.verdict, until or 0, lease.standing if lease else 0, digest, asked_at, feeds or ()
+            )
             results.append(_Result(entry, superseded=_changes_elsewhere(outcome.verdict, query.person)))
             if lease is not None and until is not None and digest and not query.past:
                 storable.append(at)
@@ -210,7 +213,9 @@ class SingleFlight:
             return {}
         return {lease.person: lease for lease in leases if lease is not None}
 
-    def _entry(self, verdict: Verdict, until: int, standing: int, digest: bytes, asked_at: int) -> Entry:
+    def _entry(
+        self, verdict: Verdict, until: int, standing: int, digest: bytes, asked_at: int, feeds: tuple[str, ...]
+    ) -> Entry:
         # A copy: the message may be someone else's, too.
         message = ShowHealthCodeResponse(verdict=verdict)
         message.verdict.ClearField("person_keys")
@@ -229,6 +234,8 @@ class SingleFlight:
             standing=standing,
             digest=digest,
             asked_at=asked_at,
+            partial=is_partial(verdict),
+            feeds=feeds,
         )
 
 

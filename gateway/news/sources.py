@@ -2,15 +2,20 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from hashlib import sha256
 from typing import Protocol
 
+from hutong.common.v1.identity_pb2 import StoreIdentity
 from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest, WatchHoldersResponse
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
 
 from gateway.codes.cache.protocol import HOLDERS, News
+from gateway.news.teller_clock import TellerClock
 from gateway.ports import ChangeFeed, HolderFeed
-from services.common.errors import FailedPrecondition
+from services.common.errors import FailedPrecondition, Unavailable
+from services.common.identities import RECORDS, ExpectedStore
 from services.common.instants import Instant, from_timestamp
+from services.common.regions import NATION
 from services.runtime.clock import Clock
 from services.runtime.resilience.watchdog import alive
 
@@ -29,30 +34,47 @@ class NewsSource(Protocol):
         ServiceError: FAILED_PRECONDITION when the cursor is not, or no longer, one of this feed."""
 
 
-def _as_of(batch: WatchChangesResponse | WatchHoldersResponse, clock: Clock) -> Instant | None:
-    # The teller's clock may be ahead; what it says of the future is not known yet. When a batch was received says
-    # nothing: a slow wire delivers old ones.
-    return min(from_timestamp(batch.as_of), clock()) if batch.HasField("as_of") else None
+def _as_of(batch: WatchChangesResponse | WatchHoldersResponse, teller: TellerClock, clock: Clock) -> Instant | None:
+    # When a batch was received says nothing: a slow wire delivers old ones.
+    return teller.corrected(from_timestamp(batch.as_of), clock()) if batch.HasField("as_of") else None
 
 
 class RecordsNews:
-    """The changes of a records store: persons whose records do, laboratories whose standing does."""
+    """The changes of a records store: persons whose records do, laboratories whose standing does. `name` is that of the
+    store, and `secret_fingerprint` that of the mesh's secret: of another store nothing is taken."""
 
-    def __init__(self, name: str, source: ChangeFeed, clock: Clock) -> None:
+    def __init__(self, name: str, source: ChangeFeed, clock: Clock, *, secret_fingerprint: bytes) -> None:
         self.name = name
         self._source = source
         self._clock = clock
+        self._expected = ExpectedStore(RECORDS, name, secret_fingerprint)
+
+    async def mesh(self) -> str:
+        """Asks the store for the identity of the mesh that it is the nation's store of: of the secret and of its feed.
+        Raises ServiceError."""
+        async with aclosing(self._batches(None)) as batches:
+            async for batch in batches:
+                identity = batch.identity
+                return sha256(identity.secret_fingerprint + identity.feed_id.encode()).hexdigest()[:16]
+        raise Unavailable("FEED_ENDED", "变更流已结束", "The feed has ended")
 
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
         """See NewsSource. A cursor reads FEED_ID/SEQUENCE, or FEED_ID/SEQUENCE/MARK with the mark in hexadecimal."""
+        teller = TellerClock(self._clock())
+        async with aclosing(self._batches(cursor)) as batches:
+            async for batch in batches:
+                yield self._news(batch, teller)
+
+    async def _batches(self, cursor: str | None) -> AsyncGenerator[WatchChangesResponse, None]:
         feed_id, sequence, mark = [*(cursor or f"/{FROM_NOW_ON}").split("/"), ""][:3]
         position = FeedCursor(feed_id=feed_id, sequence=int(sequence), mark=bytes.fromhex(mark))
         request = WatchChangesRequest(cursor=position)
         async with aclosing(alive(self._source.WatchChanges(request), silence_seconds=SILENCE_SECONDS)) as batches:
             async for batch in batches:
-                yield self._news(batch)
+                self._expected.check(batch.identity)
+                yield batch
 
-    def _news(self, batch: WatchChangesResponse) -> News:
+    def _news(self, batch: WatchChangesResponse, teller: TellerClock) -> News:
         persons: set[bytes] = set()
         laboratories: set[str] = set()
         for change in batch.changes:
@@ -64,8 +86,13 @@ class RecordsNews:
             cursor=f"{batch.cursor.feed_id}/{batch.cursor.sequence}/{batch.cursor.mark.hex()}",
             persons=persons,
             laboratories=sorted(laboratories),
-            as_of=_as_of(batch, self._clock),
+            as_of=_as_of(batch, teller, self._clock),
+            followed=_followed(batch.identity) if self.name == NATION else None,
         )
+
+
+def _followed(identity: StoreIdentity) -> frozenset[str]:
+    return frozenset(f"{feed.region}/{feed.feed_id}" for feed in identity.follows if feed.feed_id)
 
 
 class HoldersNews:
@@ -80,6 +107,7 @@ class HoldersNews:
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
         """See NewsSource. A cursor is a sequence."""
         before = FROM_NOW_ON if cursor is None else int(cursor)
+        teller = TellerClock(self._clock())
         request = WatchHoldersRequest(sequence=before)
         async with aclosing(alive(self._source.WatchHolders(request), silence_seconds=SILENCE_SECONDS)) as batches:
             async for batch in batches:
@@ -89,5 +117,5 @@ class HoldersNews:
                 yield News(
                     cursor=str(batch.sequence),
                     persons={person for change in batch.changes for person in change.person_keys},
-                    as_of=_as_of(batch, self._clock),
+                    as_of=_as_of(batch, teller, self._clock),
                 )

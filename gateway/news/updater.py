@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from secrets import token_hex
 
 from gateway.codes.cache.protocol import CacheDownError, VerdictCache
 from gateway.news.sources import NewsSource
 from services.common.errors import Code, ServiceError
+from services.common.identities import REASONS
 from services.runtime.resilience.backoff import Backoff
 from services.runtime.resilience.tasks import end
 
@@ -16,6 +17,7 @@ log = logging.getLogger("hutong.news")
 
 LEAD_SECONDS = 5.0
 RENEW_SECONDS = 1.0
+IDENTIFY_SECONDS = 5.0
 PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 2.0
 
@@ -24,9 +26,13 @@ class CacheUpdater:
     """Takes every source into the cache while it leads. Two that lead at once, after one was thought dead, do no harm:
     what each does to a cursor fails once the other has moved it."""
 
-    def __init__(self, cache: VerdictCache, sources: Sequence[NewsSource]) -> None:
+    def __init__(self, cache: VerdictCache, sources: Sequence[NewsSource], mesh: Callable[[], Awaitable[str]]) -> None:
+        """`mesh` asks for the identity of the mesh, to which the cache is bound; it raises ServiceError."""
         self._cache = cache
         self._sources = sources
+        self._ask_mesh = mesh
+        self._mesh = ""
+        self._identified = asyncio.Event()
         self._owner = token_hex(8)
         self.leading = False
         """True while this replica is the one that updates the cache."""
@@ -34,9 +40,16 @@ class CacheUpdater:
     async def run(self) -> None:
         """Updates the cache, or stands by, forever."""
         tasks: list[asyncio.Task[None]] = []
+        bound = ""
+        identifying = asyncio.create_task(self._identify(), name="mesh identity")
         try:
             while True:
-                self.leading = await self._lead()
+                if self._mesh != bound:
+                    await end(tasks)
+                    tasks = []
+                    bound = self._mesh
+                    self._cache.bind(bound)
+                self.leading = bool(bound) and await self._lead()
                 if self.leading and not tasks:
                     tasks = [
                         asyncio.create_task(self._update(source), name=f"news {source.name}")
@@ -45,13 +58,31 @@ class CacheUpdater:
                 elif not self.leading and tasks:
                     await end(tasks)
                     tasks = []
-                await asyncio.sleep(RENEW_SECONDS)
+                self._identified.clear()
+                try:
+                    async with asyncio.timeout(RENEW_SECONDS):
+                        await self._identified.wait()
+                except TimeoutError:
+                    pass
         finally:
-            await end(tasks)
+            await end([*tasks, identifying])
             try:
                 await self._cache.resign(self._owner)
             except CacheDownError:
                 pass
+
+    async def _identify(self) -> None:
+        """Asks whose mesh this is, again and again: the nation's store may have been made anew."""
+        while True:
+            before = self._mesh
+            try:
+                self._mesh = await self._ask_mesh()
+            except ServiceError as error:
+                if not before:
+                    log.warning("mesh not known yet", extra={"reason": error.reason})
+            if self._mesh != before:
+                self._identified.set()
+            await asyncio.sleep(IDENTIFY_SECONDS if self._mesh else PAUSE_SECONDS)
 
     async def _lead(self) -> bool:
         try:
@@ -79,7 +110,9 @@ class CacheUpdater:
                         cursor = news.cursor
             except ServiceError as error:
                 rebuilt = error.code is Code.FAILED_PRECONDITION
-                log.warning("news interrupted", extra={"feed": source.name, "reason": error.reason})
+                # A wrong store is a mistake of somebody's; one that is away comes back by itself.
+                level = logging.ERROR if error.reason in REASONS else logging.WARNING
+                log.log(level, "news interrupted", extra={"feed": source.name, "reason": error.reason})
             except CacheDownError:
                 pass
             await backoff.wait()

@@ -115,6 +115,7 @@ def build(
             region=code,
             source=region,
             secret_fingerprint=owner.secret_fingerprint,
+            feed=followed[code].feed if code in followed else "",
             store=store,
             signal=signal,
             clock=clock,

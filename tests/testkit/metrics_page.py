@@ -72,6 +72,17 @@ LOOK_AT = (
         "the nation is behind that region, says so, and lookup asks the region itself",
     ),
     (
+        "`hutong_records_stores_refused_total`",
+        "it grows",
+        "somebody answers in a region's place who was not meant, and nothing is taken: an address, a secret or a file "
+        "is wrong; `hutong records reconcile`, [restoring a region](runbook/restoring-a-region.md)",
+    ),
+    (
+        "`hutong_records_given_back_total`",
+        "it grows",
+        "this store was restored and is given back what it lost: look for conflicts that somebody has to settle",
+    ),
+    (
         "`hutong_records_commit_seconds`",
         "its upper quantiles grow",
         "writers wait: disk, locks, a purge, or an intake in a surge",

@@ -85,14 +85,14 @@ class Context:
     def _holders(self, entry: Entry) -> list[Holder]:
         """Returns the report or panel that points to a resource, and what points to that, the nearest first."""
         kind, resource_id = text_of(entry.resource.get("resourceType")), text_of(entry.resource.get("id"))
-        found: list[Holder] = []
+        holders: list[Holder] = []
         for name in addresses(entry.url, kind, resource_id):
             if name in self._index.holders:
-                found.append(self._index.holders[name])
+                holders.append(self._index.holders[name])
                 break
-        while found and len(found) < _MOST_LEVELS and found[-1].name in self._index.holders:
-            found.append(self._index.holders[found[-1].name])
-        return found
+        while holders and len(holders) < _MOST_LEVELS and holders[-1].name in self._index.holders:
+            holders.append(self._index.holders[holders[-1].name])
+        return holders
 
     def _sample_id(self, resource: Json, specimen: Specimen) -> str:
         numbered = any(text_of(one.get("value")) for one in objects_of(resource.get("identifier")))

@@ -59,15 +59,15 @@ class _Text:
         self.peek()
         while True:
             try:
-                found, end = _decode(self._held, self._at)
+                value, end = _decode(self._held, self._at)
             except json.JSONDecodeError:
-                found, end = None, len(self._held)
+                value, end = None, len(self._held)
             except RecursionError:
                 raise self.error() from None
             # A number that reaches the end of what is held may go on, and so may one cut before its exponent is whole.
             if end < len(self._held) and self._held[end] not in ".eE":
                 self._at = end
-                return found
+                return value
             if len(self._held) - self._at > MOST_ELEMENT or not self._more():
                 raise self.error()
 

@@ -1,12 +1,13 @@
 """The entry of a verdict in the cache, and the rules of when it may be shown."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.verdict.v1.verdict_pb2 import Status, Verdict
 
 from services.common.instants import HOUR, SECOND, Instant, from_timestamp
+from services.common.regions import NATION
 
 LONGEST = HOUR
 """No entry is fresh for longer, whatever its verdict says: what a lost change could do ends here."""
@@ -19,6 +20,9 @@ WITHOUT_NEWS = 3 * SECOND
 change for two seconds says so and is not relied on alone, so that both together stay within the bound."""
 JITTER = 0.1
 """At most this share of an entry's time is taken off at random, so that neighbours do not expire together."""
+
+
+_CERTAIN = frozenset((Status.STATUS_POSITIVE, Status.STATUS_UNDETERMINED))
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -44,6 +48,10 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Of the region's policies when the evidence was asked for."""
     asked_at: int = 0
     """When the evidence was asked for."""
+    partial: bool = False
+    """True when a source that was to be asked did not answer, and the verdict could be another for it."""
+    feeds: tuple[str, ...] = ()
+    """The regions' feeds that it rests on, as REGION/FEED_ID; besides them, on the nation's."""
 
     def stands(self, changed: Mapping[str, int]) -> bool:
         """Tells whether no laboratory it rests on changed since; `changed` maps a laboratory to its latest change."""
@@ -59,18 +67,39 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return now < self.valid_until and (digest is None or digest == self.digest)
 
 
-def fresh_until(verdict: Verdict, person: bytes, now: Instant, chance: float) -> Instant | None:
+def is_partial(verdict: Verdict) -> bool:
+    """Tells whether a source did not answer, and its answer might have changed the verdict: one that is POSITIVE would
+    be it all the same, and UNDETERMINED says so itself."""
+    return verdict.status not in _CERTAIN and any(
+        source.status != SourceStatus.SOURCE_STATUS_OK for source in verdict.coverage
+    )
+
+
+def feeds_of(verdict: Verdict, followed: Collection[str]) -> tuple[str, ...] | None:
+    """Names the feeds that a verdict rests on, besides the nation's: those of the regions that answered, out of the
+    feeds that are followed. None: a region answered that nobody follows."""
+    by_region = {feed.partition("/")[0]: feed for feed in followed}
+    regions = [
+        one.source for one in verdict.coverage if one.status == SourceStatus.SOURCE_STATUS_OK and one.source != NATION
+    ]
+    if not all(region in by_region for region in regions):
+        return None
+    return tuple(by_region[region] for region in regions)
+
+
+def fresh_until(verdict: Verdict, person: bytes, now: Instant, chance: float, *, told: bool = True) -> Instant | None:
     """Returns until when a verdict computed now may be served from a cache; None: it must not be cached.
 
     UNDETERMINED never is: the source may be back. Nor are the verdicts of a person with several documents, because a
-    change under one of their keys would not find the entry under another. `chance` in [0, 1) shortens the time.
+    change under one of their keys would not find the entry under another. `chance` in [0, 1) shortens the time; `told`
+    is False when it rests on a feed that nobody follows, of which no change would be told.
     """
     if verdict.status == Status.STATUS_UNDETERMINED or list(verdict.person_keys) != [person]:
         return None
     until = Instant(now + LONGEST)
     if verdict.HasField("fresh_until"):
         until = min(until, from_timestamp(verdict.fresh_until))
-    if any(source.status != SourceStatus.SOURCE_STATUS_OK for source in verdict.coverage):
+    if not told or any(source.status != SourceStatus.SOURCE_STATUS_OK for source in verdict.coverage):
         until = min(until, Instant(now + PARTIAL))
     if until <= now:
         return None

@@ -2,11 +2,11 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from secrets import token_hex
 
 from gateway.codes.cache.entry import Entry
-from gateway.codes.cache.protocol import Key, LaboratoryChanges, Lease, News, Reading
+from gateway.codes.cache.protocol import Key, LaboratoryChanges, Lease, News, Peeked, Reading
 
 
 class _Person:
@@ -30,18 +30,30 @@ class MemoryCache:
         self._changes = LaboratoryChanges()
         self._cursors: dict[str, str] = {}
         self._news: dict[str, int] = {}
+        self._followed: frozenset[str] = frozenset()
+        self._mesh = ""
         self._leader = ""
         self._leads_until = 0.0
         self._tokens = 0
 
-    def peek(self, key: Key) -> tuple[Entry, Mapping[str, int]] | None:
+    def bind(self, mesh: str) -> None:
+        """See VerdictCache."""
+        if mesh != self._mesh:
+            self._mesh = mesh
+            self._generation = ""
+            self._cursors.clear()
+            self._news.clear()
+            self._followed = frozenset()
+            self._clear()
+
+    def peek(self, key: Key) -> Peeked | None:
         """See VerdictCache."""
         entry = self._entry(*key)
-        return None if entry is None else (entry, self._news)
+        return None if entry is None else Peeked(entry, self._news, self._followed)
 
     async def read(self, keys: Sequence[Key]) -> Reading:
         """See VerdictCache."""
-        return Reading([self._entry(person, slot) for person, slot in keys], self._news)
+        return Reading([self._entry(person, slot) for person, slot in keys], self._news, self._followed)
 
     def _entry(self, key: bytes, slot: str) -> Entry | None:
         person = self._people.get(key)
@@ -71,7 +83,7 @@ class MemoryCache:
             person.token = str(self._tokens)
             self._size += 1
             self._evict()
-        return Lease(key, self._generation, person.token, self._changes.count)
+        return Lease(key, self._generation, person.token, self._changes.count, self._followed)
 
     async def store(self, items: Sequence[tuple[Lease, str, Entry]]) -> Sequence[bool]:
         """See VerdictCache."""
@@ -127,13 +139,11 @@ class MemoryCache:
     async def begin(self, feed: str, news: News) -> None:
         """See VerdictCache."""
         self._generation = token_hex(8)
-        self._people.clear()
-        self._size = 0
+        self._clear()
         self._changes = LaboratoryChanges()
         self._cursors[feed] = news.cursor
         self._news.pop(feed, None)
-        if news.as_of is not None:
-            self._news[feed] = news.as_of
+        self._take_in(feed, news)
 
     async def apply(self, feed: str, cursor: str, news: News) -> bool:
         """See VerdictCache."""
@@ -143,14 +153,22 @@ class MemoryCache:
             self._drop(person)
         self._changes.add(news.laboratories)
         self._cursors[feed] = news.cursor
+        self._take_in(feed, news)
+        return True
+
+    def _take_in(self, feed: str, news: News) -> None:
         if news.as_of is not None:
             self._news[feed] = news.as_of
-        return True
+        if news.followed is not None:
+            self._followed = news.followed
 
     async def ping(self) -> None:
         """See VerdictCache."""
 
     async def close(self) -> None:
         """See VerdictCache."""
+        self._clear()
+
+    def _clear(self) -> None:
         self._people.clear()
         self._size = 0

@@ -33,13 +33,25 @@ class Lease(NamedTuple):
     generation: str
     token: str
     standing: int
+    followed: frozenset[str] = frozenset()
+    """The regions' feeds that the nation followed."""
+
+
+class Peeked(NamedTuple):
+    """What can be read at once; see Reading."""
+
+    entry: Entry
+    news: Mapping[str, int]
+    followed: frozenset[str]
 
 
 class Reading(NamedTuple):
-    """Entries in the order asked. `news` says by feed up to when its changes have reached this cache."""
+    """Entries in the order asked. `news` says by feed up to when its changes have reached this cache, `followed` names
+    the regions' feeds that the nation follows, as REGION/FEED_ID: what changes in another reaches no entry."""
 
     entries: Sequence[Entry | None]
     news: Mapping[str, int]
+    followed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,8 @@ class News:
     persons: Collection[bytes] = ()
     laboratories: Collection[str] = ()
     as_of: Instant | None = None
+    followed: frozenset[str] | None = None
+    """Of the nation's news: the regions' feeds that it follows, as REGION/FEED_ID."""
 
 
 @dataclass(slots=True)
@@ -70,7 +84,11 @@ class LaboratoryChanges:
 class VerdictCache(Protocol):
     """Raises CacheDownError, and nothing else, when it cannot answer."""
 
-    def peek(self, key: Key) -> tuple[Entry, Mapping[str, int]] | None:
+    def bind(self, mesh: str) -> None:
+        """Binds the cache to a mesh by its identity. Of another mesh in the same place nothing is read, and nothing is
+        changed; a cache that was bound to none answers nothing."""
+
+    def peek(self, key: Key) -> Peeked | None:
         """Reads what can be read at once; None where there is nothing, or `read` must be asked."""
 
     async def read(self, keys: Sequence[Key]) -> Reading:

@@ -1,7 +1,8 @@
 """A cache shared by every replica of the gateway, in Redis."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from secrets import token_hex
 from typing import Any
 
@@ -14,7 +15,7 @@ from redis.exceptions import RedisError
 
 from gateway.codes.cache import scripts
 from gateway.codes.cache.entry import Entry
-from gateway.codes.cache.protocol import CacheDownError, Key, LaboratoryChanges, Lease, News, Reading
+from gateway.codes.cache.protocol import CacheDownError, Key, LaboratoryChanges, Lease, News, Peeked, Reading
 from services.common.instants import Instant
 from services.runtime.resilience.batches import Batches
 from services.runtime.resilience.circuit import Circuit
@@ -30,14 +31,16 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entry).decode
 
 _StoreItem = tuple[Lease, str, Entry]
-_Found = tuple[Entry | None, dict[str, int]]
+_Found = tuple[Entry | None, dict[str, int], frozenset[str]]
 
 
 class RedisCache:
-    """Implements VerdictCache. `feeds` are the names of all feeds that are followed, `timeout` seconds a command may
-    take, `clock` the present."""
+    """Implements VerdictCache. `feeds` are the names of all feeds that are followed, `mesh` the one it is bound to at
+    first, `timeout` seconds a command may take, `clock` the present."""
 
-    def __init__(self, url: str, *, feeds: Sequence[str], clock: Callable[[], Instant], timeout: float = 0.05) -> None:
+    def __init__(
+        self, url: str, *, feeds: Sequence[str], clock: Callable[[], Instant], mesh: str = "", timeout: float = 0.05
+    ) -> None:
         self._client = aioredis.Redis.from_url(
             url,
             socket_timeout=timeout,
@@ -48,7 +51,7 @@ class RedisCache:
         self._feeds = tuple(feeds)
         self._clock = clock
         self._circuit = Circuit()
-        self._state = [scripts.STATE, scripts.PEOPLE]
+        self._prefix = f"{scripts.PREFIX}{mesh}:" if mesh else ""
         self._scripts = {
             name: self._client.register_script(getattr(scripts, name))
             for name in ("READ", "LEASE", "STORE", "FORGET", "EMPTY", "BEGIN", "APPLY", "LEAD", "RESIGN")
@@ -59,8 +62,12 @@ class RedisCache:
         self._leases: Batches[bytes, Lease | None] = Batches(self._lease)
         self._stores: Batches[_StoreItem, bool] = Batches(self._store)
 
+    def bind(self, mesh: str) -> None:
+        """See VerdictCache."""
+        self._prefix = f"{scripts.PREFIX}{mesh}:"
+
     async def _guarded(self, operation: Callable[[], Awaitable[Any]]) -> Any:
-        if self._circuit.open:
+        if self._circuit.open or not self._prefix:
             raise CacheDownError
         try:
             answer = await operation()
@@ -72,17 +79,20 @@ class RedisCache:
         self._circuit.succeeded()
         return answer
 
-    async def _run(self, name: str, args: Sequence[bytes | str | int], keys: Sequence[str] | None = None) -> Any:
+    async def _run(
+        self, name: str, args: Sequence[bytes | str | int], keys: Sequence[str] = (scripts.STATE, scripts.PEOPLE)
+    ) -> Any:
         if self._owed and name != "FORGET":
             await self._pay()
         script: AsyncScript = self._scripts[name]
-        return await self._guarded(lambda: script(keys=keys or self._state, args=args))
+        return await self._guarded(lambda: script(keys=[self._prefix + key for key in keys], args=args))
 
     async def _pay(self) -> None:
         """Forgets whom it could not while Redis was down, before anything is read again."""
         owed = dict(self._owed)
         if len(owed) > MOST_OWED:
-            await self._guarded(lambda: self._scripts["EMPTY"](keys=self._state, args=[token_hex(8)]))
+            empty: AsyncScript = self._scripts["EMPTY"]
+            await self._guarded(lambda: empty(keys=[self._prefix + scripts.STATE], args=[token_hex(8)]))
         else:
             await self._run("FORGET", [person.hex() for person in owed])
         for person, debt in owed.items():
@@ -90,14 +100,17 @@ class RedisCache:
             if self._owed.get(person) is debt:
                 del self._owed[person]
 
-    def peek(self, key: Key) -> tuple[Entry, Mapping[str, int]] | None:
+    def peek(self, key: Key) -> Peeked | None:
         """See VerdictCache. What Redis holds is never known at once."""
         return None
 
     async def read(self, keys: Sequence[Key]) -> Reading:
         """See VerdictCache."""
         found = await _together(self._reads, self._read, "READ", keys)
-        return Reading([entry for entry, _ in found], found[0][1] if found else {})
+        if not found:
+            return Reading([], {})
+        _, news, followed = found[0]
+        return Reading([entry for entry, _, _ in found], news, followed)
 
     async def _read(self, keys: Sequence[Key]) -> Sequence[_Found]:
         args: list[bytes | str | int] = [len(self._feeds), *self._feeds]
@@ -105,9 +118,10 @@ class RedisCache:
             args += (person.hex(), slot)
         found = await self._run("READ", args)
         if not found:
-            return [(None, {})] * len(keys)
-        known = 2 + len(self._feeds)
-        news = {feed: int(at) for feed, at in zip(self._feeds, found[2:known], strict=True) if at is not None}
+            return [(None, {}, frozenset())] * len(keys)
+        known = 3 + len(self._feeds)
+        followed = _followed(found[2])
+        news = {feed: int(at) for feed, at in zip(self._feeds, found[3:known], strict=True) if at is not None}
         count = int(found[1] or 0)
         answers: list[_Found] = []
         for raw in found[known:]:
@@ -117,12 +131,12 @@ class RedisCache:
                     await self._read_changes()
                 if not entry.stands(self._changes.latest):
                     entry = None
-            answers.append((entry, news))
+            answers.append((entry, news, followed))
         return answers
 
     async def _read_changes(self) -> None:
         # HGETALL of the one hash is a consistent picture, so that count and changes belong together.
-        state = await self._guarded(lambda: self._client.hgetall(scripts.STATE))
+        state = await self._guarded(lambda: self._client.hgetall(self._prefix + scripts.STATE))
         latest = {key[2:].decode(): int(value) for key, value in state.items() if key.startswith(b"l:")}
         self._changes = LaboratoryChanges(int(state.get(b"n", 0)), latest)
 
@@ -134,9 +148,10 @@ class RedisCache:
         found = await self._run("LEASE", [token_hex(8), LEASE_MS, *(person.hex() for person in persons)])
         if not found:
             return [None] * len(persons)
-        generation, count = found[0].decode(), int(found[1] or 0)
+        generation, count, followed = found[0].decode(), int(found[1] or 0), _followed(found[2])
         return [
-            Lease(person, generation, token.decode(), count) for person, token in zip(persons, found[2:], strict=True)
+            Lease(person, generation, token.decode(), count, followed)
+            for person, token in zip(persons, found[3:], strict=True)
         ]
 
     async def store(self, items: Sequence[tuple[Lease, str, Entry]]) -> Sequence[bool]:
@@ -160,25 +175,25 @@ class RedisCache:
 
     async def lead(self, owner: str, seconds: float) -> bool:
         """See VerdictCache."""
-        return bool(await self._run("LEAD", [owner, int(seconds * 1000)], [scripts.FOLLOWER]))
+        return bool(await self._run("LEAD", [owner, int(seconds * 1000)], [scripts.UPDATER]))
 
     async def resign(self, owner: str) -> None:
         """See VerdictCache."""
-        await self._run("RESIGN", [owner], [scripts.FOLLOWER])
+        await self._run("RESIGN", [owner], [scripts.UPDATER])
 
     async def cursor(self, feed: str) -> str | None:
         """See VerdictCache."""
-        found = await self._guarded(lambda: self._client.hmget(scripts.STATE, ["g", f"c:{feed}"]))
+        found = await self._guarded(lambda: self._client.hmget(self._prefix + scripts.STATE, ["g", f"c:{feed}"]))
         return None if None in found else found[1].decode()
 
     async def begin(self, feed: str, news: News) -> None:
         """See VerdictCache."""
-        await self._run("BEGIN", [token_hex(8), feed, news.cursor, _as_of(news)])
+        await self._run("BEGIN", [token_hex(8), feed, news.cursor, *_told(news)])
 
     async def apply(self, feed: str, cursor: str, news: News) -> bool:
         """See VerdictCache."""
         persons = [person.hex() for person in news.persons]
-        args = [feed, cursor, news.cursor, _as_of(news), len(persons), *persons, *news.laboratories]
+        args = [feed, cursor, news.cursor, *_told(news), len(persons), *persons, *news.laboratories]
         return bool(await self._run("APPLY", args))
 
     async def ping(self) -> None:
@@ -190,8 +205,14 @@ class RedisCache:
         await self._client.aclose()
 
 
-def _as_of(news: News) -> str | int:
-    return "" if news.as_of is None else news.as_of
+def _told(news: News) -> tuple[str | int, str, int]:
+    followed = "-" if news.followed is None else " ".join(sorted(news.followed))
+    return "" if news.as_of is None else news.as_of, followed, scripts.STATE_MS
+
+
+@lru_cache(16)
+def _followed(raw: bytes | None) -> frozenset[str]:
+    return frozenset((raw or b"").decode().split())
 
 
 def _entry(raw: bytes | None) -> Entry | None:

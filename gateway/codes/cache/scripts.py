@@ -1,22 +1,27 @@
 """The cache's operations as Redis runs them: each one command, each atomic.
 
-Keys: `hutong:1:state`, a hash of the generation `g`, the count of standing changes `n`, per feed the cursor `c:FEED`
-and the news `w:FEED`, per laboratory its latest change `l:LABORATORY`; one hash a person,
-`hutong:1:p:GENERATION:KEY`, of the lease `l` and the entries by slot; `hutong:1:follower`, the lock. What belongs
-together is in one hash, because whatever Redis evicts or loses must go together: without its state a cache is empty.
-The 1 names the layout.
+Keys, all beginning with `hutong:2:MESH:`: `state`, a hash of the generation `g`, the count of standing changes `n`, the
+feeds that the nation follows `f`, per feed the cursor `c:FEED` and the news `w:FEED`, per laboratory its latest change
+`l:LABORATORY`; one hash a person, `p:GENERATION:KEY`, of the lease `l` and the entries by slot; `updater`, the lock.
+What belongs together is in one hash, because whatever Redis evicts or loses must go together: without its state a cache
+is empty. The 2 names the layout, MESH the mesh: two meshes in one Redis know nothing of each other. Every key ends by
+itself, the state STATE_MS after it was last written.
 
 Names are made inside the scripts, from the generation: not for Redis Cluster.
 """
 
-STATE = "hutong:1:state"
-FOLLOWER = "hutong:1:follower"
-PEOPLE = "hutong:1:p:"
+PREFIX = "hutong:2:"
+STATE = "state"
+UPDATER = "updater"
+PEOPLE = "p:"
+
+STATE_MS = 86_400_000
+"""A state that nobody has written for a day is of a mesh that is gone."""
 
 # ARGV: how many feeds, the feeds, then person and slot of each key.
 READ = """
 local feeds = tonumber(ARGV[1])
-local asked = {'g', 'n'}
+local asked = {'g', 'n', 'f'}
 for i = 2, feeds + 1 do asked[#asked + 1] = 'w:' .. ARGV[i] end
 local found = redis.call('HMGET', KEYS[1], unpack(asked))
 if not found[1] then return {} end
@@ -29,7 +34,7 @@ return found
 
 # ARGV: a new token, its time in ms, the persons. A token already there is shared: it names the time since a change.
 LEASE = """
-local state = redis.call('HMGET', KEYS[1], 'g', 'n')
+local state = redis.call('HMGET', KEYS[1], 'g', 'n', 'f')
 if not state[1] then return {} end
 local people = KEYS[2] .. state[1] .. ':'
 for i = 3, #ARGV do
@@ -79,26 +84,31 @@ if redis.call('HEXISTS', KEYS[1], 'g') == 1 then redis.call('HSET', KEYS[1], 'g'
 return 1
 """
 
-# ARGV: a new generation, feed, cursor, as of or empty.
+# ARGV: a new generation, feed, cursor, as of or empty, the feeds followed or '-', the state's time in ms.
 BEGIN = """
 redis.call('HSET', KEYS[1], 'g', ARGV[1], 'c:' .. ARGV[2], ARGV[3])
 redis.call('HSETNX', KEYS[1], 'n', 0)
 if ARGV[4] == '' then redis.call('HDEL', KEYS[1], 'w:' .. ARGV[2])
 else redis.call('HSET', KEYS[1], 'w:' .. ARGV[2], ARGV[4]) end
+if ARGV[5] ~= '-' then redis.call('HSET', KEYS[1], 'f', ARGV[5]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return 1
 """
 
-# ARGV: feed, cursor before, cursor after, as of or empty, how many persons, the persons, the laboratories.
+# ARGV: feed, cursor before, cursor after, as of or empty, the feeds followed or '-', the state's time in ms, how many
+# persons, the persons, the laboratories.
 APPLY = """
 local state = redis.call('HMGET', KEYS[1], 'g', 'c:' .. ARGV[1])
 if not state[1] or state[2] ~= ARGV[2] then return 0 end
-local persons = tonumber(ARGV[5])
-for i = 6, 5 + persons do redis.call('UNLINK', KEYS[2] .. state[1] .. ':' .. ARGV[i]) end
-for i = 6 + persons, #ARGV do
+local persons = tonumber(ARGV[7])
+for i = 8, 7 + persons do redis.call('UNLINK', KEYS[2] .. state[1] .. ':' .. ARGV[i]) end
+for i = 8 + persons, #ARGV do
   redis.call('HSET', KEYS[1], 'l:' .. ARGV[i], redis.call('HINCRBY', KEYS[1], 'n', 1))
 end
 redis.call('HSET', KEYS[1], 'c:' .. ARGV[1], ARGV[3])
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'w:' .. ARGV[1], ARGV[4]) end
+if ARGV[5] ~= '-' then redis.call('HSET', KEYS[1], 'f', ARGV[5]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return 1
 """
 

@@ -70,7 +70,8 @@ class FollowingStore(ReconciledStore, Cursors, Protocol):
 
 
 class RegionFollower:
-    """Follows one `region`. `as_of` is the instant up to which this store has everything of that region."""
+    """Follows one `region`. `as_of` is the instant up to which this store has everything of that region. `feed` is the
+    feed that it must have by the directory; where it is empty, the one that it had when it was first met."""
 
     def __init__(
         self,
@@ -79,6 +80,7 @@ class RegionFollower:
         region: str,
         source: Region,
         secret_fingerprint: bytes,
+        feed: str = "",
         store: FollowingStore,
         signal: CommitSignal,
         clock: Clock,
@@ -86,7 +88,7 @@ class RegionFollower:
         self._name = name
         self.region = self._region = region
         self._source = source
-        self._expected = ExpectedStore(RECORDS, region, secret_fingerprint)
+        self._expected = ExpectedStore(RECORDS, region, secret_fingerprint, feed)
         self._store = store
         self._signal = signal
         self._clock = clock
@@ -151,6 +153,9 @@ class RegionFollower:
             self.as_of = Instant(0)
         self._hear(here)
         region = await self._reached(here)
+        if here.feed_id not in ("", region.feed_id):
+            # By the directory it is the region's from now on.
+            here = self._here = await self._accept(region.feed_id)
         position = FeedCursor(feed_id=here.feed_id, sequence=here.sequence, mark=here.mark)
         request = WatchChangesRequest(cursor=position)
         stream = alive(region.watch(request), silence_seconds=SILENCE_SECONDS)
@@ -173,7 +178,7 @@ class RegionFollower:
                 probe = await self._source.ListChanges(ListChangesRequest(cursor=FeedCursor(sequence=FROM_NOW_ON)))
         except TimeoutError:
             raise DeadlineExceeded() from None
-        expected = replace(self._expected, feed_id=here.feed_id)
+        expected = replace(self._expected, feed_id=self._expected.feed_id or here.feed_id)
         try:
             expected.check(probe.identity)
         except ServiceError as error:
@@ -181,6 +186,15 @@ class RegionFollower:
             raise
         self.refusal, self.met_feed_id = None, ""
         return ProvenRegion(self._source, replace(expected, feed_id=probe.identity.feed_id))
+
+    async def _accept(self, feed_id: str) -> Cursor:
+        """Follows another feed from its start; returns the cursor."""
+        self.as_of = Instant(0)
+        begun = Cursor(feed_id, rereading=True)
+        await self._store.commit(
+            Touch(followed=self._region), lambda known: Plan(lambda _: b"", cursor=begun), self._clock
+        )
+        return begun
 
     def _hear(self, here: Cursor) -> None:
         if not here.rereading:

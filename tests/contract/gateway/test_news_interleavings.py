@@ -173,7 +173,7 @@ def open_cache(request: pytest.FixtureRequest) -> Open:
 
     def opened() -> VerdictCache:
         server.flush()
-        return RedisCache(server.url, feeds=FEEDS, clock=system_clock, timeout=5.0)
+        return RedisCache(server.url, feeds=FEEDS, clock=system_clock, mesh="a mesh", timeout=5.0)
 
     return opened
 

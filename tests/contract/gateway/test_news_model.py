@@ -319,7 +319,7 @@ def test_no_answer_is_older_than_the_news_nor_than_the_bound_with_redis(redis_se
 
     def opened(clock: Callable[[], Instant]) -> VerdictCache:
         redis_server.flush()
-        return RedisCache(redis_server.url, feeds=FEEDS, clock=clock, timeout=5.0)
+        return RedisCache(redis_server.url, feeds=FEEDS, clock=clock, mesh="a mesh", timeout=5.0)
 
     machine = type("InRedis", (GatewayAndModel,), {"open_cache": staticmethod(opened)})
     run_state_machine_as_test(

@@ -29,7 +29,7 @@ async def test_replicas_share_a_cache(redis_server: RedisServer) -> None:
 
 def opener_of(server: RedisServer, timeout: float = 5.0) -> Open:
     """Returns what opens a cache in this Redis; `timeout` is in seconds."""
-    return lambda: RedisCache(server.url, feeds=FEEDS, clock=system_clock, timeout=timeout)
+    return lambda: RedisCache(server.url, feeds=FEEDS, clock=system_clock, mesh="a mesh", timeout=timeout)
 
 
 @pytest.mark.redis

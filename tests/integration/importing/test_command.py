@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from cli.samples.model import resident_id
 from services.common.regions import NATION
-from tests.testkit.builders.fhir import observation, patient
+from tests.testkit.builders.fhir import LATER, POSITIVE, bundle, concept, identifier, observation, patient
 from tests.testkit.builders.laboratory_files import CHINESE, LABS, good_lines, row
 from tests.testkit.servers.hutong_up import Up, run_cli, running
 
@@ -190,6 +190,28 @@ async def test_a_correction_takes_effect_and_the_code_follows(up: Up, tmp_path: 
             )
             assert (status, err) == (0, "")
             assert f"1  {word}" in out
+        answer = await up.show({"type": "RESIDENT_ID", "number": number}, "430000", at="2022-08-06T12:00:00+08:00")
+        assert answer["status"] == expected
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_correction_by_fhir_takes_effect(up: Up, tmp_path: Path) -> None:
+    """final, corrected, entered-in-error: as the status declares it, and the first file again brings nothing back."""
+    number = resident_id("430102", "19080808", 77)
+    told = {"subject": {"identifier": identifier(number)}, "identifier": [{"value": "FHIR-1"}]}
+    steps = [
+        (observation(**told), "RECOGNISED"),
+        (observation(**told, status="corrected", valueCodeableConcept=concept(POSITIVE), issued=LATER), "POSITIVE"),
+        (observation(**told, status="entered-in-error"), "NOT_RECOGNISED"),
+        (observation(**told), "NOT_RECOGNISED"),
+    ]
+    for step, (resource, expected) in enumerate(steps):
+        file = tmp_path / f"{step}.json"
+        file.write_text(bundle(resource), encoding="utf-8")
+        status, _, err = await run_cli(
+            *("import", str(file), "--region", "430000", "--lab", "430000-test", "--data", str(up.data))
+        )
+        assert (status, err) == (0, "")
         answer = await up.show({"type": "RESIDENT_ID", "number": number}, "430000", at="2022-08-06T12:00:00+08:00")
         assert answer["status"] == expected
 

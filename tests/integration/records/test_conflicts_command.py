@@ -1,6 +1,7 @@
 """`hutong records conflicts` against a records process, as people run it."""
 
 import asyncio
+import os
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -11,6 +12,7 @@ from hutong.records.v1.record_pb2 import RevisionAction
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest
 
+from cli.mesh.endpoints import Endpoints, write_endpoints
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
 from tests.testkit.builders.records import KEEP, person, sampling, submission
@@ -108,6 +110,37 @@ async def test_another_persons_test_is_taken(tmp_path: Path) -> None:
     finally:
         await nation.end()
         await store.end()
+
+
+async def test_every_stores_conflicts_are_listed_and_settled(tmp_path: Path) -> None:
+    """Without --store: those of all stores, each named; one that is away is said to be, and the others are listed."""
+    stores = {region: RecordsProcess(region, f"sqlite:///{tmp_path / region}.db") for region in ("430000", "110000")}
+    try:
+        for region, store in stores.items():
+            await store.start()
+            first, other = sampling(), sampling()
+            first.sampled_at.CopyFrom(to_timestamp(Instant(system_clock() - HOUR)))
+            other.sampled_at.CopyFrom(to_timestamp(Instant(system_clock() - 2 * HOUR)))
+            rows = [submission("S1", person(1), content, region) for content in (first, other)]
+            await store.calls.BatchSubmitRecords(BatchSubmitRecordsRequest(submissions=rows, purpose=KEEP))
+        records = {region: store.address for region, store in stores.items()}
+        mesh = {"http": "", "gateway": "", "verdict": "", "lookup": "", "pid": os.getpid()}
+        write_endpoints(Endpoints(**mesh, records=records | {"nation": "127.0.0.1:1"}), tmp_path)  # type: ignore[arg-type]  # by name
+        status, shown, wrong = await hutong("--data", str(tmp_path))
+        assert (status, "nation" in wrong, "2 conflicts" in shown) == (4, True, True)
+        for region in stores:
+            assert f"{region}/S1  r1  RECORD_CONFLICT  记录库 store {region}" in shown
+        write_endpoints(Endpoints(**mesh, records=records | {"nation": records["430000"]}), tmp_path)  # type: ignore[arg-type]  # by name
+        [conflict] = [line.split()[0] for line in shown.splitlines() if "110000/S1" in line]
+        status, _, wrong = await hutong("--data", str(tmp_path), "settle", conflict, "--keep", "--cause", "asked")
+        assert (status, wrong) == (0, "")
+        status, shown, _ = await hutong("--data", str(tmp_path), "--store", "110000")
+        assert (status, "0 conflicts" in shown) == (0, True)
+        status, _, wrong = await hutong("--data", str(tmp_path), "settle", "nothing", "--keep", "--cause", "asked")
+        assert (status, "no such conflict" in wrong) == (2, True)
+    finally:
+        for store in stores.values():
+            await store.end()
 
 
 @pytest.mark.parametrize(

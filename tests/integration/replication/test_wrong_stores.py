@@ -12,7 +12,9 @@ from hutong.records.v1 import following_service_pb2 as fpb
 from hutong.records.v1.record_pb2 import RevisionAction, TestResult
 
 from services.common.errors import ServiceError
+from services.common.identities import secret_fingerprint
 from services.records.replication import follower as following
+from services.records.replication.commit_signal import CommitSignal
 from services.records.settings import Settings
 from services.records.store.opening import open_store
 from services.runtime.settings.environment import SettingsError
@@ -142,6 +144,46 @@ async def test_an_emptied_region_is_rebuilt_when_somebody_says_so(tmp_path: Path
 
 async def _is(whole: Records, expected: fpb.FollowedState.ValueType) -> bool:
     return (await state(whole)).state == expected
+
+
+async def test_the_directory_says_which_feed_is_the_region_s(tmp_path: Path, nation_url: str) -> None:
+    """A region that is met for the first time must have the feed that the directory names; and a new one that it names
+    needs no other word."""
+
+    def follower(store: Any, source: Any, feed: str) -> following.RegionFollower:
+        return following.RegionFollower(
+            name="nation",
+            region="430000",
+            source=source,
+            secret_fingerprint=secret_fingerprint(SECRET.encode()),
+            feed=feed,
+            store=store,
+            signal=CommitSignal(),
+            clock=ManualClock(),
+        )
+
+    async with region(tmp_path, "right") as right, opened(sqlite_url(tmp_path, "fresh"), "nation") as fresh:
+        one = follower(fresh, right.calls, "another")
+        task = asyncio.create_task(one.run())
+
+        async def refused() -> bool:
+            return one.refusal is not None and one.refusal.reason == "FEED_CHANGED"
+
+        await until(refused)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert await fresh.cursors() == {}
+    async with acquainted(tmp_path, nation_url) as store, region(tmp_path, "empty") as hunan:
+        feed_id = (await hunan.store.head()).feed_id
+        task = asyncio.create_task(follower(store, hunan.calls, feed_id).run())
+
+        async def given_back() -> bool:
+            return len(await hunan.of(SICK)) == 1
+
+        await until(given_back)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (await store.cursors())["430000"].feed_id == feed_id
 
 
 async def test_two_stores_behind_one_name_are_noticed(tmp_path: Path, nation_url: str) -> None:

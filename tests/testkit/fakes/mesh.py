@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from hutong.common.v1.error_pb2 import Error
+from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity, StoreKind
 from hutong.common.v1.subject_pb2 import DocumentType
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
@@ -24,6 +25,7 @@ from gateway.server import GatewayServer
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
 from services.common.errors import FailedPrecondition, NotFound, ServiceError, Unavailable
+from services.common.identities import secret_fingerprint
 from services.common.instants import DAY, HOUR, Instant, from_timestamp, to_timestamp
 from services.common.regions import divisions
 from services.runtime.clock import system_clock
@@ -92,6 +94,8 @@ class Mesh:
         self.claimed: dict[tuple[bytes, str], TestRecord] = {}
         self.cut = self.holders_cut = False
         self.feed_id = "history-1"
+        self.secret = SECRET
+        self.followed = {region: f"feed-{region}" for region in divisions()}
         self.changes: list[Change] = []
         self.holder_changes: list[holder_service_pb2.HolderChange] = []
         self._told = asyncio.Condition()
@@ -274,10 +278,20 @@ class Mesh:
             except TimeoutError:
                 pass
 
+    def identity(self, feed_id: str) -> StoreIdentity:
+        """Returns who the nation's store is, with the feeds that it follows."""
+        return StoreIdentity(
+            kind=StoreKind.STORE_KIND_RECORDS,
+            region="nation",
+            feed_id=feed_id,
+            secret_fingerprint=secret_fingerprint(self.secret.encode()),
+            follows=[FollowedFeed(region=region, feed_id=feed) for region, feed in self.followed.items()],
+        )
+
     async def WatchChanges(
         self, request: change_feed_service_pb2.WatchChangesRequest
     ) -> AsyncIterator[change_feed_service_pb2.WatchChangesResponse]:
-        self.calls["watch"] += 1
+        first = True
         if self.cut:
             raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "Cannot be reached")
         at = request.cursor.sequence
@@ -295,7 +309,11 @@ class Mesh:
                 changes=fresh,
                 cursor=FeedCursor(feed_id=feed_id, sequence=at),
                 as_of=to_timestamp(self.clock()),
+                identity=self.identity(feed_id),
             )
+            # Who only wants to know whose feed it is reads no further.
+            self.calls["watch"] += first
+            first = False
             if len(self.changes) == at:
                 await self._wait()
 

@@ -32,7 +32,7 @@ def opener(backend: str, request: pytest.FixtureRequest) -> Open:
         return lambda: MemoryCache(1000)
     server: RedisServer = request.getfixturevalue("redis_server")
     # The machine may be busy; only the tests of outages want haste.
-    return lambda: RedisCache(server.url, feeds=FEEDS, clock=system_clock, timeout=5.0)
+    return lambda: RedisCache(server.url, feeds=FEEDS, clock=system_clock, mesh="a mesh", timeout=5.0)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity
 from hutong.lookup.v1.holder_service_pb2 import HolderChange, WatchHoldersRequest, WatchHoldersResponse
 from hutong.records.v1.change_feed_service_pb2 import (
     Change,
@@ -17,8 +18,11 @@ from hutong.records.v1.record_pb2 import TestRecord as Record
 from gateway.codes.cache.protocol import News
 from gateway.news import sources
 from gateway.news.sources import HoldersNews, RecordsNews
+from gateway.news.teller_clock import TOLERANCE, TellerClock
 from services.common.errors import ServiceError
-from services.common.instants import HOUR, Instant, to_timestamp
+from services.common.identities import HOLDERS as HOLDERS_STORE
+from services.common.identities import RECORDS
+from services.common.instants import HOUR, MINUTE, SECOND, Instant, to_timestamp
 
 NOW = Instant(1_660_000_000_000_000)
 
@@ -41,6 +45,27 @@ class Told:
             yield batch
 
 
+FINGERPRINT = b"mesh-one"
+NATION_STORE = StoreIdentity(
+    kind=RECORDS,
+    region="nation",
+    feed_id="h",
+    secret_fingerprint=FINGERPRINT,
+    follows=[FollowedFeed(region="430000", feed_id="a"), FollowedFeed(region="110000")],
+)
+FOLLOWED = frozenset({"430000/a"})
+
+
+def nation_news(source: Any) -> RecordsNews:
+    """Reads a source as the nation's feed."""
+    return RecordsNews("nation", source, lambda: NOW, secret_fingerprint=FINGERPRINT)
+
+
+def batch(**fields: Any) -> WatchChangesResponse:
+    """A batch of the nation's feed."""
+    return WatchChangesResponse(**{"cursor": FeedCursor(feed_id="h", sequence=10), "identity": NATION_STORE, **fields})
+
+
 async def read(feed: Any, cursor: str | None) -> tuple[list[News], str]:
     """Returns the news of a feed, and the reason it ended with."""
     told: list[News] = []
@@ -56,7 +81,7 @@ async def read(feed: Any, cursor: str | None) -> tuple[list[News], str]:
 async def test_records_are_followed_from_a_cursor_or_from_now_on(cursor: str | None, asked: tuple[str, int]) -> None:
     """A cursor names its history; without one only what comes next matters."""
     source = Told()
-    assert await read(RecordsNews("nation", source, lambda: NOW), cursor) == ([], "FEED_ENDED")
+    assert await read(nation_news(source), cursor) == ([], "FEED_ENDED")
     assert source.asked == [asked]
 
 
@@ -68,15 +93,15 @@ async def test_records_tell_of_persons_and_laboratories() -> None:
         Change(sequence=10, record=Record(person_key=b"p" * 16)),
     ]
     source = Told(
-        WatchChangesResponse(changes=changes, cursor=FeedCursor(feed_id="h", sequence=10)),
-        WatchChangesResponse(cursor=FeedCursor(feed_id="h", sequence=10), as_of=to_timestamp(Instant(NOW - HOUR))),
-        WatchChangesResponse(cursor=FeedCursor(feed_id="h", sequence=10), as_of=to_timestamp(Instant(NOW + HOUR))),
+        batch(changes=changes),
+        batch(as_of=to_timestamp(Instant(NOW - HOUR))),
+        batch(as_of=to_timestamp(Instant(NOW + HOUR))),
     )
-    told, _ = await read(RecordsNews("nation", source, lambda: NOW), "h/7")
+    told, _ = await read(nation_news(source), "h/7")
     assert told == [
-        News("h/10/", {b"p" * 16}, ["lab"], None),
-        News("h/10/", set(), [], Instant(NOW - HOUR)),
-        News("h/10/", set(), [], NOW),
+        News("h/10/", {b"p" * 16}, ["lab"], None, FOLLOWED),
+        News("h/10/", set(), [], Instant(NOW - HOUR), FOLLOWED),
+        News("h/10/", set(), [], NOW, FOLLOWED),
     ]
 
 
@@ -114,4 +139,51 @@ async def test_silent_feed_is_a_cut_one(monkeypatch: pytest.MonkeyPatch) -> None
             await asyncio.sleep(60)
             yield WatchChangesResponse()
 
-    assert await read(RecordsNews("nation", Silent(), lambda: NOW), None) == ([], "FEED_SILENT")
+    assert await read(nation_news(Silent()), None) == ([], "FEED_SILENT")
+
+
+@pytest.mark.parametrize(
+    ("identity", "reason"),
+    [
+        (StoreIdentity(), "WRONG_STORE"),
+        (StoreIdentity(kind=RECORDS, region="430000", secret_fingerprint=FINGERPRINT), "WRONG_STORE"),
+        (StoreIdentity(kind=HOLDERS_STORE, region="nation", secret_fingerprint=FINGERPRINT), "WRONG_STORE"),
+        (StoreIdentity(kind=RECORDS, region="nation", secret_fingerprint=b"mesh-two"), "OTHER_SECRET"),
+    ],
+)
+async def test_nothing_is_taken_from_another_store(identity: StoreIdentity, reason: str) -> None:
+    """A feed that is not the one meant tells nothing, neither changes nor that there are none."""
+    source = Told(batch(identity=identity, as_of=to_timestamp(NOW)))
+    assert await read(nation_news(source), None) == ([], reason)
+    with pytest.raises(ServiceError) as raised:
+        await nation_news(source).mesh()
+    assert raised.value.reason == reason
+
+
+async def test_a_mesh_is_named_by_its_secret_and_the_nations_feed() -> None:
+    """Another of either is another mesh."""
+    names = set()
+    for feed_id, fingerprint in (("h", b"one"), ("h2", b"one"), ("h", b"two")):
+        identity = StoreIdentity(kind=RECORDS, region="nation", feed_id=feed_id, secret_fingerprint=fingerprint)
+        news = RecordsNews("nation", Told(batch(identity=identity)), lambda: NOW, secret_fingerprint=fingerprint)
+        names.add(await news.mesh())
+    assert len(names) == 3
+
+
+@pytest.mark.parametrize("skew", [-3 * MINUTE, 0, SECOND, 3 * MINUTE, HOUR])
+def test_old_words_look_old_however_far_the_tellers_clock_is_ahead(skew: int) -> None:
+    """Told in time, an instant counts as it is; delivered a minute late, as a minute old."""
+    teller = TellerClock(NOW)
+    for second in range(5):
+        at = Instant(NOW + second * SECOND)
+        assert teller.corrected(Instant(at + skew), at) >= at - max(SECOND, -skew)
+    written = Instant(NOW + 5 * SECOND)
+    late = teller.corrected(Instant(written + skew), Instant(written + MINUTE))
+    assert late <= written + TOLERANCE
+
+
+def test_a_first_word_that_comes_late_says_nothing_of_a_clock() -> None:
+    """It may have been written at any time since; the stream is asked for again."""
+    with pytest.raises(ServiceError) as raised:
+        TellerClock(NOW).corrected(Instant(NOW + HOUR), Instant(NOW + MINUTE))
+    assert raised.value.reason == "FEED_LATE"

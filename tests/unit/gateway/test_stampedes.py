@@ -34,7 +34,7 @@ def cache(request: pytest.FixtureRequest) -> VerdictCache:
     if request.param == "memory":
         return MemoryCache(100_000)
     server: RedisServer = request.getfixturevalue("redis_server")
-    return RedisCache(server.url, feeds=(NATION, HOLDERS), clock=system_clock, timeout=5.0)
+    return RedisCache(server.url, feeds=(NATION, HOLDERS), clock=system_clock, mesh="a mesh", timeout=5.0)
 
 
 @pytest.fixture
