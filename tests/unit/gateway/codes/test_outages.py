@@ -7,9 +7,11 @@ from hutong.gateway.v1.health_code_service_pb2 import (
     Freshness,
 )
 from hutong.lookup.v1.evidence_service_pb2 import SourceCoverage, SourceStatus
+from hutong.verdict.v1.verdict_pb2 import Status, Verdict
 
 from gateway.application.application import Application
 from gateway.codes.cache.memory import MemoryCache
+from gateway.codes.query import CodeQuery
 from gateway.http.views.code import code_json
 from gateway.metrics import Outcome
 from services.common.errors import NotFound, ServiceError
@@ -116,3 +118,34 @@ async def test_coverage_of_a_source_that_failed_is_shown(application: Applicatio
         (one.source, one.status)
         for one in (SourceCoverage(source="110000", status=OK), SourceCoverage(source="nation", status=UNREACHABLE))
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "marked"),
+    [
+        (Status.STATUS_RECOGNISED, True),
+        (Status.STATUS_NOT_RECOGNISED, True),
+        (Status.STATUS_PENDING, True),
+        (Status.STATUS_POSITIVE, False),
+        (Status.STATUS_UNDETERMINED, False),
+    ],
+)
+async def test_a_code_says_that_a_source_was_silent(
+    application: Application, mesh: Mesh, status: Status.ValueType, marked: bool
+) -> None:
+    """What a region recorded that nobody can reach is not in it, computed or cached: it is not shown as current."""
+
+    def shape(verdict: Verdict) -> None:
+        verdict.status = status
+
+    mesh.shape = shape
+    whole = [(await application.show(BEIJING, SHOW)).freshness for _ in range(2)]
+    assert Freshness.FRESHNESS_STALE_SOURCE not in whole
+    mesh.unreachable.add("430000")
+    hunan = CodeQuery(PERSON, "430000")
+    shown = [await application.show(hunan, SHOW) for _ in range(2)]
+    assert [one.freshness == Freshness.FRESHNESS_STALE_SOURCE for one in shown] == [marked] * 2
+    assert code_json(shown[1]).startswith(b'{"freshness":"STALE_SOURCE","age":null,') is marked
+    mesh.unreachable.clear()
+    again = await application.show(hunan._replace(refresh=True), SHOW)
+    assert again.freshness == Freshness.FRESHNESS_COMPUTED
