@@ -60,8 +60,8 @@ class Batches(Generic[Item, Answer]):
     no more than `most` items, but those asked together stay together. Callers take turns: one that asks for much waits
     behind itself, not before the others, and one that has a name may have `most_waiting`
     items waiting. `send` returns the answers in
-    order; what it raises reaches all its callers; when none of them waits any longer it is cancelled. `idle` is told
-    when nothing waits and nothing is under way.
+    order; what it raises reaches all its callers; with `abandons`, it is cancelled when none of them waits any
+    longer. `idle` is told when nothing waits and nothing is under way.
     """
 
     def __init__(
@@ -71,8 +71,10 @@ class Batches(Generic[Item, Answer]):
         most: int = 500,
         in_flight: int = 2,
         most_waiting: int = MOST_WAITING,
+        abandons: bool = False,
         idle: Callable[[], object] = lambda: None,
     ) -> None:
+        self._abandons = abandons
         self._send = send
         self._most = most
         self._in_flight = in_flight
@@ -101,7 +103,8 @@ class Batches(Generic[Item, Answer]):
         try:
             return await future
         except asyncio.CancelledError:
-            self._abandon()
+            if self._abandons:
+                self._abandon()
             raise
 
     def _abandon(self) -> None:
