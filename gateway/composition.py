@@ -8,6 +8,7 @@ from hutong.gateway.v1 import health_code_service_pb2
 
 from gateway.application.admission import Admission
 from gateway.application.application import Application
+from gateway.application.first_contact import FirstContact
 from gateway.application.readiness import Probe
 from gateway.application.samples import SamplePerson
 from gateway.codes.cache.entry import BOUND_SECONDS
@@ -119,7 +120,8 @@ def build(
     admission = Admission(PersonKeys(secret))
     application = Application(admission, codes, policies, evidence=evidence, holders=holders, regions=regions)
     updater = CacheUpdater(cache, sources, nation.mesh)
-    probe = Probe(cache, policies, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
+    first_contact = FirstContact(regions)
+    probe = Probe(cache, policies, first_contact, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock)
     guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
@@ -130,8 +132,8 @@ def build(
         service=Service(
             name=NAME,
             bindings=[Binding(contract, HealthCodeServicer(application), guard)],
-            pings={"verdict": probe.verdict},
-            background=[policies.keep, updater.run],
+            pings={"verdict": probe.verdict, "lookup": probe.lookup},
+            background=[policies.keep, first_contact.run, updater.run],
             close=_closing(cache, close),
             files=files,
             auditor=auditor,

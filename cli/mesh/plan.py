@@ -95,7 +95,7 @@ class Plan:
 
     @property
     def members(self) -> MeshDirectory:
-        """Who is on the mesh, as that file lists them."""
+        """Returns who is on the mesh, as that file lists them."""
         regions = {region: Member(self.address(region)) for region in REGIONS}
         return MeshDirectory(Member(self.address(NATION)), regions)
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gateway.application.first_contact import FirstContact
 from gateway.codes.cache.protocol import CacheDownError, VerdictCache
 from gateway.codes.policy_digests import PolicyDigests
 from gateway.metrics import NEWS_AGE
@@ -23,16 +24,25 @@ class Readiness(NamedTuple):
 class Probe:
     """Looks at the components.
 
-    A gateway that has never reached the verdict service is not ready. From then on nothing takes it out of service:
+    A gateway that has never reached the verdict service and lookup is not ready, so that a rollout with a wrong address
+    stops at its first pod. From then on nothing takes it out of service:
     without the verdict service it still shows the last verdicts while they hold, and a cache that is down, or without
     news, makes it slower and not wrong. The same trouble meets every replica at once, and taking all of them out would
     turn less into nothing.
     """
 
     def __init__(
-        self, cache: VerdictCache, policies: PolicyDigests, *, clock: Clock, feeds: tuple[str, ...], news_seconds: float
+        self,
+        cache: VerdictCache,
+        policies: PolicyDigests,
+        lookup: FirstContact,
+        *,
+        clock: Clock,
+        feeds: tuple[str, ...],
+        news_seconds: float,
     ) -> None:
         self._cache = cache
+        self._lookup = lookup
         self._policies = policies
         self._clock = clock
         self._feeds = feeds
@@ -49,6 +59,11 @@ class Probe:
         if trouble:
             raise Degraded(trouble) if self._policies.told else RuntimeError(trouble)
 
+    async def lookup(self) -> None:
+        """Raises RuntimeError until lookup has answered once."""
+        if self._lookup.trouble:
+            raise RuntimeError(self._lookup.trouble)
+
     def _verdict(self) -> str:
         if self._policies.recent(self._news_seconds):
             return ""
@@ -56,7 +71,7 @@ class Probe:
 
     async def look(self) -> Readiness:
         """Returns the state of every component."""
-        components = {"verdict": self._verdict(), "cache": "", "news": ""}
+        components = {"verdict": self._verdict(), "lookup": self._lookup.trouble, "cache": "", "news": ""}
         try:
             ages = await self.news_ages()
             late = [feed for feed, age in ages.items() if age is None or age > self._news_seconds]
@@ -66,7 +81,8 @@ class Probe:
             components["news"] = "unknown while the cache is down"
         if self._draining:
             components["SIGTERM"] = "draining"
-        return Readiness(self._policies.told and not self._draining, components)
+        reached = self._policies.told and not self._lookup.trouble
+        return Readiness(reached and not self._draining, components)
 
     async def news_ages(self) -> Mapping[str, float | None]:
         """Returns the seconds since the news in the cache, by feed, None where there never was any; the metrics are

@@ -24,6 +24,7 @@ from services.runtime.telemetry.trace import current_span
 log = logging.getLogger("hutong.codes")
 
 _CACHED = Freshness.FRESHNESS_CACHED
+_STALE_SOURCE = Freshness.FRESHNESS_STALE_SOURCE
 _HIT = Outcome.HIT
 _NO_ANSWER = frozenset((Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED))
 
@@ -98,7 +99,7 @@ class Codes:
             for at, answer in zip(missing, computed, strict=True):
                 why = looked_up[at]
                 answers[at] = (
-                    Shown(answer, Freshness.FRESHNESS_COMPUTED, why)
+                    Shown(answer, _STALE_SOURCE if answer.partial else Freshness.FRESHNESS_COMPUTED, why)
                     if isinstance(answer, Entry) and isinstance(why, Outcome)
                     else renamed(answer, queries[at].path)  # type: ignore[arg-type]  # what is not an entry is an error
                 )
@@ -128,7 +129,7 @@ class Codes:
         if not self._serves(entry, self._told(news, query.region, now), followed, query.region, now):
             return None
         CODES.add(_HIT)
-        return Shown(entry, _CACHED, _HIT)
+        return Shown(entry, _STALE_SOURCE if entry.partial else _CACHED, _HIT)
 
     async def look_up(self, queries: Sequence[CodeQuery]) -> Sequence[Shown | Outcome]:
         """Reads the answers that the cache may give, in order, or why it gives none."""
@@ -145,7 +146,7 @@ class Codes:
             region = queries[at].region
             told = self._told(reading.news, region, now)
             if entry is not None and self._serves(entry, told, reading.followed, region, now):
-                looked_up[at] = Shown(entry, _CACHED, _HIT)
+                looked_up[at] = Shown(entry, _STALE_SOURCE if entry.partial else _CACHED, _HIT)
             elif told and self._policies.recent(self._news_seconds):
                 looked_up[at] = Outcome.MISS
         return looked_up

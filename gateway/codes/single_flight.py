@@ -12,7 +12,7 @@ from hutong.gateway.v1.health_code_service_pb2 import ShowHealthCodeResponse
 from hutong.verdict.v1.verdict_pb2 import Verdict
 from msgspec.structs import replace
 
-from gateway.codes.cache.entry import Entry, feeds_of, fresh_until
+from gateway.codes.cache.entry import Entry, feeds_of, fresh_until, is_partial
 from gateway.codes.cache.protocol import CacheDownError, Lease, VerdictCache
 from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.query import CodeQuery
@@ -234,6 +234,7 @@ class SingleFlight:
             standing=standing,
             digest=digest,
             asked_at=asked_at,
+            partial=is_partial(verdict),
             feeds=feeds,
         )
 

@@ -12,6 +12,7 @@ from services.runtime.rpc.health import LIVENESS
 from services.runtime.settings.environment import load
 from services.runtime.settings.names import PREFIX
 from tests.testkit.checks.manifests import (
+    K8S,
     KUBERNETES,
     KUSTOMIZATIONS,
     Object,
@@ -196,6 +197,54 @@ def test_probes_ask_what_is_there(objects):
         else:
             assert {"port": ports["grpc"], "service": LIVENESS} == live["grpc"] == startup["grpc"]
             assert {"port": ports["grpc"]} == ready["grpc"]
+
+
+NAME_SECONDS = 30
+"""For how long a usual cluster's DNS may go on telling the former addresses of a name."""
+
+
+def test_an_upgrade_waits_for_names(objects):
+    """An address has been told to everybody before the last of the former ones is gone: a new pod is Ready for so long,
+    and an old one serves on for so long, before it ends."""
+    for pod in workloads(objects):
+        waits = float(environment(objects, pod)["HUTONG_DRAIN_WAIT"]) + pod["spec"]["minReadySeconds"]
+        assert NAME_SECONDS < waits, title(pod)
+
+
+def test_an_upgrade_takes_nothing_away_and_heals(objects):
+    """A Deployment adds before it ends; a StatefulSet whose pods never got ready takes the next version all the same;
+    and a version is spread over nodes by itself."""
+    for pod in workloads(objects):
+        spec = pod["spec"]
+        constraints = spec["template"]["spec"]["topologySpreadConstraints"]
+        if pod["kind"] == "StatefulSet":
+            assert "Parallel" == spec["podManagementPolicy"]
+            assert [["controller-revision-hash"]] == [one["matchLabelKeys"] for one in constraints]
+        else:
+            assert {"maxUnavailable": 0, "maxSurge": 1} == spec["strategy"]["rollingUpdate"]
+            assert [["pod-template-hash"]] == [one["matchLabelKeys"] for one in constraints]
+
+
+def test_images_are_pulled_as_their_tag_says(objects):
+    """Whatever tag came first: without a policy, `Always` would stick where `latest` did."""
+    for _, template in templates(objects):
+        assert {"IfNotPresent"} == {each["imagePullPolicy"] for each in containers(template)}
+
+
+def test_what_is_deleted_leaves_the_data(objects):
+    """An overlay has no namespace, whose end would be that of every volume; and volumes stay when their set goes."""
+    assert "Namespace" not in {one["kind"] for one in objects}
+    assert all("persistentVolumeClaimRetentionPolicy" not in one["spec"] for one in of_kind(objects, "StatefulSet"))
+    namespace = yaml.safe_load((K8S / "namespace.yaml").read_text(encoding="utf-8"))
+    assert {"hutong"} == {one["metadata"]["namespace"] for one in objects}
+    assert "hutong" == namespace["metadata"]["name"]
+
+
+def test_lookup_is_one_replica_in_the_smallest_mesh_alone(name, objects):
+    """Everywhere else there are two, over one database, and one that restarts costs nothing."""
+    lookup = by_name(objects, "StatefulSet")["lookup"]
+    assert (1 if name == "base" else 2) == lookup["spec"]["replicas"]
+    assert (name == "base") == environment(objects, lookup).get("HUTONG_STORE_URL", "").startswith("sqlite:")
 
 
 def test_pods_end_after_their_drain(objects):

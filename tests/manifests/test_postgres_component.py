@@ -172,7 +172,7 @@ def test_the_readme_s_commands_are_about_what_is_there(objects):
 
 def test_secrets_of_one_s_own_take_the_places_of_the_placeholders(tmp_path):
     """As the README says: an overlay on this one, with `behavior: replace`; every pod then refers to them."""
-    names = ("mesh", "records-store-nation", "records-store-110000")
+    names = ("mesh", "lookup-store", "records-store-nation", "records-store-110000")
     keys = ("secret", "store-url", "migrate-url", "read-store-url")
     overlay = {
         "resources": [os.path.relpath(K8S / "overlays/postgres", tmp_path)],

@@ -89,6 +89,7 @@ DO: Mapping[str, str] = {
     "FEED_CHANGED": "the store there has another history: find out why; `hutong records reconcile` accepts it",
     "FEED_ENDED": "watch again from your cursor",
     "FEED_REBUILT": "your cursor is of another history: begin anew without one, and compare",
+    "FEED_LATE": "watch again from your cursor; the clocks of both sides may differ",
     "FEED_NOT_MET": "look at the feed that was met in the region's place, and confirm that one",
     "FEED_SILENT": "watch again from your cursor",
     "HEAD_TOO_LARGE": "send fewer and shorter headers: at most 100 and 16 KiB",

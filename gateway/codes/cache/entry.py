@@ -22,6 +22,9 @@ JITTER = 0.1
 """At most this share of an entry's time is taken off at random, so that neighbours do not expire together."""
 
 
+_CERTAIN = frozenset((Status.STATUS_POSITIVE, Status.STATUS_UNDETERMINED))
+
+
 class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A verdict, rendered. Instants are microseconds since the epoch; 0 stands for none."""
 
@@ -45,6 +48,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Of the region's policies when the evidence was asked for."""
     asked_at: int = 0
     """When the evidence was asked for."""
+    partial: bool = False
+    """True when a source that was to be asked did not answer, and the verdict could be another for it."""
     feeds: tuple[str, ...] = ()
     """The regions' feeds that it rests on, as REGION/FEED_ID; besides them, on the nation's."""
 
@@ -60,6 +65,14 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
         """Tells whether it may be shown as the last known verdict when none can be computed. Policies that cannot be
         asked for are taken not to have changed: `digest` is then the last one known."""
         return now < self.valid_until and (digest is None or digest == self.digest)
+
+
+def is_partial(verdict: Verdict) -> bool:
+    """Tells whether a source did not answer, and its answer might have changed the verdict: one that is POSITIVE would
+    be it all the same, and UNDETERMINED says so itself."""
+    return verdict.status not in _CERTAIN and any(
+        source.status != SourceStatus.SOURCE_STATUS_OK for source in verdict.coverage
+    )
 
 
 def feeds_of(verdict: Verdict, followed: Collection[str]) -> tuple[str, ...] | None:

@@ -60,7 +60,9 @@ class HealthCode(Answer, frozen=True):
         one_of(
             FRESHNESS,
             "COMPUTED 现算, CACHED 缓存, STALE 陈旧：服务未应答，显示仍在有效期内的最近结论。"
-            " STALE: the services did not answer; the last verdict, still valid.",
+            " STALE: the services did not answer; the last verdict, still valid."
+            " STALE_SOURCE 有地区失联，其后的检测未计入，见 coverage。"
+            " STALE_SOURCE: a region cannot be reached, and what it recorded since is not in it; see coverage.",
         ),
     ]
     age: Annotated[int, described("陈旧的秒数，仅 STALE 时有。 Seconds since it was computed; only when STALE.")] | None
@@ -160,9 +162,11 @@ def health_code(message: verdict_pb2.Verdict, freshness: str = "COMPUTED", age: 
 
 
 _CACHED, _COMPUTED = Freshness.FRESHNESS_CACHED, Freshness.FRESHNESS_COMPUTED
+_STALE_SOURCE = Freshness.FRESHNESS_STALE_SOURCE
 # A cached code is bytes kept ready. Freshness and age come first, being all that differs from one showing to another.
 _COMPUTED_START = b'{"freshness":"COMPUTED","age":null,'
 _CACHED_START = b'{"freshness":"CACHED","age":null,'
+_STALE_SOURCE_START = b'{"freshness":"STALE_SOURCE","age":null,'
 
 
 def code_body(message: verdict_pb2.Verdict) -> bytes:
@@ -176,6 +180,8 @@ def code_start(shown: Shown) -> bytes:
         return _CACHED_START
     if shown.freshness == _COMPUTED:
         return _COMPUTED_START
+    if shown.freshness == _STALE_SOURCE:
+        return _STALE_SOURCE_START
     return b'{"freshness":"STALE","age":%d,' % shown.age
 
 

@@ -49,7 +49,7 @@ class AuditLog:
 
     @property
     def size(self) -> int:
-        """How many lines the log has on the disk."""
+        """Returns how many lines the log has on the disk."""
         return self._range.size
 
     async def append(self, line: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What can be asked of a log that is kept: is it whole, who looked at a person, and the proof of one line."""
+"""Answers about a log that is kept: is it whole, who looked at a person, and the proof of one line."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -460,7 +460,7 @@ async def test_readiness_names_its_components(doors: Doors) -> None:
     """Ready with everything up, degraded without news or verdicts: the last verdicts can still be shown."""
     assert (await doors.get("/readyz")).json() == {
         "status": "READY",
-        "components": {"verdict": "", "cache": "", "news": ""},
+        "components": {"verdict": "", "lookup": "", "cache": "", "news": ""},
     }
     doors.mesh.cut = True
     doors.mesh.failing = DOWN

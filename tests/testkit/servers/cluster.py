@@ -91,7 +91,7 @@ class Workload:
 
     @property
     def target(self) -> str:
-        """Where callers find it."""
+        """Returns the address that callers find it at."""
         return f"dns://127.0.0.1:{self._cluster.dns_port}/{self.name}:{self._cluster.port}"
 
     async def scale(self, replicas: int) -> None:

@@ -218,7 +218,9 @@ def test_a_witness_signs_with_the_time():
         read_checkpoint(signed(checkpoint, [SIGNER.line(text)]), KEEPER, wanted)
 
 
-@pytest.mark.parametrize("text", ["", "a+b+c", "name+00000000+" + KEEPER.text().split("+")[2]])
+@pytest.mark.parametrize(
+    "text", ["", "a+b+c", "name+00000000+" + KEEPER.text().split("+")[2]], ids=["nothing", "no key", "another id"]
+)
 def test_a_key_that_is_none_is_refused(text):
     """A verifier's key says its own id."""
     with pytest.raises(NoteError):

@@ -14,7 +14,7 @@ from hutong.gateway.v1.health_code_service_pb2 import (
 )
 from hutong.lookup.v1.evidence_service_pb2 import SourceCoverage, SourceStatus
 from hutong.lookup.v1.region_pb2 import Scope
-from hutong.verdict.v1.verdict_pb2 import Verdict
+from hutong.verdict.v1.verdict_pb2 import Status, Verdict
 
 from gateway.application.application import Application
 from gateway.codes.cache.memory import MemoryCache
@@ -434,3 +434,34 @@ async def _heard(application: Application, mesh: Mesh) -> None:
     async with asyncio.timeout(30):
         while await outcome(application, CodeQuery(token_bytes(16), "110000")) == Outcome.BYPASS:
             await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("status", "marked"),
+    [
+        (Status.STATUS_RECOGNISED, True),
+        (Status.STATUS_NOT_RECOGNISED, True),
+        (Status.STATUS_PENDING, True),
+        (Status.STATUS_POSITIVE, False),
+        (Status.STATUS_UNDETERMINED, False),
+    ],
+)
+async def test_a_code_says_that_a_source_was_silent(
+    application: Application, mesh: Mesh, status: Status.ValueType, marked: bool
+) -> None:
+    """What a region recorded that nobody can reach is not in it, computed or cached: it is not shown as current."""
+
+    def shape(verdict: Verdict) -> None:
+        verdict.status = status
+
+    mesh.shape = shape
+    whole = [(await application.show(BEIJING, SHOW)).freshness for _ in range(2)]
+    assert Freshness.FRESHNESS_STALE_SOURCE not in whole
+    mesh.unreachable.add("430000")
+    hunan = CodeQuery(PERSON, "430000")
+    shown = [await application.show(hunan, SHOW) for _ in range(2)]
+    assert [one.freshness == Freshness.FRESHNESS_STALE_SOURCE for one in shown] == [marked] * 2
+    assert code_json(shown[1]).startswith(b'{"freshness":"STALE_SOURCE","age":null,') is marked
+    mesh.unreachable.clear()
+    again = await application.show(hunan._replace(refresh=True), SHOW)
+    assert again.freshness == Freshness.FRESHNESS_COMPUTED

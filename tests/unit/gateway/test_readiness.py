@@ -1,14 +1,19 @@
 """The age of the news is told."""
 
+import asyncio
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hutong.lookup.v1.region_directory_service_pb2 import ListRegionsRequest, ListRegionsResponse
 from prometheus_client import REGISTRY
 
+from gateway.application.first_contact import FirstContact
 from gateway.application.readiness import Probe
 from gateway.codes.cache.memory import MemoryCache
 from gateway.codes.cache.protocol import CacheDownError, News
+from services.common.errors import Unavailable
 from services.common.instants import SECOND, Instant
 
 NOW = Instant(1_000_000 * SECOND)
@@ -35,7 +40,8 @@ async def test_no_age_is_shown_that_nobody_could_read():
     """With the cache down an age that stands still would look like news that come."""
     cache: Any = Cache(10)
     policies: Any = None
-    probe = Probe(cache, policies, clock=lambda: NOW, feeds=("readiness",), news_seconds=5.0)
+    nobody: Any = None
+    probe = Probe(cache, policies, nobody, clock=lambda: NOW, feeds=("readiness",), news_seconds=5.0)
     await cache.begin("readiness", News(cursor="0", as_of=Instant(NOW - 2 * SECOND)))
     await probe.news_ages()
     assert 2.0 == age("readiness")
@@ -45,3 +51,34 @@ async def test_no_age_is_shown_that_nobody_could_read():
     shown = age("readiness")
     assert shown is not None
     assert math.isnan(shown)
+
+
+class Lookup:
+    """One that is away at first."""
+
+    away = 2
+
+    async def ListRegions(self, request: ListRegionsRequest) -> ListRegionsResponse:
+        """Answers the third time."""
+        if self.away:
+            self.away -= 1
+            raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "Cannot be reached")
+        return ListRegionsResponse()
+
+
+async def test_a_new_gateway_counts_once_it_has_reached_lookup():
+    """With a wrong address it is never ready, and a rollout stops at its first pod; later nothing takes it out."""
+    policies: Any = SimpleNamespace(told=True, recent=lambda seconds: True, trouble="")
+    lookup = Lookup()
+    contact = FirstContact(lookup)
+    probe = Probe(MemoryCache(10), policies, contact, clock=lambda: NOW, feeds=(), news_seconds=5.0)
+    before = await probe.look()
+    assert (False, True) == (before.ready, bool(before.components["lookup"]))
+    with pytest.raises(RuntimeError):
+        await probe.lookup()
+    async with asyncio.timeout(10):
+        await contact.run()
+    lookup.away = 100
+    after = await probe.look()
+    assert (True, "") == (after.ready, after.components["lookup"])
+    await probe.lookup()

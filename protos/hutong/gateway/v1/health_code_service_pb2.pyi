@@ -41,6 +41,11 @@ class _FreshnessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Freshness.V
     """From the cache, and still what would be computed."""
     FRESHNESS_STALE: _Freshness.ValueType  # 3
     """陈旧: the services did not answer; this is the last verdict, still inside its valid_until."""
+    FRESHNESS_STALE_SOURCE: _Freshness.ValueType  # 4
+    """有源失联: computed, or from the cache and computed seconds ago, without a region that can be reached neither by the
+    nation nor directly. What it recorded since it fell silent is not in the verdict; the coverage names it. Not said of
+    POSITIVE and UNDETERMINED.
+    """
 
 class Freshness(_Freshness, metaclass=_FreshnessEnumTypeWrapper):
     """How an answer was come by."""
@@ -53,6 +58,11 @@ FRESHNESS_CACHED: Freshness.ValueType  # 2
 """From the cache, and still what would be computed."""
 FRESHNESS_STALE: Freshness.ValueType  # 3
 """陈旧: the services did not answer; this is the last verdict, still inside its valid_until."""
+FRESHNESS_STALE_SOURCE: Freshness.ValueType  # 4
+"""有源失联: computed, or from the cache and computed seconds ago, without a region that can be reached neither by the
+nation nor directly. What it recorded since it fell silent is not in the verdict; the coverage names it. Not said of
+POSITIVE and UNDETERMINED.
+"""
 Global___Freshness: _TypeAlias = Freshness  # noqa: Y015
 
 @_typing.final
