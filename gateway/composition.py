@@ -103,7 +103,7 @@ def build(
     policies = PolicyDigests(verdict)
     single_flight = SingleFlight(
         cache,
-        VerdictClient(verdict),
+        VerdictClient(verdict, clock),
         policies,
         render=code_body,
         clock=clock,

@@ -51,6 +51,11 @@ REQUESTS = Tally(
 CODES = Tally(
     "hutong_gateway_codes", "Codes shown, by what the cache had to do with them: " + ", ".join(Outcome) + ".", ["cache"]
 )
+JUDGES_DIFFER = Tally(
+    "hutong_gateway_judges_differ",
+    "Answers that show that verdict replicas do not judge alike, by what they differ in: POLICIES, SOFTWARE, CLOCK.",
+    ["what"],
+)
 NEWS_AGE = Gauge(
     "hutong_gateway_news_age_seconds",
     "Age of the news in the cache when it was last read, by feed; NaN while it is not known.",

@@ -5,18 +5,22 @@ from collections.abc import Sequence
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.verdict.v1.verdict_service_pb2 import BatchComputeVerdictsRequest, VerdictOutcome, VerdictQuery
 
+from gateway.codes.judges import Judges
 from gateway.codes.query import CodeQuery
 from gateway.ports import VerdictSource
 from services.common.instants import to_timestamp
 from services.common.requests.batches import MOST_IN_BATCH
+from services.runtime.clock import Clock, system_clock
 from services.runtime.resilience.coalescer import Coalescer
 
 
 class VerdictClient:
     """Asks the verdict service. Queries that come one at a time in one moment travel together, by purpose."""
 
-    def __init__(self, verdicts: VerdictSource) -> None:
+    def __init__(self, verdicts: VerdictSource, clock: Clock = system_clock) -> None:
         self._verdicts = verdicts
+        self._clock = clock
+        self._judges = Judges()
         self._coalescer: Coalescer[Purpose.ValueType, VerdictQuery, VerdictOutcome] = Coalescer(self._send)
 
     async def compute(self, queries: Sequence[CodeQuery], purpose: Purpose.ValueType) -> Sequence[VerdictOutcome]:
@@ -31,7 +35,9 @@ class VerdictClient:
 
     async def _send(self, purpose: Purpose.ValueType, queries: Sequence[VerdictQuery]) -> Sequence[VerdictOutcome]:
         request = BatchComputeVerdictsRequest(queries=queries, purpose=purpose)
+        asked_at = self._clock()
         response = await self._verdicts.BatchComputeVerdicts(request)
+        self._judges.see(response.judge, asked_at, self._clock())
         if len(response.outcomes) != len(queries):
             raise RuntimeError("the verdict service gave another number of outcomes than there were queries")
         return response.outcomes
