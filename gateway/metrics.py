@@ -51,6 +51,13 @@ REQUESTS = Tally(
 CODES = Tally(
     "hutong_gateway_codes", "Codes shown, by what the cache had to do with them: " + ", ".join(Outcome) + ".", ["cache"]
 )
+CACHE_BYTES = Gauge(
+    "hutong_gateway_cache_bytes", "What the cache takes; of a Redis, what all of it takes. NaN while it is down."
+)
+CACHE_EVICTED = Gauge(
+    "hutong_gateway_cache_evicted",
+    "Entries, or keys of Redis, evicted for want of room since the cache was started. NaN while it is down.",
+)
 NEWS_AGE = Gauge(
     "hutong_gateway_news_age_seconds",
     "Age of the news in the cache when it was last read, by feed; NaN while it is not known.",

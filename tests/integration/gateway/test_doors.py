@@ -291,7 +291,7 @@ SERVICE_ERRORS = [
 @pytest.mark.parametrize(("error", "status"), SERVICE_ERRORS, ids=lambda value: getattr(value, "reason", None))
 async def test_error_of_a_service_reaches_both_doors(doors: Doors, error: ServiceError, status: int) -> None:
     """The gRPC code becomes the HTTP status google.rpc documents; the reason stays what it was."""
-    doors.mesh.failing = error
+    doors.mesh.item_error = error
     reply = await doors.http.post(SHOW, json=BODY)
     problem = reply.json()
     assert (reply.status_code, problem["status"], problem["reason"]) == (status, status, error.reason)
@@ -359,7 +359,7 @@ async def test_batch_of_too_many_is_refused_by_both(doors: Doors) -> None:
 
 async def test_destinations_come_in_the_order_asked(doors: Doors) -> None:
     """Each region with its code; all that have a policy when none is named."""
-    body = {"document": DOCUMENT, "regions": ["310000", "110000"]}
+    body = {"document": DOCUMENT, "regions": ["310000", "110000"], "view": "FULL"}
     asked = (await doors.post("/v1/destinations:check", body)).json()["destinations"]
     assert [(one["region"]["region"], one["code"]["region"]) for one in asked] == [("310000",) * 2, ("110000",) * 2]
     everywhere = (await doors.post("/v1/destinations:check", {"document": DOCUMENT})).json()["destinations"]
