@@ -46,6 +46,7 @@ SETTLE_SECONDS = 300.0
 
 _SHOW = "/v1/healthCode:show"
 _BATCH = 1000
+_WRITERS = 4
 
 
 def _document(group: int, person: int) -> str:
@@ -101,7 +102,9 @@ class _Mesh:
             request.submissions.extend(rows[start : start + _BATCH])
             await store.BatchSubmitRecords(request)
         for group, amendments in enumerate(AMENDMENTS, len(lengths)):
-            await asyncio.gather(*(self._amend(group, person, amendments, newest) for person in range(PEOPLE)))
+            for start in range(0, PEOPLE, _WRITERS):
+                people = range(start, start + _WRITERS)
+                await asyncio.gather(*(self._amend(group, person, amendments, newest) for person in people))
         stored, end = system_clock(), monotonic() + SETTLE_SECONDS
         while (await self._client.nation_as_of() or 0) < stored:
             if monotonic() > end:

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     if args.policies is not None and not _usable(args.policies):
         return Exit.USAGE
     try:
-        with locked(args.data):
+        with locked(args.data) as lock:
             ports = ports_from(args.port) if args.port else free_ports()
             taken = first_taken(ports)
             if taken is not None:
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
                 certificates=certificates,
                 audits=not args.no_audit,
             )
-            return uvloop.run(_run(args, plan, telemetry))
+            return uvloop.run(_run(args, plan, telemetry, lock))
     except DataDirectoryError as error:
         complain(error.text)
         return Exit.USAGE
@@ -135,7 +135,7 @@ def _usable(policies: Path) -> bool:
     return True
 
 
-async def _run(args: argparse.Namespace, plan: "Plan", telemetry: "ServerSettings") -> Exit:
+async def _run(args: argparse.Namespace, plan: "Plan", telemetry: "ServerSettings", lock: int) -> Exit:
     from cli.mesh.child import ChildFailedError
     from cli.mesh.endpoints import remove_endpoints, write_endpoints
     from cli.mesh.logs import configure_terminal_logs
@@ -150,7 +150,7 @@ async def _run(args: argparse.Namespace, plan: "Plan", telemetry: "ServerSetting
         # Processes of their own send their spans and numbers themselves.
         configure_process(telemetry)
     log = configure_terminal_logs(args.data)
-    mesh = _mesh(plan, processes=args.mesh)
+    mesh = _mesh(plan, lock, processes=args.mesh)
     starting = asyncio.create_task(_start(mesh, args, began))
     stopping = asyncio.create_task(stop.wait())
     status = Exit.OK
@@ -181,11 +181,11 @@ async def _run(args: argparse.Namespace, plan: "Plan", telemetry: "ServerSetting
     return status
 
 
-def _mesh(plan: "Plan", *, processes: bool) -> "RunningMesh":
+def _mesh(plan: "Plan", lock: int, *, processes: bool) -> "RunningMesh":
     if processes:
         from cli.mesh.per_process import ProcessMesh
 
-        return ProcessMesh(plan)
+        return ProcessMesh(plan, lock)
     from cli.mesh.in_process import EmbeddedMesh
 
     return EmbeddedMesh(plan)

@@ -3,6 +3,9 @@
 A spreadsheet keeps 15 digits. An 18-digit id then ends in 000, and of such numbers one in eleven passes its check
 digit, as somebody else's. No row shows that; the file does. Of the ids that people have, one in a thousand that is all
 digits ends so (two digits of the serial number and the check digit).
+
+Sample ids of more than 15 digits are changed alike, and then many samples become one: where ids that end in zeros stand
+for several people, none that ends so is an id.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +13,7 @@ from math import exp
 
 from cli.laboratory_files.cleaning import fold
 from cli.laboratory_files.columns import Column, Layout
-from cli.laboratory_files.refusals import Refusal
+from cli.laboratory_files.refusals import Refusal, RefusedValueError
 from cli.laboratory_files.samples import Sample
 from cli.laboratory_files.words import changed_number, is_scientific
 from services.common.errors import Violation
@@ -23,11 +26,21 @@ CHANCE = 0.001
 IMPROBABLE = 1e-4
 """A file with this many such endings, or more, comes about less often than this by chance: none of them is believed."""
 _MOST_KEPT = 1_000
+KEPT_DIGITS = 15
+MANY_SHARED = 0.05
+"""The share of ids ending in zeros that stand for several people from which on they are taken for changed."""
+_MOST_SAMPLES = 20_000
 
 
 def ends_in_zeros(number: str) -> bool:
     """Tells if a number is one that a spreadsheet may have made."""
     return number.endswith(ZEROS) and len(number) == DIGITS and number.isascii() and number.isdigit()
+
+
+def ends_in_lost_digits(sample_id: str) -> bool:
+    """Tells if a sample id has nothing but zeros behind the digits that a spreadsheet keeps."""
+    lost = sample_id[KEPT_DIGITS:]
+    return bool(lost) and not lost.strip("0") and sample_id.isascii() and sample_id.isdigit()
 
 
 class Survey:
@@ -37,6 +50,16 @@ class Survey:
         self._numbers = 0
         self._zeros: set[str] = set()
         self._certain = False
+        self._samples: dict[str, str] = {}
+        self._shared: set[str] = set()
+
+    def see_sample(self, sample_id: str, number: str) -> None:
+        """Takes note of a sample id, and of the number of whose it is."""
+        if len(sample_id) > KEPT_DIGITS and sample_id[-1] == "0" and ends_in_lost_digits(sample_id):
+            if len(self._samples) >= _MOST_SAMPLES:
+                return
+            if self._samples.setdefault(sample_id, number) != number:
+                self._shared.add(sample_id)
 
     def see(self, number: str) -> None:
         """Takes note of one document number as it stands in the file."""
@@ -53,6 +76,11 @@ class Survey:
                 self._zeros.add(word)
                 # What fails its check digit was changed for certain.
                 self._certain = self._certain or word[-1] != check_character(word[:-1])
+
+    @property
+    def samples_damaged(self) -> bool:
+        """Tells if sample ids that end in zeros behind their 15th digit are not to be believed."""
+        return len(self._shared) > MANY_SHARED * len(self._samples)
 
     @property
     def damaged(self) -> bool:
@@ -75,12 +103,26 @@ def _at_least(count: int, expected: float) -> float:
     return total
 
 
-def disbelieve(rows: Iterable[Sample | Refusal], layout: Layout) -> Iterator[Sample | Refusal]:
-    """Yields the rows of a damaged file: those whose number ends in 000 are refused, also where it passes its check."""
-    refused = changed_number("证件号码", "document's number")
-    violation = Violation(layout.headers[Column.DOCUMENT_NUMBER], refused.reason, refused.text)
+def believed(rows: Iterator[Sample | Refusal], survey: Survey, layout: Layout) -> Iterator[Sample | Refusal]:
+    """Returns the rows of a file; where it is damaged, those that may have been changed are refused, also where a
+    number passes its check."""
+    if not (survey.damaged or survey.samples_damaged):
+        return rows
+    return _disbelieve(rows, survey, layout)
+
+
+def _disbelieve(rows: Iterable[Sample | Refusal], survey: Survey, layout: Layout) -> Iterator[Sample | Refusal]:
+    number = _changed(layout, Column.DOCUMENT_NUMBER, changed_number("证件号码", "document's number"))
+    sample = _changed(layout, Column.SAMPLE_ID, changed_number("样本编号", "sample id"))
     for row in rows:
-        if isinstance(row, Sample) and ends_in_zeros(row.document_number):
-            yield Refusal(row.row, (violation,))
-        else:
-            yield row
+        violations: tuple[Violation, ...] = ()
+        if isinstance(row, Sample):
+            if survey.samples_damaged and ends_in_lost_digits(row.sample_id):
+                violations += (sample,)
+            if survey.damaged and ends_in_zeros(row.document_number):
+                violations += (number,)
+        yield Refusal(row.row, violations) if violations else row
+
+
+def _changed(layout: Layout, column: Column, refused: RefusedValueError) -> Violation:
+    return Violation(layout.headers[column], refused.reason, refused.text)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from cli.laboratory_files.columns import OPTIONAL, REQUIRED, Column, Layout
-from cli.laboratory_files.damage import Survey, disbelieve
+from cli.laboratory_files.damage import Survey, believed
 from cli.laboratory_files.lines import LONGEST_LINE
 from cli.laboratory_files.reading import plain, read_row
 from cli.laboratory_files.refusals import Refusal, whole
@@ -34,11 +34,12 @@ class _Line(msgspec.Struct, gc=False):
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 
-class _Number(msgspec.Struct, gc=False):
+class _Ids(msgspec.Struct, gc=False):
+    sample_id: str | None = None
     document_number: str | None = None
 
 
-_decode_number = msgspec.json.Decoder(_Number).decode
+_decode_ids = msgspec.json.Decoder(_Ids).decode
 
 
 class JsonLinesReader:
@@ -56,11 +57,12 @@ class JsonLinesReader:
         for line in self._lines():
             if len(line) <= LONGEST_LINE:
                 try:
-                    survey.see(_decode_number(line).document_number or "")
+                    ids = _decode_ids(line)
                 except (msgspec.DecodeError, RecursionError):
                     continue
-        rows = self._rows()
-        return disbelieve(rows, self.layout) if survey.damaged else rows
+                survey.see(ids.document_number or "")
+                survey.see_sample(ids.sample_id or "", ids.document_number or "")
+        return believed(self._rows(), survey, self.layout)
 
     def _rows(self) -> Iterator[Sample | Refusal]:
         for number, line in enumerate(self._lines(), start=1):

@@ -40,6 +40,18 @@ _UNCLEAR: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
             "There is a day, but no time of day; write the hour and the minute",
         ),
         (
+            r"\d{10}|\d{13}",
+            "TIME_UNIX",
+            "这是程序的时间戳，不是日期时间；请写成 2022-08-05 13:20",
+            "This is a program's count of seconds, not a date and time; write it like 2022-08-05 13:20",
+        ),
+        (
+            r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?[ T]*(上午|下午)?\d{1,2}[时点]?",
+            "TIME_WITHOUT_MINUTE",
+            "只有小时，没有分钟；请写明几时几分",
+            "There is an hour, but no minute; write both",
+        ),
+        (
             r"\d{1,2}:\d{2}(:\d{2})?(\.\d+)?",
             "TIME_WITHOUT_DAY",
             "只有时刻，没有日期（表格软件只显示了时分秒）；请显示完整日期后重新导出",

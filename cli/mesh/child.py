@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,10 @@ STOP_SECONDS = 8.0
 START_SECONDS = 20.0
 """How long a process may take until it is healthy."""
 _POLL_SECONDS = 0.05
+
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class ChildFailedError(Exception):
@@ -52,8 +57,24 @@ def _channel(address: str, proof: Proof | None) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(address, credentials, options=[override])
 
 
+def _ends_with_parent() -> Callable[[], None]:
+    """Returns what a child does first: it asks to be told to drain when its parent ends, however that ends."""
+    parent = os.getpid()
+
+    def ask() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        # It may have ended before the question.
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
+
+
 class Child:
-    """A service's process: `python -m module` with these settings, its log appended to a file."""
+    """A service's process: `python -m module` with these settings, its log appended to a file.
+
+    It ends when this process does. `lock` is a file that it holds open as long as it runs.
+    """
 
     def __init__(
         self,
@@ -63,8 +84,10 @@ class Child:
         environ: Mapping[str, str],
         log: Path,
         proof: Proof | None = None,
+        lock: int | None = None,
     ) -> None:
         self.name = name
+        self._lock = lock
         self._module = module
         self._address = address
         self._environ = dict(environ)
@@ -92,6 +115,8 @@ class Child:
                 stderr=log,
                 # A Ctrl-C at the terminal is for the launcher, which ends its children in order.
                 start_new_session=True,
+                preexec_fn=_ends_with_parent(),
+                pass_fds=() if self._lock is None else (self._lock,),
             )
 
     async def ready(self) -> None:

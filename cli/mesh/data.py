@@ -22,10 +22,11 @@ class DataDirectoryError(Exception):
 
 
 @contextmanager
-def locked(data: Path) -> Iterator[None]:
-    """Keeps other meshes out of the directory meanwhile; makes it when there is none. Raises DataDirectoryError."""
+def locked(data: Path) -> Iterator[int]:
+    """Keeps other meshes out of the directory meanwhile, and for as long as a process has the file that is given open;
+    makes the directory when there is none. Raises DataDirectoryError."""
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (data / _LOCK_FILE).open("a")
     except OSError as error:
         raise DataDirectoryError(
@@ -36,7 +37,7 @@ def locked(data: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise DataDirectoryError(f"已有互通网在使用 {data}", f"Another mesh is running from {data}") from None
-        yield
+        yield lock.fileno()
 
 
 def mesh_secret(data: Path) -> str:

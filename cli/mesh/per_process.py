@@ -33,9 +33,9 @@ def _proof(plan: Plan, name: str) -> Proof | None:
 
 
 class ProcessMesh:
-    """The processes of one mesh. Services can be stopped, killed and started one by one, by name."""
+    """The processes of one mesh, which hold its lock. Each can be stopped, killed and started by its service's name."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, lock: int | None = None) -> None:
         self.plan = plan
         logs = plan.data / "logs"
         logs.mkdir(parents=True, exist_ok=True)
@@ -47,6 +47,7 @@ class ProcessMesh:
                 environment(plan, name),
                 logs / f"{name}.log",
                 _proof(plan, name),
+                lock,
             )
             for name in SERVICES
         }

@@ -245,3 +245,44 @@ async def test_spans_go_where_the_environment_says(tmp_path, otlp, monkeypatch, 
         await up.show(HUNAN, "110000")
         assert (await up.end())[0] == 0
     assert {"gateway", "verdict", "lookup"} <= {span.service for span in otlp.spans}
+
+
+def children(pid: int) -> list[int]:
+    """Returns the processes that a process has started."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def state(pid: int) -> str:
+    """Returns the state letter of a process, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+async def ended(pids: list[int]) -> None:
+    """Waits until processes have ended, 20 seconds at most."""
+    async with asyncio.timeout(20):
+        while any(state(pid) not in ("", "Z") for pid in pids):
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.mesh
+async def test_a_mesh_whose_launcher_is_killed_ends_and_keeps_others_out_until_it_has(tmp_path):
+    """Nothing goes on unseen on the same files: the services end with the launcher, and one that cannot yet, here
+    because it is stopped, keeps the next mesh out."""
+    data = tmp_path / "data"
+    async with running(data, "--mesh", "--no-samples") as up:
+        services = children(up.process.pid)
+        assert len(services) > 10
+        slow, *others = services
+        os.kill(slow, signal.SIGSTOP)
+        up.process.kill()
+        await up.process.wait()
+        await ended(others)
+        status, _, said = await run_cli("up", "--port", "0", "--data", str(data), "--no-samples")
+        assert (2, True) == (status, "Another mesh is running" in said)
+        os.kill(slow, signal.SIGCONT)
+        await ended([slow])
+    async with running(data, "--no-samples") as up:
+        assert 0 == (await up.end())[0]

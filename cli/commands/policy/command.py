@@ -1,4 +1,4 @@
-"""`hutong policy`: check, test and explain policies."""
+"""`hutong policy`: check, test, explain and simulate policies."""
 
 import argparse
 
@@ -12,6 +12,11 @@ COMMANDS = (
         "is stricter than the national notice",
     ),
     Command("test", "cli.commands.policy.test", "运行政策旁的用例 / run the cases beside the policies"),
+    Command(
+        "simulate",
+        "cli.commands.policy.simulate",
+        "草案若已施行：按当时所知重判，谁得谁失 / what if: the past under a draft, who would lose or gain",
+    ),
     Command("explain", "cli.commands.policy.explain", "用文字说明现行政策 / the policy in force, in words"),
 )
 

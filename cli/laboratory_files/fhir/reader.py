@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from cli.laboratory_files.columns import Column, Layout
-from cli.laboratory_files.damage import disbelieve
+from cli.laboratory_files.damage import Survey, believed
 from cli.laboratory_files.fhir.context import Context
 from cli.laboratory_files.fhir.identity import AMBIGUOUS, Identity
 from cli.laboratory_files.fhir.index import Index
@@ -60,19 +60,19 @@ class FhirFiles:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
-        self._known: tuple[Context, Panels, bool] | None = None
+        self._known: tuple[Context, Panels, Survey] | None = None
 
     def reader(self, number: int) -> "FhirReader":
         """Returns the reader of one of the files."""
         return FhirReader(self, number)
 
-    def known(self) -> tuple[Context, Panels, bool]:
-        """Returns what is known of all resources, and whether their numbers are damaged."""
+    def known(self) -> tuple[Context, Panels, Survey]:
+        """Returns what is known of all resources, and what their numbers show as a whole."""
         if self._known is None:
             index = Index()
             index.read(self._sources)
             context = Context(index)
-            self._known = context, Panels(context, self._sources if index.related else ()), index.survey.damaged
+            self._known = context, Panels(context, self._sources if index.related else ()), index.survey
         return self._known
 
     def source(self, number: int) -> Source:
@@ -91,9 +91,8 @@ class FhirReader:
         self.notes = Notes()
 
     def __iter__(self) -> Iterator[Sample | Refusal]:
-        context, panels, damaged = self._files.known()
-        rows = self._rows(context, panels)
-        return disbelieve(rows, self.layout) if damaged else rows
+        context, panels, survey = self._files.known()
+        return believed(self._rows(context, panels), survey, self.layout)
 
     def _rows(self, context: Context, panels: Panels) -> Iterator[Sample | Refusal]:
         for entry in self._files.source(self._number).entries():

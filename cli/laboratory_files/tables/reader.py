@@ -6,7 +6,7 @@ from operator import itemgetter
 
 from cli.laboratory_files.cleaning import fold
 from cli.laboratory_files.columns import REQUIRED, Column, Layout
-from cli.laboratory_files.damage import Survey, disbelieve
+from cli.laboratory_files.damage import Survey, believed
 from cli.laboratory_files.lines import LONGEST_LINE
 from cli.laboratory_files.reading import optional_cells, plain, read_row
 from cli.laboratory_files.refusals import Refusal, whole
@@ -35,22 +35,24 @@ class CsvReader:
         self.notes = Notes()
 
     def __iter__(self) -> Iterator[Sample | Refusal]:
-        damaged = self._survey().damaged
+        survey = self._survey()
         lines = enumerate(self._lines(), start=1)
         find_header(lines, self.notes)
-        rows = self._rows(lines)
-        return disbelieve(rows, self.layout) if damaged else rows
+        return believed(self._rows(lines), survey, self.layout)
 
     def _survey(self) -> Survey:
         survey = Survey()
         lines = enumerate(self._lines(), start=1)
         find_header(lines, Notes())
-        place, separator = self.layout.positions[Column.DOCUMENT_NUMBER], self._separator
+        separator = self._separator
+        number, sample = self.layout.positions[Column.DOCUMENT_NUMBER], self.layout.positions[Column.SAMPLE_ID]
+        last = max(number, sample)
         for _, line in lines:
-            # Enough of a line to see its number: where quotation marks or separators mislead, the row tells.
-            cells = line.split(separator, place + 1)
-            if len(cells) > place:
-                survey.see(cells[place].strip(_AROUND))
+            # Enough of a line to see its ids: where quotation marks or separators mislead, the row tells.
+            cells = line.split(separator, last + 1)
+            if len(cells) > last:
+                survey.see(cells[number].strip(_AROUND))
+                survey.see_sample(cells[sample].strip(_AROUND), cells[number])
         return survey
 
     def _rows(self, lines: Iterator[tuple[int, str]]) -> Iterator[Sample | Refusal]:
@@ -95,12 +97,12 @@ class WorkbookReader:
 
     def __iter__(self) -> Iterator[Sample | Refusal]:
         survey = Survey()
-        place = self.layout.positions[Column.DOCUMENT_NUMBER]
+        number, sample = self.layout.positions[Column.DOCUMENT_NUMBER], self.layout.positions[Column.SAMPLE_ID]
         for cells in self._sheet():
-            if len(cells) > place:
-                survey.see(cells[place])
-        rows = self._rows()
-        return disbelieve(rows, self.layout) if survey.damaged else rows
+            if len(cells) > max(number, sample):
+                survey.see(cells[number])
+                survey.see_sample(cells[sample].strip(), cells[number])
+        return believed(self._rows(), survey, self.layout)
 
     def _rows(self) -> Iterator[Sample | Refusal]:
         numbered = enumerate(self._sheet(), start=1)

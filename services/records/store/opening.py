@@ -5,6 +5,7 @@ from pathlib import Path
 from services.common.regions import NATION
 from services.records.settings import Settings
 from services.records.store.owner import Owner
+from services.records.store.protocols.reads import WholeStore
 from services.records.store.protocols.record_store import RecordStore
 from services.records.store.protocols.retention import RecordPurge
 from services.records.store.sqlite.store import SqliteStore
@@ -56,6 +57,19 @@ def open_replica(settings: Settings) -> RecordStore | None:
 
 def open_purge(settings: Settings) -> RecordPurge:
     """Returns the store that `store_url` names, for a purge. Raises as `open_store` does; a file is never made."""
+    url = settings.store_url
+    if url.startswith(_SQLITE):
+        return _open_file(settings, migrates=False, owner=None, alone=False)
+    if url.startswith(_POSTGRES):
+        from services.records.store.postgres.store import PostgresStore
+
+        return PostgresStore(url, pool_size=settings.store_pool, statement_seconds=settings.statement_timeout)
+    raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
+
+
+def open_whole(settings: Settings) -> WholeStore:
+    """Returns the store that `store_url` names, for somebody who goes through all of it while it may be served. Raises
+    as `open_store` does; a file is never made."""
     url = settings.store_url
     if url.startswith(_SQLITE):
         return _open_file(settings, migrates=False, owner=None, alone=False)

@@ -26,14 +26,15 @@ def evidence(message: evidence_service_pb2.Evidence) -> Evidence:
     return Evidence(
         region=message.region,
         scope=message.scope,
-        records=tuple([_record(item) for item in message.records]),
-        laboratories={item.laboratory: _laboratory(item) for item in message.laboratories},
+        records=tuple([record(item) for item in message.records]),
+        laboratories={item.laboratory: laboratory(item) for item in message.laboratories},
         coverage={item.source: item.status == _OK for item in message.coverage},
         left_out={item.region: _instant(item.before) for item in message.left_out},
     )
 
 
-def _record(message: record_pb2.TestRecord) -> Record:
+def record(message: record_pb2.TestRecord) -> Record:
+    """Returns the record of a message."""
     content = message.content
     origin = None
     if content.HasField("origin") and content.origin.region:
@@ -65,7 +66,8 @@ def _interval(message: laboratory_pb2.Interval) -> Interval:
     return Interval(start, from_timestamp(message.to) if message.HasField("to") else None)
 
 
-def _laboratory(message: laboratory_pb2.Laboratory) -> Laboratory:
+def laboratory(message: laboratory_pb2.Laboratory) -> Laboratory:
+    """Returns the laboratory of a message, with its standing over time."""
     return Laboratory(
         message.laboratory,
         tuple([_interval(interval) for interval in message.accredited]),

@@ -8,6 +8,7 @@ from hutong.records.v1.record_pb2 import TestResult
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.instants import Instant, from_timestamp
+from services.records.store.protocols.record_store import RecordStore
 from tests.testkit.builders.records import SHOW, fresh_id, person, result, sampling, submission
 from tests.testkit.clocks import NOON
 from tests.testkit.servers.records_service import Records, refused
@@ -109,3 +110,17 @@ async def test_a_page_token_belongs_to_its_question(records: Records) -> None:
             )
         )
         assert [v.reason for v in error.violations] == ["PAGE_TOKEN"]
+
+
+async def test_everybody_comes_once_and_in_order(records: Records, store: RecordStore) -> None:
+    """However many records a person has, and however small the pages are."""
+    people = sorted(person(number) for number in range(7))
+    for key in people:
+        for _ in range(2):
+            await records.submit(fresh_id(), key, result())
+    assert [] == await store.person_keys(people[-1], 5)
+    roll: list[bytes] = []
+    while page := await store.person_keys(roll[-1] if roll else b"", 3):
+        assert len(page) <= 3
+        roll += page
+    assert people == roll

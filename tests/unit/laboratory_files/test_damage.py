@@ -141,3 +141,24 @@ def test_whatever_stands_in_a_file_can_be_looked_through(numbers):
         survey.see(number)
     if not any("000" in number or "+" in number for number in numbers):
         assert not survey.damaged
+
+
+def samples(ids: list[str], people_of: list[str]) -> list[list[str]]:
+    """The reasons of the rows of a file of these samples of these people."""
+    lines = [CHINESE, *(row(id=one, number=number) for one, number in zip(ids, people_of, strict=True))]
+    return [reasons(found) for found in CsvReader(lambda: lines)]
+
+
+def test_samples_that_have_become_one_are_none():
+    """Ids of 18 digits that a spreadsheet cut at the 15th stand for many people: none that ends so is an id."""
+    true = [f"2208050000{number:08d}" for number in range(7_990, 8_010)]
+    cut = [one[:15] + "000" for one in true[:-1]] + ["X-1"]
+    assert [["NUMBER_CHANGED_BY_SPREADSHEET"]] * 19 + [[]] == samples(cut, people(20))
+    assert [[]] * 20 == samples(true, people(20))
+
+
+def test_ids_that_all_end_in_zeros_are_ids_where_each_is_somebodys():
+    """A laboratory may number so: every id is of one sample, also where two rows share one by a slip."""
+    numbered = [f"2208050{number:08d}00" for number in range(40)]
+    assert [[]] * 40 == samples(numbered, people(40))
+    assert [[]] * 41 == samples([*numbered, numbered[0]], people(41))

@@ -123,6 +123,11 @@ class PostgresStore:
         people = await self._run(read)
         return people if self._is_replica else people._replace(as_of=None)
 
+    async def person_keys(self, after: bytes, most: int) -> Sequence[bytes]:
+        """See PersonRoll."""
+        query = "select distinct person_key from revision where person_key > $1 order by person_key limit $2"
+        return [row[0] for row in await self._run(lambda connection: connection.fetch(query, after, most))]
+
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""
 

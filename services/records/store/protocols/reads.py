@@ -1,10 +1,11 @@
-"""Reading people's records: the one thing that a replica may do in place of the original."""
+"""Reading people's records: the one thing that a replica may do in place of the original; and everybody in turn."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from services.common.instants import Instant
 from services.records.domain.selection import Selection
+from services.records.store.protocols.laboratories import LaboratoryLog
 from services.records.store.values.records import People
 
 
@@ -30,3 +31,17 @@ class RecordReads(Settling, Protocol):
 
         `original`: never from a replica.
         """
+
+
+class PersonRoll(Protocol):
+    """The people of whom a store keeps records, in the order of their keys."""
+
+    async def person_keys(self, after: bytes, most: int) -> Sequence[bytes]:
+        """Returns the next `most` keys above `after`, ascending; fewer at the end, all from b"" on."""
+
+
+class WholeStore(RecordReads, LaboratoryLog, PersonRoll, Protocol):
+    """All that is read of a store in order to go through everybody in it."""
+
+    async def close(self) -> None:
+        """Lets go of the store."""

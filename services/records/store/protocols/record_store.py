@@ -10,7 +10,7 @@ from services.records.store.protocols.following import Cursors, LagLog
 from services.records.store.protocols.histories import RecordHistories
 from services.records.store.protocols.intake_sessions import AnswerLog, IntakeSessions
 from services.records.store.protocols.laboratories import LaboratoryLog
-from services.records.store.protocols.reads import RecordReads
+from services.records.store.protocols.reads import PersonRoll, RecordReads
 from services.records.store.protocols.retention import RecordPurge
 from services.records.store.protocols.unit_of_work import UnitOfWork
 from services.records.store.seen_feed import SeenFeed
@@ -30,6 +30,7 @@ class RecordStore(
     ConflictLog,
     RecordsByTime,
     RecordPurge,
+    PersonRoll,
     Protocol,
 ):
     """One database of records, opened."""

@@ -135,6 +135,15 @@ class SqliteStore:
             ).fetchone()
         return People(records, laboratories, purged_before=Instant(purged_before), left_out=left_out, feed_id=feed_id)
 
+    async def person_keys(self, after: bytes, most: int) -> Sequence[bytes]:
+        """See PersonRoll."""
+        with guarded():
+            rows = self._read.execute(
+                "select distinct person_key from revision where person_key > ? order by person_key limit ?",
+                (after, most),
+            )
+            return [row[0] for row in rows]
+
     async def history(self, record_id: RecordId) -> Sequence[bytes]:
         """See RecordStore."""
         with guarded():

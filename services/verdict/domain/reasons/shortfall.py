@@ -3,7 +3,6 @@ and how many more for each reason; one for every clause that no test came near. 
 what is said stays true until the answer changes.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -71,16 +70,16 @@ class _Collector:
 
     def __init__(self) -> None:
         self._reasons: list[Reason] = []
-        self._shown: Counter[str] = Counter()
-        self._further: Counter[tuple[str, str]] = Counter()
+        self._shown: dict[str, int] = {}
+        self._further: dict[tuple[str, str], int] = {}
         self._said: set[tuple[str, Text]] = set()
         self.clauses: set[str] = set()
 
     def has_room(self, group: str) -> bool:
-        return self._shown[group] < MOST_SHOWN
+        return self._shown.get(group, 0) < MOST_SHOWN
 
     def add(self, group: str, reason: Reason) -> None:
-        self._shown[group] += 1
+        self._shown[group] = self._shown.get(group, 0) + 1
         self.clauses.add(reason.clause)
         if reason.text is not None and (said := (reason.code, reason.text)) in self._said:
             reason = Reason(reason.code, None, reason.clause, reason.evidence, reason.ended_at)
@@ -90,7 +89,7 @@ class _Collector:
 
     def count(self, code: str, clause: str = "") -> None:
         self.clauses.add(clause)
-        self._further[code, clause] += 1
+        self._further[code, clause] = self._further.get((code, clause), 0) + 1
 
     def shortfall(self) -> Shortfall:
         return Shortfall(

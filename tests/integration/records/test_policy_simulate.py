@@ -1,0 +1,3 @@
+"""`hutong policy simulate` over a store: its table, its CSV and its chart."""
+
+PEOPLE = 20
