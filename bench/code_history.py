@@ -1,4 +1,4 @@
-"""What a code costs that nobody cached, by the length of the holder's past, and by how often a record was amended."""
+"""The cost of a code that nobody cached, by the length of the holder's past, and by how often a record was amended."""
 
 import asyncio
 import json

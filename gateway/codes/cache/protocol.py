@@ -38,7 +38,7 @@ class Lease(NamedTuple):
 
 
 class Peeked(NamedTuple):
-    """What can be read at once; see Reading."""
+    """The part of a reading that can be had at once; see Reading."""
 
     entry: Entry
     news: Mapping[str, int]

@@ -60,7 +60,8 @@ class Batches(Generic[Item, Answer]):
     no more than `most` items, but those asked together stay together. Callers take turns: one that asks for much waits
     behind itself, not before the others, and one that has a name may have `most_waiting`
     items waiting. `send` returns the answers in
-    order; what it raises reaches all its callers. `idle` is told when nothing waits and nothing is under way.
+    order; what it raises reaches all its callers; with `abandons`, it is cancelled when none of them waits any
+    longer. `idle` is told when nothing waits and nothing is under way.
     """
 
     def __init__(
@@ -70,15 +71,17 @@ class Batches(Generic[Item, Answer]):
         most: int = 500,
         in_flight: int = 2,
         most_waiting: int = MOST_WAITING,
+        abandons: bool = False,
         idle: Callable[[], object] = lambda: None,
     ) -> None:
+        self._abandons = abandons
         self._send = send
         self._most = most
         self._in_flight = in_flight
         self._idle = idle
         self._most_waiting = most_waiting
         self._waiting = _Turns[Item, Answer]()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], Sequence[asyncio.Future[Sequence[Answer]]]] = {}
         self._scheduled = False
 
     async def ask(self, items: Sequence[Item], caller: str = "") -> Sequence[Answer]:
@@ -97,7 +100,18 @@ class Batches(Generic[Item, Answer]):
         if not self._scheduled and len(self._under_way) < self._in_flight:
             self._scheduled = True
             loop.call_soon(self._leave)
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if self._abandons:
+                self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """Ends the work for callers who have all gone, such as at their deadline: nobody would hear the answers."""
+        for task, futures in list(self._under_way.items()):
+            if all(future.done() for future in futures):
+                task.cancel()
 
     def _leave(self) -> None:
         self._scheduled = False
@@ -112,13 +126,13 @@ class Batches(Generic[Item, Answer]):
                     size += len(items)
             if batch:
                 task = asyncio.get_running_loop().create_task(self._carry(batch))
-                self._under_way.add(task)
+                self._under_way[task] = [future for _, future in batch]
                 task.add_done_callback(self._arrived)
         if not self._waiting and not self._under_way:
             self._idle()
 
     def _arrived(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+        self._under_way.pop(task, None)
         self._leave()
 
     async def _carry(self, batch: Sequence[_Asked[Item, Answer]]) -> None:

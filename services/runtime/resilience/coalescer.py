@@ -52,4 +52,10 @@ class Coalescer(Generic[Group, Question, Answer]):
             return await self._send(group, [question for question, _ in questions])
 
         # Groups come and go, such as instants of the past: one that is idle is forgotten.
-        return Batches(send, most=self._most, in_flight=self._in_flight, idle=lambda: self._groups.pop(group, None))
+        return Batches(
+            send,
+            most=self._most,
+            in_flight=self._in_flight,
+            abandons=True,
+            idle=lambda: self._groups.pop(group, None),
+        )

@@ -15,7 +15,7 @@ SHOW = "/v1/healthCode:show"
 
 
 def settings(**more: Any) -> GatewaySettings:
-    """Of a gateway on a port of its own."""
+    """Returns the settings of a gateway on ports of its own."""
     return GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0", listen="127.0.0.1:0", **more)
 
 

@@ -1,21 +1,31 @@
 """A real hot standby: what is read there, what is not, and what is said of it when either server is gone."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import asyncpg
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from hutong.common.v1.subject_pb2 import Subject
+from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
+from hutong.records.v1.record_write_service_pb2 import SubmitRecordRequest
 
 from bench.servers.postgres import CannotStartError, PostgresServer, start
-from services.common.errors import Unavailable
+from services.common.errors import Code, ServiceError, Unavailable
 from services.common.instants import SECOND, Instant, from_timestamp
+from services.lookup.ports import RecordsIntake, RecordsSource
 from services.records.domain.selection import Selection
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.replica import LOOK_SECONDS
 from services.records.store.values.records import People
 from services.runtime.clock import system_clock
-from tests.testkit.builders.records import person, result
+from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.server import Server
+from services.runtime.tls.identity import store_of
+from tests.testkit.builders.records import KEEP, SHOW, person, result, submission
 from tests.testkit.needs import missing
 from tests.testkit.servers.postgres_standby import caught_up, pause_replay, resume_replay, standby_of
 from tests.testkit.servers.proxy import Proxy
@@ -25,6 +35,13 @@ pytestmark = pytest.mark.postgres
 
 PAST = -9_000.0
 """Hours from the noon of the other tests: long ago on the system's clock."""
+
+
+ASKED = BatchListRecordsRequest(subjects=[Subject(person_key=person(1))], purpose=SHOW)
+
+
+class Store(RecordsSource, RecordsIntake, Protocol):
+    """What lookup asks of a store."""
 
 
 class Pair(NamedTuple):
@@ -212,6 +229,53 @@ async def test_the_primary_dies_and_comes_back(mesh):
                 await asyncio.sleep(0.05)
     await mesh.pod.records.submit("S2", person(2), result(PAST, PAST))
     assert [1] == (await mesh.pod.of(person(2)))[0]
+
+
+async def test_a_store_whose_primary_is_gone_is_still_asked_by_callers_that_heed_health(mesh):
+    """Over the wire, as the mesh asks: the whole and the contract of reads are SERVING, and give what the standby has,
+    as of when that was true; what writes is NOT_SERVING, and says why."""
+    service = mesh.pod.records.service
+    server = Server(service.name, service.bindings, service.pings)
+    address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
+    try:
+        async with (
+            Channels("test") as channels,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            health = health_pb2_grpc.HealthStub(channel)
+
+            async def serving(contract: str) -> bool:
+                reply = await health.Check(health_pb2.HealthCheckRequest(service=contract))
+                return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+            store = channels.remote(Store, address, service="records", peer=store_of("430000"))
+            assert [1] == [one.revision for one in (await store.BatchListRecords(ASKED)).people[0].records]
+            before = system_clock()
+            await asyncio.to_thread(mesh.servers.primary.crash)
+            try:
+                async with asyncio.timeout(20):
+                    while await serving("hutong.records.v1.RecordWriteService"):
+                        await asyncio.sleep(0.05)
+                until = time.monotonic() + 3
+                while time.monotonic() < until:
+                    answer = await store.BatchListRecords(ASKED)
+                    assert [1] == [one.revision for one in answer.people[0].records]
+                    assert from_timestamp(answer.as_of) <= before
+                    assert await serving("")
+                    assert await serving("hutong.records.v1.RecordReadService")
+                    await asyncio.sleep(0.1)
+                with pytest.raises(ServiceError) as refused:
+                    await store.SubmitRecord(
+                        SubmitRecordRequest(submission=submission("S3", person(3), result(PAST, PAST)), purpose=KEEP)
+                    )
+                assert (Code.UNAVAILABLE, "STORE_UNAVAILABLE") == (refused.value.code, refused.value.reason)
+            finally:
+                await asyncio.to_thread(mesh.servers.primary.revive)
+            async with asyncio.timeout(20):
+                while not await serving("hutong.records.v1.RecordWriteService"):
+                    await asyncio.sleep(0.05)
+    finally:
+        await server.drain(0, 0)
 
 
 async def test_a_query_that_replay_cancels_is_asked_again(mesh):

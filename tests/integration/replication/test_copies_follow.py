@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from services.common.errors import Unavailable
 from tests.testkit.builders.records import person, result
 from tests.testkit.clocks import ManualClock
-from tests.testkit.servers.records_service import Records, nation, opened
+from tests.testkit.servers.records_service import Records, accept_feed, nation, opened
 from tests.testkit.servers.store_urls import sqlite_url
 from tests.testkit.waiting import until
 
@@ -190,6 +190,9 @@ async def test_lag_of_each_region_by_itself(tmp_path: Path) -> None:
             return await ask(request)
 
         rebuilt.calls.BatchListRecords = later
+        whole = nation(store, {"430000": rebuilt.calls, "440000": guangdong.calls}, clock)
+        async with whole.service.running():
+            await accept_feed(whole)
         for compares in (False, False, True):
             # Begun again, and again after a restart in the middle of it.
             if compares:

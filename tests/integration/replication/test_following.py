@@ -25,7 +25,7 @@ from tests.testkit.clocks import ManualClock
 from tests.testkit.directories import directory_file
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.records_process import RecordsProcess
-from tests.testkit.servers.records_service import Records, opened
+from tests.testkit.servers.records_service import Records, accept_feed, opened
 from tests.testkit.servers.store_urls import sqlite_url
 
 
@@ -161,7 +161,7 @@ async def test_two_replicas_of_the_nation_follow_without_doubling(tmp_path: Path
 
 
 async def test_a_rebuilt_feed_is_read_again_from_the_start(tmp_path: Path) -> None:
-    """When a region's store is rebuilt, the nation takes what is new in it and doubles nothing."""
+    """When a region's store was rebuilt, and somebody said so, the nation takes what is new, and doubles nothing."""
     url = sqlite_url(tmp_path, "nation")
     kept = fresh_id()
     async with region(tmp_path, "430000", "old") as hunan, nation(url, hunan) as whole:
@@ -174,6 +174,7 @@ async def test_a_rebuilt_feed_is_read_again_from_the_start(tmp_path: Path) -> No
     async with region(tmp_path, "430000", "new") as hunan, nation(url, hunan) as whole:
         again = [submission(kept, person(1), result()), submission(fresh_id(), person(1), result(-9, -8))]
         await hunan.submit_many(again)
+        await accept_feed(whole)
 
         async def two() -> bool:
             return await sequence(whole) == 2

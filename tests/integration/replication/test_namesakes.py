@@ -31,8 +31,8 @@ async def suspensions(records: Records) -> dict[str, int]:
 
 
 async def test_a_namesake_hides_no_suspension(tmp_path: Path, nation_url: str) -> None:
-    """The second region's suspension stands beside the first's registration, is lifted, and is found again, or gone,
-    when that region was restored; what is said of the first stays as it is."""
+    """The second region's suspension stands beside the first's registration, and is lifted; when that region was
+    restored, and lacks the lifting, or both, they are given back. What is said of the first stays as it is."""
     async with opened(nation_url, "nation") as store, opened(sqlite_url(tmp_path, "hunan")) as hunan_store:
         whole = Records(store, ManualClock(), "nation", keeps=("360000",))
         await whole.submit("FILE", person(1), result(laboratory=LABORATORY), region="360000")
@@ -57,7 +57,10 @@ async def test_a_namesake_hides_no_suspension(tmp_path: Path, nation_url: str) -
         )
         whole = await follow(whole, hunan)
         assert await suspensions(whole) == {"360000": 0, "430000": 0}
-        for name, standing in (("suspended", 1), ("backup", 0)):
-            async with opened(sqlite_url(tmp_path, name)) as restored:
-                whole = await follow(whole, Records(restored, ManualClock()))
-                assert await suspensions(whole) == {"360000": 0, "430000": standing}
+        for name in ("suspended", "backup"):
+            async with opened(sqlite_url(tmp_path, name)) as restored_store:
+                restored = Records(restored_store, ManualClock())
+                whole = await follow(whole, restored)
+                assert await suspensions(whole) == {"360000": 0, "430000": 0}
+                [given] = (await restored.calls.ListLaboratories(ListLaboratoriesRequest())).laboratories
+                assert [one.HasField("lifted_at") for one in given.suspensions] == [True]

@@ -10,6 +10,7 @@ import pytest
 from hutong.common.v1.subject_pb2 import Subject
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.records.v1 import change_feed_service_pb2 as fpb
+from hutong.records.v1 import following_service_pb2 as following_pb
 from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.laboratory_pb2 import Interval, Laboratory
 from hutong.records.v1.record_pb2 import RecordContent, TestRecord, TestResult
@@ -202,3 +203,18 @@ async def follow(whole: Records, region: Records) -> Records:
     async with following.service.running():
         await caught_up(following, region)
     return following
+
+
+async def accept_feed(whole: Records, code: str = "430000") -> None:
+    """Confirms to a running nation that a region's store was made anew, once it has met it."""
+    end = time.monotonic() + 20
+    while True:
+        response = await whole.calls.ListFollowedRegions(following_pb.ListFollowedRegionsRequest())
+        [met] = [region.met_feed_id for region in response.regions if region.region == code]
+        if met:
+            break
+        assert time.monotonic() < end, "was not met"
+        await asyncio.sleep(0.02)
+    await whole.calls.AcceptFeed(
+        following_pb.AcceptFeedRequest(region=code, feed_id=met, cause="made anew", purpose=KEEP)
+    )

@@ -173,3 +173,21 @@ async def test_a_sampled_question_travels_alone():
 
     await asyncio.gather(sampled(), coalescer.ask("show", 2), coalescer.ask("show", 3))
     assert [("show", [1]), ("show", [2, 3])] == sorted(send.batches)
+
+
+async def test_work_that_nobody_waits_for_any_longer_is_ended():
+    """Callers whose deadline has passed would not hear the answer; one who still waits gets it."""
+    send = Doubling()
+    send.open.clear()
+    coalescer = Coalescer(send, in_flight=2)
+    abandoned = [asyncio.ensure_future(coalescer.ask("show", number)) for number in (0, 1)]
+    await settle()
+    heard = [asyncio.ensure_future(coalescer.ask("show", number)) for number in (2, 3)]
+    await settle()
+    for one in (*abandoned, heard[0]):
+        one.cancel()
+    await settle()
+    assert 1 == len(coalescer._groups["show"]._under_way)
+    send.open.set()
+    assert 6 == await heard[1]
+    assert 8 == await coalescer.ask("show", 4)
