@@ -61,7 +61,7 @@ def target_of(args: argparse.Namespace, region: str, caller: Principal) -> Targe
         return None
     try:
         if args.to is not None:
-            return Target(str(args.to), store_of(region), None if args.tls is None else _files(args.tls, args.tls))
+            return Target(str(args.to), store_of(region), None if args.tls is None else certificate_of(args.tls))
         endpoints = read_endpoints(args.data)
         if endpoints is None:
             complain(
@@ -83,6 +83,11 @@ def files_of(endpoints: Endpoints, caller: Principal) -> TlsFiles | None:
         return None
     folder = Path(endpoints.certificates)
     return _files(certificate_folder(folder, caller), folder)
+
+
+def certificate_of(folder: Path) -> TlsFiles:
+    """Returns the certificate in a folder with tls.crt, tls.key and trust. Raises TlsError."""
+    return _files(folder, folder)
 
 
 def _files(own: Path, shared: Path) -> TlsFiles:

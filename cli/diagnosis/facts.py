@@ -1,0 +1,69 @@
+"""What the services of a mesh say of themselves, as a diagnosis needs it. Values alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hutong.common.v1.identity_pb2 import StoreIdentity
+
+from services.common.instants import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAnswer:
+    """One answer of a store: who it says it is, up to when it has everything, and the instants, by the clock of whoever
+    asked, between which it was given."""
+
+    identity: StoreIdentity
+    as_of: Instant | None
+    asked_at: Instant
+    answered_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What became of asking a store several times, each over a connection of its own; `error` is why one failed."""
+
+    name: str
+    address: str
+    answers: Sequence[StoreAnswer] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LookupFacts:
+    """Lookup's list of members: its version and the addresses by name; `error` is why it could not be had."""
+
+    address: str
+    version: str = ""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictFacts:
+    """The policies in use: the regions that have any; `error` is why that could not be had."""
+
+    address: str
+    regions: frozenset[str] = frozenset()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayFacts:
+    """What is wrong with the gateway's components, by name, and whose news it hears; `error` is why that could not be
+    had."""
+
+    address: str
+    components: Mapping[str, str] = field(default_factory=dict)
+    feeds: frozenset[str] = frozenset()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeshFacts:
+    """Everything that a diagnosis rests on. None: there was no address to ask at."""
+
+    stores: Sequence[StoreFacts]
+    lookup: LookupFacts | None = None
+    verdict: VerdictFacts | None = None
+    gateway: GatewayFacts | None = None

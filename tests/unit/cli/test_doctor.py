@@ -1,0 +1,123 @@
+"""What a diagnosis finds: every mistake of configuration by its reason, and nothing where nothing is wrong."""
+
+from dataclasses import replace
+
+import pytest
+from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity
+
+from cli.diagnosis.facts import GatewayFacts, LookupFacts, MeshFacts, StoreAnswer, StoreFacts, VerdictFacts
+from cli.diagnosis.judgement import findings
+from services.common.identities import RECORDS
+from services.common.instants import SECOND, Instant
+from services.common.mesh_directory import Member, MeshDirectory
+from services.common.regions import NATION
+
+BEIJING, HUNAN = "110000", "430000"
+NOW = Instant(1_790_000_000 * SECOND)
+SECRET = b"8 bytes!"
+MEMBERS = MeshDirectory(Member("n:1"), {BEIJING: Member("b:1"), HUNAN: Member("h:1")})
+
+
+def identity(region: str, *follows: str, feed: str = "", secret: bytes = SECRET) -> StoreIdentity:
+    """Who a store says it is."""
+    return StoreIdentity(
+        kind=RECORDS,
+        region=region,
+        feed_id=feed or f"feed of {region}",
+        secret_fingerprint=secret,
+        follows=[FollowedFeed(region=one, feed_id=f"feed of {one}") for one in follows],
+    )
+
+
+def answer(said: StoreIdentity, behind: float = 0.05) -> StoreAnswer:
+    """What a store answered: it has everything up to so many seconds ago."""
+    return StoreAnswer(said, Instant(NOW - round(behind * SECOND)), Instant(NOW - SECOND // 10), NOW)
+
+
+def store(name: str, *said: StoreIdentity, error: str = "", behind: float = 0.05) -> StoreFacts:
+    """What became of asking a store."""
+    return StoreFacts(name, MEMBERS.members[name].records, [answer(one, behind) for one in said], error)
+
+
+RIGHT = {
+    NATION: store(NATION, identity(NATION, BEIJING, HUNAN), behind=1.5),
+    BEIJING: store(BEIJING, identity(BEIJING), identity(BEIJING)),
+    HUNAN: store(HUNAN, identity(HUNAN)),
+}
+REST = MeshFacts(
+    (),
+    LookupFacts("l:1", MEMBERS.version, {name: member.records for name, member in MEMBERS.members.items()}),
+    VerdictFacts("v:1", frozenset({BEIJING, HUNAN, "510000"})),
+    GatewayFacts("http://g", {"verdict": "", "news": ""}, frozenset({NATION, BEIJING, HUNAN, "holders"})),
+)
+
+
+def found(facts: MeshFacts = REST, secret: bytes | None = SECRET, **others: StoreFacts) -> list[tuple[str, str]]:
+    """Subject and reason of everything that is wrong."""
+    stores = {**RIGHT, **{name.removeprefix("_"): facts for name, facts in others.items()}}
+    return [(one.subject, one.reason) for one in findings(MEMBERS, replace(facts, stores=[*stores.values()]), secret)]
+
+
+def test_nothing_is_wrong_with_a_mesh_that_is_right():
+    """With the secret known, and with the stores held against one another."""
+    assert [] == found() == found(secret=None)
+
+
+@pytest.mark.parametrize(
+    ("region", "facts", "expected"),
+    [
+        (BEIJING, store(BEIJING, identity(HUNAN)), [(BEIJING, "WRONG_STORE")]),
+        (BEIJING, store(BEIJING, identity(NATION)), [(BEIJING, "WRONG_STORE")]),
+        (BEIJING, store(BEIJING, StoreIdentity()), [(BEIJING, "WRONG_STORE")]),
+        (HUNAN, store(HUNAN, identity(HUNAN, secret=b"another!")), [(HUNAN, "OTHER_SECRET")]),
+        (HUNAN, store(HUNAN, error="SERVICE_UNREACHABLE"), [(HUNAN, "UNREACHABLE")]),
+        (
+            HUNAN,
+            store(HUNAN, identity(HUNAN), identity(HUNAN, feed="another file")),
+            [(HUNAN, "FEED_CHANGED")],
+        ),
+        (HUNAN, store(HUNAN, identity(HUNAN, feed="made anew")), [(HUNAN, "FEED_CHANGED")]),
+        (HUNAN, store(HUNAN, identity(HUNAN), behind=180), [(HUNAN, "CLOCK_OFF")]),
+        (HUNAN, store(HUNAN, identity(HUNAN), behind=-180), [(HUNAN, "CLOCK_OFF")]),
+        (NATION, store(NATION, identity(NATION, BEIJING, HUNAN), behind=60), [(NATION, "NATION_BEHIND")]),
+        (NATION, store(NATION, identity(NATION, BEIJING), behind=1), [(HUNAN, "REGION_NOT_FOLLOWED")]),
+        (
+            NATION,
+            store(NATION, identity(NATION, BEIJING, HUNAN, "510000"), behind=1),
+            [("510000", "REGION_NOT_LISTED")],
+        ),
+    ],
+)
+def test_a_store_that_is_not_as_it_should_be_is_named(region, facts, expected):
+    """With one reason for one mistake."""
+    assert expected == found(**{f"_{region}": facts})
+
+
+def test_secrets_that_differ_are_found_without_knowing_the_right_one():
+    """Whose is right is for an operator to say."""
+    wrong = store(HUNAN, identity(HUNAN, secret=b"another!"))
+    assert ["OTHER_SECRET"] == [reason for _, reason in found(secret=None, _430000=wrong)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (replace(REST, lookup=LookupFacts("l:1", "another", {BEIJING: "b:1"})), [("lookup", "DIRECTORY_DIFFERS")]),
+        (replace(REST, lookup=LookupFacts("l:1", error="SERVICE_UNREACHABLE")), [("lookup", "UNREACHABLE")]),
+        (replace(REST, verdict=VerdictFacts("v:1", frozenset({BEIJING}))), [(HUNAN, "NO_POLICY")]),
+        (replace(REST, verdict=VerdictFacts("v:1", error="DEADLINE_EXCEEDED")), [("verdict", "UNREACHABLE")]),
+        (
+            replace(REST, gateway=GatewayFacts("http://g", {"cache": "no answer"}, frozenset())),
+            [("gateway", "GATEWAY_DEGRADED")],
+        ),
+        (
+            replace(REST, gateway=GatewayFacts("http://g", {}, frozenset({NATION, BEIJING, "holders"}))),
+            [("gateway", "DIRECTORY_DIFFERS")],
+        ),
+        (replace(REST, gateway=GatewayFacts("http://g", error="refused")), [("gateway", "UNREACHABLE")]),
+        (replace(REST, lookup=None, verdict=None, gateway=None), []),
+    ],
+)
+def test_a_service_that_does_not_agree_is_named(facts, expected):
+    """What was not asked is not judged."""
+    assert expected == found(facts)
