@@ -101,7 +101,7 @@ def build(
     if cache is None:
         cache = open_cache(settings, feeds, clock)
     policies = PolicyDigests(verdict)
-    verdicts = VerdictClient(verdict, seconds=settings.compute_seconds)
+    verdicts = VerdictClient(verdict, clock, seconds=settings.compute_seconds)
     single_flight = SingleFlight(
         cache,
         verdicts,

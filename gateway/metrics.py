@@ -58,6 +58,11 @@ CACHE_EVICTED = Gauge(
     "hutong_gateway_cache_evicted",
     "Entries, or keys of Redis, evicted for want of room since the cache was started. NaN while it is down.",
 )
+JUDGES_DIFFER = Tally(
+    "hutong_gateway_judges_differ",
+    "Answers that show that verdict replicas do not judge alike, by what they differ in: POLICIES, SOFTWARE, CLOCK.",
+    ["what"],
+)
 NEWS_AGE = Gauge(
     "hutong_gateway_news_age_seconds",
     "Age of the news in the cache when it was last read, by feed; NaN while it is not known.",

@@ -8,11 +8,13 @@ from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.verdict.v1.policy_service_pb2 import GetPolicyDigestsRequest
 from hutong.verdict.v1.verdict_service_pb2 import BatchComputeVerdictsRequest, VerdictOutcome, VerdictQuery
 
+from gateway.codes.judges import Judges
 from gateway.codes.query import CodeQuery
 from gateway.ports import VerdictSource
 from services.common.errors import Code, DeadlineExceeded, ServiceError, Unavailable
 from services.common.instants import to_timestamp
 from services.common.requests.batches import MOST_IN_BATCH
+from services.runtime.clock import Clock, system_clock
 from services.runtime.resilience.breaker import Breaker
 from services.runtime.resilience.coalescer import Coalescer
 from services.runtime.rpc.call import enter, leave, within
@@ -27,8 +29,10 @@ class VerdictClient:
     that does not answer within `seconds`, or cannot be reached, is asked by nobody until it answers a question about
     its policies: it costs one timeout."""
 
-    def __init__(self, verdicts: VerdictSource, *, seconds: float) -> None:
+    def __init__(self, verdicts: VerdictSource, clock: Clock = system_clock, *, seconds: float) -> None:
         self._verdicts = verdicts
+        self._clock = clock
+        self._judges = Judges()
         self._seconds = seconds
         self._breaker = Breaker(self._answers, went_down=_went_down, came_back=_came_back)
         self._coalescer: Coalescer[Purpose.ValueType, VerdictQuery, VerdictOutcome] = Coalescer(self._send)
@@ -74,7 +78,9 @@ class VerdictClient:
 
     async def _send(self, purpose: Purpose.ValueType, queries: Sequence[VerdictQuery]) -> Sequence[VerdictOutcome]:
         request = BatchComputeVerdictsRequest(queries=queries, purpose=purpose)
+        asked_at = self._clock()
         response = await self._verdicts.BatchComputeVerdicts(request)
+        self._judges.see(response.judge, asked_at, self._clock())
         if len(response.outcomes) != len(queries):
             raise RuntimeError("the verdict service gave another number of outcomes than there were queries")
         return response.outcomes

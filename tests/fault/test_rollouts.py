@@ -68,7 +68,8 @@ def _records(region: str) -> Service:
 
 @asynccontextmanager
 async def mesh_on_names(data: Path, ttl: float) -> AsyncIterator[MeshOnNames]:
-    """Two replicas of records, of lookup (over one store) and of verdict."""
+    """Two replicas of records, of lookup and of verdict."""
+    numbers = count(1)
     async with cluster(ttl=ttl, drain_seconds=ttl + 1.5, ready_seconds=ttl + 1.5) as names:
         nation = names.workload("records-nation", lambda: _records(NATION))
         home = names.workload("records-110000", lambda: _records(HOME))
@@ -80,7 +81,8 @@ async def mesh_on_names(data: Path, ttl: float) -> AsyncIterator[MeshOnNames]:
             lambda: build_lookup(
                 LookupSettings(
                     mesh_secret=SECRET,
-                    store_url=f"sqlite:///{data / 'lookup.db'}",
+                    # Nobody here links or switches: what a database would be to the replicas is a file for each.
+                    store_url=f"sqlite:///{data / f'lookup-{next(numbers)}.db'}",
                     store_migrate=True,
                     directory=directory,
                     plaintext=True,
@@ -102,7 +104,6 @@ async def mesh_on_names(data: Path, ttl: float) -> AsyncIterator[MeshOnNames]:
         )
         gateway = wire(settings)
         codes = local(Codes, gateway.service.bindings, service="gateway", caller="test")
-        numbers = count(1)
 
         async def ask() -> None:
             document = Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number=f"E{next(numbers):08d}")

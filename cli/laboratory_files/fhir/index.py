@@ -98,12 +98,17 @@ class Index:
     def _keep(self) -> None:
         self.kept += 1
         if self.kept > MOST_KEPT:
-            raise UnreadableFileError(
-                "FHIR_RESOURCES",
-                f"须同时记住的资源（Patient、Specimen、报告所指的 Observation）超过 {MOST_KEPT} 个，请拆成几个文件",
-                f"More than {MOST_KEPT} resources (Patients, Specimens, Observations that reports point to) would "
-                "have to be kept at once: split the file",
-            )
+            raise too_many()
+
+
+def too_many() -> UnreadableFileError:
+    """Returns the error of files of whose resources more would have to be kept at once than can be."""
+    return UnreadableFileError(
+        "FHIR_RESOURCES",
+        f"须同时记住的资源（Patient、Specimen、报告所指的 Observation）超过 {MOST_KEPT} 个，请拆成几个文件",
+        f"More than {MOST_KEPT} resources (Patients, Specimens, Observations that reports point to) would "
+        "have to be kept at once: split the file",
+    )
 
 
 def sample_id_of(resource: Json) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cli.laboratory_files.fhir import index
 from cli.laboratory_files.fhir.context import Context
 from cli.laboratory_files.fhir.json_values import Json, objects_of, text_of
 from cli.laboratory_files.fhir.references import addresses, base_of, resolve
@@ -66,6 +67,8 @@ class Panels:
         names = addresses(entry.url, "Observation", text_of(resource.get("id")))
         key = context.sample_key(entry, names)
         if key:
+            if len(self._keys) >= index.MOST_KEPT:
+                raise index.too_many()
             place = source, entry.number
             self._keys[place] = key
             self._members.setdefault(key, []).append(Member(place, context.statement(entry)))

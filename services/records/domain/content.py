@@ -32,7 +32,7 @@ def _micros(message: Message, field: str) -> str:
 
 
 def digest(content: RecordContent) -> bytes:
-    """The identity of a content: equal for equal contents, and only for them.
+    """Returns the identity of a content: equal for equal contents, and only for them.
 
     Written out field by field, because protobuf promises no canonical bytes, and these outlive its releases. The
     separator is a control character, which no valid text field contains. Times count to the microsecond.
@@ -52,7 +52,7 @@ def digest_rest(content: RecordContent) -> str:
 
 
 def digest_of(kind: int, sampled: str | int, reported: str | int, rest: str) -> bytes:
-    """The digest of a content taken apart; times in microseconds, the empty text where there is none."""
+    """Returns the digest of a content taken apart; times in microseconds, the empty text where there is none."""
     made = _EMPTY.copy()
     made.update(f"{kind}\x1f{sampled}\x1f{reported}\x1f{rest}".encode())
     return made.digest()

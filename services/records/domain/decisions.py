@@ -70,12 +70,12 @@ class Decision:
 
 
 def conflict(current: StoredRevision, field: str, reason: str, zh: str, en: str) -> Decision:
-    """A submission that contradicts the current revision and changes nothing."""
+    """Returns a submission that contradicts the current revision and changes nothing."""
     return Decision(_CONFLICT, current.revision, None, tuple(violation(field, reason, zh, en)), current.revision)
 
 
 def other_person(current: StoredRevision) -> Decision:
-    """A submission for another person than the one whose the id is."""
+    """Returns a submission for another person than the one whose the id is."""
     return conflict(
         current,
         "subject",
@@ -117,7 +117,7 @@ def reported_before(one: RecordContent, other: RecordContent) -> bool:
 
 
 def last_equal(history: History, content_digest: bytes) -> StoredRevision | None:
-    """The newest revision that says this."""
+    """Returns the newest revision that says this."""
     return next((revision for revision in reversed(history) if revision.digest == content_digest), None)
 
 
@@ -200,7 +200,7 @@ def decide_amendment(
 
 
 def decide_retraction(history: History, record_id: RecordId, revision: int, cause: str) -> NewRevision | StoredRevision:
-    """The retraction of `revision`, or the stored one when the request is a retry.
+    """Returns the retraction of `revision`, or the stored one when the request is a retry.
 
     Raises NotFound (RECORD_NOT_FOUND) and FailedPrecondition (REVISION_MISMATCH, RECORD_RETRACTED).
     """

@@ -112,7 +112,7 @@ def work(revisions: Sequence[TestRecord]) -> Work | None:
 
 
 def rank(values: Counter[int], share: float) -> int:
-    """The least value that at least this share of the counted values do not exceed (nearest rank).
+    """Returns the least value that at least this share of the counted values do not exceed (nearest rank).
 
     Raises ValueError when nothing was counted.
     """
@@ -154,12 +154,12 @@ class Figures:
             self.turnarounds[done.turnaround // SECOND] += 1
 
     def turnaround(self, share: float) -> int | None:
-        """The seconds within which this share of the results came; None when no turnaround is known."""
+        """Returns the seconds within which this share of the results came; None when no turnaround is known."""
         return rank(self.turnarounds, share) if self.turnarounds else None
 
 
 def together(figures: Iterable[Figures]) -> Figures:
-    """The figures of several days or laboratories as one."""
+    """Returns the figures of several days or laboratories as one."""
     whole = Figures()
     for one in figures:
         whole.records += one.records
@@ -175,7 +175,7 @@ def together(figures: Iterable[Figures]) -> Figures:
 
 
 def ratio(part: int, whole: int) -> float:
-    """A share of 1; 0 of nothing."""
+    """Returns a share of 1; 0 of nothing."""
     return part / whole if whole else 0.0
 
 
@@ -210,7 +210,7 @@ class Summary:
                         self._of(other.laboratory, one.day).discordant[one.laboratory] += 1
 
     def of_laboratory(self, laboratory: str) -> list[tuple[Key, Figures]]:
-        """One laboratory's figures, by day."""
+        """Returns one laboratory's figures, by day."""
         return sorted((item for item in self.figures.items() if item[0][0] == laboratory), key=lambda item: item[0])
 
     def _of(self, laboratory: str, day: int) -> Figures:

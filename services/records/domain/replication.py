@@ -85,7 +85,7 @@ def continues(stored: Cursor, since: Cursor, feed_id: str) -> bool:
 
 
 def advanced(stored: Cursor, feed_id: str, sequence: int, as_of: Instant, mark: bytes = b"") -> Cursor:
-    """The cursor after a batch; it never goes back within one feed."""
+    """Returns the cursor after a batch; it never goes back within one feed."""
     if stored.feed_id != feed_id:
         return Cursor(feed_id, sequence, as_of, mark, stored.rereading)
     if stored.sequence > sequence:
@@ -157,8 +157,8 @@ def is_stored(stored: History, new: NewRevision) -> bool:
 
 
 def restated(record: TestRecord, revision: int, cause: str = RESTATED_CAUSE) -> NewRevision:
-    """A region's revision under another number, where its own has gone to one that the region no longer has. It keeps
-    the instant at which the region recorded it, by which it is known again."""
+    """Returns a region's revision under another number, where its own has gone to one that the region no longer has. It
+    keeps the instant at which the region recorded it, by which it is known again."""
     made = TestRecord()
     made.CopyFrom(record)
     made.revision = revision
@@ -203,7 +203,7 @@ def same_standing(one: Laboratory, other: Laboratory) -> bool:
 
 
 def renumbered(laboratory: Laboratory, revision: int) -> Laboratory:
-    """The same revision of a laboratory under another number."""
+    """Returns the same revision of a laboratory under another number."""
     made = Laboratory()
     made.CopyFrom(laboratory)
     made.revision = revision

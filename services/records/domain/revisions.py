@@ -40,7 +40,7 @@ class StoredRevision:
     body: bytes
 
     def message(self) -> TestRecord:
-        """The revision as a message."""
+        """Returns the revision as a message."""
         return TestRecord.FromString(self.body)
 
     @property
@@ -127,14 +127,14 @@ def first_body(head: bytes, source_id: str, person_key: bytes, content: bytes) -
 
 
 def first(record_id: RecordId, person_key: bytes, content: RecordContent, content_digest: bytes) -> NewRevision:
-    """The revision a new record begins with."""
+    """Returns the revision a new record begins with."""
     return _new(record_id, 1, person_key, content, content_digest, _SUBMITTED, "")
 
 
 def first_amended(
     record_id: RecordId, person_key: bytes, content: RecordContent, content_digest: bytes, cause: str
 ) -> NewRevision:
-    """The revision a record begins with whose source has corrected it before this store heard of it."""
+    """Returns the revision a record begins with whose source has corrected it before this store heard of it."""
     amended = RevisionAction.REVISION_ACTION_AMENDED
     return _new(record_id, 1, person_key, content, content_digest, amended, cause)
 
@@ -147,7 +147,7 @@ def next_after(
     cause: str,
     content_digest: bytes | None = None,
 ) -> NewRevision:
-    """The revision that follows a history, of the same person."""
+    """Returns the revision that follows a history, of the same person."""
     current = history[-1]
     return _new(
         record_id,
@@ -163,13 +163,13 @@ def next_after(
 def taken_over(
     record_id: RecordId, revision: int, person_key: bytes, content: RecordContent, cause: str
 ) -> NewRevision:
-    """A revision by which a record that was another person's becomes this one's."""
+    """Returns a revision by which a record that was another person's becomes this one's."""
     amended = RevisionAction.REVISION_ACTION_AMENDED
     return _new(record_id, revision, person_key, content, digest(content), amended, cause)
 
 
 def copy_of(record: TestRecord) -> NewRevision:
-    """A revision of another store, exactly as it is there."""
+    """Returns a revision of another store, exactly as it is there."""
     return NewRevision(
         RecordId(record.region, record.source_id),
         record.revision,
@@ -193,7 +193,7 @@ def always_given(weight: int, origin: RecordId | None) -> bool:
 
 
 def origin_of(content: RecordContent) -> RecordId | None:
-    """The original that a copy names; None for what names none."""
+    """Returns the original that a copy names; None for what names none."""
     if not content.HasField("origin") or not content.origin.source_id:
         return None
     return RecordId(content.origin.region, content.origin.source_id)

@@ -43,7 +43,7 @@ class Candidate(Protocol):
 
     @property
     def placed_at(self) -> int:
-        """When the test was sampled or, where that is unknown, reported."""
+        """Its instant of sampling or, where that is unknown, of its report."""
 
     @property
     def latest_at(self) -> int:

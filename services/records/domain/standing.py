@@ -25,7 +25,7 @@ class NewLaboratory:
     name: str = ""
 
     def stamped(self, recorded_at: Instant) -> Laboratory:
-        """The revision as committed at an instant; a copy as it is."""
+        """Returns the revision as committed at an instant; a copy as it is."""
         if self.copied:
             return self.laboratory
         made = Laboratory()
@@ -41,20 +41,20 @@ class NewLaboratory:
 
 
 def names(laboratory: str, region: str) -> Sequence[str]:
-    """The names under which a region's laboratory may be kept. No id contains a slash."""
+    """Returns the names under which a region's laboratory may be kept. No id contains a slash."""
     return laboratory, f"{laboratory}/{region}"
 
 
 def kept_as(laboratory: str, region: str, known: Mapping[str, Laboratory]) -> str:
-    """The name under which it is kept: its id or, where another region's came first under that, one of its own. Nobody
-    can tell from an id whose it should be, and no namesake's standing may get lost."""
+    """Returns the name under which it is kept: its id or, where another region's came first under that, one of its own.
+    Nobody can tell from an id whose it should be, and no namesake's standing may get lost."""
     own, apart = names(laboratory, region)
     first = known.get(own)
     return own if first is None or first.region == region else apart
 
 
 def interval_violations(interval: Interval, field: str) -> list[Violation]:
-    """Everything wrong with an interval. Reasons INSTANT_RANGE, INTERVAL_EMPTY."""
+    """Returns everything wrong with an interval. Reasons INSTANT_RANGE, INTERVAL_EMPTY."""
     found: list[Violation] = []
     # `from` is a keyword of Python, so the field has to be fetched by name.
     start, end = getattr(interval, "from"), interval.to
@@ -73,7 +73,7 @@ def interval_violations(interval: Interval, field: str) -> list[Violation]:
 
 
 def name_violations(name: LocalizedText, field: str = "display_name") -> list[Violation]:
-    """Everything wrong with a laboratory's name. Reasons DISPLAY_NAME_REQUIRED, DISPLAY_NAME_TOO_LONG,
+    """Returns everything wrong with a laboratory's name. Reasons DISPLAY_NAME_REQUIRED, DISPLAY_NAME_TOO_LONG,
     DOCUMENT_NUMBER_NOT_ALLOWED."""
     if not name.zh.strip() and not name.en.strip():
         return violation(field, "DISPLAY_NAME_REQUIRED", "须填写机构名称", "The laboratory's name is required")
@@ -83,21 +83,21 @@ def name_violations(name: LocalizedText, field: str = "display_name") -> list[Vi
 
 
 def accreditation_violations(accredited: Sequence[Interval], field: str = "accredited") -> list[Violation]:
-    """Everything wrong with the intervals of an accreditation."""
+    """Returns everything wrong with the intervals of an accreditation."""
     if len(accredited) > MOST_INTERVALS:
         return violation(field, "TOO_MANY", f"最多{MOST_INTERVALS}个区间", f"At most {MOST_INTERVALS} intervals")
     return [v for i, interval in enumerate(accredited) for v in interval_violations(interval, f"{field}[{i}]")]
 
 
 def laboratory_not_found() -> NotFound:
-    """The laboratory is not registered here."""
+    """Returns the laboratory is not registered here."""
     return NotFound("LABORATORY_NOT_FOUND", "没有该检测机构", "There is no such laboratory")
 
 
 def put(
     current: Laboratory | None, region: str, laboratory: str, name: LocalizedText, accredited: Sequence[Interval]
 ) -> NewLaboratory | None:
-    """The laboratory registered, or with another name and accreditation; None when nothing changes.
+    """Returns the laboratory registered, or with another name and accreditation; None when nothing changes.
 
     Raises AlreadyExists (LABORATORY_TAKEN) when another region supervises it.
     """
@@ -129,7 +129,7 @@ def _revised(current: Laboratory) -> Laboratory:
 
 
 def suspend(current: Laboratory | None, suspension_id: str, sampled: Interval, cause: str) -> NewLaboratory | None:
-    """The laboratory with one more suspension; None when it has exactly that one already.
+    """Returns the laboratory with one more suspension; None when it has exactly that one already.
 
     Raises NotFound (LABORATORY_NOT_FOUND) and AlreadyExists (SUSPENSION_CONFLICT) for the same id with other content.
     """
@@ -146,7 +146,7 @@ def suspend(current: Laboratory | None, suspension_id: str, sampled: Interval, c
 
 
 def lift(current: Laboratory | None, suspension_id: str, cause: str) -> NewLaboratory | None:
-    """The laboratory with a suspension lifted; None when it was lifted before, for the same cause.
+    """Returns the laboratory with a suspension lifted; None when it was lifted before, for the same cause.
 
     Raises NotFound (LABORATORY_NOT_FOUND, SUSPENSION_NOT_FOUND) and FailedPrecondition (SUSPENSION_LIFTED).
     """

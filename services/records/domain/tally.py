@@ -27,7 +27,7 @@ _NEVER = Instant(0)
 
 
 def span_of(instant: Instant) -> int:
-    """The span in which a sample was taken. Spans do not cross midnight in UTC+8."""
+    """Returns the span in which a sample was taken. Spans do not cross midnight in UTC+8."""
     return instant // (SPAN * SECOND)
 
 
@@ -51,8 +51,8 @@ class Tally(msgspec.Struct, array_like=True):
     discordant: dict[str, int] = {}
 
     def figures(self, overdue_before: Instant, overdue_in_span: int) -> Figures:
-        """The figures; each turnaround is told as the beginning of its span. Samples taken before an instant are
-        overdue: those of earlier spans and, of the span in which it falls, so many."""
+        """Returns the figures; each turnaround is told as the beginning of its span. Samples taken before an instant
+        are overdue: those of earlier spans and, of the span in which it falls, so many."""
         boundary = span_of(overdue_before)
         return Figures(
             records=self.records,
@@ -76,17 +76,17 @@ _span = msgspec.msgpack.Decoder(dict[int, int])
 
 
 def read_tally(body: bytes) -> Tally:
-    """A tally as it was put down."""
+    """Returns a tally as it was put down."""
     return _tally.decode(body)
 
 
 def read_span(body: bytes) -> dict[int, int]:
-    """A span's turnarounds as they were put down: seconds from its beginning, counted."""
+    """Returns a span's turnarounds as they were put down: seconds from its beginning, counted."""
     return _span.decode(body) if body else {}
 
 
 def quantile_spans(figures: Figures) -> set[int]:
-    """The spans in which the quantiles fall, of figures that tell turnarounds by span."""
+    """Returns the spans in which the quantiles fall, of figures that tell turnarounds by span."""
     return {seconds // SPAN for share in (MEDIAN, P95) if (seconds := figures.turnaround(share)) is not None}
 
 
@@ -148,7 +148,7 @@ class Change:
         return changed
 
     def tally(self, key: Key, body: bytes) -> bytes:
-        """A laboratory's tally of a day with the changes; empty when nothing is left in it."""
+        """Returns a laboratory's tally of a day with the changes; empty when nothing is left in it."""
         tally = _tally.decode(body) if body else Tally()
         gained, lost = self._gained.figures.get(key, Figures()), self._lost.figures.get(key, Figures())
         for name in ("records", "retracted", "amended", "reported", "positive", "waiting"):
@@ -165,7 +165,7 @@ class Change:
 
 
 def turned(body: bytes, change: Counter[int]) -> bytes:
-    """A span's turnarounds with a change; empty when none is left."""
+    """Returns a span's turnarounds with a change; empty when none is left."""
     counts = read_span(body)
     _move(counts, change.items())
     return msgspec.msgpack.encode(counts) if counts else b""

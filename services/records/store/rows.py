@@ -41,6 +41,12 @@ REVISION_COLUMNS = RevisionRow._fields
 SupersededRow = tuple[bytes, str, str, int, int]
 """person_key, region, source_id, revision, and the instant at which that revision took the place of those before it."""
 
+CONFLICT_COLUMNS = """
+number, conflict_id, region, source_id, revision, reason, person_key, content, offered_by, first_at, last_at, times,
+settlement, cause, settled_by, settled_at
+"""
+"""In the order of a StoredConflict."""
+
 LaboratoryRevisionRow = tuple[str, int, int, bytes]
 """laboratory, revision, sequence, body. The column laboratory is the name it is kept by: see standing.kept_as."""
 
@@ -111,7 +117,7 @@ def superseded_rows(plan: Plan, recorded_at: Instant) -> list[SupersededRow]:
 
 
 def copy_rows(plan: Plan) -> list[tuple[str, str, str, str]]:
-    """The copies among a plan's records and revisions: origin's region and source_id, the copy's region and
+    """Returns the copies among a plan's records and revisions: origin's region and source_id, the copy's region and
     source_id."""
     copies = {(*new.origin, new.region, new.source_id) for new in plan.firsts if new.origin is not None}
     return sorted(copies | {(*new.origin, *new.id) for new in plan.revisions if new.origin is not None})
@@ -123,8 +129,8 @@ def changed_ids(plan: Plan) -> list[RecordId]:
 
 
 def conflict_rows(plan: Plan, now: Instant) -> list[tuple[str, str, str, int, str, bytes, bytes, str, int]]:
-    """The rows of a plan's conflicts: conflict_id, region, source_id, revision, reason, person_key, content, offered_by
-    and the instant."""
+    """Returns the rows of a plan's conflicts: conflict_id, region, source_id, revision, reason, person_key, content,
+    offered_by and the instant."""
     return [
         (c.conflict_id, c.id.region, c.id.source_id, c.revision, c.reason, c.person_key, c.content, c.offered_by, now)
         for c in plan.conflicts
@@ -132,7 +138,7 @@ def conflict_rows(plan: Plan, now: Instant) -> list[tuple[str, str, str, int, st
 
 
 def laboratory_rows(plan: Plan, after: int, recorded_at: Instant) -> list[LaboratoryRevisionRow]:
-    """The rows of a plan's laboratories, numbered from `after` + 1."""
+    """Returns the rows of a plan's laboratories, numbered from `after` + 1."""
     made = [(new.name, new.stamped(recorded_at)) for new in plan.laboratories]
     return [
         (name or laboratory.laboratory, laboratory.revision, sequence, laboratory.SerializeToString())

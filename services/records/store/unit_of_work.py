@@ -90,7 +90,7 @@ Decide = Callable[[Known], Plan]
 
 
 def batch_gap() -> FailedPrecondition:
-    """The error for a batch that would leave a gap in its session."""
+    """Returns the error for a batch that would leave a gap in its session."""
     return FailedPrecondition(
         "BATCH_GAP", "前面的批次尚未入库，请重新打开会话", "Batches before this one are missing: open the session again"
     )

@@ -58,10 +58,9 @@ class Batches(Generic[Item, Answer]):
 
     While `in_flight` batches are under way, items wait and leave together, so that batches grow with load; a batch has
     no more than `most` items, but those asked together stay together. Callers take turns: one that asks for much waits
-    behind itself, not before the others, and one that has a name may have `most_waiting`
-    items waiting. `send` returns the answers in
-    order; what it raises reaches all its callers; with `abandons`, it is cancelled when none of them waits any
-    longer. `idle` is told when nothing waits and nothing is under way.
+    behind itself, not before the others, and one that has a name may have `most_waiting` items waiting. `send` returns
+    the answers in order; what it raises reaches all its callers; with `abandons`, it is cancelled when none of them
+    waits any longer. `idle` is told when nothing waits and nothing is under way.
     """
 
     def __init__(

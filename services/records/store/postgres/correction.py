@@ -8,15 +8,9 @@ import asyncpg
 from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.revisions import RecordId
-from services.records.store.rows import changed_ids, conflict_rows, copy_rows
+from services.records.store.rows import CONFLICT_COLUMNS, changed_ids, conflict_rows, copy_rows
 from services.records.store.unit_of_work import Plan
 from services.records.store.values.feed import DueCopy, Lag
-
-CONFLICT_COLUMNS = """
-number, conflict_id, region, source_id, revision, reason, person_key, content, offered_by, first_at, last_at, times,
-settlement, cause, settled_by, settled_at
-"""
-"""In the order of a StoredConflict."""
 
 _KEEP_CONFLICT = """
 insert into conflict (conflict_id, region, source_id, revision, reason, person_key, content, offered_by,
@@ -71,7 +65,7 @@ async def keep_conflicts(connection: asyncpg.Connection, plan: Plan, now: Instan
 
 
 async def conflict(connection: asyncpg.Connection, conflict_id: str) -> StoredConflict | None:
-    """One conflict, locked until the commit."""
+    """Returns one conflict, locked until the commit."""
     row = await connection.fetchrow(
         f"select {CONFLICT_COLUMNS} from conflict where conflict_id = $1 for update", conflict_id
     )
@@ -79,15 +73,15 @@ async def conflict(connection: asyncpg.Connection, conflict_id: str) -> StoredCo
 
 
 async def mark(connection: asyncpg.Connection, sequence: int) -> bytes:
-    """The mark of the commit that used a number."""
-    found = await connection.fetchval(
+    """Returns the mark of the commit that used a number."""
+    marked = await connection.fetchval(
         "select mark from feed_mark where last_sequence >= $1 order by last_sequence limit 1", sequence
     )
-    return found or b""
+    return marked or b""
 
 
 async def due(connection: asyncpg.Connection, regions: list[str], most: int) -> list[tuple[RecordId, int]]:
-    """The copies due in these regions."""
+    """Returns the copies due in these regions."""
     rows = await connection.fetch(
         "select region, source_id, sequence from copy_due where region = any($1::text[]) order by sequence limit $2",
         regions,
@@ -139,6 +133,6 @@ async def note_lag(connection: asyncpg.Connection, lag: Lag) -> None:
 
 
 async def lags(connection: asyncpg.Connection) -> Sequence[Lag]:
-    """All that was noted, in order of time."""
+    """Returns all that was noted, in order of time."""
     rows = await connection.fetch("select region, noted_at, as_of from followed_lag order by noted_at")
     return [Lag(*row) for row in rows]

@@ -16,7 +16,7 @@ from services.records.store.values.records import Purged
 
 # Commits are stamped in the order of their numbers: the first that is too new ends the purge, and most of the table,
 # which comes after, is not looked at.
-_FOUND = """
+_BY_SEQUENCE = """
 select person_key, region, source_id, sequence, recorded_at from revision where sequence > $1 order by sequence limit $2
 """
 
@@ -52,8 +52,8 @@ _DELETE_FORMER = "delete from former_holder where person_key = $1 and region = $
 
 async def purge(connection: asyncpg.Connection, before: Instant, position: int, most: int) -> Purged:
     """Purges as RecordPurge.purge does, within a transaction that the caller commits."""
-    found = await connection.fetch(_FOUND, position, most)
-    records = list(dict.fromkeys(tuple(row)[:3] for row in found if row[4] < before))
+    revisions_seen = await connection.fetch(_BY_SEQUENCE, position, most)
+    records = list(dict.fromkeys(tuple(row)[:3] for row in revisions_seen if row[4] < before))
     numbers: list[int] = []
     places: list[tuple[int, str, str]] = []
     doomed = []
@@ -89,5 +89,5 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
             first, last = min(first, neighbour[0]), max(last, neighbour[1])
         await connection.execute("insert into purged values ($1, $2)", first, last)
     await connection.execute("update feed_head set purged_before = greatest(purged_before, $1)", before)
-    goes_on = len(found) == most and found[-1][4] < before
-    return Purged(len(doomed), found[-1][3] if goes_on else None)
+    goes_on = len(revisions_seen) == most and revisions_seen[-1][4] < before
+    return Purged(len(doomed), revisions_seen[-1][3] if goes_on else None)

@@ -144,8 +144,8 @@ class PostgresStore:
         async def read(connection: asyncpg.Connection) -> Sequence[bytes]:
             holder = await connection.fetchval(_PERSON_OF, *record_id)
             keys = [row[0] for row in await connection.fetch(_FORMER, *record_id)]
-            found = [await connection.fetchval(_LAST, key, *record_id) for key in keys if key != holder]
-            return [body for body in found if body is not None]
+            bodies = [await connection.fetchval(_LAST, key, *record_id) for key in keys if key != holder]
+            return [body for body in bodies if body is not None]
 
         return await self._run(read)
 

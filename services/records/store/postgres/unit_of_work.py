@@ -207,12 +207,12 @@ async def _known(connection: asyncpg.Connection, touch: Touch, held: list[Any], 
 
 
 async def _histories(connection: asyncpg.Connection, held: Sequence[Any]) -> dict[PersonRecord, list[StoredRevision]]:
-    found: dict[PersonRecord, list[StoredRevision]] = {}
+    histories: dict[PersonRecord, list[StoredRevision]] = {}
     if held:
         for row in await connection.fetch(_HISTORIES, *map(list, zip(*held, strict=True))):
             record = PersonRecord(row[3], RecordId(row[0], row[1]))
-            found.setdefault(record, []).append(StoredRevision(*row[2:]))
-    return found
+            histories.setdefault(record, []).append(StoredRevision(*row[2:]))
+    return histories
 
 
 async def _append(connection: asyncpg.Connection, plan: Plan, stamp: Clock, drives_copies: bool) -> Instant:

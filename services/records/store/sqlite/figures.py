@@ -65,20 +65,20 @@ class _SqliteFigures:
         self._connection = connection
 
     async def _each(self, query: str, asked: Sequence[Sequence[object]]) -> list[list[Any]]:
-        """The rows of one query asked many times."""
-        found = []
+        """Returns the rows of one query asked many times."""
+        answers = []
         for start in range(0, len(asked), AT_ONCE):
-            found += [self._connection.execute(query, each).fetchall() for each in asked[start : start + AT_ONCE]]
+            answers += [self._connection.execute(query, each).fetchall() for each in asked[start : start + AT_ONCE]]
             await asyncio.sleep(0)
-        return found
+        return answers
 
     async def _all(self, query: str, *parameters: object) -> list[Any]:
         cursor = self._connection.execute(query, parameters)
-        found: list[Any] = []
+        answers: list[Any] = []
         while rows := cursor.fetchmany(AT_ONCE):
-            found += rows
+            answers += rows
             await asyncio.sleep(0)
-        return found
+        return answers
 
     async def progress(self) -> CountProgress:
         """See FigureReads."""
@@ -96,8 +96,8 @@ class _SqliteFigures:
 
     async def record_keys(self, ids: Sequence[tuple[str, str]]) -> Sequence[RecordKey]:
         """See FigureReads."""
-        found = await self._each("select person_key from identity where region = ? and source_id = ?", ids)
-        return [(rows[0][0], *key) for key, rows in zip(ids, found, strict=True) if rows]
+        answers = await self._each("select person_key from identity where region = ? and source_id = ?", ids)
+        return [(rows[0][0], *key) for key, rows in zip(ids, answers, strict=True) if rows]
 
     async def revisions(self, records: Sequence[RecordKey], up_to: int) -> Mapping[RecordKey, NumberedRevisions]:
         """See FigureReads."""
@@ -105,8 +105,8 @@ class _SqliteFigures:
             "select sequence, body from revision where person_key = ? and region = ? and source_id = ? "
             "and sequence <= ? order by revision"
         )
-        found = await self._each(query, [(*key, up_to) for key in records])
-        return {key: rows for key, rows in zip(records, found, strict=True) if rows}
+        answers = await self._each(query, [(*key, up_to) for key in records])
+        return {key: rows for key, rows in zip(records, answers, strict=True) if rows}
 
     async def people(self, person_keys: Sequence[bytes], up_to: int) -> Mapping[bytes, Sequence[NumberedRevisions]]:
         """See FigureReads."""
@@ -114,21 +114,21 @@ class _SqliteFigures:
             "select region, source_id, sequence, body from revision where person_key = ? and sequence <= ? "
             "order by region, source_id, revision"
         )
-        found = await self._each(query, [(key, up_to) for key in person_keys])
+        answers = await self._each(query, [(key, up_to) for key in person_keys])
         return {
             key: list(by_record((tuple(row[:2]), row[2], row[3]) for row in rows).values())
-            for key, rows in zip(person_keys, found, strict=True)
+            for key, rows in zip(person_keys, answers, strict=True)
         }
 
     async def positive_days(self, asked: Sequence[PositiveDay]) -> Sequence[PositiveDay]:
         """See FigureReads."""
-        found = await self._each("select 1 from count_accused where person_key = ? and day = ?", asked)
-        return [key for key, rows in zip(asked, found, strict=True) if rows]
+        answers = await self._each("select 1 from count_accused where person_key = ? and day = ?", asked)
+        return [key for key, rows in zip(asked, answers, strict=True) if rows]
 
     async def tallies(self, keys: Sequence[Key]) -> Mapping[Key, bytes]:
         """See FigureReads."""
-        found = await self._each("select body from count_tally where laboratory = ? and day = ?", keys)
-        return {key: rows[0][0] for key, rows in zip(keys, found, strict=True) if rows}
+        answers = await self._each("select body from count_tally where laboratory = ? and day = ?", keys)
+        return {key: rows[0][0] for key, rows in zip(keys, answers, strict=True) if rows}
 
     async def tallies_between(self, first: int, last: int) -> Mapping[Key, bytes]:
         """See FigureReads."""
@@ -137,8 +137,8 @@ class _SqliteFigures:
 
     async def spans(self, keys: Sequence[SpanKey]) -> Mapping[SpanKey, bytes]:
         """See FigureReads."""
-        found = await self._each("select body from count_span where laboratory = ? and day = ? and span = ?", keys)
-        return {key: rows[0][0] for key, rows in zip(keys, found, strict=True) if rows}
+        answers = await self._each("select body from count_span where laboratory = ? and day = ? and span = ?", keys)
+        return {key: rows[0][0] for key, rows in zip(keys, answers, strict=True) if rows}
 
     async def waiting_by_laboratory(self, first: Instant, end: Instant) -> Mapping[str, int]:
         """See FigureReads."""

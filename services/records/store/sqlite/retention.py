@@ -12,14 +12,14 @@ def purge(write: sqlite3.Connection, before: Instant, position: int, most: int) 
     write.execute("begin immediate")
     try:
         # Commits are stamped in the order of their numbers: the first that is too new ends the purge.
-        found = write.execute(
+        revisions_seen = write.execute(
             "select person_key, region, source_id, sequence, recorded_at from revision "
             "where sequence > ? order by sequence limit ?",
             (position, most),
         ).fetchall()
         numbers: list[int] = []
         records = 0
-        for identity in dict.fromkeys(tuple(row[:3]) for row in found if row[4] < before):
+        for identity in dict.fromkeys(tuple(row[:3]) for row in revisions_seen if row[4] < before):
             revisions = write.execute(
                 "select sequence, recorded_at, placed_at from revision "
                 "where person_key = ? and region = ? and source_id = ?",
@@ -57,5 +57,5 @@ def purge(write: sqlite3.Connection, before: Instant, position: int, most: int) 
         if write.in_transaction:
             write.execute("rollback")
         raise
-    goes_on = len(found) == most and found[-1][4] < before
-    return Purged(records, found[-1][3] if goes_on else None)
+    goes_on = len(revisions_seen) == most and revisions_seen[-1][4] < before
+    return Purged(records, revisions_seen[-1][3] if goes_on else None)

@@ -20,6 +20,7 @@ from services.records.domain.selection import Selection
 from services.records.store.by_time import Place
 from services.records.store.errors import unavailable
 from services.records.store.owner import Owner
+from services.records.store.rows import CONFLICT_COLUMNS
 from services.records.store.seen_feed import SeenFeed
 from services.records.store.selection import selected
 from services.records.store.sqlite.figures import CHANGES, SqliteFigureStore
@@ -28,7 +29,7 @@ from services.records.store.sqlite.owner import own
 from services.records.store.sqlite.reads import read_by_time, read_people, read_selected
 from services.records.store.sqlite.retention import purge
 from services.records.store.sqlite.schema import SCHEMA
-from services.records.store.sqlite.unit_of_work import CONFLICT_COLUMNS, as_cursor, read_former, read_history, transact
+from services.records.store.sqlite.unit_of_work import as_cursor, read_former, read_history, transact
 from services.records.store.unit_of_work import Decide, Touch
 from services.records.store.values.feed import ChangeRow, DueCopy, Head, Lag
 from services.records.store.values.records import CurrentRecord, LaboratoryRow, People, Purged, RevisionBodies

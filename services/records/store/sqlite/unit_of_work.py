@@ -11,6 +11,7 @@ from services.records.domain.conflicts import StoredConflict
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import History, PersonRecord, RecordId, StoredRevision
 from services.records.store.rows import (
+    CONFLICT_COLUMNS,
     MARK_BYTES,
     REVISION_COLUMNS,
     changed_ids,
@@ -47,12 +48,6 @@ set times = times + 1, last_at = excluded.last_at, offered_by = excluded.offered
 """
 
 _SETTLE = "update conflict set settlement = ?, cause = ?, settled_by = ?, settled_at = ? where conflict_id = ?"
-
-CONFLICT_COLUMNS = """
-number, conflict_id, region, source_id, revision, reason, person_key, content, offered_by, first_at, last_at, times,
-settlement, cause, settled_by, settled_at
-"""
-"""In the order of a StoredConflict."""
 
 
 def transact(
@@ -105,17 +100,17 @@ def _move(connection: sqlite3.Connection, key: BatchKey, now: Instant) -> None:
 
 
 def read_history(connection: sqlite3.Connection, record_id: RecordId) -> History:
-    """A record's revisions, of the person whose it is, oldest first; empty when there is no such record."""
+    """Returns a record's revisions, of the person whose it is, oldest first; empty when there is no such record."""
     # Most ids of an intake are new: one narrow look tells.
     identity = "select person_key from identity where region = ? and source_id = ?"
-    found = connection.execute(identity, record_id).fetchone()
-    if found is None:
+    holder = connection.execute(identity, record_id).fetchone()
+    if holder is None:
         return []
-    return _history_of(connection, PersonRecord(found[0], record_id))
+    return _history_of(connection, PersonRecord(holder[0], record_id))
 
 
 def read_former(connection: sqlite3.Connection, record_id: RecordId) -> Sequence[History]:
-    """The revisions of everybody who had an id before, oldest first."""
+    """Returns the revisions of everybody who had an id before, oldest first."""
     former = connection.execute(
         "select person_key from former_holder where region = ?1 and source_id = ?2 and person_key not in "
         "(select person_key from identity where region = ?1 and source_id = ?2)",
@@ -163,7 +158,7 @@ def _known(connection: sqlite3.Connection, touch: Touch) -> Known:
 
 
 def as_cursor(row: tuple[str, int, int, bytes, int] | None) -> Cursor:
-    """The cursor of a row of `follow`: feed_id, sequence, as_of, mark, rereading."""
+    """Returns the cursor of a row of `follow`: feed_id, sequence, as_of, mark, rereading."""
     return Cursor() if row is None else Cursor(row[0], row[1], Instant(row[2]), row[3], bool(row[4]))
 
 

@@ -335,6 +335,10 @@ def test_more_resources_than_can_be_kept_are_refused(monkeypatch):
     with pytest.raises(UnreadableFileError) as caught:
         next(iter(reader(pointing, *patients)))
     assert "FHIR_RESOURCES" == caught.value.reason
+    of_specimens = [observation(id=f"o{n}", specimen={"reference": f"Specimen/{n}"}) for n in range(3)]
+    assert 2 == len(rows(*of_specimens[:2]))
+    with pytest.raises(UnreadableFileError):
+        next(iter(reader(*of_specimens)))
 
 
 def test_results_that_are_inconclusive_stay_so():
