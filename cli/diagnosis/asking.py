@@ -58,8 +58,8 @@ class Policies(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the services are that the list of members does not name; an empty one is not asked. Stores are asked with
-    one certificate, lookup and verdict with another: those of who may ask them."""
+    """The addresses of services that the list of members does not name; an empty one is not asked. Stores are asked
+    with one certificate, lookup and verdict with another: those of who may ask them."""
 
     lookup: str = ""
     verdict: str = ""

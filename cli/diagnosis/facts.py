@@ -1,4 +1,4 @@
-"""What the services of a mesh say of themselves, as a diagnosis needs it. Values alone."""
+"""The words of a mesh's services about themselves, as a diagnosis needs them. Values alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class StoreAnswer:
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """What became of asking a store several times, each over a connection of its own; `error` is why one failed."""
+    """The answers of a store asked several times, each over a connection of its own; `error` is why one failed."""
 
     name: str
     address: str
@@ -50,7 +50,7 @@ class VerdictFacts:
 
 @dataclass(frozen=True, slots=True)
 class GatewayFacts:
-    """What is wrong with the gateway's components, by name, and whose news it hears; `error` is why that could not be
+    """The state of the gateway's components, by name, and whose news it hears; `error` is why that could not be
     had."""
 
     address: str

@@ -14,15 +14,22 @@ from tests.testkit.tools import ROOT
 
 FILES = ("requirements.txt", "requirements-dev.txt")
 PIN = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+( ; [a-z_]+ [<>=]+ \"[0-9.]+\")?")
+HASHES = re.compile(r"(?: --hash=sha256:[0-9a-f]{64})+")
 OURS = {"hutong", "hutong-stubs"}
 # For `pip install -e` without an index: the build backends.
 BUILD = {"flit-core", "setuptools"}
 
 
-def lines(name: str) -> list[str]:
-    """A file's requirements, without comments."""
-    found = (line.split("#")[0].strip() for line in ROOT.joinpath(name).read_text().splitlines())
+def hashed_lines(name: str) -> list[str]:
+    """Returns a file's requirements, each with its hashes in one line, without comments."""
+    text = re.sub(r"\s*\\\n\s*", " ", ROOT.joinpath(name).read_text())
+    found = (line.split("#")[0].strip() for line in text.splitlines())
     return [line for line in found if line]
+
+
+def lines(name: str) -> list[str]:
+    """Returns a file's requirements, without hashes and comments."""
+    return [HASHES.sub("", line) for line in hashed_lines(name)]
 
 
 def pins(*names: str) -> dict[str, Requirement]:
@@ -84,10 +91,18 @@ def closure(extra: str) -> set[str]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_line_is_an_exact_version_and_nothing_else(name):
-    """No address, no hash, no option of an index: those belong to the machine."""
+    """No address, no option of an index: those belong to the machine."""
     wrong = [line for line in lines(name) if not PIN.fullmatch(line) and line != "-r requirements.txt"]
     assert [] == wrong
-    assert not re.search(r"https?:|--", ROOT.joinpath(name).read_text())
+    assert not re.search(r"https?:|--(?!hash=sha256:)", ROOT.joinpath(name).read_text())
+
+
+@pytest.mark.parametrize("name", [*FILES, "requirements-sbom.txt"])
+def test_every_pin_has_the_hashes_of_its_files(name):
+    """One without would make pip refuse the whole file, and so would a file that was exchanged at the index. `.ci/pin`
+    writes them."""
+    unhashed = [line for line in hashed_lines(name) if not HASHES.search(line) and line != "-r requirements.txt"]
+    assert [] == unhashed
 
 
 def test_a_running_mesh_has_what_it_needs_and_no_more():

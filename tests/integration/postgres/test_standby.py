@@ -41,7 +41,7 @@ ASKED = BatchListRecordsRequest(subjects=[Subject(person_key=person(1))], purpos
 
 
 class Store(RecordsSource, RecordsIntake, Protocol):
-    """What lookup asks of a store."""
+    """A store as lookup asks it."""
 
 
 class Pair(NamedTuple):

@@ -22,7 +22,7 @@ RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 
 
 class Line:
-    """What the nation reaches the region through: nobody while it is down, and its present service otherwise."""
+    """The way to the region: nobody while it is down, and its present service otherwise."""
 
     def __init__(self) -> None:
         self.calls: Any = None
@@ -86,7 +86,7 @@ class Laboratory:
 
 
 async def stands(records: Records, people: list[bytes]) -> dict[str, tuple[bytes, Any]]:
-    """What a store says of these people: of each record that was not withdrawn, whose it is and its content."""
+    """Returns what a store says of these people: of each record that was not withdrawn, whose it is and its content."""
     answer = await records.batch(people)
     return {
         record.source_id: (record.person_key, record.content)

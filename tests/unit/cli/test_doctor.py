@@ -1,4 +1,4 @@
-"""What a diagnosis finds: every mistake of configuration by its reason, and nothing where nothing is wrong."""
+"""A diagnosis finds every mistake of configuration by its reason, and nothing where nothing is wrong."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ MEMBERS = MeshDirectory(Member("n:1"), {BEIJING: Member("b:1"), HUNAN: Member("h
 
 
 def identity(region: str, *follows: str, feed: str = "", secret: bytes = SECRET) -> StoreIdentity:
-    """Who a store says it is."""
+    """Returns the identity that a store says."""
     return StoreIdentity(
         kind=RECORDS,
         region=region,
@@ -30,12 +30,12 @@ def identity(region: str, *follows: str, feed: str = "", secret: bytes = SECRET)
 
 
 def answer(said: StoreIdentity, behind: float = 0.05) -> StoreAnswer:
-    """What a store answered: it has everything up to so many seconds ago."""
+    """Returns a store's answer: it has everything up to so many seconds ago."""
     return StoreAnswer(said, Instant(NOW - round(behind * SECOND)), Instant(NOW - SECOND // 10), NOW)
 
 
 def store(name: str, *said: StoreIdentity, error: str = "", behind: float = 0.05) -> StoreFacts:
-    """What became of asking a store."""
+    """Returns the outcome of asking a store."""
     return StoreFacts(name, MEMBERS.members[name].records, [answer(one, behind) for one in said], error)
 
 
