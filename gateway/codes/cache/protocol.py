@@ -55,7 +55,7 @@ class Reading(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What a cache takes in bytes, and how many entries, or keys of Redis, it has evicted for want of room since it was
+    """The size of a cache in bytes, and how many entries, or keys of Redis, it has evicted for want of room since it was
     started. Of a Redis, what all of it takes."""
 
     bytes: int

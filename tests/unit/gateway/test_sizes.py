@@ -1,4 +1,4 @@
-"""What is said has a size, on every kind of past: codes, destinations, batches."""
+"""Answers have a bounded size, on every kind of past: codes, destinations, batches."""
 
 import gzip
 
