@@ -60,7 +60,7 @@ class Gateway:
 def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) -> VerdictCache:
     """Opens the cache the settings name. Redis's driver is needed only where there is a Redis."""
     if not settings.redis_url:
-        return MemoryCache(settings.cache_entries)
+        return MemoryCache(settings.cache_entries, settings.cache_bytes)
     from gateway.codes.cache.redis import RedisCache
 
     return RedisCache(settings.redis_url, feeds=feeds, clock=clock, timeout=settings.redis_timeout)
@@ -101,9 +101,10 @@ def build(
     if cache is None:
         cache = open_cache(settings, feeds, clock)
     policies = PolicyDigests(verdict)
+    verdicts = VerdictClient(verdict, clock, seconds=settings.compute_seconds)
     single_flight = SingleFlight(
         cache,
-        VerdictClient(verdict, clock),
+        verdicts,
         policies,
         render=code_body,
         clock=clock,
@@ -134,7 +135,7 @@ def build(
             bindings=[Binding(contract, HealthCodeServicer(application), guard)],
             pings={"verdict": probe.verdict, "lookup": probe.lookup},
             background=[policies.keep, first_contact.run, updater.run],
-            close=_closing(cache, close),
+            close=_closing(cache, verdicts, close),
             files=files,
             auditor=auditor,
         ),
@@ -151,8 +152,11 @@ def build(
     )
 
 
-def _closing(cache: VerdictCache, close: Callable[[], Awaitable[None]] | None) -> Callable[[], Awaitable[None]]:
+def _closing(
+    cache: VerdictCache, verdicts: VerdictClient, close: Callable[[], Awaitable[None]] | None
+) -> Callable[[], Awaitable[None]]:
     async def close_all() -> None:
+        await verdicts.close()
         await cache.close()
         if close is not None:
             await close()

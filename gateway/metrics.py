@@ -51,6 +51,13 @@ REQUESTS = Tally(
 CODES = Tally(
     "hutong_gateway_codes", "Codes shown, by what the cache had to do with them: " + ", ".join(Outcome) + ".", ["cache"]
 )
+CACHE_BYTES = Gauge(
+    "hutong_gateway_cache_bytes", "What the cache takes; of a Redis, what all of it takes. NaN while it is down."
+)
+CACHE_EVICTED = Gauge(
+    "hutong_gateway_cache_evicted",
+    "Entries, or keys of Redis, evicted for want of room since the cache was started. NaN while it is down.",
+)
 JUDGES_DIFFER = Tally(
     "hutong_gateway_judges_differ",
     "Answers that show that verdict replicas do not judge alike, by what they differ in: POLICIES, SOFTWARE, CLOCK.",

@@ -28,6 +28,9 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """How long a command to Redis may take before the gateway goes on without it."""
     cache_entries: Count = 200_000
     """The most entries of the cache within the process; about 4 kB each."""
+    cache_bytes: Count = 512 * 1024 * 1024
+    """The most bytes of the cache within the process, whichever bound is met first. A Redis has its own: `maxmemory`,
+    with `maxmemory-policy allkeys-lru`."""
     sample_people: File = ""
     """A JSON file of sample people to show at /v1/samplePeople; empty, as wherever there are real people: none."""
     http_head_seconds: SomeSeconds = HEAD_SECONDS

@@ -8,6 +8,7 @@ from hutong.gateway.v1.health_code_service_pb2 import (
     CheckDestinationsRequest,
     ClaimResultRequest,
     ClaimResultResponse,
+    DestinationView,
     HealthCodeQuery,
     ListRegionsRequest,
     ListRegionsResponse,
@@ -33,12 +34,15 @@ from services.common.errors import InvalidArgument, ServiceError, Violation
 from services.common.requests import checks, fields
 from services.common.requests.batches import MOST_IN_BATCH, check_batch
 from services.common.requests.instants import read_instant
-from services.common.requests.violations import Violations
+from services.common.requests.violations import Violations, violation
 
 
 def _results(person: bytes, evidence: Sequence[EvidenceMessage], size: int, token: str) -> ListResultsResponse:
     shown, following = results.page(results.views(evidence), person, size, token)
     return ListResultsResponse(results=shown, coverage=results.coverage(evidence), next_page_token=following)
+
+
+_VIEWS = frozenset(DestinationView.values())
 
 
 class Destination(NamedTuple):
@@ -108,6 +112,8 @@ class Application:
         for index, code in enumerate(regions):
             violations.add(fields.region(code, f"regions[{index}]"))
         violations.add(checks.scene(request.scene))
+        if request.view not in _VIEWS:
+            violations.add(violation("view", "VIEW_UNKNOWN", "详略应为 BASIC 或 FULL", "The view is BASIC or FULL"))
         violations.refuse()
         born = born_text(request.document)
         regions = regions or await self._policies.regions()

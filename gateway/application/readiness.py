@@ -7,7 +7,7 @@ from typing import NamedTuple
 from gateway.application.first_contact import FirstContact
 from gateway.codes.cache.protocol import CacheDownError, VerdictCache
 from gateway.codes.policy_digests import PolicyDigests
-from gateway.metrics import NEWS_AGE
+from gateway.metrics import CACHE_BYTES, CACHE_EVICTED, NEWS_AGE
 from services.common.instants import SECOND
 from services.runtime.clock import Clock
 from services.runtime.rpc.health import Degraded
@@ -89,10 +89,15 @@ class Probe:
         told, too. Raises CacheDownError."""
         try:
             news = (await self._cache.read([(b"", "")])).news
+            usage = await self._cache.usage()
         except CacheDownError:
+            CACHE_BYTES.set(math.nan)
+            CACHE_EVICTED.set(math.nan)
             for feed in self._feeds:
                 NEWS_AGE.labels(feed).set(math.nan)
             raise
+        CACHE_BYTES.set(usage.bytes)
+        CACHE_EVICTED.set(usage.evicted)
         now = self._clock()
         ages = {feed: (now - news[feed]) / SECOND if feed in news else None for feed in self._feeds}
         for feed, age in ages.items():

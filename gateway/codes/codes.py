@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from hutong.common.v1.subject_pb2 import Purpose
-from hutong.gateway.v1.health_code_service_pb2 import Freshness, ShowHealthCodeResponse
+from hutong.gateway.v1.health_code_service_pb2 import CodeSummary, Freshness, ShowHealthCodeResponse
 from hutong.lookup.v1.region_pb2 import Scope
 from hutong.verdict.v1.verdict_pb2 import Status
 
@@ -42,6 +42,20 @@ class Shown(NamedTuple):
         response = ShowHealthCodeResponse.FromString(self.entry.message)
         response.freshness = self.freshness
         return response
+
+    def summary(self) -> CodeSummary:
+        """Returns what matters of the code: its first ground or, without one, its first reason."""
+        verdict = self.message().verdict
+        summary = CodeSummary(status=verdict.status, colour=verdict.colour, freshness=self.freshness)
+        if verdict.HasField("valid_until"):
+            summary.valid_until.CopyFrom(verdict.valid_until)
+        if verdict.grounds:
+            summary.reason = verdict.grounds[0].clause
+            summary.text.CopyFrom(verdict.grounds[0].text)
+        elif verdict.reasons:
+            summary.reason = verdict.reasons[0].code
+            summary.text.CopyFrom(verdict.reasons[0].text)
+        return summary
 
 
 class Codes:

@@ -1,31 +1,74 @@
 """Verdicts that must be computed, asked for in batches."""
 
+import asyncio
+import logging
 from collections.abc import Sequence
 
 from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.verdict.v1.policy_service_pb2 import GetPolicyDigestsRequest
 from hutong.verdict.v1.verdict_service_pb2 import BatchComputeVerdictsRequest, VerdictOutcome, VerdictQuery
 
 from gateway.codes.judges import Judges
 from gateway.codes.query import CodeQuery
 from gateway.ports import VerdictSource
+from services.common.errors import Code, DeadlineExceeded, ServiceError, Unavailable
 from services.common.instants import to_timestamp
 from services.common.requests.batches import MOST_IN_BATCH
 from services.runtime.clock import Clock, system_clock
+from services.runtime.resilience.breaker import Breaker
 from services.runtime.resilience.coalescer import Coalescer
+from services.runtime.rpc.call import enter, leave, within
+
+log = logging.getLogger("hutong.codes")
+
+PROBE_SECONDS = 1.0
 
 
 class VerdictClient:
-    """Asks the verdict service. Queries that come one at a time in one moment travel together, by purpose."""
+    """Asks the verdict service. Queries that come one at a time in one moment travel together, by purpose. A service
+    that does not answer within `seconds`, or cannot be reached, is asked by nobody until it answers a question about
+    its policies: it costs one timeout."""
 
-    def __init__(self, verdicts: VerdictSource, clock: Clock = system_clock) -> None:
+    def __init__(self, verdicts: VerdictSource, clock: Clock = system_clock, *, seconds: float) -> None:
         self._verdicts = verdicts
         self._clock = clock
         self._judges = Judges()
+        self._seconds = seconds
+        self._breaker = Breaker(self._answers, went_down=_went_down, came_back=_came_back)
         self._coalescer: Coalescer[Purpose.ValueType, VerdictQuery, VerdictOutcome] = Coalescer(self._send)
 
     async def compute(self, queries: Sequence[CodeQuery], purpose: Purpose.ValueType) -> Sequence[VerdictOutcome]:
         """Returns the outcomes in order; queries that come together travel as one. Raises ServiceError."""
-        messages = [_message(query) for query in queries]
+        if self._breaker.down:
+            raise Unavailable("SERVICE_UNREACHABLE", "verdict 服务无法连接", "The verdict service cannot be reached")
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._ask([_message(query) for query in queries], purpose)
+        except TimeoutError:
+            self._breaker.timed_out(patient=len(queries) == 1)
+            raise DeadlineExceeded("判定服务未及时应答", "The verdict did not come in time") from None
+        except ServiceError as error:
+            if error.code is Code.DEADLINE_EXCEEDED:
+                self._breaker.timed_out(patient=len(queries) == 1)
+            elif error.reason == "SERVICE_UNREACHABLE":
+                self._breaker.failed()
+            raise
+
+    async def close(self) -> None:
+        """Asks no more whether the service is back."""
+        await self._breaker.close()
+
+    async def _answers(self) -> bool:
+        token = enter(within(PROBE_SECONDS))
+        try:
+            await self._verdicts.GetPolicyDigests(GetPolicyDigestsRequest())
+        except ServiceError:
+            return False
+        finally:
+            leave(token)
+        return True
+
+    async def _ask(self, messages: Sequence[VerdictQuery], purpose: Purpose.ValueType) -> Sequence[VerdictOutcome]:
         if len(messages) == 1:
             return [await self._coalescer.ask(purpose, messages[0])]
         outcomes: list[VerdictOutcome] = []
@@ -41,6 +84,14 @@ class VerdictClient:
         if len(response.outcomes) != len(queries):
             raise RuntimeError("the verdict service gave another number of outcomes than there were queries")
         return response.outcomes
+
+
+def _went_down() -> None:
+    log.warning("verdict service down: the last known codes are shown")
+
+
+def _came_back() -> None:
+    log.warning("verdict service is back")
 
 
 def _message(query: CodeQuery) -> VerdictQuery:

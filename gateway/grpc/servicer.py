@@ -73,8 +73,14 @@ class HealthCodeServicer:
     async def CheckDestinations(self, request: pb.CheckDestinationsRequest) -> pb.CheckDestinationsResponse:
         """Shows one person's code in many regions."""
         destinations = await self._application.destinations(request, _purpose())
+        full = request.view == pb.DestinationView.DESTINATION_VIEW_FULL
         return pb.CheckDestinationsResponse(
-            destinations=[pb.Destination(region=one.region, code=_outcome(one.code)) for one in destinations]
+            destinations=[
+                pb.Destination(region=one.region, code=_outcome(one.code))
+                if full or isinstance(one.code, ServiceError)
+                else pb.Destination(region=one.region, summary=one.code.summary())
+                for one in destinations
+            ]
         )
 
     @_counted

@@ -4,6 +4,7 @@ from collections.abc import Mapping, MutableSequence, Sequence
 from urllib.parse import parse_qsl
 
 from hutong.gateway.v1 import health_code_service_pb2 as pb
+from hutong.gateway.v1.health_code_service_pb2 import DestinationView
 
 from gateway.application.application import Application
 from gateway.http.requests import bodies
@@ -121,7 +122,7 @@ class Api:
     async def destinations(self, violations: Violations, request: pb.CheckDestinationsRequest) -> Reply:
         """Answers POST /v1/destinations:check."""
         destinations = await self._application.destinations(request, current_call().purpose, violations)
-        return _json(destinations_response(destinations))
+        return _json(destinations_response(destinations, full=request.view == DestinationView.DESTINATION_VIEW_FULL))
 
     async def results(self, violations: Violations, request: pb.ListResultsRequest) -> Reply:
         """Answers POST /v1/results:list."""

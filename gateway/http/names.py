@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hutong.common.v1.subject_pb2 import DocumentType, Purpose
-from hutong.gateway.v1.health_code_service_pb2 import Freshness
+from hutong.gateway.v1.health_code_service_pb2 import DestinationView, Freshness
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.lookup.v1.region_pb2 import InteropMode, Scope
 from hutong.records.v1.record_pb2 import Channel, RecordKind, RevisionAction, TestResult, Tube
@@ -44,6 +44,7 @@ class EnumNames:
 ACTION = EnumNames(RevisionAction, "REVISION_ACTION_")
 CHANNEL = EnumNames(Channel, "CHANNEL_")
 COLOUR = EnumNames(Colour, "COLOUR_")
+DESTINATION_VIEW = EnumNames(DestinationView, "DESTINATION_VIEW_")
 DOCUMENT_TYPE = EnumNames(DocumentType, "DOCUMENT_TYPE_")
 FRESHNESS = EnumNames(Freshness, "FRESHNESS_")
 INTEROP = EnumNames(InteropMode, "INTEROP_MODE_")

@@ -6,24 +6,34 @@ from collections.abc import Sequence
 from secrets import token_hex
 
 from gateway.codes.cache.entry import Entry
-from gateway.codes.cache.protocol import Key, LaboratoryChanges, Lease, News, Peeked, Reading
+from gateway.codes.cache.protocol import Key, LaboratoryChanges, Lease, News, Peeked, Reading, Usage
+
+PERSON_BYTES = 400
+"""What a person's place in the cache takes besides what it holds; about as much as was measured."""
+ENTRY_BYTES = 900
+"""The same of an entry."""
 
 
 class _Person:
-    __slots__ = ("entries", "token")
+    __slots__ = ("bytes", "entries", "token")
 
     def __init__(self) -> None:
+        self.bytes = PERSON_BYTES
         self.entries: dict[str, Entry] = {}
         self.token = ""
 
 
 class MemoryCache:
-    """Implements VerdictCache. `capacity` bounds the entries, a person's lease counting as one."""
+    """Implements VerdictCache. `capacity` bounds the entries, a person's lease counting as one, and `most_bytes` what
+    all of it takes."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, most_bytes: int = 1 << 30) -> None:
         if capacity < 1:
             raise ValueError("a cache needs room for one entry")
         self._capacity = capacity
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._evicted = 0
         self._people: OrderedDict[bytes, _Person] = OrderedDict()
         self._size = 0
         self._generation = ""
@@ -63,8 +73,7 @@ class MemoryCache:
         if entry is None:
             return None
         if entry.standing != self._changes.count and not entry.stands(self._changes.latest):
-            del person.entries[slot]
-            self._size -= 1
+            self._remove(person, slot)
             return None
         self._people.move_to_end(key)
         return entry
@@ -82,6 +91,7 @@ class MemoryCache:
             self._tokens += 1
             person.token = str(self._tokens)
             self._size += 1
+            self._bytes += PERSON_BYTES
             self._evict()
         return Lease(key, self._generation, person.token, self._changes.count, self._followed)
 
@@ -93,22 +103,40 @@ class MemoryCache:
         person = self._people.get(lease.person)
         if person is None or person.token != lease.token or lease.generation != self._generation:
             return False
-        self._size += slot not in person.entries
+        if slot in person.entries:
+            self._remove(person, slot)
         person.entries[slot] = entry
+        self._size += 1
+        size = _bytes_of(entry)
+        person.bytes += size
+        self._bytes += size
         self._people.move_to_end(lease.person)
         self._evict()
         return True
 
     def _evict(self) -> None:
-        while self._size > self._capacity and len(self._people) > 1:
-            _, gone = self._people.popitem(last=False)
-            self._size -= 1 + len(gone.entries)
-        if self._size > self._capacity:
+        while self._full() and len(self._people) > 1:
+            self._evicted += len(next(iter(self._people.values())).entries)
+            self._drop(next(iter(self._people)))
+        if self._full():
             # One person alone is larger than the cache: the oldest slots go.
             (person,) = self._people.values()
-            while self._size > self._capacity and person.entries:
-                del person.entries[next(iter(person.entries))]
-                self._size -= 1
+            while self._full() and person.entries:
+                self._remove(person, next(iter(person.entries)))
+                self._evicted += 1
+
+    def _full(self) -> bool:
+        return self._size > self._capacity or self._bytes > self._most_bytes
+
+    def _remove(self, person: _Person, slot: str) -> None:
+        size = _bytes_of(person.entries.pop(slot))
+        person.bytes -= size
+        self._bytes -= size
+        self._size -= 1
+
+    async def usage(self) -> Usage:
+        """See VerdictCache."""
+        return Usage(self._bytes, self._evicted)
 
     async def forget(self, person: bytes) -> None:
         """See VerdictCache."""
@@ -118,6 +146,7 @@ class MemoryCache:
         gone = self._people.pop(key, None)
         if gone is not None:
             self._size -= 1 + len(gone.entries)
+            self._bytes -= gone.bytes
 
     async def lead(self, owner: str, seconds: float) -> bool:
         """See VerdictCache."""
@@ -171,4 +200,8 @@ class MemoryCache:
 
     def _clear(self) -> None:
         self._people.clear()
-        self._size = 0
+        self._size = self._bytes = 0
+
+
+def _bytes_of(entry: Entry) -> int:
+    return len(entry.body) + len(entry.message) + ENTRY_BYTES

@@ -54,6 +54,14 @@ class Reading(NamedTuple):
     followed: frozenset[str] = frozenset()
 
 
+class Usage(NamedTuple):
+    """What a cache takes in bytes, and how many entries, or keys of Redis, it has evicted for want of room since it was
+    started. Of a Redis, what all of it takes."""
+
+    bytes: int
+    evicted: int
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """The news of a feed: whose verdicts may have changed, which laboratories' standing did, where the feed now stands,
@@ -120,6 +128,9 @@ class VerdictCache(Protocol):
     async def apply(self, feed: str, cursor: str, news: News) -> bool:
         """Takes in what a feed told after `cursor`, all or nothing. Returns False, with nothing done, when the cache
         does not stand at `cursor`: another replica moved it, or the cache lost its memory."""
+
+    async def usage(self) -> Usage:
+        """Tells how much room is taken."""
 
     async def ping(self) -> None:
         """A sign of life."""

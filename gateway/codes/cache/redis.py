@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from gateway.codes.cache import scripts
 from gateway.codes.cache.entry import Entry
-from gateway.codes.cache.protocol import CacheDownError, Key, LaboratoryChanges, Lease, News, Peeked, Reading
+from gateway.codes.cache.protocol import CacheDownError, Key, LaboratoryChanges, Lease, News, Peeked, Reading, Usage
 from services.common.instants import Instant
 from services.runtime.resilience.batches import Batches
 from services.runtime.resilience.circuit import Circuit
@@ -195,6 +195,12 @@ class RedisCache:
         persons = [person.hex() for person in news.persons]
         args = [feed, cursor, news.cursor, *_told(news), len(persons), *persons, *news.laboratories]
         return bool(await self._run("APPLY", args))
+
+    async def usage(self) -> Usage:
+        """See VerdictCache."""
+        memory = await self._guarded(lambda: self._client.info("memory"))
+        stats = await self._guarded(lambda: self._client.info("stats"))
+        return Usage(int(memory["used_memory"]), int(stats["evicted_keys"]))
 
     async def ping(self) -> None:
         """See VerdictCache."""

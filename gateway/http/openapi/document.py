@@ -107,7 +107,7 @@ def _calls() -> Json:
             "目的地查询 · Check destinations",
             "此人在哪些地区被认可，到何时为止。 Where this person is recognised, and until when, in one answer.",
             ("DestinationsRequest", examples.DESTINATIONS),
-            ("DestinationsResponse", {"destinations": [{"region": examples.REGION, "code": examples.CODE}]}),
+            ("DestinationsResponse", {"destinations": [{"region": examples.REGION, "summary": examples.SUMMARY}]}),
         ),
         "/v1/results:list": _post(
             "listResults",

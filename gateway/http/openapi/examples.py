@@ -77,6 +77,14 @@ REGION: Json = {
     "onMesh": True,
     "scopeSwitch": False,
 }
+SUMMARY: Json = {
+    "status": "RECOGNISED",
+    "colour": "GREEN",
+    "validUntil": "2022-08-08T13:20:00+08:00",
+    "reason": "result-72h",
+    "text": {"zh": "72小时内的阴性报告", "en": "A negative report within 72 hours"},
+    "freshness": "COMPUTED",
+}
 RESULT: Json = {"record": _RECORD, "originRegion": "430000", "copiedTo": ["110000"]}
 
 PROBLEM: Json = {

@@ -14,7 +14,7 @@ from hutong.common.v1 import subject_pb2
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
 from gateway.http.fields import REQUIRED, RegionCode, asked_instant, described, one_of
-from gateway.http.names import DOCUMENT_TYPE, SCENE, SCOPE
+from gateway.http.names import DESTINATION_VIEW, DOCUMENT_TYPE, SCENE, SCOPE
 from gateway.http.requests.instants import read_instant
 from services.common.errors import Violation
 from services.common.requests.batches import MOST_IN_BATCH
@@ -131,6 +131,16 @@ class DestinationsRequest(Body):
     ) = None
     scene: AskedScene | None = None
     at: AskedAt | None = None
+    view: (
+        Annotated[
+            str,
+            one_of(
+                DESTINATION_VIEW,
+                "BASIC 各地颜色、结论、到期与首要原因（缺省）, FULL 完整的码。 BASIC, when absent: colour, word, until when and the one reason that matters; FULL: whole codes.",
+            ),
+        ]
+        | None
+    ) = None
 
     def fill(self, message: pb.CheckDestinationsRequest, violations: MutableSequence[Violation]) -> None:
         """Writes itself into the contract's form; adds a violation when the instant is none."""
@@ -140,6 +150,8 @@ class DestinationsRequest(Body):
             message.scene = SCENE.number(self.scene)  # type: ignore[assignment]  # an open enum
         if self.at is not None:
             read_instant(self.at, message.at, "at", violations)
+        if self.view:
+            message.view = DESTINATION_VIEW.number(self.view)  # type: ignore[assignment]  # an open enum
 
 
 class ResultsRequest(Body):

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import Annotated, cast
 
 import msgspec
+from hutong.gateway.v1 import health_code_service_pb2 as pb
 from msgspec import UNSET, UnsetType
 
 from gateway.application import application
 from gateway.codes.codes import Shown
-from gateway.http.fields import described
-from gateway.http.views.answer import Answer
+from gateway.http.fields import described, instant, one_of
+from gateway.http.names import COLOUR, FRESHNESS, STATUS
+from gateway.http.views.answer import Answer, Text, maybe_instant, text
 from gateway.http.views.code import HealthCode, code_json
 from gateway.http.views.errors import ItemError, item_error
 from gateway.http.views.regions import Region, region
@@ -29,10 +31,22 @@ class BatchShowResponse(Answer, frozen=True):
     outcomes: Annotated[list[Outcome], described("逐项对应。 One for each question, in order.")]
 
 
+class CodeSummary(Answer, frozen=True):
+    """一码之要。 What a traveller wants to know of a code."""
+
+    status: Annotated[str, one_of(STATUS, "结论。 The answer.")]
+    colour: Annotated[str, one_of(COLOUR, "颜色。 What the region shows for it.")]
+    valid_until: Annotated[str, instant("认可到期。 When recognition ends by time alone.")] | None
+    reason: Annotated[str, described("首要依据或原因的代码。 The clause or code of the first ground or reason.")] | None
+    text: Text | None
+    freshness: Annotated[str, one_of(FRESHNESS, "同码。 As of a code.")]
+
+
 class Destination(Answer, frozen=True):
     """一个目的地。 One destination."""
 
     region: Region
+    summary: CodeSummary | UnsetType = UNSET
     code: HealthCode | UnsetType = UNSET
     error: ItemError | UnsetType = UNSET
 
@@ -58,13 +72,26 @@ def batch_show_response(codes: Sequence[Shown | ServiceError]) -> BatchShowRespo
     )
 
 
-def destinations_response(destinations: Sequence[application.Destination]) -> DestinationsResponse:
-    """Shows the code in each region, or why there is none."""
-    return DestinationsResponse(
-        [
-            Destination(region(one.region), error=item_error(one.code))
-            if isinstance(one.code, ServiceError)
-            else Destination(region(one.region), code=_code(one.code))
-            for one in destinations
-        ]
+def destinations_response(destinations: Sequence[application.Destination], *, full: bool) -> DestinationsResponse:
+    """Shows the code in each region, whole or what matters of it, or why there is none."""
+    return DestinationsResponse([_destination(one, full) for one in destinations])
+
+
+def _destination(destination: application.Destination, full: bool) -> Destination:
+    where = region(destination.region)
+    if isinstance(destination.code, ServiceError):
+        return Destination(where, error=item_error(destination.code))
+    if full:
+        return Destination(where, code=_code(destination.code))
+    return Destination(where, summary=_summary(destination.code.summary()))
+
+
+def _summary(message: pb.CodeSummary) -> CodeSummary:
+    return CodeSummary(
+        status=STATUS[message.status],
+        colour=COLOUR[message.colour],
+        valid_until=maybe_instant(message, "valid_until"),
+        reason=message.reason or None,
+        text=text(message.text) if message.HasField("text") else None,
+        freshness=FRESHNESS[message.freshness],
     )

@@ -66,3 +66,11 @@ def test_a_word_stands_once_in_the_glossary():
     words = Counter(word for row in rows for word in row.split(", "))
     assert len(words) > 80
     assert [] == [word for word, times in words.items() if times > 1]
+
+
+def test_decisions_are_numbered_without_gaps():
+    """From 1 on, each by its file's name and by its title."""
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [f"{number:04d}" for number in range(1, len(pages) + 1)] == [page.name[:4] for page in pages]
+    untitled = [page.name for page in pages if not page.read_text(encoding="utf-8").startswith(f"# {page.name[:4]} ")]
+    assert [] == untitled

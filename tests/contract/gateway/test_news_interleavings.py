@@ -50,7 +50,7 @@ class Stage:
         stepped = cast(VerdictCache, self.cache)
         single_flight = SingleFlight(
             stepped,
-            VerdictClient(cast(Any, self.truth)),
+            VerdictClient(cast(Any, self.truth), seconds=20.0),
             self.policies,
             render=code_body,
             clock=system_clock,

@@ -143,7 +143,7 @@ class GatewayAndModel(RuleBasedStateMachine):
             await policies.poll()
             single_flight = SingleFlight(
                 self.cache,
-                VerdictClient(services),
+                VerdictClient(services, seconds=60.0),
                 policies,
                 render=code_body,
                 clock=self.services.clock,

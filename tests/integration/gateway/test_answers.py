@@ -54,7 +54,7 @@ async def test_batch_answers_each_in_order(clients: GatewayClients) -> None:
 
 async def test_destinations_come_in_the_order_asked(clients: GatewayClients) -> None:
     """Each region with its code; all that have a policy when none is named."""
-    body = {"document": DOCUMENT, "regions": ["310000", "110000"]}
+    body = {"document": DOCUMENT, "regions": ["310000", "110000"], "view": "FULL"}
     asked = (await clients.post("/v1/destinations:check", body)).json()["destinations"]
     assert [(one["region"]["region"], one["code"]["region"]) for one in asked] == [("310000",) * 2, ("110000",) * 2]
     everywhere = (await clients.post("/v1/destinations:check", {"document": DOCUMENT})).json()["destinations"]

@@ -213,7 +213,7 @@ SERVICE_ERRORS = [
 @pytest.mark.parametrize(("error", "status"), SERVICE_ERRORS, ids=lambda value: getattr(value, "reason", None))
 async def test_error_of_a_service_reaches_both_doors(clients: GatewayClients, error: ServiceError, status: int) -> None:
     """The gRPC code becomes the HTTP status google.rpc documents; the reason stays what it was."""
-    clients.mesh.failing = error
+    clients.mesh.item_error = error
     reply = await clients.http.post(SHOW, json=BODY)
     problem = reply.json()
     assert (reply.status_code, problem["status"], problem["reason"]) == (status, status, error.reason)

@@ -87,7 +87,7 @@ class HttpClient:
         return [_json_bytes(outcome.get("code", outcome)) for outcome in answer["outcomes"]]
 
     async def destinations(self, person: Person, regions: Sequence[str], at: str | None) -> Answer:
-        body = {"document": person, "regions": list(regions) or None, "at": at}
+        body = {"document": person, "regions": list(regions) or None, "at": at, "view": "FULL"}
         answer = await self._post("/v1/destinations:check", body)
         codes = {item["region"]["region"]: item["code"] for item in answer["destinations"]}
         given = [_given_json(person, region, None, code) for region, code in codes.items()]
@@ -174,7 +174,10 @@ class GrpcClient:
 
     async def destinations(self, person: Person, regions: Sequence[str], at: str | None) -> Answer:
         request = pb.CheckDestinationsRequest(
-            document=_document(person), regions=regions, at=None if at is None else to_timestamp(parse_rfc3339(at))
+            document=_document(person),
+            regions=regions,
+            at=None if at is None else to_timestamp(parse_rfc3339(at)),
+            view=pb.DestinationView.DESTINATION_VIEW_FULL,
         )
         reply = await self._call("CheckDestinations", request)
         verdicts = {item.region.region: item.code.code.verdict for item in reply.destinations}

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from services.common.instants import HOUR, MINUTE, Instant
@@ -68,3 +69,30 @@ def test_many_records_of_one_person(made: Callable[[int], Record], region: str, 
     verdict = judge(seen, POLICIES, at, at)
     assert time.process_time() - began < LIMIT
     assert verdict.status == expected
+
+
+@pytest.mark.parametrize("region", ["140000", "150000", "370000", "620000"])
+def test_what_is_said_does_not_grow_with_the_past(region: str):
+    """Of 10 and of 1,000 tests that fell short a verdict gives as many reasons, and counts the others."""
+    verdicts = []
+    for many in (10, 1000):
+        old = [
+            msgspec.structs.replace(
+                _record(number, (Result.NEGATIVE, Result.INCONCLUSIVE)[number % 2]),
+                region=("140000", "430000", "650000")[number % 3],
+                sampled_at=Instant(NOON - (200 + number * 48) * HOUR),
+                reported_at=Instant(NOON - (190 + number * 48) * HOUR),
+                retracted=number % 5 == 4,
+            )
+            for number in range(many)
+        ]
+        seen = Evidence(region=region, scope=Scope.NATIONAL, records=tuple(old))
+        verdicts.append(judge(seen, POLICIES, Instant(NOON), Instant(NOON)))
+    few, much = verdicts
+    assert few.status == much.status == Status.NOT_RECOGNISED
+    assert len(much.reasons) <= len(few.reasons) + 3
+    named = sum(reason.evidence is not None for reason in much.reasons)
+    assert named + sum(further.count for further in much.further_reasons) == 1000
+    # No words twice.
+    texts = [(reason.code, reason.text) for reason in much.reasons if reason.text is not None]
+    assert len(texts) == len(set(texts))

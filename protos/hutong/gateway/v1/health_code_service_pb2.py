@@ -25,6 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hutong.common.v1 import error_pb2 as hutong_dot_common_dot_v1_dot_error__pb2
 from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject__pb2
+from hutong.common.v1 import text_pb2 as hutong_dot_common_dot_v1_dot_text__pb2
 from hutong.lookup.v1 import evidence_service_pb2 as hutong_dot_lookup_dot_v1_dot_evidence__service__pb2
 from hutong.lookup.v1 import region_pb2 as hutong_dot_lookup_dot_v1_dot_region__pb2
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
@@ -32,7 +33,7 @@ from hutong.verdict.v1 import scene_pb2 as hutong_dot_verdict_dot_v1_dot_scene__
 from hutong.verdict.v1 import verdict_pb2 as hutong_dot_verdict_dot_v1_dot_verdict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/gateway/v1/health_code_service.proto\x12\x11hutong.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\x1ehutong/records/v1/record.proto\x1a\x1dhutong/verdict/v1/scene.proto\x1a\x1fhutong/verdict/v1/verdict.proto\"\x87\x02\n\x0fHealthCodeQuery\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07refresh\x18\x05 \x01(\x08\x12,\n\x08known_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05scene\x18\x07 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\"v\n\x15ShowHealthCodeRequest\x12\x31\n\x05query\x18\x01 \x01(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"v\n\x16ShowHealthCodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\x12/\n\tfreshness\x18\x02 \x01(\x0e\x32\x1c.hutong.gateway.v1.Freshness\"~\n\x1b\x42\x61tchShowHealthCodesRequest\x12\x33\n\x07queries\x18\x01 \x03(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x83\x01\n\x11HealthCodeOutcome\x12\x39\n\x04\x63ode\x18\x01 \x01(\x0b\x32).hutong.gateway.v1.ShowHealthCodeResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"V\n\x1c\x42\x61tchShowHealthCodesResponse\x12\x36\n\x08outcomes\x18\x01 \x03(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"\xd6\x01\n\x18\x43heckDestinationsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\'\n\x05scene\x18\x05 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\"k\n\x0b\x44\x65stination\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x32\n\x04\x63ode\x18\x02 \x01(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"Q\n\x19\x43heckDestinationsResponse\x12\x34\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1e.hutong.gateway.v1.Destination\"\x95\x01\n\x12ListResultsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\nResultView\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x15\n\rorigin_region\x18\x02 \x01(\t\x12\x11\n\tcopied_to\x18\x03 \x03(\t\"\x92\x01\n\x13ListResultsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x32\n\x08\x63overage\x18\x02 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"t\n\x17\x42\x61tchListResultsRequest\x12-\n\tdocuments\x18\x01 \x03(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x80\x01\n\x0eResultsOutcome\x12\x39\n\x07results\x18\x01 \x01(\x0b\x32&.hutong.gateway.v1.ListResultsResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"O\n\x18\x42\x61tchListResultsResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32!.hutong.gateway.v1.ResultsOutcome\"\xc3\x01\n\x12\x43laimResultRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x15\n\rorigin_region\x18\x03 \x01(\t\x12\x18\n\x10origin_source_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"U\n\x13\x43laimResultResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xba\x01\n\x12SwitchScopeRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"=\n\x13SwitchScopeResponse\x12&\n\x05scope\x18\x01 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x85\x01\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RESHNESS_COMPUTED\x10\x01\x12\x14\n\x10\x46RESHNESS_CACHED\x10\x02\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x03\x12\x1a\n\x16\x46RESHNESS_STALE_SOURCE\x10\x04\x32\xc8\x06\n\x11HealthCodeService\x12\x65\n\x0eShowHealthCode\x12(.hutong.gateway.v1.ShowHealthCodeRequest\x1a).hutong.gateway.v1.ShowHealthCodeResponse\x12w\n\x14\x42\x61tchShowHealthCodes\x12..hutong.gateway.v1.BatchShowHealthCodesRequest\x1a/.hutong.gateway.v1.BatchShowHealthCodesResponse\x12n\n\x11\x43heckDestinations\x12+.hutong.gateway.v1.CheckDestinationsRequest\x1a,.hutong.gateway.v1.CheckDestinationsResponse\x12\\\n\x0bListResults\x12%.hutong.gateway.v1.ListResultsRequest\x1a&.hutong.gateway.v1.ListResultsResponse\x12k\n\x10\x42\x61tchListResults\x12*.hutong.gateway.v1.BatchListResultsRequest\x1a+.hutong.gateway.v1.BatchListResultsResponse\x12\\\n\x0b\x43laimResult\x12%.hutong.gateway.v1.ClaimResultRequest\x1a&.hutong.gateway.v1.ClaimResultResponse\x12\\\n\x0bSwitchScope\x12%.hutong.gateway.v1.SwitchScopeRequest\x1a&.hutong.gateway.v1.SwitchScopeResponse\x12\\\n\x0bListRegions\x12%.hutong.gateway.v1.ListRegionsRequest\x1a&.hutong.gateway.v1.ListRegionsResponseB\xc9\x01\n\x15\x63om.hutong.gateway.v1B\x16HealthCodeServiceProtoP\x01Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\xa2\x02\x03HGX\xaa\x02\x11Hutong.Gateway.V1\xca\x02\x11Hutong\\Gateway\\V1\xe2\x02\x1dHutong\\Gateway\\V1\\GPBMetadata\xea\x02\x13Hutong::Gateway::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/gateway/v1/health_code_service.proto\x12\x11hutong.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1bhutong/common/v1/text.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\x1ehutong/records/v1/record.proto\x1a\x1dhutong/verdict/v1/scene.proto\x1a\x1fhutong/verdict/v1/verdict.proto\"\x87\x02\n\x0fHealthCodeQuery\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07refresh\x18\x05 \x01(\x08\x12,\n\x08known_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05scene\x18\x07 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\"v\n\x15ShowHealthCodeRequest\x12\x31\n\x05query\x18\x01 \x01(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"v\n\x16ShowHealthCodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\x12/\n\tfreshness\x18\x02 \x01(\x0e\x32\x1c.hutong.gateway.v1.Freshness\"~\n\x1b\x42\x61tchShowHealthCodesRequest\x12\x33\n\x07queries\x18\x01 \x03(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x83\x01\n\x11HealthCodeOutcome\x12\x39\n\x04\x63ode\x18\x01 \x01(\x0b\x32).hutong.gateway.v1.ShowHealthCodeResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"V\n\x1c\x42\x61tchShowHealthCodesResponse\x12\x36\n\x08outcomes\x18\x01 \x03(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"\x88\x02\n\x18\x43heckDestinationsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\'\n\x05scene\x18\x05 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\x12\x30\n\x04view\x18\x06 \x01(\x0e\x32\".hutong.gateway.v1.DestinationView\"\x84\x02\n\x0b\x43odeSummary\x12)\n\x06status\x18\x01 \x01(\x0e\x32\x19.hutong.verdict.v1.Status\x12)\n\x06\x63olour\x18\x02 \x01(\x0e\x32\x19.hutong.verdict.v1.Colour\x12/\n\x0bvalid_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12-\n\x04text\x18\x05 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12/\n\tfreshness\x18\x06 \x01(\x0e\x32\x1c.hutong.gateway.v1.Freshness\"\x9c\x01\n\x0b\x44\x65stination\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x32\n\x04\x63ode\x18\x02 \x01(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\x12/\n\x07summary\x18\x03 \x01(\x0b\x32\x1e.hutong.gateway.v1.CodeSummary\"Q\n\x19\x43heckDestinationsResponse\x12\x34\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1e.hutong.gateway.v1.Destination\"\x95\x01\n\x12ListResultsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\nResultView\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x15\n\rorigin_region\x18\x02 \x01(\t\x12\x11\n\tcopied_to\x18\x03 \x03(\t\"\x92\x01\n\x13ListResultsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x32\n\x08\x63overage\x18\x02 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"t\n\x17\x42\x61tchListResultsRequest\x12-\n\tdocuments\x18\x01 \x03(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x80\x01\n\x0eResultsOutcome\x12\x39\n\x07results\x18\x01 \x01(\x0b\x32&.hutong.gateway.v1.ListResultsResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"O\n\x18\x42\x61tchListResultsResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32!.hutong.gateway.v1.ResultsOutcome\"\xc3\x01\n\x12\x43laimResultRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x15\n\rorigin_region\x18\x03 \x01(\t\x12\x18\n\x10origin_source_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"U\n\x13\x43laimResultResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xba\x01\n\x12SwitchScopeRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"=\n\x13SwitchScopeResponse\x12&\n\x05scope\x18\x01 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x85\x01\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RESHNESS_COMPUTED\x10\x01\x12\x14\n\x10\x46RESHNESS_CACHED\x10\x02\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x03\x12\x1a\n\x16\x46RESHNESS_STALE_SOURCE\x10\x04*j\n\x0f\x44\x65stinationView\x12 \n\x1c\x44\x45STINATION_VIEW_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45STINATION_VIEW_BASIC\x10\x01\x12\x19\n\x15\x44\x45STINATION_VIEW_FULL\x10\x02\x32\xc8\x06\n\x11HealthCodeService\x12\x65\n\x0eShowHealthCode\x12(.hutong.gateway.v1.ShowHealthCodeRequest\x1a).hutong.gateway.v1.ShowHealthCodeResponse\x12w\n\x14\x42\x61tchShowHealthCodes\x12..hutong.gateway.v1.BatchShowHealthCodesRequest\x1a/.hutong.gateway.v1.BatchShowHealthCodesResponse\x12n\n\x11\x43heckDestinations\x12+.hutong.gateway.v1.CheckDestinationsRequest\x1a,.hutong.gateway.v1.CheckDestinationsResponse\x12\\\n\x0bListResults\x12%.hutong.gateway.v1.ListResultsRequest\x1a&.hutong.gateway.v1.ListResultsResponse\x12k\n\x10\x42\x61tchListResults\x12*.hutong.gateway.v1.BatchListResultsRequest\x1a+.hutong.gateway.v1.BatchListResultsResponse\x12\\\n\x0b\x43laimResult\x12%.hutong.gateway.v1.ClaimResultRequest\x1a&.hutong.gateway.v1.ClaimResultResponse\x12\\\n\x0bSwitchScope\x12%.hutong.gateway.v1.SwitchScopeRequest\x1a&.hutong.gateway.v1.SwitchScopeResponse\x12\\\n\x0bListRegions\x12%.hutong.gateway.v1.ListRegionsRequest\x1a&.hutong.gateway.v1.ListRegionsResponseB\xc9\x01\n\x15\x63om.hutong.gateway.v1B\x16HealthCodeServiceProtoP\x01Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\xa2\x02\x03HGX\xaa\x02\x11Hutong.Gateway.V1\xca\x02\x11Hutong\\Gateway\\V1\xe2\x02\x1dHutong\\Gateway\\V1\\GPBMetadata\xea\x02\x13Hutong::Gateway::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,50 +41,54 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.gateway.v1.health_co
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.gateway.v1B\026HealthCodeServiceProtoP\001Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\242\002\003HGX\252\002\021Hutong.Gateway.V1\312\002\021Hutong\\Gateway\\V1\342\002\035Hutong\\Gateway\\V1\\GPBMetadata\352\002\023Hutong::Gateway::V1'
-  _globals['_FRESHNESS']._serialized_start=3018
-  _globals['_FRESHNESS']._serialized_end=3151
-  _globals['_HEALTHCODEQUERY']._serialized_start=330
-  _globals['_HEALTHCODEQUERY']._serialized_end=593
-  _globals['_SHOWHEALTHCODEREQUEST']._serialized_start=595
-  _globals['_SHOWHEALTHCODEREQUEST']._serialized_end=713
-  _globals['_SHOWHEALTHCODERESPONSE']._serialized_start=715
-  _globals['_SHOWHEALTHCODERESPONSE']._serialized_end=833
-  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_start=835
-  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_end=961
-  _globals['_HEALTHCODEOUTCOME']._serialized_start=964
-  _globals['_HEALTHCODEOUTCOME']._serialized_end=1095
-  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_start=1097
-  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_end=1183
-  _globals['_CHECKDESTINATIONSREQUEST']._serialized_start=1186
-  _globals['_CHECKDESTINATIONSREQUEST']._serialized_end=1400
-  _globals['_DESTINATION']._serialized_start=1402
-  _globals['_DESTINATION']._serialized_end=1509
-  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_start=1511
-  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_end=1592
-  _globals['_LISTRESULTSREQUEST']._serialized_start=1595
-  _globals['_LISTRESULTSREQUEST']._serialized_end=1744
-  _globals['_RESULTVIEW']._serialized_start=1746
-  _globals['_RESULTVIEW']._serialized_end=1847
-  _globals['_LISTRESULTSRESPONSE']._serialized_start=1850
-  _globals['_LISTRESULTSRESPONSE']._serialized_end=1996
-  _globals['_BATCHLISTRESULTSREQUEST']._serialized_start=1998
-  _globals['_BATCHLISTRESULTSREQUEST']._serialized_end=2114
-  _globals['_RESULTSOUTCOME']._serialized_start=2117
-  _globals['_RESULTSOUTCOME']._serialized_end=2245
-  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_start=2247
-  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_end=2326
-  _globals['_CLAIMRESULTREQUEST']._serialized_start=2329
-  _globals['_CLAIMRESULTREQUEST']._serialized_end=2524
-  _globals['_CLAIMRESULTRESPONSE']._serialized_start=2526
-  _globals['_CLAIMRESULTRESPONSE']._serialized_end=2611
-  _globals['_SWITCHSCOPEREQUEST']._serialized_start=2614
-  _globals['_SWITCHSCOPEREQUEST']._serialized_end=2800
-  _globals['_SWITCHSCOPERESPONSE']._serialized_start=2802
-  _globals['_SWITCHSCOPERESPONSE']._serialized_end=2863
-  _globals['_LISTREGIONSREQUEST']._serialized_start=2865
-  _globals['_LISTREGIONSREQUEST']._serialized_end=2924
-  _globals['_LISTREGIONSRESPONSE']._serialized_start=2926
-  _globals['_LISTREGIONSRESPONSE']._serialized_end=3015
-  _globals['_HEALTHCODESERVICE']._serialized_start=3154
-  _globals['_HEALTHCODESERVICE']._serialized_end=3994
+  _globals['_FRESHNESS']._serialized_start=3410
+  _globals['_FRESHNESS']._serialized_end=3543
+  _globals['_DESTINATIONVIEW']._serialized_start=3545
+  _globals['_DESTINATIONVIEW']._serialized_end=3651
+  _globals['_HEALTHCODEQUERY']._serialized_start=359
+  _globals['_HEALTHCODEQUERY']._serialized_end=622
+  _globals['_SHOWHEALTHCODEREQUEST']._serialized_start=624
+  _globals['_SHOWHEALTHCODEREQUEST']._serialized_end=742
+  _globals['_SHOWHEALTHCODERESPONSE']._serialized_start=744
+  _globals['_SHOWHEALTHCODERESPONSE']._serialized_end=862
+  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_start=864
+  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_end=990
+  _globals['_HEALTHCODEOUTCOME']._serialized_start=993
+  _globals['_HEALTHCODEOUTCOME']._serialized_end=1124
+  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_start=1126
+  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_end=1212
+  _globals['_CHECKDESTINATIONSREQUEST']._serialized_start=1215
+  _globals['_CHECKDESTINATIONSREQUEST']._serialized_end=1479
+  _globals['_CODESUMMARY']._serialized_start=1482
+  _globals['_CODESUMMARY']._serialized_end=1742
+  _globals['_DESTINATION']._serialized_start=1745
+  _globals['_DESTINATION']._serialized_end=1901
+  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_start=1903
+  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_end=1984
+  _globals['_LISTRESULTSREQUEST']._serialized_start=1987
+  _globals['_LISTRESULTSREQUEST']._serialized_end=2136
+  _globals['_RESULTVIEW']._serialized_start=2138
+  _globals['_RESULTVIEW']._serialized_end=2239
+  _globals['_LISTRESULTSRESPONSE']._serialized_start=2242
+  _globals['_LISTRESULTSRESPONSE']._serialized_end=2388
+  _globals['_BATCHLISTRESULTSREQUEST']._serialized_start=2390
+  _globals['_BATCHLISTRESULTSREQUEST']._serialized_end=2506
+  _globals['_RESULTSOUTCOME']._serialized_start=2509
+  _globals['_RESULTSOUTCOME']._serialized_end=2637
+  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_start=2639
+  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_end=2718
+  _globals['_CLAIMRESULTREQUEST']._serialized_start=2721
+  _globals['_CLAIMRESULTREQUEST']._serialized_end=2916
+  _globals['_CLAIMRESULTRESPONSE']._serialized_start=2918
+  _globals['_CLAIMRESULTRESPONSE']._serialized_end=3003
+  _globals['_SWITCHSCOPEREQUEST']._serialized_start=3006
+  _globals['_SWITCHSCOPEREQUEST']._serialized_end=3192
+  _globals['_SWITCHSCOPERESPONSE']._serialized_start=3194
+  _globals['_SWITCHSCOPERESPONSE']._serialized_end=3255
+  _globals['_LISTREGIONSREQUEST']._serialized_start=3257
+  _globals['_LISTREGIONSREQUEST']._serialized_end=3316
+  _globals['_LISTREGIONSRESPONSE']._serialized_start=3318
+  _globals['_LISTREGIONSRESPONSE']._serialized_end=3407
+  _globals['_HEALTHCODESERVICE']._serialized_start=3654
+  _globals['_HEALTHCODESERVICE']._serialized_end=4494
 # @@protoc_insertion_point(module_scope)

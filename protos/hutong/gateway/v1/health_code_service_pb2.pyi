@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hutong.common.v1 import error_pb2 as _error_pb2
 from hutong.common.v1 import subject_pb2 as _subject_pb2
+from hutong.common.v1 import text_pb2 as _text_pb2
 from hutong.lookup.v1 import evidence_service_pb2 as _evidence_service_pb2
 from hutong.lookup.v1 import region_pb2 as _region_pb2
 from hutong.records.v1 import record_pb2 as _record_pb2
@@ -64,6 +65,30 @@ nation nor directly. What it recorded since it fell silent is not in the verdict
 POSITIVE and UNDETERMINED.
 """
 Global___Freshness: _TypeAlias = Freshness  # noqa: Y015
+
+class _DestinationView:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DestinationViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DestinationView.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DESTINATION_VIEW_UNSPECIFIED: _DestinationView.ValueType  # 0
+    """BASIC."""
+    DESTINATION_VIEW_BASIC: _DestinationView.ValueType  # 1
+    """The summary: colour, word, until when, and the one reason that matters. 31 regions have at most 16 kB of JSON."""
+    DESTINATION_VIEW_FULL: _DestinationView.ValueType  # 2
+    """The whole code, of at most 4 kB each."""
+
+class DestinationView(_DestinationView, metaclass=_DestinationViewEnumTypeWrapper):
+    """How much is said of each destination (AIP-157)."""
+
+DESTINATION_VIEW_UNSPECIFIED: DestinationView.ValueType  # 0
+"""BASIC."""
+DESTINATION_VIEW_BASIC: DestinationView.ValueType  # 1
+"""The summary: colour, word, until when, and the one reason that matters. 31 regions have at most 16 kB of JSON."""
+DESTINATION_VIEW_FULL: DestinationView.ValueType  # 2
+"""The whole code, of at most 4 kB each."""
+Global___DestinationView: _TypeAlias = DestinationView  # noqa: Y015
 
 @_typing.final
 class HealthCodeQuery(_message.Message):
@@ -268,10 +293,13 @@ class CheckDestinationsRequest(_message.Message):
     AT_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     SCENE_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     purpose: _subject_pb2.Purpose.ValueType
     """Why; SHOW_CODE when unspecified."""
     scene: _scene_pb2.Scene.ValueType
     """The place that asks; unspecified for the health code itself."""
+    view: Global___DestinationView.ValueType
+    """How much of each code; BASIC when unspecified."""
     @_builtins.property
     def document(self) -> _subject_pb2.Document:
         """The document; required."""
@@ -292,14 +320,61 @@ class CheckDestinationsRequest(_message.Message):
         at: _timestamp_pb2.Timestamp | None = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
         scene: _scene_pb2.Scene.ValueType = ...,
+        view: Global___DestinationView.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document", "purpose", b"purpose", "regions", b"regions", "scene", b"scene"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "document", b"document", "purpose", b"purpose", "regions", b"regions", "scene", b"scene", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckDestinationsRequest: _TypeAlias = CheckDestinationsRequest  # noqa: Y015
+
+@_typing.final
+class CodeSummary(_message.Message):
+    """What a traveller wants to know of a code."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    COLOUR_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    status: _verdict_pb2.Status.ValueType
+    """The answer."""
+    colour: _verdict_pb2.Colour.ValueType
+    """What the region shows for it."""
+    reason: _builtins.str
+    """The first ground or, without one, the first reason: its stable code, or its clause."""
+    freshness: Global___Freshness.ValueType
+    """Where it comes from."""
+    @_builtins.property
+    def valid_until(self) -> _timestamp_pb2.Timestamp:
+        """When recognition ends by time alone; only when recognised."""
+
+    @_builtins.property
+    def text(self) -> _text_pb2.LocalizedText:
+        """The same for people."""
+
+    def __init__(
+        self,
+        *,
+        status: _verdict_pb2.Status.ValueType = ...,
+        colour: _verdict_pb2.Colour.ValueType = ...,
+        valid_until: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        text: _text_pb2.LocalizedText | None = ...,
+        freshness: Global___Freshness.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["text", b"text", "valid_until", b"valid_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["colour", b"colour", "freshness", b"freshness", "reason", b"reason", "status", b"status", "text", b"text", "valid_until", b"valid_until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CodeSummary: _TypeAlias = CodeSummary  # noqa: Y015
 
 @_typing.final
 class Destination(_message.Message):
@@ -309,23 +384,29 @@ class Destination(_message.Message):
 
     REGION_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def region(self) -> _region_pb2.Region:
         """The region."""
 
     @_builtins.property
     def code(self) -> Global___HealthCodeOutcome:
-        """The code there."""
+        """The code there, in the view FULL; in every view, why there is none."""
+
+    @_builtins.property
+    def summary(self) -> Global___CodeSummary:
+        """What matters of it, in the view BASIC."""
 
     def __init__(
         self,
         *,
         region: _region_pb2.Region | None = ...,
         code: Global___HealthCodeOutcome | None = ...,
+        summary: Global___CodeSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "region", b"region"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "region", b"region", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "region", b"region", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
