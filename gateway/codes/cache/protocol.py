@@ -55,8 +55,8 @@ class Reading(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """The size of a cache in bytes, and how many entries, or keys of Redis, it has evicted for want of room since it was
-    started. Of a Redis, what all of it takes."""
+    """The size of a cache in bytes, and how many entries, or keys of Redis, it has evicted for want of room since it
+    was started. Of a Redis, what all of it takes."""
 
     bytes: int
     evicted: int
