@@ -41,9 +41,9 @@ class Admission:
         scene = message.scene
         if now and region in self._regions and scope in _SCOPES and scene in _SCENES:
             # The common case, of which only the document can be wrong.
-            person = self._keys.of(message.document, f"{path}document")
-            born = born_text(message.document)
-            return CodeQuery(person, region, scope, None, message.refresh, scene=scene, born=born)
+            document = message.document
+            person = self._keys.of(document, f"{path}document")
+            return CodeQuery(person, region, scope, None, message.refresh, scene=scene, born=born_text(document))
         violations = Violations(prior)
         person = violations.read(b"", partial(self._keys.of, message.document, f"{path}document"))
         violations.add(fields.region(region, f"{path}region"))

@@ -194,6 +194,8 @@ class PersonKeys:
             raise ValueError("the mesh's secret needs at least 16 bytes")
         # Copied for each document: the key is hashed once.
         self._hmac = hmac.new(secret, digestmod="sha256")
+        self._resident = self._hmac.copy()
+        self._resident.update(f"{_NAMES[_RESIDENT_ID]}:".encode())
 
     def of(self, document: Document, field: str = "document") -> bytes:
         """Returns the key of a document's holder: 16 bytes of HMAC-SHA-256. Raises InvalidArgument as `normalise`."""
@@ -201,6 +203,11 @@ class PersonKeys:
 
     def of_number(self, document_type: DocumentType.ValueType, number: str, field: str = "document") -> bytes:
         """Returns the person key of a document that is not a message. Raises as `of`."""
+        if document_type == _RESIDENT_ID and is_resident_id(number):
+            # Nearly every document: it is its own one form.
+            keyed = self._resident.copy()
+            keyed.update(number.encode())
+            return keyed.digest()[:PERSON_KEY_BYTES]
         shown, normal = normalise(document_type, number, field)
         keyed = self._hmac.copy()
         keyed.update(f"{_NAMES[shown]}:{normal}".encode())
