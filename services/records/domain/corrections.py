@@ -1,5 +1,7 @@
 """Submissions that their source declares to correct what it said before."""
 
+from dataclasses import replace
+
 from hutong.records.v1.record_pb2 import RevisionAction
 from hutong.records.v1.record_write_service_pb2 import Correction, CorrectionKind, SubmitOutcome
 
@@ -19,6 +21,12 @@ from services.records.domain.revisions import History, first_amended, next_after
 
 _RETRACTION = CorrectionKind.CORRECTION_KIND_RETRACTION
 _kind = fields.enumerated(CorrectionKind.values(), "CORRECTION_KIND", "更正方式", "kind of correction")
+
+
+_UNORDERED = (
+    "更正的报告时间早于已存内容，无法判断孰先孰后",
+    "The correction was reported before what is stored, so which of the two is the newer cannot be told",
+)
 
 
 def correction_violations(correction: Correction, field: str = "correction") -> list[Violation]:
@@ -65,13 +73,13 @@ def _amend(history: History, submission: Submission, cause: str) -> Decision:
         )
     if seen is not None and not seen.contested:
         return Decision(SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED, current.revision)
-    if reported_before(submission.content, current.message().content):
-        return contradiction(
-            history,
-            submission,
-            "更正的报告时间早于已存内容，无法判断孰先孰后",
-            "The correction was reported before what is stored, so which of the two is the newer cannot be told",
-        )
+    # What was contested is compared too: it is there because of this very correction, when that comes again.
+    uncontested = next(revision for revision in reversed(history) if not revision.contested)
+    if any(reported_before(submission.content, one.message().content) for one in (current, uncontested)):
+        if seen is not None:
+            again = conflict(current, "content", "RECORD_CONFLICT", *_UNORDERED)
+            return replace(again, against=seen.revision - 1)
+        return contradiction(history, submission, *_UNORDERED)
     new = next_after(
         history,
         submission.id,
