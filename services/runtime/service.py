@@ -65,7 +65,7 @@ async def _watched(service: str, work: Background) -> None:
 def security_of(service: Service, settings: ServerSettings) -> Security:
     """Returns what a service is served with. Raises SettingsError for a table of access that will not do."""
     if service.files is None:
-        log.warning("callers are taken at their word: no certificates", extra={"service": service.name})
+        log.info("callers are taken at their word: no certificates", extra={"service": service.name})
         return NO_SECURITY
     try:
         table = read_table(Path(settings.access_table) if settings.access_table else DEFAULT)

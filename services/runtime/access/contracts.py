@@ -8,10 +8,12 @@ from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_di
 from hutong.records.v1 import (
     change_feed_service_pb2,
     conflict_service_pb2,
+    following_service_pb2,
     intake_service_pb2,
     laboratory_quality_service_pb2,
     record_read_service_pb2,
     record_write_service_pb2,
+    restoration_service_pb2,
 )
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
@@ -24,10 +26,12 @@ FILES = (
     region_directory_service_pb2.DESCRIPTOR,
     change_feed_service_pb2.DESCRIPTOR,
     conflict_service_pb2.DESCRIPTOR,
+    following_service_pb2.DESCRIPTOR,
     intake_service_pb2.DESCRIPTOR,
     laboratory_quality_service_pb2.DESCRIPTOR,
     record_read_service_pb2.DESCRIPTOR,
     record_write_service_pb2.DESCRIPTOR,
+    restoration_service_pb2.DESCRIPTOR,
     policy_service_pb2.DESCRIPTOR,
     verdict_service_pb2.DESCRIPTOR,
 )
