@@ -1,13 +1,12 @@
 """`hutong laboratory overdue`: the samples whose result is overdue."""
 
 import argparse
-from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.records.v1 import laboratory_quality_service_pb2 as pb
 
 from cli.commands.laboratory.figures import OVERDUE_HEADER, overdue_json, overdue_row, print_json, print_table
-from cli.commands.laboratory.query import add_query, answer_of, asked, pages_of
+from cli.commands.laboratory.query import LaboratoryFigures, add_query, answer_of, asked, pages_of
 from cli.exits import Exit, complain
 from services.common.errors import Text
 from services.common.instants import format_rfc3339, from_timestamp
@@ -29,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Lists overdue samples; returns the exit status."""
 
-    async def ask(store: Any) -> tuple[list[pb.OverdueSample], Timestamp, Timestamp]:
+    async def ask(store: LaboratoryFigures) -> tuple[list[pb.OverdueSample], Timestamp, Timestamp]:
         request = pb.ListOverdueSamplesRequest(laboratory=args.laboratory, **asked(args))
         pages = await pages_of(store.ListOverdueSamples, request)
         return [sample for page in pages for sample in page.samples], pages[0].known_at, pages[0].as_of

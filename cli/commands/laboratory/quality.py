@@ -1,13 +1,12 @@
 """`hutong laboratory quality`: how well laboratories work."""
 
 import argparse
-from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.records.v1 import laboratory_quality_service_pb2 as pb
 
 from cli.commands.laboratory.figures import QUALITY_HEADER, print_json, print_table, quality_json, quality_row
-from cli.commands.laboratory.query import add_query, answer_of, asked, pages_of
+from cli.commands.laboratory.query import LaboratoryFigures, add_query, answer_of, asked, pages_of
 from cli.exits import Exit
 from services.common.instants import format_rfc3339, from_timestamp
 
@@ -29,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Shows the figures; returns the exit status."""
 
-    async def ask(store: Any) -> tuple[list[pb.LaboratoryQuality], Timestamp]:
+    async def ask(store: LaboratoryFigures) -> tuple[list[pb.LaboratoryQuality], Timestamp]:
         if args.laboratory:
             request = pb.GetLaboratoryQualityRequest(laboratory=args.laboratory, **asked(args))
             one = await store.GetLaboratoryQuality(request)

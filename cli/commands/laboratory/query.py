@@ -25,6 +25,9 @@ Page = TypeVar("Page")
 class LaboratoryFigures(Protocol):
     """A store's figures of how well laboratories work."""
 
+    async def GetLaboratoryQuality(self, request: pb.GetLaboratoryQualityRequest, /) -> pb.GetLaboratoryQualityResponse:
+        """See hutong.records.v1.LaboratoryQualityService."""
+
     async def ListLaboratoryQuality(
         self, request: pb.ListLaboratoryQualityRequest, /
     ) -> pb.ListLaboratoryQualityResponse:

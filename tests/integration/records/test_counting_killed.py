@@ -21,14 +21,15 @@ ROUNDS = 12
 RECORDS = 600
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, os, sys
 from services.records.store.opening import open_store
 from services.records.quality.figure_counter import FigureCounter
 from services.records.settings import Settings
 from services.runtime.clock import system_clock
 
 async def main():
-    store = open_store(Settings(region="430000", store_url=sys.argv[1], store_migrate=True))
+    secret = os.environ["HUTONG_MESH_SECRET"]
+    store = open_store(Settings(region="430000", mesh_secret=secret, store_url=sys.argv[1], store_migrate=True))
     counting = FigureCounter("dying", store, store.figures, system_clock)
     while await counting.step(3):
         print("counting", flush=True)
@@ -71,11 +72,11 @@ async def test_killed_at_random_instants(store_url: str) -> None:
         process.kill()
         await process.wait()
         async with opened(store_url) as store, store.figures.reading() as counts:
-            standing = await counts.standing()
-            stood.append(standing.sequence)
+            progress = await counts.progress()
+            stood.append(progress.sequence)
             held = (await counts.tallies_between(0, 1 << 20)).values()
             # Of samples alone as many records as changes are counted; of what follows none is new.
-            assert min(standing.sequence, RECORDS) == sum(read_tally(body).records for body in held)
+            assert min(progress.sequence, RECORDS) == sum(read_tally(body).records for body in held)
     assert sorted(stood) == stood
     assert 3 < len(set(stood)), stood
     async with opened(store_url) as store:

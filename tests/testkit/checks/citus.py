@@ -87,6 +87,7 @@ COLD = {
     "the feed, by sequence": "select sequence, false as is_laboratory",
     "laboratories' quality, by place in time": "select ( select array_agg(body order by revision)",
     "whose a store is, once": "select region from identity where region <> $1",
+    "everybody's keys, page by page": "select distinct person_key from revision where person_key > $1",
     "the purge, by sequence": "select person_key, region, source_id, sequence, recorded_at from revision",
 }
 """What reads revisions without naming anybody, by how it begins."""

@@ -122,6 +122,9 @@ async def _follow(store: PostgresStore, clock: ManualClock) -> None:
 async def _read(store: PostgresStore, records: Records) -> None:
     assert [1] == [one.revision for one in await records.of(person(1))]
     assert PEOPLE // 2 < len((await store.people([person(n) for n in range(1, PEOPLE)], LATEST)).records)
+    roll = await store.person_keys(b"", 10)
+    assert 10 == len(roll)
+    assert roll[5:] == (await store.person_keys(roll[4], 5))
     everybody = [person(n) for n in range(1, PEOPLE)]
     nothing_recent = Selection(LATEST, 0, 2, ("340000",))
     for known_at in (LATEST, Instant(LATEST - 1)):
