@@ -239,7 +239,7 @@ async def test_a_watcher_sees_signs_of_life_and_where_it_stands(lookup: Start) -
 async def test_a_long_past_comes_in_batches(lookup: Start, tmp_path: Path) -> None:
     """Everything once and in order, however much there is, also what another connection wrote."""
     client = await lookup(mesh())
-    store = open_store(settings(tmp_path))
+    store = open_store(settings(tmp_path), alone=False)
     for number in range(0, 1_100, 2):
         await store.commit(Link(key(number), key(number + 1), "test"), system_clock)
     seen: list[int] = []

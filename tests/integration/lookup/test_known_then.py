@@ -169,14 +169,18 @@ async def test_an_outage_is_noted_once_and_not_with_each_question(tmp_path: Path
     assert sorted(notes) == [("", "up"), ("nation", "down"), ("nation", "missed"), ("nation", "up")]
 
 
-async def test_another_process_over_the_store_tells_the_outage_too(tmp_path: Path) -> None:
+@pytest.mark.postgres
+async def test_another_process_over_the_store_tells_the_outage_too(tmp_path: Path, postgres_url: str) -> None:
     """It could ask the source itself, and yet says what was said."""
     stores = mesh(BEIJING, HUNAN)
     cut_off = mesh(BEIJING, HUNAN)
     for store in (stores[HUNAN], cut_off[HUNAN]):
         store.put(key(1), "H1")
     cut_off["nation"].error = DEAD
-    async with _running(tmp_path, cut_off, replica="one") as one, _running(tmp_path, stores, replica="two") as two:
+    async with (
+        _running(tmp_path, cut_off, replica="one", store_url=postgres_url) as one,
+        _running(tmp_path, stores, replica="two", store_url=postgres_url) as two,
+    ):
         [given] = await ask(one)
         assert coverage(given)["nation"] == UNREACHABLE
         assert await again(two, given) == given

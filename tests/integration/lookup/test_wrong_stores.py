@@ -46,10 +46,14 @@ async def test_two_addresses_swapped_are_unreachable_both(lookup: Start, caplog:
 
 
 async def test_the_nations_store_is_not_a_regions(lookup: Start) -> None:
-    """Nor is a store that does not say who it is."""
+    """It answers for all, and yet not for the one that is meant."""
     stores = mesh(BEIJING)
     stores[BEIJING] = RecordStore("nation")
     assert (UNREACHABLE, "WRONG_STORE") == coverage(await ask(await lookup(stores)))[BEIJING]
+
+
+async def test_a_store_that_does_not_say_who_it_is_is_nobodys(lookup: Start) -> None:
+    """What tells nothing of itself is not taken for the one that is meant."""
     stores = mesh(HUNAN)
     stores[HUNAN].identity.Clear()
     assert (UNREACHABLE, "WRONG_STORE") == coverage(await ask(await lookup(stores), 1, HUNAN))[HUNAN]

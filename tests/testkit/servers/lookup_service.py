@@ -26,8 +26,9 @@ Start = Callable[..., Any]
 
 
 def settings(folder: Path, **others: Any) -> Settings:
-    """Settings of a lookup service that keeps its store in this directory."""
-    return Settings(mesh_secret=SECRET, store_url=f"sqlite:///{folder / 'lookup.db'}", store_migrate=True, **others)
+    """Settings of a lookup service that keeps its store in this directory, unless a `store_url` is given."""
+    store = {"store_url": f"sqlite:///{folder / 'lookup.db'}", "store_migrate": True}
+    return Settings(mesh_secret=SECRET, **{**store, **others})
 
 
 @pytest.fixture(params=["local", "grpc"])
