@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from hutong.records.v1.record_pb2 import Origin, RecordContent, RevisionAction, TestRecord
+from hutong.records.v1.record_pb2 import Origin, RecordContent, RecordKind, RevisionAction, TestRecord
 
 from services.common.requests.fields import MOST_CAUSE
 from services.records.domain.content import digest
 
 _RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
+_SAMPLING, _RESULT = RecordKind.RECORD_KIND_SAMPLING, RecordKind.RECORD_KIND_RESULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ def follow(copy: TestRecord | None, origin: TestRecord | None) -> Follow | None:
 
     A copy that was withdrawn stays so: whoever withdrew it had a reason of his own. One made from a later revision than
     is known here waits until that has arrived. One that says what the origin says needs nothing, whatever the numbers.
+    A copy's result never becomes a sampling record again: the origin's store has not heard of the result yet.
     """
     if copy is None or origin is None or copy.action == _RETRACTED:
         return None
@@ -34,6 +36,9 @@ def follow(copy: TestRecord | None, origin: TestRecord | None) -> Follow | None:
             None,
             _cause(f"原记录 {name} 已撤回，随之撤回", f"follows its origin {name}, which was retracted", origin.cause),
         )
+    if copy.content.kind == _RESULT and origin.content.kind == _SAMPLING:
+        # Once reported, it is no sampling record again, whatever is corrected of the sample.
+        return None
     wanted = RecordContent()
     wanted.CopyFrom(origin.content)
     # How it came to this region, and from where, is the copy's own.

@@ -1,7 +1,15 @@
 """A copy follows when its origin changes."""
 
 import pytest
-from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RevisionAction, TestRecord, TestResult
+from hutong.records.v1.record_pb2 import (
+    Channel,
+    Origin,
+    RecordContent,
+    RecordKind,
+    RevisionAction,
+    TestRecord,
+    TestResult,
+)
 
 from services.records.domain.copies import Follow, follow
 
@@ -72,6 +80,20 @@ def test_a_retracted_origin_is_followed() -> None:
 def test_a_copy_that_may_stay(held: TestRecord | None, original: TestRecord | None) -> None:
     """Nothing follows."""
     assert follow(held, original) is None
+
+
+@pytest.mark.parametrize("made_from", [0, 1, 2])
+def test_a_copys_result_never_becomes_a_sampling_record_again(made_from: int) -> None:
+    """Of whichever revision it was made, and whatever is corrected of the sample; a retraction takes it along."""
+    held = copy(made_from)
+    held.content.kind = RecordKind.RECORD_KIND_RESULT
+    sampled = origin(3, TestResult.TEST_RESULT_UNSPECIFIED, action=AMENDED, cause="another site")
+    sampled.content.kind = RecordKind.RECORD_KIND_SAMPLING
+    assert follow(held, sampled) is None
+    sampled.action = RETRACTED
+    wanted = follow(held, sampled)
+    assert wanted is not None
+    assert wanted.content is None
 
 
 def test_a_cause_fits() -> None:
