@@ -19,6 +19,7 @@ from services.records.domain.content import placed_at
 _SAMPLING, _RESULT = RecordKind.RECORD_KIND_SAMPLING, RecordKind.RECORD_KIND_RESULT
 _NEGATIVE, _POSITIVE = TestResult.TEST_RESULT_NEGATIVE, TestResult.TEST_RESULT_POSITIVE
 _AMENDED, _RETRACTED = RevisionAction.REVISION_ACTION_AMENDED, RevisionAction.REVISION_ACTION_RETRACTED
+_CONTESTED = RevisionAction.REVISION_ACTION_CONTESTED
 _SINGLE = Tube.TUBE_SINGLE
 
 MEDIAN, P95 = 0.5, 0.95
@@ -79,9 +80,14 @@ class Work:
 
 
 def _amended(revisions: Sequence[TestRecord]) -> bool:
+    """Tells if what was said of the sample was ever replaced. What stands while a conflict waits replaces nothing, nor
+    does the settlement that brings back what it contradicted."""
+    said = [revision for revision in revisions if revision.action != _CONTESTED]
     return any(
-        after.action == _AMENDED and not (before.content.kind == _SAMPLING and after.content.kind == _RESULT)
-        for before, after in pairwise(revisions)
+        after.action == _AMENDED
+        and not (before.content.kind == _SAMPLING and after.content.kind == _RESULT)
+        and after.content != before.content
+        for before, after in pairwise(said)
     )
 
 

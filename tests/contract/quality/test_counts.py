@@ -12,7 +12,6 @@ from hutong.records.v1 import laboratory_quality_service_pb2 as qpb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, from_timestamp
 from services.records.domain.tally import RULES
 from services.records.quality import figure_counter
@@ -33,6 +32,7 @@ from tests.testkit.builders.laboratory_quality import (
     overdue,
     quality_of,
     steps,
+    take,
 )
 from tests.testkit.builders.records import fresh_id, person, result, sampling, submission
 from tests.testkit.clocks import ManualClock
@@ -58,24 +58,10 @@ async def run_against_reference(url: str, plan: list[Any], counts: list[int], ho
         records = Records(store, ManualClock())
         count = counting_of(records)
         log: list[reference.Entry] = []
-        for number, (action, record_number, who, content) in enumerate(plan):
+        for number, step in enumerate(plan):
             if most := counts[number % len(counts)]:
                 await count.step(most)
-            source_id = f"S{record_number}"
-            mine = [entry for entry in log if entry.source_id == source_id]
-            try:
-                if action == "submit":
-                    record = (await records.submit(source_id, person(who), content)).record
-                elif action == "amend":
-                    record = await records.amend(source_id, len(mine), content)
-                else:
-                    record = await records.retract(source_id, len(mine))
-            except ServiceError:
-                continue
-            if record.revision > len(mine):
-                owner = mine[0].person if mine else person(who)
-                at = record.recorded_at.ToMicroseconds()
-                log.append(reference.Entry(at, source_id, owner, record.content, action == "retract"))
+            await take(records, log, step)
         asked: dict[str, Any] = {"days": WEEK, "overdue_hours": hours}
         known_at, found = await live(records, **asked)
         expected = reference.figures(log, known_at, hours)

@@ -11,11 +11,10 @@ from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, parse_rfc3339, to_timestamp
 from services.records.store.protocols.record_store import RecordStore
-from tests.testkit.builders.laboratory_quality import days, listed, overdue, steps
-from tests.testkit.builders.records import person
+from tests.testkit.builders.laboratory_quality import days, listed, overdue, steps, take
+from tests.testkit.builders.records import person, result
 from tests.testkit.clocks import NOON, ManualClock
 from tests.testkit.oracles import laboratory_quality as reference
 from tests.testkit.servers.postgres import PostgresServer
@@ -94,30 +93,36 @@ async def test_golden_figures(store: RecordStore) -> None:
     await check(Records(store, records.clock), GOLDEN["later_checks"])
 
 
+async def test_what_waits_for_somebody_is_no_amendment(records: Records) -> None:
+    """The graver of two statements counts while they wait, but amends nothing; brought back, what was stored was never
+    amended; confirmed, what was offered has replaced it."""
+
+    async def told() -> list[tuple[int, int, int]]:
+        figures = await listed(records, days=days("2022-08-04", "2022-08-04"))
+        return [(one["records"], one.get("amended", 0), one.get("positive", 0)) for one in figures]
+
+    negative, positive = result(-30.0, -29.0), result(-30.0, -28.0, TestResult.TEST_RESULT_POSITIVE)
+    log: list[reference.Entry] = []
+    for number in (1, 2):
+        assert await take(records, log, ("submit", number, number, negative))
+        assert not await take(records, log, ("submit", number, number, positive))
+    assert [(2, 0, 2)] == await told()
+    assert await take(records, log, ("keep", 1, 1, None))
+    assert [(2, 0, 1)] == await told()
+    assert await take(records, log, ("take", 2, 2, None))
+    assert [(2, 1, 1)] == await told()
+    assert [3, 3] == [sum(entry.source_id == source_id for entry in log) for source_id in ("S1", "S2")]
+
+
 async def run_against_reference(url: str, plan: list[Any], hours: int) -> None:
     """Takes the steps and compares, after them and as known after each."""
     async with opened(url) as store:
         records = Records(store, ManualClock())
         log: list[reference.Entry] = []
         moments: list[Instant] = []
-        for action, number, who, content in plan:
-            source_id = f"S{number}"
-            mine = [entry for entry in log if entry.source_id == source_id]
-            try:
-                if action == "submit":
-                    response = await records.submit(source_id, person(who), content)
-                    record = response.record
-                elif action == "amend":
-                    record = await records.amend(source_id, len(mine), content)
-                else:
-                    record = await records.retract(source_id, len(mine))
-            except ServiceError:
-                continue
-            if record.revision > len(mine):
-                at = record.recorded_at.ToMicroseconds()
-                owner = mine[0].person if mine else person(who)
-                log.append(reference.Entry(at, source_id, owner, record.content, action == "retract"))
-            moments.append(Instant(records.clock.now))
+        for step in plan:
+            if await take(records, log, step):
+                moments.append(Instant(records.clock.now))
         for known_at in [*moments[::4], Instant(NOON + HOUR)]:
             expected = reference.figures(log, known_at, hours)
             found = await listed(records, known_at, days=days("2022-08-01", "2022-08-06"), overdue_hours=hours)

@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from hutong.records.v1 import conflict_service_pb2 as cpb
 from hutong.records.v1 import laboratory_quality_service_pb2 as qpb
-from hutong.records.v1.record_pb2 import Origin, TestResult, Tube
+from hutong.records.v1.record_pb2 import Origin, RevisionAction, TestResult, Tube
 from hypothesis import strategies as st
 
 from services.common.errors import ServiceError
@@ -14,7 +15,8 @@ from services.records.domain.quality import Sample
 from services.records.quality.figure_counter import FigureCounter
 from services.records.quality.figures import LaboratoryFigures
 from services.records.store.protocols.record_store import RecordStore
-from tests.testkit.builders.records import fresh_id, person, result, sampling, submission
+from tests.testkit.builders.records import KEEP, fresh_id, person, result, sampling, submission
+from tests.testkit.oracles import laboratory_quality as reference
 from tests.testkit.servers.records_service import Records
 
 
@@ -105,7 +107,7 @@ contents = st.builds(
 )
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["submit", "submit", "submit", "amend", "retract"]),
+        st.sampled_from(["submit", "submit", "submit", "submit", "amend", "retract", "keep", "take"]),
         st.integers(0, 5),
         st.integers(1, 2),
         contents,
@@ -113,6 +115,59 @@ steps = st.lists(
     min_size=1,
     max_size=14,
 )
+
+
+async def take(records: Records, log: list[reference.Entry], step: Any) -> bool:
+    """Takes one step, and writes down what was accepted; returns whether the step was not refused."""
+    action, number, who, content = step
+    source_id = f"S{number}"
+    mine = [entry for entry in log if entry.source_id == source_id]
+    added, done = RevisionAction.REVISION_ACTION_AMENDED, True
+    try:
+        if action == "submit":
+            await records.submit(source_id, person(who), content)
+        elif action == "amend":
+            await records.amend(source_id, len(mine), content)
+        elif action == "retract":
+            added = RevisionAction.REVISION_ACTION_RETRACTED
+            await records.retract(source_id, len(mine))
+        else:
+            await _settle(records, source_id, _SETTLEMENTS[action])
+    except ServiceError:
+        done = False
+    if not mine and not done:
+        return False
+    if not mine:
+        added = RevisionAction.REVISION_ACTION_SUBMITTED
+    for record in (await records.history(source_id))[len(mine) :] if mine or action == "submit" else []:
+        contested = record.action == RevisionAction.REVISION_ACTION_CONTESTED
+        if contested:
+            # A refused submission stands, or a settlement brought back one that another conflict is about.
+            assert (action == "submit" and not done and record.content == content) or action == "keep"
+        else:
+            assert done
+            assert record.action == added
+        at = record.recorded_at.ToMicroseconds()
+        owner = mine[0].person if mine else person(who)
+        log.append(reference.Entry(at, source_id, owner, record.content, action == "retract", contested))
+    return done
+
+
+_SETTLEMENTS = {
+    "keep": cpb.Settlement.SETTLEMENT_STORED_KEPT,
+    "take": cpb.Settlement.SETTLEMENT_OFFERED_TAKEN,
+}
+
+
+async def _settle(records: Records, source_id: str, how: cpb.Settlement.ValueType) -> None:
+    """Settles the newest open conflict about what one person's sample says, if there is one."""
+    page = await records.calls.ListConflicts(cpb.ListConflictsRequest(purpose=KEEP))
+    about = [c for c in page.conflicts if c.source_id == source_id and c.reason == "RECORD_CONFLICT"]
+    if about:
+        request = cpb.SettleConflictRequest(
+            conflict_id=about[-1].conflict_id, settlement=how, cause="asked the laboratory", purpose=KEEP
+        )
+        await records.calls.SettleConflict(request)
 
 
 async def kept(store: RecordStore) -> list[Any]:

@@ -21,6 +21,8 @@ class Entry:
     person: bytes
     content: RecordContent
     retracted: bool = False
+    contested: bool = False
+    """It stands only until somebody has settled which of two statements is right."""
 
 
 def _moment(content: RecordContent, field: str) -> datetime | None:
@@ -60,10 +62,11 @@ def overdue(log: list[Entry], known_at: int, hours: int) -> list[str]:
 
 
 def _amended(history: list[Entry]) -> bool:
-    for number in range(1, len(history)):
-        before, after = history[number - 1], history[number]
+    settled = [entry for entry in history if not entry.contested]
+    for number in range(1, len(settled)):
+        before, after = settled[number - 1], settled[number]
         got_result = before.content.kind == SAMPLING and after.content.kind == RESULT
-        if not after.retracted and not got_result:
+        if not after.retracted and not got_result and after.content != before.content:
             return True
     return False
 

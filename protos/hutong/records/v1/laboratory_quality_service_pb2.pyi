@@ -103,7 +103,9 @@ class LaboratoryQuality(_message.Message):
     retracted: _builtins.int
     """Of these, withdrawn ones. Everything below but the rates of retraction and amendment is about the others."""
     amended: _builtins.int
-    """Of the records, those that were amended at least once; a sampling record that received its result was not."""
+    """Of the records, those that were amended at least once; a sampling record that received its result was not. A
+    conflict amends nothing, unless it is settled in favour of what was offered.
+    """
     reported: _builtins.int
     """Records with a result."""
     positive: _builtins.int
