@@ -10,6 +10,7 @@ from typing import Any
 from hutong.records.v1 import (
     change_feed_service_pb2,
     intake_service_pb2,
+    laboratory_quality_service_pb2,
     record_read_service_pb2,
     record_write_service_pb2,
 )
@@ -25,6 +26,7 @@ CONTRACTS = [
     record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"],
     intake_service_pb2.DESCRIPTOR.services_by_name["RecordIntakeService"],
     change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"],
+    laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"],
 ]
 
 
