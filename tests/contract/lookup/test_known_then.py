@@ -129,6 +129,8 @@ async def test_what_is_being_committed_is_waited_for_or_comes_later(url: str) ->
         async def write(one: int) -> None:
             for _ in range(20):
                 await store.commit(Link(key(one), key(one + 1), "test"), system_clock)
+                # For a reader to come between, also where a store waits for nothing.
+                await asyncio.sleep(0.002)
                 await store.commit(Unlink(key(one), key(one + 1), "test"), system_clock)
 
         async def read() -> None:
