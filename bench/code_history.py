@@ -40,7 +40,7 @@ CONNECTIONS = 16
 """Fewer than people, so that nobody is asked about twice at once."""
 AMENDMENTS = (1, 100)
 BOUND, LONG_BOUND = 1.15, 1.3
-"""What the cost may be of a past of up to LONG tests, and of a longer one, in that of the shortest."""
+"""The greatest cost of a past of up to LONG tests, and of a longer one, as a multiple of the shortest one's."""
 LONG = 200
 SETTLE_SECONDS = 300.0
 

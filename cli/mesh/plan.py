@@ -27,7 +27,7 @@ PRINCIPALS = {name: store_of(name) for name in RECORD_STORES} | {
 
 OPERATOR = principal("operator/me")
 SUPERVISOR = principal("supervisor/me")
-"""Who sits at this machine."""
+"""The people who sit at this machine."""
 
 
 def system_of(region: str) -> Principal:

@@ -24,7 +24,7 @@ class Identity(NamedTuple):
 
 NOBODY = Identity("", "")
 AMBIGUOUS = Identity("AMBIGUOUS", "")
-"""Of a reference that means two people: it means nobody."""
+"""A reference that means two people means nobody."""
 
 
 def identity_of(identifiers: list[Json]) -> Identity:

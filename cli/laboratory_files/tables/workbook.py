@@ -12,13 +12,13 @@ from cli.laboratory_files.refusals import UnreadableFileError
 from cli.laboratory_files.tables.header import MOST_TITLES
 
 MOST_BYTES = 1 << 30
-"""Of a workbook unpacked; a sheet has at most a million rows."""
+"""The most bytes of a workbook unpacked; a sheet has at most a million rows."""
 _EXACT = 10**15
 _HALF_SECOND = timedelta(milliseconds=500)
 _FEW = 3
 
 WORKBOOK = b"PK\x03\x04"
-"""What a workbook begins with."""
+"""The bytes a workbook begins with."""
 
 
 class Sheet:
