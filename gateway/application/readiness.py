@@ -7,6 +7,7 @@ from typing import NamedTuple
 from gateway.application.first_contact import FirstContact
 from gateway.codes.cache.protocol import CacheDownError, VerdictCache
 from gateway.codes.policy_digests import PolicyDigests
+from gateway.mesh_identity import MeshIdentity
 from gateway.metrics import CACHE_BYTES, CACHE_EVICTED, NEWS_AGE
 from services.common.instants import SECOND
 from services.runtime.clock import Clock
@@ -36,6 +37,7 @@ class Probe:
         cache: VerdictCache,
         policies: PolicyDigests,
         lookup: FirstContact,
+        mesh: MeshIdentity,
         *,
         clock: Clock,
         feeds: tuple[str, ...],
@@ -43,6 +45,7 @@ class Probe:
     ) -> None:
         self._cache = cache
         self._lookup = lookup
+        self._mesh = mesh
         self._policies = policies
         self._clock = clock
         self._feeds = feeds
@@ -71,7 +74,13 @@ class Probe:
 
     async def look(self) -> Readiness:
         """Returns the state of every component."""
-        components = {"verdict": self._verdict(), "lookup": self._lookup.trouble, "cache": "", "news": ""}
+        components = {
+            "verdict": self._verdict(),
+            "lookup": self._lookup.trouble,
+            "directory": self._mesh.trouble,
+            "cache": "",
+            "news": "",
+        }
         try:
             ages = await self.news_ages()
             late = [feed for feed, age in ages.items() if age is None or age > self._news_seconds]

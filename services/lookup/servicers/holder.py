@@ -33,6 +33,7 @@ from services.common.requests.violations import Violations, violation
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, Decision, Link, Switch, Unlink
 from services.lookup.holders.change_feed import HolderFeed
 from services.lookup.holders.claims import Claimer
+from services.lookup.identity import OwnIdentity
 from services.lookup.store.protocol import HolderStore
 from services.runtime.rpc.call import current_call
 
@@ -46,23 +47,27 @@ class HolderServicer:
         store: HolderStore,
         feed: HolderFeed,
         claimer: Claimer,
+        identity: OwnIdentity,
         clock: Callable[[], Instant],
     ) -> None:
         self._keys = keys
         self._store = store
         self._feed = feed
         self._claimer = claimer
+        self._identity = identity
         self._clock = clock
 
     async def LinkDocuments(self, request: LinkDocumentsRequest) -> LinkDocumentsResponse:
         """See the contract. Raises FailedPrecondition (TOO_MANY_DOCUMENTS) besides."""
+        await self._identity.require(request.store)
         decision = await self._commit(Link(*self._two_documents(request)))
-        return LinkDocumentsResponse(person_keys=decision.person)
+        return LinkDocumentsResponse(person_keys=decision.person, identity=await self._identity.now())
 
     async def UnlinkDocuments(self, request: UnlinkDocumentsRequest) -> UnlinkDocumentsResponse:
         """See the contract."""
+        await self._identity.require(request.store)
         decision = await self._commit(Unlink(*self._two_documents(request)))
-        return UnlinkDocumentsResponse(person_keys=decision.person)
+        return UnlinkDocumentsResponse(person_keys=decision.person, identity=await self._identity.now())
 
     async def ListLinkedDocuments(self, request: ListLinkedDocumentsRequest) -> ListLinkedDocumentsResponse:
         """See the contract. Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN) besides."""
@@ -108,8 +113,9 @@ class HolderServicer:
                 "该地区的健康码不支持切换数据库",
                 "The code of this region has no switch between databases",
             )
+        await self._identity.require(request.store)
         await self._commit(Switch(key, request.region, request.scope, request.request_id.lower()))
-        return SwitchScopeResponse(scope=request.scope)
+        return SwitchScopeResponse(scope=request.scope, identity=await self._identity.now())
 
     async def ClaimResult(self, request: ClaimResultRequest) -> ClaimResultResponse:
         """See the contract. Raises FailedPrecondition (RESULT_IS_LOCAL, CLAIM_RETRACTED) besides."""
@@ -124,8 +130,9 @@ class HolderServicer:
         violations.refuse()
         named = (request.origin_region, request.origin_source_id) if request.origin_region else None
         request_id = request.request_id.lower()
+        await self._identity.require(request.store)
         record, created = await self._claimer.claim(key, request.region, named, current_call().purpose, request_id)
-        return ClaimResultResponse(record=record, created=created)
+        return ClaimResultResponse(record=record, created=created, identity=await self._identity.now())
 
     async def WatchHolders(self, request: WatchHoldersRequest) -> AsyncIterator[WatchHoldersResponse]:
         """See the contract. Raises FailedPrecondition (FEED_REBUILT) for a sequence beyond the last one."""
@@ -143,6 +150,7 @@ class HolderServicer:
                 ],
                 sequence=told.position,
                 as_of=None if told.as_of is None else to_timestamp(told.as_of),
+                identity=await self._identity.now(),
             )
 
     def _two_documents(self, request: LinkDocumentsRequest | UnlinkDocumentsRequest) -> tuple[bytes, bytes, str, str]:

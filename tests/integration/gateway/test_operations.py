@@ -31,7 +31,7 @@ async def test_readiness_names_its_components(clients: GatewayClients) -> None:
     """Ready with everything up, degraded without news or verdicts: the last verdicts can still be shown."""
     assert (await clients.get("/readyz")).json() == {
         "status": "READY",
-        "components": {"verdict": "", "lookup": "", "cache": "", "news": ""},
+        "components": {"verdict": "", "lookup": "", "directory": "", "cache": "", "news": ""},
     }
     clients.mesh.cut = True
     clients.mesh.failing = DOWN
