@@ -13,6 +13,7 @@ from services.runtime.rpc.handlers import Handlers
 from services.runtime.rpc.health import DRAINING, Degraded, Health
 from services.runtime.rpc.pipeline import Auditor, Pipeline
 from services.runtime.rpc.security import NO_SECURITY, Security
+from services.runtime.rpc.streams import STREAM_LIMITS, OpenStreams, StreamLimits
 from services.runtime.telemetry.trace import Traces, new_trace
 
 log = logging.getLogger("hutong.server")
@@ -65,7 +66,7 @@ class Server:
     is kept. `request_bytes` is the largest message that is taken at all; `reflects`: whether anybody may ask for the
     contracts. `security` says who calls and what they may do, `regions` whose store this is. `health_listen`
     is a second address, without certificates, for health alone: the probes of a cluster have none.
-    `auditor` writes down what is answered.
+    `auditor` writes down what is answered, `streams` bounds what is watched.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Server:
         regions: Collection[str] = (),
         health_listen: str = "",
         auditor: Auditor | None = None,
+        streams: StreamLimits = STREAM_LIMITS,
     ) -> None:
         self._service = service
         self._pings = dict(pings or {})
@@ -92,7 +94,7 @@ class Server:
         self._credentials = security.credentials
         self._health_listen = health_listen
         self._health_server = grpc.aio.server(options=_OPTIONS) if health_listen else None
-        made = Handlers(security.peers, traces, self._draining)
+        made = Handlers(security.peers, traces, self._draining, OpenStreams(streams))
         for binding in bindings:
             pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}
