@@ -85,11 +85,11 @@ class Pipeline:
     ) -> Response:
         entered: Entered | None = None
         try:
-            purpose = self._guard.admit(call.caller, method, request)
+            purpose = self._guard.admit(call, method, request)
             deadline = call.deadline - SHAVE_SECONDS
             if deadline - time.monotonic() < LEAST_SECONDS:
                 raise DeadlineExceeded("所剩时间不足", "Too little time is left to answer")
-            call = Call(call.caller, deadline, call.trace, purpose)
+            call = Call(call.caller, deadline, call.trace, purpose, call.persons, call.users)
             entered = enter(call)
             response = await answer_by(deadline, handler(request))
             if self._auditor is not None:
@@ -133,7 +133,7 @@ class Pipeline:
         async def all_requests() -> AsyncIterator[Message]:
             yield first
             async for request in requests:
-                self._guard.admit_further(call.caller, method, current_call().purpose, request)
+                self._guard.admit_further(current_call(), method, request)
                 yield request
 
         async with aclosing(self._responses(method, lambda: handler(all_requests()), first, call)) as responses:
@@ -144,7 +144,7 @@ class Pipeline:
         self, method: str, serve: Callable[[], AsyncIterator[Answer]], request: Message, call: Call
     ) -> AsyncGenerator[Answer, None]:
         try:
-            call = replace(call, purpose=self._guard.admit(call.caller, method, request))
+            call = replace(call, purpose=self._guard.admit(call, method, request))
             if self._auditor is not None:
                 await self._auditor.answered(call, method, request, "OPENED", b"")
             token = enter(call)
