@@ -96,11 +96,10 @@ async def test_a_reader_that_does_not_read_is_ended_and_goes_on_where_it_was(tmp
                     numbers += [change.sequence for change in message.changes]
                     cursor = message.cursor
             except grpc.aio.AioRpcError as error:
-                assert error.code() is grpc.StatusCode.ABORTED
-                reasons.append(from_rpc_error(error, "records").reason)
+                reasons.append(f"{error.code().name} {from_rpc_error(error, 'records').reason}")
             stream.cancel()
         assert numbers == list(range(1, 6_001))
-        assert reasons[:1] == ["READER_TOO_SLOW"]
+        assert set(reasons) == {"ABORTED READER_TOO_SLOW"}
 
 
 @pytest.mark.parametrize("limits", [StreamLimits(per_caller=3), StreamLimits(per_connection=3)])

@@ -1,5 +1,5 @@
-"""Whoever follows the end of a feed is told everything once and in order, however slowly it reads; and what all are told
-is read and encoded once."""
+"""Whoever follows the end of a feed is told everything once and in order, however slowly it reads; what all are told is
+read and encoded once."""
 
 import asyncio
 import random
