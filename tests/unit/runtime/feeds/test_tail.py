@@ -1,4 +1,4 @@
-"""Whoever follows the end of a feed is told everything once and in order, however slowly it reads; what all are told is
+"""Every reader of the end of a feed is told everything once and in order, however slowly it reads; what all are told is
 read and encoded once."""
 
 import asyncio
