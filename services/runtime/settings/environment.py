@@ -115,8 +115,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     audit: Name = ""
     """The folder of this process's audit trail: every call about a person is written there before it is answered. Made
     when it is not there; no two processes share one. Empty: nothing is written down."""
-    health_listen: Listen = ""
-    """Where to serve gRPC health alone, without certificates, for the probes of a cluster. Empty: nowhere else."""
+    operations_listen: Listen = ""
+    """Where operators and the probes of a cluster ask over HTTP, without certificates: /healthz (the process lives),
+    /readyz (it should be sent calls), /metrics (Prometheus). A thread of its own answers there, however much else there
+    is to do. For inside a cluster, and nobody else. Empty: nowhere."""
     drain_wait: Seconds = 0.0
     """After SIGTERM: how long to go on serving while load balancers notice that the process is no longer healthy."""
     drain_grace: Seconds = 5.0
@@ -134,7 +136,5 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where to send spans, OTLP over gRPC, such as http://collector:4317. Empty: nowhere."""
     trace_ratio: Share = 0.01
     """The share of requests that is traced when otlp_endpoint is set."""
-    metrics_listen: Listen = ""
-    """Where to serve Prometheus metrics over HTTP. Empty: nowhere."""
     log_level: Level = "INFO"
     """The least level that is logged."""
