@@ -18,6 +18,7 @@ from services.runtime.rpc.health import DRAINING, Degraded, Health, Ping
 from services.runtime.rpc.listening import CannotListenError
 from services.runtime.rpc.pipeline import Auditor, Pipeline
 from services.runtime.rpc.security import NO_SECURITY, Security
+from services.runtime.rpc.streams import STREAM_LIMITS, OpenStreams, StreamLimits
 from services.runtime.telemetry.trace import Traces, new_trace
 
 log = logging.getLogger("hutong.server")
@@ -59,7 +60,8 @@ class Server:
     is kept. `request_bytes` is the largest message that is taken at all; `reflects`: whether anybody may ask for the
     contracts. `security` says who calls and what they may do, `regions` whose store this is. `operations_listen`
     is where operators and the probes of a cluster ask over HTTP, without certificates: health and metrics alone, from a
-    thread of their own. `auditor` writes down what is answered.
+    thread of their own. `auditor` writes down what is answered, `streams` bounds what
+    is watched.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Server:
         regions: Collection[str] = (),
         operations_listen: str = "",
         auditor: Auditor | None = None,
+        streams: StreamLimits = STREAM_LIMITS,
     ) -> None:
         self._service = service
         self._pings = dict(pings or {})
@@ -87,7 +90,7 @@ class Server:
         self._credentials = security.credentials
         self._operations_listen = operations_listen
         self._operations: OperationsListener | None = None
-        made = Handlers(security.peers, traces, self._draining)
+        made = Handlers(security.peers, traces, self._draining, OpenStreams(streams))
         for binding in bindings:
             pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}
