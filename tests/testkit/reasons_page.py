@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from gateway.http.problems import STATUSES
-from services.certificates.refusals import TEXTS as CERTIFICATE
+from services.certificates.refusals import TEXTS
 from services.common.errors import Code
 from tests.testkit.checks.reasons import FIELD, Given, given
 
@@ -182,6 +182,8 @@ VERDICT: Mapping[str, str] = {
 }
 """What a verdict's reasons and grounds mean; they are no errors."""
 
+
+CERTIFICATE: Mapping[str, str] = {str(reason): str(text) for reason, text in TEXTS.items()}
 
 KEPT: Mapping[str, str] = {
     "RESTORED_CONTENT": "a restored region says something else of a record than what was given back to it",
