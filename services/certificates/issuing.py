@@ -16,7 +16,7 @@ COVID_19 = "840539006"  # SNOMED CT
 
 @dataclass(frozen=True)
 class Holder:
-    """Whose certificate it is. `surname` and `given_name` are as in a passport (ICAO 9303): A to Z and `<`."""
+    """The holder of a certificate. `surname` and `given_name` are as in a passport (ICAO 9303): A to Z and `<`."""
 
     surname: str
     given_name: str

@@ -1,4 +1,4 @@
-"""Why a certificate is not believed: one reason for each stage of reading it."""
+"""The reasons for which a certificate is not believed, one for each stage of reading it."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Who may sign: the certificates of signers, by the key identifier that an HCERT carries."""
+"""The signers that are believed: their certificates, by the key identifier that an HCERT carries."""
 
 import base64
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ KEY_ID_BYTES = 8
 
 
 class Kind(StrEnum):
-    """What a certificate may be about, by the group of the schema."""
+    """The kinds of certificates, by the group of the schema."""
 
     TEST = "t"
     VACCINATION = "v"

@@ -1,1 +1,1 @@
-"""What a certificate says: the EU DCC schema 1.3, as types."""
+"""The contents of a certificate: the EU DCC schema 1.3, as types."""
