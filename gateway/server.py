@@ -13,6 +13,7 @@ from gateway.http.asgi import Asgi
 from gateway.http.connections import Connections, connection_class
 from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
+from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.server import CannotListenError, Server
 from services.runtime.service import security_of
 from services.runtime.settings.environment import SettingsError
@@ -150,6 +151,8 @@ class GatewayServer:
             security=security_of(service, settings),
             health_listen=settings.health_listen,
             auditor=service.auditor,
+            limiter=service.limiter,
+            addresses=Addresses(settings.trusted_proxies),
         )
         self._http = HttpServer(
             gateway.app, head_seconds=settings.http_head_seconds, idle_seconds=settings.http_idle_seconds

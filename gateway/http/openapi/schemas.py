@@ -32,6 +32,7 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     operations.Alive,
     operations.Ready,
     errors.Problem,
+    errors.LimitProblem,
     errors.NotReadyProblem,
 )
 

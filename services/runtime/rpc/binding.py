@@ -46,7 +46,7 @@ class Binding:
 def _onward(caller: str) -> Call:
     # The callee's span belongs below the caller's innermost one, as it does over a wire.
     call = current_call()
-    return replace(call, caller=caller, trace=current_trace() or call.trace)
+    return replace(call, caller=caller, trace=current_trace() or call.trace, proven=False, address="", meter=None)
 
 
 def local(port: type[P], bindings: Sequence[Binding], *, service: str, caller: str) -> P:

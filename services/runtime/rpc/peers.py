@@ -30,7 +30,9 @@ class Context(Protocol):
 
 
 class Peers(Protocol):
-    """Names callers."""
+    """Names callers. `proven` tells whether the names are."""
+
+    proven: bool
 
     def name(self, context: Context) -> str:
         """Returns the caller's name. Raises ServiceError (UNAUTHENTICATED)."""
@@ -38,6 +40,8 @@ class Peers(Protocol):
 
 class NamedPeers:
     """Takes callers at their word: for a mesh on loopback, whose calls come from the same machine."""
+
+    proven = False
 
     def name(self, context: Context) -> str:
         """Returns the metadata entry hutong-caller, empty when there is none."""
@@ -52,6 +56,8 @@ class _Checked(NamedTuple):
 
 class ProvenPeers:
     """Names callers by their certificates, and by nothing else."""
+
+    proven = True
 
     def __init__(self, files: TlsFiles, clock: Clock) -> None:
         self._files = files

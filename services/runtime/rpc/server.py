@@ -8,10 +8,11 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.handlers import Handlers
 from services.runtime.rpc.health import DRAINING, Degraded, Health
-from services.runtime.rpc.pipeline import Auditor, Pipeline
+from services.runtime.rpc.pipeline import Auditor, Limiter, Pipeline
 from services.runtime.rpc.security import NO_SECURITY, Security
 from services.runtime.telemetry.trace import Traces, new_trace
 
@@ -65,7 +66,8 @@ class Server:
     is kept. `request_bytes` is the largest message that is taken at all; `reflects`: whether anybody may ask for the
     contracts. `security` says who calls and what they may do, `regions` whose store this is. `health_listen`
     is a second address, without certificates, for health alone: the probes of a cluster have none.
-    `auditor` writes down what is answered.
+    `auditor` writes down what is answered, `limiter` bounds what one caller asks, `addresses` tells where calls come
+    from.
     """
 
     def __init__(
@@ -81,6 +83,8 @@ class Server:
         regions: Collection[str] = (),
         health_listen: str = "",
         auditor: Auditor | None = None,
+        limiter: Limiter | None = None,
+        addresses: Addresses | None = None,
     ) -> None:
         self._service = service
         self._pings = dict(pings or {})
@@ -92,9 +96,9 @@ class Server:
         self._credentials = security.credentials
         self._health_listen = health_listen
         self._health_server = grpc.aio.server(options=_OPTIONS) if health_listen else None
-        made = Handlers(security.peers, traces, self._draining)
+        made = Handlers(security.peers, traces, self._draining, addresses or Addresses())
         for binding in bindings:
-            pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor)
+            pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor, limiter)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(binding.contract.full_name, handlers),)
