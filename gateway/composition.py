@@ -21,7 +21,6 @@ from gateway.codes.verdict_client import VerdictClient
 from gateway.grpc.servicer import HealthCodeServicer
 from gateway.http.api import api_routes
 from gateway.http.app import HttpApplication
-from gateway.http.operations import operation_routes
 from gateway.http.overload import Overload
 from gateway.http.views.code import code_body
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
@@ -56,7 +55,6 @@ class Gateway:
     app: HttpApplication
     application: Application
     """What both transports ask."""
-    probe: Probe
     traces: Traces
     """Makes the trace of a request, over either transport."""
 
@@ -142,13 +140,13 @@ def build(
     limiter = open_limiter(settings, fingerprint)
     guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
     contract = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
-    routes = {**api_routes(application), **operation_routes(probe), **page_routes(sample_people)}
+    routes = {**api_routes(application), **page_routes(sample_people)}
 
     return Gateway(
         service=Service(
             name=NAME,
             bindings=[Binding(contract, HealthCodeServicer(application), guard)],
-            pings={"verdict": probe.verdict, "lookup": probe.lookup},
+            pings=probe.pings,
             background=[policies.keep, first_contact.run, updater.run],
             close=_closing(cache, verdicts, limiter, close),
             files=files,
@@ -164,7 +162,6 @@ def build(
             addresses=Addresses(settings.trusted_proxies),
         ),
         application=application,
-        probe=probe,
         traces=traces,
     )
 

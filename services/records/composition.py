@@ -48,7 +48,7 @@ from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
-from services.runtime.rpc.server import Ping
+from services.runtime.rpc.health import Ping
 from services.runtime.service import Background, Service
 from services.runtime.tls.identity import store_of
 from services.runtime.tls.process import process_files

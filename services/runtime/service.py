@@ -15,8 +15,10 @@ from services.runtime.limits.process import process_limiter
 from services.runtime.process import stop_signal
 from services.runtime.resilience.tasks import end
 from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.health import Ping
+from services.runtime.rpc.listening import CannotListenError
 from services.runtime.rpc.security import NO_SECURITY, Security, mutual_tls
-from services.runtime.rpc.server import CannotListenError, Ping, Server
+from services.runtime.rpc.server import Server
 from services.runtime.settings.environment import ServerSettings, SettingsError
 from services.runtime.tls.files import TlsFiles
 
@@ -97,7 +99,7 @@ async def serve(service: Service, settings: ServerSettings) -> None:
         reflects=settings.reflection,
         security=security_of(service, settings),
         regions=service.regions,
-        health_listen=settings.health_listen,
+        operations_listen=settings.operations_listen,
         auditor=service.auditor,
         limiter=limiter_of(service, settings),
     )

@@ -19,5 +19,7 @@ def test_every_rule_names_metrics_that_there_are():
         for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]:
             for rule in group["rules"]:
                 named = set(re.findall(r"hutong_\w+", rule["expr"]))
-                assert named and named <= metrics, f"{file.name}: {rule['alert']}: {named - metrics}"
-                assert rule["annotations"]["summary"] and rule["annotations"]["description"]
+                assert named
+                assert named <= metrics, f"{file.name}: {rule['alert']}: {named - metrics}"
+                assert rule["annotations"]["summary"]
+                assert rule["annotations"]["description"]

@@ -28,10 +28,9 @@ MODULES: dict[str, tuple[ModuleType, ...]] = {
 HEAD = """\
 # Metrics
 
-Each process serves what it counts to Prometheus, over HTTP, at `HUTONG_METRICS_LISTEN`; the gateway also at `/metrics`
-of its HTTP port. No metric names a person. Counters are of this process since it started: look at their rate. This page
-is made from the code, by `python -m tests.testkit.metrics_page > docs/metrics.md`; a test says when it is not up to
-date.
+Each process serves what it counts to Prometheus, over HTTP, at `/metrics` of `HUTONG_OPERATIONS_LISTEN`, from a thread
+of its own. No metric names a person. Counters are of this process since it started: look at their rate. This page is
+made from the code, by `python -m tests.testkit.metrics_page > docs/metrics.md`; a test says when it is not up to date.
 
 ## Woken up?
 
@@ -107,7 +106,8 @@ LOOK_AT = (
     (
         "`hutong_limited_total`",
         "it grows",
-        "a caller asks more than it may, or honest ones stand behind one address: `HUTONG_LIMITS`, `HUTONG_TRUSTED_PROXIES`",
+        "a caller asks more than it may, or honest ones stand behind one address: `HUTONG_LIMITS`, "
+        "`HUTONG_TRUSTED_PROXIES`",
     ),
     ("`hutong_limits_local`", "1", "Redis does not answer: each replica limits by itself"),
     ("`hutong_laboratory_overdue_samples`", "it grows", "somebody calls the laboratory: `hutong laboratory overdue`"),

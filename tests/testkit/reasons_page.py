@@ -80,6 +80,7 @@ DO: Mapping[str, str] = {
     "ACCESS_DENIED": "`hutong access explain` says what you may call; ask the operator for more",
     "PURPOSE_DENIED": "state the purpose that the call has, or ask the operator for a grant",
     "REGION_DENIED": "ask about your own region, in its own store",
+    "CREDENTIAL_ENDED": "open the stream again, with a certificate that is still valid",
     "CALLER_UNTRUSTED": "renew the certificate, or have its authority put among those that are trusted",
     "CALLER_UNNAMED": "send the metadata entry `hutong-caller`",
     "CANCELLED": "ask again if you still want the answer",

@@ -53,14 +53,6 @@ class LimitProblem(Problem, frozen=True):
     limit: Annotated[str, described("限额的名称。 The limit's name.", examples=["code-per-address"])]
 
 
-class NotReadyProblem(Problem, frozen=True):
-    """未就绪。 Not ready."""
-
-    components: Annotated[
-        dict[str, str], described("组件及其问题，空为正常。 Components, and what is wrong with each.")
-    ]
-
-
 def violations(refused: Iterable[errors.Violation]) -> list[Violation]:
     """Shows the refused fields by the names they have in JSON."""
     return [Violation(json_path(one.field), one.reason, text_of(one.text)) for one in refused]

@@ -29,8 +29,8 @@ _MESH = f"{SCHEME}{TRUST_DOMAIN}/"
 
 class Limiter:
     """Limits calls by principal, where one is proven, and by address, where one is told. Services of the mesh itself
-    are not limited: what they ask, others asked them. Without `shared`, or while it is down, the limits are this process's
-    own. `now` is a monotonic clock, in seconds."""
+    are not limited: what they ask, others asked them. Without `shared`, or while it is down, the limits are those of
+    this process. `now` is a monotonic clock, in seconds."""
 
     def __init__(
         self, rules: Rules, shared: SharedBuckets | None = None, now: Callable[[], float] = time.monotonic

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
-from msgspec.structs import replace
 
 from services.runtime.rpc.access import Guard, NamedCallers
 from services.runtime.rpc.call import Call, current_call
@@ -46,7 +45,7 @@ class Binding:
 def _onward(caller: str) -> Call:
     # The callee's span belongs below the caller's innermost one, as it does over a wire.
     call = current_call()
-    return replace(call, caller=caller, trace=current_trace() or call.trace, proven=False, address="", meter=None)
+    return Call(caller, call.deadline, current_trace() or call.trace, call.purpose, users=call.users)
 
 
 def local(port: type[P], bindings: Sequence[Binding], *, service: str, caller: str) -> P:

@@ -19,13 +19,19 @@ class Meter(msgspec.Struct, gc=False):
 
 class Call(msgspec.Struct, frozen=True, gc=False):
     """One call. `deadline` is an instant of time.monotonic(), in seconds; `caller` the immediate caller's name,
-    `proven` where a certificate or a token proves it; `address` is where it calls from, empty for a call of the same
-    process. `meter` counts while the call is limited."""
+    `proven` where a certificate or a token proves it.
+
+    `persons` are the keys of those people whose data is the caller's own, itself first: of a holder, and of a guardian
+    with dependants. `users` are those on whose behalf the mesh is called: who asked the gateway, however many hops ago.
+    `address` is where the call comes from, empty within a process; `meter` counts while the call is limited.
+    """
 
     caller: str
     deadline: float
     trace: Trace
     purpose: Purpose.ValueType = Purpose.PURPOSE_UNSPECIFIED
+    persons: tuple[bytes, ...] = ()
+    users: tuple[str, ...] = ()
     proven: bool = False
     address: str = ""
     meter: Meter | None = None

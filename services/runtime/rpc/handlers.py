@@ -1,6 +1,7 @@
 """Methods of servicers as gRPC's handlers: bounded decoding, errors with their details, streams that a drain ends."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
@@ -40,6 +41,13 @@ _TOO_LARGE = ServiceError(
 )
 
 
+_CREDENTIAL_ENDED = ServiceError(
+    Code.UNAUTHENTICATED,
+    "CREDENTIAL_ENDED",
+    Text("调用方的证书或令牌已到期，请重新连接", "The caller's certificate or token has ended; connect again"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The stand-in for a request that was not decoded."""
@@ -74,7 +82,8 @@ class Handlers:
     def _unary(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
             try:
-                return await pipeline.unary(name, handler, _accepted(request), self._call(context))
+                call, _ = await self._call(context)
+                return await pipeline.unary(name, handler, _accepted(request), call)
             except ServiceError as error:
                 await _abort(context, error)
 
@@ -83,8 +92,9 @@ class Handlers:
     def _stream(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
             try:
-                responses = pipeline.stream(name, handler, _accepted(request), self._call(context))
-                async with aclosing(self._until_drained(responses)) as living:
+                call, ends = await self._call(context)
+                responses = pipeline.stream(name, handler, _accepted(request), call)
+                async with aclosing(self._until_ended(responses, ends)) as living:
                     async for response in living:
                         yield response
                 self._check_drained()
@@ -97,14 +107,15 @@ class Handlers:
         async def serve(
             requests: AsyncIterator[Decoded], context: grpc.aio.ServicerContext[Any, Any]
         ) -> AsyncIterator[Message]:
-            async def accepted() -> AsyncIterator[Message]:
+            async def accepted(ends: float) -> AsyncIterator[Message]:
                 # A drain ends what the handler reads, not what it does: it answers what it has.
-                async with aclosing(self._until_drained(requests)) as living:
+                async with aclosing(self._until_ended(requests, ends)) as living:
                     async for request in living:
                         yield _accepted(request)
 
             try:
-                async for response in pipeline.duplex(name, handler, accepted(), self._call(context)):
+                call, ends = await self._call(context)
+                async for response in pipeline.duplex(name, handler, accepted(ends), call):
                     yield response
                 self._check_drained()
             except ServiceError as error:
@@ -112,16 +123,21 @@ class Handlers:
 
         return serve
 
-    def _call(self, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+    async def _call(self, context: grpc.aio.ServicerContext[Any, Any]) -> tuple[Call, float]:
+        """Returns the call, and when what proves the caller's name ends (time.monotonic(), seconds)."""
         traceparent = next((str(value) for key, value in context.invocation_metadata() or () if key == TRACE_KEY), None)
         left = context.time_remaining()
-        return Call(
-            self.peers.name(context),
+        caller = await self.peers.caller(context)
+        call = Call(
+            caller.name,
             time.monotonic() + (DEFAULT_SECONDS if left is None else left),
             self.traces(traceparent),
-            proven=self.peers.proven,
+            persons=caller.persons,
+            users=caller.users,
+            proven=caller.proven,
             address=self._address(context),
         )
+        return call, caller.ends
 
     def _address(self, context: grpc.aio.ServicerContext[Any, Any]) -> str:
         forwarded = None
@@ -136,13 +152,18 @@ class Handlers:
         if self.draining.is_set():
             raise draining()
 
-    async def _until_drained(self, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    async def _until_ended(self, items: AsyncIterator[Any], ends: float) -> AsyncGenerator[Any, None]:
+        """Yields items until the server drains. Raises UNAUTHENTICATED (CREDENTIAL_ENDED) once what proves the caller's
+        name has ended: a stream lives longer than a certificate, and whoever reads it proves its name anew."""
         ended = asyncio.ensure_future(self.draining.wait())
         reading: asyncio.Future[Any] | None = None
         try:
             while not self.draining.is_set():
                 reading = asyncio.ensure_future(anext(items))
-                await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
+                left = None if ends == math.inf else max(0.0, ends - time.monotonic())
+                await asyncio.wait({reading, ended}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if not ended.done() and time.monotonic() >= ends:
+                    raise _CREDENTIAL_ENDED
                 if not reading.done():
                     return
                 try:

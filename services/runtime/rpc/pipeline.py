@@ -107,11 +107,21 @@ class Pipeline:
             if self._limiter is not None:
                 await self._limiter.admit(call, method, request)
                 meter = Meter()
-            purpose = self._guard.admit(call.caller, method, request)
+            purpose = self._guard.admit(call, method, request)
             deadline = call.deadline - SHAVE_SECONDS
             if deadline - time.monotonic() < LEAST_SECONDS:
                 raise DeadlineExceeded("所剩时间不足", "Too little time is left to answer")
-            call = Call(call.caller, deadline, call.trace, purpose, call.proven, call.address, meter)
+            call = Call(
+                call.caller,
+                deadline,
+                call.trace,
+                purpose,
+                call.persons,
+                call.users,
+                call.proven,
+                call.address,
+                meter,
+            )
             entered = enter(call)
             response = await answer_by(deadline, handler(request))
             if self._auditor is not None:
@@ -159,7 +169,7 @@ class Pipeline:
             async for request in requests:
                 if self._limiter is not None:
                     await self._limiter.pace(call, method, request)
-                self._guard.admit_further(call.caller, method, current_call().purpose, request)
+                self._guard.admit_further(current_call(), method, request)
                 yield request
 
         async with aclosing(self._responses(method, lambda: handler(all_requests()), first, call)) as responses:
@@ -172,7 +182,7 @@ class Pipeline:
         try:
             if self._limiter is not None:
                 await self._limiter.admit(call, method, request)
-            call = replace(call, purpose=self._guard.admit(call.caller, method, request))
+            call = replace(call, purpose=self._guard.admit(call, method, request))
             if self._auditor is not None:
                 await self._auditor.answered(call, method, request, "OPENED", b"")
             token = enter(call)

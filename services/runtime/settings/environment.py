@@ -119,8 +119,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     code-per-address=1000/20000; none=true for no limits. docs/clients.md has the names. They are shared by the replicas
     of a gateway that has a Redis, and of every other process its own; a service's callers are limited where
     certificates prove who they are."""
-    health_listen: Listen = ""
-    """Where to serve gRPC health alone, without certificates, for the probes of a cluster. Empty: nowhere else."""
+    operations_listen: Listen = ""
+    """Where operators and the probes of a cluster ask over HTTP, without certificates: /healthz (the process lives),
+    /readyz (it should be sent calls), /metrics (Prometheus). A thread of its own answers there, however much else there
+    is to do. For inside a cluster, and nobody else. Empty: nowhere."""
     drain_wait: Seconds = 0.0
     """After SIGTERM: how long to go on serving while load balancers notice that the process is no longer healthy."""
     drain_grace: Seconds = 5.0
@@ -131,7 +133,5 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where to send spans, OTLP over gRPC, such as http://collector:4317. Empty: nowhere."""
     trace_ratio: Share = 0.01
     """The share of requests that is traced when otlp_endpoint is set."""
-    metrics_listen: Listen = ""
-    """Where to serve Prometheus metrics over HTTP. Empty: nowhere."""
     log_level: Level = "INFO"
     """The least level that is logged."""

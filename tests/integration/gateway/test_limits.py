@@ -68,7 +68,7 @@ async def test_both_transports_share_a_limit_and_name_it():
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await stub.ShowHealthCode(pb.ShowHealthCodeRequest(query=QUERY), metadata=metadata, timeout=5)
         assert grpc.StatusCode.RESOURCE_EXHAUSTED is raised.value.code()
-        details = {key: value for key, value in raised.value.trailing_metadata() or ()}
+        details = dict(raised.value.trailing_metadata() or ())
         info, quota, retry = ErrorInfo(), QuotaFailure(), RetryInfo()
         for packed in Status.FromString(details[DETAILS_KEY]).details:
             for message in (info, quota, retry):
