@@ -16,7 +16,7 @@ from services.runtime.process import stop_signal
 from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.listening import CannotListenError, listening_socket
 from services.runtime.rpc.server import Server
-from services.runtime.service import security_of
+from services.runtime.service import security_of, stream_limits_of
 from services.runtime.settings.environment import SettingsError
 
 log = logging.getLogger("hutong.server")
@@ -129,6 +129,7 @@ class GatewayServer:
             auditor=service.auditor,
             limiter=service.limiter,
             addresses=Addresses(settings.trusted_proxies),
+            streams=stream_limits_of(settings),
         )
         self._http = HttpServer(
             gateway.app, head_seconds=settings.http_head_seconds, idle_seconds=settings.http_idle_seconds

@@ -19,6 +19,7 @@ from services.runtime.rpc.health import Ping
 from services.runtime.rpc.listening import CannotListenError
 from services.runtime.rpc.security import NO_SECURITY, Security, mutual_tls
 from services.runtime.rpc.server import Server
+from services.runtime.rpc.streams import StreamLimits
 from services.runtime.settings.environment import ServerSettings, SettingsError
 from services.runtime.tls.files import TlsFiles
 
@@ -88,6 +89,11 @@ def limiter_of(service: Service, settings: ServerSettings) -> Limiter | None:
     return process_limiter(settings)
 
 
+def stream_limits_of(settings: ServerSettings) -> StreamLimits:
+    """Returns how many streams a server with these settings lets be open, and how long they wait for their readers."""
+    return StreamLimits(settings.streams_per_caller, settings.streams_per_connection, settings.reader_seconds)
+
+
 async def serve(service: Service, settings: ServerSettings) -> None:
     """Serves one service over gRPC until SIGTERM or SIGINT, then drains.
 
@@ -102,6 +108,7 @@ async def serve(service: Service, settings: ServerSettings) -> None:
         operations_listen=settings.operations_listen,
         auditor=service.auditor,
         limiter=limiter_of(service, settings),
+        streams=stream_limits_of(settings),
     )
     async with service.running():
         try:

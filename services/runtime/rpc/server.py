@@ -19,6 +19,7 @@ from services.runtime.rpc.health import DRAINING, Degraded, Health, Ping
 from services.runtime.rpc.listening import CannotListenError
 from services.runtime.rpc.pipeline import Auditor, Limiter, Pipeline
 from services.runtime.rpc.security import NO_SECURITY, Security
+from services.runtime.rpc.streams import STREAM_LIMITS, OpenStreams, StreamLimits
 from services.runtime.telemetry.trace import Traces, new_trace
 
 log = logging.getLogger("hutong.server")
@@ -60,8 +61,8 @@ class Server:
     is kept. `request_bytes` is the largest message that is taken at all; `reflects`: whether anybody may ask for the
     contracts. `security` says who calls and what they may do, `regions` whose store this is. `operations_listen`
     is where operators and the probes of a cluster ask over HTTP, without certificates: health and metrics alone, from a
-    thread of their own. `auditor` writes down what is answered, `limiter` bounds what one caller asks, `addresses` tells
-    where calls come from.
+    thread of their own. `auditor` writes down what is answered, `streams` bounds what is watched, `limiter` what one
+    caller asks; `addresses` tells where calls come from.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Server:
         auditor: Auditor | None = None,
         limiter: Limiter | None = None,
         addresses: Addresses | None = None,
+        streams: StreamLimits = STREAM_LIMITS,
     ) -> None:
         self._service = service
         self._pings = dict(pings or {})
@@ -91,7 +93,7 @@ class Server:
         self._credentials = security.credentials
         self._operations_listen = operations_listen
         self._operations: OperationsListener | None = None
-        made = Handlers(security.peers, traces, self._draining, addresses or Addresses())
+        made = Handlers(security.peers, traces, self._draining, OpenStreams(streams), addresses or Addresses())
         for binding in bindings:
             pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor, limiter)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}
