@@ -72,7 +72,7 @@ def open_limiter(settings: GatewaySettings, fingerprint: bytes) -> Limiter | Non
     """Returns what bounds how much one caller asks, in the Redis that the settings name. Raises SettingsError."""
     shared: SharedBuckets | None = None
     if settings.redis_url:
-        from services.runtime.limits.redis import RedisBuckets
+        from services.runtime.storage.redis.token_buckets import RedisBuckets
 
         shared = RedisBuckets(settings.redis_url, salt=fingerprint, timeout=settings.redis_timeout)
     return process_limiter(settings, shared)

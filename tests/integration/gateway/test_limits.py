@@ -1,4 +1,4 @@
-"""Who asks too much is told so by both transports, and who tries numbers pays for it."""
+"""Both transports tell a caller that it asks too much, and trying numbers grows dear."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +11,7 @@ from google.rpc.status_pb2 import Status
 from hutong.common.v1.subject_pb2 import Document, DocumentType
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 from hutong.gateway.v1.health_code_service_pb2_grpc import HealthCodeServiceStub
+from prometheus_client import REGISTRY
 
 from gateway.settings import GatewaySettings
 from services.runtime.rpc.errors import DETAILS_KEY
@@ -106,7 +107,7 @@ async def test_each_class_has_its_own_bucket_and_a_batch_costs_its_questions():
         first = await http.post("/v1/healthCode:batchShow", json=batch)
         second = await http.post("/v1/healthCode:batchShow", json=batch)
         assert [200, 429] == [first.status_code, second.status_code]
-        assert [200, 200] == [(await http.get(path)).status_code for path in ("/healthz", "/metrics")]
+        assert 200 == (await http.get("/openapi.json")).status_code
 
 
 async def test_behind_a_trusted_proxy_callers_are_told_apart():
@@ -143,8 +144,7 @@ async def test_numbers_that_nobody_has_grow_dearer_and_tell_nothing():
         assert 429 == await shown(http)
         fields = (await http.post("/v1/healthCode:batchShow", json={"queries": [BODY]})).json()["outcomes"][0]["code"]
         assert {frozenset(fields)} == {frozenset(reply.json()) for reply in answered}
-        metrics = (await http.get("/metrics")).text
-        assert "hutong_unknown_persons_surcharge_total" in metrics
+        assert (REGISTRY.get_sample_value("hutong_unknown_persons_surcharge_total", {"asker": "address"}) or 0) > 0
 
 
 async def test_an_outage_makes_nobody_unknown():
@@ -174,4 +174,4 @@ async def test_replicas_share_a_limit_in_redis_and_go_on_without_it(redis_server
         assert 429 == await shown(other)
         redis_server.kill()
         assert [200, 429] == [await shown(other), await shown(other)]
-        assert "hutong_limits_local 1.0" in (await other.get("/metrics")).text
+        assert 1 == REGISTRY.get_sample_value("hutong_limits_local")

@@ -1,4 +1,4 @@
-"""Where a caller is: its connection's address, or what a trusted proxy saw."""
+"""A caller's address is its connection's, or the one that a trusted proxy saw."""
 
 import pytest
 

@@ -55,11 +55,11 @@ class RedisBuckets:
 
     async def _send(self, takings: Sequence[Taking]) -> Sequence[float]:
         try:
-            pipeline = self._client.pipeline(transaction=False)
-            for rule, asker, tokens, forced in takings:
-                arguments = [repr(rule.rate), repr(rule.burst), repr(tokens), "1" if forced else "0"]
-                await self._script(keys=[self._key(rule.name, asker)], args=arguments, client=pipeline)
-            answers = await pipeline.execute()
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for rule, asker, tokens, forced in takings:
+                    arguments = [repr(rule.rate), repr(rule.burst), repr(tokens), "1" if forced else "0"]
+                    await self._script(keys=[self._key(rule.name, asker)], args=arguments, client=pipeline)
+                answers = await pipeline.execute()
         except (RedisError, OSError, TimeoutError):
             self._circuit.failed()
             raise BucketsDownError from None
