@@ -124,6 +124,7 @@ class GatewayServer:
             request_bytes=REQUEST_BYTES,
             reflects=settings.reflection,
             security=security_of(service, settings),
+            overload=gateway.overload,
             operations_listen=settings.operations_listen,
             auditor=service.auditor,
         )

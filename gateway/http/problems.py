@@ -9,6 +9,7 @@ from gateway.http.views.errors import Problem, violations
 from services.common.errors import Code, ServiceError, Text, Violation
 
 CONTENT_TYPE = b"application/problem+json"
+OVERLOADED = "OVERLOADED"
 _RETRY = ((b"retry-after", b"1"),)
 
 # As google.rpc.Code documents it.
@@ -77,8 +78,9 @@ def problem(
 
 def of_error(error: ServiceError, trace_id: str) -> Reply:
     """Returns the reply for an error of a service."""
-    status = STATUSES[error.code]
-    retry = _RETRY if status == 503 else ()
+    # HTTP has a word for a server with too much to do; 429 is for one caller's share.
+    status = 503 if error.reason == OVERLOADED else STATUSES[error.code]
+    retry = _RETRY if status in (429, 503) else ()
     return problem(status, error.reason, error.text, trace_id, refused=error.violations, headers=retry)
 
 

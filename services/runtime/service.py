@@ -11,6 +11,7 @@ from services.runtime.access.table import DEFAULT, AccessError, read_table
 from services.runtime.audit.auditor import Auditor
 from services.runtime.clock import system_clock
 from services.runtime.process import stop_signal
+from services.runtime.resilience.overload import Overload
 from services.runtime.resilience.tasks import end
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.health import Ping
@@ -87,6 +88,7 @@ async def serve(service: Service, settings: ServerSettings) -> None:
         reflects=settings.reflection,
         security=security_of(service, settings),
         regions=service.regions,
+        overload=Overload(settings.concurrency),
         operations_listen=settings.operations_listen,
         auditor=service.auditor,
     )
