@@ -15,7 +15,7 @@ from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
 from services.runtime.rpc.listening import CannotListenError, listening_socket
 from services.runtime.rpc.server import Server
-from services.runtime.service import security_of
+from services.runtime.service import security_of, stream_limits_of
 from services.runtime.settings.environment import SettingsError
 
 log = logging.getLogger("hutong.server")
@@ -127,6 +127,7 @@ class GatewayServer:
             overload=gateway.overload,
             operations_listen=settings.operations_listen,
             auditor=service.auditor,
+            streams=stream_limits_of(settings),
         )
         self._http = HttpServer(
             gateway.app, head_seconds=settings.http_head_seconds, idle_seconds=settings.http_idle_seconds

@@ -68,6 +68,7 @@ WITHOUT_MAKER = (
 DO: Mapping[str, str] = {
     "AUDIT_UNWRITABLE": "ask again later; the service's operator has to make room for its audit trail",
     "BATCH_GAP": "open the session again and go on from the batch that it answers",
+    "TOO_MANY_STREAMS": "end the streams that you do not read; one watch a process is enough, share it there",
     "TOO_MANY_WAITING": "ask for less at once, or wait for the answers",
     "BODY_TOO_LARGE": "send less at once: 1 MiB",
     "ACCESS_DENIED": "`hutong access explain` says what you may call; ask the operator for more",
@@ -109,6 +110,8 @@ DO: Mapping[str, str] = {
     "OVERLOADED": "ask again after `RetryInfo` or `Retry-After`; send less at a time, and codes rather than batches",
     "PATH_UNKNOWN": "see `/docs`",
     "POLICY_NOT_FOUND": "list the policies",
+    "READER_TOO_SLOW": "read faster, or work elsewhere than where you read; open the stream again at the cursor, or the"
+    " acknowledgement, of the last message that you read",
     "RECORD_CONFLICT": "look at what is stored; amend it by naming its revision, or let somebody settle the conflict",
     "RECORD_NOT_FOUND": "ask the store that keeps this region",
     "RECORD_RETRACTED": "it stays retracted; submit the test under another id if it holds again",
@@ -139,6 +142,7 @@ AGAIN: Mapping[str, str] = {
     "DRAINING": "yes, at once",
     "MESSAGE_TOO_LARGE": "no",
     "OTHER_SECRET": "no",
+    "READER_TOO_SLOW": "yes, from your cursor or acknowledgement",
     "REVISION_MISMATCH": "yes, after reading",
     "WRONG_STORE": "no",
 }

@@ -22,6 +22,8 @@ from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_
 from services.runtime.rpc.peers import Peers
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
+from services.runtime.rpc.shared_message import Answer, SharedMessage
+from services.runtime.rpc.streams import OpenStreams, reader_too_slow
 from services.runtime.telemetry.trace import Traces
 
 DEFAULT_SECONDS = 10.0
@@ -61,12 +63,12 @@ Decoded = Message | Refused
 @dataclass(frozen=True, slots=True)
 class Handlers:
     """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
-    `draining` is set when streams are to end, `overload` bounds the calls under way that are answered once; streams
-    have bounds of their own."""
+    `draining` is set when streams are to end, `streams` bounds them, and `overload` the calls that are answered once."""
 
     peers: Peers
     traces: Traces
     draining: asyncio.Event
+    streams: OpenStreams
     overload: Overload
 
     def of(self, pipeline: Pipeline, binding: Binding, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
@@ -106,23 +108,22 @@ class Handlers:
         return serve
 
     def _stream(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
-        async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
+        async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> None:
             try:
                 call, ends = await self._call(context)
-                responses = pipeline.stream(name, handler, _accepted(request), call)
-                async with aclosing(self._until_ended(responses, ends)) as living:
-                    async for response in living:
-                        yield response
-                self._check_drained()
+                with self.streams.opened(call.caller, context.peer()):
+                    responses = pipeline.stream(name, handler, _accepted(request), call)
+                    async with aclosing(self._until_ended(responses, ends)) as living:
+                        async for response in living:
+                            await self._write(context, response)
+                    self._check_drained()
             except ServiceError as error:
                 await _abort(context, error)
 
         return serve
 
     def _duplex(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
-        async def serve(
-            requests: AsyncIterator[Decoded], context: grpc.aio.ServicerContext[Any, Any]
-        ) -> AsyncIterator[Message]:
+        async def serve(requests: AsyncIterator[Decoded], context: grpc.aio.ServicerContext[Any, Any]) -> None:
             async def accepted(ends: float) -> AsyncIterator[Message]:
                 # A drain ends what the handler reads, not what it does: it answers what it has.
                 async with aclosing(self._until_ended(requests, ends)) as living:
@@ -131,13 +132,22 @@ class Handlers:
 
             try:
                 call, ends = await self._call(context)
-                async for response in pipeline.duplex(name, handler, accepted(ends), call):
-                    yield response
-                self._check_drained()
+                with self.streams.opened(call.caller, context.peer()):
+                    async for response in pipeline.duplex(name, handler, accepted(ends), call):
+                        await self._write(context, response)
+                    self._check_drained()
             except ServiceError as error:
                 await _abort(context, error)
 
         return serve
+
+    async def _write(self, context: grpc.aio.ServicerContext[Any, Any], response: Answer) -> None:
+        """Sends a message of a stream; waits while its reader has no room for it. Raises ABORTED (READER_TOO_SLOW)."""
+        try:
+            async with asyncio.timeout(self.streams.limits.reader_seconds):
+                await context.write(response)
+        except TimeoutError:
+            raise reader_too_slow() from None
 
     async def _call(self, context: grpc.aio.ServicerContext[Any, Any]) -> tuple[Call, float]:
         """Returns the call, and when what proves the caller's name ends (time.monotonic(), seconds)."""
@@ -225,5 +235,5 @@ def _holds_many(message: Descriptor, within: frozenset[str] = frozenset()) -> bo
     )
 
 
-def _encoded(response: Message) -> bytes:
-    return response.SerializeToString()
+def _encoded(response: Answer) -> bytes:
+    return response.encoded() if isinstance(response, SharedMessage) else response.SerializeToString()

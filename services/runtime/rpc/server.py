@@ -19,6 +19,7 @@ from services.runtime.rpc.health import DRAINING, Degraded, Health, Ping
 from services.runtime.rpc.listening import CannotListenError
 from services.runtime.rpc.pipeline import Auditor, Pipeline
 from services.runtime.rpc.security import NO_SECURITY, Security
+from services.runtime.rpc.streams import STREAM_LIMITS, OpenStreams, StreamLimits
 from services.runtime.telemetry.trace import Traces, new_trace
 
 log = logging.getLogger("hutong.server")
@@ -48,7 +49,7 @@ _OPTIONS: list[tuple[str, int]] = [
     ("grpc.compression_enabled_algorithms_bitset", 1),
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     # Beyond these, grpc ends calls that wait to be looked at with CANCELLED, as if their callers had left. They are to
-    # be refused with a reason. A call that waits takes ten kilobytes, and as much of its message as has come, at most 64.
+    # be refused with a reason. One that waits takes 10 kB, and what has come of its message, at most 64 kB.
     ("grpc.server.max_pending_requests", PENDING),
     ("grpc.server.max_pending_requests_hard_limit", PENDING),
     ("grpc.max_connection_age_ms", round(CONNECTION_SECONDS * 1000)),
@@ -67,8 +68,8 @@ class Server:
     is kept. `request_bytes` is the largest message that is taken at all; `reflects`: whether anybody may ask for the
     contracts. `security` says who calls and what they may do, `regions` whose store this is. `operations_listen`
     is where operators and the probes of a cluster ask over HTTP, without certificates: health and metrics alone, from a
-    thread of their own. `overload` counts the calls under way, with those of the process's other doors. `auditor`
-    writes down what is answered.
+    thread of their own. `overload` counts the calls under way, with those of the process's other doors, `streams`
+    bounds what is watched. `auditor` writes down what is answered.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Server:
         overload: Overload | None = None,
         operations_listen: str = "",
         auditor: Auditor | None = None,
+        streams: StreamLimits = STREAM_LIMITS,
     ) -> None:
         self._service = service
         self._pings = dict(pings or {})
@@ -97,7 +99,7 @@ class Server:
         self._credentials = security.credentials
         self._operations_listen = operations_listen
         self._operations: OperationsListener | None = None
-        made = Handlers(security.peers, traces, self._draining, overload or Overload())
+        made = Handlers(security.peers, traces, self._draining, OpenStreams(streams), overload or Overload())
         for binding in bindings:
             pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}

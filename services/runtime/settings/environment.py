@@ -19,6 +19,7 @@ from services.runtime.settings.kinds import (
     Seconds,
     Secret,
     Share,
+    SomeSeconds,
 )
 from services.runtime.settings.names import PREFIX, unknown
 
@@ -129,6 +130,13 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """After that: how long calls in flight may take to end."""
     reflection: Flag = False
     """Tells everybody who asks what the contracts are (gRPC reflection): tools such as buf curl then need no files."""
+    streams_per_caller: Count = 200
+    """How many streams, such as watches of a feed, one caller may have open at this server."""
+    streams_per_connection: Count = 100
+    """How many streams may be open on one connection."""
+    reader_seconds: SomeSeconds = 30.0
+    """How long a message of a stream may wait for its reader; then the stream is ended, to be opened again where the
+    last message that was read ends."""
     otlp_endpoint: CollectorUrl = ""
     """Where to send spans, OTLP over gRPC, such as http://collector:4317. Empty: nowhere."""
     trace_ratio: Share = 0.01
