@@ -63,7 +63,7 @@ Decoded = Message | Refused
 @dataclass(frozen=True, slots=True)
 class Handlers:
     """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
-    `draining` is set when streams are to end, `streams` bounds them, and `overload` the calls that are answered once."""
+    `draining` is set when streams are to end, `streams` bounds them, `overload` bounds what is answered once."""
 
     peers: Peers
     traces: Traces
