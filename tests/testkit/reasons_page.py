@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from gateway.http.problems import STATUSES
+from services.certificates.refusals import TEXTS
 from services.common.errors import Code
 from tests.testkit.checks.reasons import FIELD, Given, given
 
@@ -181,6 +182,8 @@ VERDICT: Mapping[str, str] = {
 """What a verdict's reasons and grounds mean; they are no errors."""
 
 
+CERTIFICATE: Mapping[str, str] = {str(reason): str(text) for reason, text in TEXTS.items()}
+
 KEPT: Mapping[str, str] = {
     "RESTORED_CONTENT": "a restored region says something else of a record than what was given back to it",
     "RESTORED_PERSON": "a restored region has the id under another person than was given back to it",
@@ -250,6 +253,9 @@ def page() -> str:
     parts.append("\n## Reasons of a conflict\n\nA conflict is kept under the reason that refused its submission, or:\n")
     parts.append("\n| Reason | It means |\n|---|---|\n")
     parts += [f"| `{name}` | {meaning} |\n" for name, meaning in KEPT.items()]
+    parts.append("\n## Reasons of a test certificate\n\nIn the order of the stages; the first that applies is given.\n")
+    parts.append("\n| Reason | It says |\n|---|---|\n")
+    parts += [f"| `{reason}` | {text} |\n" for reason, text in CERTIFICATE.items()]
     parts.append(
         "\nWhy a row of a laboratory's file is refused before it is sent: [laboratory-files.md](laboratory-files.md).\n"
     )
