@@ -221,4 +221,4 @@ async def test_both_doors_of_a_gateway_count_as_one(heavy: str):
         shown = [stub.ShowHealthCode(code, timeout=30, metadata=metadata) for _ in range(3)]
         mesh.gate.set()
         assert 200 == (await waiting).status_code
-        assert ["110000"] * 3 == [(await one).code.region for one in shown]
+        assert ["110000"] * 3 == [(await one).verdict.region for one in shown]
