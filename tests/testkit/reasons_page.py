@@ -62,6 +62,13 @@ MEANS: Mapping[str, str] = {
 WITHOUT_MAKER = (
     Given("INVALID_ARGUMENT", FIELD, "请求有误", "The request is not valid", "services/common/errors.py"),
     Given("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "超时", "The deadline has passed", "services/common/errors.py"),
+    Given(
+        "LIMIT_EXCEEDED",
+        "RESOURCE_EXHAUSTED",
+        "请求过多，超出限额 …",
+        "Too many requests: the limit … is exceeded",
+        "services/common/errors.py",
+    ),
     Given("MORE_VIOLATIONS", FIELD, "另有…处错误", "… more are wrong", "services/runtime/rpc/errors.py"),
 )
 """Reasons that a class or the wire gives, and no place in particular."""
@@ -102,6 +109,7 @@ DO: Mapping[str, str] = {
     "INVALID_ARGUMENT": "look at the violations: each names its field and its own reason",
     "LABORATORY_NOT_FOUND": "register the laboratory first",
     "LABORATORY_TAKEN": "another region has this id; take another",
+    "LIMIT_EXCEEDED": "wait as `Retry-After` or `RetryInfo` says; ask less, or ask the operator for a higher limit",
     "LINK_NOT_FOUND": "these two documents are not linked directly",
     "MESSAGE_TOO_LARGE": "send less at once; the contract says how much a batch may hold",
     "METHOD_NOT_ALLOWED": "use the method in `Allow`",
