@@ -33,7 +33,11 @@ from services.common.identities import secret_fingerprint
 from services.common.regions import NATION
 from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
+from services.runtime.limits.buckets import SharedBuckets
+from services.runtime.limits.limiter import Limiter
+from services.runtime.limits.process import process_limiter
 from services.runtime.rpc.access import NamedCallers
+from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.service import Service
@@ -62,6 +66,16 @@ def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) ->
     from gateway.codes.cache.redis import RedisCache
 
     return RedisCache(settings.redis_url, feeds=feeds, clock=clock, timeout=settings.redis_timeout)
+
+
+def open_limiter(settings: GatewaySettings, fingerprint: bytes) -> Limiter | None:
+    """Returns what bounds how much one caller asks, in the Redis that the settings name. Raises SettingsError."""
+    shared: SharedBuckets | None = None
+    if settings.redis_url:
+        from services.runtime.storage.redis.token_buckets import RedisBuckets
+
+        shared = RedisBuckets(settings.redis_url, salt=fingerprint, timeout=settings.redis_timeout)
+    return process_limiter(settings, shared)
 
 
 def build(
@@ -123,6 +137,7 @@ def build(
     probe = Probe(cache, policies, first_contact, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock)
+    limiter = open_limiter(settings, fingerprint)
     guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
     contract = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
     routes = {**api_routes(application), **page_routes(sample_people)}
@@ -133,16 +148,18 @@ def build(
             bindings=[Binding(contract, HealthCodeServicer(application), guard)],
             pings=probe.pings,
             background=[policies.keep, first_contact.run, updater.run],
-            close=_closing(cache, verdicts, close),
+            close=_closing(cache, verdicts, limiter, close),
             files=files,
             auditor=auditor,
+            limiter=limiter,
         ),
         app=HttpApplication(
             routes,
-            Pipeline(NAME, guard, auditor),
+            Pipeline(NAME, guard, auditor, limiter),
             traces,
             Overload(settings.http_concurrency),
             seconds=settings.request_seconds,
+            addresses=Addresses(settings.trusted_proxies),
         ),
         application=application,
         traces=traces,
@@ -150,11 +167,16 @@ def build(
 
 
 def _closing(
-    cache: VerdictCache, verdicts: VerdictClient, close: Callable[[], Awaitable[None]] | None
+    cache: VerdictCache,
+    verdicts: VerdictClient,
+    limiter: Limiter | None,
+    close: Callable[[], Awaitable[None]] | None,
 ) -> Callable[[], Awaitable[None]]:
     async def close_all() -> None:
         await verdicts.close()
         await cache.close()
+        if limiter is not None:
+            await limiter.close()
         if close is not None:
             await close()
 

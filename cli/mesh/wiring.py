@@ -77,6 +77,7 @@ async def gateway(
         mesh_secret=plan.secret,
         reflection=True,
         redis_url=plan.redis,
+        limits=dict(plan.limits),
         audit=plan.audit(GATEWAY),
     )
     gateway = build(

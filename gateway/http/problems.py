@@ -1,12 +1,13 @@
 """Errors as application/problem+json (RFC 9457), with the same reason as the ErrorInfo over gRPC."""
 
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from gateway.http.routing import Reply
 from gateway.http.views.answer import encode
-from gateway.http.views.errors import Problem, violations
-from services.common.errors import Code, ServiceError, Text, Violation
+from gateway.http.views.errors import LimitProblem, Problem, violations
+from services.common.errors import Code, LimitExceeded, ServiceError, Text, Violation
 
 CONTENT_TYPE = b"application/problem+json"
 _RETRY = ((b"retry-after", b"1"),)
@@ -78,6 +79,13 @@ def problem(
 def of_error(error: ServiceError, trace_id: str) -> Reply:
     """Returns the reply for an error of a service."""
     status = STATUSES[error.code]
+    if isinstance(error, LimitExceeded):
+        # Whole seconds, as RFC 9110 has them: never too early.
+        retry_after = ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_seconds))),)
+        body = LimitProblem(
+            _type(error.reason), str(_TITLES[status]), status, str(error.text), error.reason, [], trace_id, error.limit
+        )
+        return Reply(encode(body), status, CONTENT_TYPE, retry_after)
     retry = _RETRY if status == 503 else ()
     return problem(status, error.reason, error.text, trace_id, refused=error.violations, headers=retry)
 

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from gateway.http.problems import STATUSES
+from services.certificates.refusals import TEXTS
 from services.common.errors import Code
 from tests.testkit.checks.reasons import FIELD, Given, given
 
@@ -61,6 +62,13 @@ MEANS: Mapping[str, str] = {
 WITHOUT_MAKER = (
     Given("INVALID_ARGUMENT", FIELD, "请求有误", "The request is not valid", "services/common/errors.py"),
     Given("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "超时", "The deadline has passed", "services/common/errors.py"),
+    Given(
+        "LIMIT_EXCEEDED",
+        "RESOURCE_EXHAUSTED",
+        "请求过多，超出限额 …",
+        "Too many requests: the limit … is exceeded",
+        "services/common/errors.py",
+    ),
     Given("MORE_VIOLATIONS", FIELD, "另有…处错误", "… more are wrong", "services/runtime/rpc/errors.py"),
 )
 """Reasons that a class or the wire gives, and no place in particular."""
@@ -101,6 +109,7 @@ DO: Mapping[str, str] = {
     "INVALID_ARGUMENT": "look at the violations: each names its field and its own reason",
     "LABORATORY_NOT_FOUND": "register the laboratory first",
     "LABORATORY_TAKEN": "another region has this id; take another",
+    "LIMIT_EXCEEDED": "wait as `Retry-After` or `RetryInfo` says; ask less, or ask the operator for a higher limit",
     "LINK_NOT_FOUND": "these two documents are not linked directly",
     "MESSAGE_TOO_LARGE": "send less at once; the contract says how much a batch may hold",
     "METHOD_NOT_ALLOWED": "use the method in `Allow`",
@@ -184,6 +193,8 @@ VERDICT: Mapping[str, str] = {
 """What a verdict's reasons and grounds mean; they are no errors."""
 
 
+CERTIFICATE: Mapping[str, str] = {str(reason): str(text) for reason, text in TEXTS.items()}
+
 KEPT: Mapping[str, str] = {
     "RESTORED_CONTENT": "a restored region says something else of a record than what was given back to it",
     "RESTORED_PERSON": "a restored region has the id under another person than was given back to it",
@@ -253,6 +264,9 @@ def page() -> str:
     parts.append("\n## Reasons of a conflict\n\nA conflict is kept under the reason that refused its submission, or:\n")
     parts.append("\n| Reason | It means |\n|---|---|\n")
     parts += [f"| `{name}` | {meaning} |\n" for name, meaning in KEPT.items()]
+    parts.append("\n## Reasons of a test certificate\n\nIn the order of the stages; the first that applies is given.\n")
+    parts.append("\n| Reason | It says |\n|---|---|\n")
+    parts += [f"| `{reason}` | {text} |\n" for reason, text in CERTIFICATE.items()]
     parts.append(
         "\nWhy a row of a laboratory's file is refused before it is sent: [laboratory-files.md](laboratory-files.md).\n"
     )

@@ -54,6 +54,9 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     feeds: tuple[str, ...] = ()
     """The regions' feeds that it rests on, as REGION/FEED_ID; besides them, on the nation's."""
 
+    unknown: bool = False
+    """True when nothing is known of the person: no test of theirs was found, and every source answered."""
+
     def stands(self, changed: Mapping[str, int]) -> bool:
         """Tells whether no laboratory it rests on changed since; `changed` maps a laboratory to its latest change."""
         return all(changed.get(laboratory, 0) <= self.standing for laboratory in self.laboratories)

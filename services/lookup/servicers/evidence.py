@@ -16,8 +16,9 @@ from services.common.documents import PersonKeys
 from services.lookup.evidence.gatherer import Gatherer
 from services.lookup.evidence.questions import EvidenceQuestion
 from services.lookup.servicers import questions
+from services.runtime.limits.unknown_persons import is_unknown
 from services.runtime.resilience.coalescer import Coalescer
-from services.runtime.rpc.call import current_call
+from services.runtime.rpc.call import count_unknown, current_call
 from services.runtime.telemetry.trace import current_span
 
 _Group = tuple[Purpose.ValueType, int]
@@ -41,6 +42,8 @@ class EvidenceServicer:
         if here is not None:
             here.set(region=question.region)
         response = await self._coalescer.ask((call.purpose, self._haste(call.deadline)), question)
+        if is_unknown([response.evidence]):
+            count_unknown(1)
         if here is not None:
             here.set(scope=_scope_name(response.evidence.scope))
         return response
@@ -55,6 +58,7 @@ class EvidenceServicer:
         response = BatchGetEvidenceResponse()
         add = response.evidence.add
         await self._gatherer.fill(call.purpose, asked, [add() for _ in asked])
+        count_unknown(sum(is_unknown([evidence]) for evidence in response.evidence))
         return response
 
     async def _send(self, group: _Group, asked: Sequence[EvidenceQuestion]) -> Sequence[GetEvidenceResponse]:

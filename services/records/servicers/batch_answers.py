@@ -13,6 +13,7 @@ from services.records.servicers import message_bytes
 from services.records.store.protocols.reads import RecordReads
 from services.records.store.values.records import LATEST, People
 from services.runtime.clock import Clock
+from services.runtime.rpc.call import count_unknown
 
 
 class LaboratoryTables:
@@ -105,6 +106,7 @@ class BatchAnswers:
     ) -> tuple[pb.BatchListRecordsResponse, list[LaboratoryRevision]]:
         parts: list[bytes] = []
         appearing: set[str] = set()
+        count_unknown(sum(not people.records.get(key) for key in set(keys)))
         for key in keys:
             records = people.records.get(key, ())
             parts.append(message_bytes.person(key, [record.body for record in records], people.left_out.get(key, {})))

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 
 from services.common.errors import Code, ServiceError, Text
+from services.runtime.rpc.addresses import FORWARDED, Addresses, host_of
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.channel import TRACE_KEY
@@ -62,12 +63,13 @@ Decoded = Message | Refused
 @dataclass(frozen=True, slots=True)
 class Handlers:
     """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
-    `draining` is set when streams are to end, `streams` bounds them."""
+    `draining` is set when streams are to end, `streams` bounds them, `addresses` tells where calls come from."""
 
     peers: Peers
     traces: Traces
     draining: asyncio.Event
     streams: OpenStreams
+    addresses: Addresses
 
     def of(self, pipeline: Pipeline, binding: Binding, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
         """Returns the handler of one method."""
@@ -143,8 +145,17 @@ class Handlers:
             self.traces(traceparent),
             persons=caller.persons,
             users=caller.users,
+            proven=caller.proven,
+            address=self._address(context),
         )
         return call, caller.ends
+
+    def _address(self, context: grpc.aio.ServicerContext[Any, Any]) -> str:
+        forwarded = None
+        if self.addresses.forwarded:
+            said = (str(value) for key, value in context.invocation_metadata() or () if key == FORWARDED)
+            forwarded = ",".join(said)
+        return self.addresses.of(host_of(context.peer()), forwarded)
 
     def _check_drained(self) -> None:
         """Raises Unavailable (DRAINING): a stream that ended well would be over for good, and its reader not come back

@@ -12,11 +12,12 @@ from services.runtime.operations.answers import Answers
 from services.runtime.operations.heartbeat import Heartbeat
 from services.runtime.operations.listener import OperationsListener
 from services.runtime.resilience.tasks import end
+from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.handlers import Handlers
 from services.runtime.rpc.health import DRAINING, Degraded, Health, Ping
 from services.runtime.rpc.listening import CannotListenError
-from services.runtime.rpc.pipeline import Auditor, Pipeline
+from services.runtime.rpc.pipeline import Auditor, Limiter, Pipeline
 from services.runtime.rpc.security import NO_SECURITY, Security
 from services.runtime.rpc.streams import STREAM_LIMITS, OpenStreams, StreamLimits
 from services.runtime.telemetry.trace import Traces, new_trace
@@ -60,8 +61,8 @@ class Server:
     is kept. `request_bytes` is the largest message that is taken at all; `reflects`: whether anybody may ask for the
     contracts. `security` says who calls and what they may do, `regions` whose store this is. `operations_listen`
     is where operators and the probes of a cluster ask over HTTP, without certificates: health and metrics alone, from a
-    thread of their own. `auditor` writes down what is answered, `streams` bounds what
-    is watched.
+    thread of their own. `auditor` writes down what is answered, `streams` bounds what is watched, `limiter` what one
+    caller asks; `addresses` tells where calls come from.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class Server:
         regions: Collection[str] = (),
         operations_listen: str = "",
         auditor: Auditor | None = None,
+        limiter: Limiter | None = None,
+        addresses: Addresses | None = None,
         streams: StreamLimits = STREAM_LIMITS,
     ) -> None:
         self._service = service
@@ -90,9 +93,9 @@ class Server:
         self._credentials = security.credentials
         self._operations_listen = operations_listen
         self._operations: OperationsListener | None = None
-        made = Handlers(security.peers, traces, self._draining, OpenStreams(streams))
+        made = Handlers(security.peers, traces, self._draining, OpenStreams(streams), addresses or Addresses())
         for binding in bindings:
-            pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor)
+            pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor, limiter)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(binding.contract.full_name, handlers),)

@@ -13,6 +13,7 @@ from services.runtime.settings.kinds import (
     Flag,
     Kind,
     Level,
+    Limits,
     Listen,
     Name,
     Seconds,
@@ -115,6 +116,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     audit: Name = ""
     """The folder of this process's audit trail: every call about a person is written there before it is answered. Made
     when it is not there; no two processes share one. Empty: nothing is written down."""
+    limits: Limits = msgspec.field(default_factory=dict)
+    """Limits that are not the default ones: NAME=RATE/BURST, tokens a second and at once, such as
+    code-per-address=1000/20000; none=true for no limits. docs/clients.md has the names. They are shared by the replicas
+    of a gateway that has a Redis, and of every other process its own; a service's callers are limited where
+    certificates prove who they are."""
     operations_listen: Listen = ""
     """Where operators and the probes of a cluster ask over HTTP, without certificates: /healthz (the process lives),
     /readyz (it should be sent calls), /metrics (Prometheus). A thread of its own answers there, however much else there
