@@ -116,7 +116,7 @@ DO: Mapping[str, str] = {
     "MORE_VIOLATIONS": "mend the fields that are named, then send again",
     "NO_POLICY_IN_FORCE": "there is no policy of that region at that instant; ask for another",
     "OTHER_SECRET": "the store there is of another mesh: compare the secrets of both sides",
-    "OVERLOADED": "ask again after `Retry-After`; send less at a time, and codes rather than batches",
+    "OVERLOADED": "ask again after `RetryInfo` or `Retry-After`; send less at a time, and codes rather than batches",
     "PATH_UNKNOWN": "see `/docs`",
     "POLICY_NOT_FOUND": "list the policies",
     "READER_TOO_SLOW": "read faster, or work elsewhere than where you read; open the stream again at the cursor, or the"
@@ -151,7 +151,6 @@ AGAIN: Mapping[str, str] = {
     "DRAINING": "yes, at once",
     "MESSAGE_TOO_LARGE": "no",
     "OTHER_SECRET": "no",
-    "OVERLOADED": "yes, after `Retry-After`",
     "READER_TOO_SLOW": "yes, from your cursor or acknowledgement",
     "REVISION_MISMATCH": "yes, after reading",
     "WRONG_STORE": "no",
