@@ -180,7 +180,7 @@ class Clearance(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SilenceEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """What becomes of a code when a source cannot be reached, which may have recorded a positive meanwhile."""
+    """The rule for a source that cannot be reached and may have recorded a positive meanwhile."""
 
     marked_after_seconds: Annotated[
         float,

@@ -1,4 +1,4 @@
-"""What silence does to an answer: a source that cannot be reached may have recorded a positive that nobody else knows.
+"""The rule of silence: a source that cannot be reached may have recorded a positive that nobody else knows.
 
 What it recorded before it was last known is part of the evidence; what it recorded since is not. The answer says so
 from some age of that knowledge on, and from a greater one is no answer any more. Of a source of which it is not even
