@@ -183,6 +183,8 @@ VERDICT: Mapping[str, str] = {
     "RETRACTED": "the record was retracted",
     "SAMPLED_LATER": "sampled after the instant asked about",
     "SAMPLING_TIME_UNKNOWN": "the clause asks for a sampling time, and none is known",
+    "SOURCE_SILENT": "a store cannot be reached; what it recorded since it was last known is not counted",
+    "SOURCE_SILENT_TOO_LONG": "a store that may know a positive could not be reached for longer than the policy allows",
     "SOURCE_UNREACHABLE": "a store that could have helped did not answer",
     "TOO_FEW_TESTS": "fewer tests than the clause counts, or too close together",
     "TUBE_NOT_ACCEPTED": "the clause does not accept this tube",
