@@ -239,7 +239,7 @@ class PostgresPlace:
             await connection.execute(f"drop table {NOTE_TABLE}")
 
     async def _locked(self, tables: Sequence[Table], mode: str, work: Any) -> None:
-        """Does something with tables that nobody writes meanwhile. Writers wait for it, and it for them; where one takes
+        """Does something with tables that nobody writes meanwhile. Writers wait for it, it for them; where one takes
         the tables in another order, the loser tries again."""
         names = ", ".join(table.name for table in tables)
         for attempt in range(LOCK_ATTEMPTS):
