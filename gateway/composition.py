@@ -20,28 +20,41 @@ from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
 from gateway.grpc.servicer import HealthCodeServicer
 from gateway.http.api import api_routes
-from gateway.http.app import HttpApplication
+from gateway.http.app import HttpApplication, Pipelines
 from gateway.http.operations import operation_routes
 from gateway.http.overload import Overload
 from gateway.http.views.code import code_body
+from gateway.identity.callers import Callers, TokenPeers
+from gateway.identity.development import DevelopmentIssuer
+from gateway.identity.opening import open_identities
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
+from gateway.pages.sign_in import sign_in_routes
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
 from services.common.identities import secret_fingerprint
 from services.common.regions import NATION
+from services.runtime.access.guard import TableGuard
+from services.runtime.access.persons import NamedPersons
 from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.peers import NamedPeers, ProvenPeers
 from services.runtime.rpc.pipeline import Pipeline
-from services.runtime.service import Service
+from services.runtime.rpc.security import Security
+from services.runtime.service import Service, access_table
 from services.runtime.telemetry.trace import Traces, asked_at_most
+from services.runtime.tls.credentials import server_credentials
 from services.runtime.tls.files import TlsFiles
 
 NAME = "gateway"
+_CONTRACT = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
+_DEFAULT_PURPOSES = {
+    f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION for method in ("ClaimResult", "SwitchScope")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,10 @@ class Gateway:
     probe: Probe
     traces: Traces
     """Makes the trace of a request, over either transport."""
+    security: Security
+    """How callers over gRPC are known."""
+    development: DevelopmentIssuer | None
+    """The issuer of a mesh on this machine alone."""
 
 
 def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) -> VerdictCache:
@@ -118,38 +135,62 @@ def build(
         news_seconds=settings.news_seconds,
         region_feeds=frozenset(feeds) - {NATION, HOLDERS},
     )
-    admission = Admission(PersonKeys(secret))
+    keys = PersonKeys(secret)
+    admission = Admission(keys)
     application = Application(admission, codes, policies, evidence=evidence, holders=holders, regions=regions)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(regions)
     probe = Probe(cache, policies, first_contact, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock)
-    guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
-    contract = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
-    routes = {**api_routes(application), **operation_routes(probe), **page_routes(sample_people)}
+    identities = open_identities(settings, keys, certificates=files is not None)
+    named = NamedCallers(Purpose.PURPOSE_SHOW_CODE, _DEFAULT_PURPOSES)
+    guard = TableGuard(access_table(settings), named, persons=NamedPersons(keys))
+    routes = {
+        **api_routes(application),
+        **operation_routes(probe),
+        **page_routes(sample_people, sign_in=bool(identities.development and sample_people)),
+        **sign_in_routes(identities.development, sample_people),
+    }
 
     return Gateway(
         service=Service(
             name=NAME,
-            bindings=[Binding(contract, HealthCodeServicer(application), guard)],
+            bindings=[Binding(_CONTRACT, HealthCodeServicer(application), guard)],
             pings={"verdict": probe.verdict, "lookup": probe.lookup},
-            background=[policies.keep, first_contact.run, updater.run],
+            background=[
+                policies.keep,
+                first_contact.run,
+                updater.run,
+                *(source.run for source in identities.tokens.sources),
+            ],
             close=_closing(cache, verdicts, close),
             files=files,
             auditor=auditor,
         ),
         app=HttpApplication(
             routes,
-            Pipeline(NAME, guard, auditor),
+            Pipelines(Pipeline(NAME, NamedCallers()), Pipeline(NAME, guard, auditor)),
             traces,
             Overload(settings.http_concurrency),
+            identities.callers,
             seconds=settings.request_seconds,
+            origins=settings.cors_origins,
         ),
         application=application,
         probe=probe,
         traces=traces,
+        security=_security(identities.callers, files),
+        development=identities.development,
     )
+
+
+def _security(callers: Callers, files: TlsFiles | None) -> Security:
+    # The binding's guard is held against the table already, over HTTP as well.
+    if files is None:
+        return Security(TokenPeers(callers, NamedPeers(), proven=False))
+    peers = TokenPeers(callers, ProvenPeers(files, system_clock), proven=True)
+    return Security(peers, server_credentials(files))
 
 
 def _closing(

@@ -14,7 +14,6 @@ from gateway.http.connections import Connections, connection_class
 from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
 from services.runtime.rpc.server import CannotListenError, Server
-from services.runtime.service import security_of
 from services.runtime.settings.environment import SettingsError
 
 log = logging.getLogger("hutong.server")
@@ -147,7 +146,7 @@ class GatewayServer:
             traces=gateway.traces,
             request_bytes=REQUEST_BYTES,
             reflects=settings.reflection,
-            security=security_of(service, settings),
+            security=gateway.security,
             health_listen=settings.health_listen,
             auditor=service.auditor,
         )

@@ -77,6 +77,7 @@ async def gateway(
         reflection=True,
         redis_url=plan.redis,
         audit=plan.audit(GATEWAY),
+        development=plan.development,
     )
     gateway = build(
         settings,

@@ -40,11 +40,9 @@ _TOO_LARGE = ServiceError(
 )
 
 
-_CREDENTIAL_ENDED = ServiceError(
-    Code.UNAUTHENTICATED,
-    "CREDENTIAL_ENDED",
-    Text("调用方的证书或令牌已到期，请重新连接", "The caller's certificate or token has ended; connect again"),
-)
+def _credential_ended() -> ServiceError:
+    text = Text("调用方的证书或令牌已到期，请重新连接", "The caller's certificate or token has ended; connect again")
+    return ServiceError(Code.UNAUTHENTICATED, "CREDENTIAL_ENDED", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +130,7 @@ class Handlers:
             self.traces(traceparent),
             persons=caller.persons,
             users=caller.users,
+            refusal=caller.refusal,
         )
         return call, caller.ends
 
@@ -152,7 +151,7 @@ class Handlers:
                 left = None if ends == math.inf else max(0.0, ends - time.monotonic())
                 await asyncio.wait({reading, ended}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 if not ended.done() and time.monotonic() >= ends:
-                    raise _CREDENTIAL_ENDED
+                    raise _credential_ended()
                 if not reading.done():
                     return
                 try:
@@ -178,7 +177,8 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceErro
 
 def _accepted(request: Decoded) -> Message:
     if isinstance(request, Refused):
-        raise request.error
+        # One error for all calls: without this, it would keep every place where it was raised.
+        raise request.error.with_traceback(None)
     return request
 
 

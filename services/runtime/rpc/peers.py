@@ -38,13 +38,14 @@ class Context(Protocol):
 
 
 class Caller(NamedTuple):
-    """One caller. `persons` and `users` are those of Call; `ends` is when what proves the name is no longer valid, an
-    instant of time.monotonic(), in seconds."""
+    """One caller. `persons`, `users` and `refusal` are those of Call; `ends` is when what proves the name is no longer
+    valid, an instant of time.monotonic(), in seconds."""
 
     name: str
     persons: tuple[bytes, ...] = ()
     users: tuple[str, ...] = ()
     ends: float = math.inf
+    refusal: ServiceError | None = None
 
 
 class Peers(Protocol):

@@ -84,6 +84,8 @@ class Pipeline:
     ) -> Response:
         entered: Entered | None = None
         try:
+            if call.refusal is not None:
+                raise call.refusal
             purpose = self._guard.admit(call, method, request)
             deadline = call.deadline - SHAVE_SECONDS
             if deadline - time.monotonic() < LEAST_SECONDS:
@@ -143,6 +145,8 @@ class Pipeline:
         self, method: str, serve: Callable[[], AsyncIterator[Message]], request: Message, call: Call
     ) -> AsyncGenerator[Message, None]:
         try:
+            if call.refusal is not None:
+                raise call.refusal
             call = replace(call, purpose=self._guard.admit(call, method, request))
             if self._auditor is not None:
                 await self._auditor.answered(call, method, request, "OPENED", b"")
