@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, REGIONS, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, REGIONS, VERDICT, Plan
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from services.common.regions import NATION
 from services.lookup.ports import RecordsIntake, RecordsSource
@@ -24,6 +24,7 @@ def records(plan: Plan, store: str, feeds: Mapping[str, Region]) -> Service:
         store_url=plan.store_url(store),
         store_migrate=True,
         mesh_secret=plan.secret,
+        directory=str(plan.directory) if store == NATION else "",
         audit=plan.audit(store),
     )
     return build(settings, feeds=feeds)
@@ -73,9 +74,11 @@ async def gateway(
     settings = GatewaySettings(
         listen=plan.address(GATEWAY),
         http_listen=plan.address(HTTP),
+        operations_listen=plan.address(OPERATIONS),
         mesh_secret=plan.secret,
         reflection=True,
         redis_url=plan.redis,
+        limits=dict(plan.limits),
         audit=plan.audit(GATEWAY),
         development=plan.development,
     )
@@ -88,6 +91,7 @@ async def gateway(
         regions=regions,
         news=news[NATION],
         region_news={region: news[region] for region in REGIONS},
+        directory_version=plan.members.version,
         sample_people=read_people(plan.samples) if plan.samples else None,
     )
     server = GatewayServer(gateway, settings)

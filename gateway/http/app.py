@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.http.asgi import Receive, Scope, Send
@@ -11,22 +11,22 @@ from gateway.http.bodies import BodyHeaders, read_body
 from gateway.http.connections import WHOLE
 from gateway.http.encodings import LEAST_BYTES, accepts_gzip, gzipped
 from gateway.http.names import PURPOSE
-from gateway.http.overload import Overload
 from gateway.http.problems import HttpError, of_error, problem
 from gateway.http.routing import Incoming, Reply, Route
 from gateway.identity.callers import DEVELOPMENT, NOBODY, Callers
 from gateway.identity.origins import Origins
 from gateway.metrics import REQUESTS
 from services.common.errors import DeadlineExceeded, ServiceError, Text, invalid
+from services.runtime.resilience.overload import Overload
+from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.errors import internal
-from services.runtime.rpc.peers import Caller
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.telemetry.trace import Trace, Traces
 
 log = logging.getLogger("hutong.http")
 
-_FORWARDED = frozenset((b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"))
+_PROXIED = frozenset((b"forwarded", b"x-forwarded-host", b"x-real-ip", b"via"))
 """A request with one of these came through a proxy, from wherever."""
 _DEVELOPMENT = (b"hutong-principal", b"development")
 _NO_STORE = (b"cache-control", b"no-store")
@@ -41,8 +41,8 @@ class Pipelines(NamedTuple):
 
 class HttpApplication:
     """Serves routes, by path, over HTTP, each through the pipeline of what is open to all or that of what is not.
-    `seconds` is the deadline of a request, `traces` where its trace comes from, `callers` tells who sends it, `origins`
-    whose pages may read the answers."""
+    `seconds` is the deadline of a request, `traces` where its trace comes from, `callers` tells who sends it and
+    `addresses` where from, `origins` whose pages may read the answers."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class HttpApplication:
         callers: Callers,
         *,
         seconds: float,
+        addresses: Addresses,
         origins: Iterable[str] = (),
     ) -> None:
         self._routes = routes
@@ -62,13 +63,15 @@ class HttpApplication:
         self._traces = traces
         self._overload = overload
         self._seconds = seconds
+        self._addresses = addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request, as ASGI has it."""
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is served")
         content_type = encoding = length = purpose = traceparent = host = authorization = origin = None
-        hosts, tokens, gzip, forwarded = 0, 0, False, False
+        hosts, tokens, gzip, proxied = 0, 0, False, False
+        forwarded: list[bytes] = []
         for name, value in scope["headers"]:
             if name == b"host":
                 host = value
@@ -78,8 +81,8 @@ class HttpApplication:
                 tokens += 1
             elif name == b"origin":
                 origin = value
-            elif name in _FORWARDED:
-                forwarded = True
+            elif name in _PROXIED:
+                proxied = True
             elif name == b"content-type":
                 content_type = value
             elif name == b"content-length":
@@ -90,6 +93,9 @@ class HttpApplication:
                 traceparent = value
             elif name == b"hutong-purpose":
                 purpose = value
+            elif name == b"x-forwarded-for":
+                forwarded.append(value)
+                proxied = True
             elif name == b"content-encoding":
                 encoding = value if encoding is None else encoding + b"," + value
         trace = self._trace(traceparent)
@@ -104,9 +110,19 @@ class HttpApplication:
                 reply = Reply(b"", 204, headers=((b"allow", _allowed(route)), *self._origins.preflight(origin)))
             else:
                 if not route.open:
-                    caller = await self._callers.over_http(authorization, tokens, host, forwarded=forwarded)
+                    caller = await self._callers.over_http(authorization, tokens, host, proxied=proxied)
                 headers = BodyHeaders(content_type, encoding, length)
-                reply = await self._serve(route, scope, receive, headers, _purpose(purpose), trace, caller)
+                call = Call(
+                    caller.name,
+                    time.monotonic() + self._seconds,
+                    trace,
+                    persons=caller.persons,
+                    users=caller.users,
+                    proven=caller.proven,
+                    address=self._address(scope, forwarded),
+                    refusal=caller.refusal,
+                )
+                reply = await self._serve(route, scope, receive, headers, _purpose(purpose), call)
                 if reply.status != 200:
                     outcome = "UNAVAILABLE"
         except ServiceError as error:
@@ -130,14 +146,7 @@ class HttpApplication:
         await _send(send, reply, trace, more, gzip=gzip)
 
     async def _serve(
-        self,
-        route: Route,
-        scope: Scope,
-        receive: Receive,
-        headers: BodyHeaders,
-        purpose: int,
-        trace: Trace,
-        caller: Caller,
+        self, route: Route, scope: Scope, receive: Receive, headers: BodyHeaders, purpose: int, call: Call
     ) -> Reply:
         weight = route.weight
         if weight is not None:
@@ -152,20 +161,17 @@ class HttpApplication:
                     async with asyncio.timeout(self._seconds):
                         body = await read_body(receive, headers, changes=route.changes)
             incoming = Incoming(body, scope["query_string"], purpose)
-            call = Call(
-                caller.name,
-                time.monotonic() + self._seconds,
-                trace,
-                persons=caller.persons,
-                users=caller.users,
-                refusal=caller.refusal,
-            )
-            span_name = f"{route.method} {scope['path']}" if trace.sampled else ""
+            span_name = f"{route.method} {scope['path']}" if call.trace.sampled else ""
             pipeline = self._pipelines.open if route.open else self._pipelines.guarded
             return await route.serve(incoming, call, pipeline, span_name)
         finally:
             if weight is not None:
                 self._overload.end(weight)
+
+    def _address(self, scope: Scope, forwarded: Sequence[bytes]) -> str:
+        client = scope.get("client")
+        said = b",".join(forwarded).decode("latin-1") if forwarded and self._addresses.forwarded else None
+        return self._addresses.of(client[0], said) if client else ""
 
     def _trace(self, traceparent: bytes | None) -> Trace:
         trace = self._traces(None if traceparent is None else traceparent.decode("latin-1"))

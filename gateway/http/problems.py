@@ -1,15 +1,16 @@
 """Errors as application/problem+json (RFC 9457), with the same reason as the ErrorInfo over gRPC."""
 
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from gateway.http.routing import Reply
 from gateway.http.views.answer import encode
-from gateway.http.views.errors import NotReadyProblem, Problem, violations
-from services.common.errors import Code, ServiceError, Text, Violation
-from services.runtime.rpc.call import current_call
+from gateway.http.views.errors import LimitProblem, Problem, violations
+from services.common.errors import Code, LimitExceeded, ServiceError, Text, Violation
 
 CONTENT_TYPE = b"application/problem+json"
+OVERLOADED = "OVERLOADED"
 _RETRY = ((b"retry-after", b"1"),)
 
 # As google.rpc.Code documents it.
@@ -78,9 +79,18 @@ def problem(
 
 def of_error(error: ServiceError, trace_id: str) -> Reply:
     """Returns the reply for an error of a service."""
-    status = STATUSES[error.code]
+    if isinstance(error, LimitExceeded):
+        status = STATUSES[error.code]
+        # Whole seconds, as RFC 9110 has them: never too early.
+        retry_after = ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_seconds))),)
+        body = LimitProblem(
+            _type(error.reason), str(_TITLES[status]), status, str(error.text), error.reason, [], trace_id, error.limit
+        )
+        return Reply(encode(body), status, CONTENT_TYPE, retry_after)
+    # HTTP has a word for a server with too much to do; 429 is for one caller's share.
+    status = 503 if error.reason == OVERLOADED else STATUSES[error.code]
     headers: Sequence[tuple[bytes, bytes]] = ()
-    if status == 503:
+    if status in (429, 503):
         headers = _RETRY
     elif status == 401:
         headers = ((b"www-authenticate", _challenge(error.reason)),)
@@ -100,21 +110,6 @@ def refusal(status: int, reason: str, text: Text) -> bytes:
     phrase = HTTPStatus(status).phrase
     head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: {CONTENT_TYPE.decode()}\r\ncontent-length: {len(body)}\r\n"
     return head.encode() + b"connection: close\r\n\r\n" + body
-
-
-def not_ready(components: Mapping[str, str]) -> Reply:
-    """Returns the reply of a gateway that is not ready, with what is wrong with each component."""
-    body = NotReadyProblem(
-        type=_type("NOT_READY"),
-        title=str(_TITLES[503]),
-        status=503,
-        detail=str(Text("网关未就绪", "The gateway is not ready")),
-        reason="NOT_READY",
-        violations=[],
-        trace_id=current_call().trace.hex_id,
-        components=dict(components),
-    )
-    return Reply(encode(body), 503, CONTENT_TYPE)
 
 
 def _type(reason: str) -> str:

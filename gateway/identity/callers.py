@@ -37,15 +37,13 @@ class Callers:
         self._tokens = tokens
         self._development = development
 
-    async def over_http(
-        self, authorization: bytes | None, times: int, host: bytes | None, *, forwarded: bool
-    ) -> Caller:
+    async def over_http(self, authorization: bytes | None, times: int, host: bytes | None, *, proxied: bool) -> Caller:
         """Returns who sends a request with this Authorization header, there so many times. A refused token is nobody's,
         with the refusal. The development principal is who asks this machine by its own name, through no proxy: any web
         page can have its name mean 127.0.0.1."""
         if authorization is not None:
             return await self._of(authorization, times)
-        if self._development and not forwarded and (host is None or _LOOPBACK_HOST.fullmatch(host)):
+        if self._development and not proxied and (host is None or _LOOPBACK_HOST.fullmatch(host)):
             return DEVELOPMENT
         return NOBODY
 

@@ -89,7 +89,7 @@ class Tokens:
         except _NOT_JSON as error:
             raise _refusal(error) from None
         identity = identity_of(claims, trusted.issuer, self._keys)
-        caller = Caller(identity.name, identity.persons, (identity.name,), ends)
+        caller = Caller(identity.name, identity.persons, (identity.name,), ends, proven=True)
         self._remember(sha256(authorization).digest(), _Verified(caller, trusted.source, keys))
         return caller
 

@@ -7,11 +7,12 @@ from google.protobuf.empty_pb2 import Empty
 from gateway.application.samples import SamplePerson
 from gateway.http.requests.bodies import SignInRequest
 from gateway.http.requests.decoder import Decoder
-from gateway.http.routing import Incoming, Reply, Route, Weight
+from gateway.http.routing import Incoming, Reply, Route
 from gateway.http.views.answer import encode
 from gateway.http.views.samples import SignInResponse
 from gateway.identity.development import TOKEN_SECONDS, DevelopmentIssuer
 from services.common.errors import Code, ServiceError, Text
+from services.runtime.resilience.overload import Weight
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.pipeline import Pipeline
 

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from gateway.http.problems import STATUSES
+from services.certificates.refusals import TEXTS
 from services.common.errors import Code
 from tests.testkit.checks.reasons import FIELD, Given, given
 
@@ -61,6 +62,13 @@ MEANS: Mapping[str, str] = {
 WITHOUT_MAKER = (
     Given("INVALID_ARGUMENT", FIELD, "请求有误", "The request is not valid", "services/common/errors.py"),
     Given("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "超时", "The deadline has passed", "services/common/errors.py"),
+    Given(
+        "LIMIT_EXCEEDED",
+        "RESOURCE_EXHAUSTED",
+        "请求过多，超出限额 …",
+        "Too many requests: the limit … is exceeded",
+        "services/common/errors.py",
+    ),
     Given("MORE_VIOLATIONS", FIELD, "另有…处错误", "… more are wrong", "services/runtime/rpc/errors.py"),
 )
 """Reasons that a class or the wire gives, and no place in particular."""
@@ -68,6 +76,7 @@ WITHOUT_MAKER = (
 DO: Mapping[str, str] = {
     "AUDIT_UNWRITABLE": "ask again later; the service's operator has to make room for its audit trail",
     "BATCH_GAP": "open the session again and go on from the batch that it answers",
+    "TOO_MANY_STREAMS": "end the streams that you do not read; one watch a process is enough, share it there",
     "TOO_MANY_WAITING": "ask for less at once, or wait for the answers",
     "BODY_TOO_LARGE": "send less at once: 1 MiB",
     "ACCESS_DENIED": "`hutong access explain` says what you may call; ask the operator for more",
@@ -93,6 +102,7 @@ DO: Mapping[str, str] = {
     "CANCELLED": "ask again if you still want the answer",
     "CHARSET_UNSUPPORTED": "send UTF-8, as JSON has it",
     "CLAIM_RETRACTED": "the region retracted this result; claim another",
+    "CLOCK_OFF": "ask again later; the operator has to set the clock of lookup, or of a store",
     "CONFLICT_NOT_AMENDABLE": "only what is stored can stay: settle it so",
     "CONFLICT_NOT_FOUND": "list the conflicts of this store",
     "CONFLICT_SETTLED": "it was settled the other way; read it",
@@ -114,15 +124,19 @@ DO: Mapping[str, str] = {
     "INVALID_ARGUMENT": "look at the violations: each names its field and its own reason",
     "LABORATORY_NOT_FOUND": "register the laboratory first",
     "LABORATORY_TAKEN": "another region has this id; take another",
+    "LIMIT_EXCEEDED": "wait as `Retry-After` or `RetryInfo` says; ask less, or ask the operator for a higher limit",
     "LINK_NOT_FOUND": "these two documents are not linked directly",
     "MESSAGE_TOO_LARGE": "send less at once; the contract says how much a batch may hold",
     "METHOD_NOT_ALLOWED": "use the method in `Allow`",
     "MORE_VIOLATIONS": "mend the fields that are named, then send again",
     "NO_POLICY_IN_FORCE": "there is no policy of that region at that instant; ask for another",
     "OTHER_SECRET": "the store there is of another mesh: compare the secrets of both sides",
-    "OVERLOADED": "ask again after `Retry-After`; send less at a time, and codes rather than batches",
+    "OVERLOADED": "ask again after `RetryInfo` or `Retry-After`; send less at a time, and codes rather than batches",
     "PATH_UNKNOWN": "see `/docs`",
+    "POLICIES_WENT_BACK": "ask again; the operator has to give every verdict replica the same policies",
     "POLICY_NOT_FOUND": "list the policies",
+    "READER_TOO_SLOW": "read faster, or work elsewhere than where you read; open the stream again at the cursor, or the"
+    " acknowledgement, of the last message that you read",
     "RECORD_CONFLICT": "look at what is stored; amend it by naming its revision, or let somebody settle the conflict",
     "RECORD_NOT_FOUND": "ask the store that keeps this region",
     "RECORD_RETRACTED": "it stays retracted; submit the test under another id if it holds again",
@@ -153,7 +167,7 @@ AGAIN: Mapping[str, str] = {
     "DRAINING": "yes, at once",
     "MESSAGE_TOO_LARGE": "no",
     "OTHER_SECRET": "no",
-    "OVERLOADED": "yes, after `Retry-After`",
+    "READER_TOO_SLOW": "yes, from your cursor or acknowledgement",
     "REVISION_MISMATCH": "yes, after reading",
     "WRONG_STORE": "no",
 }
@@ -183,6 +197,8 @@ VERDICT: Mapping[str, str] = {
     "RETRACTED": "the record was retracted",
     "SAMPLED_LATER": "sampled after the instant asked about",
     "SAMPLING_TIME_UNKNOWN": "the clause asks for a sampling time, and none is known",
+    "SOURCE_SILENT": "a store cannot be reached; what it recorded since it was last known is not counted",
+    "SOURCE_SILENT_TOO_LONG": "a store that may know a positive could not be reached for longer than the policy allows",
     "SOURCE_UNREACHABLE": "a store that could have helped did not answer",
     "TOO_FEW_TESTS": "fewer tests than the clause counts, or too close together",
     "TUBE_NOT_ACCEPTED": "the clause does not accept this tube",
@@ -191,6 +207,8 @@ VERDICT: Mapping[str, str] = {
 }
 """What a verdict's reasons and grounds mean; they are no errors."""
 
+
+CERTIFICATE: Mapping[str, str] = {str(reason): str(text) for reason, text in TEXTS.items()}
 
 KEPT: Mapping[str, str] = {
     "RESTORED_CONTENT": "a restored region says something else of a record than what was given back to it",
@@ -261,6 +279,9 @@ def page() -> str:
     parts.append("\n## Reasons of a conflict\n\nA conflict is kept under the reason that refused its submission, or:\n")
     parts.append("\n| Reason | It means |\n|---|---|\n")
     parts += [f"| `{name}` | {meaning} |\n" for name, meaning in KEPT.items()]
+    parts.append("\n## Reasons of a test certificate\n\nIn the order of the stages; the first that applies is given.\n")
+    parts.append("\n| Reason | It says |\n|---|---|\n")
+    parts += [f"| `{reason}` | {text} |\n" for reason, text in CERTIFICATE.items()]
     parts.append(
         "\nWhy a row of a laboratory's file is refused before it is sent: [laboratory-files.md](laboratory-files.md).\n"
     )

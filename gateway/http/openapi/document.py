@@ -15,6 +15,7 @@ _ERRORS = {
     405: "方法不适用，见 Allow。 Wrong method; see Allow.",
     413: "请求体超过 1 MiB。 A body of more than 1 MiB.",
     415: "内容类型不是 application/json。 The content type is not application/json.",
+    429: "超出限额，按 Retry-After 等待。 A limit is exceeded; wait as Retry-After says.",
     500: "内部错误，凭 traceId 追查。 An internal error; ask with its traceId.",
     503: "暂时无法回答，可重试；绝不等于“没有检测”。 Could not be asked, retry; never the same as no test.",
     504: "未及时应答，可重试。 No answer in time; retry.",
@@ -22,7 +23,7 @@ _ERRORS = {
 
 
 def _problem(status: int) -> Json:
-    content: Json = {"schema": ref("Problem")}
+    content: Json = {"schema": ref("LimitProblem" if status == 429 else "Problem")}
     if status == 400:
         content["example"] = examples.PROBLEM
     headers = {"traceparent": {"$ref": "#/components/headers/traceparent"}}
@@ -30,7 +31,7 @@ def _problem(status: int) -> Json:
         headers["allow"] = {"$ref": "#/components/headers/allow"}
     if status == 401:
         headers["www-authenticate"] = {"$ref": "#/components/headers/www-authenticate"}
-    if status == 503:
+    if status in (429, 503):
         headers["retry-after"] = {"$ref": "#/components/headers/retry-after"}
     return {"description": _ERRORS[status], "headers": headers, "content": {"application/problem+json": content}}
 
@@ -72,7 +73,10 @@ def _post(
             },
             "responses": {
                 "200": _answered("成功。 Answered.", gives[0], gives[1]),
-                **{str(status): _problem(status) for status in (400, 401, 403, 404, 405, 409, 413, 415, 500, 503, 504)},
+                **{
+                    str(status): _problem(status)
+                    for status in (400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503, 504)
+                },
             },
         }
     }
@@ -166,7 +170,7 @@ def _calls() -> Json:
                 "200": _answered(
                     "成功。 Answered.", "RegionsResponse", {"regions": [examples.REGION], "nextPageToken": None}
                 ),
-                **{str(status): _problem(status) for status in (400, 401, 503, 504)},
+                **{str(status): _problem(status) for status in (400, 401, 429, 503, 504)},
             },
             [
                 {
@@ -186,49 +190,10 @@ def _calls() -> Json:
     }
 
 
-def _operations() -> Json:
-    not_ready = _problem(503)
-    not_ready["content"] = {"application/problem+json": {"schema": ref("NotReadyProblem")}}
-    not_ready["description"] = "未就绪，components 说明原因。 Not ready; components says why."
-    text = {"schema": {"type": "string"}}
-    tag = "运维 Operations"
-    return {
-        "/healthz": _get(
-            "healthz",
-            tag,
-            "存活 · Alive",
-            "进程在应答。 The process answers.",
-            {"200": _answered("存活。 Alive.", "Alive", {"status": "ALIVE"})},
-        ),
-        "/readyz": _get(
-            "readyz",
-            tag,
-            "就绪 · Ready",
-            "各组件的状态。缓存或变更流不可用时慢而不错，仍为就绪。"
-            " The state of every component. Without cache or news the gateway is slower, not wrong, and still ready.",
-            {
-                "200": _answered(
-                    "就绪。 Ready.",
-                    "Ready",
-                    {"status": "READY", "components": {"verdict": "", "cache": "", "news": ""}},
-                ),
-                "503": not_ready,
-            },
-        ),
-        "/metrics": _get(
-            "metrics",
-            tag,
-            "指标 · Metrics",
-            "Prometheus。",
-            {"200": {"description": "指标。 Metrics.", "content": {"text/plain": text}}},
-        ),
-    }
-
-
 def document(sample_people: bool, *, sign_in: bool = False) -> Json:
     """Returns the OpenAPI document; with the sample people where they are served, and how they sign in where they
     can."""
-    paths = {**_calls(), **_operations()}
+    paths = _calls()
     if sign_in:
         paths["/v1/samplePeople:signIn"] = _post(
             "signIn",

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.http.requests import bodies
-from gateway.http.views import batches, code, errors, operations, regions, results, samples
+from gateway.http.views import batches, code, errors, regions, results, samples
 
 Json = dict[str, Any]
 
@@ -31,10 +31,8 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
     samples.SignInResponse,
-    operations.Alive,
-    operations.Ready,
     errors.Problem,
-    errors.NotReadyProblem,
+    errors.LimitProblem,
 )
 
 

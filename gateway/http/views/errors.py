@@ -47,12 +47,10 @@ class Problem(msgspec.Struct, rename="camel", frozen=True, gc=False):
     trace_id: Annotated[str, described("追踪号。 The trace's id.", pattern="^[0-9a-f]{32}$")]
 
 
-class NotReadyProblem(Problem, frozen=True):
-    """未就绪。 Not ready."""
+class LimitProblem(Problem, frozen=True):
+    """超出限额。 A limit is exceeded."""
 
-    components: Annotated[
-        dict[str, str], described("组件及其问题，空为正常。 Components, and what is wrong with each.")
-    ]
+    limit: Annotated[str, described("限额的名称。 The limit's name.", examples=["code-per-address"])]
 
 
 def violations(refused: Iterable[errors.Violation]) -> list[Violation]:

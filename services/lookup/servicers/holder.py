@@ -1,8 +1,10 @@
 """hutong.lookup.v1.HolderService."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from functools import partial
 
+from hutong.common.v1.identity_pb2 import StoreIdentity
 from hutong.lookup.v1.holder_service_pb2 import (
     BatchListLinkedDocumentsRequest,
     BatchListLinkedDocumentsResponse,
@@ -31,10 +33,55 @@ from services.common.requests.batches import check_batch
 from services.common.requests.paging import digest, page_size, read_token, write_token
 from services.common.requests.violations import Violations, violation
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, Decision, Link, Switch, Unlink
-from services.lookup.holders.change_feed import HolderFeed
+from services.lookup.holders.change_feed import FeedBatch, HolderFeed
 from services.lookup.holders.claims import Claimer
+from services.lookup.identity import OwnIdentity
 from services.lookup.store.protocol import HolderStore
+from services.runtime.feeds.commit_signal import CommitSignal
+from services.runtime.feeds.tail import Step, Tail
 from services.runtime.rpc.call import current_call
+from services.runtime.rpc.shared_message import SharedMessage
+
+LOOK_SECONDS = 0.25
+"""How soon a commit of another process is seen at the latest."""
+SIGN_OF_LIFE_SECONDS = 0.5
+"""Silence after which a sign of life is given; so one comes well within a second."""
+
+
+class _Messages:
+    """The feed as messages for its watchers."""
+
+    poll_seconds = LOOK_SECONDS
+    life_seconds = SIGN_OF_LIFE_SECONDS
+
+    def __init__(self, feed: HolderFeed, identity: OwnIdentity) -> None:
+        self._feed = feed
+        self._identity = identity
+
+    def number(self, position: int) -> int:
+        return position
+
+    async def read(self, after: int) -> Step[int]:
+        return self._step(after, await self._feed.read(after), await self._identity.now())
+
+    async def read_up_to(self, after: int, last: int) -> Step[int]:
+        return self._step(after, await self._feed.read_up_to(after, last), await self._identity.now())
+
+    def _step(self, after: int, batch: FeedBatch, identity: StoreIdentity) -> Step[int]:
+        response = WatchHoldersResponse(
+            changes=[
+                HolderChange(
+                    sequence=event.sequence,
+                    person_keys=event.person_keys,
+                    recorded_at=to_timestamp(event.recorded_at),
+                )
+                for event in batch.events
+            ],
+            sequence=batch.position,
+            as_of=None if batch.as_of is None else to_timestamp(batch.as_of),
+            identity=identity,
+        )
+        return Step(after, batch.position, SharedMessage(response), batch.as_of is not None)
 
 
 class HolderServicer:
@@ -46,23 +93,28 @@ class HolderServicer:
         store: HolderStore,
         feed: HolderFeed,
         claimer: Claimer,
+        identity: OwnIdentity,
         clock: Callable[[], Instant],
     ) -> None:
         self._keys = keys
         self._store = store
-        self._feed = feed
+        self._signal = CommitSignal()
+        self._tail = Tail(_Messages(feed, identity), self._signal)
         self._claimer = claimer
+        self._identity = identity
         self._clock = clock
 
     async def LinkDocuments(self, request: LinkDocumentsRequest) -> LinkDocumentsResponse:
         """See the contract. Raises FailedPrecondition (TOO_MANY_DOCUMENTS) besides."""
+        await self._identity.require(request.store)
         decision = await self._commit(Link(*self._two_documents(request)))
-        return LinkDocumentsResponse(person_keys=decision.person)
+        return LinkDocumentsResponse(person_keys=decision.person, identity=await self._identity.now())
 
     async def UnlinkDocuments(self, request: UnlinkDocumentsRequest) -> UnlinkDocumentsResponse:
         """See the contract."""
+        await self._identity.require(request.store)
         decision = await self._commit(Unlink(*self._two_documents(request)))
-        return UnlinkDocumentsResponse(person_keys=decision.person)
+        return UnlinkDocumentsResponse(person_keys=decision.person, identity=await self._identity.now())
 
     async def ListLinkedDocuments(self, request: ListLinkedDocumentsRequest) -> ListLinkedDocumentsResponse:
         """See the contract. Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN) besides."""
@@ -108,8 +160,9 @@ class HolderServicer:
                 "该地区的健康码不支持切换数据库",
                 "The code of this region has no switch between databases",
             )
+        await self._identity.require(request.store)
         await self._commit(Switch(key, request.region, request.scope, request.request_id.lower()))
-        return SwitchScopeResponse(scope=request.scope)
+        return SwitchScopeResponse(scope=request.scope, identity=await self._identity.now())
 
     async def ClaimResult(self, request: ClaimResultRequest) -> ClaimResultResponse:
         """See the contract. Raises FailedPrecondition (RESULT_IS_LOCAL, CLAIM_RETRACTED) besides."""
@@ -124,26 +177,17 @@ class HolderServicer:
         violations.refuse()
         named = (request.origin_region, request.origin_source_id) if request.origin_region else None
         request_id = request.request_id.lower()
+        await self._identity.require(request.store)
         record, created = await self._claimer.claim(key, request.region, named, current_call().purpose, request_id)
-        return ClaimResultResponse(record=record, created=created)
+        return ClaimResultResponse(record=record, created=created, identity=await self._identity.now())
 
-    async def WatchHolders(self, request: WatchHoldersRequest) -> AsyncIterator[WatchHoldersResponse]:
+    async def WatchHolders(self, request: WatchHoldersRequest) -> AsyncIterator[SharedMessage]:
         """See the contract. Raises FailedPrecondition (FEED_REBUILT) for a sequence beyond the last one."""
         if request.sequence < -1:
             raise invalid("sequence", "SEQUENCE_RANGE", "序号不能小于-1", "The sequence is at least -1")
-        async for told in self._feed.watch(request.sequence):
-            yield WatchHoldersResponse(
-                changes=[
-                    HolderChange(
-                        sequence=event.sequence,
-                        person_keys=event.person_keys,
-                        recorded_at=to_timestamp(event.recorded_at),
-                    )
-                    for event in told.events
-                ],
-                sequence=told.position,
-                as_of=None if told.as_of is None else to_timestamp(told.as_of),
-            )
+        async with aclosing(self._tail.watch(request.sequence)) as messages:
+            async for message in messages:
+                yield message
 
     def _two_documents(self, request: LinkDocumentsRequest | UnlinkDocumentsRequest) -> tuple[bytes, bytes, str, str]:
         violations = Violations()
@@ -162,5 +206,5 @@ class HolderServicer:
     async def _commit(self, command: Command) -> Decision:
         decision = await self._store.commit(command, self._clock)
         if decision.changes:
-            self._feed.committed()
+            self._signal.committed()
         return decision

@@ -2,13 +2,15 @@
 
 A servicer is any object whose methods have the contract's names and take a request: `async def GetRegion(self,
 request)` returns the response; a server-streaming method is an async generator; one that takes a stream as well is an
-async generator that is given an async iterator of requests. It raises ServiceError. A caller sees the same shape
+async generator that is given an async iterator of requests. A stream that many follow yields SharedMessages. It
+raises ServiceError. A caller sees the same shape
 through `local` and, over a wire, through `services.runtime.rpc.channel.remote`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
@@ -17,6 +19,7 @@ from services.runtime.rpc.access import Guard, NamedCallers
 from services.runtime.rpc.call import Call, current_call
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import contract_methods, implemented
+from services.runtime.rpc.shared_message import Answer, SharedMessage
 from services.runtime.telemetry.trace import current_trace
 
 P = TypeVar("P")
@@ -30,6 +33,8 @@ class Binding:
     contract: ServiceDescriptor
     servicer: object
     guard: Guard = field(default_factory=NamedCallers)
+    heavy: frozenset[str] = frozenset()
+    """Its methods that are refused first when there is too much to do."""
     needs: frozenset[str] = frozenset()
     """Components that this contract needs and the service's others can do without, such as what writes need."""
 
@@ -74,11 +79,17 @@ def local_method(method: MethodDescriptor, binding: Binding, *, service: str, ca
         return pipeline.unary(name, handler, request, _onward(caller))
 
     def stream(request: Message) -> AsyncIterator[Message]:
-        return pipeline.stream(name, handler, request, _onward(caller))
+        return _messages(pipeline.stream(name, handler, request, _onward(caller)))
 
     def duplex(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
-        return pipeline.duplex(name, handler, requests, _onward(caller))
+        return _messages(pipeline.duplex(name, handler, requests, _onward(caller)))
 
     if not method.server_streaming:
         return unary
     return duplex if method.client_streaming else stream
+
+
+async def _messages(answers: AsyncIterator[Answer]) -> AsyncIterator[Message]:
+    async with aclosing(cast(AsyncGenerator[Answer, None], answers)) as living:
+        async for answer in living:
+            yield answer.message if isinstance(answer, SharedMessage) else answer

@@ -14,6 +14,8 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 
 from services.common.errors import Code, ServiceError, Text
+from services.runtime.resilience.overload import Overload, Weight, overloaded
+from services.runtime.rpc.addresses import FORWARDED, Addresses, host_of
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.channel import TRACE_KEY
@@ -21,6 +23,8 @@ from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_
 from services.runtime.rpc.peers import Peers
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
+from services.runtime.rpc.shared_message import Answer, SharedMessage
+from services.runtime.rpc.streams import OpenStreams, reader_too_slow
 from services.runtime.telemetry.trace import Traces
 
 DEFAULT_SECONDS = 10.0
@@ -58,11 +62,15 @@ Decoded = Message | Refused
 @dataclass(frozen=True, slots=True)
 class Handlers:
     """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
-    `draining` is set when streams are to end."""
+    `draining` is set when streams are to end, `streams` bounds them, `overload` bounds what is answered once,
+    `addresses` tells where calls come from."""
 
     peers: Peers
     traces: Traces
     draining: asyncio.Event
+    streams: OpenStreams
+    overload: Overload
+    addresses: Addresses
 
     def of(self, pipeline: Pipeline, binding: Binding, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
         """Returns the handler of one method."""
@@ -73,36 +81,50 @@ class Handlers:
             return grpc.stream_stream_rpc_method_handler(self._duplex(pipeline, name, handler), **codec)
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(self._stream(pipeline, name, handler), **codec)
-        return grpc.unary_unary_rpc_method_handler(self._unary(pipeline, name, handler), **codec)
+        weight = Weight.HEAVY if method.name in binding.heavy else Weight.LIGHT
+        codec["request_deserializer"] = self._while_there_is_room(codec["request_deserializer"], weight)
+        return grpc.unary_unary_rpc_method_handler(self._unary(pipeline, name, handler, weight), **codec)
 
-    def _unary(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
+    def _while_there_is_room(self, decode: Callable[[bytes], Decoded], weight: Weight) -> Callable[[bytes], Decoded]:
+        def decoded(data: bytes) -> Decoded:
+            # A thousand questions are not read only to be refused; the handler refuses them.
+            return Refused(overloaded()) if self.overload.full(weight) else decode(data)
+
+        return decoded
+
+    def _unary(self, pipeline: Pipeline, name: str, handler: Any, weight: Weight) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+            try:
+                self.overload.begin(weight)
+            except ServiceError as error:
+                await _abort(context, error)
             try:
                 call, _ = await self._call(context)
                 return await pipeline.unary(name, handler, _accepted(request), call)
             except ServiceError as error:
                 await _abort(context, error)
+            finally:
+                self.overload.end(weight)
 
         return serve
 
     def _stream(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
-        async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
+        async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> None:
             try:
                 call, ends = await self._call(context)
-                responses = pipeline.stream(name, handler, _accepted(request), call)
-                async with aclosing(self._until_ended(responses, ends)) as living:
-                    async for response in living:
-                        yield response
-                self._check_drained()
+                with self.streams.opened(call.caller, context.peer()):
+                    responses = pipeline.stream(name, handler, _accepted(request), call)
+                    async with aclosing(self._until_ended(responses, ends)) as living:
+                        async for response in living:
+                            await self._write(context, response)
+                    self._check_drained()
             except ServiceError as error:
                 await _abort(context, error)
 
         return serve
 
     def _duplex(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
-        async def serve(
-            requests: AsyncIterator[Decoded], context: grpc.aio.ServicerContext[Any, Any]
-        ) -> AsyncIterator[Message]:
+        async def serve(requests: AsyncIterator[Decoded], context: grpc.aio.ServicerContext[Any, Any]) -> None:
             async def accepted(ends: float) -> AsyncIterator[Message]:
                 # A drain ends what the handler reads, not what it does: it answers what it has.
                 async with aclosing(self._until_ended(requests, ends)) as living:
@@ -111,13 +133,22 @@ class Handlers:
 
             try:
                 call, ends = await self._call(context)
-                async for response in pipeline.duplex(name, handler, accepted(ends), call):
-                    yield response
-                self._check_drained()
+                with self.streams.opened(call.caller, context.peer()):
+                    async for response in pipeline.duplex(name, handler, accepted(ends), call):
+                        await self._write(context, response)
+                    self._check_drained()
             except ServiceError as error:
                 await _abort(context, error)
 
         return serve
+
+    async def _write(self, context: grpc.aio.ServicerContext[Any, Any], response: Answer) -> None:
+        """Sends a message of a stream; waits while its reader has no room for it. Raises ABORTED (READER_TOO_SLOW)."""
+        try:
+            async with asyncio.timeout(self.streams.limits.reader_seconds):
+                await context.write(response)
+        except TimeoutError:
+            raise reader_too_slow() from None
 
     async def _call(self, context: grpc.aio.ServicerContext[Any, Any]) -> tuple[Call, float]:
         """Returns the call, and when what proves the caller's name ends (time.monotonic(), seconds)."""
@@ -130,9 +161,18 @@ class Handlers:
             self.traces(traceparent),
             persons=caller.persons,
             users=caller.users,
+            proven=caller.proven,
+            address=self._address(context),
             refusal=caller.refusal,
         )
         return call, caller.ends
+
+    def _address(self, context: grpc.aio.ServicerContext[Any, Any]) -> str:
+        forwarded = None
+        if self.addresses.forwarded:
+            said = (str(value) for key, value in context.invocation_metadata() or () if key == FORWARDED)
+            forwarded = ",".join(said)
+        return self.addresses.of(host_of(context.peer()), forwarded)
 
     def _check_drained(self) -> None:
         """Raises Unavailable (DRAINING): a stream that ended well would be over for good, and its reader not come back
@@ -207,5 +247,5 @@ def _holds_many(message: Descriptor, within: frozenset[str] = frozenset()) -> bo
     )
 
 
-def _encoded(response: Message) -> bytes:
-    return response.SerializeToString()
+def _encoded(response: Answer) -> bytes:
+    return response.encoded() if isinstance(response, SharedMessage) else response.SerializeToString()

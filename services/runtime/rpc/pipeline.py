@@ -10,11 +10,12 @@ from typing import Protocol, TypeVar, cast
 from google.protobuf.message import Message
 from msgspec.structs import replace
 
-from services.common.errors import Code, DeadlineExceeded, ServiceError
+from services.common.errors import LIMIT_EXCEEDED, Code, DeadlineExceeded, ServiceError
 from services.runtime.resilience.time_limit import answer_by
 from services.runtime.rpc.access import Guard
-from services.runtime.rpc.call import Call, Entered, current_call, enter, leave
+from services.runtime.rpc.call import Call, Entered, Meter, current_call, enter, leave
 from services.runtime.rpc.errors import internal
+from services.runtime.rpc.shared_message import Answer
 from services.runtime.telemetry.trace import SpanKind, span
 
 log = logging.getLogger("hutong.call")
@@ -26,11 +27,14 @@ LEAST_SECONDS = 0.05
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response")
-StreamHandler = Callable[[Message], AsyncIterator[Message]]
+StreamHandler = Callable[[Message], AsyncIterator[Answer]]
 DuplexHandler = Callable[[AsyncIterator[Message]], AsyncIterator[Message]]
 
 
 UNWRITABLE = "AUDIT_UNWRITABLE"
+_NOT_WRITTEN = frozenset((UNWRITABLE, LIMIT_EXCEEDED))
+"""Errors that leave no line in the audit trail: nothing was looked at, and whoever floods a service must not flood its
+trail as well. They are counted."""
 
 
 class Auditor(Protocol):
@@ -41,6 +45,19 @@ class Auditor(Protocol):
 
     async def denied(self, call: Call, method: str, request: Message, reason: str) -> None:
         """Returns when a denial may be given. Raises UNAVAILABLE (AUDIT_UNWRITABLE)."""
+
+
+class Limiter(Protocol):
+    """Limits how much one caller asks."""
+
+    async def admit(self, call: Call, method: str, request: Message) -> None:
+        """Takes the tokens of a request. Raises LimitExceeded."""
+
+    async def pace(self, call: Call, method: str, request: Message) -> None:
+        """Takes the tokens of one more request of a stream, and waits until they are there."""
+
+    def charge(self, call: Call, method: str, unknown: int) -> None:
+        """Charges for people of whom nothing was known. Nobody waits for it."""
 
 
 def _bytes_of(response: object) -> bytes:
@@ -54,10 +71,13 @@ def _bytes_of(response: object) -> bytes:
 class Pipeline:
     """Serves the methods of one service."""
 
-    def __init__(self, service: str, guard: Guard, auditor: Auditor | None = None) -> None:
+    def __init__(
+        self, service: str, guard: Guard, auditor: Auditor | None = None, limiter: Limiter | None = None
+    ) -> None:
         self._service = service
         self._guard = guard
         self._auditor = auditor
+        self._limiter = limiter
 
     def _unexpected(self, method: str, call: Call) -> ServiceError:
         log.exception("unexpected error", extra={"method": method, "caller": call.caller})
@@ -83,14 +103,28 @@ class Pipeline:
         self, method: str, handler: Callable[[Request], Awaitable[Response]], request: Request, call: Call
     ) -> Response:
         entered: Entered | None = None
+        meter: Meter | None = None
         try:
+            if self._limiter is not None:
+                await self._limiter.admit(call, method, request)
+                meter = Meter()
             if call.refusal is not None:
                 raise call.refusal
             purpose = self._guard.admit(call, method, request)
             deadline = call.deadline - SHAVE_SECONDS
             if deadline - time.monotonic() < LEAST_SECONDS:
                 raise DeadlineExceeded("所剩时间不足", "Too little time is left to answer")
-            call = Call(call.caller, deadline, call.trace, purpose, call.persons, call.users)
+            call = Call(
+                call.caller,
+                deadline,
+                call.trace,
+                purpose,
+                call.persons,
+                call.users,
+                call.proven,
+                call.address,
+                meter,
+            )
             entered = enter(call)
             response = await answer_by(deadline, handler(request))
             if self._auditor is not None:
@@ -106,17 +140,19 @@ class Pipeline:
         finally:
             if entered is not None:
                 leave(entered)
+            if meter is not None and meter.unknown and self._limiter is not None:
+                self._limiter.charge(call, method, meter.unknown)
 
     async def _refused(self, call: Call, method: str, request: Message, error: ServiceError) -> None:
         """Writes down that a call ended in an error. Raises UNAVAILABLE when that cannot be done."""
-        if self._auditor is None or error.reason == UNWRITABLE:
+        if self._auditor is None or error.reason in _NOT_WRITTEN:
             return
         if error.code in (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED):
             await self._auditor.denied(call, method, request, error.reason)
         else:
             await self._auditor.answered(call, method, request, error.reason, b"")
 
-    async def stream(self, method: str, handler: StreamHandler, request: Message, call: Call) -> AsyncIterator[Message]:
+    async def stream(self, method: str, handler: StreamHandler, request: Message, call: Call) -> AsyncIterator[Answer]:
         """Serves one request with a stream of responses. No span: a stream lives for days."""
         async with aclosing(self._responses(method, lambda: handler(request), request, call)) as responses:
             async for response in responses:
@@ -124,7 +160,7 @@ class Pipeline:
 
     async def duplex(
         self, method: str, handler: DuplexHandler, requests: AsyncIterator[Message], call: Call
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncIterator[Answer]:
         """Serves a stream of requests with a stream of responses; its first request says whether it is admitted, and
         for what purpose. The handler gets a request whenever it asks for the next, and none is read before."""
         first = await anext(requests, None)
@@ -134,6 +170,8 @@ class Pipeline:
         async def all_requests() -> AsyncIterator[Message]:
             yield first
             async for request in requests:
+                if self._limiter is not None:
+                    await self._limiter.pace(call, method, request)
                 self._guard.admit_further(current_call(), method, request)
                 yield request
 
@@ -142,9 +180,11 @@ class Pipeline:
                 yield response
 
     async def _responses(
-        self, method: str, serve: Callable[[], AsyncIterator[Message]], request: Message, call: Call
-    ) -> AsyncGenerator[Message, None]:
+        self, method: str, serve: Callable[[], AsyncIterator[Answer]], request: Message, call: Call
+    ) -> AsyncGenerator[Answer, None]:
         try:
+            if self._limiter is not None:
+                await self._limiter.admit(call, method, request)
             if call.refusal is not None:
                 raise call.refusal
             call = replace(call, purpose=self._guard.admit(call, method, request))
@@ -152,7 +192,7 @@ class Pipeline:
                 await self._auditor.answered(call, method, request, "OPENED", b"")
             token = enter(call)
             try:
-                async with aclosing(cast(AsyncGenerator[Message, None], serve())) as responses:
+                async with aclosing(cast(AsyncGenerator[Answer, None], serve())) as responses:
                     async for response in responses:
                         yield response
             finally:
