@@ -11,6 +11,7 @@ from gateway.application.application import Application
 from gateway.application.first_contact import FirstContact
 from gateway.application.readiness import Probe
 from gateway.application.samples import SamplePerson
+from gateway.application.weights import HEAVY
 from gateway.codes.cache.entry import BOUND_SECONDS
 from gateway.codes.cache.memory import MemoryCache
 from gateway.codes.cache.protocol import HOLDERS, VerdictCache
@@ -21,7 +22,6 @@ from gateway.codes.verdict_client import VerdictClient
 from gateway.grpc.servicer import HealthCodeServicer
 from gateway.http.api import api_routes
 from gateway.http.app import HttpApplication
-from gateway.http.overload import Overload
 from gateway.http.views.code import code_body
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
@@ -36,6 +36,7 @@ from services.runtime.clock import Clock, system_clock
 from services.runtime.limits.buckets import SharedBuckets
 from services.runtime.limits.limiter import Limiter
 from services.runtime.limits.process import process_limiter
+from services.runtime.resilience.overload import Overload
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.binding import Binding
@@ -57,6 +58,8 @@ class Gateway:
     """What both transports ask."""
     traces: Traces
     """Makes the trace of a request, over either transport."""
+    overload: Overload
+    """Counts what is under way, over both."""
 
 
 def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) -> VerdictCache:
@@ -135,6 +138,7 @@ def build(
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(regions)
     probe = Probe(cache, policies, first_contact, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
+    overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock)
     limiter = open_limiter(settings, fingerprint)
@@ -145,7 +149,7 @@ def build(
     return Gateway(
         service=Service(
             name=NAME,
-            bindings=[Binding(contract, HealthCodeServicer(application), guard)],
+            bindings=[Binding(contract, HealthCodeServicer(application), guard, heavy=HEAVY)],
             pings=probe.pings,
             background=[policies.keep, first_contact.run, updater.run],
             close=_closing(cache, verdicts, limiter, close),
@@ -157,12 +161,13 @@ def build(
             routes,
             Pipeline(NAME, guard, auditor, limiter),
             traces,
-            Overload(settings.http_concurrency),
+            overload,
             seconds=settings.request_seconds,
             addresses=Addresses(settings.trusted_proxies),
         ),
         application=application,
         traces=traces,
+        overload=overload,
     )
 
 

@@ -125,6 +125,7 @@ class GatewayServer:
             request_bytes=REQUEST_BYTES,
             reflects=settings.reflection,
             security=security_of(service, settings),
+            overload=gateway.overload,
             operations_listen=settings.operations_listen,
             auditor=service.auditor,
             limiter=service.limiter,

@@ -48,9 +48,6 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """How long a connection may take to send the head of a request, also the first one after it was opened."""
     http_idle_seconds: SomeSeconds = IDLE_SECONDS
     """How long a connection may stay open between two requests; longer than the load balancer keeps its own."""
-    http_concurrency: Count = 1_000
-    """How many requests over HTTP may be under way at a time, a quarter of them for many codes or for results; beyond
-    that the next are refused with 503 and Retry-After. Health and metrics are not counted."""
     trusted_proxies: Networks = ()
     """Networks of the proxies in front whose X-Forwarded-For is believed. Without them the address of a caller is that
     of its connection, and behind a proxy everybody has the proxy's."""

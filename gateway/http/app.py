@@ -10,11 +10,11 @@ from gateway.http.bodies import BodyHeaders, read_body
 from gateway.http.connections import WHOLE
 from gateway.http.encodings import LEAST_BYTES, accepts_gzip, gzipped
 from gateway.http.names import PURPOSE
-from gateway.http.overload import Overload
 from gateway.http.problems import HttpError, of_error, problem
 from gateway.http.routing import Incoming, Reply, Route
 from gateway.metrics import REQUESTS
 from services.common.errors import DeadlineExceeded, ServiceError, Text, invalid
+from services.runtime.resilience.overload import Overload
 from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.errors import internal

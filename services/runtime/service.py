@@ -13,6 +13,7 @@ from services.runtime.clock import system_clock
 from services.runtime.limits.limiter import Limiter
 from services.runtime.limits.process import process_limiter
 from services.runtime.process import stop_signal
+from services.runtime.resilience.overload import Overload
 from services.runtime.resilience.tasks import end
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.health import Ping
@@ -105,6 +106,7 @@ async def serve(service: Service, settings: ServerSettings) -> None:
         reflects=settings.reflection,
         security=security_of(service, settings),
         regions=service.regions,
+        overload=Overload(settings.concurrency),
         operations_listen=settings.operations_listen,
         auditor=service.auditor,
         limiter=limiter_of(service, settings),

@@ -22,7 +22,8 @@ JITTER = 0.1
 """At most this share of an entry's time is taken off at random, so that neighbours do not expire together."""
 
 
-_CERTAIN = frozenset((Status.STATUS_POSITIVE, Status.STATUS_UNDETERMINED))
+SOURCE_SILENT = "SOURCE_SILENT"
+"""The reason by which a verdict says that a source could not be reached."""
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -49,7 +50,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     asked_at: int = 0
     """When the evidence was asked for."""
     partial: bool = False
-    """True when a source that was to be asked did not answer, and the verdict could be another for it."""
+    """True when a source that was to be asked did not answer, and the code is to be marked for it."""
     feeds: tuple[str, ...] = ()
     """The regions' feeds that it rests on, as REGION/FEED_ID; besides them, on the nation's."""
 
@@ -71,11 +72,9 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 def is_partial(verdict: Verdict) -> bool:
-    """Tells whether a source did not answer, and its answer might have changed the verdict: one that is POSITIVE would
-    be it all the same, and UNDETERMINED says so itself."""
-    return verdict.status not in _CERTAIN and any(
-        source.status != SourceStatus.SOURCE_STATUS_OK for source in verdict.coverage
-    )
+    """Tells whether a source did not answer, and the region's policy wants the code marked for it: it might have
+    changed the verdict. One that is POSITIVE would be it all the same, and UNDETERMINED says so itself."""
+    return any(reason.code == SOURCE_SILENT for reason in verdict.reasons)
 
 
 def feeds_of(verdict: Verdict, followed: Collection[str]) -> tuple[str, ...] | None:

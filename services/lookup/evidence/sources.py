@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.records.v1.record_read_service_pb2 import (
@@ -264,6 +265,16 @@ def _joined(parts: Sequence[SourceAnswer]) -> SourceAnswer:
         if len(instants) == len(parts)
         else None,
         people={key: person for part in parts for key, person in part.people.items()},
-        silent=sorted({region for part in parts for region in part.silent}),
+        silent=_least_known(parts),
         follows=latest.follows,
     )
+
+
+def _least_known(parts: Sequence[SourceAnswer]) -> Mapping[str, Timestamp]:
+    """Returns who is behind in any part, ascending, and up to when each is known in all of them."""
+    silent: dict[str, Timestamp] = {}
+    for part in parts:
+        for region, known in part.silent.items():
+            before = silent.get(region, known)
+            silent[region] = min(before, known, key=lambda instant: (instant.seconds, instant.nanos))
+    return dict(sorted(silent.items()))

@@ -161,6 +161,9 @@ class Mesh:
                 EvidenceRef(region=own[0].region, source_id=own[0].source_id, revision=own[0].revision)
             )
         self.shape(verdict)
+        certain = verdict.status in (Status.STATUS_POSITIVE, Status.STATUS_UNDETERMINED)
+        if not certain and any(one.status != SourceStatus.SOURCE_STATUS_OK for one in verdict.coverage):
+            verdict.reasons.append(Reason(code="SOURCE_SILENT"))
         return VerdictOutcome(verdict=verdict, policy_digest=self.digests.get(query.region, b""))
 
     def _coverage(self, region: str) -> list[SourceCoverage]:

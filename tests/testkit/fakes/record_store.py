@@ -102,6 +102,7 @@ class RecordStore:
         self.stumbles: list[Exception | None] = []
         self.shuffled = False
         self.behind: list[str] = []
+        self.behind_as_of: list[int] = []
         self.identity = StoreIdentity(
             kind=RECORDS,
             region=region,
@@ -211,6 +212,7 @@ class RecordStore:
             laboratories_version=version,
             as_of=Timestamp(seconds=self.as_of),
             behind=self.behind,
+            behind_as_of=[Timestamp(seconds=known) for known in self.behind_as_of],
             identity=self._told(),
         )
 

@@ -69,7 +69,9 @@ class SourceCoverage(_message.Message):
     """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """It had everything up to this instant; absent when it did not answer."""
+        """It had everything up to this instant. Of one that did not answer: up to when what it recorded is known through the
+        nation, and part of this evidence; absent when that is not known.
+        """
 
     def __init__(
         self,
