@@ -1,8 +1,8 @@
 """The contents of a pass: a verdict for minutes, what a guard compares with a face, and no document's number.
 
 A pass is an HCERT's envelope around claims of its own (CWT's private range), with the numbers of the contract's
-enumerations for scene, word and colour (`hutong/verdict/v1`). Its keys are short: a QR code of version 15 at level M must
-hold it.
+enumerations for scene, word and colour (`hutong/verdict/v1`). Its keys are short: a QR code of version 15 at level M
+must hold it.
 """
 
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ SCANNED_TWICE = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class GateRules:
-    """What a gate asks: in which region and scene it stands, and how old its keys may be."""
+    """The rules of a gate: the region and scene that it stands in, and how old its keys may be."""
 
     region: str
     scene: int
