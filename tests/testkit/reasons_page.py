@@ -88,6 +88,7 @@ DO: Mapping[str, str] = {
     "CANCELLED": "ask again if you still want the answer",
     "CHARSET_UNSUPPORTED": "send UTF-8, as JSON has it",
     "CLAIM_RETRACTED": "the region retracted this result; claim another",
+    "CLOCK_OFF": "ask again later; the operator has to set the clock of lookup, or of a store",
     "CONFLICT_NOT_AMENDABLE": "only what is stored can stay: settle it so",
     "CONFLICT_NOT_FOUND": "list the conflicts of this store",
     "CONFLICT_SETTLED": "it was settled the other way; read it",
@@ -118,6 +119,7 @@ DO: Mapping[str, str] = {
     "OTHER_SECRET": "the store there is of another mesh: compare the secrets of both sides",
     "OVERLOADED": "ask again after `RetryInfo` or `Retry-After`; send less at a time, and codes rather than batches",
     "PATH_UNKNOWN": "see `/docs`",
+    "POLICIES_WENT_BACK": "ask again; the operator has to give every verdict replica the same policies",
     "POLICY_NOT_FOUND": "list the policies",
     "READER_TOO_SLOW": "read faster, or work elsewhere than where you read; open the stream again at the cursor, or the"
     " acknowledgement, of the last message that you read",
