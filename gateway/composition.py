@@ -9,6 +9,7 @@ from hutong.gateway.v1 import health_code_service_pb2
 from gateway.application.admission import Admission
 from gateway.application.application import Application
 from gateway.application.first_contact import FirstContact
+from gateway.application.proven_lookup import ProvenLookup
 from gateway.application.readiness import Probe
 from gateway.application.samples import SamplePerson
 from gateway.application.weights import HEAVY
@@ -23,6 +24,7 @@ from gateway.grpc.servicer import HealthCodeServicer
 from gateway.http.api import api_routes
 from gateway.http.app import HttpApplication
 from gateway.http.views.code import code_body
+from gateway.mesh_identity import MeshIdentity
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
@@ -91,6 +93,7 @@ def build(
     regions: Regions,
     news: ChangeFeed,
     region_news: Mapping[str, ChangeFeed] | None = None,
+    directory_version: str = "",
     sample_people: Sequence[SamplePerson] | None = None,
     cache: VerdictCache | None = None,
     clock: Clock = system_clock,
@@ -100,23 +103,24 @@ def build(
     """Builds a gateway over these ports.
 
     `news` is the nation's change feed, `region_news` those of regions whose own changes are to reach the cache
-    directly; `sample_people` are shown by the embedded mesh and only there. The gateway closes a cache it opened itself
-    or was given, then calls `close`. Raises ValueError when the mesh's secret is too short or
-    the bound on news too long.
+    directly; `directory_version` names the list of members; `sample_people` are shown by the embedded mesh and only
+    there. The gateway closes a cache it opened itself or was given, then calls `close`. Raises ValueError when the
+    mesh's secret is too short or the bound on news too long.
     """
     if not 0 < settings.news_seconds <= BOUND_SECONDS:
         raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
     secret = settings.mesh_secret.encode()
     fingerprint = secret_fingerprint(secret)
-    nation = RecordsNews(NATION, news, clock, secret_fingerprint=fingerprint)
-    sources: list[NewsSource] = [nation, HoldersNews(holder_feed, clock)]
+    mesh = MeshIdentity(fingerprint, directory_version)
+    nation = RecordsNews(NATION, news, clock, mesh, secret_fingerprint=fingerprint)
+    sources: list[NewsSource] = [nation, HoldersNews(holder_feed, clock, mesh)]
     for region, feed in (region_news or {}).items():
-        sources.append(RecordsNews(region, feed, clock, secret_fingerprint=fingerprint))
+        sources.append(RecordsNews(region, feed, clock, mesh, secret_fingerprint=fingerprint))
     feeds = tuple(source.name for source in sources)
     if cache is None:
         cache = open_cache(settings, feeds, clock)
     policies = PolicyDigests(verdict)
-    verdicts = VerdictClient(verdict, clock, seconds=settings.compute_seconds)
+    verdicts = VerdictClient(verdict, mesh, clock, seconds=settings.compute_seconds)
     single_flight = SingleFlight(
         cache,
         verdicts,
@@ -134,10 +138,11 @@ def build(
         region_feeds=frozenset(feeds) - {NATION, HOLDERS},
     )
     admission = Admission(PersonKeys(secret))
-    application = Application(admission, codes, policies, evidence=evidence, holders=holders, regions=regions)
+    lookup = ProvenLookup(evidence, holders, mesh)
+    application = Application(admission, codes, policies, evidence=lookup, holders=lookup, regions=regions)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(regions)
-    probe = Probe(cache, policies, first_contact, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
+    probe = Probe(cache, policies, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
     overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock)

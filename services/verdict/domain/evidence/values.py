@@ -143,8 +143,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """The evidence about one person for a verdict in one region.
 
     Records are of all sources whatever the scope, for what counts against a person ignores scope. Coverage says of each
-    source, a region's code or "nation", whether it answered. `left_out` tells where a selection
-    was given: of a region or, under the empty code, of any, something from before that instant is missing.
+    source, a region's code or "nation", whether it answered; `known_until` of one that did not, up to when what was
+    recorded there is among the records all the same, where that is known. `left_out` tells where a selection was given:
+    of a region or, under the empty code, of any, something from before that instant is missing.
     """
 
     region: str
@@ -152,6 +153,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     records: tuple[Record, ...] = ()
     laboratories: dict[str, Laboratory] = {}
     coverage: dict[str, bool] = {}
+    known_until: dict[str, Instant] = {}
     left_out: dict[str, Instant] = {}
 
 

@@ -119,6 +119,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     records: tuple[CaseRecord, ...] = ()
     laboratories: dict[str, CaseLaboratory] = {}
     coverage: dict[str, Literal["ok", "unreachable"]] = {}
+    known_until: dict[str, OffsetInstant] = {}
     at: dict[OffsetInstant, Expected]
 
 
@@ -196,6 +197,7 @@ def evidence_of(case: Case, region: str = "") -> Evidence:
             for name, laboratory in case.laboratories.items()
         },
         coverage={source: answer == "ok" for source, answer in case.coverage.items()},
+        known_until={source: parse_rfc3339(instant) for source, instant in case.known_until.items()},
     )
 
 
