@@ -222,7 +222,7 @@ async def test_a_move_that_was_killed_goes_on(urls: tuple[str, str]) -> None:
         busy = Busy(Records(store, ManualClock(), keeps=("430000",)))
         deaths = 0
         for life in count(1):
-            left = life * 45
+            left = life * 40
 
             async def before(step: str) -> None:
                 nonlocal left
@@ -238,7 +238,7 @@ async def test_a_move_that_was_killed_goes_on(urls: tuple[str, str]) -> None:
                 break
             except KilledError:
                 deaths += 1
-    assert deaths > 5
+    assert deaths >= 4
     assert await contents(urls[0], "moved_") == await contents(urls[1])
 
 
