@@ -16,7 +16,7 @@ from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
-from services.records.domain.selection import Selection
+from services.records.domain.selection import LeftOut, Selection
 from services.records.store.by_time import Place
 from services.records.store.errors import unavailable
 from services.records.store.owner import Owner
@@ -118,7 +118,7 @@ class SqliteStore:
     ) -> People:
         """See RecordReads."""
         records: dict[bytes, Sequence[CurrentRecord]] = {}
-        left_out: dict[bytes, Mapping[str, Instant]] = {}
+        left_out: dict[bytes, Mapping[str, LeftOut]] = {}
         with guarded():
             for start in range(0, len(person_keys), AT_ONCE):
                 if start:
