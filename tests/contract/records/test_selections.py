@@ -100,7 +100,9 @@ async def test_what_is_left_out_is_counted(records: Records) -> None:
     older = 27 - 4 + 2 - 3
     assert {"": older, "340000": 0, "430000": older} == {one.region: one.count for one in now.left_out}
     then = await selected(records, person(1), own=["340000", "430000"], known_at=first)
-    assert {"": older + 4, "340000": 0, "430000": older + 4} == {one.region: one.count for one in then.people[0].left_out}
+    assert {"": older + 4, "340000": 0, "430000": older + 4} == {
+        one.region: one.count for one in then.people[0].left_out
+    }
 
 
 async def test_a_late_report_is_recent(records: Records) -> None:

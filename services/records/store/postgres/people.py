@@ -57,48 +57,48 @@ class _Rows:
         self._known = f"{_CURRENT} and recorded_at <= $6" if then else _CURRENT
 
     def superseded(self, asked: str, key: str) -> str:
-        """Returns what the statement begins with: of earlier instants, what was current then and is no longer."""
+        """Returns what the statement names first: of earlier instants, what was current then and is no longer."""
         if not self._then:
-            return "with"
-        return f"""with superseded as materialized (
+            return ""
+        return f"""superseded as materialized (
     select r.* from {asked} cross join lateral (
         select {WEIGHED_COLUMNS} from revision
         where person_key = {key} and superseded_at > $6 and superseded_at < 4611686018427387904 and recorded_at <= $6
         order by superseded_at
     ) as r
-),"""
+), """
 
     def of(self, key: str, condition: str, order: str, most: str = "") -> str:
         """Returns the subquery of a person's rows that meet a condition, in an order, at most so many."""
         limit = f" limit {most}" if most else ""
         current = (
-            f"select {WEIGHED_COLUMNS} from revision where person_key = {key} and {self._known} and {condition} "
-            f"order by {order}{limit}"
+            f"(select {WEIGHED_COLUMNS} from revision where person_key = {key} and {self._known} and {condition} "
+            f"order by {order}{limit})"
         )
         if not self._then:
             return current
-        return f"""select * from (
-            ({current}) union all
-            select {WEIGHED_COLUMNS} from superseded where person_key = {key} and {condition}
-        ) as both_kinds order by {order}{limit}"""
+        return (
+            f"(select * from ({current} union all select {WEIGHED_COLUMNS} from superseded "
+            f"where person_key = {key} and {condition}) as either order by {order}{limit})"
+        )
 
     def always(self, key: str) -> str:
         """Returns the subquery of what is always given of a person."""
         current = (
-            f"select {WEIGHED_COLUMNS} from revision where person_key = {key} and {self._known} and always_given "
-            "order by person_key"
+            f"(select {WEIGHED_COLUMNS} from revision where person_key = {key} and {self._known} and always_given "
+            "order by person_key)"
         )
         if not self._then:
             return current
         # Of what is no longer current, few, those that are always given are told apart in Python.
-        return f"({current}) union all select {WEIGHED_COLUMNS} from superseded where person_key = {key}"
+        return f"({current} union all select {WEIGHED_COLUMNS} from superseded where person_key = {key})"
 
     def count(self, key: str, condition: str) -> str:
         """Returns the number of a person's records that meet a condition."""
-        current = f"select count(*) from revision where person_key = {key} and {self._known} and {condition}"
+        current = f"(select count(*) from revision where person_key = {key} and {self._known} and {condition})"
         if not self._then:
-            return f"({current})"
-        return f"(({current}) + (select count(*) from superseded where person_key = {key} and {condition}))"
+            return current
+        return f"({current} + (select count(*) from superseded where person_key = {key} and {condition}))"
 
 
 def _selected(asked: str, key: str, positive: str, *, then: bool = False) -> str:
@@ -110,20 +110,21 @@ def _selected(asked: str, key: str, positive: str, *, then: bool = False) -> str
     where some are left out.
     """
     rows = _Rows(then=then)
-    older = "latest_at < $2 and not retracted"
+    recent = rows.of(key, "latest_at >= $2", _NEWEST_FIRST)
+    older = rows.of(key, "latest_at < $2", _NEWEST_FIRST, "$3")
+    after = "latest_at > positive.placed_at and placed_at > positive.placed_at"
+    clearing = rows.of(positive, f"{after} and weight = 1", _OLDEST_FIRST, "$4")
+    own = rows.of(key, "region = own.region", _NEWEST_FIRST, "$3")
+    count = rows.count(key, "latest_at < $2 and not retracted and counted.region in ('', region)")
+    # With an offset it is asked once for each person, and joined with nothing.
+    keeps = f"exists (select 1 from revision where person_key = {key} and region = {{}} offset 0)"
     return f"""
-{rows.superseded(asked, key)} shown as materialized (
-    select r.* from {asked} cross join lateral (
-        {rows.of(key, "latest_at >= $2", _NEWEST_FIRST)}
-    ) as r
+with {rows.superseded(asked, key)}shown as materialized (
+    select r.* from {asked} cross join lateral {recent} as r
     union all
-    select r.* from {asked} cross join lateral (
-        {rows.of(key, "latest_at < $2", _NEWEST_FIRST, "$3")}
-    ) as r
+    select r.* from {asked} cross join lateral {older} as r
 ), always as materialized (
-    select r.* from {asked} cross join lateral (
-        {rows.always(key)}
-    ) as r
+    select r.* from {asked} cross join lateral {rows.always(key)} as r
 )
 select {_NEWEST} as part, shown.*, {_NO_END} from shown
 union all
@@ -133,29 +134,17 @@ select {_CLEARING}, r.*, {_NO_END}
 from (
     select person_key, max(placed_at) as placed_at from always where weight in (2, 3) group by person_key, weight
 ) as positive
-cross join lateral (
-    {
-        rows.of(
-            positive,
-            "latest_at > positive.placed_at and placed_at > positive.placed_at and weight = 1",
-            _OLDEST_FIRST,
-            "$4",
-        )
-    }
-) as r
+cross join lateral {clearing} as r
 union all
 select {_OWN}, r.*, {_NO_END}
-from {asked} cross join unnest($5::text[]) as own(region) cross join lateral (
-    {rows.of(key, "region = own.region", _NEWEST_FIRST, "$3")}
-) as r
+from {asked} cross join unnest($5::text[]) as own(region) cross join lateral {own} as r
 where not exists (select 1 from shown where shown.person_key = {key} and shown.region = own.region)
-and exists (select 1 from revision where person_key = {key} and region = own.region)
+and {keeps.format("own.region")}
 union all
-select {_COUNT}, {key}, counted.region, null, {rows.count(key, f"{older} and counted.region in ('', region)")},
-    null, null, null, null, null, null, {_NO_END}
+select {_COUNT}, {key}, counted.region, null, {count}, null, null, null, null, null, null, {_NO_END}
 from {asked} cross join (select '' as region union all select unnest($5::text[])) as counted
 where (select count(*) from shown where shown.person_key = {key} and latest_at < $2) = $3
-and (counted.region = '' or exists (select 1 from revision where person_key = {key} and region = counted.region))
+and (counted.region = '' or {keeps.format("counted.region")})
 union all select {_END}
 """
 

@@ -13,6 +13,7 @@ from services.records.store.protocols.laboratories import LaboratoryLog
 from services.records.store.protocols.reads import PersonRoll, RecordReads
 from services.records.store.protocols.retention import RecordPurge
 from services.records.store.protocols.unit_of_work import UnitOfWork
+from services.records.store.protocols.weighing import Weighing
 from services.records.store.seen_feed import SeenFeed
 
 
@@ -31,6 +32,7 @@ class RecordStore(
     RecordsByTime,
     RecordPurge,
     PersonRoll,
+    Weighing,
     Protocol,
 ):
     """One database of records, opened."""
