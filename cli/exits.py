@@ -18,6 +18,8 @@ class Exit(IntEnum):
     """The mesh could not be reached or did not take what was sent."""
     WAITING = 5
     """Done, and something waits for an operator's word."""
+    REFUSED = 6
+    """What was to be verified is not believed."""
     INTERRUPTED = 130
 
 

@@ -21,7 +21,6 @@ from gateway.codes.verdict_client import VerdictClient
 from gateway.grpc.servicer import HealthCodeServicer
 from gateway.http.api import api_routes
 from gateway.http.app import HttpApplication
-from gateway.http.operations import operation_routes
 from gateway.http.overload import Overload
 from gateway.http.views.code import code_body
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
@@ -52,7 +51,6 @@ class Gateway:
     app: HttpApplication
     application: Application
     """What both transports ask."""
-    probe: Probe
     traces: Traces
     """Makes the trace of a request, over either transport."""
 
@@ -127,13 +125,13 @@ def build(
     auditor = process_auditor(settings, NAME, clock)
     guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
     contract = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
-    routes = {**api_routes(application), **operation_routes(probe), **page_routes(sample_people)}
+    routes = {**api_routes(application), **page_routes(sample_people)}
 
     return Gateway(
         service=Service(
             name=NAME,
             bindings=[Binding(contract, HealthCodeServicer(application), guard)],
-            pings={"verdict": probe.verdict, "lookup": probe.lookup},
+            pings=probe.pings,
             background=[policies.keep, first_contact.run, updater.run],
             close=_closing(cache, verdicts, close),
             files=files,
@@ -147,7 +145,6 @@ def build(
             seconds=settings.request_seconds,
         ),
         application=application,
-        probe=probe,
         traces=traces,
     )
 

@@ -13,8 +13,9 @@ from gateway.http.asgi import Asgi
 from gateway.http.connections import Connections, connection_class
 from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
-from services.runtime.rpc.server import CannotListenError, Server
-from services.runtime.service import security_of
+from services.runtime.rpc.listening import CannotListenError, listening_socket
+from services.runtime.rpc.server import Server
+from services.runtime.service import security_of, stream_limits_of
 from services.runtime.settings.environment import SettingsError
 
 log = logging.getLogger("hutong.server")
@@ -72,7 +73,7 @@ class HttpServer:
     async def start(self, address: str, grace: float) -> int:
         """Listens on `host:port` (port 0 takes a free one) and returns the port; `grace` is how many seconds requests
         in flight have at the end. Raises OSError when the address cannot be had."""
-        listener = _listen(address)
+        listener = listening_socket(address, "http", "HUTONG_HTTP_LISTEN")
         port: int = listener.getsockname()[1]
         config = uvicorn.Config(
             self._app,
@@ -109,35 +110,10 @@ class HttpServer:
             await self._task
 
 
-def _listen(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
-        raise CannotListenError(f"http: cannot listen on {address}: {error.strerror}", "HUTONG_HTTP_LISTEN") from None
-    listener = socket.socket(family, kind, protocol)
-    try:
-        # Restarts do not wait for old connections. SO_REUSEPORT stays off: two gateways on one port would share its
-        # connections silently.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(where)
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise CannotListenError(
-            f"http: cannot listen on {address}: {error.strerror}; is the port taken?", "HUTONG_HTTP_LISTEN"
-        ) from None
-    listener.setblocking(False)
-    return listener
-
-
 class GatewayServer:
     """A gateway on its two addresses."""
 
     def __init__(self, gateway: Gateway, settings: GatewaySettings) -> None:
-        self._gateway = gateway
         self._settings = settings
         service = gateway.service
         self._grpc = Server(
@@ -148,8 +124,9 @@ class GatewayServer:
             request_bytes=REQUEST_BYTES,
             reflects=settings.reflection,
             security=security_of(service, settings),
-            health_listen=settings.health_listen,
+            operations_listen=settings.operations_listen,
             auditor=service.auditor,
+            streams=stream_limits_of(settings),
         )
         self._http = HttpServer(
             gateway.app, head_seconds=settings.http_head_seconds, idle_seconds=settings.http_idle_seconds
@@ -164,10 +141,14 @@ class GatewayServer:
             await self._http.stop()
             raise
 
+    @property
+    def operations_port(self) -> int:
+        """The port of operators once it has started, 0 where there is none."""
+        return self._grpc.operations_port
+
     async def drain(self, wait: float, grace: float) -> None:
         """Stops being ready, waits `wait` seconds for load balancers to notice, lets requests in flight end within
         `grace`, then stops. Safe to call twice."""
-        self._gateway.probe.drain()
         self._http.drain()
 
         async def http() -> None:

@@ -22,17 +22,20 @@ SKEW = timedelta(minutes=5)
 """How long before its making a certificate begins: clocks differ."""
 
 
-def _name(text: str) -> x509.Name:
+def subject_name(text: str) -> x509.Name:
+    """Returns the name of a certificate's subject."""
     parts = {NameOID.ORGANIZATION_NAME: "hutong", NameOID.COMMON_NAME: text}
     return x509.Name([x509.NameAttribute(oid, value) for oid, value in parts.items()])
 
 
-def _private(path: Path, pem: bytes) -> None:
+def write_private(path: Path, pem: bytes) -> None:
+    """Writes a file that its owner alone reads (mode 0600)."""
     path.touch(mode=0o600)
     path.write_bytes(pem)
 
 
-def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+def pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Returns a private key as PEM (PKCS #8, not encrypted)."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -55,7 +58,7 @@ class Authority:
         names = [x509.UniformResourceIdentifier(principal), x509.DNSName(dns_name(principal))]
         certificate = (
             x509.CertificateBuilder()
-            .subject_name(_name(dns_name(principal)[:64]))
+            .subject_name(subject_name(dns_name(principal)[:64]))
             .issuer_name(self.certificate.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
@@ -73,16 +76,16 @@ class Authority:
         )
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The key first, each in one step: who reads between the two keeps what he had.
-        for name, pem in (("tls.key", _pem_key(key)), ("tls.crt", certificate.public_bytes(Encoding.PEM))):
+        for name, pem in (("tls.key", pem_key(key)), ("tls.crt", certificate.public_bytes(Encoding.PEM))):
             beside = folder / f".{name}.new"
-            _private(beside, pem)
+            write_private(beside, pem)
             beside.replace(folder / name)
 
 
 def make_authority(name: str, now: datetime) -> Authority:
     """Returns a new authority, valid for a year."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = _name(name)
+    subject = subject_name(name)
     usage = x509.KeyUsage(
         digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
         key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
@@ -113,7 +116,7 @@ def kept_authority(folder: Path, name: str, now: datetime) -> Authority:
             return Authority(certificate, key)
     authority = make_authority(name, now)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _private(key_path, _pem_key(authority.key))
+    write_private(key_path, pem_key(authority.key))
     certificate_path.write_bytes(authority.pem)
     return authority
 

@@ -108,8 +108,9 @@ def run_search(args: argparse.Namespace) -> int:
 def _shown(number: int, entry: "Entry") -> str:
     method = entry.method.rpartition(".")[2]
     about = f"{len(entry.persons)} 人 people" if len(entry.persons) != 1 else entry.persons[0]
+    caller = f"{entry.caller} for {','.join(entry.users)}" if entry.users else entry.caller
     return (
-        f"{number}  {format_rfc3339(entry.at)}  {entry.caller}  {method}  {entry.purpose or '-'}  {entry.outcome}"
+        f"{number}  {format_rfc3339(entry.at)}  {caller}  {method}  {entry.purpose or '-'}  {entry.outcome}"
         f"  {about}  trace {entry.trace}"
     )
 

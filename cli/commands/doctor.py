@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--lookup", default="", metavar="HOST:PORT", help="与 --directory 同用 / with --directory")
     parser.add_argument("--verdict", default="", metavar="HOST:PORT", help="与 --directory 同用 / with --directory")
-    parser.add_argument("--gateway", default="", metavar="URL", help="http://…，与 --directory 同用 / with --directory")
+    parser.add_argument(
+        "--gateway", default="", metavar="URL", help="网关的运维端口 / of its operations port: http://gateway:9090"
+    )
     parser.add_argument(
         "--tls", type=Path, metavar="FOLDER", help="与 --directory 同用：证书目录 / with --directory: certificates"
     )
@@ -95,7 +97,7 @@ def _meant(args: argparse.Namespace) -> "tuple[MeshDirectory, Addresses, bytes |
     addresses = Addresses(
         endpoints.lookup,
         endpoints.verdict,
-        endpoints.http,
+        endpoints.operations,
         files_of(endpoints, PRINCIPALS[LOOKUP]),
         files_of(endpoints, PRINCIPALS[GATEWAY]),
     )

@@ -6,6 +6,7 @@ import re
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol, cast
 from urllib.error import HTTPError, URLError
 
@@ -148,6 +149,8 @@ def _read(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=SECONDS) as response:
             body: bytes = response.read()
     except HTTPError as error:
-        # A gateway that is not ready says why in its problem.
+        if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
+        # A gateway that is not ready says why.
         body = error.read()
     return body

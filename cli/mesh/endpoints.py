@@ -17,6 +17,8 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
 
     http: str
     """The gateway's base URL, such as http://127.0.0.1:8080."""
+    operations: str
+    """The base URL of the gateway's health and metrics."""
     gateway: str
     verdict: str
     lookup: str

@@ -2,7 +2,7 @@
 
 from cli.certificates.development import TRUST, certificate_folder
 from cli.mesh.child import inherited_environment
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, PRINCIPALS, RECORD_STORES, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PRINCIPALS, RECORD_STORES, VERDICT, Plan
 from services.common.regions import NATION
 
 MODULES = dict.fromkeys(RECORD_STORES, "services.records") | {
@@ -48,6 +48,7 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
     else:
         own = {
             "HTTP_LISTEN": plan.address(HTTP),
+            "OPERATIONS_LISTEN": plan.address(OPERATIONS),
             "VERDICT": plan.address(VERDICT),
             "LOOKUP": plan.address(LOOKUP),
             "DIRECTORY": str(plan.directory),

@@ -13,7 +13,7 @@ REGIONS = ("110000", "210000", "220000", "310000", "340000", "410000", "430000",
 """The regions on the mesh: those of the founding text, and 410000 as one that is not yet updated. The records of all
 others reach the nation by file."""
 
-HTTP, GATEWAY, VERDICT, LOOKUP = "http", "gateway", "verdict", "lookup"
+HTTP, OPERATIONS, GATEWAY, VERDICT, LOOKUP = "http", "operations", "gateway", "verdict", "lookup"
 HOST = "127.0.0.1"
 
 RECORD_STORES = (*REGIONS, NATION)
@@ -35,15 +35,16 @@ def system_of(region: str) -> Principal:
     return principal(f"region/{region}/system")
 
 
-_OFFSETS = {HTTP: 0, GATEWAY: 1, VERDICT: 2, LOOKUP: 3, NATION: 10} | {
+_OFFSETS = {HTTP: 0, GATEWAY: 1, VERDICT: 2, LOOKUP: 3, OPERATIONS: 4, NATION: 10} | {
     region: 11 + place for place, region in enumerate(REGIONS)
 }
 PORTS = tuple(_OFFSETS)
-"""The names of all ports: HTTP's, and a gRPC port for each service."""
+"""The names of all ports: HTTP's, that of the gateway's operators, and a gRPC port for each service."""
 
 
 def ports_from(port: int) -> dict[str, int]:
-    """The ports of a mesh whose HTTP port is this: gateway +1, verdict +2, lookup +3, nation +10, regions from +11."""
+    """Returns the ports of a mesh whose HTTP port is this: gateway +1, verdict +2, lookup +3, operations +4,
+    nation +10, regions from +11."""
     return {name: port + offset for name, offset in _OFFSETS.items()}
 
 
@@ -107,6 +108,7 @@ class Plan:
         """Returns the addresses of the mesh that process `pid` runs."""
         return Endpoints(
             http=f"http://{self.address(HTTP)}",
+            operations=f"http://{self.address(OPERATIONS)}",
             gateway=self.address(GATEWAY),
             verdict=self.address(VERDICT),
             lookup=self.address(LOOKUP),

@@ -62,6 +62,7 @@ def welcome(endpoints: Endpoints, data: Path, seconds: float, command: str, *, s
     if samples:
         lines.append(f"  样例人员 sample people {endpoints.http}/v1/samplePeople")
     lines += [
+        f"  运维 operations       {endpoints.operations}/readyz, {endpoints.operations}/metrics",
         f"  gRPC                 gateway {endpoints.gateway}, verdict {endpoints.verdict}, lookup {endpoints.lookup}",
         f"  记录 records          nation :{records[NATION]}, {regions}",
         f"  数据 data            {data}（{data / 'endpoints.json'}）",

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, REGIONS, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, REGIONS, VERDICT, Plan
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from services.common.regions import NATION
 from services.lookup.ports import RecordsIntake, RecordsSource
@@ -73,6 +73,7 @@ async def gateway(
     settings = GatewaySettings(
         listen=plan.address(GATEWAY),
         http_listen=plan.address(HTTP),
+        operations_listen=plan.address(OPERATIONS),
         mesh_secret=plan.secret,
         reflection=True,
         redis_url=plan.redis,

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from gateway.application.first_contact import FirstContact
 from gateway.codes.cache.protocol import CacheDownError, VerdictCache
@@ -10,15 +9,7 @@ from gateway.codes.policy_digests import PolicyDigests
 from gateway.metrics import CACHE_BYTES, CACHE_EVICTED, NEWS_AGE
 from services.common.instants import SECOND
 from services.runtime.clock import Clock
-from services.runtime.rpc.health import Degraded
-
-
-class Readiness(NamedTuple):
-    """Tells whether the gateway should be sent requests; `components` maps each to what is wrong with it, empty when
-    nothing is."""
-
-    ready: bool
-    components: Mapping[str, str]
+from services.runtime.rpc.health import Degraded, Ping
 
 
 class Probe:
@@ -47,11 +38,6 @@ class Probe:
         self._clock = clock
         self._feeds = feeds
         self._news_seconds = news_seconds
-        self._draining = False
-
-    def drain(self) -> None:
-        """Takes note that the process is about to end: it is not ready from here on."""
-        self._draining = True
 
     async def verdict(self) -> None:
         """Asks for a sign of life of the verdict service. Raises Degraded, or RuntimeError when there never was one."""
@@ -69,20 +55,27 @@ class Probe:
             return ""
         return self._policies.trouble or "no answer"
 
-    async def look(self) -> Readiness:
-        """Returns the state of every component."""
-        components = {"verdict": self._verdict(), "lookup": self._lookup.trouble, "cache": "", "news": ""}
+    async def cache(self) -> None:
+        """Raises Degraded while the cache does not answer."""
+        try:
+            await self.news_ages()
+        except CacheDownError:
+            raise Degraded("no answer") from None
+
+    async def news(self) -> None:
+        """Raises Degraded without recent news of every feed."""
         try:
             ages = await self.news_ages()
-            late = [feed for feed, age in ages.items() if age is None or age > self._news_seconds]
-            components["news"] = f"no recent news of {', '.join(late)}" if late else ""
         except CacheDownError:
-            components["cache"] = "no answer"
-            components["news"] = "unknown while the cache is down"
-        if self._draining:
-            components["SIGTERM"] = "draining"
-        reached = self._policies.told and not self._lookup.trouble
-        return Readiness(reached and not self._draining, components)
+            raise Degraded("unknown while the cache is down") from None
+        late = [feed for feed, age in ages.items() if age is None or age > self._news_seconds]
+        if late:
+            raise Degraded(f"no recent news of {', '.join(late)}")
+
+    @property
+    def pings(self) -> Mapping[str, Ping]:
+        """The question for each component."""
+        return {"verdict": self.verdict, "lookup": self.lookup, "cache": self.cache, "news": self.news}
 
     async def news_ages(self) -> Mapping[str, float | None]:
         """Returns the seconds since the news in the cache, by feed, None where there never was any; the metrics are

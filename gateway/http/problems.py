@@ -5,9 +5,8 @@ from http import HTTPStatus
 
 from gateway.http.routing import Reply
 from gateway.http.views.answer import encode
-from gateway.http.views.errors import NotReadyProblem, Problem, violations
+from gateway.http.views.errors import Problem, violations
 from services.common.errors import Code, ServiceError, Text, Violation
-from services.runtime.rpc.call import current_call
 
 CONTENT_TYPE = b"application/problem+json"
 _RETRY = ((b"retry-after", b"1"),)
@@ -89,21 +88,6 @@ def refusal(status: int, reason: str, text: Text) -> bytes:
     phrase = HTTPStatus(status).phrase
     head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: {CONTENT_TYPE.decode()}\r\ncontent-length: {len(body)}\r\n"
     return head.encode() + b"connection: close\r\n\r\n" + body
-
-
-def not_ready(components: Mapping[str, str]) -> Reply:
-    """Returns the reply of a gateway that is not ready, with what is wrong with each component."""
-    body = NotReadyProblem(
-        type=_type("NOT_READY"),
-        title=str(_TITLES[503]),
-        status=503,
-        detail=str(Text("网关未就绪", "The gateway is not ready")),
-        reason="NOT_READY",
-        violations=[],
-        trace_id=current_call().trace.hex_id,
-        components=dict(components),
-    )
-    return Reply(encode(body), 503, CONTENT_TYPE)
 
 
 def _type(reason: str) -> str:

@@ -23,7 +23,6 @@ from services.records.quality.figure_counter import FigureCounter
 from services.records.quality.figures import LaboratoryFigures
 from services.records.quality.metrics import QualityMetrics
 from services.records.replication.change_feed import ChangeFeed
-from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.completeness import Completeness
 from services.records.replication.copy_sync import CopySync
 from services.records.replication.follower import RegionFollower
@@ -47,9 +46,10 @@ from services.records.store.protocols.record_store import RecordStore
 from services.records.store.replica import ReplicaReads
 from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
+from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
-from services.runtime.rpc.server import Ping
+from services.runtime.rpc.health import Ping
 from services.runtime.service import Background, Service
 from services.runtime.tls.identity import store_of
 from services.runtime.tls.process import process_files
@@ -125,7 +125,7 @@ def build(
     ]
     identity = OwnIdentity(owner, followers)
     completeness = Completeness(followers, store, clock)
-    feed = ChangeFeed(name, store, signal, completeness.as_of)
+    feed = ChangeFeed(name, store, completeness.as_of)
     writer = Writer(name, store, signal, keeps, clock)
     skew = round(settings.clock_skew * SECOND)
     write = WriteServicer(writer, keys, skew)
@@ -170,7 +170,7 @@ def build(
             Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, identity, keys, clock)),
             Binding(_WRITE, write, needs=primary),
             Binding(_INTAKE, IntakeServicer(store, writer, keys, skew), needs=primary),
-            Binding(_FEED, FeedServicer(feed, identity), needs=primary),
+            Binding(_FEED, FeedServicer(feed, signal, identity), needs=primary),
             Binding(_RESTORATION, RestorationServicer(store, writer, identity), needs=primary),
             Binding(_FOLLOWING, FollowingServicer(followers, writer), needs=primary),
             Binding(_CONFLICTS, ConflictServicer(store, writer), needs=primary),

@@ -8,15 +8,13 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from services.runtime.settings.environment import ServerSettings, SettingsError
+from services.runtime.settings.environment import ServerSettings
 from services.runtime.telemetry.logs import configure_logs
 from services.runtime.telemetry.trace import tracing
 
 
 def configure_process(settings: ServerSettings) -> None:
-    """Logs, spans and metrics of this process, as its settings say; and fewer, larger garbage collections.
-
-    Raises SettingsError when the address for metrics cannot be had."""
+    """Logs and spans of this process, as its settings say; and fewer, larger garbage collections."""
     # Messages and futures die by reference count. The default threshold of 700 walks a warm cache over and over: a
     # tenth of the CPU of an uncached code.
     gc.set_threshold(50_000, 20, 20)
@@ -31,15 +29,6 @@ def configure_process(settings: ServerSettings) -> None:
             OTLPSpanExporter(endpoint=settings.otlp_endpoint, insecure=settings.otlp_endpoint.startswith("http://")),
             settings.trace_ratio,
         )
-    if settings.metrics_listen:
-        import prometheus_client
-
-        host, _, port = settings.metrics_listen.rpartition(":")
-        try:
-            prometheus_client.start_http_server(int(port), host.strip("[]") or "0.0.0.0")
-        except OSError as error:
-            why = f"cannot listen on {settings.metrics_listen}: {error.strerror}"
-            raise SettingsError(f"HUTONG_METRICS_LISTEN: {why}") from None
 
 
 async def stop_signal() -> None:

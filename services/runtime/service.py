@@ -13,8 +13,11 @@ from services.runtime.clock import system_clock
 from services.runtime.process import stop_signal
 from services.runtime.resilience.tasks import end
 from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.health import Ping
+from services.runtime.rpc.listening import CannotListenError
 from services.runtime.rpc.security import NO_SECURITY, Security, mutual_tls
-from services.runtime.rpc.server import CannotListenError, Ping, Server
+from services.runtime.rpc.server import Server
+from services.runtime.rpc.streams import StreamLimits
 from services.runtime.settings.environment import ServerSettings, SettingsError
 from services.runtime.tls.files import TlsFiles
 
@@ -74,6 +77,11 @@ def security_of(service: Service, settings: ServerSettings) -> Security:
     return mutual_tls(service.files, table, system_clock)
 
 
+def stream_limits_of(settings: ServerSettings) -> StreamLimits:
+    """Returns how many streams a server with these settings lets be open, and how long they wait for their readers."""
+    return StreamLimits(settings.streams_per_caller, settings.streams_per_connection, settings.reader_seconds)
+
+
 async def serve(service: Service, settings: ServerSettings) -> None:
     """Serves one service over gRPC until SIGTERM or SIGINT, then drains.
 
@@ -85,8 +93,9 @@ async def serve(service: Service, settings: ServerSettings) -> None:
         reflects=settings.reflection,
         security=security_of(service, settings),
         regions=service.regions,
-        health_listen=settings.health_listen,
+        operations_listen=settings.operations_listen,
         auditor=service.auditor,
+        streams=stream_limits_of(settings),
     )
     async with service.running():
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -41,7 +42,7 @@ async def _diagnose(mesh: EmbeddedMesh) -> None:
     plan = mesh.plan
     members = read_directory(str(plan.directory))
     secret = plan.secret.encode()
-    addresses = Addresses(mesh.endpoints.lookup, mesh.endpoints.verdict, mesh.http)
+    addresses = Addresses(mesh.endpoints.lookup, mesh.endpoints.verdict, mesh.endpoints.operations)
     async with asyncio.timeout(30):
         while (BEIJING, "FEED_CHANGED") in await found(members, addresses, secret):
             await asyncio.sleep(0.2)
@@ -54,6 +55,8 @@ async def _diagnose(mesh: EmbeddedMesh) -> None:
     wrong = await found(fewer, addresses, secret)
     expected = {(HUNAN, "REGION_NOT_LISTED"), ("lookup", "DIRECTORY_DIFFERS"), ("gateway", "DIRECTORY_DIFFERS")}
     assert expected <= wrong
+    elsewhere = replace(addresses, gateway=mesh.http)
+    assert ("gateway", "UNREACHABLE") in await found(members, elsewhere, secret), "no port of operators"
     await mesh.stop(HUNAN)
     try:
         assert (HUNAN, "UNREACHABLE") in await found(members, addresses, secret)

@@ -36,7 +36,7 @@ WRONG: list[tuple[str, dict[str, str | None], str]] = [
         {"STORE_URL": "mysql://me:word@h/db"},
         "HUTONG_STORE_URL: begins with sqlite:/// or postgresql",
     ),
-    ("services.lookup", {"METRICS_LISTEN": "{taken}"}, "HUTONG_METRICS_LISTEN: cannot listen on {taken}"),
+    ("services.lookup", {"OPERATIONS_LISTEN": "{taken}"}, "HUTONG_OPERATIONS_LISTEN: lookup: cannot listen on {taken}"),
     ("services.lookup", {"LISTEN": "{taken}"}, "HUTONG_LISTEN: lookup: cannot listen on {taken}; is the port taken?"),
     ("services.verdict", {"POLICIES": "{tmp}/nowhere"}, "HUTONG_POLICIES: there is no directory {tmp}/nowhere"),
     ("services.verdict", {"POLICIES": "{tmp}"}, "HUTONG_POLICIES: no policies, *.yaml, in {tmp}"),

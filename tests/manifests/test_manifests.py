@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from services.common.mesh_directory import parse_directory
-from services.runtime.rpc.health import LIVENESS
 from services.runtime.settings.environment import load
 from services.runtime.settings.names import PREFIX
 from tests.testkit.checks.manifests import (
@@ -137,7 +136,7 @@ def test_ports_are_those_the_service_listens_on(objects):
     for pod in workloads(objects):
         found = environment(objects, pod)
         declared = {port["name"]: port["containerPort"] for port in container(pod)["ports"]}
-        wanted = {"grpc": found["HUTONG_LISTEN"], "metrics": found["HUTONG_METRICS_LISTEN"]}
+        wanted = {"grpc": found["HUTONG_LISTEN"], "operations": found["HUTONG_OPERATIONS_LISTEN"]}
         if service_of(pod) == "gateway":
             wanted["http"] = found["HUTONG_HTTP_LISTEN"]
         assert {port: f"0.0.0.0:{number}" for port, number in declared.items()} == wanted, title(pod)
@@ -189,14 +188,15 @@ def test_probes_ask_what_is_there(objects):
     """Readiness asks the components; liveness only the process, so that a store's trouble restarts nobody."""
     for pod in workloads(objects):
         only = container(pod)
-        ports = {port["name"]: port["containerPort"] for port in only["ports"]}
         startup, live, ready = only["startupProbe"], only["livenessProbe"], only["readinessProbe"]
-        if service_of(pod) == "gateway":
-            assert {"path": "/healthz", "port": "http"} == live["httpGet"] == startup["httpGet"]
-            assert {"path": "/readyz", "port": "http"} == ready["httpGet"]
-        else:
-            assert {"port": ports["grpc"], "service": LIVENESS} == live["grpc"] == startup["grpc"]
-            assert {"port": ports["grpc"]} == ready["grpc"]
+        assert {"path": "/healthz", "port": "operations"} == live["httpGet"] == startup["httpGet"]
+        assert {"path": "/readyz", "port": "operations"} == ready["httpGet"]
+
+
+def test_operations_are_within_the_cluster(objects):
+    """Health and metrics are served without certificates: no Service takes their port outside."""
+    for name, one in by_name(objects, "Service").items():
+        assert "operations" not in {port.get("targetPort") for port in one["spec"]["ports"]}, name
 
 
 NAME_SECONDS = 30

@@ -41,6 +41,7 @@ def placed(text: str, up: Up) -> str:
     """The text with this mesh's ports and data instead of the defaults."""
     actual = {"http": up.endpoints.http.rpartition(":")[2], "gateway": up.endpoints.gateway.rpartition(":")[2]}
     actual |= {"verdict": up.endpoints.verdict.rpartition(":")[2], "lookup": up.endpoints.lookup.rpartition(":")[2]}
+    actual["operations"] = up.endpoints.operations.rpartition(":")[2]
     actual |= {name: address.rpartition(":")[2] for name, address in up.endpoints.records.items()}
     defaults = {str(port): actual[name] for name, port in ports_from(8080).items()}
     text = re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{defaults[found[1]]}", text)

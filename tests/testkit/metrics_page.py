@@ -26,10 +26,9 @@ MODULES: dict[str, tuple[ModuleType, ...]] = {
 HEAD = """\
 # Metrics
 
-Each process serves what it counts to Prometheus, over HTTP, at `HUTONG_METRICS_LISTEN`; the gateway also at `/metrics`
-of its HTTP port. No metric names a person. Counters are of this process since it started: look at their rate. This page
-is made from the code, by `python -m tests.testkit.metrics_page > docs/metrics.md`; a test says when it is not up to
-date.
+Each process serves what it counts to Prometheus, over HTTP, at `/metrics` of `HUTONG_OPERATIONS_LISTEN`, from a thread
+of its own. No metric names a person. Counters are of this process since it started: look at their rate. This page is
+made from the code, by `python -m tests.testkit.metrics_page > docs/metrics.md`; a test says when it is not up to date.
 
 ## Woken up?
 

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from gateway.http.problems import STATUSES
+from services.certificates.refusals import TEXTS
 from services.common.errors import Code
 from tests.testkit.checks.reasons import FIELD, Given, given
 
@@ -68,11 +69,13 @@ WITHOUT_MAKER = (
 DO: Mapping[str, str] = {
     "AUDIT_UNWRITABLE": "ask again later; the service's operator has to make room for its audit trail",
     "BATCH_GAP": "open the session again and go on from the batch that it answers",
+    "TOO_MANY_STREAMS": "end the streams that you do not read; one watch a process is enough, share it there",
     "TOO_MANY_WAITING": "ask for less at once, or wait for the answers",
     "BODY_TOO_LARGE": "send less at once: 1 MiB",
     "ACCESS_DENIED": "`hutong access explain` says what you may call; ask the operator for more",
     "PURPOSE_DENIED": "state the purpose that the call has, or ask the operator for a grant",
     "REGION_DENIED": "ask about your own region, in its own store",
+    "CREDENTIAL_ENDED": "open the stream again, with a certificate that is still valid",
     "CALLER_UNTRUSTED": "renew the certificate, or have its authority put among those that are trusted",
     "CALLER_UNNAMED": "send the metadata entry `hutong-caller`",
     "CANCELLED": "ask again if you still want the answer",
@@ -108,6 +111,8 @@ DO: Mapping[str, str] = {
     "OVERLOADED": "ask again after `Retry-After`; send less at a time, and codes rather than batches",
     "PATH_UNKNOWN": "see `/docs`",
     "POLICY_NOT_FOUND": "list the policies",
+    "READER_TOO_SLOW": "read faster, or work elsewhere than where you read; open the stream again at the cursor, or the"
+    " acknowledgement, of the last message that you read",
     "RECORD_CONFLICT": "look at what is stored; amend it by naming its revision, or let somebody settle the conflict",
     "RECORD_NOT_FOUND": "ask the store that keeps this region",
     "RECORD_RETRACTED": "it stays retracted; submit the test under another id if it holds again",
@@ -139,6 +144,7 @@ AGAIN: Mapping[str, str] = {
     "MESSAGE_TOO_LARGE": "no",
     "OTHER_SECRET": "no",
     "OVERLOADED": "yes, after `Retry-After`",
+    "READER_TOO_SLOW": "yes, from your cursor or acknowledgement",
     "REVISION_MISMATCH": "yes, after reading",
     "WRONG_STORE": "no",
 }
@@ -176,6 +182,8 @@ VERDICT: Mapping[str, str] = {
 }
 """What a verdict's reasons and grounds mean; they are no errors."""
 
+
+CERTIFICATE: Mapping[str, str] = {str(reason): str(text) for reason, text in TEXTS.items()}
 
 KEPT: Mapping[str, str] = {
     "RESTORED_CONTENT": "a restored region says something else of a record than what was given back to it",
@@ -246,6 +254,9 @@ def page() -> str:
     parts.append("\n## Reasons of a conflict\n\nA conflict is kept under the reason that refused its submission, or:\n")
     parts.append("\n| Reason | It means |\n|---|---|\n")
     parts += [f"| `{name}` | {meaning} |\n" for name, meaning in KEPT.items()]
+    parts.append("\n## Reasons of a test certificate\n\nIn the order of the stages; the first that applies is given.\n")
+    parts.append("\n| Reason | It says |\n|---|---|\n")
+    parts += [f"| `{reason}` | {text} |\n" for reason, text in CERTIFICATE.items()]
     parts.append(
         "\nWhy a row of a laboratory's file is refused before it is sent: [laboratory-files.md](laboratory-files.md).\n"
     )

@@ -173,48 +173,9 @@ def _calls() -> Json:
     }
 
 
-def _operations() -> Json:
-    not_ready = _problem(503)
-    not_ready["content"] = {"application/problem+json": {"schema": ref("NotReadyProblem")}}
-    not_ready["description"] = "未就绪，components 说明原因。 Not ready; components says why."
-    text = {"schema": {"type": "string"}}
-    tag = "运维 Operations"
-    return {
-        "/healthz": _get(
-            "healthz",
-            tag,
-            "存活 · Alive",
-            "进程在应答。 The process answers.",
-            {"200": _answered("存活。 Alive.", "Alive", {"status": "ALIVE"})},
-        ),
-        "/readyz": _get(
-            "readyz",
-            tag,
-            "就绪 · Ready",
-            "各组件的状态。缓存或变更流不可用时慢而不错，仍为就绪。"
-            " The state of every component. Without cache or news the gateway is slower, not wrong, and still ready.",
-            {
-                "200": _answered(
-                    "就绪。 Ready.",
-                    "Ready",
-                    {"status": "READY", "components": {"verdict": "", "cache": "", "news": ""}},
-                ),
-                "503": not_ready,
-            },
-        ),
-        "/metrics": _get(
-            "metrics",
-            tag,
-            "指标 · Metrics",
-            "Prometheus。",
-            {"200": {"description": "指标。 Metrics.", "content": {"text/plain": text}}},
-        ),
-    }
-
-
 def document(sample_people: bool) -> Json:
     """The OpenAPI document; with the sample people where they are served."""
-    paths = {**_calls(), **_operations()}
+    paths = _calls()
     if sample_people:
         paths["/v1/samplePeople"] = _get(
             "samplePeople",

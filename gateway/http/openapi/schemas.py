@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.http.requests import bodies
-from gateway.http.views import batches, code, errors, operations, regions, results, samples
+from gateway.http.views import batches, code, errors, regions, results, samples
 
 Json = dict[str, Any]
 
@@ -29,10 +29,7 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     results.SwitchResponse,
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
-    operations.Alive,
-    operations.Ready,
     errors.Problem,
-    errors.NotReadyProblem,
 )
 
 

@@ -47,14 +47,6 @@ class Problem(msgspec.Struct, rename="camel", frozen=True, gc=False):
     trace_id: Annotated[str, described("追踪号。 The trace's id.", pattern="^[0-9a-f]{32}$")]
 
 
-class NotReadyProblem(Problem, frozen=True):
-    """未就绪。 Not ready."""
-
-    components: Annotated[
-        dict[str, str], described("组件及其问题，空为正常。 Components, and what is wrong with each.")
-    ]
-
-
 def violations(refused: Iterable[errors.Violation]) -> list[Violation]:
     """Shows the refused fields by the names they have in JSON."""
     return [Violation(json_path(one.field), one.reason, text_of(one.text)) for one in refused]

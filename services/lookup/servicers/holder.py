@@ -1,6 +1,7 @@
 """hutong.lookup.v1.HolderService."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from functools import partial
 
 from hutong.lookup.v1.holder_service_pb2 import (
@@ -31,10 +32,52 @@ from services.common.requests.batches import check_batch
 from services.common.requests.paging import digest, page_size, read_token, write_token
 from services.common.requests.violations import Violations, violation
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, Decision, Link, Switch, Unlink
-from services.lookup.holders.change_feed import HolderFeed
+from services.lookup.holders.change_feed import FeedBatch, HolderFeed
 from services.lookup.holders.claims import Claimer
 from services.lookup.store.protocol import HolderStore
+from services.runtime.feeds.commit_signal import CommitSignal
+from services.runtime.feeds.tail import Step, Tail
 from services.runtime.rpc.call import current_call
+from services.runtime.rpc.shared_message import SharedMessage
+
+LOOK_SECONDS = 0.25
+"""How soon a commit of another process is seen at the latest."""
+SIGN_OF_LIFE_SECONDS = 0.5
+"""Silence after which a sign of life is given; so one comes well within a second."""
+
+
+class _Messages:
+    """The feed as messages for its watchers."""
+
+    poll_seconds = LOOK_SECONDS
+    life_seconds = SIGN_OF_LIFE_SECONDS
+
+    def __init__(self, feed: HolderFeed) -> None:
+        self._feed = feed
+
+    def number(self, position: int) -> int:
+        return position
+
+    async def read(self, after: int) -> Step[int]:
+        return self._step(after, await self._feed.read(after))
+
+    async def read_up_to(self, after: int, last: int) -> Step[int]:
+        return self._step(after, await self._feed.read_up_to(after, last))
+
+    def _step(self, after: int, batch: FeedBatch) -> Step[int]:
+        response = WatchHoldersResponse(
+            changes=[
+                HolderChange(
+                    sequence=event.sequence,
+                    person_keys=event.person_keys,
+                    recorded_at=to_timestamp(event.recorded_at),
+                )
+                for event in batch.events
+            ],
+            sequence=batch.position,
+            as_of=None if batch.as_of is None else to_timestamp(batch.as_of),
+        )
+        return Step(after, batch.position, SharedMessage(response), batch.as_of is not None)
 
 
 class HolderServicer:
@@ -50,7 +93,8 @@ class HolderServicer:
     ) -> None:
         self._keys = keys
         self._store = store
-        self._feed = feed
+        self._signal = CommitSignal()
+        self._tail = Tail(_Messages(feed), self._signal)
         self._claimer = claimer
         self._clock = clock
 
@@ -127,23 +171,13 @@ class HolderServicer:
         record, created = await self._claimer.claim(key, request.region, named, current_call().purpose, request_id)
         return ClaimResultResponse(record=record, created=created)
 
-    async def WatchHolders(self, request: WatchHoldersRequest) -> AsyncIterator[WatchHoldersResponse]:
+    async def WatchHolders(self, request: WatchHoldersRequest) -> AsyncIterator[SharedMessage]:
         """See the contract. Raises FailedPrecondition (FEED_REBUILT) for a sequence beyond the last one."""
         if request.sequence < -1:
             raise invalid("sequence", "SEQUENCE_RANGE", "序号不能小于-1", "The sequence is at least -1")
-        async for told in self._feed.watch(request.sequence):
-            yield WatchHoldersResponse(
-                changes=[
-                    HolderChange(
-                        sequence=event.sequence,
-                        person_keys=event.person_keys,
-                        recorded_at=to_timestamp(event.recorded_at),
-                    )
-                    for event in told.events
-                ],
-                sequence=told.position,
-                as_of=None if told.as_of is None else to_timestamp(told.as_of),
-            )
+        async with aclosing(self._tail.watch(request.sequence)) as messages:
+            async for message in messages:
+                yield message
 
     def _two_documents(self, request: LinkDocumentsRequest | UnlinkDocumentsRequest) -> tuple[bytes, bytes, str, str]:
         violations = Violations()
@@ -162,5 +196,5 @@ class HolderServicer:
     async def _commit(self, command: Command) -> Decision:
         decision = await self._store.commit(command, self._clock)
         if decision.changes:
-            self._feed.committed()
+            self._signal.committed()
         return decision

@@ -1,20 +1,14 @@
-"""The change feed of a store: what changed after a cursor, once or as it comes."""
+"""The change feed of a store: what changed after a cursor."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from services.common.errors import FailedPrecondition
 from services.common.instants import Instant
 from services.records.metrics import FEED_SEQUENCE
-from services.records.replication.commit_signal import CommitSignal
 from services.records.store.protocols.feed_log import FeedLog
 from services.records.store.values.feed import ChangeRow, Head
 from services.runtime.clock import Clock
-
-LIFE_SECONDS = 1.0
-"""A watcher hears something at least this often."""
 
 DEFAULT_CHANGES = 500
 MOST_CHANGES = 5_000
@@ -50,14 +44,18 @@ class Batch:
 
 
 class ChangeFeed:
-    """Reads one store's changes in order, up to a cursor or without end."""
+    """Reads one store's changes in order."""
 
-    def __init__(self, name: str, store: FeedLog, signal: CommitSignal, complete_until: Clock) -> None:
+    def __init__(self, name: str, store: FeedLog, complete_until: Clock) -> None:
         """`complete_until` tells up to when the store has everything: now, or less where it follows others."""
         self._store = store
-        self._signal = signal
         self._complete_until = complete_until
         self._gauge = FEED_SEQUENCE.labels(name)
+
+    @property
+    def poll_seconds(self) -> float:
+        """Returns how many seconds to wait before looking whether another process has committed."""
+        return self._store.poll_seconds
 
     async def read(self, feed_id: str, after: int, most: int = DEFAULT_CHANGES, mark: bytes = b"") -> Batch:
         """Returns at most `most` changes after a cursor.
@@ -90,34 +88,22 @@ class ChangeFeed:
     async def _mark(self, head: Head, sequence: int) -> bytes:
         return head.mark if sequence == head.sequence else await self._store.mark(sequence)
 
-    async def watch(self, feed_id: str, after: int, mark: bytes = b"") -> AsyncIterator[Batch]:
-        """Yields batches without end: one at once, then changes as they come, and an empty one each second without any.
-
-        Raises as `read` does.
-        """
-        silent_since = float("-inf")
-        while True:
-            next_commit = self._signal.next_commit()
-            batch = await self.read(feed_id, after, mark=mark)
-            quiet = time.monotonic() - silent_since
-            ahead = batch.head.sequence > after
-            if ahead or quiet >= LIFE_SECONDS:
-                yield batch
-                feed_id, after, mark = batch.head
-                silent_since, quiet = time.monotonic(), 0.0
-            if batch.as_of is not None:
-                await _within(next_commit, min(self._store.poll_seconds, LIFE_SECONDS - quiet + 0.001))
-            elif not ahead:
-                await asyncio.sleep(self._store.poll_seconds)
+    async def read_up_to(self, after: Head, last: Head) -> Batch:
+        """Returns the changes after a position, none beyond a later one that the feed was read to before; up to when
+        the reader has everything is not said."""
+        rows = _cut(await self._store.changes(after.sequence, DEFAULT_CHANGES), last.sequence)
+        changes, here = unbroken(rows, after.sequence)
+        mark = last.mark if here == last.sequence else await self._store.mark(here)
+        return Batch(tuple(changes), Head(last.feed_id, here, mark), None)
 
 
-async def _within(event: asyncio.Event, seconds: float) -> None:
-    # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass
+def _cut(rows: Iterable[ChangeRow], last: int) -> Iterator[ChangeRow]:
+    """Yields what is numbered up to `last`; of a purged range that goes on beyond it, the part that does not."""
+    for row in rows:
+        if row.sequence <= last:
+            yield row
+        elif 0 < row.purged_from <= last:
+            yield row._replace(sequence=last)
 
 
 def _rebuilt() -> FailedPrecondition:

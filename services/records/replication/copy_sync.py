@@ -17,10 +17,10 @@ from services.records.domain.copies import Follow, follow
 from services.records.domain.revisions import RecordId
 from services.records.metrics import BY_REGION, COPIES_FOLLOWED, COPIES_REFUSED
 from services.records.ports import Copies
-from services.records.replication.commit_signal import CommitSignal
 from services.records.store.protocols.copy_queue import CopyQueue
 from services.records.store.protocols.histories import RecordHistories
 from services.records.store.values.feed import DueCopy
+from services.runtime.feeds.commit_signal import CommitSignal
 
 log = logging.getLogger("hutong.records.copies")
 

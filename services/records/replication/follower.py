@@ -36,12 +36,12 @@ from services.records.metrics import (
 )
 from services.records.ports import Region
 from services.records.replication.change_feed import FROM_NOW_ON
-from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.proven_region import ProvenRegion
 from services.records.replication.reconciliation import ReconciledStore, reconcile
 from services.records.store.protocols.following import Cursors
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.clock import Clock
+from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.resilience.backoff import Backoff
 from services.runtime.resilience.watchdog import alive
 

@@ -1,6 +1,7 @@
 """Serves ChangeFeedService over a feed."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.records.v1 import change_feed_service_pb2 as pb
@@ -10,18 +11,55 @@ from services.common.requests.paging import page_size
 from services.records.identity import OwnIdentity
 from services.records.replication.change_feed import DEFAULT_CHANGES, MOST_CHANGES, Batch, ChangeFeed
 from services.records.servicers import message_bytes
+from services.records.store.values.feed import Head
+from services.runtime.feeds.commit_signal import CommitSignal
+from services.runtime.feeds.tail import Step, Tail
+from services.runtime.rpc.shared_message import SharedMessage
+
+LIFE_SECONDS = 1.0
+"""A watcher hears something at least this often."""
 
 
 def _as_of(batch: Batch) -> Timestamp | None:
     return None if batch.as_of is None else to_timestamp(batch.as_of)
 
 
-class FeedServicer:
-    """Serves hutong.records.v1.ChangeFeedService."""
+class _Messages:
+    """The feed as messages for its watchers."""
+
+    life_seconds = LIFE_SECONDS
 
     def __init__(self, feed: ChangeFeed, identity: OwnIdentity) -> None:
         self._feed = feed
         self._identity = identity
+        self.poll_seconds = feed.poll_seconds
+
+    def number(self, position: Head) -> int:
+        return position.sequence
+
+    async def read(self, after: Head) -> Step[Head]:
+        return self._step(after, await self._feed.read(after.feed_id, after.sequence, mark=after.mark))
+
+    async def read_up_to(self, after: Head, last: Head) -> Step[Head]:
+        return self._step(after, await self._feed.read_up_to(after, last))
+
+    def _step(self, after: Head, batch: Batch) -> Step[Head]:
+        response = pb.WatchChangesResponse(
+            changes=[message_bytes.change(row) for row in batch.changes],
+            cursor=pb.FeedCursor(**batch.head._asdict()),
+            as_of=_as_of(batch),
+            identity=self._identity.of_feed(batch.head.feed_id),
+        )
+        return Step(after, batch.head, SharedMessage(response), batch.as_of is not None)
+
+
+class FeedServicer:
+    """Serves hutong.records.v1.ChangeFeedService. `signal` tells of this process's commits."""
+
+    def __init__(self, feed: ChangeFeed, signal: CommitSignal, identity: OwnIdentity) -> None:
+        self._feed = feed
+        self._identity = identity
+        self._tail = Tail(_Messages(feed, identity), signal)
 
     async def ListChanges(self, request: pb.ListChangesRequest) -> pb.ListChangesResponse:
         """Returns changes after a cursor. Raises FailedPrecondition (FEED_REBUILT)."""
@@ -35,13 +73,9 @@ class FeedServicer:
             identity=self._identity.of_feed(batch.head.feed_id),
         )
 
-    async def WatchChanges(self, request: pb.WatchChangesRequest) -> AsyncIterator[pb.WatchChangesResponse]:
+    async def WatchChanges(self, request: pb.WatchChangesRequest) -> AsyncIterator[SharedMessage]:
         """Yields changes after a cursor as they come. Raises FailedPrecondition (FEED_REBUILT)."""
         cursor = request.cursor
-        async for batch in self._feed.watch(cursor.feed_id, cursor.sequence, cursor.mark):
-            yield pb.WatchChangesResponse(
-                changes=[message_bytes.change(row) for row in batch.changes],
-                cursor=pb.FeedCursor(**batch.head._asdict()),
-                as_of=_as_of(batch),
-                identity=self._identity.of_feed(batch.head.feed_id),
-            )
+        async with aclosing(self._tail.watch(Head(cursor.feed_id, cursor.sequence, cursor.mark))) as messages:
+            async for message in messages:
+                yield message

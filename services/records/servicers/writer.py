@@ -11,10 +11,10 @@ from services.common.requests import fields
 from services.common.requests.violations import refuse as refuse_all
 from services.common.requests.violations import violation
 from services.records.metrics import COMMIT_SECONDS
-from services.records.replication.commit_signal import CommitSignal
 from services.records.store.protocols.unit_of_work import UnitOfWork
 from services.records.store.unit_of_work import Decide, RequestKey, Touch
 from services.runtime.clock import Clock
+from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.call import current_call
 
 NOT_KEPT = "REGION_NOT_KEPT"

@@ -9,6 +9,7 @@ from hutong.common.v1.subject_pb2 import Purpose
 from services.common.errors import Code, ServiceError, Text, Violation
 from services.runtime.access.table import AccessTable, Denial
 from services.runtime.rpc.access import Guard
+from services.runtime.rpc.call import Call
 from services.runtime.tls.identity import region_of
 
 
@@ -37,23 +38,23 @@ class TableGuard:
             method: _regions(rule.regions) for method, rule in table.rules.items()
         }
 
-    def admit(self, caller: str, method: str, request: Message) -> Purpose.ValueType:
+    def admit(self, call: Call, method: str, request: Message) -> Purpose.ValueType:
         """Returns the purpose under which the call is served. Raises as `named` does, and PERMISSION_DENIED with reason
         ACCESS_DENIED, PURPOSE_DENIED or REGION_DENIED; never a word about a person."""
-        purpose = self._named.admit(caller, method, request)
-        self._check(caller, method, purpose, request)
+        purpose = self._named.admit(call, method, request)
+        self._check(call, method, purpose, request)
         return purpose
 
-    def admit_further(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
+    def admit_further(self, call: Call, method: str, request: Message) -> None:
         """See Guard. Raises as `admit` does."""
-        self._check(caller, method, purpose, request)
+        self._check(call, method, call.purpose, request)
 
-    def _check(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
+    def _check(self, call: Call, method: str, purpose: Purpose.ValueType, request: Message) -> None:
         regions = self._fields.get(method)
         denial = (
             Denial("ACCESS_DENIED")
             if regions is None
-            else self._table.check(caller, method, purpose, self._about(caller, regions(request)))
+            else self._table.check(call.caller, method, purpose, self._about(call.caller, regions(request)))
         )
         if denial is not None:
             raise _error(denial)

@@ -65,6 +65,7 @@ class Auditor:
                 persons=tuple(self._about(request)),
                 answer=digest,
                 trace=call.trace.hex_id,
+                users=() if call.users == (call.caller,) else call.users,
             )
         )
 

@@ -9,8 +9,9 @@ class Entry(msgspec.Struct, frozen=True, array_like=False, omit_defaults=True):
     """A call about a person, or one that was refused. It names persons by key, and never holds a document's number.
 
     `at` is the instant of the answer (microseconds since the epoch, UTC), `caller` the proven name, or the name given
-    where callers are not proven; `persons` are person keys in hexadecimal; `outcome` is OK or the reason of an error;
-    `answer` is the digest (BLAKE2b, 16 bytes, hexadecimal) of what was answered; `trace` the id of the trace.
+    where callers are not proven; `users` are those on whose behalf the caller calls, where it does not call for itself;
+    `persons` are person keys in hexadecimal; `outcome` is OK or the reason of an error; `answer` is the digest
+    (BLAKE2b, 16 bytes, hexadecimal) of what was answered; `trace` the id of the trace.
     """
 
     at: Instant
@@ -21,6 +22,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=False, omit_defaults=True):
     persons: tuple[str, ...] = ()
     answer: str = ""
     trace: str = ""
+    users: tuple[str, ...] = ()
 
 
 _encoder = msgspec.json.Encoder()

@@ -1,7 +1,7 @@
 """The one seam through which every call passes before it is served: who calls what, and why.
 
-Today every caller must give a name and every call about a person a purpose. Who may do what, proven by mutual TLS, and
-the audit trail take their place here.
+Every caller gives a name, and every call about a person a purpose. Where names are proven, the table of access holds
+each call to what its caller may do: see `services.runtime.access.guard`.
 """
 
 from typing import Protocol
@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
 
 from services.common.errors import Code, ServiceError, Text, invalid
+from services.runtime.rpc.call import Call
 
 _PURPOSES = frozenset(Purpose.values())
 # The enum looks its members up by name each time.
@@ -19,11 +20,12 @@ _UNSPECIFIED = Purpose.PURPOSE_UNSPECIFIED
 class Guard(Protocol):
     """Admits a call or raises."""
 
-    def admit(self, caller: str, method: str, request: Message) -> Purpose.ValueType:
-        """The purpose under which the call is served. Raises ServiceError when it may not be."""
+    def admit(self, call: Call, method: str, request: Message) -> Purpose.ValueType:
+        """Returns the purpose under which the call is served. Raises ServiceError when it may not be."""
 
-    def admit_further(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
-        """Admits a further request of a stream whose first was admitted for a purpose. Raises ServiceError."""
+    def admit_further(self, call: Call, method: str, request: Message) -> None:
+        """Admits a further request of a stream whose first was admitted; the call has its purpose. Raises
+        ServiceError."""
 
 
 class NamedCallers:
@@ -36,9 +38,9 @@ class NamedCallers:
         self._default = default_purpose
         self._asks: dict[str, bool] = {}
 
-    def admit(self, caller: str, method: str, request: Message) -> Purpose.ValueType:
+    def admit(self, call: Call, method: str, request: Message) -> Purpose.ValueType:
         """See Guard. Raises UNAUTHENTICATED (CALLER_UNNAMED) or INVALID_ARGUMENT (PURPOSE_REQUIRED)."""
-        if not caller.strip():
+        if not call.caller.strip():
             raise ServiceError(
                 Code.UNAUTHENTICATED,
                 "CALLER_UNNAMED",
@@ -56,5 +58,5 @@ class NamedCallers:
             raise invalid("purpose", "PURPOSE_UNKNOWN", "没有这种使用目的", "There is no such purpose")
         return purpose
 
-    def admit_further(self, caller: str, method: str, purpose: Purpose.ValueType, request: Message) -> None:
+    def admit_further(self, call: Call, method: str, request: Message) -> None:
         """See Guard: whoever began a stream goes on with it."""

@@ -2,22 +2,24 @@
 
 A servicer is any object whose methods have the contract's names and take a request: `async def GetRegion(self,
 request)` returns the response; a server-streaming method is an async generator; one that takes a stream as well is an
-async generator that is given an async iterator of requests. It raises ServiceError. A caller sees the same shape
+async generator that is given an async iterator of requests. A stream that many follow yields SharedMessages. It
+raises ServiceError. A caller sees the same shape
 through `local` and, over a wire, through `services.runtime.rpc.channel.remote`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
-from msgspec.structs import replace
 
 from services.runtime.rpc.access import Guard, NamedCallers
 from services.runtime.rpc.call import Call, current_call
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import contract_methods, implemented
+from services.runtime.rpc.shared_message import Answer, SharedMessage
 from services.runtime.telemetry.trace import current_trace
 
 P = TypeVar("P")
@@ -46,7 +48,7 @@ class Binding:
 def _onward(caller: str) -> Call:
     # The callee's span belongs below the caller's innermost one, as it does over a wire.
     call = current_call()
-    return replace(call, caller=caller, trace=current_trace() or call.trace)
+    return Call(caller, call.deadline, current_trace() or call.trace, call.purpose, users=call.users)
 
 
 def local(port: type[P], bindings: Sequence[Binding], *, service: str, caller: str) -> P:
@@ -75,11 +77,17 @@ def local_method(method: MethodDescriptor, binding: Binding, *, service: str, ca
         return pipeline.unary(name, handler, request, _onward(caller))
 
     def stream(request: Message) -> AsyncIterator[Message]:
-        return pipeline.stream(name, handler, request, _onward(caller))
+        return _messages(pipeline.stream(name, handler, request, _onward(caller)))
 
     def duplex(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
-        return pipeline.duplex(name, handler, requests, _onward(caller))
+        return _messages(pipeline.duplex(name, handler, requests, _onward(caller)))
 
     if not method.server_streaming:
         return unary
     return duplex if method.client_streaming else stream
+
+
+async def _messages(answers: AsyncIterator[Answer]) -> AsyncIterator[Message]:
+    async with aclosing(cast(AsyncGenerator[Answer, None], answers)) as living:
+        async for answer in living:
+            yield answer.message if isinstance(answer, SharedMessage) else answer

@@ -12,12 +12,18 @@ from services.runtime.telemetry.trace import Trace, enter_trace, leave_trace, ne
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """One call. `deadline` is an instant of time.monotonic(), in seconds; `caller` the immediate caller's name."""
+    """One call. `deadline` is an instant of time.monotonic(), in seconds; `caller` the immediate caller's name.
+
+    `persons` are the keys of those people whose data is the caller's own, itself first: of a holder, and of a guardian
+    with dependants. `users` are those on whose behalf the mesh is called: who asked the gateway, however many hops ago.
+    """
 
     caller: str
     deadline: float
     trace: Trace
     purpose: Purpose.ValueType = Purpose.PURPOSE_UNSPECIFIED
+    persons: tuple[bytes, ...] = ()
+    users: tuple[str, ...] = ()
 
     def remaining(self) -> float:
         """Seconds left; negative when the deadline has passed."""

@@ -16,7 +16,7 @@ from services.runtime.resilience.tasks import end
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.errors import from_rpc_error
-from services.runtime.rpc.peers import CALLER_KEY
+from services.runtime.rpc.peers import CALLER_KEY, USERS_KEY
 from services.runtime.rpc.port import contract_methods, implemented, response_class
 from services.runtime.telemetry.trace import current_trace
 from services.runtime.tls.channel import CertifiedChannels
@@ -113,8 +113,11 @@ class _Method:
 
 
 def _metadata(caller: str) -> list[tuple[str, str]]:
-    trace = current_trace() or current_call().trace
-    return [(CALLER_KEY, caller), (TRACE_KEY, trace.traceparent())]
+    call = current_call()
+    metadata = [(CALLER_KEY, caller), (TRACE_KEY, (current_trace() or call.trace).traceparent())]
+    if call.users:
+        metadata.append((USERS_KEY, ",".join(call.users)))
+    return metadata
 
 
 def _unary(service: str, caller: str, connection: Connection, method: MethodDescriptor) -> Callable[[Message], Any]:

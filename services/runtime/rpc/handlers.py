@@ -1,6 +1,7 @@
 """Methods of servicers as gRPC's handlers: bounded decoding, errors with their details, streams that a drain ends."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
@@ -20,6 +21,8 @@ from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_
 from services.runtime.rpc.peers import Peers
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
+from services.runtime.rpc.shared_message import Answer, SharedMessage
+from services.runtime.rpc.streams import OpenStreams, reader_too_slow
 from services.runtime.telemetry.trace import Traces
 
 DEFAULT_SECONDS = 10.0
@@ -39,6 +42,13 @@ _TOO_LARGE = ServiceError(
 )
 
 
+_CREDENTIAL_ENDED = ServiceError(
+    Code.UNAUTHENTICATED,
+    "CREDENTIAL_ENDED",
+    Text("调用方的证书或令牌已到期，请重新连接", "The caller's certificate or token has ended; connect again"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The stand-in for a request that was not decoded."""
@@ -52,11 +62,12 @@ Decoded = Message | Refused
 @dataclass(frozen=True, slots=True)
 class Handlers:
     """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
-    `draining` is set when streams are to end."""
+    `draining` is set when streams are to end, `streams` bounds them."""
 
     peers: Peers
     traces: Traces
     draining: asyncio.Event
+    streams: OpenStreams
 
     def of(self, pipeline: Pipeline, binding: Binding, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
         """Returns the handler of one method."""
@@ -72,52 +83,68 @@ class Handlers:
     def _unary(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
             try:
-                return await pipeline.unary(name, handler, _accepted(request), self._call(context))
+                call, _ = await self._call(context)
+                return await pipeline.unary(name, handler, _accepted(request), call)
             except ServiceError as error:
                 await _abort(context, error)
 
         return serve
 
     def _stream(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
-        async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
+        async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> None:
             try:
-                responses = pipeline.stream(name, handler, _accepted(request), self._call(context))
-                async with aclosing(self._until_drained(responses)) as living:
-                    async for response in living:
-                        yield response
-                self._check_drained()
+                call, ends = await self._call(context)
+                with self.streams.opened(call.caller, context.peer()):
+                    responses = pipeline.stream(name, handler, _accepted(request), call)
+                    async with aclosing(self._until_ended(responses, ends)) as living:
+                        async for response in living:
+                            await self._write(context, response)
+                    self._check_drained()
             except ServiceError as error:
                 await _abort(context, error)
 
         return serve
 
     def _duplex(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
-        async def serve(
-            requests: AsyncIterator[Decoded], context: grpc.aio.ServicerContext[Any, Any]
-        ) -> AsyncIterator[Message]:
-            async def accepted() -> AsyncIterator[Message]:
+        async def serve(requests: AsyncIterator[Decoded], context: grpc.aio.ServicerContext[Any, Any]) -> None:
+            async def accepted(ends: float) -> AsyncIterator[Message]:
                 # A drain ends what the handler reads, not what it does: it answers what it has.
-                async with aclosing(self._until_drained(requests)) as living:
+                async with aclosing(self._until_ended(requests, ends)) as living:
                     async for request in living:
                         yield _accepted(request)
 
             try:
-                async for response in pipeline.duplex(name, handler, accepted(), self._call(context)):
-                    yield response
-                self._check_drained()
+                call, ends = await self._call(context)
+                with self.streams.opened(call.caller, context.peer()):
+                    async for response in pipeline.duplex(name, handler, accepted(ends), call):
+                        await self._write(context, response)
+                    self._check_drained()
             except ServiceError as error:
                 await _abort(context, error)
 
         return serve
 
-    def _call(self, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+    async def _write(self, context: grpc.aio.ServicerContext[Any, Any], response: Answer) -> None:
+        """Sends a message of a stream; waits while its reader has no room for it. Raises ABORTED (READER_TOO_SLOW)."""
+        try:
+            async with asyncio.timeout(self.streams.limits.reader_seconds):
+                await context.write(response)
+        except TimeoutError:
+            raise reader_too_slow() from None
+
+    async def _call(self, context: grpc.aio.ServicerContext[Any, Any]) -> tuple[Call, float]:
+        """Returns the call, and when what proves the caller's name ends (time.monotonic(), seconds)."""
         traceparent = next((str(value) for key, value in context.invocation_metadata() or () if key == TRACE_KEY), None)
         left = context.time_remaining()
-        return Call(
-            self.peers.name(context),
+        caller = await self.peers.caller(context)
+        call = Call(
+            caller.name,
             time.monotonic() + (DEFAULT_SECONDS if left is None else left),
             self.traces(traceparent),
+            persons=caller.persons,
+            users=caller.users,
         )
+        return call, caller.ends
 
     def _check_drained(self) -> None:
         """Raises Unavailable (DRAINING): a stream that ended well would be over for good, and its reader not come back
@@ -125,13 +152,18 @@ class Handlers:
         if self.draining.is_set():
             raise draining()
 
-    async def _until_drained(self, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    async def _until_ended(self, items: AsyncIterator[Any], ends: float) -> AsyncGenerator[Any, None]:
+        """Yields items until the server drains. Raises UNAUTHENTICATED (CREDENTIAL_ENDED) once what proves the caller's
+        name has ended: a stream lives longer than a certificate, and whoever reads it proves its name anew."""
         ended = asyncio.ensure_future(self.draining.wait())
         reading: asyncio.Future[Any] | None = None
         try:
             while not self.draining.is_set():
                 reading = asyncio.ensure_future(anext(items))
-                await asyncio.wait({reading, ended}, return_when=asyncio.FIRST_COMPLETED)
+                left = None if ends == math.inf else max(0.0, ends - time.monotonic())
+                await asyncio.wait({reading, ended}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if not ended.done() and time.monotonic() >= ends:
+                    raise _CREDENTIAL_ENDED
                 if not reading.done():
                     return
                 try:
@@ -186,5 +218,5 @@ def _holds_many(message: Descriptor, within: frozenset[str] = frozenset()) -> bo
     )
 
 
-def _encoded(response: Message) -> bytes:
-    return response.SerializeToString()
+def _encoded(response: Answer) -> bytes:
+    return response.encoded() if isinstance(response, SharedMessage) else response.SerializeToString()

@@ -1,18 +1,26 @@
 """Health as a set of named components: the service is SERVING while all of them are up. Draining is one of them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import NamedTuple
 
 from grpc_health.v1 import health, health_pb2
 
 DRAINING = "SIGTERM"
 
-LIVENESS = "liveness"
-"""The name to check for whether the process answers at all, whatever its components: a store that is down is no reason
-to restart the service that waits for it."""
+Ping = Callable[[], Awaitable[None]]
+"""Asks a component for a sign of life; raises when there is none."""
 
 
 class Degraded(Exception):
     """Raised by a ping of a component that is not well but does not keep the service from serving."""
+
+
+class Readiness(NamedTuple):
+    """Tells whether a process should be sent calls; `components` maps each to what is wrong with it, empty when nothing
+    is."""
+
+    ready: bool
+    components: Mapping[str, str]
 
 
 class Health:
@@ -26,13 +34,11 @@ class Health:
     def __init__(self, needs: Mapping[str, Collection[str]]) -> None:
         self._needs = {contract: frozenset(components) for contract, components in needs.items()}
         self._own = frozenset[str]().union(*self._needs.values())
-        self._components: dict[str, str] = {}
-        self._degraded: set[str] = set()
+        # Both are replaced and never changed: another thread reads them.
+        self._components: Mapping[str, str] = {}
+        self._degraded = frozenset[str]()
+        self._leaving = False
         self.servicer = health.aio.HealthServicer()
-
-    async def alive(self) -> None:
-        """Says that the process runs, from now to its end."""
-        await self.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
 
     @property
     def components(self) -> Mapping[str, str]:
@@ -44,15 +50,23 @@ class Health:
         """Tells if every component that all need is up, or no more than degraded."""
         return self._serves(frozenset())
 
+    def leave(self) -> None:
+        """Says to operators that the process is about to end, while its callers are still served."""
+        self._leaving = True
+
+    def readiness(self) -> Readiness:
+        """Returns what operators are told. Any thread may ask."""
+        components = {name: trouble for name, trouble in self._components.items() if name != DRAINING}
+        if self._leaving:
+            return Readiness(False, {**components, DRAINING: "draining"})
+        return Readiness(self.serving, components)
+
     async def report(self, component: str, trouble: str = "", *, degraded: bool = False) -> None:
         """Says that a component is up, or what is wrong with it; when no more than degraded, the service goes on."""
         if self._components.get(component) == trouble and degraded == (component in self._degraded):
             return
-        self._components[component] = trouble
-        if degraded:
-            self._degraded.add(component)
-        else:
-            self._degraded.discard(component)
+        self._components = {**self._components, component: trouble}
+        self._degraded = self._degraded | {component} if degraded else self._degraded - {component}
         await self._say("", self.serving)
         for contract, needs in self._needs.items():
             await self._say(contract, self._serves(needs))

@@ -1,6 +1,8 @@
-"""The name of a call's other end: what a certificate proves or, without certificates, the name given."""
+"""Names the other end of a call: whom a certificate proves or, without certificates, the name given."""
 
 import logging
+import math
+import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
@@ -8,12 +10,18 @@ from services.common.errors import Code, ServiceError, Text
 from services.common.instants import SECOND, Instant
 from services.runtime.clock import Clock
 from services.runtime.tls.files import TlsFiles
-from services.runtime.tls.identity import Principal
+from services.runtime.tls.identity import SCHEME, TRUST_DOMAIN, Principal
 from services.runtime.tls.trust import Trust, UntrustedError
 
 log = logging.getLogger("hutong.tls")
 
 CALLER_KEY = "hutong-caller"
+USERS_KEY = "hutong-users"
+"""On whose behalf a service of the mesh calls another: names, comma-separated. Believed from services of the mesh."""
+MOST_USERS = 64
+"""As many names fit into metadata, of which gRPC takes 8 KiB."""
+_MESH = f"{SCHEME}{TRUST_DOMAIN}/mesh/"
+
 CHECKED = 60 * SECOND
 """For how long a certificate that was found good is not looked at again."""
 MOST_PEERS = 1_000
@@ -29,25 +37,37 @@ class Context(Protocol):
         """Returns what the handshake has shown."""
 
 
-class Peers(Protocol):
-    """Names callers."""
+class Caller(NamedTuple):
+    """One caller. `persons` and `users` are those of Call; `ends` is when what proves the name is no longer valid, an
+    instant of time.monotonic(), in seconds."""
 
-    def name(self, context: Context) -> str:
-        """Returns the caller's name. Raises ServiceError (UNAUTHENTICATED)."""
+    name: str
+    persons: tuple[bytes, ...] = ()
+    users: tuple[str, ...] = ()
+    ends: float = math.inf
+
+
+class Peers(Protocol):
+    """Knows callers."""
+
+    async def caller(self, context: Context) -> Caller:
+        """Returns who calls. Raises ServiceError (UNAUTHENTICATED)."""
 
 
 class NamedPeers:
     """Takes callers at their word: for a mesh on loopback, whose calls come from the same machine."""
 
-    def name(self, context: Context) -> str:
-        """Returns the metadata entry hutong-caller, empty when there is none."""
-        return next((str(value) for key, value in context.invocation_metadata() or () if key == CALLER_KEY), "")
+    async def caller(self, context: Context) -> Caller:
+        """Returns whom the metadata entry hutong-caller names, empty when there is none."""
+        name = _entry(context, CALLER_KEY)
+        return Caller(name, users=_users(context) or ((name,) if name else ()))
 
 
 class _Checked(NamedTuple):
     name: Principal
     trust: Trust
     until: Instant
+    ends_at: Instant
 
 
 class ProvenPeers:
@@ -58,8 +78,8 @@ class ProvenPeers:
         self._clock = clock
         self._checked: dict[bytes, _Checked] = {}
 
-    def name(self, context: Context) -> str:
-        """Returns the SPIFFE id in the caller's certificate.
+    async def caller(self, context: Context) -> Caller:
+        """Returns whom the SPIFFE id in the certificate names. On whose behalf is believed of services of the mesh.
 
         Raises UNAUTHENTICATED: CALLER_UNTRUSTED where no authority that may vouches for the name, where the certificate
         has ended, and below TLS 1.3.
@@ -78,8 +98,19 @@ class ProvenPeers:
                 raise _untrusted(str(error)) from None
             if len(self._checked) >= MOST_PEERS:
                 self._checked.clear()
-            checked = self._checked[certificate] = _Checked(name, trust, Instant(min(now + CHECKED, ends_at)))
-        return checked.name
+            checked = self._checked[certificate] = _Checked(name, trust, Instant(min(now + CHECKED, ends_at)), ends_at)
+        users = _users(context) if checked.name.startswith(_MESH) else ()
+        ends = time.monotonic() + (checked.ends_at - now) / SECOND
+        return Caller(checked.name, users=users or (checked.name,), ends=ends)
+
+
+def _entry(context: Context, name: str) -> str:
+    return next((str(value) for key, value in context.invocation_metadata() or () if key == name), "")
+
+
+def _users(context: Context) -> tuple[str, ...]:
+    given = _entry(context, USERS_KEY)
+    return tuple(given.split(",")[:MOST_USERS]) if given else ()
 
 
 def _untrusted(why: str) -> ServiceError:

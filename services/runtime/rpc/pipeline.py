@@ -15,6 +15,7 @@ from services.runtime.resilience.time_limit import answer_by
 from services.runtime.rpc.access import Guard
 from services.runtime.rpc.call import Call, Entered, current_call, enter, leave
 from services.runtime.rpc.errors import internal
+from services.runtime.rpc.shared_message import Answer
 from services.runtime.telemetry.trace import SpanKind, span
 
 log = logging.getLogger("hutong.call")
@@ -26,7 +27,7 @@ LEAST_SECONDS = 0.05
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response")
-StreamHandler = Callable[[Message], AsyncIterator[Message]]
+StreamHandler = Callable[[Message], AsyncIterator[Answer]]
 DuplexHandler = Callable[[AsyncIterator[Message]], AsyncIterator[Message]]
 
 
@@ -84,11 +85,11 @@ class Pipeline:
     ) -> Response:
         entered: Entered | None = None
         try:
-            purpose = self._guard.admit(call.caller, method, request)
+            purpose = self._guard.admit(call, method, request)
             deadline = call.deadline - SHAVE_SECONDS
             if deadline - time.monotonic() < LEAST_SECONDS:
                 raise DeadlineExceeded("所剩时间不足", "Too little time is left to answer")
-            call = Call(call.caller, deadline, call.trace, purpose)
+            call = Call(call.caller, deadline, call.trace, purpose, call.persons, call.users)
             entered = enter(call)
             response = await answer_by(deadline, handler(request))
             if self._auditor is not None:
@@ -114,7 +115,7 @@ class Pipeline:
         else:
             await self._auditor.answered(call, method, request, error.reason, b"")
 
-    async def stream(self, method: str, handler: StreamHandler, request: Message, call: Call) -> AsyncIterator[Message]:
+    async def stream(self, method: str, handler: StreamHandler, request: Message, call: Call) -> AsyncIterator[Answer]:
         """Serves one request with a stream of responses. No span: a stream lives for days."""
         async with aclosing(self._responses(method, lambda: handler(request), request, call)) as responses:
             async for response in responses:
@@ -122,7 +123,7 @@ class Pipeline:
 
     async def duplex(
         self, method: str, handler: DuplexHandler, requests: AsyncIterator[Message], call: Call
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncIterator[Answer]:
         """Serves a stream of requests with a stream of responses; its first request says whether it is admitted, and
         for what purpose. The handler gets a request whenever it asks for the next, and none is read before."""
         first = await anext(requests, None)
@@ -132,7 +133,7 @@ class Pipeline:
         async def all_requests() -> AsyncIterator[Message]:
             yield first
             async for request in requests:
-                self._guard.admit_further(call.caller, method, current_call().purpose, request)
+                self._guard.admit_further(current_call(), method, request)
                 yield request
 
         async with aclosing(self._responses(method, lambda: handler(all_requests()), first, call)) as responses:
@@ -140,15 +141,15 @@ class Pipeline:
                 yield response
 
     async def _responses(
-        self, method: str, serve: Callable[[], AsyncIterator[Message]], request: Message, call: Call
-    ) -> AsyncGenerator[Message, None]:
+        self, method: str, serve: Callable[[], AsyncIterator[Answer]], request: Message, call: Call
+    ) -> AsyncGenerator[Answer, None]:
         try:
-            call = replace(call, purpose=self._guard.admit(call.caller, method, request))
+            call = replace(call, purpose=self._guard.admit(call, method, request))
             if self._auditor is not None:
                 await self._auditor.answered(call, method, request, "OPENED", b"")
             token = enter(call)
             try:
-                async with aclosing(cast(AsyncGenerator[Message, None], serve())) as responses:
+                async with aclosing(cast(AsyncGenerator[Answer, None], serve())) as responses:
                     async for response in responses:
                         yield response
             finally:

@@ -2,23 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.runtime.operations.answers import Answers
+from services.runtime.operations.heartbeat import Heartbeat
+from services.runtime.operations.listener import OperationsListener
+from services.runtime.resilience.tasks import end
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.handlers import Handlers
-from services.runtime.rpc.health import DRAINING, Degraded, Health
+from services.runtime.rpc.health import DRAINING, Degraded, Health, Ping
+from services.runtime.rpc.listening import CannotListenError
 from services.runtime.rpc.pipeline import Auditor, Pipeline
 from services.runtime.rpc.security import NO_SECURITY, Security
+from services.runtime.rpc.streams import STREAM_LIMITS, OpenStreams, StreamLimits
 from services.runtime.telemetry.trace import Traces, new_trace
 
 log = logging.getLogger("hutong.server")
-
-Ping = Callable[[], Awaitable[None]]
-"""Asks a component for a sign of life; raises when there is none."""
 
 PING_SECONDS = 1.0
 
@@ -50,22 +53,15 @@ _OPTIONS: list[tuple[str, int]] = [
 ]
 
 
-class CannotListenError(OSError):
-    """An address cannot be had; `variable` is the setting that names it."""
-
-    def __init__(self, message: str, variable: str) -> None:
-        super().__init__(message)
-        self.variable = variable
-
-
 class Server:
     """Serves one service's bindings on one address.
 
     `traces` makes the trace of a call from the caller's: between the services of a mesh, a caller's decision to sample
     is kept. `request_bytes` is the largest message that is taken at all; `reflects`: whether anybody may ask for the
-    contracts. `security` says who calls and what they may do, `regions` whose store this is. `health_listen`
-    is a second address, without certificates, for health alone: the probes of a cluster have none.
-    `auditor` writes down what is answered.
+    contracts. `security` says who calls and what they may do, `regions` whose store this is. `operations_listen`
+    is where operators and the probes of a cluster ask over HTTP, without certificates: health and metrics alone, from a
+    thread of their own. `auditor` writes down what is answered, `streams` bounds what
+    is watched.
     """
 
     def __init__(
@@ -79,29 +75,29 @@ class Server:
         reflects: bool = False,
         security: Security = NO_SECURITY,
         regions: Collection[str] = (),
-        health_listen: str = "",
+        operations_listen: str = "",
         auditor: Auditor | None = None,
+        streams: StreamLimits = STREAM_LIMITS,
     ) -> None:
         self._service = service
         self._pings = dict(pings or {})
         self._leaving = False
         self._draining = asyncio.Event()
-        self._watch: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heartbeat = Heartbeat()
         self.health = Health({binding.contract.full_name: binding.needs for binding in bindings})
         self._server = grpc.aio.server(options=[*_OPTIONS, ("grpc.max_receive_message_length", request_bytes)])
         self._credentials = security.credentials
-        self._health_listen = health_listen
-        self._health_server = grpc.aio.server(options=_OPTIONS) if health_listen else None
-        made = Handlers(security.peers, traces, self._draining)
+        self._operations_listen = operations_listen
+        self._operations: OperationsListener | None = None
+        made = Handlers(security.peers, traces, self._draining, OpenStreams(streams))
         for binding in bindings:
             pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(binding.contract.full_name, handlers),)
             )
-        for server in (self._server, self._health_server):
-            if server is not None:
-                health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
         if reflects:
             contracts = [binding.contract.full_name for binding in bindings]
             names = [*contracts, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
@@ -111,7 +107,6 @@ class Server:
         """Listens on `host:port` (port 0 takes a free one) and returns the port. Raises CannotListenError."""
         # Before the first call can arrive: what is down must never look healthy.
         await self._ping()
-        await self.health.alive()
         try:
             port = (
                 self._server.add_insecure_port(address)
@@ -119,20 +114,15 @@ class Server:
                 else self._server.add_secure_port(address, self._credentials)
             )
         except RuntimeError:
-            raise self._cannot_listen(address, "HUTONG_LISTEN") from None
-        if self._health_server is not None:
-            try:
-                self._health_server.add_insecure_port(self._health_listen)
-            except RuntimeError:
-                raise self._cannot_listen(self._health_listen, "HUTONG_HEALTH_LISTEN") from None
-            await self._health_server.start()
+            reason = f"{self._service}: cannot listen on {address}; is the port taken?"
+            raise CannotListenError(reason, "HUTONG_LISTEN") from None
+        if self._operations_listen:
+            answers = Answers(self._heartbeat, self.health.readiness)
+            self._operations = OperationsListener(answers, self._operations_listen, self._service)
         await self._start_whole()
-        self._watch = asyncio.create_task(self._ping_on(), name=f"{self._service} health")
+        self._tasks = [asyncio.create_task(self._ping_on()), asyncio.create_task(self._heartbeat.run())]
         log.info("serving", extra={"service": self._service, "port": port})
         return port
-
-    def _cannot_listen(self, address: str, variable: str) -> CannotListenError:
-        return CannotListenError(f"{self._service}: cannot listen on {address}; is the port taken?", variable)
 
     async def _start_whole(self) -> None:
         # Cancelled in the midst, grpc's own start would leave a server that runs, cannot be stopped and complains of an
@@ -143,7 +133,17 @@ class Server:
         except asyncio.CancelledError:
             await starting
             await self._server.stop(None)
+            await self._stop_operations()
             raise
+
+    async def _stop_operations(self) -> None:
+        if self._operations is not None:
+            await asyncio.to_thread(self._operations.stop)
+
+    @property
+    def operations_port(self) -> int:
+        """The port of operators once it has started, 0 where there is none."""
+        return 0 if self._operations is None else self._operations.port
 
     async def _ping(self) -> None:
         for component, ping in self._pings.items():
@@ -170,14 +170,13 @@ class Server:
         Callers that watch health leave first, for another replica; then every connection is told to go. Streams end
         with UNAVAILABLE (DRAINING): those who read them come back elsewhere.
         """
+        self.health.leave()
         await asyncio.sleep(wait)
         self._leaving = True
-        if self._watch is not None:
-            self._watch.cancel()
         await self.health.report(DRAINING, "draining")
         if wait:
             await asyncio.sleep(LEAVE_SECONDS)
         self._draining.set()
         await self._server.stop(grace)
-        if self._health_server is not None:
-            await self._health_server.stop(0)
+        await end(self._tasks)
+        await self._stop_operations()

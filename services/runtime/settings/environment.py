@@ -7,6 +7,7 @@ import msgspec
 
 from services.runtime.settings.kinds import (
     CollectorUrl,
+    Count,
     Directory,
     File,
     Flag,
@@ -17,6 +18,7 @@ from services.runtime.settings.kinds import (
     Seconds,
     Secret,
     Share,
+    SomeSeconds,
 )
 from services.runtime.settings.names import PREFIX, unknown
 
@@ -113,19 +115,26 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     audit: Name = ""
     """The folder of this process's audit trail: every call about a person is written there before it is answered. Made
     when it is not there; no two processes share one. Empty: nothing is written down."""
-    health_listen: Listen = ""
-    """Where to serve gRPC health alone, without certificates, for the probes of a cluster. Empty: nowhere else."""
+    operations_listen: Listen = ""
+    """Where operators and the probes of a cluster ask over HTTP, without certificates: /healthz (the process lives),
+    /readyz (it should be sent calls), /metrics (Prometheus). A thread of its own answers there, however much else there
+    is to do. For inside a cluster, and nobody else. Empty: nowhere."""
     drain_wait: Seconds = 0.0
     """After SIGTERM: how long to go on serving while load balancers notice that the process is no longer healthy."""
     drain_grace: Seconds = 5.0
     """After that: how long calls in flight may take to end."""
     reflection: Flag = False
     """Tells everybody who asks what the contracts are (gRPC reflection): tools such as buf curl then need no files."""
+    streams_per_caller: Count = 200
+    """How many streams, such as watches of a feed, one caller may have open at this server."""
+    streams_per_connection: Count = 100
+    """How many streams may be open on one connection."""
+    reader_seconds: SomeSeconds = 30.0
+    """How long a message of a stream may wait for its reader; then the stream is ended, to be opened again where the
+    last message that was read ends."""
     otlp_endpoint: CollectorUrl = ""
     """Where to send spans, OTLP over gRPC, such as http://collector:4317. Empty: nowhere."""
     trace_ratio: Share = 0.01
     """The share of requests that is traced when otlp_endpoint is set."""
-    metrics_listen: Listen = ""
-    """Where to serve Prometheus metrics over HTTP. Empty: nowhere."""
     log_level: Level = "INFO"
     """The least level that is logged."""

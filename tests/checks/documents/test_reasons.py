@@ -90,6 +90,7 @@ def test_no_word_that_could_be_a_reason_is_left_out():
         *reasons_page.collected(),
         *reasons_page.VERDICT,
         *reasons_page.KEPT,
+        *reasons_page.CERTIFICATE,
         *enumerations(),
         *settings,
         *OTHER_WORDS,

@@ -29,17 +29,26 @@ async def test_trace_is_continued_and_answered(clients: GatewayClients) -> None:
 
 async def test_readiness_names_its_components(clients: GatewayClients) -> None:
     """Ready with everything up, degraded without news or verdicts: the last verdicts can still be shown."""
-    assert (await clients.get("/readyz")).json() == {
-        "status": "READY",
-        "components": {"verdict": "", "lookup": "", "cache": "", "news": ""},
-    }
+
+    async def until(component: str, trouble: str) -> dict[str, Any]:
+        async with asyncio.timeout(15):
+            while (reply := (await clients.operators.get("/readyz")).json())["components"].get(component) != trouble:
+                await asyncio.sleep(0.1)
+        return dict(reply)
+
+    well = await until("news", "")
+    assert well == {"status": "READY", "components": {"verdict": "", "lookup": "", "cache": "", "news": ""}}
     clients.mesh.cut = True
     clients.mesh.failing = DOWN
-    async with asyncio.timeout(15):
-        while (reply := (await clients.get("/readyz")).json())["components"]["verdict"] == "":
-            await asyncio.sleep(0.1)
-    assert (reply["status"], reply["components"]["verdict"]) == ("DEGRADED", "SERVICE_UNREACHABLE")
-    assert (await clients.get("/healthz")).json() == {"status": "ALIVE"}
+    assert (await until("verdict", "SERVICE_UNREACHABLE"))["status"] == "DEGRADED"
+    assert (await clients.operators.get("/healthz")).json()["status"] == "ALIVE"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_the_port_of_everybody_tells_nothing_of_operations(clients: GatewayClients, path: str) -> None:
+    """What a process counts, and what is wrong with it, is for operators."""
+    assert (await clients.http.get(path)).json()["reason"] == "PATH_UNKNOWN"
+    assert (await clients.operators.get(path)).status_code == 200
 
 
 async def test_metrics_count_requests_and_outcomes(clients: GatewayClients) -> None:
@@ -47,7 +56,7 @@ async def test_metrics_count_requests_and_outcomes(clients: GatewayClients) -> N
     for _ in range(2):
         await clients.post(SHOW, BODY)
     await clients.post(SHOW, {})
-    text = (await clients.http.get("/metrics")).text
+    text = (await clients.operators.get("/metrics")).text
     for line in (
         'hutong_gateway_requests_total{method="ShowHealthCode",outcome="OK",transport="http"}',
         'hutong_gateway_requests_total{method="ShowHealthCode",outcome="INVALID_ARGUMENT",transport="http"}',

@@ -47,7 +47,7 @@ def process(**variables: str) -> Iterator[subprocess.Popen[str]]:
 
 
 async def until_alive(port: int, running: subprocess.Popen[str]) -> None:
-    """Waits until it answers over HTTP."""
+    """Waits until it answers operators."""
     deadline = time.monotonic() + 30
     async with httpx.AsyncClient() as http:
         while True:
@@ -62,19 +62,20 @@ async def until_alive(port: int, running: subprocess.Popen[str]) -> None:
 
 async def test_process_serves_both_doors_and_ends_on_sigterm(tmp_path: Path) -> None:
     """Without its services it lives, is not ready, says why, and goes when told."""
-    http_port, grpc_port = free_port(), free_port()
+    http_port, grpc_port, operations_port = free_port(), free_port(), free_port()
     nobody = f"127.0.0.1:{free_port()}"
     with process(
         MESH_SECRET=SECRET,
         HTTP_LISTEN=f"127.0.0.1:{http_port}",
+        OPERATIONS_LISTEN=f"127.0.0.1:{operations_port}",
         DIRECTORY=directory_file(tmp_path / "directory.yaml", {"nation": "127.0.0.1:1"}),
         LISTEN=f"127.0.0.1:{grpc_port}",
         VERDICT=nobody,
         LOOKUP=nobody,
     ) as running:
-        await until_alive(http_port, running)
+        await until_alive(operations_port, running)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", timeout=15) as http:
-            ready = await http.get("/readyz")
+            ready = await http.get(f"http://127.0.0.1:{operations_port}/readyz")
             assert (ready.status_code, ready.json()["components"]["verdict"] != "") == (503, True)
             shown = await http.post(SHOW, json={"document": DOCUMENT, "region": "110000"})
             assert (shown.status_code, shown.json()["reason"]) == (503, "SERVICE_UNREACHABLE")

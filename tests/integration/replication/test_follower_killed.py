@@ -15,9 +15,9 @@ from hutong.records.v1 import record_write_service_pb2 as wpb
 
 from services.common.identities import secret_fingerprint
 from services.common.instants import HOUR, Instant, to_timestamp
-from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.follower import RegionFollower
 from services.runtime.clock import system_clock
+from services.runtime.feeds.commit_signal import CommitSignal
 from tests.testkit.builders.records import KEEP, person, result, sampling, submission
 from tests.testkit.clocks import ManualClock
 from tests.testkit.directories import directory_file

@@ -14,9 +14,9 @@ from hutong.records.v1.record_pb2 import RevisionAction, TestResult
 from services.common.errors import ServiceError
 from services.common.identities import secret_fingerprint
 from services.records.replication import follower as following
-from services.records.replication.commit_signal import CommitSignal
 from services.records.settings import Settings
 from services.records.store.opening import open_store
+from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.settings.environment import SettingsError
 from tests.testkit.builders.records import KEEP, person, result
 from tests.testkit.clocks import ManualClock

@@ -29,6 +29,7 @@ from services.common.identities import secret_fingerprint
 from services.common.instants import DAY, HOUR, Instant, from_timestamp, to_timestamp
 from services.common.regions import divisions
 from services.runtime.clock import system_clock
+from services.runtime.rpc.health import Degraded
 from tests.testkit.secret import SECRET
 
 KEYS = PersonKeys(SECRET.encode())
@@ -363,8 +364,17 @@ async def serving(
             await server.drain(0, 0.2)
 
 
+async def _well(gateway: Gateway) -> bool:
+    for ping in gateway.service.pings.values():
+        try:
+            await ping()
+        except (Degraded, RuntimeError):
+            return False
+    return True
+
+
 async def until_ready(gateway: Gateway, seconds: float = 10.0) -> None:
     """Waits until every component is up."""
     async with asyncio.timeout(seconds):
-        while any((await gateway.probe.look()).components.values()):
+        while not await _well(gateway):
             await asyncio.sleep(0.02)

@@ -13,6 +13,7 @@ from hutong.records.v1 import record_read_service_pb2 as read_pb
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.server import Server
+from services.runtime.rpc.streams import STREAM_LIMITS, StreamLimits
 from tests.testkit.calls import local, remote
 
 READ = read_pb.DESCRIPTOR.services_by_name["RecordReadService"]
@@ -46,9 +47,11 @@ def bindings(servicer: Servicer) -> Sequence[Binding]:
 
 
 @asynccontextmanager
-async def over_a_wire(servicer: Servicer, caller: str = "test") -> AsyncIterator[Any]:
+async def over_a_wire(
+    servicer: Servicer, caller: str = "test", streams: StreamLimits = STREAM_LIMITS
+) -> AsyncIterator[Any]:
     """The servicer behind a server and a channel."""
-    server = Server("records", bindings(servicer))
+    server = Server("records", bindings(servicer), streams=streams)
     port = await server.start("127.0.0.1:0")
     channel = Connection(f"127.0.0.1:{port}")
     try:

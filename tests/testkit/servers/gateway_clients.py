@@ -29,10 +29,11 @@ PEOPLE = [
 
 @dataclass
 class GatewayClients:
-    """Both, over one mesh. Every answer over HTTP is held against the document."""
+    """Both, over one mesh, and its operations port. Every answer over HTTP is held against the document."""
 
     mesh: Mesh
     http: httpx.AsyncClient
+    operators: httpx.AsyncClient
     stub: Any  # typed for the synchronous channel
     document: dict[str, Any]
 

@@ -138,8 +138,8 @@ def test_each_process_is_told_settings_it_has(plan, name):
 
 def test_a_process_gets_no_settings_of_its_launcher(plan, monkeypatch):
     """A setting of the launcher that is not for everyone, such as its metrics port, is not handed on."""
-    monkeypatch.setenv("HUTONG_METRICS_LISTEN", "127.0.0.1:9")
+    monkeypatch.setenv("HUTONG_OPERATIONS_LISTEN", "127.0.0.1:9")
     monkeypatch.setenv("HUTONG_LOG_LEVEL", "DEBUG")
     environ = environment(plan, "verdict")
-    assert "HUTONG_METRICS_LISTEN" not in environ
+    assert "HUTONG_OPERATIONS_LISTEN" not in environ
     assert environ["HUTONG_LOG_LEVEL"] == "DEBUG"

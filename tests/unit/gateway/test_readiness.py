@@ -72,13 +72,9 @@ async def test_a_new_gateway_counts_once_it_has_reached_lookup():
     lookup = Lookup()
     contact = FirstContact(lookup)
     probe = Probe(MemoryCache(10), policies, contact, clock=lambda: NOW, feeds=(), news_seconds=5.0)
-    before = await probe.look()
-    assert (False, True) == (before.ready, bool(before.components["lookup"]))
     with pytest.raises(RuntimeError):
         await probe.lookup()
     async with asyncio.timeout(10):
         await contact.run()
     lookup.away = 100
-    after = await probe.look()
-    assert (True, "") == (after.ready, after.components["lookup"])
     await probe.lookup()

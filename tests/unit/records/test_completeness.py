@@ -7,7 +7,6 @@ from typing import Any
 from services.common.instants import SECOND, Instant
 from services.records.domain.replication import Cursor
 from services.records.replication.change_feed import ChangeFeed
-from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.completeness import ALLOWANCE, BEHIND, Completeness
 from services.records.store.values.feed import Lag
 from tests.testkit.fakes.feed_store import FakeStore
@@ -93,5 +92,5 @@ async def test_what_is_told_is_noted_for_who_comes_after() -> None:
 async def test_feed_claims_no_more_than_its_completeness() -> None:
     """Who hears the nation's feed hears of a region it has lost."""
     store: Any = FakeStore({1}, 1)
-    feed = ChangeFeed("test", store, CommitSignal(), _completeness(r430000=60).as_of)
+    feed = ChangeFeed("test", store, _completeness(r430000=60).as_of)
     assert (await feed.read("", 0)).as_of == NOW - 60 * SECOND

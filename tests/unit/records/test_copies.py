@@ -8,9 +8,9 @@ import pytest
 
 from services.records.domain.revisions import RecordId
 from services.records.replication import copy_sync
-from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.copy_sync import CopySync
 from services.records.store.values.feed import DueCopy
+from services.runtime.feeds.commit_signal import CommitSignal
 
 REGION = "110000"
 

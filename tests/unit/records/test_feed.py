@@ -8,14 +8,13 @@ import pytest
 from services.common.errors import FailedPrecondition
 from services.common.instants import Instant
 from services.records.replication.change_feed import ChangeFeed
-from services.records.replication.commit_signal import CommitSignal
 from services.records.store.values.feed import ChangeRow, Head
 from tests.testkit.fakes.feed_store import FakeStore
 
 
 def feed(store: Any) -> ChangeFeed:
     """A feed over a fake store at an instant."""
-    return ChangeFeed("test", store, CommitSignal(), lambda: Instant(7))
+    return ChangeFeed("test", store, lambda: Instant(7))
 
 
 def numbers(rows: Sequence[ChangeRow]) -> list[int]:
@@ -56,19 +55,27 @@ async def test_what_is_committed_amid_a_reading_is_not_claimed() -> None:
             return await super().changes(after, most)
 
     slow: Any = Slow({1}, 1)
-    batch = await ChangeFeed("test", slow, CommitSignal(), lambda: Instant(next(clock))).read("", 0)
+    batch = await ChangeFeed("test", slow, lambda: Instant(next(clock))).read("", 0)
     assert batch.as_of is not None
     assert batch.as_of < began[0]
 
 
-async def test_a_watcher_waits_out_a_gap() -> None:
-    """A watch goes on by itself when what was missing appears."""
-    store = FakeStore({2}, 2)
-    watch = feed(store).watch("", 0)
-    assert numbers((await anext(watch)).changes) == []
-    store.visible.add(1)
-    assert numbers((await anext(watch)).changes) == [1, 2]
-    await watch.aclose()  # type: ignore[attr-defined]  # an async generator
+async def test_a_part_ends_where_it_is_told() -> None:
+    """What came since is left for the next part, and up to when all is known is not claimed."""
+    store = FakeStore({1, 2, 3, 4}, 4)
+    batch = await feed(store).read_up_to(Head("f", 1, b"m1"), Head("f", 3, b"m3"))
+    assert (numbers(batch.changes), batch.head, batch.as_of) == ([2, 3], Head("f", 3, b"m3"), None)
+
+
+async def test_a_part_may_end_within_what_was_purged() -> None:
+    """A purge joins numbers across a place that somebody is to read up to: it is read up to, and no further."""
+
+    class Purged(FakeStore):
+        async def changes(self, after: int, most: int) -> Sequence[ChangeRow]:
+            return [ChangeRow(4, False, b"", purged_from=2), ChangeRow(5, False, b"")]
+
+    batch = await feed(Purged({1, 5}, 5)).read_up_to(Head("f", 1, b"m1"), Head("f", 3, b"m3"))
+    assert (numbers(batch.changes), batch.head) == ([], Head("f", 3, b"m3"))
 
 
 async def test_a_cursor_of_a_lost_commit_is_refused() -> None:

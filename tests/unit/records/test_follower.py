@@ -17,9 +17,9 @@ from hutong.records.v1.change_feed_service_pb2 import (
 from services.common.errors import FailedPrecondition
 from services.common.identities import RECORDS, secret_fingerprint
 from services.records.domain.replication import Cursor
-from services.records.replication.commit_signal import CommitSignal
 from services.records.replication.follower import RegionFollower
 from services.records.store.unit_of_work import Plan, Touch
+from services.runtime.feeds.commit_signal import CommitSignal
 from tests.testkit.clocks import ManualClock
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.records_service import opened

@@ -191,3 +191,22 @@ async def test_work_that_nobody_waits_for_any_longer_is_ended():
     send.open.set()
     assert 6 == await heard[1]
     assert 8 == await coalescer.ask("show", 4)
+
+
+async def test_a_batch_is_asked_on_behalf_of_all_its_users():
+    """And of no more than metadata can name: the others travel beside it."""
+    batches: list[tuple[int, int]] = []
+
+    async def send(group: str, questions: Sequence[int]) -> list[int]:
+        batches.append((len(questions), len(current_call().users)))
+        return [2 * question for question in questions]
+
+    coalescer: Coalescer[str, int, int] = Coalescer(send)
+
+    async def ask(number: int) -> int:
+        enter(replace(current_call(), users=(f"holder/{number % 100}",)))
+        return await coalescer.ask("show", number)
+
+    answers = await asyncio.gather(*(asyncio.create_task(ask(number)) for number in range(150)))
+    assert [2 * number for number in range(150)] == answers
+    assert [(64, 64), (64, 64), (22, 22)] == sorted(batches, reverse=True)

@@ -123,7 +123,7 @@ def test_a_value_that_will_not_do_has_its_reason(variable, value, said):
         ("LISTEN", ":7001"),
         ("LISTEN", "0.0.0.0:0"),
         ("OTLP_ENDPOINT", ""),
-        ("METRICS_LISTEN", ""),
+        ("OPERATIONS_LISTEN", ""),
         ("DRAIN_WAIT", " 2 "),
         ("OTLP_ENDPOINT", "https://user@collector:4317"),
     ],

@@ -14,7 +14,9 @@ from services.runtime.access.contracts import methods, wrong_with
 from services.runtime.access.guard import TableGuard
 from services.runtime.access.table import DEFAULT, AccessError, read_table
 from services.runtime.rpc.access import NamedCallers
+from services.runtime.rpc.call import Call
 from services.runtime.rpc.port import request_class
+from services.runtime.telemetry.trace import new_trace
 from services.runtime.tls.identity import principal
 
 TABLE = read_table()
@@ -26,7 +28,7 @@ HUNAN = principal("region/430000/system")
 def denied(caller, method, request, here=()):
     """Returns the reason a call is denied with, None when it is admitted."""
     try:
-        TableGuard(TABLE, NamedCallers(), here).admit(caller, method, request)
+        TableGuard(TABLE, NamedCallers(), here).admit(Call(caller, 0.0, new_trace(None)), method, request)
     except ServiceError as error:
         return error.reason if error.code is Code.PERMISSION_DENIED else f"{error.code}"
     return None

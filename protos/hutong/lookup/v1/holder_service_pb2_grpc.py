@@ -125,7 +125,10 @@ class HolderServiceServicer:
 
     def WatchHolders(self, request, context):
         """What holders changed after a sequence, as a stream that does not end; an empty batch at least every second as a
-        sign of life. The sequence starts at 1.
+        sign of life. The sequence starts at 1. However it ends, go on from the sequence of the last message that was read.
+        Besides FAILED_PRECONDITION it ends with UNAVAILABLE, reason DRAINING, when the server stops, and with ABORTED,
+        reason READER_TOO_SLOW, when a message was not read for longer than the server waits. RESOURCE_EXHAUSTED, reason
+        TOO_MANY_STREAMS: the caller or the connection has too many streams open.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

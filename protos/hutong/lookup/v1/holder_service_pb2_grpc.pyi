@@ -54,7 +54,10 @@ class HolderServiceStub:
     """
     WatchHolders: _grpc.UnaryStreamMultiCallable[_holder_service_pb2.WatchHoldersRequest, _holder_service_pb2.WatchHoldersResponse]
     """What holders changed after a sequence, as a stream that does not end; an empty batch at least every second as a
-    sign of life. The sequence starts at 1.
+    sign of life. The sequence starts at 1. However it ends, go on from the sequence of the last message that was read.
+    Besides FAILED_PRECONDITION it ends with UNAVAILABLE, reason DRAINING, when the server stops, and with ABORTED,
+    reason READER_TOO_SLOW, when a message was not read for longer than the server waits. RESOURCE_EXHAUSTED, reason
+    TOO_MANY_STREAMS: the caller or the connection has too many streams open.
     """
 
 @_typing.type_check_only
@@ -83,7 +86,10 @@ class HolderServiceAsyncStub(HolderServiceStub):
     """
     WatchHolders: _aio.UnaryStreamMultiCallable[_holder_service_pb2.WatchHoldersRequest, _holder_service_pb2.WatchHoldersResponse]  # type: ignore[assignment]
     """What holders changed after a sequence, as a stream that does not end; an empty batch at least every second as a
-    sign of life. The sequence starts at 1.
+    sign of life. The sequence starts at 1. However it ends, go on from the sequence of the last message that was read.
+    Besides FAILED_PRECONDITION it ends with UNAVAILABLE, reason DRAINING, when the server stops, and with ABORTED,
+    reason READER_TOO_SLOW, when a message was not read for longer than the server waits. RESOURCE_EXHAUSTED, reason
+    TOO_MANY_STREAMS: the caller or the connection has too many streams open.
     """
 
 class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -151,7 +157,10 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_holder_service_pb2.WatchHoldersResponse], _abc.AsyncIterator[_holder_service_pb2.WatchHoldersResponse]]:
         """What holders changed after a sequence, as a stream that does not end; an empty batch at least every second as a
-        sign of life. The sequence starts at 1.
+        sign of life. The sequence starts at 1. However it ends, go on from the sequence of the last message that was read.
+        Besides FAILED_PRECONDITION it ends with UNAVAILABLE, reason DRAINING, when the server stops, and with ABORTED,
+        reason READER_TOO_SLOW, when a message was not read for longer than the server waits. RESOURCE_EXHAUSTED, reason
+        TOO_MANY_STREAMS: the caller or the connection has too many streams open.
         """
 
 def add_HolderServiceServicer_to_server(servicer: HolderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -62,7 +62,11 @@ class ChangeFeedServiceServicer:
 
     def WatchChanges(self, request, context):
         """The same as a stream that does not end: a batch whenever something was committed, and an empty one at least every
-        second as a sign of life.
+        second as a sign of life. However it ends, go on from the cursor of the last message that was read. Besides
+        FAILED_PRECONDITION it ends with UNAVAILABLE, reason DRAINING, when the server stops, and with ABORTED, reason
+        READER_TOO_SLOW, when a message was not read for longer than the server waits (30 s unless set otherwise); messages
+        sent before that are still there to be read. RESOURCE_EXHAUSTED, reason TOO_MANY_STREAMS: the caller or the
+        connection has too many streams open (200 and 100 unless set otherwise); share one, or end others first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,11 @@ class ChangeFeedServiceStub:
     """The changes after a cursor, oldest first; empty when there are none yet. Paged by the cursor itself."""
     WatchChanges: _grpc.UnaryStreamMultiCallable[_change_feed_service_pb2.WatchChangesRequest, _change_feed_service_pb2.WatchChangesResponse]
     """The same as a stream that does not end: a batch whenever something was committed, and an empty one at least every
-    second as a sign of life.
+    second as a sign of life. However it ends, go on from the cursor of the last message that was read. Besides
+    FAILED_PRECONDITION it ends with UNAVAILABLE, reason DRAINING, when the server stops, and with ABORTED, reason
+    READER_TOO_SLOW, when a message was not read for longer than the server waits (30 s unless set otherwise); messages
+    sent before that are still there to be read. RESOURCE_EXHAUSTED, reason TOO_MANY_STREAMS: the caller or the
+    connection has too many streams open (200 and 100 unless set otherwise); share one, or end others first.
     """
 
 @_typing.type_check_only
@@ -53,7 +57,11 @@ class ChangeFeedServiceAsyncStub(ChangeFeedServiceStub):
     """The changes after a cursor, oldest first; empty when there are none yet. Paged by the cursor itself."""
     WatchChanges: _aio.UnaryStreamMultiCallable[_change_feed_service_pb2.WatchChangesRequest, _change_feed_service_pb2.WatchChangesResponse]  # type: ignore[assignment]
     """The same as a stream that does not end: a batch whenever something was committed, and an empty one at least every
-    second as a sign of life.
+    second as a sign of life. However it ends, go on from the cursor of the last message that was read. Besides
+    FAILED_PRECONDITION it ends with UNAVAILABLE, reason DRAINING, when the server stops, and with ABORTED, reason
+    READER_TOO_SLOW, when a message was not read for longer than the server waits (30 s unless set otherwise); messages
+    sent before that are still there to be read. RESOURCE_EXHAUSTED, reason TOO_MANY_STREAMS: the caller or the
+    connection has too many streams open (200 and 100 unless set otherwise); share one, or end others first.
     """
 
 class ChangeFeedServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -76,7 +84,11 @@ class ChangeFeedServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_change_feed_service_pb2.WatchChangesResponse], _abc.AsyncIterator[_change_feed_service_pb2.WatchChangesResponse]]:
         """The same as a stream that does not end: a batch whenever something was committed, and an empty one at least every
-        second as a sign of life.
+        second as a sign of life. However it ends, go on from the cursor of the last message that was read. Besides
+        FAILED_PRECONDITION it ends with UNAVAILABLE, reason DRAINING, when the server stops, and with ABORTED, reason
+        READER_TOO_SLOW, when a message was not read for longer than the server waits (30 s unless set otherwise); messages
+        sent before that are still there to be read. RESOURCE_EXHAUSTED, reason TOO_MANY_STREAMS: the caller or the
+        connection has too many streams open (200 and 100 unless set otherwise); share one, or end others first.
         """
 
 def add_ChangeFeedServiceServicer_to_server(servicer: ChangeFeedServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -15,7 +15,7 @@ from services.common.errors import Code, ServiceError
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.call import Call, current_call, enter, leave, within
 from services.runtime.rpc.pipeline import LEAST_SECONDS, SHAVE_SECONDS
-from services.runtime.telemetry.trace import Trace
+from services.runtime.telemetry.trace import Trace, new_trace
 from tests.testkit.fakes.servicer import REQUEST, TRANSPORTS, Servicer
 
 
@@ -130,7 +130,9 @@ async def test_a_question_about_a_person_needs_a_purpose(transport):
 def test_a_default_purpose_stands_in_where_the_contract_allows_it():
     """The gateway's own callers show their own code."""
     guard = NamedCallers(Purpose.PURPOSE_SHOW_CODE)
-    assert Purpose.PURPOSE_SHOW_CODE == guard.admit("phone", "x/ListRecords", read_pb.ListRecordsRequest())
+    assert Purpose.PURPOSE_SHOW_CODE == guard.admit(
+        Call("phone", 0.0, new_trace(None)), "x/ListRecords", read_pb.ListRecordsRequest()
+    )
 
 
 async def test_a_stream_knows_its_caller(transport):
@@ -156,3 +158,17 @@ def test_a_time_limit_only_shortens():
     with under(ending_in(1)):
         assert within(60).deadline == current_call().deadline
         assert within(0.1).deadline < current_call().deadline
+
+
+async def test_on_whose_behalf_a_call_is_made_travels_with_it(transport):
+    """Whoever asked the gateway stands in what is written down two hops further."""
+    seen = Seen()
+    call = replace(ending_in(5), users=("spiffe://hutong/holder/1", "spiffe://hutong/holder/2"), persons=(b"own",))
+    async with transport(seen.servicer) as records:
+        with under(call):
+            await records.ListRecords(REQUEST)
+            async for _ in records.WatchChanges(feed_pb.WatchChangesRequest()):
+                pass
+    assert [call.users, call.users] == [one.users for one in seen.calls]
+    # Whose data is whose own is proven to the gateway, and said to nobody.
+    assert [(), ()] == [one.persons for one in seen.calls]

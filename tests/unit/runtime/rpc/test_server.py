@@ -14,8 +14,10 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1 import change_feed_service_pb2 as feed_pb
 from hutong.records.v1 import change_feed_service_pb2_grpc as feed_grpc
+from hutong.records.v1 import intake_service_pb2 as intake_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
 from services.common.errors import Code, ServiceError
@@ -23,7 +25,8 @@ from services.runtime.rpc import server as server_module
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.errors import from_rpc_error
-from services.runtime.rpc.health import LIVENESS
+from services.runtime.rpc.peers import Caller
+from services.runtime.rpc.security import Security
 from services.runtime.rpc.server import Server
 from services.runtime.service import Service
 from tests.testkit.calls import remote
@@ -78,7 +81,6 @@ async def test_a_server_is_healthy_while_every_component_is(monkeypatch):
         await until(NOT_SERVING, port)
         assert NOT_SERVING == await health(port, READ.full_name)
         assert "ConnectionError: gone" == server.health.components["store"]
-        assert SERVING == await health(port, LIVENESS), "an orchestrator would restart it for its store's trouble"
         trouble.clear()
         await until(SERVING, port)
 
@@ -418,3 +420,35 @@ async def test_a_service_keeps_its_background_work_going_and_closes_what_it_hold
     async with Service("records", [], background=[follow], close=close).running():
         await asyncio.wait_for(begun.wait(), 10)
     assert ["work ended", "closed"] == events
+
+
+class EndingPeers:
+    """Knows every caller for a short while."""
+
+    async def caller(self, context):
+        """A name that is proven for a fifth of a second more."""
+        return Caller("test", ends=time.monotonic() + 0.2)
+
+
+async def test_a_stream_ends_with_what_proves_its_callers_name():
+    """One request or many: whoever reads on proves its name anew, and a server does not wait for the next change."""
+
+    async def echo(requests):
+        async for _ in requests:
+            yield intake_pb.StreamRecordsResponse()
+
+    server = Server("records", bindings(Servicer(answer, forever, echo)), security=Security(EndingPeers()))
+    channel = Connection(f"127.0.0.1:{await server.start('127.0.0.1:0')}")
+    records = remote("records", "test", channel, [FEED, INTAKE])
+
+    async def requests():
+        yield intake_pb.StreamRecordsRequest(purpose=Purpose.PURPOSE_RECORD_KEEPING)
+        await asyncio.Event().wait()
+
+    for stream in (records.WatchChanges(feed_pb.WatchChangesRequest()), records.StreamRecords(requests())):
+        async with asyncio.timeout(10):
+            with pytest.raises(ServiceError) as ended:
+                await drained(stream)
+        assert (Code.UNAUTHENTICATED, "CREDENTIAL_ENDED") == (ended.value.code, ended.value.reason)
+    await channel.close()
+    await server.drain(0, 0)

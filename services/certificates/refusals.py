@@ -1,0 +1,57 @@
+"""The reasons for which a certificate is not believed, one for each stage of reading it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.common.errors import Text
+
+
+class Reason(StrEnum):
+    """The reasons, in the order of the stages. A certificate is refused with the first that applies."""
+
+    PREFIX_UNKNOWN = "PREFIX_UNKNOWN"
+    BASE45_MALFORMED = "BASE45_MALFORMED"
+    COMPRESSION_MALFORMED = "COMPRESSION_MALFORMED"
+    CERTIFICATE_TOO_LARGE = "CERTIFICATE_TOO_LARGE"
+    CBOR_MALFORMED = "CBOR_MALFORMED"
+    SIGNER_UNKNOWN = "SIGNER_UNKNOWN"
+    SIGNATURE_WRONG = "SIGNATURE_WRONG"
+    CLAIMS_MALFORMED = "CLAIMS_MALFORMED"
+    NOT_YET_VALID = "NOT_YET_VALID"
+    EXPIRED = "EXPIRED"
+    SIGNER_NOT_IN_FORCE = "SIGNER_NOT_IN_FORCE"
+    KEY_USAGE_WRONG = "KEY_USAGE_WRONG"
+    ISSUER_WRONG = "ISSUER_WRONG"
+    SCHEMA_VIOLATED = "SCHEMA_VIOLATED"
+    REVOKED = "REVOKED"
+
+
+TEXTS = {
+    Reason.PREFIX_UNKNOWN: Text("不是健康证书：应以 HC1: 开头", "not a health certificate: it should begin with HC1:"),
+    Reason.BASE45_MALFORMED: Text("编码有误，请重新扫描", "its base45 cannot be decoded; scan it again"),
+    Reason.COMPRESSION_MALFORMED: Text("压缩数据有误，请重新扫描", "its compressed data are broken; scan it again"),
+    Reason.CERTIFICATE_TOO_LARGE: Text("证书过大", "the certificate is larger than any real one"),
+    Reason.CBOR_MALFORMED: Text("证书结构有误", "its structure is not that of a signed certificate"),
+    Reason.SIGNER_UNKNOWN: Text("签发者不在受信名单中", "the signer is not among those that are trusted"),
+    Reason.SIGNATURE_WRONG: Text("签名不符：证书是伪造或被改动的", "the signature is wrong: forged or altered"),
+    Reason.CLAIMS_MALFORMED: Text("证书内容不完整", "its claims cannot be read"),
+    Reason.NOT_YET_VALID: Text("证书尚未生效", "the certificate is not valid yet"),
+    Reason.EXPIRED: Text("证书已过期", "the certificate has expired"),
+    Reason.SIGNER_NOT_IN_FORCE: Text("签发者的密钥此时无效", "the signer's own certificate is not in force"),
+    Reason.KEY_USAGE_WRONG: Text("签发者无权签发这类证书", "the signer may not sign certificates of this kind"),
+    Reason.ISSUER_WRONG: Text("签发者无权以该地区的名义签发", "the signer may not sign in the name of this region"),
+    Reason.SCHEMA_VIOLATED: Text("证书内容不符合规范", "its content does not follow the schema"),
+    Reason.REVOKED: Text("证书已被撤销", "the certificate has been revoked"),
+}
+
+
+@dataclass(frozen=True)
+class CertificateRefused(Exception):
+    """The refusal of a certificate. `detail` is for logs, in English, and names no person."""
+
+    reason: Reason
+    detail: str = ""
+
+    def __str__(self) -> str:
+        text = str(TEXTS[self.reason])
+        return f"{self.reason}: {text} ({self.detail})" if self.detail else f"{self.reason}: {text}"
