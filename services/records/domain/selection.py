@@ -262,7 +262,7 @@ class HeldRecords(Generic[C]):
 
 
 class JoinedSources(Generic[C]):
-    """A Source of two, each of which has other records than the other; the first tells of originals for both."""
+    """A Source of two, each of which has other records than the other."""
 
     def __init__(self, first: Source[C], second: Source[C]) -> None:
         self._first = first
@@ -294,7 +294,7 @@ class JoinedSources(Generic[C]):
 
     def original(self, key: bytes, record: RecordId) -> Iterable[tuple[bytes, C]]:
         """See Source."""
-        return self._first.original(key, record)
+        return [*self._first.original(key, record), *self._second.original(key, record)]
 
 
 def _newest_first(one: Candidate) -> tuple[int, str, str]:

@@ -68,7 +68,7 @@ select {WEIGHED_COLUMNS} from revision
 where (person_key = ?3
     or person_key in (select person_key from identity where region = ?1 and source_id = ?2)
     or person_key in (select person_key from former_holder where region = ?1 and source_id = ?2))
-and region = ?1 and source_id = ?2 and recorded_at <= ?4 and superseded_at > ?4
+and region = ?1 and source_id = ?2 and {_CURRENT} and recorded_at <= ?4
 """
 
 
@@ -147,8 +147,7 @@ def read_selected(
 
 
 class _CurrentRecords:
-    """A domain.selection.Source of what is current, and was known at an instant; of an original it tells also what was
-    current then."""
+    """A domain.selection.Source of what is current, and was known at an instant."""
 
     def __init__(self, read: sqlite3.Connection, known_at: Instant) -> None:
         self._read = read
