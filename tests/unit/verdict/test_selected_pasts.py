@@ -6,7 +6,7 @@ million.
 
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -194,7 +194,9 @@ _POLICIES = [random_pasts.policies(random.Random(seed)) for seed in range(60)]
 
 @pytest.mark.timeout(max(120, PASTS // 100))
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_selection_gives_the_verdict_that_everything_gives(part: int) -> None:
+def test_a_selection_gives_the_verdict_that_everything_gives(
+    part: int, record_property: Callable[[str, object], None]
+) -> None:
     """Status, colour, days, scene, until when, how long it is fresh, on which grounds, and how much fell short; also as
     known before corrections came."""
     tried = narrowed = again = then = 0
@@ -211,9 +213,7 @@ def test_a_selection_gives_the_verdict_that_everything_gives(part: int) -> None:
             again += one.another
             then += one.then
             statuses |= set() if one.another else {one.whole.status}
-    print(
-        f"seeds {part} to {PASTS} by {PARTS}: {narrowed} of {tried} narrowed, {again} asked again, {then} as known then"
-    )
+    record_property("narrowed, of, asked again, as known then", f"{narrowed}, {tried}, {again}, {then}")
     # None of it holds by chance: much is left out, of every verdict, and it is seldom that it has to be asked for.
     assert narrowed > tried / 4
     assert again / narrowed < 0.4
