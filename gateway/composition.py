@@ -9,8 +9,10 @@ from hutong.gateway.v1 import health_code_service_pb2
 from gateway.application.admission import Admission
 from gateway.application.application import Application
 from gateway.application.first_contact import FirstContact
+from gateway.application.proven_lookup import ProvenLookup
 from gateway.application.readiness import Probe
 from gateway.application.samples import SamplePerson
+from gateway.application.weights import HEAVY
 from gateway.codes.cache.entry import BOUND_SECONDS
 from gateway.codes.cache.memory import MemoryCache
 from gateway.codes.cache.protocol import HOLDERS, VerdictCache
@@ -21,8 +23,8 @@ from gateway.codes.verdict_client import VerdictClient
 from gateway.grpc.servicer import HealthCodeServicer
 from gateway.http.api import api_routes
 from gateway.http.app import HttpApplication
-from gateway.http.overload import Overload
 from gateway.http.views.code import code_body
+from gateway.mesh_identity import MeshIdentity
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
@@ -33,7 +35,12 @@ from services.common.identities import secret_fingerprint
 from services.common.regions import NATION
 from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
+from services.runtime.limits.buckets import SharedBuckets
+from services.runtime.limits.limiter import Limiter
+from services.runtime.limits.process import process_limiter
+from services.runtime.resilience.overload import Overload
 from services.runtime.rpc.access import NamedCallers
+from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.service import Service
@@ -53,6 +60,8 @@ class Gateway:
     """What both transports ask."""
     traces: Traces
     """Makes the trace of a request, over either transport."""
+    overload: Overload
+    """Counts what is under way, over both."""
 
 
 def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) -> VerdictCache:
@@ -62,6 +71,16 @@ def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) ->
     from gateway.codes.cache.redis import RedisCache
 
     return RedisCache(settings.redis_url, feeds=feeds, clock=clock, timeout=settings.redis_timeout)
+
+
+def open_limiter(settings: GatewaySettings, fingerprint: bytes) -> Limiter | None:
+    """Returns what bounds how much one caller asks, in the Redis that the settings name. Raises SettingsError."""
+    shared: SharedBuckets | None = None
+    if settings.redis_url:
+        from services.runtime.storage.redis.token_buckets import RedisBuckets
+
+        shared = RedisBuckets(settings.redis_url, salt=fingerprint, timeout=settings.redis_timeout)
+    return process_limiter(settings, shared)
 
 
 def build(
@@ -74,6 +93,7 @@ def build(
     regions: Regions,
     news: ChangeFeed,
     region_news: Mapping[str, ChangeFeed] | None = None,
+    directory_version: str = "",
     sample_people: Sequence[SamplePerson] | None = None,
     cache: VerdictCache | None = None,
     clock: Clock = system_clock,
@@ -83,23 +103,24 @@ def build(
     """Builds a gateway over these ports.
 
     `news` is the nation's change feed, `region_news` those of regions whose own changes are to reach the cache
-    directly; `sample_people` are shown by the embedded mesh and only there. The gateway closes a cache it opened itself
-    or was given, then calls `close`. Raises ValueError when the mesh's secret is too short or
-    the bound on news too long.
+    directly; `directory_version` names the list of members; `sample_people` are shown by the embedded mesh and only
+    there. The gateway closes a cache it opened itself or was given, then calls `close`. Raises ValueError when the
+    mesh's secret is too short or the bound on news too long.
     """
     if not 0 < settings.news_seconds <= BOUND_SECONDS:
         raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
     secret = settings.mesh_secret.encode()
     fingerprint = secret_fingerprint(secret)
-    nation = RecordsNews(NATION, news, clock, secret_fingerprint=fingerprint)
-    sources: list[NewsSource] = [nation, HoldersNews(holder_feed, clock)]
+    mesh = MeshIdentity(fingerprint, directory_version)
+    nation = RecordsNews(NATION, news, clock, mesh, secret_fingerprint=fingerprint)
+    sources: list[NewsSource] = [nation, HoldersNews(holder_feed, clock, mesh)]
     for region, feed in (region_news or {}).items():
-        sources.append(RecordsNews(region, feed, clock, secret_fingerprint=fingerprint))
+        sources.append(RecordsNews(region, feed, clock, mesh, secret_fingerprint=fingerprint))
     feeds = tuple(source.name for source in sources)
     if cache is None:
         cache = open_cache(settings, feeds, clock)
     policies = PolicyDigests(verdict)
-    verdicts = VerdictClient(verdict, clock, seconds=settings.compute_seconds)
+    verdicts = VerdictClient(verdict, mesh, clock, seconds=settings.compute_seconds)
     single_flight = SingleFlight(
         cache,
         verdicts,
@@ -117,12 +138,15 @@ def build(
         region_feeds=frozenset(feeds) - {NATION, HOLDERS},
     )
     admission = Admission(PersonKeys(secret))
-    application = Application(admission, codes, policies, evidence=evidence, holders=holders, regions=regions)
+    lookup = ProvenLookup(evidence, holders, mesh)
+    application = Application(admission, codes, policies, evidence=lookup, holders=lookup, regions=regions)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(regions)
-    probe = Probe(cache, policies, first_contact, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
+    probe = Probe(cache, policies, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
+    overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock)
+    limiter = open_limiter(settings, fingerprint)
     guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
     contract = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
     routes = {**api_routes(application), **page_routes(sample_people)}
@@ -130,31 +154,39 @@ def build(
     return Gateway(
         service=Service(
             name=NAME,
-            bindings=[Binding(contract, HealthCodeServicer(application), guard)],
+            bindings=[Binding(contract, HealthCodeServicer(application), guard, heavy=HEAVY)],
             pings=probe.pings,
             background=[policies.keep, first_contact.run, updater.run],
-            close=_closing(cache, verdicts, close),
+            close=_closing(cache, verdicts, limiter, close),
             files=files,
             auditor=auditor,
+            limiter=limiter,
         ),
         app=HttpApplication(
             routes,
-            Pipeline(NAME, guard, auditor),
+            Pipeline(NAME, guard, auditor, limiter),
             traces,
-            Overload(settings.http_concurrency),
+            overload,
             seconds=settings.request_seconds,
+            addresses=Addresses(settings.trusted_proxies),
         ),
         application=application,
         traces=traces,
+        overload=overload,
     )
 
 
 def _closing(
-    cache: VerdictCache, verdicts: VerdictClient, close: Callable[[], Awaitable[None]] | None
+    cache: VerdictCache,
+    verdicts: VerdictClient,
+    limiter: Limiter | None,
+    close: Callable[[], Awaitable[None]] | None,
 ) -> Callable[[], Awaitable[None]]:
     async def close_all() -> None:
         await verdicts.close()
         await cache.close()
+        if limiter is not None:
+            await limiter.close()
         if close is not None:
             await close()
 

@@ -13,6 +13,7 @@ from gateway.http.asgi import Asgi
 from gateway.http.connections import Connections, connection_class
 from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
+from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.listening import CannotListenError, listening_socket
 from services.runtime.rpc.server import Server
 from services.runtime.service import security_of, stream_limits_of
@@ -124,8 +125,11 @@ class GatewayServer:
             request_bytes=REQUEST_BYTES,
             reflects=settings.reflection,
             security=security_of(service, settings),
+            overload=gateway.overload,
             operations_listen=settings.operations_listen,
             auditor=service.auditor,
+            limiter=service.limiter,
+            addresses=Addresses(settings.trusted_proxies),
             streams=stream_limits_of(settings),
         )
         self._http = HttpServer(

@@ -4,7 +4,18 @@ from typing import Annotated
 
 from gateway.codes.cache.entry import BOUND_SECONDS
 from services.runtime.settings.environment import ServerSettings, require_secret
-from services.runtime.settings.kinds import Count, File, Listen, Members, Rate, RedisUrl, SomeSeconds, Target, up_to
+from services.runtime.settings.kinds import (
+    Count,
+    File,
+    Listen,
+    Members,
+    Networks,
+    Rate,
+    RedisUrl,
+    SomeSeconds,
+    Target,
+    up_to,
+)
 
 HEAD_SECONDS = 10.0
 IDLE_SECONDS = 75.0
@@ -37,9 +48,9 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """How long a connection may take to send the head of a request, also the first one after it was opened."""
     http_idle_seconds: SomeSeconds = IDLE_SECONDS
     """How long a connection may stay open between two requests; longer than the load balancer keeps its own."""
-    http_concurrency: Count = 1_000
-    """How many requests over HTTP may be under way at a time, a quarter of them for many codes or for results; beyond
-    that the next are refused with 503 and Retry-After. Health and metrics are not counted."""
+    trusted_proxies: Networks = ()
+    """Networks of the proxies in front whose X-Forwarded-For is believed. Without them the address of a caller is that
+    of its connection, and behind a proxy everybody has the proxy's."""
     trace_asked: Rate = 10.0
     """How many requests a second may be traced because their caller asks for it (the sampled flag of traceparent),
     besides those that trace_ratio picks; a traced request travels alone and costs several times as much."""

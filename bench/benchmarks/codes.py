@@ -133,7 +133,7 @@ class _Mesh:
 async def _running(people: int, redis_url: str = "") -> AsyncIterator[_Mesh]:
     async with AsyncExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hutong-bench-")))
-        arguments = ["cli", "up", "--port", "0", "--data", str(data), "--no-samples", "--no-audit"]
+        arguments = ["cli", "up", "--port", "0", "--data", str(data), "--no-samples", "--no-audit", "--no-limits"]
         arguments += ["--redis", redis_url] if redis_url else []
         pid, _ = await stack.enter_async_context(program(arguments, data / "bench.log"))
         endpoints = read_endpoints(data)

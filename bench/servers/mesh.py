@@ -14,6 +14,7 @@ from cli.mesh.endpoints import write_endpoints
 from cli.mesh.in_process import EmbeddedMesh
 from cli.mesh.plan import Plan
 from cli.mesh.ports import free_ports
+from services.runtime.limits.rules import NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class StoredPlan(Plan):
 async def _serve(data: Path, urls: Mapping[str, str]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    mesh = EmbeddedMesh(StoredPlan(data, mesh_secret(data), free_ports(), urls=urls))
+    mesh = EmbeddedMesh(StoredPlan(data, mesh_secret(data), free_ports(), urls=urls, limits={NO_LIMITS: "true"}))
     try:
         await mesh.start_all()
         write_endpoints(mesh.endpoints, data)

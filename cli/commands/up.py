@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--redis", default="", metavar="URL", help="共享缓存，缺省在内存中 / the cache, in memory by default"
     )
+    parser.add_argument("--no-limits", action="store_true", help="不设限额，如压测时 / no limits, as for a benchmark")
     parser.add_argument("--no-audit", action="store_true", help="不写审计日志 / keep no audit trail")
     parser.add_argument("--no-samples", action="store_true", help="不装入样例 / load no sample people and files")
     parser.set_defaults(run=run)
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from cli.mesh.plan import MOST_PORT, Plan, ports_from
     from cli.mesh.ports import first_taken, free_ports
     from cli.samples.start import write_people
+    from services.runtime.limits.rules import NO_LIMITS
     from services.runtime.settings.environment import ServerSettings, SettingsError, load
 
     try:
@@ -110,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
                 people,
                 certificates=certificates,
                 audits=not args.no_audit,
+                limits={NO_LIMITS: "true"} if args.no_limits else telemetry.limits,
             )
             return uvloop.run(_run(args, plan, telemetry, lock))
     except DataDirectoryError as error:

@@ -20,6 +20,7 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
         "MESH_SECRET": plan.secret,
         "REFLECTION": "true",
         "AUDIT": plan.audit(name),
+        "LIMITS": ",".join(f"{limit}={rule}" for limit, rule in plan.limits.items()),
     }
     if plan.certificates is not None:
         own_folder = certificate_folder(plan.certificates.resolve(), PRINCIPALS[name])

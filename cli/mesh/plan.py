@@ -1,7 +1,7 @@
 """The plan of a mesh on one machine: who keeps what, where each service listens, where its data lies. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.mesh.endpoints import Endpoints
@@ -70,6 +70,8 @@ class Plan:
     samples: Path | None = None
     audits: bool = True
     """Whether each service keeps an audit trail."""
+    limits: Mapping[str, str] = field(default_factory=dict)
+    """Limits that are not the default ones, as HUTONG_LIMITS has them."""
     certificates: Path | None = None
     """The folder of certificates, where services prove their names to each other; None: they do not."""
 

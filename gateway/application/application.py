@@ -30,11 +30,13 @@ from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.query import CodeQuery
 from gateway.ports import Evidence, Holders, Regions
 from services.common.birth_dates import born_text
-from services.common.errors import InvalidArgument, ServiceError, Violation
+from services.common.errors import InvalidArgument, NotFound, ServiceError, Violation
 from services.common.requests import checks, fields
 from services.common.requests.batches import MOST_IN_BATCH, check_batch
 from services.common.requests.instants import read_instant
 from services.common.requests.violations import Violations, violation
+from services.runtime.limits.unknown_persons import is_unknown
+from services.runtime.rpc.call import count_unknown
 
 
 def _results(person: bytes, evidence: Sequence[EvidenceMessage], size: int, token: str) -> ListResultsResponse:
@@ -75,14 +77,20 @@ class Application:
 
     async def show(self, query: CodeQuery, purpose: Purpose.ValueType) -> Shown:
         """Shows the code for one query."""
-        return await self.codes.show(query, purpose)
+        shown = await self.codes.show(query, purpose)
+        if shown.entry.unknown:
+            count_unknown(1)
+        return shown
 
     async def show_many(
         self, queries: Sequence[CodeQuery | ServiceError], purpose: Purpose.ValueType
     ) -> Sequence[Shown | ServiceError]:
         """Shows the codes for many queries, in order; one that was not admitted keeps its error."""
         admitted = [query for query in queries if isinstance(query, CodeQuery)]
-        codes = iter(await self.codes.show_many(admitted, purpose))
+        shown = await self.codes.show_many(admitted, purpose)
+        answered = zip(admitted, shown, strict=True)
+        count_unknown(len({query.person for query, one in answered if isinstance(one, Shown) and one.entry.unknown}))
+        codes = iter(shown)
         return [next(codes) if isinstance(query, CodeQuery) else query for query in queries]
 
     def admit_many(
@@ -167,6 +175,7 @@ class Application:
             response = await self._evidence.BatchGetEvidence(BatchGetEvidenceRequest(queries=queries, purpose=purpose))
             each = len(regions)
             gathered += [(one, response.evidence[at * each : (at + 1) * each]) for at, one in enumerate(some)]
+        count_unknown(len({one for one, evidence in gathered if is_unknown(evidence)}))
         return gathered
 
     async def claim(self, request: ClaimResultRequest, purpose: Purpose.ValueType) -> ClaimResultResponse:
@@ -194,6 +203,9 @@ class Application:
                     request_id=request.request_id,
                 )
             )
+        except NotFound:
+            count_unknown(1)
+            raise
         finally:
             await self.codes.forget(person)
         return ClaimResultResponse(result=results.one(claimed.record), created=claimed.created)

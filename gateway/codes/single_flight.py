@@ -20,6 +20,7 @@ from gateway.codes.verdict_client import VerdictClient
 from services.common.errors import DeadlineExceeded, ServiceError
 from services.common.instants import from_timestamp
 from services.runtime.clock import Clock
+from services.runtime.limits.unknown_persons import all_answered
 from services.runtime.resilience.tasks import done_by
 from services.runtime.rpc.call import current_call, enter
 from services.runtime.rpc.errors import from_item_error, internal
@@ -165,13 +166,16 @@ class SingleFlight:
         results: list[_Result] = []
         storable: list[int] = []
         items: list[tuple[Lease, str, Entry]] = []
-        for at, (query, outcome) in enumerate(zip(queries, outcomes, strict=True)):
+        for at, (query, (outcome, told)) in enumerate(zip(queries, outcomes, strict=True)):
+            if isinstance(outcome, ServiceError):
+                results.append(_Result(outcome))
+                continue
             if outcome.HasField("error"):
                 results.append(_Result(from_item_error(outcome.error)))
                 continue
             # The policies that judged, not those last told of: verdict's replicas do not reload at one moment.
             lease, digest = leases.get(query.person), outcome.policy_digest
-            feeds = feeds_of(outcome.verdict, lease.followed) if lease else ()
+            feeds = feeds_of(outcome.verdict, told, lease.followed) if lease else ()
             until = fresh_until(outcome.verdict, query.person, now, self._chance(), told=feeds is not None)
             entry = self._entry(
                 outcome.verdict, until or 0, lease.standing if lease else 0, digest, asked_at, feeds or ()
@@ -232,6 +236,7 @@ class SingleFlight:
             asked_at=asked_at,
             partial=is_partial(verdict),
             feeds=feeds,
+            unknown=not _names_a_test(verdict) and all_answered(verdict.coverage),
         )
 
 
@@ -239,6 +244,14 @@ async def _result_by(result: asyncio.Future[_Result], end: float) -> _Result | N
     """Waits for a computation; returns None when `end`, of time.monotonic(), came first."""
     # Waiting, unlike awaiting, leaves the computation going for others when this caller leaves.
     return result.result() if await done_by(result, end) else None
+
+
+def _names_a_test(verdict: Verdict) -> bool:
+    return (
+        verdict.HasField("newest_test")
+        or any(reason.HasField("evidence") for reason in verdict.reasons)
+        or any(one.evidence for one in verdict.grounds)
+    )
 
 
 def _changes_elsewhere(verdict: Verdict, person: bytes) -> bool:

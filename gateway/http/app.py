@@ -3,18 +3,19 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gateway.http.asgi import Receive, Scope, Send
 from gateway.http.bodies import BodyHeaders, read_body
 from gateway.http.connections import WHOLE
 from gateway.http.encodings import LEAST_BYTES, accepts_gzip, gzipped
 from gateway.http.names import PURPOSE
-from gateway.http.overload import Overload
 from gateway.http.problems import HttpError, of_error, problem
 from gateway.http.routing import Incoming, Reply, Route
 from gateway.metrics import REQUESTS
 from services.common.errors import DeadlineExceeded, ServiceError, Text, invalid
+from services.runtime.resilience.overload import Overload
+from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.errors import internal
 from services.runtime.rpc.pipeline import Pipeline
@@ -28,16 +29,24 @@ CALLER = "http"
 
 class HttpApplication:
     """Serves routes, by path, over HTTP, each through the pipeline. `seconds` is the deadline of a request, `traces`
-    where its trace comes from."""
+    where its trace comes from, `addresses` where its caller is."""
 
     def __init__(
-        self, routes: Mapping[str, Route], pipeline: Pipeline, traces: Traces, overload: Overload, *, seconds: float
+        self,
+        routes: Mapping[str, Route],
+        pipeline: Pipeline,
+        traces: Traces,
+        overload: Overload,
+        *,
+        seconds: float,
+        addresses: Addresses,
     ) -> None:
         self._routes = routes
         self._pipeline = pipeline
         self._traces = traces
         self._overload = overload
         self._seconds = seconds
+        self._addresses = addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request, as ASGI has it."""
@@ -45,6 +54,7 @@ class HttpApplication:
             raise RuntimeError("only HTTP is served")
         content_type = encoding = length = purpose = traceparent = None
         hosts, gzip = 0, False
+        forwarded: list[bytes] = []
         for name, value in scope["headers"]:
             if name == b"host":
                 hosts += 1
@@ -58,6 +68,8 @@ class HttpApplication:
                 traceparent = value
             elif name == b"hutong-purpose":
                 purpose = value
+            elif name == b"x-forwarded-for":
+                forwarded.append(value)
             elif name == b"content-encoding":
                 encoding = value if encoding is None else encoding + b"," + value
         trace = self._trace(traceparent)
@@ -71,7 +83,13 @@ class HttpApplication:
                 reply = Reply(b"", 204, headers=((b"allow", _allowed(route)),))
             else:
                 headers = BodyHeaders(content_type, encoding, length)
-                reply = await self._serve(route, scope, receive, headers, _purpose(purpose), trace)
+                call = Call(
+                    CALLER,
+                    time.monotonic() + self._seconds,
+                    trace,
+                    address=self._address(scope, forwarded),
+                )
+                reply = await self._serve(route, scope, receive, headers, _purpose(purpose), call)
                 if reply.status != 200:
                     outcome = "UNAVAILABLE"
         except ServiceError as error:
@@ -90,7 +108,7 @@ class HttpApplication:
         await _send(send, reply, trace, gzip=gzip)
 
     async def _serve(
-        self, route: Route, scope: Scope, receive: Receive, headers: BodyHeaders, purpose: int, trace: Trace
+        self, route: Route, scope: Scope, receive: Receive, headers: BodyHeaders, purpose: int, call: Call
     ) -> Reply:
         weight = route.weight
         if weight is not None:
@@ -105,12 +123,16 @@ class HttpApplication:
                     async with asyncio.timeout(self._seconds):
                         body = await read_body(receive, headers, changes=route.changes)
             incoming = Incoming(body, scope["query_string"], purpose)
-            call = Call(CALLER, time.monotonic() + self._seconds, trace)
-            span_name = f"{route.method} {scope['path']}" if trace.sampled else ""
+            span_name = f"{route.method} {scope['path']}" if call.trace.sampled else ""
             return await route.serve(incoming, call, self._pipeline, span_name)
         finally:
             if weight is not None:
                 self._overload.end(weight)
+
+    def _address(self, scope: Scope, forwarded: Sequence[bytes]) -> str:
+        client = scope.get("client")
+        said = b",".join(forwarded).decode("latin-1") if forwarded and self._addresses.forwarded else None
+        return self._addresses.of(client[0], said) if client else ""
 
     def _trace(self, traceparent: bytes | None) -> Trace:
         trace = self._traces(None if traceparent is None else traceparent.decode("latin-1"))

@@ -1,14 +1,16 @@
 """Errors as application/problem+json (RFC 9457), with the same reason as the ErrorInfo over gRPC."""
 
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from gateway.http.routing import Reply
 from gateway.http.views.answer import encode
-from gateway.http.views.errors import Problem, violations
-from services.common.errors import Code, ServiceError, Text, Violation
+from gateway.http.views.errors import LimitProblem, Problem, violations
+from services.common.errors import Code, LimitExceeded, ServiceError, Text, Violation
 
 CONTENT_TYPE = b"application/problem+json"
+OVERLOADED = "OVERLOADED"
 _RETRY = ((b"retry-after", b"1"),)
 
 # As google.rpc.Code documents it.
@@ -77,8 +79,17 @@ def problem(
 
 def of_error(error: ServiceError, trace_id: str) -> Reply:
     """Returns the reply for an error of a service."""
-    status = STATUSES[error.code]
-    retry = _RETRY if status == 503 else ()
+    if isinstance(error, LimitExceeded):
+        status = STATUSES[error.code]
+        # Whole seconds, as RFC 9110 has them: never too early.
+        retry_after = ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_seconds))),)
+        body = LimitProblem(
+            _type(error.reason), str(_TITLES[status]), status, str(error.text), error.reason, [], trace_id, error.limit
+        )
+        return Reply(encode(body), status, CONTENT_TYPE, retry_after)
+    # HTTP has a word for a server with too much to do; 429 is for one caller's share.
+    status = 503 if error.reason == OVERLOADED else STATUSES[error.code]
+    retry = _RETRY if status in (429, 503) else ()
     return problem(status, error.reason, error.text, trace_id, refused=error.violations, headers=retry)
 
 

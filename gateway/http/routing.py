@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
+from gateway.application.weights import weight_of
+from services.runtime.resilience.overload import Weight
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.pipeline import Pipeline
 
@@ -35,15 +36,6 @@ class Reply(NamedTuple):
     content_type: bytes = JSON
     headers: Sequence[tuple[bytes, bytes]] = ()
     kept: bytes = b""
-
-
-class Weight(IntEnum):
-    """The weight of a route: when there is too much to do, the heaviest are refused first."""
-
-    LIGHT = 0
-    """A code, and whatever costs no more."""
-    HEAVY = 1
-    """Many codes, or what asks many sources."""
 
 
 class Route(Protocol):
@@ -81,11 +73,10 @@ class ContractRoute(Generic[Request, Found]):
         answer: Callable[[Found, Request], Awaitable[Reply]],
         *,
         method: str = "POST",
-        weight: Weight = Weight.LIGHT,
         changes: bool = False,
     ) -> None:
         self.method = method
-        self.weight = weight
+        self.weight = weight_of(operation)
         self.changes = changes
         self.operation = operation
         self._name = f"{contract}/{operation}"

@@ -103,6 +103,23 @@ class Unavailable(ServiceError):
         super().__init__(Code.UNAVAILABLE, reason, Text(zh, en))
 
 
+LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+
+
+class LimitExceeded(ServiceError):
+    """The caller asked more than it may. `limit` is the limit's name, `retry_seconds` after how long what was asked
+    would be answered if nothing else is asked meanwhile."""
+
+    def __init__(self, limit: str, retry_seconds: float) -> None:
+        super().__init__(
+            Code.RESOURCE_EXHAUSTED,
+            LIMIT_EXCEEDED,
+            Text(f"请求过多，超出限额 {limit}", f"Too many requests: the limit {limit} is exceeded"),
+        )
+        self.limit = limit
+        self.retry_seconds = retry_seconds
+
+
 class DeadlineExceeded(ServiceError):
     """No time was left."""
 

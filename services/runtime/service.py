@@ -10,7 +10,10 @@ from pathlib import Path
 from services.runtime.access.table import DEFAULT, AccessError, read_table
 from services.runtime.audit.auditor import Auditor
 from services.runtime.clock import system_clock
+from services.runtime.limits.limiter import Limiter
+from services.runtime.limits.process import process_limiter
 from services.runtime.process import stop_signal
+from services.runtime.resilience.overload import Overload
 from services.runtime.resilience.tasks import end
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.health import Ping
@@ -38,6 +41,8 @@ class Service:
     close: Callable[[], Awaitable[None]] | None = None
     files: TlsFiles | None = None
     """The certificate it proves its name with; None for a mesh without certificates."""
+    limiter: Limiter | None = None
+    """What bounds how much one caller asks; None for a service that asks no more of its callers."""
     auditor: Auditor | None = None
     """What writes down the calls that it answers; None for a process that keeps no audit trail."""
     regions: Collection[str] = ()
@@ -77,6 +82,14 @@ def security_of(service: Service, settings: ServerSettings) -> Security:
     return mutual_tls(service.files, table, system_clock)
 
 
+def limiter_of(service: Service, settings: ServerSettings) -> Limiter | None:
+    """Returns what bounds how much one caller asks of a service: its own or, where names are proven, the one of its
+    settings. Without names, everybody on this machine would be one caller. Raises SettingsError."""
+    if service.limiter is not None or service.files is None:
+        return service.limiter
+    return process_limiter(settings)
+
+
 def stream_limits_of(settings: ServerSettings) -> StreamLimits:
     """Returns how many streams a server with these settings lets be open, and how long they wait for their readers."""
     return StreamLimits(settings.streams_per_caller, settings.streams_per_connection, settings.reader_seconds)
@@ -93,8 +106,10 @@ async def serve(service: Service, settings: ServerSettings) -> None:
         reflects=settings.reflection,
         security=security_of(service, settings),
         regions=service.regions,
+        overload=Overload(settings.concurrency),
         operations_listen=settings.operations_listen,
         auditor=service.auditor,
+        limiter=limiter_of(service, settings),
         streams=stream_limits_of(settings),
     )
     async with service.running():

@@ -12,11 +12,14 @@ import gateway.metrics
 import services.lookup.metrics
 import services.records.metrics
 import services.records.quality.metrics
+import services.runtime.limits.metrics
+import services.runtime.metrics
 import services.verdict.metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 MODULES: dict[str, tuple[ModuleType, ...]] = {
+    "Every process": (services.runtime.metrics, services.runtime.limits.metrics),
     "Records": (services.records.metrics, services.records.quality.metrics),
     "Lookup": (services.lookup.metrics,),
     "Verdict": (services.verdict.metrics,),
@@ -96,6 +99,18 @@ LOOK_AT = (
         "far below `hutong_records_feed_sequence`",
         "laboratories' figures are of a while ago",
     ),
+    (
+        "`hutong_unknown_persons_surcharge_total`",
+        "it grows",
+        "somebody asks for numbers that nobody has: find the principal or the address in the log, and lower its limits",
+    ),
+    (
+        "`hutong_limited_total`",
+        "it grows",
+        "a caller asks more than it may, or honest ones stand behind one address: `HUTONG_LIMITS`, "
+        "`HUTONG_TRUSTED_PROXIES`",
+    ),
+    ("`hutong_limits_local`", "1", "Redis does not answer: each replica limits by itself"),
     ("`hutong_laboratory_overdue_samples`", "it grows", "somebody calls the laboratory: `hutong laboratory overdue`"),
 )
 """What to look at, when, and what it means."""

@@ -13,6 +13,7 @@ _ERRORS = {
     405: "方法不适用，见 Allow。 Wrong method; see Allow.",
     413: "请求体超过 1 MiB。 A body of more than 1 MiB.",
     415: "内容类型不是 application/json。 The content type is not application/json.",
+    429: "超出限额，按 Retry-After 等待。 A limit is exceeded; wait as Retry-After says.",
     500: "内部错误，凭 traceId 追查。 An internal error; ask with its traceId.",
     503: "暂时无法回答，可重试；绝不等于“没有检测”。 Could not be asked, retry; never the same as no test.",
     504: "未及时应答，可重试。 No answer in time; retry.",
@@ -20,13 +21,13 @@ _ERRORS = {
 
 
 def _problem(status: int) -> Json:
-    content: Json = {"schema": ref("Problem")}
+    content: Json = {"schema": ref("LimitProblem" if status == 429 else "Problem")}
     if status == 400:
         content["example"] = examples.PROBLEM
     headers = {"traceparent": {"$ref": "#/components/headers/traceparent"}}
     if status == 405:
         headers["allow"] = {"$ref": "#/components/headers/allow"}
-    if status == 503:
+    if status in (429, 503):
         headers["retry-after"] = {"$ref": "#/components/headers/retry-after"}
     return {"description": _ERRORS[status], "headers": headers, "content": {"application/problem+json": content}}
 
@@ -59,7 +60,7 @@ def _post(operation: str, summary: str, description: str, asks: tuple[str, Json]
             },
             "responses": {
                 "200": _answered("成功。 Answered.", gives[0], gives[1]),
-                **{str(status): _problem(status) for status in (400, 404, 405, 409, 413, 415, 500, 503, 504)},
+                **{str(status): _problem(status) for status in (400, 404, 405, 409, 413, 415, 429, 500, 503, 504)},
             },
         }
     }
@@ -153,7 +154,7 @@ def _calls() -> Json:
                 "200": _answered(
                     "成功。 Answered.", "RegionsResponse", {"regions": [examples.REGION], "nextPageToken": None}
                 ),
-                **{str(status): _problem(status) for status in (400, 503, 504)},
+                **{str(status): _problem(status) for status in (400, 429, 503, 504)},
             },
             [
                 {

@@ -30,6 +30,7 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
     errors.Problem,
+    errors.LimitProblem,
 )
 
 

@@ -47,6 +47,12 @@ class Problem(msgspec.Struct, rename="camel", frozen=True, gc=False):
     trace_id: Annotated[str, described("追踪号。 The trace's id.", pattern="^[0-9a-f]{32}$")]
 
 
+class LimitProblem(Problem, frozen=True):
+    """超出限额。 A limit is exceeded."""
+
+    limit: Annotated[str, described("限额的名称。 The limit's name.", examples=["code-per-address"])]
+
+
 def violations(refused: Iterable[errors.Violation]) -> list[Violation]:
     """Shows the refused fields by the names they have in JSON."""
     return [Violation(json_path(one.field), one.reason, text_of(one.text)) for one in refused]

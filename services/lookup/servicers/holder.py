@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
 
+from hutong.common.v1.identity_pb2 import StoreIdentity
 from hutong.lookup.v1.holder_service_pb2 import (
     BatchListLinkedDocumentsRequest,
     BatchListLinkedDocumentsResponse,
@@ -34,6 +35,7 @@ from services.common.requests.violations import Violations, violation
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, Decision, Link, Switch, Unlink
 from services.lookup.holders.change_feed import FeedBatch, HolderFeed
 from services.lookup.holders.claims import Claimer
+from services.lookup.identity import OwnIdentity
 from services.lookup.store.protocol import HolderStore
 from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.feeds.tail import Step, Tail
@@ -52,19 +54,20 @@ class _Messages:
     poll_seconds = LOOK_SECONDS
     life_seconds = SIGN_OF_LIFE_SECONDS
 
-    def __init__(self, feed: HolderFeed) -> None:
+    def __init__(self, feed: HolderFeed, identity: OwnIdentity) -> None:
         self._feed = feed
+        self._identity = identity
 
     def number(self, position: int) -> int:
         return position
 
     async def read(self, after: int) -> Step[int]:
-        return self._step(after, await self._feed.read(after))
+        return self._step(after, await self._feed.read(after), await self._identity.now())
 
     async def read_up_to(self, after: int, last: int) -> Step[int]:
-        return self._step(after, await self._feed.read_up_to(after, last))
+        return self._step(after, await self._feed.read_up_to(after, last), await self._identity.now())
 
-    def _step(self, after: int, batch: FeedBatch) -> Step[int]:
+    def _step(self, after: int, batch: FeedBatch, identity: StoreIdentity) -> Step[int]:
         response = WatchHoldersResponse(
             changes=[
                 HolderChange(
@@ -76,6 +79,7 @@ class _Messages:
             ],
             sequence=batch.position,
             as_of=None if batch.as_of is None else to_timestamp(batch.as_of),
+            identity=identity,
         )
         return Step(after, batch.position, SharedMessage(response), batch.as_of is not None)
 
@@ -89,24 +93,28 @@ class HolderServicer:
         store: HolderStore,
         feed: HolderFeed,
         claimer: Claimer,
+        identity: OwnIdentity,
         clock: Callable[[], Instant],
     ) -> None:
         self._keys = keys
         self._store = store
         self._signal = CommitSignal()
-        self._tail = Tail(_Messages(feed), self._signal)
+        self._tail = Tail(_Messages(feed, identity), self._signal)
         self._claimer = claimer
+        self._identity = identity
         self._clock = clock
 
     async def LinkDocuments(self, request: LinkDocumentsRequest) -> LinkDocumentsResponse:
         """See the contract. Raises FailedPrecondition (TOO_MANY_DOCUMENTS) besides."""
+        await self._identity.require(request.store)
         decision = await self._commit(Link(*self._two_documents(request)))
-        return LinkDocumentsResponse(person_keys=decision.person)
+        return LinkDocumentsResponse(person_keys=decision.person, identity=await self._identity.now())
 
     async def UnlinkDocuments(self, request: UnlinkDocumentsRequest) -> UnlinkDocumentsResponse:
         """See the contract."""
+        await self._identity.require(request.store)
         decision = await self._commit(Unlink(*self._two_documents(request)))
-        return UnlinkDocumentsResponse(person_keys=decision.person)
+        return UnlinkDocumentsResponse(person_keys=decision.person, identity=await self._identity.now())
 
     async def ListLinkedDocuments(self, request: ListLinkedDocumentsRequest) -> ListLinkedDocumentsResponse:
         """See the contract. Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN) besides."""
@@ -152,8 +160,9 @@ class HolderServicer:
                 "该地区的健康码不支持切换数据库",
                 "The code of this region has no switch between databases",
             )
+        await self._identity.require(request.store)
         await self._commit(Switch(key, request.region, request.scope, request.request_id.lower()))
-        return SwitchScopeResponse(scope=request.scope)
+        return SwitchScopeResponse(scope=request.scope, identity=await self._identity.now())
 
     async def ClaimResult(self, request: ClaimResultRequest) -> ClaimResultResponse:
         """See the contract. Raises FailedPrecondition (RESULT_IS_LOCAL, CLAIM_RETRACTED) besides."""
@@ -168,8 +177,9 @@ class HolderServicer:
         violations.refuse()
         named = (request.origin_region, request.origin_source_id) if request.origin_region else None
         request_id = request.request_id.lower()
+        await self._identity.require(request.store)
         record, created = await self._claimer.claim(key, request.region, named, current_call().purpose, request_id)
-        return ClaimResultResponse(record=record, created=created)
+        return ClaimResultResponse(record=record, created=created, identity=await self._identity.now())
 
     async def WatchHolders(self, request: WatchHoldersRequest) -> AsyncIterator[SharedMessage]:
         """See the contract. Raises FailedPrecondition (FEED_REBUILT) for a sequence beyond the last one."""

@@ -1,6 +1,6 @@
 """Makes the answers about many people: their records, the standing of laboratories, and how complete both are."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from hutong.records.v1 import record_read_service_pb2 as pb
 
@@ -13,6 +13,7 @@ from services.records.servicers import message_bytes
 from services.records.store.protocols.reads import RecordReads
 from services.records.store.values.records import LATEST, People
 from services.runtime.clock import Clock
+from services.runtime.rpc.call import count_unknown
 
 
 class LaboratoryTables:
@@ -105,6 +106,7 @@ class BatchAnswers:
     ) -> tuple[pb.BatchListRecordsResponse, list[LaboratoryRevision]]:
         parts: list[bytes] = []
         appearing: set[str] = set()
+        count_unknown(sum(not people.records.get(key) for key in set(keys)))
         for key in keys:
             records = people.records.get(key, ())
             parts.append(message_bytes.person(key, [record.body for record in records], people.left_out.get(key, {})))
@@ -122,12 +124,13 @@ class BatchAnswers:
         return response, standings
 
     def _complete(
-        self, response: pb.BatchListRecordsResponse, people: People, as_of: Instant, behind: Collection[str]
+        self, response: pb.BatchListRecordsResponse, people: People, as_of: Instant, behind: Mapping[str, Instant]
     ) -> None:
         if people.as_of is not None:
             as_of = min(as_of, people.as_of)
         response.as_of.CopyFrom(to_timestamp(as_of))
         response.behind.extend(behind)
+        response.behind_as_of.extend([to_timestamp(known) for known in behind.values()])
         if people.purged_before:
             response.purged_before.CopyFrom(to_timestamp(people.purged_before))
         response.identity.CopyFrom(self._identity.of_feed(people.feed_id))

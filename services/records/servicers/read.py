@@ -29,7 +29,7 @@ from services.records.store.protocols.histories import RecordHistories
 from services.records.store.protocols.reads import RecordReads
 from services.records.store.values.records import LATEST
 from services.runtime.clock import Clock
-from services.runtime.rpc.call import current_call
+from services.runtime.rpc.call import count_unknown, current_call
 
 MOST_TABLES = 16
 """So many versions of the table of laboratories a caller may say it keeps."""
@@ -134,6 +134,8 @@ class ReadServicer:
             known_at = Instant(position.known_at)
         people = await self._reads.people([key], LATEST if asked is None and position is None else known_at)
         records = list(people.records.get(key, ()))
+        if not records:
+            count_unknown(1)
         if position is not None:
             after = (-position.placed_at, position.region, position.source_id)
             records = [record for record in records if (-record.placed_at, record.region, record.source_id) > after]

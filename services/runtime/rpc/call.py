@@ -11,11 +11,19 @@ from msgspec.structs import replace
 from services.runtime.telemetry.trace import Trace, enter_trace, leave_trace, new_trace
 
 
+class Meter(msgspec.Struct, gc=False):
+    """The count of what makes a call dearer than others: `unknown`, people of whom nothing is known."""
+
+    unknown: int = 0
+
+
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """One call. `deadline` is an instant of time.monotonic(), in seconds; `caller` the immediate caller's name.
+    """One call. `deadline` is an instant of time.monotonic(), in seconds; `caller` the immediate caller's name,
+    `proven` where a certificate or a token proves it.
 
     `persons` are the keys of those people whose data is the caller's own, itself first: of a holder, and of a guardian
     with dependants. `users` are those on whose behalf the mesh is called: who asked the gateway, however many hops ago.
+    `address` is where the call comes from, empty within a process; `meter` counts while the call is limited.
     """
 
     caller: str
@@ -24,6 +32,9 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     purpose: Purpose.ValueType = Purpose.PURPOSE_UNSPECIFIED
     persons: tuple[bytes, ...] = ()
     users: tuple[str, ...] = ()
+    proven: bool = False
+    address: str = ""
+    meter: Meter | None = None
 
     def remaining(self) -> float:
         """Seconds left; negative when the deadline has passed."""
@@ -42,6 +53,13 @@ def current_call() -> Call:
     if call is None:
         call = Call("background", time.monotonic() + BACKGROUND_SECONDS, new_trace(None))
     return call
+
+
+def count_unknown(persons: int) -> None:
+    """Takes note that nothing is known of so many people that the current call asks about."""
+    call = _current.get()
+    if call is not None and call.meter is not None:
+        call.meter.unknown += persons
 
 
 class Entered(msgspec.Struct, frozen=True):

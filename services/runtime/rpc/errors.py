@@ -8,12 +8,12 @@ from datetime import timedelta
 import grpc
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, LocalizedMessage, RetryInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, LocalizedMessage, QuotaFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 from hutong.common.v1.error_pb2 import Error, FieldViolation
 from hutong.common.v1.text_pb2 import LocalizedText
 
-from services.common.errors import Code, ServiceError, Text, Unavailable, Violation
+from services.common.errors import Code, LimitExceeded, ServiceError, Text, Unavailable, Violation
 
 DOMAIN = "hutong"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -26,7 +26,7 @@ its server has ended the stream or is gone."""
 
 
 DRAINING = "DRAINING"
-_RETRY_SECONDS = {DRAINING: 0.1}
+_RETRY_SECONDS = {DRAINING: 0.1, "OVERLOADED": 1.0, "TOO_MANY_WAITING": 1.0}
 """By reason, after how long another attempt makes sense."""
 
 
@@ -87,6 +87,13 @@ def to_status(error: ServiceError) -> Status:
         retry = RetryInfo()
         retry.retry_delay.FromTimedelta(timedelta(seconds=_RETRY_SECONDS[error.reason]))
         details.append(retry)
+    if isinstance(error, LimitExceeded):
+        retry = RetryInfo()
+        retry.retry_delay.FromTimedelta(timedelta(seconds=error.retry_seconds))
+        details.append(retry)
+        details.append(
+            QuotaFailure(violations=[QuotaFailure.Violation(subject=error.limit, description=error.text.en)])
+        )
     for detail in details:
         packed = Any()
         packed.Pack(detail)
@@ -95,20 +102,28 @@ def to_status(error: ServiceError) -> Status:
 
 
 def _from_status(status: Status) -> ServiceError:
-    reason = ""
+    reason = limit = ""
+    seconds = 0.0
     texts: dict[str, str] = {}
     violations: list[Violation] = []
     for packed in status.details:
         info, bad, local = ErrorInfo(), BadRequest(), LocalizedMessage()
+        quota, retry = QuotaFailure(), RetryInfo()
         if packed.Unpack(info):
             reason = info.reason
         elif packed.Unpack(local):
             texts[local.locale] = local.message
+        elif packed.Unpack(quota) and quota.violations:
+            limit = quota.violations[0].subject
+        elif packed.Unpack(retry):
+            seconds = retry.retry_delay.ToTimedelta().total_seconds()
         elif packed.Unpack(bad):
             violations.extend(
                 Violation(field.field, field.reason, Text(field.localized_message.message, field.description))
                 for field in bad.field_violations
             )
+    if limit:
+        return LimitExceeded(limit, seconds)
     text = Text(texts.get("zh-CN", status.message), texts.get("en", status.message))
     return ServiceError(Code(status.code), reason or Code(status.code).name, text, violations)
 

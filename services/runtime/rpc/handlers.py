@@ -14,6 +14,8 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 
 from services.common.errors import Code, ServiceError, Text
+from services.runtime.resilience.overload import Overload, Weight, overloaded
+from services.runtime.rpc.addresses import FORWARDED, Addresses, host_of
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.channel import TRACE_KEY
@@ -62,12 +64,15 @@ Decoded = Message | Refused
 @dataclass(frozen=True, slots=True)
 class Handlers:
     """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
-    `draining` is set when streams are to end, `streams` bounds them."""
+    `draining` is set when streams are to end, `streams` bounds them, `overload` bounds what is answered once,
+    `addresses` tells where calls come from."""
 
     peers: Peers
     traces: Traces
     draining: asyncio.Event
     streams: OpenStreams
+    overload: Overload
+    addresses: Addresses
 
     def of(self, pipeline: Pipeline, binding: Binding, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
         """Returns the handler of one method."""
@@ -78,15 +83,30 @@ class Handlers:
             return grpc.stream_stream_rpc_method_handler(self._duplex(pipeline, name, handler), **codec)
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(self._stream(pipeline, name, handler), **codec)
-        return grpc.unary_unary_rpc_method_handler(self._unary(pipeline, name, handler), **codec)
+        weight = Weight.HEAVY if method.name in binding.heavy else Weight.LIGHT
+        codec["request_deserializer"] = self._while_there_is_room(codec["request_deserializer"], weight)
+        return grpc.unary_unary_rpc_method_handler(self._unary(pipeline, name, handler, weight), **codec)
 
-    def _unary(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
+    def _while_there_is_room(self, decode: Callable[[bytes], Decoded], weight: Weight) -> Callable[[bytes], Decoded]:
+        def decoded(data: bytes) -> Decoded:
+            # A thousand questions are not read only to be refused; the handler refuses them.
+            return Refused(overloaded()) if self.overload.full(weight) else decode(data)
+
+        return decoded
+
+    def _unary(self, pipeline: Pipeline, name: str, handler: Any, weight: Weight) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+            try:
+                self.overload.begin(weight)
+            except ServiceError as error:
+                await _abort(context, error)
             try:
                 call, _ = await self._call(context)
                 return await pipeline.unary(name, handler, _accepted(request), call)
             except ServiceError as error:
                 await _abort(context, error)
+            finally:
+                self.overload.end(weight)
 
         return serve
 
@@ -143,8 +163,17 @@ class Handlers:
             self.traces(traceparent),
             persons=caller.persons,
             users=caller.users,
+            proven=caller.proven,
+            address=self._address(context),
         )
         return call, caller.ends
+
+    def _address(self, context: grpc.aio.ServicerContext[Any, Any]) -> str:
+        forwarded = None
+        if self.addresses.forwarded:
+            said = (str(value) for key, value in context.invocation_metadata() or () if key == FORWARDED)
+            forwarded = ",".join(said)
+        return self.addresses.of(host_of(context.peer()), forwarded)
 
     def _check_drained(self) -> None:
         """Raises Unavailable (DRAINING): a stream that ended well would be over for good, and its reader not come back

@@ -38,13 +38,14 @@ class Context(Protocol):
 
 
 class Caller(NamedTuple):
-    """One caller. `persons` and `users` are those of Call; `ends` is when what proves the name is no longer valid, an
-    instant of time.monotonic(), in seconds."""
+    """One caller. `persons`, `users` and `proven` are those of Call; `ends` is when what proves the name is no longer
+    valid, an instant of time.monotonic(), in seconds."""
 
     name: str
     persons: tuple[bytes, ...] = ()
     users: tuple[str, ...] = ()
     ends: float = math.inf
+    proven: bool = False
 
 
 class Peers(Protocol):
@@ -72,6 +73,8 @@ class _Checked(NamedTuple):
 
 class ProvenPeers:
     """Names callers by their certificates, and by nothing else."""
+
+    proven = True
 
     def __init__(self, files: TlsFiles, clock: Clock) -> None:
         self._files = files
@@ -101,7 +104,7 @@ class ProvenPeers:
             checked = self._checked[certificate] = _Checked(name, trust, Instant(min(now + CHECKED, ends_at)), ends_at)
         users = _users(context) if checked.name.startswith(_MESH) else ()
         ends = time.monotonic() + (checked.ends_at - now) / SECOND
-        return Caller(checked.name, users=users or (checked.name,), ends=ends)
+        return Caller(checked.name, users=users or (checked.name,), ends=ends, proven=True)
 
 
 def _entry(context: Context, name: str) -> str:

@@ -10,10 +10,10 @@ from typing import Protocol, TypeVar, cast
 from google.protobuf.message import Message
 from msgspec.structs import replace
 
-from services.common.errors import Code, DeadlineExceeded, ServiceError
+from services.common.errors import LIMIT_EXCEEDED, Code, DeadlineExceeded, ServiceError
 from services.runtime.resilience.time_limit import answer_by
 from services.runtime.rpc.access import Guard
-from services.runtime.rpc.call import Call, Entered, current_call, enter, leave
+from services.runtime.rpc.call import Call, Entered, Meter, current_call, enter, leave
 from services.runtime.rpc.errors import internal
 from services.runtime.rpc.shared_message import Answer
 from services.runtime.telemetry.trace import SpanKind, span
@@ -32,6 +32,9 @@ DuplexHandler = Callable[[AsyncIterator[Message]], AsyncIterator[Message]]
 
 
 UNWRITABLE = "AUDIT_UNWRITABLE"
+_NOT_WRITTEN = frozenset((UNWRITABLE, LIMIT_EXCEEDED))
+"""Errors that leave no line in the audit trail: nothing was looked at, and whoever floods a service must not flood its
+trail as well. They are counted."""
 
 
 class Auditor(Protocol):
@@ -42,6 +45,19 @@ class Auditor(Protocol):
 
     async def denied(self, call: Call, method: str, request: Message, reason: str) -> None:
         """Returns when a denial may be given. Raises UNAVAILABLE (AUDIT_UNWRITABLE)."""
+
+
+class Limiter(Protocol):
+    """Limits how much one caller asks."""
+
+    async def admit(self, call: Call, method: str, request: Message) -> None:
+        """Takes the tokens of a request. Raises LimitExceeded."""
+
+    async def pace(self, call: Call, method: str, request: Message) -> None:
+        """Takes the tokens of one more request of a stream, and waits until they are there."""
+
+    def charge(self, call: Call, method: str, unknown: int) -> None:
+        """Charges for people of whom nothing was known. Nobody waits for it."""
 
 
 def _bytes_of(response: object) -> bytes:
@@ -55,10 +71,13 @@ def _bytes_of(response: object) -> bytes:
 class Pipeline:
     """Serves the methods of one service."""
 
-    def __init__(self, service: str, guard: Guard, auditor: Auditor | None = None) -> None:
+    def __init__(
+        self, service: str, guard: Guard, auditor: Auditor | None = None, limiter: Limiter | None = None
+    ) -> None:
         self._service = service
         self._guard = guard
         self._auditor = auditor
+        self._limiter = limiter
 
     def _unexpected(self, method: str, call: Call) -> ServiceError:
         log.exception("unexpected error", extra={"method": method, "caller": call.caller})
@@ -84,12 +103,26 @@ class Pipeline:
         self, method: str, handler: Callable[[Request], Awaitable[Response]], request: Request, call: Call
     ) -> Response:
         entered: Entered | None = None
+        meter: Meter | None = None
         try:
+            if self._limiter is not None:
+                await self._limiter.admit(call, method, request)
+                meter = Meter()
             purpose = self._guard.admit(call, method, request)
             deadline = call.deadline - SHAVE_SECONDS
             if deadline - time.monotonic() < LEAST_SECONDS:
                 raise DeadlineExceeded("所剩时间不足", "Too little time is left to answer")
-            call = Call(call.caller, deadline, call.trace, purpose, call.persons, call.users)
+            call = Call(
+                call.caller,
+                deadline,
+                call.trace,
+                purpose,
+                call.persons,
+                call.users,
+                call.proven,
+                call.address,
+                meter,
+            )
             entered = enter(call)
             response = await answer_by(deadline, handler(request))
             if self._auditor is not None:
@@ -105,10 +138,12 @@ class Pipeline:
         finally:
             if entered is not None:
                 leave(entered)
+            if meter is not None and meter.unknown and self._limiter is not None:
+                self._limiter.charge(call, method, meter.unknown)
 
     async def _refused(self, call: Call, method: str, request: Message, error: ServiceError) -> None:
         """Writes down that a call ended in an error. Raises UNAVAILABLE when that cannot be done."""
-        if self._auditor is None or error.reason == UNWRITABLE:
+        if self._auditor is None or error.reason in _NOT_WRITTEN:
             return
         if error.code in (Code.PERMISSION_DENIED, Code.UNAUTHENTICATED):
             await self._auditor.denied(call, method, request, error.reason)
@@ -133,6 +168,8 @@ class Pipeline:
         async def all_requests() -> AsyncIterator[Message]:
             yield first
             async for request in requests:
+                if self._limiter is not None:
+                    await self._limiter.pace(call, method, request)
                 self._guard.admit_further(current_call(), method, request)
                 yield request
 
@@ -144,6 +181,8 @@ class Pipeline:
         self, method: str, serve: Callable[[], AsyncIterator[Answer]], request: Message, call: Call
     ) -> AsyncGenerator[Answer, None]:
         try:
+            if self._limiter is not None:
+                await self._limiter.admit(call, method, request)
             call = replace(call, purpose=self._guard.admit(call, method, request))
             if self._auditor is not None:
                 await self._auditor.answered(call, method, request, "OPENED", b"")

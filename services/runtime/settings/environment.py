@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
+from services.runtime.resilience.overload import CONCURRENCY
 from services.runtime.settings.kinds import (
     CollectorUrl,
     Count,
@@ -13,6 +14,7 @@ from services.runtime.settings.kinds import (
     Flag,
     Kind,
     Level,
+    Limits,
     Listen,
     Name,
     Seconds,
@@ -115,10 +117,19 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     audit: Name = ""
     """The folder of this process's audit trail: every call about a person is written there before it is answered. Made
     when it is not there; no two processes share one. Empty: nothing is written down."""
+    limits: Limits = msgspec.field(default_factory=dict)
+    """Limits that are not the default ones: NAME=RATE/BURST, tokens a second and at once, such as
+    code-per-address=1000/20000; none=true for no limits. docs/clients.md has the names. They are shared by the replicas
+    of a gateway that has a Redis, and of every other process its own; a service's callers are limited where
+    certificates prove who they are."""
     operations_listen: Listen = ""
     """Where operators and the probes of a cluster ask over HTTP, without certificates: /healthz (the process lives),
     /readyz (it should be sent calls), /metrics (Prometheus). A thread of its own answers there, however much else there
     is to do. For inside a cluster, and nobody else. Empty: nowhere."""
+    concurrency: Count = CONCURRENCY
+    """How many calls that are answered once may be under way at a time, over every port together; at the gateway a
+    quarter of them for many codes or for results. Beyond that the next are refused: RESOURCE_EXHAUSTED with RetryInfo,
+    over HTTP 503 with Retry-After (OVERLOADED). Health and metrics are not counted."""
     drain_wait: Seconds = 0.0
     """After SIGTERM: how long to go on serving while load balancers notice that the process is no longer healthy."""
     drain_grace: Seconds = 5.0

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from services.common.mesh_directory import parse_directory
+from services.runtime.limits.rules import rules_wrong
+from services.runtime.rpc.addresses import networks_wrong
 
 LEAST_SECRET = 16
 """Bytes."""
@@ -146,6 +148,8 @@ Members = Annotated[str, Kind("a YAML file", _members)]
 Level = Annotated[str, Kind(", ".join(_LEVELS), _level)]
 Secret = Annotated[str, Kind(f"at least {LEAST_SECRET} bytes", _secret)]
 Name = Annotated[str, Kind("a name", _any)]
+Limits = Annotated[dict[str, str], Kind("NAME=RATE/BURST, comma-separated", rules_wrong)]
+Networks = Annotated[tuple[str, ...], Kind("networks such as 10.0.0.0/8, comma-separated", networks_wrong)]
 Flag = Annotated[bool, Kind("true or false", _any)]
 
 

@@ -29,6 +29,11 @@ def evidence(message: evidence_service_pb2.Evidence) -> Evidence:
         records=tuple([record(item) for item in message.records]),
         laboratories={item.laboratory: laboratory(item) for item in message.laboratories},
         coverage={item.source: item.status == _OK for item in message.coverage},
+        known_until={
+            item.source: _instant(item.as_of)
+            for item in message.coverage
+            if item.status != _OK and item.HasField("as_of")
+        },
         left_out={item.region: LeftOut(_instant(item.before), item.count) for item in message.left_out},
     )
 

@@ -214,7 +214,8 @@ class Reason(_message.Message):
     ENDED_AT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """A stable code in upper snake case, such as WINDOW_EXPIRED, ORIGIN_NOT_ACCEPTED, TOO_FEW_TESTS, NO_EVIDENCE,
-    SOURCE_UNREACHABLE, LABORATORY_SUSPENDED.
+    SOURCE_UNREACHABLE, LABORATORY_SUSPENDED. Also what may be missing: SOURCE_SILENT, beside any verdict but POSITIVE and
+    UNDETERMINED, and SOURCE_SILENT_TOO_LONG of an UNDETERMINED one.
     """
     clause: _builtins.str
     """The clause that was not met; empty when the reason is not about one."""

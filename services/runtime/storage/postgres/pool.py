@@ -46,9 +46,9 @@ class Database:
     `unavailable` makes what a caller sees of a driver's error. `statement_seconds` is what one statement may take in
     the database, of whatever kind, what the wait for a connection may take, and how long a transaction may stand idle;
     the wire gets a second more. With `migrates`, the tables are brought up to date when the first connection is opened;
-    otherwise they must be. `session` are settings of PostgreSQL for every connection. `opened` is done once, on the
-    first connection, when the tables are those that are needed; it raises SchemaError for a store that is not the one
-    that is meant.
+    otherwise they must be. `session` are settings of PostgreSQL for every connection. `opened` is done on every
+    connection, on the first one when the tables are those that are needed; it raises SchemaError for a store that is
+    not the one that is meant: a name may lead to another database than before.
     """
 
     url: str
@@ -120,6 +120,12 @@ class Connections:
         log.warning("postgres: %s: %s", type(error).__name__, error, extra={"store": self._database.schema.store})
         return self._database.unavailable(error)
 
+    async def _further(self, connection: asyncpg.Connection) -> None:
+        """Looks whose the database is that a further connection has reached; the first one is looked at when its tables
+        are there."""
+        if self._pool is not None and self._database.opened is not None:
+            await self._database.opened(connection)
+
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:
             if self._closed:
@@ -133,6 +139,7 @@ class Connections:
                     timeout=self._seconds,
                     command_timeout=self._seconds + 1,
                     reset=_nothing_to_reset,
+                    init=self._further,
                     server_settings={
                         "application_name": f"hutong-{self._database.schema.store}",
                         "statement_timeout": limit,

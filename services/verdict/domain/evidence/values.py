@@ -154,8 +154,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """The evidence about one person for a verdict in one region.
 
     Records are of all sources whatever the scope, for what counts against a person ignores scope. Coverage says of each
-    source, a region's code or "nation", whether it answered. `left_out` tells what is missing where a selection
-    was given: of a region or, under ANY_REGION, of any.
+    source, a region's code or "nation", whether it answered; `known_until` of one that did not, up to when what was
+    recorded there is among the records all the same, where that is known. `left_out` tells what is missing where a
+    selection was given: of a region or, under ANY_REGION, of any.
     """
 
     region: str
@@ -163,6 +164,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     records: tuple[Record, ...] = ()
     laboratories: dict[str, Laboratory] = {}
     coverage: dict[str, bool] = {}
+    known_until: dict[str, Instant] = {}
     left_out: dict[str, LeftOut] = {}
 
     def records_left_out(self, region: str) -> int:

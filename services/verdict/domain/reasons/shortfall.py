@@ -64,6 +64,10 @@ class Shortfall(Struct, frozen=True):
         """Returns the same with other reasons before it."""
         return Shortfall((*leading, *self.reasons), self.further)
 
+    def followed_by(self, *last: Reason) -> "Shortfall":
+        """Returns the same with other reasons after it."""
+        return Shortfall((*self.reasons, *last), self.further)
+
 
 class _Collector:
     """Gives the newest of each group, which come first, and counts the rest by clause and code. Words that were said

@@ -131,6 +131,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     records: tuple[CaseRecord, ...] = ()
     laboratories: dict[str, CaseLaboratory] = {}
     coverage: dict[str, Literal["ok", "unreachable"]] = {}
+    known_until: dict[str, OffsetInstant] = {}
     left_out: dict[str, CaseLeftOut] = {}
     at: dict[OffsetInstant, Expected]
 
@@ -209,6 +210,7 @@ def evidence_of(case: Case, region: str = "") -> Evidence:
             for name, laboratory in case.laboratories.items()
         },
         coverage={source: answer == "ok" for source, answer in case.coverage.items()},
+        known_until={source: parse_rfc3339(instant) for source, instant in case.known_until.items()},
         left_out={
             ANY_REGION if name == "any" else name: LeftOut(parse_rfc3339(left_out.before), left_out.records)
             for name, left_out in case.left_out.items()

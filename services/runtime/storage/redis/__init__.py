@@ -1,0 +1,1 @@
+"""Redis, as services share it besides a cache."""
