@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from services.common.errors import ServiceError
-from services.records.store.protocols.weighing import Weighing
+from services.records.store.protocols.retention import Weighing
 
 log = logging.getLogger("hutong.records.weighing")
 

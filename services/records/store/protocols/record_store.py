@@ -11,9 +11,8 @@ from services.records.store.protocols.histories import RecordHistories
 from services.records.store.protocols.intake_sessions import AnswerLog, IntakeSessions
 from services.records.store.protocols.laboratories import LaboratoryLog
 from services.records.store.protocols.reads import PersonRoll, RecordReads
-from services.records.store.protocols.retention import RecordPurge
+from services.records.store.protocols.retention import RecordPurge, Weighing
 from services.records.store.protocols.unit_of_work import UnitOfWork
-from services.records.store.protocols.weighing import Weighing
 from services.records.store.seen_feed import SeenFeed
 
 
