@@ -1,4 +1,4 @@
-"""Who the services of a test's mesh say they are."""
+"""The identities that the services of a test's mesh say."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ LOOKUP = ExpectedStore(HOLDERS, "", FINGERPRINT)
 
 
 def lookup_identity(feeds: Mapping[str, str] | None = None) -> StoreIdentity:
-    """Who lookup says it is, with the feeds of the stores it asks."""
+    """Returns the identity that lookup says, with the feeds of the stores it asks."""
     identity = LOOKUP.message()
     identity.feed_id = "holders-1"
     identity.follows.extend(FollowedFeed(region=source, feed_id=feed) for source, feed in (feeds or {}).items())

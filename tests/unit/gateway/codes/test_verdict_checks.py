@@ -28,7 +28,7 @@ def verdict(
 
 
 def reason_of(checks: VerdictChecks, given: Verdict, asked_at: int = NOW) -> str:
-    """Why a verdict is not shown, empty when it is."""
+    """Returns the reason for which a verdict is not shown, empty when it is shown."""
     try:
         checks.check_live(given, Instant(asked_at), Instant(asked_at + SECOND))
     except Unavailable as error:
