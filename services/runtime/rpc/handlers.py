@@ -20,6 +20,7 @@ from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.channel import TRACE_KEY
 from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_status
+from services.runtime.rpc.parts import has_too_many_parts
 from services.runtime.rpc.peers import Peers
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
@@ -229,6 +230,8 @@ def _decoder(method: MethodDescriptor) -> Callable[[bytes], Decoded]:
     def decoded(data: bytes) -> Decoded:
         # What is raised here would reach the caller as UNKNOWN with the decoder's words, and the log with a stack.
         if most is not None and len(data) > most:
+            return Refused(_TOO_LARGE)
+        if has_too_many_parts(data, method.input_type):
             return Refused(_TOO_LARGE)
         try:
             return parse(data)
