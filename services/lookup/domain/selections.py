@@ -33,7 +33,7 @@ def common_selection(
 
 
 class GivenBySource(NamedTuple):
-    """What one source gave of the records under one key, and left out."""
+    """The records that one source gave under one key, and what it left out."""
 
     source: str
     records: Sequence[TestRecord]

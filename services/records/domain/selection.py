@@ -31,7 +31,7 @@ class Selection:
 
 
 class LeftOut(NamedTuple):
-    """What was left out of one person's records, of one region or of any: nothing that was sampled or reported at
+    """The part left out of one person's records, of one region or of any: nothing that was sampled or reported at
     `before` or later, and of what is older so many records, retracted ones not counted."""
 
     before: Instant
@@ -63,7 +63,7 @@ class Candidate(Protocol):
 
     @property
     def retracted(self) -> int:
-        """Whether it was retracted."""
+        """True for a retraction."""
 
 
 C = TypeVar("C", bound=Candidate)

@@ -252,7 +252,7 @@ async def test_indexes_give_what_reading_everything_gives(records: Records, seed
 
 
 class _Told(NamedTuple):
-    """What a selection gave of each person, and left out."""
+    """The records that a selection gave of each person, and what it left out."""
 
     given: Mapping[bytes, list[TestRecord]]
     left_out: Mapping[bytes, Mapping[str, LeftOut]]
