@@ -144,7 +144,7 @@ ANY_REGION = ""
 
 
 class LeftOut(Struct, frozen=True):
-    """The part that a selection left out: something from before an instant, and so many records, retracted ones not counted."""
+    """The part that a selection left out: something from before an instant, so many records without retracted ones."""
 
     before: Instant
     records: int

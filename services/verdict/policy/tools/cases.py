@@ -71,7 +71,7 @@ class CaseInterval(Struct, frozen=True, forbid_unknown_fields=True, rename={"fro
 
 
 class CaseLeftOut(Struct, frozen=True, forbid_unknown_fields=True):
-    """The part of the person's past that a selection left out: something from before an instant, and so many records."""
+    """The part of a past that a selection left out: something from before an instant, and so many records."""
 
     before: OffsetInstant
     records: int
