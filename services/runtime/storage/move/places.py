@@ -1,4 +1,4 @@
-"""What a move asks of the store that it comes from and of the one that it goes to; one suite for every engine."""
+"""The protocols of the store that a move comes from and of the one that it goes to."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
