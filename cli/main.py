@@ -23,6 +23,7 @@ COMMANDS = (
     Command("certs", "cli.commands.certs", "为开发签发证书 / certificates for development"),
     Command("certificate", "cli.commands.certificate", "核酸证书：签发、核验 / test certificates: issue, verify"),
     Command("access", "cli.commands.access", "谁可调用什么 / who may call what"),
+    Command("token", "cli.commands.token", "开发用令牌 / a token for development"),
     Command("bench", "cli.commands.bench", "性能基准 / benchmarks"),
 )
 

@@ -22,17 +22,23 @@ from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
 from gateway.grpc.servicer import HealthCodeServicer
 from gateway.http.api import api_routes
-from gateway.http.app import HttpApplication
+from gateway.http.app import HttpApplication, Pipelines
 from gateway.http.views.code import code_body
+from gateway.identity.callers import Callers, TokenPeers
+from gateway.identity.development import DevelopmentIssuer
+from gateway.identity.opening import open_identities
 from gateway.mesh_identity import MeshIdentity
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
+from gateway.pages.sign_in import sign_in_routes
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
 from services.common.identities import secret_fingerprint
 from services.common.regions import NATION
+from services.runtime.access.guard import TableGuard
+from services.runtime.access.persons import NamedPersons
 from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.limits.buckets import SharedBuckets
@@ -42,12 +48,19 @@ from services.runtime.resilience.overload import Overload
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.peers import NamedPeers, ProvenPeers
 from services.runtime.rpc.pipeline import Pipeline
-from services.runtime.service import Service
+from services.runtime.rpc.security import Security
+from services.runtime.service import Service, access_table
 from services.runtime.telemetry.trace import Traces, asked_at_most
+from services.runtime.tls.credentials import server_credentials
 from services.runtime.tls.files import TlsFiles
 
 NAME = "gateway"
+_CONTRACT = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
+_DEFAULT_PURPOSES = {
+    f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION for method in ("ClaimResult", "SwitchScope")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,10 @@ class Gateway:
     """What both transports ask."""
     traces: Traces
     """Makes the trace of a request, over either transport."""
+    security: Security
+    """How callers over gRPC are known."""
+    development: DevelopmentIssuer | None
+    """The issuer of a mesh on this machine alone."""
     overload: Overload
     """Counts what is under way, over both."""
 
@@ -137,7 +154,8 @@ def build(
         news_seconds=settings.news_seconds,
         region_feeds=frozenset(feeds) - {NATION, HOLDERS},
     )
-    admission = Admission(PersonKeys(secret))
+    keys = PersonKeys(secret)
+    admission = Admission(keys)
     lookup = ProvenLookup(evidence, holders, mesh)
     application = Application(admission, codes, policies, evidence=lookup, holders=lookup, regions=regions)
     updater = CacheUpdater(cache, sources, nation.mesh)
@@ -147,16 +165,26 @@ def build(
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock)
     limiter = open_limiter(settings, fingerprint)
-    guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
-    contract = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
-    routes = {**api_routes(application), **page_routes(sample_people)}
+    identities = open_identities(settings, keys, certificates=files is not None)
+    named = NamedCallers(Purpose.PURPOSE_SHOW_CODE, _DEFAULT_PURPOSES)
+    guard = TableGuard(access_table(settings), named, persons=NamedPersons(keys))
+    routes = {
+        **api_routes(application),
+        **page_routes(sample_people, sign_in=bool(identities.development and sample_people)),
+        **sign_in_routes(identities.development, sample_people),
+    }
 
     return Gateway(
         service=Service(
             name=NAME,
-            bindings=[Binding(contract, HealthCodeServicer(application), guard, heavy=HEAVY)],
+            bindings=[Binding(_CONTRACT, HealthCodeServicer(application), guard, heavy=HEAVY)],
             pings=probe.pings,
-            background=[policies.keep, first_contact.run, updater.run],
+            background=[
+                policies.keep,
+                first_contact.run,
+                updater.run,
+                *(source.run for source in identities.tokens.sources),
+            ],
             close=_closing(cache, verdicts, limiter, close),
             files=files,
             auditor=auditor,
@@ -164,16 +192,28 @@ def build(
         ),
         app=HttpApplication(
             routes,
-            Pipeline(NAME, guard, auditor, limiter),
+            Pipelines(Pipeline(NAME, NamedCallers(), None, limiter), Pipeline(NAME, guard, auditor, limiter)),
             traces,
             overload,
+            identities.callers,
             seconds=settings.request_seconds,
             addresses=Addresses(settings.trusted_proxies),
+            origins=settings.cors_origins,
         ),
         application=application,
         traces=traces,
+        security=_security(identities.callers, files),
+        development=identities.development,
         overload=overload,
     )
+
+
+def _security(callers: Callers, files: TlsFiles | None) -> Security:
+    # The binding's guard is held against the table already, over HTTP as well.
+    if files is None:
+        return Security(TokenPeers(callers, NamedPeers(), proven=False))
+    peers = TokenPeers(callers, ProvenPeers(files, system_clock), proven=True)
+    return Security(peers, server_credentials(files))
 
 
 def _closing(

@@ -80,6 +80,7 @@ async def gateway(
         redis_url=plan.redis,
         limits=dict(plan.limits),
         audit=plan.audit(GATEWAY),
+        development=plan.development,
     )
     gateway = build(
         settings,

@@ -45,11 +45,9 @@ _TOO_LARGE = ServiceError(
 )
 
 
-_CREDENTIAL_ENDED = ServiceError(
-    Code.UNAUTHENTICATED,
-    "CREDENTIAL_ENDED",
-    Text("调用方的证书或令牌已到期，请重新连接", "The caller's certificate or token has ended; connect again"),
-)
+def _credential_ended() -> ServiceError:
+    text = Text("调用方的证书或令牌已到期，请重新连接", "The caller's certificate or token has ended; connect again")
+    return ServiceError(Code.UNAUTHENTICATED, "CREDENTIAL_ENDED", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +164,7 @@ class Handlers:
             users=caller.users,
             proven=caller.proven,
             address=self._address(context),
+            refusal=caller.refusal,
         )
         return call, caller.ends
 
@@ -193,7 +192,7 @@ class Handlers:
                 left = None if ends == math.inf else max(0.0, ends - time.monotonic())
                 await asyncio.wait({reading, ended}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 if not ended.done() and time.monotonic() >= ends:
-                    raise _CREDENTIAL_ENDED
+                    raise _credential_ended()
                 if not reading.done():
                     return
                 try:
@@ -219,7 +218,8 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceErro
 
 def _accepted(request: Decoded) -> Message:
     if isinstance(request, Refused):
-        raise request.error
+        # One error for all calls: without this, it would keep every place where it was raised.
+        raise request.error.with_traceback(None)
     return request
 
 

@@ -48,6 +48,7 @@ async def walk(store: PostgresStore) -> None:
     await _correct(records)
     await _follow(store, clock)
     await _read(store, records)
+    await _weigh(store)
     await _count(store, clock)
     await store.forget_answers(clock())
     # The manual clock's noon is years ago.
@@ -130,7 +131,8 @@ async def _read(store: PostgresStore, records: Records) -> None:
     for known_at in (LATEST, Instant(LATEST - 1)):
         assert (await store.people(everybody, known_at, selection=nothing_recent)).left_out
     for few in (everybody[:3], everybody[:16]):
-        await store.people(few, LATEST, selection=nothing_recent)
+        for known_at in (LATEST, records.clock()):
+            await store.people(few, known_at, selection=nothing_recent)
     assert 2 == len(await records.history(tube(3)))
     head = await store.head()
     assert head.sequence == len(await store.changes(0, 10_000))
@@ -141,6 +143,13 @@ async def _read(store: PostgresStore, records: Records) -> None:
     assert 1 == len(await store.former(RecordId("430000", tube(5))))
     found = [one async for batch in store.by_time(Instant(NOON - DAY), Instant(NOON + HOUR), LATEST) for one in batch]
     assert found
+
+
+async def _weigh(store: PostgresStore) -> None:
+    # As a program left it that knew of no selections.
+    forget = "update revision set latest_at = 4611686018427387904 where person_key = $1"
+    await store._run(lambda connection: connection.execute(forget, person(1)))
+    assert [1, 0] == [await store.weigh(10) for _ in range(2)]
 
 
 async def _count(store: PostgresStore, clock: ManualClock) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from tempfile import TemporaryDirectory
 
 from hutong.common.v1.error_pb2 import Error
 from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity, StoreKind
@@ -19,6 +20,7 @@ from hutong.records.v1.record_pb2 import RecordContent, RevisionAction, TestReco
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 from hutong.verdict.v1.verdict_pb2 import Colour, EvidenceRef, Ground, PolicyRef, Reason, Status, Verdict
 from hutong.verdict.v1.verdict_service_pb2 import VerdictOutcome
+from msgspec.structs import replace
 
 from gateway.composition import Gateway, build
 from gateway.server import GatewayServer
@@ -350,10 +352,17 @@ class Mesh:
                 await self._wait()
 
 
+DEVELOPMENT = TemporaryDirectory(prefix="hutong-development-")
+"""The folder of the development issuer's key."""
+
+
 def compose(mesh: Mesh, settings: GatewaySettings | None = None, **overrides: object) -> Gateway:
     """A gateway over this mesh."""
+    settings = settings or GatewaySettings(mesh_secret=SECRET)
+    if not settings.issuers and not settings.development:
+        settings = replace(settings, development=DEVELOPMENT.name)
     return build(
-        settings or GatewaySettings(mesh_secret=SECRET),
+        settings,
         verdict=mesh,
         evidence=mesh,
         holders=mesh,
