@@ -15,7 +15,7 @@ class Changes(NamedTuple):
 
 
 class Position(NamedTuple):
-    """How far a table was copied: after which key, None before the first, and whether to its end."""
+    """The point to which a table was copied: after which key, None before the first, and whether to its end."""
 
     after: Key | None = None
     copied: bool = False
@@ -82,7 +82,7 @@ class Target(Place, Protocol):
         """Notes the move, and empties the tables of the rows that they are made with."""
 
     async def position(self, table: Table) -> Position:
-        """Returns how far a table was copied."""
+        """Returns the point to which a table was copied."""
 
     async def add(self, table: Table, rows: Sequence[Row], position: Position) -> None:
         """Adds rows, and notes how far that comes, in one transaction."""
