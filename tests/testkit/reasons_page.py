@@ -152,6 +152,7 @@ DO: Mapping[str, str] = {
     "SCOPE_SWITCH_UNSUPPORTED": "this region has no switch; its code looks at the national database",
     "SERVICE_UNREACHABLE": "ask again later; the answer is not known",
     "SOURCES_UNREACHABLE": "ask again later; nobody could be asked",
+    "STORE_MOVING": "ask again in a few seconds; nothing was stored",
     "STORE_UNAVAILABLE": "ask again later; nothing was stored",
     "SUSPENSION_CONFLICT": "another suspension has this id; take another",
     "SUSPENSION_LIFTED": "it was lifted; suspend under another id",
