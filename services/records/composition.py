@@ -28,6 +28,7 @@ from services.records.replication.copy_sync import CopySync
 from services.records.replication.follower import RegionFollower
 from services.records.replication.proven_region import ProvenCopies
 from services.records.retention.answers import AnswerRetention
+from services.records.retention.weighing import EarlierRevisions
 from services.records.servicers import (
     ConflictServicer,
     FeedServicer,
@@ -152,6 +153,7 @@ def build(
         )
         background.append(metrics.run)
     background.append(AnswerRetention(store, clock, settings.answers_kept).run)
+    background.append(EarlierRevisions(store).run)
 
     # People are read for as long as either can be asked; all else is the primary's.
     pings: dict[str, Ping] = {"store": store.ping}

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from functools import partial
 
 from hutong.common.v1.identity_pb2 import StoreIdentity
+from hutong.common.v1.subject_pb2 import Subject
 from hutong.lookup.v1.holder_service_pb2 import (
     BatchListLinkedDocumentsRequest,
     BatchListLinkedDocumentsResponse,
@@ -25,7 +26,7 @@ from hutong.lookup.v1.holder_service_pb2 import (
 )
 
 from services.common.documents import PersonKeys
-from services.common.errors import FailedPrecondition, invalid
+from services.common.errors import FailedPrecondition, Violation, invalid
 from services.common.instants import Instant, to_timestamp
 from services.common.regions import divisions
 from services.common.requests import fields
@@ -152,7 +153,7 @@ class HolderServicer:
         key = violations.read(b"", partial(self._keys.of_subject, request.subject))
         violations.add(fields.region(request.region))
         violations.add(fields.scope(request.scope, required=True))
-        violations.add(fields.request_id(request.request_id))
+        violations.add(_request_id(request.request_id, request.subject))
         violations.refuse()
         if not divisions()[request.region].scope_switch:
             raise FailedPrecondition(
@@ -173,7 +174,7 @@ class HolderServicer:
             fields.origin(request.origin_region, request.origin_source_id)
             or fields.not_the_subjects({"origin_source_id": request.origin_source_id}, request.subject)
         )
-        violations.add(fields.request_id(request.request_id))
+        violations.add(_request_id(request.request_id, request.subject))
         violations.refuse()
         named = (request.origin_region, request.origin_source_id) if request.origin_region else None
         request_id = request.request_id.lower()
@@ -199,7 +200,7 @@ class HolderServicer:
             fields.cause(request.cause)
             or fields.not_the_subjects({"cause": request.cause}, request.subject, request.other)
         )
-        violations.add(fields.request_id(request.request_id))
+        violations.add(_request_id(request.request_id, request.subject, request.other))
         violations.refuse()
         return one, other, request.cause.strip(), request.request_id.lower()
 
@@ -208,3 +209,8 @@ class HolderServicer:
         if decision.changes:
             self._signal.committed()
         return decision
+
+
+def _request_id(request_id: str, *subjects: Subject) -> list[Violation]:
+    """Returns what is wrong with the id of a request about these people."""
+    return fields.request_id(request_id) or fields.not_the_subjects({"request_id": request_id}, *subjects)

@@ -67,10 +67,12 @@ class WriteServicer(LaboratoryMethods):
     async def SubmitRecord(self, request: pb.SubmitRecordRequest) -> pb.SubmitRecordResponse:
         """Stores one record. Raises ALREADY_EXISTS (RECORD_CONFLICT), its violation saying what is in conflict."""
         made = self._submission(request.submission, self._writer.clock())
-        found = fields.request_id(request.request_id)
+        found = fields.request_id(request.request_id) or fields.not_the_subjects(
+            {"request_id": request.request_id}, request.submission.subject
+        )
         if not isinstance(made, Submission):
             found += [Violation(f"submission.{v.field}", v.reason, v.text) for v in made]
-        refuse(found, "submission.region")
+        refuse(found, request.submission.region, "submission.region")
         assert isinstance(made, Submission)
         submission = made
         caller = current_call().caller
@@ -84,6 +86,7 @@ class WriteServicer(LaboratoryMethods):
                     "RECORD_CONFLICT",
                     decision.violations[0].text,
                     [Violation(f"submission.{v.field}", v.reason, v.text) for v in decision.violations],
+                    {"current_revision": str(history[-1].revision)},
                 )
             current = decision.appended or (history[-1] if history else None)
             return Plan(
@@ -116,7 +119,11 @@ class WriteServicer(LaboratoryMethods):
     async def BatchSubmitRecords(self, request: pb.BatchSubmitRecordsRequest) -> pb.BatchSubmitRecordsResponse:
         """Stores many records in one transaction; a row's violations name its fields as within the submission."""
         check_batch(len(request.submissions), "submissions")
-        refuse(fields.request_id(request.request_id))
+        people = [one.subject for one in request.submissions]
+        refuse(
+            fields.request_id(request.request_id)
+            or (fields.not_the_subjects({"request_id": request.request_id}, *people) if request.request_id else [])[:1]
+        )
         now = self._writer.clock()
         caller = current_call().caller
         made = [self._submission(asked, now) for asked in request.submissions]
@@ -161,7 +168,8 @@ class WriteServicer(LaboratoryMethods):
         RECORD_RETRACTED)."""
         refuse(
             self._change_violations(request)
-            + content_violations(request.content, request.region, self._writer.clock(), self._skew)
+            + content_violations(request.content, request.region, self._writer.clock(), self._skew),
+            request.region,
         )
         record_id = RecordId(request.region, request.source_id)
 
@@ -178,7 +186,7 @@ class WriteServicer(LaboratoryMethods):
 
     async def RetractRecord(self, request: pb.RetractRecordRequest) -> pb.RetractRecordResponse:
         """Withdraws a record. Raises as AmendRecord does."""
-        refuse(self._change_violations(request))
+        refuse(self._change_violations(request), request.region)
         record_id = RecordId(request.region, request.source_id)
 
         def decide(known: Known) -> Plan:

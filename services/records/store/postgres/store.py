@@ -23,6 +23,7 @@ from services.records.store.postgres.people import is_distributed
 from services.records.store.postgres.people import people as read_people
 from services.records.store.postgres.retention import purge
 from services.records.store.postgres.schema import SCHEMA
+from services.records.store.postgres.weighing import weigh
 from services.records.store.seen_feed import SeenFeed
 from services.records.store.unit_of_work import Decide, Touch
 from services.records.store.values.feed import ChangeRow, DueCopy, Head, Lag
@@ -245,6 +246,15 @@ class PostgresStore:
                 return await purge(connection, before, position, most)
 
         return await self._run(delete)
+
+    async def weigh(self, most: int) -> int:
+        """See Weighing."""
+
+        async def write(connection: asyncpg.Connection) -> int:
+            async with connection.transaction():
+                return await weigh(connection, most)
+
+        return await self._run(write)
 
     async def batches(self, session: str) -> int:
         """See RecordStore."""

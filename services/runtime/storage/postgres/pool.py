@@ -10,7 +10,8 @@ from typing import TypeVar
 import asyncpg
 
 from services.common.errors import ServiceError
-from services.runtime.storage.postgres.migration import check, migrate
+from services.runtime.storage.move.state import WRITES_CLOSED, require_served, writes_closed
+from services.runtime.storage.postgres.migration import check, migrate, read_note
 from services.runtime.storage.schema import Schema, SchemaError
 
 T = TypeVar("T")
@@ -118,6 +119,8 @@ class Connections:
 
     def _failed(self, error: Exception) -> ServiceError:
         log.warning("postgres: %s: %s", type(error).__name__, error, extra={"store": self._database.schema.store})
+        if isinstance(error, asyncpg.RaiseError) and WRITES_CLOSED in str(error):
+            return writes_closed()
         return self._database.unavailable(error)
 
     async def _further(self, connection: asyncpg.Connection) -> None:
@@ -154,6 +157,7 @@ class Connections:
                         if self._database.migrates:
                             await migrate(connection, self._database.schema)
                         await check(connection, self._database.schema)
+                        require_served(await read_note(connection))
                         if self._database.opened is not None:
                             await self._database.opened(connection)
                 except BaseException:
