@@ -49,7 +49,7 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
     },
     "hutong.verdict.v1.Ground": _seen(_RECORDS, "clause text evidence valid_until"),
     "hutong.verdict.v1.Reason": _seen(_RECORDS, "code clause evidence text ended_at"),
-    "hutong.verdict.v1.ReasonCount": _seen(_RECORDS, "code clause count"),
+    "hutong.verdict.v1.ReasonCount": _seen(_RECORDS, "code clause count text"),
     "hutong.verdict.v1.EvidenceRef": _seen(_RECORDS, "region source_id revision"),
     "hutong.verdict.v1.PolicyRef": _seen(_RECORDS, "region policy_id content_hash effective_from"),
     "hutong.records.v1.TestRecord": {
@@ -65,7 +65,7 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
         _RECORDS, "region display_name health_code bloc interop_mode on_mesh scope_switch records_address"
     ),
     "hutong.common.v1.LocalizedText": _seen(_ALL, "zh en"),
-    "hutong.common.v1.Error": _seen(_ALL, "code reason message violations"),
+    "hutong.common.v1.Error": _seen(_ALL, "code reason message violations metadata"),
     "hutong.common.v1.FieldViolation": _seen(_ALL, "field reason message"),
 }
 """By message and field: the purposes that see it."""
@@ -113,7 +113,9 @@ def _below(
 ) -> Iterator[tuple[str, bool, Callable[[Any], None]]]:
     for field in kind.fields:
         message = field.message_type
-        if message is not None and message.full_name.startswith("hutong.") and field.name not in hidden:
+        if message is None or field.name in hidden or message.GetOptions().map_entry:
+            continue
+        if message.full_name.startswith("hutong."):
             narrow = _narrower(message, purpose)
             if narrow is not None:
                 yield field.name, field.is_repeated, narrow

@@ -37,7 +37,7 @@ def answers() -> Iterator[Descriptor]:
 
 def kinds(kind: Descriptor, found: dict[str, Descriptor]) -> dict[str, Descriptor]:
     """Finds every message of the contracts that an answer can hold."""
-    if kind.full_name.startswith("hutong.") and kind.full_name not in found:
+    if kind.full_name.startswith("hutong.") and kind.full_name not in found and not kind.GetOptions().map_entry:
         found[kind.full_name] = kind
         for field in kind.fields:
             if field.message_type is not None:
@@ -56,6 +56,9 @@ def full(kind: Descriptor, choices: dict[str, int]) -> Message:
     for field in kind.fields:
         chosen = field.containing_oneof
         if chosen is not None and len(chosen.fields) > 1 and chosen.fields[choices.get(chosen.name, 0)] is not field:
+            continue
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            getattr(message, field.name)["x"] = "x"
             continue
         value = full(field.message_type, choices) if field.message_type is not None else scalar(field)
         if field.is_repeated:
@@ -86,7 +89,7 @@ def filled(message: Message, purpose: Purpose.ValueType | None = None) -> Iterat
             continue
         if ours:
             yield name, field.name
-        if field.message_type is not None:
+        if field.message_type is not None and not field.message_type.GetOptions().map_entry:
             for one in value if field.is_repeated else [value]:
                 yield from filled(one, purpose)
 
