@@ -168,7 +168,7 @@ def build(
             Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, identity, keys, clock)),
             Binding(_WRITE, write, needs=primary),
             Binding(_INTAKE, IntakeServicer(store, writer, keys, skew), needs=primary),
-            Binding(_FEED, FeedServicer(feed, signal, identity), needs=primary),
+            Binding(_FEED, FeedServicer(feed, signal, identity, clock), needs=primary),
             Binding(_RESTORATION, RestorationServicer(store, writer, identity), needs=primary),
             Binding(_FOLLOWING, FollowingServicer(followers, writer), needs=primary),
             Binding(_CONFLICTS, ConflictServicer(store, writer), needs=primary),
