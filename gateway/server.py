@@ -16,7 +16,7 @@ from services.runtime.process import stop_signal
 from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.listening import CannotListenError, listening_socket
 from services.runtime.rpc.server import Server
-from services.runtime.service import security_of, stream_limits_of
+from services.runtime.service import stream_limits_of
 from services.runtime.settings.environment import SettingsError
 
 log = logging.getLogger("hutong.server")
@@ -124,7 +124,7 @@ class GatewayServer:
             traces=gateway.traces,
             request_bytes=REQUEST_BYTES,
             reflects=settings.reflection,
-            security=security_of(service, settings),
+            security=gateway.security,
             overload=gateway.overload,
             operations_listen=settings.operations_listen,
             auditor=service.auditor,

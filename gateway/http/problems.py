@@ -89,8 +89,19 @@ def of_error(error: ServiceError, trace_id: str) -> Reply:
         return Reply(encode(body), status, CONTENT_TYPE, retry_after)
     # HTTP has a word for a server with too much to do; 429 is for one caller's share.
     status = 503 if error.reason == OVERLOADED else STATUSES[error.code]
-    retry = _RETRY if status in (429, 503) else ()
-    return problem(status, error.reason, error.text, trace_id, refused=error.violations, headers=retry)
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    if status in (429, 503):
+        headers = _RETRY
+    elif status == 401:
+        headers = ((b"www-authenticate", _challenge(error.reason)),)
+    return problem(status, error.reason, error.text, trace_id, refused=error.violations, headers=headers)
+
+
+def _challenge(reason: str) -> bytes:
+    """Returns what a client is told to show (RFC 6750, section 3); of a token that was shown, what is wrong with it."""
+    if reason == "TOKEN_MISSING":
+        return b'Bearer realm="hutong"'
+    return b'Bearer realm="hutong", error="invalid_token", error_description="%s"' % reason.encode()
 
 
 def refusal(status: int, reason: str, text: Text) -> bytes:

@@ -54,6 +54,10 @@ class Route(Protocol):
         """The weight that counts when there is too much to do; None: never refused for that."""
 
     @property
+    def open(self) -> bool:
+        """True for what is about nobody, and answered to anybody."""
+
+    @property
     def changes(self) -> bool:
         """True for what changes something: then a body says that it is JSON, which no other site's page can."""
 
@@ -77,6 +81,7 @@ class ContractRoute(Generic[Request, Found]):
     ) -> None:
         self.method = method
         self.weight = weight_of(operation)
+        self.open = False
         self.changes = changes
         self.operation = operation
         self._name = f"{contract}/{operation}"
@@ -91,12 +96,13 @@ class ContractRoute(Generic[Request, Found]):
 
 @dataclass(frozen=True, slots=True)
 class PlainRoute:
-    """A path that asks for nothing but itself."""
+    """A path that asks for nothing but itself, and is answered to anybody."""
 
     operation: str
     answer: Callable[[], Awaitable[Reply]]
     weight: Weight | None = None
     method: str = "GET"
+    open: bool = True
     changes: bool = False
 
     async def serve(self, incoming: Incoming, call: Call, pipeline: Pipeline, span_name: str) -> Reply:

@@ -10,6 +10,7 @@ from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest, WatchHolder
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
 
 from gateway.codes.cache.protocol import HOLDERS, News
+from gateway.mesh_identity import LOOKUP, MeshIdentity
 from gateway.ports import ChangeFeed, HolderFeed
 from services.common.errors import FailedPrecondition, Unavailable
 from services.common.identities import RECORDS, ExpectedStore
@@ -43,10 +44,14 @@ def _as_of(batch: WatchChangesResponse | WatchHoldersResponse, teller: TellerClo
 
 class RecordsNews:
     """The changes of a records store: persons whose records do, laboratories whose standing does. `name` is that of the
-    store, and `secret_fingerprint` that of the mesh's secret: of another store nothing is taken."""
+    store, and `secret_fingerprint` that of the mesh's secret: of another store nothing is taken. The nation's is told
+    to `mesh`."""
 
-    def __init__(self, name: str, source: ChangeFeed, clock: Clock, *, secret_fingerprint: bytes) -> None:
+    def __init__(
+        self, name: str, source: ChangeFeed, clock: Clock, mesh: MeshIdentity, *, secret_fingerprint: bytes
+    ) -> None:
         self.name = name
+        self._mesh = mesh
         self._source = source
         self._clock = clock
         self._expected = ExpectedStore(RECORDS, name, secret_fingerprint)
@@ -74,6 +79,8 @@ class RecordsNews:
         async with aclosing(alive(self._source.WatchChanges(request), silence_seconds=SILENCE_SECONDS)) as batches:
             async for batch in batches:
                 self._expected.check(batch.identity)
+                if self.name == NATION:
+                    self._mesh.hear_nation(batch.identity)
                 yield batch
 
     def _news(self, batch: WatchChangesResponse, teller: TellerClock) -> News:
@@ -94,7 +101,8 @@ class RecordsNews:
 
 
 def _followed(identity: StoreIdentity) -> frozenset[str]:
-    return frozenset(f"{feed.region}/{feed.feed_id}" for feed in identity.follows if feed.feed_id)
+    followed = {f"{feed.region}/{feed.feed_id}" for feed in identity.follows if feed.feed_id}
+    return frozenset(followed | {f"{NATION}/{identity.feed_id}"})
 
 
 class HoldersNews:
@@ -102,22 +110,26 @@ class HoldersNews:
 
     name = HOLDERS
 
-    def __init__(self, source: HolderFeed, clock: Clock) -> None:
+    def __init__(self, source: HolderFeed, clock: Clock, mesh: MeshIdentity) -> None:
         self._source = source
+        self._mesh = mesh
         self._clock = clock
 
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
-        """See NewsSource. A cursor is a sequence."""
-        before = FROM_NOW_ON if cursor is None else int(cursor)
+        """See NewsSource. A cursor reads FEED_ID/SEQUENCE."""
+        feed_id, _, sequence = (cursor or f"/{FROM_NOW_ON}").rpartition("/")
+        before = int(sequence)
         teller = TellerClock(self._clock())
         request = WatchHoldersRequest(sequence=before)
         async with aclosing(alive(self._source.WatchHolders(request), silence_seconds=SILENCE_SECONDS)) as batches:
             async for batch in batches:
-                if batch.sequence < before:
+                self._mesh.check_lookup(batch.identity, LOOKUP)
+                feed_id = feed_id or batch.identity.feed_id
+                if batch.sequence < before or batch.identity.feed_id != feed_id:
                     raise FailedPrecondition("FEED_REBUILT", "变更流已重建", "The feed has been rebuilt")
                 before = batch.sequence
                 yield News(
-                    cursor=str(batch.sequence),
+                    cursor=f"{feed_id}/{batch.sequence}",
                     persons={person for change in batch.changes for person in change.person_keys},
                     as_of=_as_of(batch, teller, self._clock),
                 )

@@ -10,7 +10,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from services.common.instants import Instant
 from services.common.regions import NATION
 from services.lookup.domain.merge import merge_records
-from services.lookup.domain.selections import common_left_out
+from services.lookup.domain.selections import GivenBySource, common_left_out
 from services.lookup.evidence.laboratory_tables import LaboratoryTables
 from services.lookup.evidence.source_answers import OK, UNREACHABLE, SourceAnswer, SourceQuestion
 
@@ -27,12 +27,15 @@ class RegionView:
         """Adds what is known of a person with these keys."""
         evidence.MergeFrom(self.common)
         told = [records for answer in self.answers for key in keys if (records := answer.records(key))]
-        left_out = [left_out for answer in self.answers for key in keys if (left_out := answer.left_out(key))]
-        if left_out:
-            evidence.left_out.extend(common_left_out(left_out))
-        if not told:
+        merged = merge_records(told) if told else ()
+        if any(answer.left_out(key) for answer in self.answers for key in keys):
+            given = [
+                [GivenBySource(answer.source, answer.records(key), answer.left_out(key)) for answer in self.answers]
+                for key in keys
+            ]
+            evidence.left_out.extend(common_left_out(given, merged))
+        if not merged:
             return
-        merged = merge_records(told)
         evidence.records.extend(merged)
         appearing = {record.content.laboratory for record in merged}
         standing = self.laboratories

@@ -159,7 +159,7 @@ class Sources:
         known = self._tables.known(source)
         request = _request(question, keys, known)
         response = await store.BatchListRecords(request)
-        self._identities.check(source, response.identity)
+        self._identities.check(source, response.identity, response.behind)
         return read_answer(source, keys, response, self._tables.take(source, response, known))
 
     async def _answer_about_the_past(
@@ -183,7 +183,7 @@ class Sources:
             raise MalformedAnswerError(f"{len(response.answers)} answers to {len(asked)} questions")
         given: list[tuple[Sequence[bytes], BatchListRecordsResponse]] = []
         for (_, keys), answer in zip(asked, response.answers, strict=True):
-            self._identities.check(source, answer.identity)
+            self._identities.check(source, answer.identity, answer.behind)
             given.append((keys, answer))
         answers = iter([read_answer(source, keys, one, self._tables.take(source, one, known)) for keys, one in given])
         return [unreachable(source) if source in question.down else next(answers) for question, _ in questions]
@@ -219,7 +219,7 @@ class Sources:
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
                     response = await store.BatchListRecords(_request(question, [NOBODY], {}))
-                self._identities.check(source, response.identity)
+                self._identities.check(source, response.identity, response.behind)
             except Exception as error:  # noqa: BLE001  # still down, in whatever way
                 if _reason(error) in REASONS:
                     self._identities.note(source, _reason(error), error)

@@ -108,6 +108,10 @@ class RegionFollower:
         """The feed that is followed; empty before the region was reached for the first time."""
         return self._here.feed_id
 
+    def expected(self) -> ExpectedStore:
+        """Returns who the region must be: with the feed that is followed, any before it was reached."""
+        return replace(self._expected, feed_id=self._here.feed_id or self._expected.feed_id)
+
     @property
     def sequence(self) -> int:
         """The number up to which the feed was read."""

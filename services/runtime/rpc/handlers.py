@@ -20,6 +20,7 @@ from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.channel import TRACE_KEY
 from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_status
+from services.runtime.rpc.parts import has_too_many_parts
 from services.runtime.rpc.peers import Peers
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
@@ -44,11 +45,9 @@ _TOO_LARGE = ServiceError(
 )
 
 
-_CREDENTIAL_ENDED = ServiceError(
-    Code.UNAUTHENTICATED,
-    "CREDENTIAL_ENDED",
-    Text("调用方的证书或令牌已到期，请重新连接", "The caller's certificate or token has ended; connect again"),
-)
+def _credential_ended() -> ServiceError:
+    text = Text("调用方的证书或令牌已到期，请重新连接", "The caller's certificate or token has ended; connect again")
+    return ServiceError(Code.UNAUTHENTICATED, "CREDENTIAL_ENDED", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +164,7 @@ class Handlers:
             users=caller.users,
             proven=caller.proven,
             address=self._address(context),
+            refusal=caller.refusal,
         )
         return call, caller.ends
 
@@ -192,7 +192,7 @@ class Handlers:
                 left = None if ends == math.inf else max(0.0, ends - time.monotonic())
                 await asyncio.wait({reading, ended}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 if not ended.done() and time.monotonic() >= ends:
-                    raise _CREDENTIAL_ENDED
+                    raise _credential_ended()
                 if not reading.done():
                     return
                 try:
@@ -218,7 +218,8 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceErro
 
 def _accepted(request: Decoded) -> Message:
     if isinstance(request, Refused):
-        raise request.error
+        # One error for all calls: without this, it would keep every place where it was raised.
+        raise request.error.with_traceback(None)
     return request
 
 
@@ -229,6 +230,8 @@ def _decoder(method: MethodDescriptor) -> Callable[[bytes], Decoded]:
     def decoded(data: bytes) -> Decoded:
         # What is raised here would reach the caller as UNKNOWN with the decoder's words, and the log with a stack.
         if most is not None and len(data) > most:
+            return Refused(_TOO_LARGE)
+        if has_too_many_parts(data, method.input_type):
             return Refused(_TOO_LARGE)
         try:
             return parse(data)

@@ -30,7 +30,7 @@ PING_SECONDS = 1.0
 LEAVE_SECONDS = 0.3
 """How long callers that watch health have to go elsewhere before the connections are told to go."""
 
-REQUEST_BYTES = 8 * 1024 * 1024
+REQUEST_BYTES = 4 * 1024 * 1024
 """The largest request between services: a thousand questions are less than one."""
 
 CONNECTION_SECONDS = 30.0

@@ -645,7 +645,7 @@ class ClaimResultRequest(_message.Message):
     request_id: _builtins.str
     """A UUID chosen by the caller, the same in every retry."""
     purpose: _subject_pb2.Purpose.ValueType
-    """Why; SHOW_CODE when unspecified."""
+    """Why; HOLDER_DECISION when unspecified."""
     @_builtins.property
     def document(self) -> _subject_pb2.Document:
         """The document; required."""
@@ -714,7 +714,7 @@ class SwitchScopeRequest(_message.Message):
     request_id: _builtins.str
     """A UUID chosen by the caller, the same in every retry."""
     purpose: _subject_pb2.Purpose.ValueType
-    """Why; SHOW_CODE when unspecified."""
+    """Why; HOLDER_DECISION when unspecified."""
     @_builtins.property
     def document(self) -> _subject_pb2.Document:
         """The document; required."""

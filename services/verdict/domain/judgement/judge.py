@@ -278,8 +278,7 @@ def _recognised(case: _Case, now: Recognition) -> Answer:
 def _shortfall(case: _Case, *, with_notice: bool) -> Shortfall:
     clauses = (*case.rules.clauses, case.rules.notice_rule.clause) if with_notice else case.rules.clauses
     return fell_short(
-        case.evidence.region,
-        case.evidence.scope,
+        case.evidence,
         case.in_force.policy,
         clauses,
         case.everything,
