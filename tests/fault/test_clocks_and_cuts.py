@@ -2,6 +2,7 @@
 whatever the clocks of its two ends show."""
 
 import asyncio
+import contextlib
 import itertools
 import os
 import random
@@ -34,6 +35,7 @@ LATE = BOUND_SECONDS + 3.0
 """Looked at for so long after a change, in seconds: what is outdated must not come back either."""
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 20.0
+REFUSED_SECONDS = 4.0
 SLACK_SECONDS = 1.0
 """An answer that was true when it left may take so long to be received while many meshes share a busy machine."""
 
@@ -138,10 +140,13 @@ async def _last_outdated(case: Case, data: Path) -> float:
         )
         keep = Purpose.PURPOSE_RECORD_KEEPING
         await mesh.home.SubmitRecord(SubmitRecordRequest(submission=submission, purpose=keep))
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            for region in (HOME, ELSEWHERE):
-                while (answer := await _shown(mesh, region)) is None or answer[1] != 1:
-                    await asyncio.sleep(POLL_SECONDS)
+        # A gateway may refuse verdicts of a clock that is far from its own: then it shows none, which is never outdated.
+        skewed = any(skew for _, skew in case.clocks)
+        with contextlib.suppress(TimeoutError) if skewed else contextlib.nullcontext():
+            async with asyncio.timeout(REFUSED_SECONDS if skewed else PATIENCE_SECONDS):
+                for region in (HOME, ELSEWHERE):
+                    while (answer := await _shown(mesh, region)) is None or answer[1] != 1:
+                        await asyncio.sleep(POLL_SECONDS)
         # A while in which all is followed, so that everything looks fresh.
         await asyncio.sleep(1.5)
         for region in (HOME, ELSEWHERE):

@@ -160,4 +160,6 @@ async def skewed_mesh(data: Path, skews: Mapping[str, float]) -> AsyncIterator[S
             clock=clock("gateway"),
         )
         await run("gateway", code.service)
-        yield SkewedMesh(wires, local("home", "test", served[HOME]), local("gateway", "test", served["gateway"]))
+        # Who may call is not what is looked at here.
+        codes = [Binding(binding.contract, binding.servicer) for binding in served["gateway"]]
+        yield SkewedMesh(wires, local("home", "test", served[HOME]), local("gateway", "test", codes))
