@@ -140,7 +140,7 @@ async def _last_outdated(case: Case, data: Path) -> float:
         )
         keep = Purpose.PURPOSE_RECORD_KEEPING
         await mesh.home.SubmitRecord(SubmitRecordRequest(submission=submission, purpose=keep))
-        # A gateway may refuse verdicts of a clock that is far from its own: then it shows none, which is never outdated.
+        # A gateway refuses verdicts of a clock that is far from its own: what is not shown is not outdated.
         skewed = any(skew for _, skew in case.clocks)
         with contextlib.suppress(TimeoutError) if skewed else contextlib.nullcontext():
             async with asyncio.timeout(REFUSED_SECONDS if skewed else PATIENCE_SECONDS):
