@@ -105,10 +105,10 @@ def build(
         raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
     secret = settings.mesh_secret.encode()
     fingerprint = secret_fingerprint(secret)
-    nation = RecordsNews(NATION, news, clock, secret_fingerprint=fingerprint)
+    nation = RecordsNews(NATION, news, clock, secret=secret)
     sources: list[NewsSource] = [nation, HoldersNews(holder_feed, clock)]
     for region, feed in (region_news or {}).items():
-        sources.append(RecordsNews(region, feed, clock, secret_fingerprint=fingerprint))
+        sources.append(RecordsNews(region, feed, clock, secret=secret))
     feeds = tuple(source.name for source in sources)
     if cache is None:
         cache = open_cache(settings, feeds, clock)

@@ -13,7 +13,7 @@ from gateway.codes.cache.protocol import HOLDERS, News
 from gateway.news.teller_clock import TellerClock
 from gateway.ports import ChangeFeed, HolderFeed
 from services.common.errors import FailedPrecondition, Unavailable
-from services.common.identities import RECORDS, ExpectedStore
+from services.common.identities import RECORDS, ExpectedStore, secret_fingerprint, secret_fingerprints
 from services.common.instants import Instant, from_timestamp
 from services.common.regions import NATION
 from services.runtime.clock import Clock
@@ -41,13 +41,14 @@ def _as_of(batch: WatchChangesResponse | WatchHoldersResponse, teller: TellerClo
 
 class RecordsNews:
     """The changes of a records store: persons whose records do, laboratories whose standing does. `name` is that of the
-    store, and `secret_fingerprint` that of the mesh's secret: of another store nothing is taken."""
+    store, `secret` the mesh's: of another store nothing is taken."""
 
-    def __init__(self, name: str, source: ChangeFeed, clock: Clock, *, secret_fingerprint: bytes) -> None:
+    def __init__(self, name: str, source: ChangeFeed, clock: Clock, *, secret: bytes) -> None:
         self.name = name
         self._source = source
         self._clock = clock
-        self._expected = ExpectedStore(RECORDS, name, secret_fingerprint)
+        self._expected = ExpectedStore(RECORDS, name, secret_fingerprints(secret))
+        self._own = secret_fingerprint(secret)
 
     async def mesh(self) -> str:
         """Asks the store for the identity of the mesh that it is the nation's store of: of the secret and of its feed.
@@ -55,7 +56,7 @@ class RecordsNews:
         async with aclosing(self._batches(None)) as batches:
             async for batch in batches:
                 identity = batch.identity
-                return sha256(identity.secret_fingerprint + identity.feed_id.encode()).hexdigest()[:16]
+                return sha256(self._own + identity.feed_id.encode()).hexdigest()[:16]
         raise Unavailable("FEED_ENDED", "变更流已结束", "The feed has ended")
 
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:

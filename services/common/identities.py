@@ -4,12 +4,12 @@ A caller checks every answer. Of a store that is another than it meant it takes 
 unreachable, with the reason by which an operator finds the mistake.
 """
 
-import hmac
 from dataclasses import dataclass
 
 from hutong.common.v1.identity_pb2 import StoreIdentity, StoreKind
 
 from services.common.errors import Unavailable
+from services.common.mesh_secret import parse_mesh_secret
 
 RECORDS = StoreKind.STORE_KIND_RECORDS
 HOLDERS = StoreKind.STORE_KIND_LOOKUP
@@ -22,22 +22,26 @@ FEED_CHANGED = "FEED_CHANGED"
 """It is the region's, but another history: made anew, or one of two stores behind one name."""
 REASONS = (WRONG_STORE, OTHER_SECRET, FEED_CHANGED)
 
-FINGERPRINT_BYTES = 8
-
 
 def secret_fingerprint(secret: bytes) -> bytes:
-    """Returns what names a mesh secret without telling it: FINGERPRINT_BYTES of HMAC-SHA-256 under it."""
-    return hmac.digest(secret, b"hutong mesh secret, fingerprint 1", "sha256")[:FINGERPRINT_BYTES]
+    """Returns what names the version of a mesh's secret that keys are made under. Raises MeshSecretError."""
+    return parse_mesh_secret(secret.decode()).fingerprint()
+
+
+def secret_fingerprints(secret: bytes) -> frozenset[bytes]:
+    """Returns what names each version of a mesh's secret whose keys are understood. Raises MeshSecretError."""
+    return parse_mesh_secret(secret.decode()).fingerprints
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedStore:
-    """The store that a caller means. `region` is a code, "nation", or empty for holders; an empty `feed_id` stands for
-    any, where the caller has not met the store before."""
+    """The store that a caller means. `region` is a code, "nation", or empty for holders; its keys are made under
+    one of the versions that `secret_fingerprints` name; an empty `feed_id` stands for any, where the caller has not met
+    the store before."""
 
     kind: StoreKind.ValueType
     region: str
-    secret_fingerprint: bytes
+    secret_fingerprints: frozenset[bytes]
     feed_id: str = ""
 
     def check(self, identity: StoreIdentity) -> None:
@@ -48,7 +52,7 @@ class ExpectedStore:
             raise Unavailable(
                 WRONG_STORE, f"所连的库是 {whose}，应为 {meant}", f"The store that was reached is {whose}, not {meant}"
             )
-        if identity.secret_fingerprint != self.secret_fingerprint:
+        if identity.secret_fingerprint not in self.secret_fingerprints:
             raise Unavailable(
                 OTHER_SECRET,
                 f"{self.region} 的人员标识以另一密钥生成",

@@ -6,7 +6,7 @@ from socket import gethostname
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
 
 from services.common.documents import PersonKeys
-from services.common.identities import secret_fingerprint
+from services.common.identities import secret_fingerprints
 from services.common.instants import Instant
 from services.lookup.domain.directory import Directory
 from services.lookup.evidence.gatherer import Gatherer
@@ -28,6 +28,7 @@ from services.runtime.audit.process import process_auditor
 from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.person_keys import received_keys
 from services.runtime.service import Service
 from services.runtime.settings.directory import read_directory
 from services.runtime.tls.identity import principal, store_of
@@ -58,7 +59,7 @@ def build(
     """
     members = read_directory(settings.directory)
     files = process_files(settings, PRINCIPAL)
-    channels = Channels(NAME, files)
+    channels = Channels(NAME, files, received_keys(settings.mesh_secret))
     if sources is None:
         sources = {
             name: channels.remote(RecordsSource, member.records, service=f"records {name}", peer=store_of(name))
@@ -75,7 +76,7 @@ def build(
     outages = Outages(store, settings.replica or gethostname(), clock)
     secret = settings.mesh_secret.encode()
     feeds = {name: member.feed for name, member in members.members.items() if member.feed}
-    identities = SourceIdentities(sources, secret_fingerprint(secret), feeds)
+    identities = SourceIdentities(sources, secret_fingerprints(secret), feeds)
     tables = LaboratoryTables()
     asked = Sources(sources, identities, tables, outages, settings.source_timeout)
     keys = PersonKeys(secret)

@@ -14,6 +14,7 @@ from hutong.records.v1 import (
 )
 
 from services.common.errors import ServiceError
+from services.common.identities import secret_fingerprints
 from services.common.instants import SECOND
 from services.common.regions import NATION
 from services.records.identity import OwnIdentity
@@ -49,6 +50,7 @@ from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.rpc.health import Ping
+from services.runtime.rpc.person_keys import received_keys
 from services.runtime.service import Background, Service
 from services.runtime.tls.identity import store_of
 from services.runtime.tls.process import process_files
@@ -93,7 +95,7 @@ def build(
     keeps = settings.kept_regions(followed if feeds is None else feeds.keys())
     keys = settings.person_keys()
     files = process_files(settings, store_of(settings.region))
-    channels = Channels(f"records-{settings.region}", files)
+    channels = Channels(f"records-{settings.region}", files, received_keys(settings.mesh_secret))
     regions = feeds
     if regions is None:
         regions = {
@@ -114,7 +116,7 @@ def build(
             name=name,
             region=code,
             source=region,
-            secret_fingerprint=owner.secret_fingerprint,
+            secret_fingerprints=secret_fingerprints(settings.mesh_secret.encode()),
             feed=followed[code].feed if code in followed else "",
             store=store,
             signal=signal,

@@ -21,11 +21,11 @@ log = logging.getLogger("hutong.lookup.source")
 class SourceIdentities:
     """The identities that sources must have, and those that said something else."""
 
-    def __init__(self, sources: Iterable[str], secret_fingerprint: bytes, feeds: Mapping[str, str]) -> None:
+    def __init__(self, sources: Iterable[str], secret_fingerprints: frozenset[bytes], feeds: Mapping[str, str]) -> None:
         """`feeds` are those that the directory says the sources must have."""
         self._feeds = dict(feeds)
         self._expected = {
-            source: ExpectedStore(RECORDS, source, secret_fingerprint, self._feeds.get(source, ""))
+            source: ExpectedStore(RECORDS, source, secret_fingerprints, self._feeds.get(source, ""))
             for source in sources
         }
         self._reasons: dict[str, str] = {}

@@ -79,7 +79,7 @@ class RegionFollower:
         name: str,
         region: str,
         source: Region,
-        secret_fingerprint: bytes,
+        secret_fingerprints: frozenset[bytes],
         feed: str = "",
         store: FollowingStore,
         signal: CommitSignal,
@@ -88,7 +88,7 @@ class RegionFollower:
         self._name = name
         self.region = self._region = region
         self._source = source
-        self._expected = ExpectedStore(RECORDS, region, secret_fingerprint, feed)
+        self._expected = ExpectedStore(RECORDS, region, secret_fingerprints, feed)
         self._store = store
         self._signal = signal
         self._clock = clock

@@ -20,6 +20,7 @@ from services.runtime.rpc.call import Call
 from services.runtime.rpc.channel import TRACE_KEY
 from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_status
 from services.runtime.rpc.peers import Peers
+from services.runtime.rpc.person_keys import Receive
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
 from services.runtime.rpc.shared_message import Answer, SharedMessage
@@ -63,19 +64,21 @@ Decoded = Message | Refused
 @dataclass(frozen=True, slots=True)
 class Handlers:
     """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
-    `draining` is set when streams are to end, `streams` bounds them, `addresses` tells where calls come from."""
+    `draining` is set when streams are to end, `streams` bounds them, `addresses` tells where calls come
+    from, `receive` looks over every request."""
 
     peers: Peers
     traces: Traces
     draining: asyncio.Event
     streams: OpenStreams
     addresses: Addresses
+    receive: Receive | None = None
 
     def of(self, pipeline: Pipeline, binding: Binding, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
         """Returns the handler of one method."""
         name = f"{binding.contract.full_name}/{method.name}"
         handler = getattr(binding.servicer, method.name)
-        codec: Any = {"request_deserializer": _decoder(method), "response_serializer": _encoded}
+        codec: Any = {"request_deserializer": _decoder(method, self.receive), "response_serializer": _encoded}
         if method.client_streaming:
             return grpc.stream_stream_rpc_method_handler(self._duplex(pipeline, name, handler), **codec)
         if method.server_streaming:
@@ -204,7 +207,7 @@ def _accepted(request: Decoded) -> Message:
     return request
 
 
-def _decoder(method: MethodDescriptor) -> Callable[[bytes], Decoded]:
+def _decoder(method: MethodDescriptor, receive: Receive | None) -> Callable[[bytes], Decoded]:
     parse = request_class(method).FromString
     most = None if _holds_many(method.input_type) else SINGLE_BYTES
 
@@ -213,9 +216,12 @@ def _decoder(method: MethodDescriptor) -> Callable[[bytes], Decoded]:
         if most is not None and len(data) > most:
             return Refused(_TOO_LARGE)
         try:
-            return parse(data)
+            request = parse(data)
+            return request if receive is None else receive(request)
         except DecodeError:
             return Refused(_MALFORMED)
+        except ServiceError as error:
+            return Refused(error)
 
     return decoded
 

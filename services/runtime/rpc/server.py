@@ -17,6 +17,7 @@ from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.handlers import Handlers
 from services.runtime.rpc.health import DRAINING, Degraded, Health, Ping
 from services.runtime.rpc.listening import CannotListenError
+from services.runtime.rpc.person_keys import Receive
 from services.runtime.rpc.pipeline import Auditor, Limiter, Pipeline
 from services.runtime.rpc.security import NO_SECURITY, Security
 from services.runtime.rpc.streams import STREAM_LIMITS, OpenStreams, StreamLimits
@@ -62,7 +63,7 @@ class Server:
     contracts. `security` says who calls and what they may do, `regions` whose store this is. `operations_listen`
     is where operators and the probes of a cluster ask over HTTP, without certificates: health and metrics alone, from a
     thread of their own. `auditor` writes down what is answered, `streams` bounds what is watched, `limiter` what one
-    caller asks; `addresses` tells where calls come from.
+    caller asks; `addresses` tells where calls come from, `receive` looks over every request.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Server:
         auditor: Auditor | None = None,
         limiter: Limiter | None = None,
         addresses: Addresses | None = None,
+        receive: Receive | None = None,
         streams: StreamLimits = STREAM_LIMITS,
     ) -> None:
         self._service = service
@@ -93,7 +95,7 @@ class Server:
         self._credentials = security.credentials
         self._operations_listen = operations_listen
         self._operations: OperationsListener | None = None
-        made = Handlers(security.peers, traces, self._draining, OpenStreams(streams), addresses or Addresses())
+        made = Handlers(security.peers, traces, self._draining, OpenStreams(streams), addresses or Addresses(), receive)
         for binding in bindings:
             pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor, limiter)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}

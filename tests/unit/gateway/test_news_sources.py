@@ -21,8 +21,9 @@ from gateway.news.sources import HoldersNews, RecordsNews
 from gateway.news.teller_clock import TOLERANCE, TellerClock
 from services.common.errors import ServiceError
 from services.common.identities import HOLDERS as HOLDERS_STORE
-from services.common.identities import RECORDS
+from services.common.identities import RECORDS, secret_fingerprint
 from services.common.instants import HOUR, MINUTE, SECOND, Instant, to_timestamp
+from tests.testkit.secret import SECRET
 
 NOW = Instant(1_660_000_000_000_000)
 
@@ -45,7 +46,7 @@ class Told:
             yield batch
 
 
-FINGERPRINT = b"mesh-one"
+FINGERPRINT = secret_fingerprint(SECRET.encode())
 NATION_STORE = StoreIdentity(
     kind=RECORDS,
     region="nation",
@@ -58,7 +59,7 @@ FOLLOWED = frozenset({"430000/a"})
 
 def nation_news(source: Any) -> RecordsNews:
     """Reads a source as the nation's feed."""
-    return RecordsNews("nation", source, lambda: NOW, secret_fingerprint=FINGERPRINT)
+    return RecordsNews("nation", source, lambda: NOW, secret=SECRET.encode())
 
 
 def batch(**fields: Any) -> WatchChangesResponse:
@@ -163,9 +164,11 @@ async def test_nothing_is_taken_from_another_store(identity: StoreIdentity, reas
 async def test_a_mesh_is_named_by_its_secret_and_the_nations_feed() -> None:
     """Another of either is another mesh."""
     names = set()
-    for feed_id, fingerprint in (("h", b"one"), ("h2", b"one"), ("h", b"two")):
+    for feed_id, which in (("h", "one"), ("h2", "one"), ("h", "two")):
+        secret = f"the secret of mesh {which}".encode()
+        fingerprint = secret_fingerprint(secret)
         identity = StoreIdentity(kind=RECORDS, region="nation", feed_id=feed_id, secret_fingerprint=fingerprint)
-        news = RecordsNews("nation", Told(batch(identity=identity)), lambda: NOW, secret_fingerprint=fingerprint)
+        news = RecordsNews("nation", Told(batch(identity=identity)), lambda: NOW, secret=secret)
         names.add(await news.mesh())
     assert len(names) == 3
 
