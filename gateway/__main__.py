@@ -41,6 +41,7 @@ def wire(settings: GatewaySettings) -> Gateway:
         regions=channels.remote(Regions, settings.lookup, service="lookup", peer=lookup),
         news=change_feed(NATION, directory.nation.records),
         region_news={region: change_feed(region, member.records) for region, member in directory.regions.items()},
+        directory_version=directory.version,
         sample_people=read_people(Path(settings.sample_people)) if settings.sample_people else None,
         close=channels.close,
         files=files,

@@ -9,8 +9,10 @@ from hutong.gateway.v1 import health_code_service_pb2
 from gateway.application.admission import Admission
 from gateway.application.application import Application
 from gateway.application.first_contact import FirstContact
+from gateway.application.proven_lookup import ProvenLookup
 from gateway.application.readiness import Probe
 from gateway.application.samples import SamplePerson
+from gateway.application.weights import HEAVY
 from gateway.codes.cache.entry import BOUND_SECONDS
 from gateway.codes.cache.memory import MemoryCache
 from gateway.codes.cache.protocol import HOLDERS, VerdictCache
@@ -20,31 +22,45 @@ from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
 from gateway.grpc.servicer import HealthCodeServicer
 from gateway.http.api import api_routes
-from gateway.http.app import HttpApplication
-from gateway.http.overload import Overload
+from gateway.http.app import HttpApplication, Pipelines
 from gateway.http.views.code import code_body
+from gateway.identity.callers import Callers, TokenPeers
+from gateway.identity.development import DevelopmentIssuer
+from gateway.identity.opening import open_identities
+from gateway.mesh_identity import MeshIdentity
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
+from gateway.pages.sign_in import sign_in_routes
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
 from services.common.identities import secret_fingerprint
 from services.common.regions import NATION
+from services.runtime.access.guard import TableGuard
+from services.runtime.access.persons import NamedPersons
 from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.limits.buckets import SharedBuckets
 from services.runtime.limits.limiter import Limiter
 from services.runtime.limits.process import process_limiter
+from services.runtime.resilience.overload import Overload
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.binding import Binding
+from services.runtime.rpc.peers import NamedPeers, ProvenPeers
 from services.runtime.rpc.pipeline import Pipeline
-from services.runtime.service import Service
+from services.runtime.rpc.security import Security
+from services.runtime.service import Service, access_table
 from services.runtime.telemetry.trace import Traces, asked_at_most
+from services.runtime.tls.credentials import server_credentials
 from services.runtime.tls.files import TlsFiles
 
 NAME = "gateway"
+_CONTRACT = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
+_DEFAULT_PURPOSES = {
+    f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION for method in ("ClaimResult", "SwitchScope")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +73,12 @@ class Gateway:
     """What both transports ask."""
     traces: Traces
     """Makes the trace of a request, over either transport."""
+    security: Security
+    """How callers over gRPC are known."""
+    development: DevelopmentIssuer | None
+    """The issuer of a mesh on this machine alone."""
+    overload: Overload
+    """Counts what is under way, over both."""
 
 
 def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) -> VerdictCache:
@@ -88,6 +110,7 @@ def build(
     regions: Regions,
     news: ChangeFeed,
     region_news: Mapping[str, ChangeFeed] | None = None,
+    directory_version: str = "",
     sample_people: Sequence[SamplePerson] | None = None,
     cache: VerdictCache | None = None,
     clock: Clock = system_clock,
@@ -97,23 +120,24 @@ def build(
     """Builds a gateway over these ports.
 
     `news` is the nation's change feed, `region_news` those of regions whose own changes are to reach the cache
-    directly; `sample_people` are shown by the embedded mesh and only there. The gateway closes a cache it opened itself
-    or was given, then calls `close`. Raises ValueError when the mesh's secret is too short or
-    the bound on news too long.
+    directly; `directory_version` names the list of members; `sample_people` are shown by the embedded mesh and only
+    there. The gateway closes a cache it opened itself or was given, then calls `close`. Raises ValueError when the
+    mesh's secret is too short or the bound on news too long.
     """
     if not 0 < settings.news_seconds <= BOUND_SECONDS:
         raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
     secret = settings.mesh_secret.encode()
     fingerprint = secret_fingerprint(secret)
-    nation = RecordsNews(NATION, news, clock, secret=secret)
-    sources: list[NewsSource] = [nation, HoldersNews(holder_feed, clock)]
+    mesh = MeshIdentity(fingerprint, directory_version)
+    nation = RecordsNews(NATION, news, clock, mesh, secret_fingerprint=fingerprint)
+    sources: list[NewsSource] = [nation, HoldersNews(holder_feed, clock, mesh)]
     for region, feed in (region_news or {}).items():
-        sources.append(RecordsNews(region, feed, clock, secret=secret))
+        sources.append(RecordsNews(region, feed, clock, mesh, secret_fingerprint=fingerprint))
     feeds = tuple(source.name for source in sources)
     if cache is None:
         cache = open_cache(settings, feeds, clock)
     policies = PolicyDigests(verdict)
-    verdicts = VerdictClient(verdict, clock, seconds=settings.compute_seconds)
+    verdicts = VerdictClient(verdict, mesh, clock, seconds=settings.compute_seconds)
     single_flight = SingleFlight(
         cache,
         verdicts,
@@ -130,24 +154,37 @@ def build(
         news_seconds=settings.news_seconds,
         region_feeds=frozenset(feeds) - {NATION, HOLDERS},
     )
-    admission = Admission(PersonKeys(secret))
-    application = Application(admission, codes, policies, evidence=evidence, holders=holders, regions=regions)
+    keys = PersonKeys(secret)
+    admission = Admission(keys)
+    lookup = ProvenLookup(evidence, holders, mesh)
+    application = Application(admission, codes, policies, evidence=lookup, holders=lookup, regions=regions)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(regions)
-    probe = Probe(cache, policies, first_contact, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
+    probe = Probe(cache, policies, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
+    overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock)
     limiter = open_limiter(settings, fingerprint)
-    guard = NamedCallers(default_purpose=Purpose.PURPOSE_SHOW_CODE)
-    contract = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
-    routes = {**api_routes(application), **page_routes(sample_people)}
+    identities = open_identities(settings, keys, certificates=files is not None)
+    named = NamedCallers(Purpose.PURPOSE_SHOW_CODE, _DEFAULT_PURPOSES)
+    guard = TableGuard(access_table(settings), named, persons=NamedPersons(keys))
+    routes = {
+        **api_routes(application),
+        **page_routes(sample_people, sign_in=bool(identities.development and sample_people)),
+        **sign_in_routes(identities.development, sample_people),
+    }
 
     return Gateway(
         service=Service(
             name=NAME,
-            bindings=[Binding(contract, HealthCodeServicer(application), guard)],
+            bindings=[Binding(_CONTRACT, HealthCodeServicer(application), guard, heavy=HEAVY)],
             pings=probe.pings,
-            background=[policies.keep, first_contact.run, updater.run],
+            background=[
+                policies.keep,
+                first_contact.run,
+                updater.run,
+                *(source.run for source in identities.tokens.sources),
+            ],
             close=_closing(cache, verdicts, limiter, close),
             files=files,
             auditor=auditor,
@@ -155,15 +192,28 @@ def build(
         ),
         app=HttpApplication(
             routes,
-            Pipeline(NAME, guard, auditor, limiter),
+            Pipelines(Pipeline(NAME, NamedCallers(), None, limiter), Pipeline(NAME, guard, auditor, limiter)),
             traces,
-            Overload(settings.http_concurrency),
+            overload,
+            identities.callers,
             seconds=settings.request_seconds,
             addresses=Addresses(settings.trusted_proxies),
+            origins=settings.cors_origins,
         ),
         application=application,
         traces=traces,
+        security=_security(identities.callers, files),
+        development=identities.development,
+        overload=overload,
     )
+
+
+def _security(callers: Callers, files: TlsFiles | None) -> Security:
+    # The binding's guard is held against the table already, over HTTP as well.
+    if files is None:
+        return Security(TokenPeers(callers, NamedPeers(), proven=False))
+    peers = TokenPeers(callers, ProvenPeers(files, system_clock), proven=True)
+    return Security(peers, server_credentials(files))
 
 
 def _closing(

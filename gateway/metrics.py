@@ -63,6 +63,22 @@ JUDGES_DIFFER = Tally(
     "Answers that show that verdict replicas do not judge alike, by what they differ in: POLICIES, SOFTWARE, CLOCK.",
     ["what"],
 )
+ANSWERS_REFUSED = Tally(
+    "hutong_gateway_answers_refused",
+    "Answers that were not used, by the service that gave them: WRONG_STORE, OTHER_SECRET or FEED_CHANGED, of another "
+    "mesh; CLOCK_OFF; POLICIES_WENT_BACK.",
+    ["service", "reason"],
+)
+DIRECTORY_DIFFERS = Gauge(
+    "hutong_gateway_directory_differs",
+    "1 while a service goes by another list of members than this gateway: nation or lookup.",
+    ["service"],
+)
+FEEDS_BEGUN = Tally(
+    "hutong_gateway_feeds_begun",
+    "How often a feed was followed anew, because its store went back or was made anew, or the cache was empty.",
+    ["feed"],
+)
 NEWS_AGE = Gauge(
     "hutong_gateway_news_age_seconds",
     "Age of the news in the cache when it was last read, by feed; NaN while it is not known.",

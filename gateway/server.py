@@ -17,7 +17,7 @@ from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.listening import CannotListenError, listening_socket
 from services.runtime.rpc.person_keys import received_keys
 from services.runtime.rpc.server import Server
-from services.runtime.service import security_of, stream_limits_of
+from services.runtime.service import stream_limits_of
 from services.runtime.settings.environment import SettingsError
 
 log = logging.getLogger("hutong.server")
@@ -125,7 +125,8 @@ class GatewayServer:
             traces=gateway.traces,
             request_bytes=REQUEST_BYTES,
             reflects=settings.reflection,
-            security=security_of(service, settings),
+            security=gateway.security,
+            overload=gateway.overload,
             operations_listen=settings.operations_listen,
             auditor=service.auditor,
             limiter=service.limiter,

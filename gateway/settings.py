@@ -9,7 +9,9 @@ from services.runtime.settings.kinds import (
     File,
     Listen,
     Members,
+    Name,
     Networks,
+    Origins,
     Rate,
     RedisUrl,
     SomeSeconds,
@@ -42,15 +44,21 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     cache_bytes: Count = 512 * 1024 * 1024
     """The most bytes of the cache within the process, whichever bound is met first. A Redis has its own: `maxmemory`,
     with `maxmemory-policy allkeys-lru`."""
+    issuers: File = ""
+    """Who may issue bearer tokens, with their keys and the roles that they may give: a YAML file, see docs/clients.md.
+    Empty: nobody, and people and venues are refused."""
+    development: Name = ""
+    """The folder of a development issuer's key: the gateway issues its own tokens, and calls without one are those of a
+    development principal. On loopback alone, without HUTONG_ISSUERS; the folder is made when it is not there."""
+    cors_origins: Origins = ()
+    """The origins, such as https://code.example.cn, whose pages may call the API from a browser. Empty: none but the
+    gateway's own."""
     sample_people: File = ""
     """A JSON file of sample people to show at /v1/samplePeople; empty, as wherever there are real people: none."""
     http_head_seconds: SomeSeconds = HEAD_SECONDS
     """How long a connection may take to send the head of a request, also the first one after it was opened."""
     http_idle_seconds: SomeSeconds = IDLE_SECONDS
     """How long a connection may stay open between two requests; longer than the load balancer keeps its own."""
-    http_concurrency: Count = 1_000
-    """How many requests over HTTP may be under way at a time, a quarter of them for many codes or for results; beyond
-    that the next are refused with 503 and Retry-After. Health and metrics are not counted."""
     trusted_proxies: Networks = ()
     """Networks of the proxies in front whose X-Forwarded-For is believed. Without them the address of a caller is that
     of its connection, and behind a proxy everybody has the proxy's."""

@@ -72,15 +72,15 @@ def run(args: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _meant(args: argparse.Namespace) -> "tuple[MeshDirectory, Addresses, frozenset[bytes] | None]":
-    """Returns the list that should hold, where the others are, and the secret's fingerprints where it is known. Raises
+def _meant(args: argparse.Namespace) -> "tuple[MeshDirectory, Addresses, bytes | None]":
+    """Returns the list that should hold, where the others are, and the secret's fingerprint where it is known. Raises
     OSError and ValueError."""
     from cli.diagnosis.asking import Addresses
     from cli.mesh.data import SECRET_FILE
     from cli.mesh.endpoints import read_endpoints
     from cli.mesh.plan import GATEWAY, LOOKUP, PRINCIPALS
     from cli.mesh.target import certificate_of, files_of
-    from services.common.identities import secret_fingerprints
+    from services.common.identities import secret_fingerprint
     from services.runtime.settings.directory import read_directory
 
     secret = os.environ.get("HUTONG_MESH_SECRET", "")
@@ -88,7 +88,7 @@ def _meant(args: argparse.Namespace) -> "tuple[MeshDirectory, Addresses, frozens
         members = read_directory(str(args.directory))
         files = None if args.tls is None else certificate_of(args.tls)
         addresses = Addresses(args.lookup, args.verdict, args.gateway, files, files)
-        return members, addresses, secret_fingerprints(secret.encode()) if secret else None
+        return members, addresses, secret_fingerprint(secret.encode()) if secret else None
     endpoints = read_endpoints(args.data)
     if endpoints is None:
         raise ValueError(f"{args.data}: 没有运行的互通网 / no mesh is running from there; name a --directory")
@@ -101,7 +101,7 @@ def _meant(args: argparse.Namespace) -> "tuple[MeshDirectory, Addresses, frozens
         files_of(endpoints, PRINCIPALS[LOOKUP]),
         files_of(endpoints, PRINCIPALS[GATEWAY]),
     )
-    return members, addresses, secret_fingerprints(secret.encode())
+    return members, addresses, secret_fingerprint(secret.encode())
 
 
 def _print(finding: "Finding") -> None:

@@ -27,12 +27,12 @@ class Finding:
     text: Text
 
 
-def findings(members: MeshDirectory, facts: MeshFacts, secret_fingerprints: frozenset[bytes] | None) -> list[Finding]:
+def findings(members: MeshDirectory, facts: MeshFacts, secret_fingerprint: bytes | None) -> list[Finding]:
     """Returns everything that is wrong. `members` is the list that should hold; without a fingerprint the stores' are
     only held against one another."""
     return [
-        *(finding for store in facts.stores for finding in _store(store, members, secret_fingerprints)),
-        *_one_secret(facts, secret_fingerprints),
+        *(finding for store in facts.stores for finding in _store(store, members, secret_fingerprint)),
+        *_one_secret(facts, secret_fingerprint),
         *_following(facts, members),
         *(_lookup(facts.lookup, members) if facts.lookup is not None else ()),
         *(_verdict(facts.verdict, members) if facts.verdict is not None else ()),
@@ -40,9 +40,7 @@ def findings(members: MeshDirectory, facts: MeshFacts, secret_fingerprints: froz
     ]
 
 
-def _store(
-    store: StoreFacts, members: MeshDirectory, secret_fingerprints: frozenset[bytes] | None
-) -> Iterator[Finding]:
+def _store(store: StoreFacts, members: MeshDirectory, secret_fingerprint: bytes | None) -> Iterator[Finding]:
     if store.error:
         yield _unreachable(store.name, store.address, store.error)
     if not store.answers:
@@ -50,9 +48,7 @@ def _store(
     first = store.answers[0].identity
     member = members.members[store.name]
     # Of a secret that is not known here, the store's own is as good as any.
-    expected = ExpectedStore(
-        RECORDS, store.name, secret_fingerprints or frozenset([first.secret_fingerprint]), member.feed
-    )
+    expected = ExpectedStore(RECORDS, store.name, secret_fingerprint or first.secret_fingerprint, member.feed)
     for answer in store.answers:
         try:
             expected.check(answer.identity)
@@ -101,8 +97,8 @@ def _lag(answer: StoreAnswer) -> Iterator[Finding]:
         yield Finding(NATION, "NATION_BEHIND", text)
 
 
-def _one_secret(facts: MeshFacts, secret_fingerprints: frozenset[bytes] | None) -> Iterator[Finding]:
-    if secret_fingerprints is not None:
+def _one_secret(facts: MeshFacts, secret_fingerprint: bytes | None) -> Iterator[Finding]:
+    if secret_fingerprint is not None:
         return
     by_secret: dict[bytes, list[str]] = {}
     for store in facts.stores:

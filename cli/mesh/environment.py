@@ -55,6 +55,7 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
             "LOOKUP": plan.address(LOOKUP),
             "DIRECTORY": str(plan.directory),
             "REDIS_URL": plan.redis,
+            "DEVELOPMENT": plan.development,
             "SAMPLE_PEOPLE": str(plan.samples.resolve()) if plan.samples else "",
         }
     return common | own

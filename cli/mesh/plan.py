@@ -92,6 +92,11 @@ class Plan:
         return str(self.data.resolve() / "audit" / name) if self.audits else ""
 
     @property
+    def development(self) -> str:
+        """Returns the folder of the development issuer's key."""
+        return str(self.data.resolve() / "development")
+
+    @property
     def directory(self) -> Path:
         """The file that lists who is on the mesh."""
         return self.data.resolve() / "directory.yaml"

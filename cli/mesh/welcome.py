@@ -36,10 +36,13 @@ def commands(endpoints: Endpoints, data: Path, command: str) -> list[tuple[str, 
     kind = "RESIDENT_ID"
     question = json.dumps({"document": {"type": kind, "number": person.number}, "region": person.look})
     file = FILES[0]
+    token = f"{command} token holder --number {person.number} --data {_near(data)}"
+    # With certificates nobody is taken at their word, over HTTP neither.
+    shown = f' -H "authorization: Bearer $({token})"' if endpoints.certificates else ""
     return [
         (
             f"{person.name.zh}：{person.shows.zh} / {person.name.en}: {person.shows.en}",
-            f"curl -s {endpoints.http}/v1/healthCode:show -H 'content-type: application/json' -d '{question}'",
+            f"curl -s {endpoints.http}/v1/healthCode:show -H 'content-type: application/json'{shown} -d '{question}'",
         ),
         (
             "导入检验机构的文件；已导入过，再来一次也不会重复 / import a laboratory's file; again doubles nothing",
@@ -67,6 +70,11 @@ def welcome(endpoints: Endpoints, data: Path, seconds: float, command: str, *, s
         f"  记录 records          nation :{records[NATION]}, {regions}",
         f"  数据 data            {data}（{data / 'endpoints.json'}）",
     ]
+    if not endpoints.certificates:
+        lines.append(
+            "  身份 identity         无令牌的请求以开发者身份应答，仅限本机 / calls without a token are those of"
+            " spiffe://hutong/development/http, on this machine alone"
+        )
     if samples:
         lines += ["", "试一试 / try:"]
         for text, line in commands(endpoints, data, command):

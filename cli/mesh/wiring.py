@@ -24,6 +24,7 @@ def records(plan: Plan, store: str, feeds: Mapping[str, Region]) -> Service:
         store_url=plan.store_url(store),
         store_migrate=True,
         mesh_secret=plan.secret,
+        directory=str(plan.directory) if store == NATION else "",
         audit=plan.audit(store),
     )
     return build(settings, feeds=feeds)
@@ -79,6 +80,7 @@ async def gateway(
         redis_url=plan.redis,
         limits=dict(plan.limits),
         audit=plan.audit(GATEWAY),
+        development=plan.development,
     )
     gateway = build(
         settings,
@@ -89,6 +91,7 @@ async def gateway(
         regions=regions,
         news=news[NATION],
         region_news={region: news[region] for region in REGIONS},
+        directory_version=plan.members.version,
         sample_people=read_people(plan.samples) if plan.samples else None,
     )
     server = GatewayServer(gateway, settings)

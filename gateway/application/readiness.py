@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from gateway.application.first_contact import FirstContact
 from gateway.codes.cache.protocol import CacheDownError, VerdictCache
 from gateway.codes.policy_digests import PolicyDigests
+from gateway.mesh_identity import MeshIdentity
 from gateway.metrics import CACHE_BYTES, CACHE_EVICTED, NEWS_AGE
 from services.common.instants import SECOND
 from services.runtime.clock import Clock
@@ -27,6 +28,7 @@ class Probe:
         cache: VerdictCache,
         policies: PolicyDigests,
         lookup: FirstContact,
+        mesh: MeshIdentity,
         *,
         clock: Clock,
         feeds: tuple[str, ...],
@@ -34,6 +36,7 @@ class Probe:
     ) -> None:
         self._cache = cache
         self._lookup = lookup
+        self._mesh = mesh
         self._policies = policies
         self._clock = clock
         self._feeds = feeds
@@ -55,6 +58,11 @@ class Probe:
             return ""
         return self._policies.trouble or "no answer"
 
+    async def directory(self) -> None:
+        """Raises Degraded while the nation or lookup goes by another list of members than this gateway."""
+        if self._mesh.trouble:
+            raise Degraded(self._mesh.trouble)
+
     async def cache(self) -> None:
         """Raises Degraded while the cache does not answer."""
         try:
@@ -75,7 +83,13 @@ class Probe:
     @property
     def pings(self) -> Mapping[str, Ping]:
         """The question for each component."""
-        return {"verdict": self.verdict, "lookup": self.lookup, "cache": self.cache, "news": self.news}
+        return {
+            "verdict": self.verdict,
+            "lookup": self.lookup,
+            "directory": self.directory,
+            "cache": self.cache,
+            "news": self.news,
+        }
 
     async def news_ages(self) -> Mapping[str, float | None]:
         """Returns the seconds since the news in the cache, by feed, None where there never was any; the metrics are

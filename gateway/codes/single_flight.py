@@ -166,13 +166,16 @@ class SingleFlight:
         results: list[_Result] = []
         storable: list[int] = []
         items: list[tuple[Lease, str, Entry]] = []
-        for at, (query, outcome) in enumerate(zip(queries, outcomes, strict=True)):
+        for at, (query, (outcome, told)) in enumerate(zip(queries, outcomes, strict=True)):
+            if isinstance(outcome, ServiceError):
+                results.append(_Result(outcome))
+                continue
             if outcome.HasField("error"):
                 results.append(_Result(from_item_error(outcome.error)))
                 continue
             # The policies that judged, not those last told of: verdict's replicas do not reload at one moment.
             lease, digest = leases.get(query.person), outcome.policy_digest
-            feeds = feeds_of(outcome.verdict, lease.followed) if lease else ()
+            feeds = feeds_of(outcome.verdict, told, lease.followed) if lease else ()
             until = fresh_until(outcome.verdict, query.person, now, self._chance(), told=feeds is not None)
             entry = self._entry(
                 outcome.verdict, until or 0, lease.standing if lease else 0, digest, asked_at, feeds or ()

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.verdict.v1.policy_service_pb2 import GetPolicyDigestsRequest
@@ -10,9 +11,11 @@ from hutong.verdict.v1.verdict_service_pb2 import BatchComputeVerdictsRequest, V
 
 from gateway.codes.judges import Judges
 from gateway.codes.query import CodeQuery
+from gateway.codes.verdict_checks import VerdictChecks
+from gateway.mesh_identity import VERDICT, MeshIdentity
 from gateway.ports import VerdictSource
 from services.common.errors import Code, DeadlineExceeded, ServiceError, Unavailable
-from services.common.instants import to_timestamp
+from services.common.instants import Instant, to_timestamp
 from services.common.requests.batches import MOST_IN_BATCH
 from services.runtime.clock import Clock, system_clock
 from services.runtime.resilience.breaker import Breaker
@@ -24,21 +27,33 @@ log = logging.getLogger("hutong.codes")
 PROBE_SECONDS = 1.0
 
 
+class Judged(NamedTuple):
+    """The answer to one query, and the feeds of the sources that verdicts of that moment rest on, by source."""
+
+    outcome: VerdictOutcome | ServiceError
+    feeds: Mapping[str, str]
+
+
 class VerdictClient:
     """Asks the verdict service. Queries that come one at a time in one moment travel together, by purpose. A service
     that does not answer within `seconds`, or cannot be reached, is asked by nobody until it answers a question about
     its policies: it costs one timeout."""
 
-    def __init__(self, verdicts: VerdictSource, clock: Clock = system_clock, *, seconds: float) -> None:
+    def __init__(
+        self, verdicts: VerdictSource, mesh: MeshIdentity, clock: Clock = system_clock, *, seconds: float
+    ) -> None:
         self._verdicts = verdicts
+        self._mesh = mesh
+        self._checks = VerdictChecks(mesh)
         self._clock = clock
         self._judges = Judges()
         self._seconds = seconds
         self._breaker = Breaker(self._answers, went_down=_went_down, came_back=_came_back)
-        self._coalescer: Coalescer[Purpose.ValueType, VerdictQuery, VerdictOutcome] = Coalescer(self._send)
+        self._coalescer: Coalescer[Purpose.ValueType, VerdictQuery, Judged] = Coalescer(self._send)
 
-    async def compute(self, queries: Sequence[CodeQuery], purpose: Purpose.ValueType) -> Sequence[VerdictOutcome]:
-        """Returns the outcomes in order; queries that come together travel as one. Raises ServiceError."""
+    async def compute(self, queries: Sequence[CodeQuery], purpose: Purpose.ValueType) -> Sequence[Judged]:
+        """Returns the answers in order; queries that come together travel as one. Raises ServiceError: Unavailable
+        (WRONG_STORE, OTHER_SECRET) where evidence is another mesh's."""
         if self._breaker.down:
             raise Unavailable("SERVICE_UNREACHABLE", "verdict 服务无法连接", "The verdict service cannot be reached")
         try:
@@ -68,22 +83,48 @@ class VerdictClient:
             leave(token)
         return True
 
-    async def _ask(self, messages: Sequence[VerdictQuery], purpose: Purpose.ValueType) -> Sequence[VerdictOutcome]:
+    async def _ask(self, messages: Sequence[VerdictQuery], purpose: Purpose.ValueType) -> Sequence[Judged]:
         if len(messages) == 1:
             return [await self._coalescer.ask(purpose, messages[0])]
-        outcomes: list[VerdictOutcome] = []
+        outcomes: list[Judged] = []
         for start in range(0, len(messages), MOST_IN_BATCH):
             outcomes += await self._send(purpose, messages[start : start + MOST_IN_BATCH])
         return outcomes
 
-    async def _send(self, purpose: Purpose.ValueType, queries: Sequence[VerdictQuery]) -> Sequence[VerdictOutcome]:
+    async def _send(self, purpose: Purpose.ValueType, queries: Sequence[VerdictQuery]) -> Sequence[Judged]:
         request = BatchComputeVerdictsRequest(queries=queries, purpose=purpose)
         asked_at = self._clock()
         response = await self._verdicts.BatchComputeVerdicts(request)
-        self._judges.see(response.judge, asked_at, self._clock())
+        answered_at = self._clock()
+        self._judges.see(response.judge, asked_at, answered_at)
         if len(response.outcomes) != len(queries):
             raise RuntimeError("the verdict service gave another number of outcomes than there were queries")
-        return response.outcomes
+        evidence = response.judge.evidence
+        if any(outcome.HasField("verdict") for outcome in response.outcomes):
+            self._mesh.check_lookup(evidence, VERDICT)
+        feeds = {feed.region: feed.feed_id for feed in evidence.follows}
+        return [
+            Judged(self._checked(query, outcome, feeds, asked_at, answered_at), feeds)
+            for query, outcome in zip(queries, response.outcomes, strict=True)
+        ]
+
+    def _checked(
+        self,
+        query: VerdictQuery,
+        outcome: VerdictOutcome,
+        feeds: Mapping[str, str],
+        asked_at: Instant,
+        answered_at: Instant,
+    ) -> VerdictOutcome | ServiceError:
+        if not outcome.HasField("verdict"):
+            return outcome
+        try:
+            self._checks.check(outcome.verdict, feeds)
+            if not (query.HasField("at") or query.HasField("known_at")):
+                self._checks.check_live(outcome.verdict, asked_at, answered_at)
+        except Unavailable as error:
+            return error
+        return outcome
 
 
 def _went_down() -> None:

@@ -9,7 +9,7 @@ from hutong.gateway.v1.health_code_service_pb2 import DestinationView
 from gateway.application.application import Application
 from gateway.http.requests import bodies
 from gateway.http.requests.decoder import Decoder
-from gateway.http.routing import ContractRoute, Incoming, Reply, Route, Weight
+from gateway.http.routing import ContractRoute, Incoming, Reply, Route
 from gateway.http.views.answer import Answer, encode
 from gateway.http.views.batches import batch_show_response, destinations_response
 from gateway.http.views.code import code_start
@@ -152,14 +152,14 @@ def api_routes(application: Application) -> Mapping[str, Route]:
     routes: Mapping[str, Route] = {
         "/v1/healthCode:show": ContractRoute(_CONTRACT, "ShowHealthCode", requests.show, api.show),
         "/v1/healthCode:batchShow": ContractRoute(
-            _CONTRACT, "BatchShowHealthCodes", requests.batch_show, api.batch_show, weight=Weight.HEAVY
+            _CONTRACT, "BatchShowHealthCodes", requests.batch_show, api.batch_show
         ),
         "/v1/destinations:check": ContractRoute(
-            _CONTRACT, "CheckDestinations", requests.destinations, api.destinations, weight=Weight.HEAVY
+            _CONTRACT, "CheckDestinations", requests.destinations, api.destinations
         ),
-        "/v1/results:list": ContractRoute(_CONTRACT, "ListResults", requests.results, api.results, weight=Weight.HEAVY),
+        "/v1/results:list": ContractRoute(_CONTRACT, "ListResults", requests.results, api.results),
         "/v1/results:batchList": ContractRoute(
-            _CONTRACT, "BatchListResults", requests.batch_results, api.batch_results, weight=Weight.HEAVY
+            _CONTRACT, "BatchListResults", requests.batch_results, api.batch_results
         ),
         "/v1/results:claim": ContractRoute(_CONTRACT, "ClaimResult", requests.claim, api.claim, changes=True),
         "/v1/healthCode:switchScope": ContractRoute(

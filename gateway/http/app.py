@@ -3,18 +3,21 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from gateway.http.asgi import Receive, Scope, Send
 from gateway.http.bodies import BodyHeaders, read_body
 from gateway.http.connections import WHOLE
 from gateway.http.encodings import LEAST_BYTES, accepts_gzip, gzipped
 from gateway.http.names import PURPOSE
-from gateway.http.overload import Overload
 from gateway.http.problems import HttpError, of_error, problem
 from gateway.http.routing import Incoming, Reply, Route
+from gateway.identity.callers import DEVELOPMENT, NOBODY, Callers
+from gateway.identity.origins import Origins
 from gateway.metrics import REQUESTS
 from services.common.errors import DeadlineExceeded, ServiceError, Text, invalid
+from services.runtime.resilience.overload import Overload
 from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.errors import internal
@@ -23,26 +26,40 @@ from services.runtime.telemetry.trace import Trace, Traces
 
 log = logging.getLogger("hutong.http")
 
-CALLER = "http"
-"""Who calls, as far as the guard is told; a bearer token will say more."""
+_PROXIED = frozenset((b"forwarded", b"x-forwarded-host", b"x-real-ip", b"via"))
+"""A request with one of these came through a proxy, from wherever."""
+_DEVELOPMENT = (b"hutong-principal", b"development")
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+class Pipelines(NamedTuple):
+    """The pipeline of paths that are open to all, and that of the contract's methods."""
+
+    open: Pipeline
+    guarded: Pipeline
 
 
 class HttpApplication:
-    """Serves routes, by path, over HTTP, each through the pipeline. `seconds` is the deadline of a request, `traces`
-    where its trace comes from, `addresses` where its caller is."""
+    """Serves routes, by path, over HTTP, each through the pipeline of what is open to all or that of what is not.
+    `seconds` is the deadline of a request, `traces` where its trace comes from, `callers` tells who sends it and
+    `addresses` where from, `origins` whose pages may read the answers."""
 
     def __init__(
         self,
         routes: Mapping[str, Route],
-        pipeline: Pipeline,
+        pipelines: Pipelines,
         traces: Traces,
         overload: Overload,
+        callers: Callers,
         *,
         seconds: float,
         addresses: Addresses,
+        origins: Iterable[str] = (),
     ) -> None:
         self._routes = routes
-        self._pipeline = pipeline
+        self._pipelines = pipelines
+        self._callers = callers
+        self._origins = Origins(origins)
         self._traces = traces
         self._overload = overload
         self._seconds = seconds
@@ -52,12 +69,20 @@ class HttpApplication:
         """Serves one request, as ASGI has it."""
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is served")
-        content_type = encoding = length = purpose = traceparent = None
-        hosts, gzip = 0, False
+        content_type = encoding = length = purpose = traceparent = host = authorization = origin = None
+        hosts, tokens, gzip, proxied = 0, 0, False, False
         forwarded: list[bytes] = []
         for name, value in scope["headers"]:
             if name == b"host":
+                host = value
                 hosts += 1
+            elif name == b"authorization":
+                authorization = value
+                tokens += 1
+            elif name == b"origin":
+                origin = value
+            elif name in _PROXIED:
+                proxied = True
             elif name == b"content-type":
                 content_type = value
             elif name == b"content-length":
@@ -70,24 +95,32 @@ class HttpApplication:
                 purpose = value
             elif name == b"x-forwarded-for":
                 forwarded.append(value)
+                proxied = True
             elif name == b"content-encoding":
                 encoding = value if encoding is None else encoding + b"," + value
         trace = self._trace(traceparent)
         operation, outcome = "unknown", "OK"
+        caller, route = NOBODY, None
         try:
             if hosts != 1 and (hosts or scope["http_version"] != "1.0"):
                 raise HttpError(400, "HOST_REQUIRED", Text("应有且仅有一个 Host", "There is exactly one Host"))
             route = self._route(scope)
             operation = route.operation
             if scope["method"] == "OPTIONS":
-                reply = Reply(b"", 204, headers=((b"allow", _allowed(route)),))
+                reply = Reply(b"", 204, headers=((b"allow", _allowed(route)), *self._origins.preflight(origin)))
             else:
+                if not route.open:
+                    caller = await self._callers.over_http(authorization, tokens, host, proxied=proxied)
                 headers = BodyHeaders(content_type, encoding, length)
                 call = Call(
-                    CALLER,
+                    caller.name,
                     time.monotonic() + self._seconds,
                     trace,
+                    persons=caller.persons,
+                    users=caller.users,
+                    proven=caller.proven,
                     address=self._address(scope, forwarded),
+                    refusal=caller.refusal,
                 )
                 reply = await self._serve(route, scope, receive, headers, _purpose(purpose), call)
                 if reply.status != 200:
@@ -105,7 +138,12 @@ class HttpApplication:
             log.exception("unexpected error", extra={"operation": operation, "trace_id": trace.hex_id})
             reply, outcome = of_error(internal(trace.hex_id), trace.hex_id), "INTERNAL"
         REQUESTS.add("http", operation, outcome)
-        await _send(send, reply, trace, gzip=gzip)
+        more = [] if route is not None and route.open else [_NO_STORE]
+        if caller is DEVELOPMENT:
+            more.append(_DEVELOPMENT)
+        if origin is not None:
+            more.extend(self._origins.headers(origin))
+        await _send(send, reply, trace, more, gzip=gzip)
 
     async def _serve(
         self, route: Route, scope: Scope, receive: Receive, headers: BodyHeaders, purpose: int, call: Call
@@ -124,7 +162,8 @@ class HttpApplication:
                         body = await read_body(receive, headers, changes=route.changes)
             incoming = Incoming(body, scope["query_string"], purpose)
             span_name = f"{route.method} {scope['path']}" if call.trace.sampled else ""
-            return await route.serve(incoming, call, self._pipeline, span_name)
+            pipeline = self._pipelines.open if route.open else self._pipelines.guarded
+            return await route.serve(incoming, call, pipeline, span_name)
         finally:
             if weight is not None:
                 self._overload.end(weight)
@@ -166,7 +205,7 @@ def _purpose(header: bytes | None) -> int:
     return purpose
 
 
-async def _send(send: Send, reply: Reply, trace: Trace, *, gzip: bool) -> None:
+async def _send(send: Send, reply: Reply, trace: Trace, more: Iterable[tuple[bytes, bytes]], *, gzip: bool) -> None:
     size = len(reply.body) + len(reply.kept)
     compressible = size > LEAST_BYTES
     body = gzipped(reply.body, reply.kept) if compressible and gzip else reply.body + reply.kept
@@ -175,6 +214,7 @@ async def _send(send: Send, reply: Reply, trace: Trace, *, gzip: bool) -> None:
         (b"content-length", b"%d" % len(body)),
         (b"traceparent", trace.traceparent().encode()),
         *reply.headers,
+        *more,
     ]
     if reply.status == 204:
         # Nothing has no type and no length.

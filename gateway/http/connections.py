@@ -16,6 +16,9 @@ WHOLE = "whole"
 HEAD_BYTES = 16 * 1024
 """A head that is not complete after this many bytes is refused; what one read brings with it may double them."""
 HEAD_FIELDS = 100
+FRAMING = 8
+"""How many bytes of chunked coding a byte of a body may cost, besides those of a head: 5 where each byte is a chunk.
+What is more is trailers, or extensions of chunks; nobody here reads either."""
 REFUSED_SECONDS = 1.0
 """How long what is still sent after a refusal is read, and dropped."""
 LINGER_SECONDS = 0.5
@@ -57,6 +60,8 @@ class Connection(HttpToolsProtocol):
     _in_body = False
     _head_bytes = 0
     _head_ended = False
+    _body_bytes = 0
+    _sent_bytes = 0
     _refusal: bytes | None = None
     _last: RequestResponseCycle | None = None
 
@@ -81,7 +86,10 @@ class Connection(HttpToolsProtocol):
         while data and self._refusal is None:
             room = len(data) if self._in_body else max(1, HEAD_BYTES - self._head_bytes)
             piece, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
+            self._sent_bytes += len(piece)
             data = self._feed(piece) + data
+            if self._in_body and self._sent_bytes > 2 * HEAD_BYTES + (1 + FRAMING) * self._body_bytes:
+                self._refuse(_TOO_LARGE)
             if self._in_body or self._head_ended:
                 # What belonged to this head and what to the next cannot be told: one piece at most is not counted.
                 self._head_bytes = 0
@@ -129,6 +137,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Takes note of the last byte of a head."""
         self._in_head, self._in_body, self._head_ended = False, True, True
+        self._body_bytes = self._sent_bytes = 0
         self._came()
         if self.parser.should_upgrade() or self._refusal is not None:
             return
@@ -139,8 +148,14 @@ class Connection(HttpToolsProtocol):
         if self.shared.draining:
             self.end_with_last_answer()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes in a field of a head. Those behind a body, its trailers, are no part of the head and not kept."""
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_body(self, body: bytes) -> None:
         """Takes in a part of a body."""
+        self._body_bytes += len(body)
         if self._refusal is None:
             super().on_body(body)
 

@@ -10,6 +10,7 @@ from gateway.http.views.errors import LimitProblem, Problem, violations
 from services.common.errors import Code, LimitExceeded, ServiceError, Text, Violation
 
 CONTENT_TYPE = b"application/problem+json"
+OVERLOADED = "OVERLOADED"
 _RETRY = ((b"retry-after", b"1"),)
 
 # As google.rpc.Code documents it.
@@ -78,16 +79,29 @@ def problem(
 
 def of_error(error: ServiceError, trace_id: str) -> Reply:
     """Returns the reply for an error of a service."""
-    status = STATUSES[error.code]
     if isinstance(error, LimitExceeded):
+        status = STATUSES[error.code]
         # Whole seconds, as RFC 9110 has them: never too early.
         retry_after = ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_seconds))),)
         body = LimitProblem(
             _type(error.reason), str(_TITLES[status]), status, str(error.text), error.reason, [], trace_id, error.limit
         )
         return Reply(encode(body), status, CONTENT_TYPE, retry_after)
-    retry = _RETRY if status == 503 else ()
-    return problem(status, error.reason, error.text, trace_id, refused=error.violations, headers=retry)
+    # HTTP has a word for a server with too much to do; 429 is for one caller's share.
+    status = 503 if error.reason == OVERLOADED else STATUSES[error.code]
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    if status in (429, 503):
+        headers = _RETRY
+    elif status == 401:
+        headers = ((b"www-authenticate", _challenge(error.reason)),)
+    return problem(status, error.reason, error.text, trace_id, refused=error.violations, headers=headers)
+
+
+def _challenge(reason: str) -> bytes:
+    """Returns what a client is told to show (RFC 6750, section 3); of a token that was shown, what is wrong with it."""
+    if reason == "TOKEN_MISSING":
+        return b'Bearer realm="hutong"'
+    return b'Bearer realm="hutong", error="invalid_token", error_description="%s"' % reason.encode()
 
 
 def refusal(status: int, reason: str, text: Text) -> bytes:

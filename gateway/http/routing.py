@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
+from gateway.application.weights import weight_of
+from services.runtime.resilience.overload import Weight
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.pipeline import Pipeline
 
@@ -37,15 +38,6 @@ class Reply(NamedTuple):
     kept: bytes = b""
 
 
-class Weight(IntEnum):
-    """The weight of a route: when there is too much to do, the heaviest are refused first."""
-
-    LIGHT = 0
-    """A code, and whatever costs no more."""
-    HEAVY = 1
-    """Many codes, or what asks many sources."""
-
-
 class Route(Protocol):
     """One method of one path. `operation` names it in metrics."""
 
@@ -60,6 +52,10 @@ class Route(Protocol):
     @property
     def weight(self) -> Weight | None:
         """The weight that counts when there is too much to do; None: never refused for that."""
+
+    @property
+    def open(self) -> bool:
+        """True for what is about nobody, and answered to anybody."""
 
     @property
     def changes(self) -> bool:
@@ -81,11 +77,11 @@ class ContractRoute(Generic[Request, Found]):
         answer: Callable[[Found, Request], Awaitable[Reply]],
         *,
         method: str = "POST",
-        weight: Weight = Weight.LIGHT,
         changes: bool = False,
     ) -> None:
         self.method = method
-        self.weight = weight
+        self.weight = weight_of(operation)
+        self.open = False
         self.changes = changes
         self.operation = operation
         self._name = f"{contract}/{operation}"
@@ -100,12 +96,13 @@ class ContractRoute(Generic[Request, Found]):
 
 @dataclass(frozen=True, slots=True)
 class PlainRoute:
-    """A path that asks for nothing but itself."""
+    """A path that asks for nothing but itself, and is answered to anybody."""
 
     operation: str
     answer: Callable[[], Awaitable[Reply]]
     weight: Weight | None = None
     method: str = "GET"
+    open: bool = True
     changes: bool = False
 
     async def serve(self, incoming: Incoming, call: Call, pipeline: Pipeline, span_name: str) -> Reply:

@@ -10,10 +10,11 @@ from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest, WatchHolder
 from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRequest, WatchChangesResponse
 
 from gateway.codes.cache.protocol import HOLDERS, News
+from gateway.mesh_identity import LOOKUP, MeshIdentity
 from gateway.news.teller_clock import TellerClock
 from gateway.ports import ChangeFeed, HolderFeed
 from services.common.errors import FailedPrecondition, Unavailable
-from services.common.identities import RECORDS, ExpectedStore, secret_fingerprint, secret_fingerprints
+from services.common.identities import RECORDS, ExpectedStore
 from services.common.instants import Instant, from_timestamp
 from services.common.regions import NATION
 from services.runtime.clock import Clock
@@ -41,14 +42,17 @@ def _as_of(batch: WatchChangesResponse | WatchHoldersResponse, teller: TellerClo
 
 class RecordsNews:
     """The changes of a records store: persons whose records do, laboratories whose standing does. `name` is that of the
-    store, `secret` the mesh's: of another store nothing is taken."""
+    store, and `secret_fingerprint` that of the mesh's secret: of another store nothing is taken. The nation's is told
+    to `mesh`."""
 
-    def __init__(self, name: str, source: ChangeFeed, clock: Clock, *, secret: bytes) -> None:
+    def __init__(
+        self, name: str, source: ChangeFeed, clock: Clock, mesh: MeshIdentity, *, secret_fingerprint: bytes
+    ) -> None:
         self.name = name
+        self._mesh = mesh
         self._source = source
         self._clock = clock
-        self._expected = ExpectedStore(RECORDS, name, secret_fingerprints(secret))
-        self._own = secret_fingerprint(secret)
+        self._expected = ExpectedStore(RECORDS, name, secret_fingerprint)
 
     async def mesh(self) -> str:
         """Asks the store for the identity of the mesh that it is the nation's store of: of the secret and of its feed.
@@ -56,7 +60,7 @@ class RecordsNews:
         async with aclosing(self._batches(None)) as batches:
             async for batch in batches:
                 identity = batch.identity
-                return sha256(self._own + identity.feed_id.encode()).hexdigest()[:16]
+                return sha256(identity.secret_fingerprint + identity.feed_id.encode()).hexdigest()[:16]
         raise Unavailable("FEED_ENDED", "变更流已结束", "The feed has ended")
 
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
@@ -73,6 +77,8 @@ class RecordsNews:
         async with aclosing(alive(self._source.WatchChanges(request), silence_seconds=SILENCE_SECONDS)) as batches:
             async for batch in batches:
                 self._expected.check(batch.identity)
+                if self.name == NATION:
+                    self._mesh.hear_nation(batch.identity)
                 yield batch
 
     def _news(self, batch: WatchChangesResponse, teller: TellerClock) -> News:
@@ -93,7 +99,8 @@ class RecordsNews:
 
 
 def _followed(identity: StoreIdentity) -> frozenset[str]:
-    return frozenset(f"{feed.region}/{feed.feed_id}" for feed in identity.follows if feed.feed_id)
+    followed = {f"{feed.region}/{feed.feed_id}" for feed in identity.follows if feed.feed_id}
+    return frozenset(followed | {f"{NATION}/{identity.feed_id}"})
 
 
 class HoldersNews:
@@ -101,22 +108,26 @@ class HoldersNews:
 
     name = HOLDERS
 
-    def __init__(self, source: HolderFeed, clock: Clock) -> None:
+    def __init__(self, source: HolderFeed, clock: Clock, mesh: MeshIdentity) -> None:
         self._source = source
+        self._mesh = mesh
         self._clock = clock
 
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
-        """See NewsSource. A cursor is a sequence."""
-        before = FROM_NOW_ON if cursor is None else int(cursor)
+        """See NewsSource. A cursor reads FEED_ID/SEQUENCE."""
+        feed_id, _, sequence = (cursor or f"/{FROM_NOW_ON}").rpartition("/")
+        before = int(sequence)
         teller = TellerClock(self._clock())
         request = WatchHoldersRequest(sequence=before)
         async with aclosing(alive(self._source.WatchHolders(request), silence_seconds=SILENCE_SECONDS)) as batches:
             async for batch in batches:
-                if batch.sequence < before:
+                self._mesh.check_lookup(batch.identity, LOOKUP)
+                feed_id = feed_id or batch.identity.feed_id
+                if batch.sequence < before or batch.identity.feed_id != feed_id:
                     raise FailedPrecondition("FEED_REBUILT", "变更流已重建", "The feed has been rebuilt")
                 before = batch.sequence
                 yield News(
-                    cursor=str(batch.sequence),
+                    cursor=f"{feed_id}/{batch.sequence}",
                     persons={person for change in batch.changes for person in change.person_keys},
                     as_of=_as_of(batch, teller, self._clock),
                 )

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from secrets import token_hex
 
 from gateway.codes.cache.protocol import CacheDownError, VerdictCache
+from gateway.metrics import FEEDS_BEGUN
 from gateway.news.sources import NewsSource
 from services.common.errors import Code, ServiceError
 from services.common.identities import REASONS
@@ -103,6 +104,7 @@ class CacheUpdater:
                             # Whatever this first batch holds happened before the cache was emptied.
                             await self._cache.begin(source.name, news)
                             rebuilt = False
+                            FEEDS_BEGUN.add(source.name)
                             log.info("following anew", extra={"feed": source.name})
                         elif not await self._cache.apply(source.name, cursor, news):
                             log.warning("following lost its place", extra={"feed": source.name})

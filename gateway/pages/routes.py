@@ -13,9 +13,9 @@ from gateway.http.views.samples import sample_people_response
 from gateway.pages import docs
 
 
-def page_routes(people: Sequence[SamplePerson] | None) -> Mapping[str, Route]:
+def page_routes(people: Sequence[SamplePerson] | None, *, sign_in: bool = False) -> Mapping[str, Route]:
     """Returns the application page, the documentation, the description and, where there are any, the sample people."""
-    described = document(people is not None)
+    described = document(people is not None, sign_in=sign_in)
     home = files(__package__).joinpath("home.html").read_text(encoding="utf-8")
     routes = {
         "/": _page("home", home),

@@ -7,7 +7,7 @@ from services.common.errors import Text
 
 
 class Reason(StrEnum):
-    """The reasons, in the order of the stages. A certificate is refused with the first that applies."""
+    """The reasons, in the order of the stages, then those of a gate. The first that applies is given."""
 
     PREFIX_UNKNOWN = "PREFIX_UNKNOWN"
     BASE45_MALFORMED = "BASE45_MALFORMED"
@@ -24,6 +24,14 @@ class Reason(StrEnum):
     ISSUER_WRONG = "ISSUER_WRONG"
     SCHEMA_VIOLATED = "SCHEMA_VIOLATED"
     REVOKED = "REVOKED"
+    BUNDLE_OUT_OF_ORDER = "BUNDLE_OUT_OF_ORDER"
+    NO_PASS = "NO_PASS"
+    OTHER_REGION = "OTHER_REGION"
+    OTHER_SCENE = "OTHER_SCENE"
+    PASS_USED = "PASS_USED"
+    KEYS_MISSING = "KEYS_MISSING"
+    KEYS_TOO_OLD = "KEYS_TOO_OLD"
+    CLOCK_OFF = "CLOCK_OFF"
 
 
 TEXTS = {
@@ -41,7 +49,15 @@ TEXTS = {
     Reason.KEY_USAGE_WRONG: Text("签发者无权签发这类证书", "the signer may not sign certificates of this kind"),
     Reason.ISSUER_WRONG: Text("签发者无权以该地区的名义签发", "the signer may not sign in the name of this region"),
     Reason.SCHEMA_VIOLATED: Text("证书内容不符合规范", "its content does not follow the schema"),
-    Reason.REVOKED: Text("证书已被撤销", "the certificate has been revoked"),
+    Reason.REVOKED: Text("所依据的检测结果已作废", "a result that it rests on is void"),
+    Reason.BUNDLE_OUT_OF_ORDER: Text("更新包的次序不对", "the bundle is not later, or follows one that is not here"),
+    Reason.NO_PASS: Text("这不是通行码，请出示当前的通行码", "this is no pass; show the pass of this moment"),
+    Reason.OTHER_REGION: Text("这是其他地区的通行码", "this pass is of another region"),
+    Reason.OTHER_SCENE: Text("这是为其他场所出示的通行码", "this pass is for another kind of place"),
+    Reason.PASS_USED: Text("这个通行码刚才用过：请持码人刷新", "this very pass was shown before; the holder renews it"),
+    Reason.KEYS_MISSING: Text("本机没有验证密钥，请先联网更新", "this gate has no keys yet; connect it once"),
+    Reason.KEYS_TOO_OLD: Text("本机的验证密钥太旧，请联网更新", "this gate's keys are too old; connect it"),
+    Reason.CLOCK_OFF: Text("本机时钟不准，请校准", "this gate's clock is wrong; set it"),
 }
 
 

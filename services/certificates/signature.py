@@ -4,19 +4,17 @@ from typing import Any
 
 import cbor2
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cwt import COSE, COSEKey, VerifyError
 from cwt.cose_key_interface import COSEKeyInterface
 
+from services.certificates.keys import KeyRing, KeyT, VerifyingKey, algorithm
 from services.certificates.refusals import CertificateRefused, Reason
-from services.certificates.trust import Signer, Trust
 
 COSE_SIGN1, CWT = 18, 61  # CBOR tags
 ALGORITHM, KEY_ID = 1, 4  # COSE header parameters
 
 
-def verified_payload(signed: bytes, trust: Trust) -> tuple[bytes, Signer]:
+def verified_payload(signed: bytes, keys: KeyRing[KeyT]) -> tuple[bytes, KeyT]:
     """Returns what was signed, and who signed it. Raises CertificateRefused.
 
     The key identifier is the protected header's; the unprotected header's where that has none (hcert-spec 3.3.2).
@@ -25,14 +23,14 @@ def verified_payload(signed: bytes, trust: Trust) -> tuple[bytes, Signer]:
     protected = _header(message[0])
     unprotected = message[1] if isinstance(message[1], dict) else {}
     key_id = protected.get(KEY_ID, unprotected.get(KEY_ID))
-    algorithm = protected.get(ALGORITHM, unprotected.get(ALGORITHM))
-    signers = trust.signers(key_id) if isinstance(key_id, bytes) else []
+    claimed = protected.get(ALGORITHM, unprotected.get(ALGORITHM))
+    signers = keys.named(key_id) if isinstance(key_id, bytes) else []
     if not signers:
         name = key_id.hex() if isinstance(key_id, bytes) else "not named"
         raise CertificateRefused(Reason.SIGNER_UNKNOWN, f"key {name}")
     for signer in signers:
         key = _verifying_key(signer)
-        if key.alg != algorithm:
+        if key.alg != claimed:
             continue
         try:
             _, _, payload = COSE.new(verify_kid=True).decode_with_headers(cbor2.CBORTag(COSE_SIGN1, message), key)
@@ -42,31 +40,23 @@ def verified_payload(signed: bytes, trust: Trust) -> tuple[bytes, Signer]:
     raise CertificateRefused(Reason.SIGNATURE_WRONG)
 
 
-def signed_bytes(payload: bytes, key: bytes, signer: Signer) -> bytes:
-    """Returns the payload, signed with a private key (PEM, not encrypted) whose certificate is the signer's.
+def signed_bytes(payload: bytes, key: bytes, signer: VerifyingKey) -> bytes:
+    """Returns the payload, signed with a private key (PEM, not encrypted) that belongs to the signer's.
 
-    Raises ValueError where key and certificate do not belong together.
+    Raises ValueError where the two do not belong together.
     """
-    if serialization.load_pem_private_key(key, None).public_key() != signer.certificate.public_key():
+    if serialization.load_pem_private_key(key, None).public_key() != signer.public_key:
         raise ValueError("the key is not that of the signer's certificate")
-    signing_key = COSEKey.from_pem(key, kid=signer.key_id, alg=_algorithm(signer))
+    signing_key = COSEKey.from_pem(key, kid=signer.key_id, alg=algorithm(signer.public_key))
     encoded: bytes = COSE.new().encode(
         payload, signing_key, protected={ALGORITHM: signing_key.alg, KEY_ID: signer.key_id}, unprotected={}
     )
     return encoded
 
 
-def _verifying_key(signer: Signer) -> COSEKeyInterface:
-    public = signer.certificate.public_key()
-    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return COSEKey.from_pem(pem, kid=signer.key_id, alg=_algorithm(signer))
-
-
-def _algorithm(signer: Signer) -> str:
-    key = signer.certificate.public_key()
-    if isinstance(key, EllipticCurvePublicKey):
-        return "ES256"
-    return "PS256" if isinstance(key, RSAPublicKey) else "EdDSA"
+def _verifying_key(signer: VerifyingKey) -> COSEKeyInterface:
+    pem = signer.public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return COSEKey.from_pem(pem, kid=signer.key_id, alg=algorithm(signer.public_key))
 
 
 def _message(signed: bytes) -> list[Any]:

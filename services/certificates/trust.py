@@ -1,7 +1,6 @@
 """The signers that are believed: their certificates, by the key identifier that an HCERT carries."""
 
 import base64
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,12 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-KEY_ID_BYTES = 8
+from services.certificates.keys import KEY_ID_BYTES, KeyRing, KeyUnusable, PublicKey, usable
 
 
 class Kind(StrEnum):
@@ -36,29 +32,23 @@ TEST_USAGE = "1.3.6.1.4.1.1847.2021.1.1"
 """The extended key usage of a signer of tests."""
 
 
-class SignerUnusable(ValueError):
-    """The refusal of a signer's certificate: its key is of a kind that may not sign."""
-
-
 @dataclass(frozen=True)
 class Signer:
-    """A trusted signer. `key` is P-256, RSA of at least 2,048 bits or Ed25519; another raises SignerUnusable."""
+    """A trusted signer. A certificate whose key may not sign raises KeyUnusable."""
 
     certificate: x509.Certificate
 
     def __post_init__(self) -> None:
+        usable(self.certificate.public_key())
         try:
             _ = self.kinds, self.names
         except ValueError as error:
-            raise SignerUnusable(f"its extensions cannot be read: {error}") from None
-        key = self.certificate.public_key()
-        if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
-            return
-        if isinstance(key, RSAPublicKey) and key.key_size >= 2_048:
-            return
-        if isinstance(key, Ed25519PublicKey):
-            return
-        raise SignerUnusable("a signer's key is P-256, RSA of at least 2,048 bits, or Ed25519")
+            raise KeyUnusable(f"its extensions cannot be read: {error}") from None
+
+    @cached_property
+    def public_key(self) -> PublicKey:
+        """Returns the certificate's key."""
+        return usable(self.certificate.public_key())
 
     @cached_property
     def key_id(self) -> bytes:
@@ -88,20 +78,8 @@ class Signer:
         return self.certificate.not_valid_before_utc <= at <= self.certificate.not_valid_after_utc
 
 
-class Trust:
+class Trust(KeyRing[Signer]):
     """The signers that are believed."""
-
-    def __init__(self, signers: Iterable[Signer]) -> None:
-        self._by_key_id: dict[bytes, list[Signer]] = {}
-        for signer in signers:
-            self._by_key_id.setdefault(signer.key_id, []).append(signer)
-
-    def __len__(self) -> int:
-        return sum(map(len, self._by_key_id.values()))
-
-    def signers(self, key_id: bytes) -> list[Signer]:
-        """Returns the signers with a key identifier; 8 bytes can name more than one."""
-        return self._by_key_id.get(key_id, [])
 
 
 def signer_of(certificate: str | bytes) -> Signer:

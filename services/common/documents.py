@@ -78,6 +78,7 @@ _PERMITS = {
     _TAIWAN_PERMIT: re.compile(r"([0-9]{8})(?:[0-9]{2})?"),
 }
 _WRITTEN_NUMBER = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
+_SEPARATORS = str.maketrans("", "", "-./_:")
 _SHORTEST_TELLING = 8
 """Shorter numbers occur within other ids by chance."""
 
@@ -177,15 +178,18 @@ def holds_number(text: str) -> bool:
 
 
 def holds_number_of(document: Document, text: str) -> bool:
-    """Tells whether this document's own number stands in a text, as it was typed or in its one form."""
+    """Tells whether this document's own number stands in a text, as it was typed or in its one form, or cut in pieces
+    by hyphens, points or strokes."""
     written = compact(text)
+    joined = written.translate(_SEPARATORS)
     numbers = {compact(document.number)}
     try:
         numbers.add(normalise(document.type, document.number).number)
     except InvalidArgument:
         pass
     return any(
-        number and (number == written or (len(number) >= _SHORTEST_TELLING and number in written)) for number in numbers
+        number and (number == written or (len(number) >= _SHORTEST_TELLING and (number in written or number in joined)))
+        for number in numbers
     )
 
 
@@ -207,11 +211,6 @@ class PersonKeys:
     def version(self) -> int:
         """The version that keys are made under."""
         return self._version[0]
-
-    @property
-    def several(self) -> bool:
-        """True while more than one version is understood: a rotation is under way."""
-        return len(self._seals) > 1
 
     def of(self, document: Document, field: str = "document") -> bytes:
         """Returns the key of a document's holder: 16 bytes, the first its version. Raises InvalidArgument as

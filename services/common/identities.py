@@ -24,25 +24,29 @@ REASONS = (WRONG_STORE, OTHER_SECRET, FEED_CHANGED)
 
 
 def secret_fingerprint(secret: bytes) -> bytes:
-    """Returns what names the version of a mesh's secret that keys are made under. Raises MeshSecretError."""
+    """Returns what names the version of a mesh's secret that keys are made under, without telling it. Raises
+    MeshSecretError."""
     return parse_mesh_secret(secret.decode()).fingerprint()
-
-
-def secret_fingerprints(secret: bytes) -> frozenset[bytes]:
-    """Returns what names each version of a mesh's secret whose keys are understood. Raises MeshSecretError."""
-    return parse_mesh_secret(secret.decode()).fingerprints
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedStore:
-    """The store that a caller means. `region` is a code, "nation", or empty for holders; its keys are made under
-    one of the versions that `secret_fingerprints` name; an empty `feed_id` stands for any, where the caller has not met
-    the store before."""
+    """The store that a caller means. `region` is a code, "nation", or empty for holders; an empty `feed_id` stands for
+    any, where the caller has not met the store before."""
 
     kind: StoreKind.ValueType
     region: str
-    secret_fingerprints: frozenset[bytes]
+    secret_fingerprint: bytes
     feed_id: str = ""
+
+    def message(self) -> StoreIdentity:
+        """Returns what a request says of the store that is meant."""
+        return StoreIdentity(
+            kind=self.kind,
+            region=self.region,
+            feed_id=self.feed_id,
+            secret_fingerprint=self.secret_fingerprint,
+        )
 
     def check(self, identity: StoreIdentity) -> None:
         """Raises Unavailable (WRONG_STORE, OTHER_SECRET, FEED_CHANGED) unless `identity` is that of this store."""
@@ -52,11 +56,12 @@ class ExpectedStore:
             raise Unavailable(
                 WRONG_STORE, f"所连的库是 {whose}，应为 {meant}", f"The store that was reached is {whose}, not {meant}"
             )
-        if identity.secret_fingerprint not in self.secret_fingerprints:
+        if identity.secret_fingerprint != self.secret_fingerprint:
+            whose = self.region or StoreKind.Name(self.kind).removeprefix("STORE_KIND_")
             raise Unavailable(
                 OTHER_SECRET,
-                f"{self.region} 的人员标识以另一密钥生成",
-                f"The person keys of {self.region} were made under another secret",
+                f"{whose} 的人员标识以另一密钥生成",
+                f"The person keys of {whose} were made under another secret",
             )
         if self.feed_id and identity.feed_id != self.feed_id:
             raise Unavailable(
@@ -64,3 +69,14 @@ class ExpectedStore:
                 f"{self.region} 的变更流已是另一个：{identity.feed_id}，应为 {self.feed_id}",
                 f"The feed of {self.region} is another: {identity.feed_id}, not {self.feed_id}",
             )
+
+
+def require_meant(meant: StoreIdentity, own: StoreIdentity) -> None:
+    """Raises Unavailable (WRONG_STORE, OTHER_SECRET, FEED_CHANGED) where a request means another store than `own`; what
+    it leaves empty is not compared."""
+    ExpectedStore(
+        meant.kind or own.kind,
+        meant.region or own.region,
+        meant.secret_fingerprint or own.secret_fingerprint,
+        meant.feed_id,
+    ).check(own)

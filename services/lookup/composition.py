@@ -6,7 +6,7 @@ from socket import gethostname
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
 
 from services.common.documents import PersonKeys
-from services.common.identities import secret_fingerprints
+from services.common.identities import secret_fingerprint
 from services.common.instants import Instant
 from services.lookup.domain.directory import Directory
 from services.lookup.evidence.gatherer import Gatherer
@@ -16,6 +16,8 @@ from services.lookup.evidence.outages import Outages
 from services.lookup.evidence.sources import Sources
 from services.lookup.holders.change_feed import HolderFeed
 from services.lookup.holders.claims import Claimer
+from services.lookup.holders.proven_intake import ProvenIntake
+from services.lookup.identity import OwnIdentity
 from services.lookup.ports import RecordsIntake, RecordsSource
 from services.lookup.servicers.directory import RegionDirectoryServicer
 from services.lookup.servicers.evidence import EvidenceServicer
@@ -76,12 +78,18 @@ def build(
     outages = Outages(store, settings.replica or gethostname(), clock)
     secret = settings.mesh_secret.encode()
     feeds = {name: member.feed for name, member in members.members.items() if member.feed}
-    identities = SourceIdentities(sources, secret_fingerprints(secret), feeds)
+    fingerprint = secret_fingerprint(secret)
+    identities = SourceIdentities(sources, fingerprint, feeds)
+    version = members.version if settings.directory else ""
+    identity = OwnIdentity(store, identities, secret_fingerprint=fingerprint, directory_version=version)
     tables = LaboratoryTables()
     asked = Sources(sources, identities, tables, outages, settings.source_timeout)
     keys = PersonKeys(secret)
     gatherer = Gatherer(directory, store, asked, tables, outages, settings.source_timeout, clock)
-    holders = HolderServicer(keys, store, HolderFeed(store, clock), Claimer(gatherer, intakes), clock)
+    proven = {
+        region: ProvenIntake(intake, region, identities) for region, intake in intakes.items() if region in sources
+    }
+    holders = HolderServicer(keys, store, HolderFeed(store, clock), Claimer(gatherer, proven), identity, clock)
 
     async def close() -> None:
         await asked.close()
@@ -92,7 +100,7 @@ def build(
     return Service(
         NAME,
         [
-            Binding(EVIDENCE, EvidenceServicer(keys, gatherer, settings.source_timeout)),
+            Binding(EVIDENCE, EvidenceServicer(keys, gatherer, identity, settings.source_timeout)),
             Binding(HOLDERS, holders),
             Binding(DIRECTORY, RegionDirectoryServicer(directory)),
         ],

@@ -14,7 +14,6 @@ from hutong.records.v1 import (
 )
 
 from services.common.errors import ServiceError
-from services.common.identities import secret_fingerprints
 from services.common.instants import SECOND
 from services.common.regions import NATION
 from services.records.identity import OwnIdentity
@@ -27,12 +26,15 @@ from services.records.replication.change_feed import ChangeFeed
 from services.records.replication.completeness import Completeness
 from services.records.replication.copy_sync import CopySync
 from services.records.replication.follower import RegionFollower
+from services.records.replication.proven_region import ProvenCopies
 from services.records.retention.answers import AnswerRetention
+from services.records.retention.weighing import EarlierRevisions
 from services.records.servicers import (
     ConflictServicer,
     FeedServicer,
     FollowingServicer,
     IntakeServicer,
+    ProvenWrites,
     QualityServicer,
     ReadServicer,
     RestorationServicer,
@@ -116,7 +118,7 @@ def build(
             name=name,
             region=code,
             source=region,
-            secret_fingerprints=secret_fingerprints(settings.mesh_secret.encode()),
+            secret_fingerprint=owner.secret_fingerprint,
             feed=followed[code].feed if code in followed else "",
             store=store,
             signal=signal,
@@ -124,7 +126,7 @@ def build(
         )
         for code, region in regions.items()
     ]
-    identity = OwnIdentity(owner, followers)
+    identity = OwnIdentity(owner, followers, store, directory_version=settings.directory_version)
     completeness = Completeness(followers, store, clock)
     feed = ChangeFeed(name, store, completeness.as_of)
     writer = Writer(name, store, signal, keeps, clock)
@@ -136,7 +138,9 @@ def build(
     background: list[Background] = [*(follower.run for follower in followers), counter.run]
     if name == NATION:
         # The nation sees copies and originals; each region writes its own copies, the nation those it keeps itself.
-        copies: dict[str, Copies] = {**dict.fromkeys(keeps, write), **regions}
+        copies: dict[str, Copies] = dict.fromkeys(keeps, write)
+        for follower in followers:
+            copies[follower.region] = ProvenCopies(regions[follower.region], follower.expected)
         background.append(CopySync(name, store, signal, copies).run)
     if followers:
         background.append(completeness.run)
@@ -150,6 +154,7 @@ def build(
         )
         background.append(metrics.run)
     background.append(AnswerRetention(store, clock, settings.answers_kept).run)
+    background.append(EarlierRevisions(store).run)
 
     # People are read for as long as either can be asked; all else is the primary's.
     pings: dict[str, Ping] = {"store": store.ping}
@@ -168,8 +173,8 @@ def build(
         name=f"records-{name}",
         bindings=[
             Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, identity, keys, clock)),
-            Binding(_WRITE, write, needs=primary),
-            Binding(_INTAKE, IntakeServicer(store, writer, keys, skew), needs=primary),
+            Binding(_WRITE, ProvenWrites(write, identity), needs=primary),
+            Binding(_INTAKE, IntakeServicer(store, writer, identity, keys, skew), needs=primary),
             Binding(_FEED, FeedServicer(feed, signal, identity), needs=primary),
             Binding(_RESTORATION, RestorationServicer(store, writer, identity), needs=primary),
             Binding(_FOLLOWING, FollowingServicer(followers, writer), needs=primary),

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from services.common.documents import PersonKeys
 from services.common.identities import secret_fingerprint
-from services.common.mesh_directory import Member
+from services.common.mesh_directory import Member, MeshDirectory
 from services.common.regions import NATION, divisions
 from services.records.store.owner import Owner
 from services.runtime.settings.directory import read_directory
@@ -29,7 +29,8 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     region: Region
     """Whose records these are: a province-level code of GB/T 2260, or "nation"."""
     keeps: Regions = ()
-    """The regions whose records may be written here. Empty: the region itself; the nation: all it does not follow."""
+    """The regions whose records may be written here. Empty, as in a region it must be: the region itself; the nation:
+    all it does not follow."""
     store_url: StoreUrl
     """Where records are kept: sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database."""
     read_store_url: ReplicaUrl = ""
@@ -56,17 +57,29 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     def check(self) -> None:
         """Raises SettingsError when the settings contradict each other, or have no secret: for who is about to open
         the store, and would leave a file behind."""
-        self.kept_regions(self.followed)
+        keeps = self.kept_regions(self.followed)
+        others = sorted(keeps - {self.region})
+        if self.region != NATION and others:
+            raise SettingsError(f"HUTONG_KEEPS: {others} have stores of their own: what is written here they never see")
         self.person_keys()
 
     @property
     def followed(self) -> Mapping[str, Member]:
         """The regions to follow, where they are and which feed they must have: of the nation, all on the mesh. Raises
         SettingsError."""
-        if self.region != NATION:
-            return {}
+        return self._members().regions if self.region == NATION else {}
+
+    @property
+    def directory_version(self) -> str:
+        """Names what the list of members says by which the nation follows; empty for a region, and without a list.
+        Raises SettingsError."""
+        if self.region != NATION or not self.directory:
+            return ""
+        return self._members().version
+
+    def _members(self) -> MeshDirectory:
         try:
-            return read_directory(self.directory).regions
+            return read_directory(self.directory)
         except ValueError as error:
             raise SettingsError(str(error)) from None
 

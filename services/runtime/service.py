@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.runtime.access.table import DEFAULT, AccessError, read_table
+from services.runtime.access.table import DEFAULT, AccessError, AccessTable, read_table
 from services.runtime.audit.auditor import Auditor
 from services.runtime.clock import system_clock
 from services.runtime.limits.limiter import Limiter
 from services.runtime.limits.process import process_limiter
 from services.runtime.process import stop_signal
+from services.runtime.resilience.overload import Overload
 from services.runtime.resilience.tasks import end
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.health import Ping
@@ -70,16 +71,20 @@ async def _watched(service: str, work: Background) -> None:
         log.exception("background work ended", extra={"service": service})
 
 
+def access_table(settings: ServerSettings) -> AccessTable:
+    """Returns the table of access that the settings name. Raises SettingsError when it will not do."""
+    try:
+        return read_table(Path(settings.access_table) if settings.access_table else DEFAULT)
+    except AccessError as error:
+        raise SettingsError(f"HUTONG_ACCESS_TABLE: {error}") from None
+
+
 def security_of(service: Service, settings: ServerSettings) -> Security:
     """Returns what a service is served with. Raises SettingsError for a table of access that will not do."""
     if service.files is None:
         log.info("callers are taken at their word: no certificates", extra={"service": service.name})
         return NO_SECURITY
-    try:
-        table = read_table(Path(settings.access_table) if settings.access_table else DEFAULT)
-    except AccessError as error:
-        raise SettingsError(f"HUTONG_ACCESS_TABLE: {error}") from None
-    return mutual_tls(service.files, table, system_clock)
+    return mutual_tls(service.files, access_table(settings), system_clock)
 
 
 def limiter_of(service: Service, settings: ServerSettings) -> Limiter | None:
@@ -106,6 +111,7 @@ async def serve(service: Service, settings: ServerSettings) -> None:
         reflects=settings.reflection,
         security=security_of(service, settings),
         regions=service.regions,
+        overload=Overload(settings.concurrency),
         operations_listen=settings.operations_listen,
         auditor=service.auditor,
         limiter=limiter_of(service, settings),

@@ -6,6 +6,7 @@ from pathlib import Path
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
 from services.common.documents import PersonKeys
+from services.common.identities import HOLDERS, ExpectedStore, secret_fingerprint
 from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
@@ -34,6 +35,7 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
     Evidence comes from `evidence`, or over gRPC from `settings.lookup`. Raises PolicyFileError or OSError when the
     policies cannot be loaded, ValueError when the mesh's secret is too short.
     """
+    secret = settings.mesh_secret.encode()
     registry = PolicyRegistry(
         Path(settings.policies) if settings.policies else DEFAULT_DIRECTORY, clock, poll=settings.policy_poll
     )
@@ -48,7 +50,12 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
             Binding(
                 VERDICTS,
                 VerdictServicer(
-                    registry, evidence, PersonKeys(settings.mesh_secret.encode()), clock, version("hutong")
+                    registry,
+                    evidence,
+                    ExpectedStore(HOLDERS, "", secret_fingerprint(secret)),
+                    PersonKeys(secret),
+                    clock,
+                    version("hutong"),
                 ),
             ),
             Binding(POLICIES, PolicyServicer(registry)),

@@ -24,6 +24,13 @@ ASKED_AGAIN = Counter(
     "hutong_verdict_asked_again", "Verdicts for which a selection of the holder's past was not enough.", ["region"]
 )
 
+EVIDENCE_REFUSED = Counter(
+    "hutong_verdict_evidence_refused",
+    "Answers of lookup that were not used, because it is another than the one that is meant: WRONG_STORE or "
+    "OTHER_SECRET.",
+    ["reason"],
+)
+
 _verdicts: dict[tuple[str, int], Counter] = {}
 _notice: dict[tuple[str, int], Counter] = {}
 

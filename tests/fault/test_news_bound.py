@@ -195,6 +195,7 @@ async def in_pieces(data: Path, *, redis_url: str = "", region_feeds: bool = Tru
                 "DIRECTORY": directory_file(data / "gateway.yaml", feeds),
                 "REDIS_URL": redis_url,
                 "COMPUTE_SECONDS": "1.0",
+                "DEVELOPMENT": str(data / "development"),
             },
         )
         children: dict[str, Child] = {}

@@ -103,7 +103,7 @@ async def mesh_on_names(data: Path, ttl: float) -> AsyncIterator[MeshOnNames]:
             plaintext=True,
         )
         gateway = wire(settings)
-        codes = local(Codes, gateway.service.bindings, service="gateway", caller="test")
+        codes = local(Codes, gateway.service.bindings, service="gateway", caller="spiffe://hutong/development/test")
 
         async def ask() -> None:
             document = Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number=f"E{next(numbers):08d}")

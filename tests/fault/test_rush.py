@@ -3,19 +3,35 @@
 import asyncio
 import json
 import resource
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import grpc
 import httpx
 import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from hutong.common.v1.subject_pb2 import Purpose
+from hutong.gateway.v1 import health_code_service_pb2 as gateway_pb
+from hutong.gateway.v1 import health_code_service_pb2_grpc as gateway_grpc
+from hutong.records.v1 import record_read_service_pb2 as read_pb
+from hutong.records.v1 import record_read_service_pb2_grpc as read_grpc
 
 from cli.mesh.ports import free_port
 from gateway.settings import GatewaySettings
+from services.runtime.resilience.tasks import end
+from services.runtime.rpc.errors import from_rpc_error
 from tests.testkit.fakes.mesh import DOCUMENT, Mesh, serving
 from tests.testkit.secret import SECRET
+from tests.testkit.servers.gateway_clients import document_message
 
 CONNECTIONS = 2_500
 PROBE_SECONDS = 3.0
@@ -92,12 +108,117 @@ async def test_operators_are_answered_in_the_middle_of_a_rush():
 
         with probing(operations) as answers:
             asking = [asyncio.create_task(ask()) for _ in range(CONNECTIONS)]
-            while statuses[b"503"] < CONNECTIONS - settings.http_concurrency:
+            while statuses[b"503"] < CONNECTIONS - settings.concurrency:
                 await asyncio.sleep(0.05)
             async with httpx.AsyncClient() as operators:
                 told = await operators.get(f"http://127.0.0.1:{operations}/metrics")
-            assert "OVERLOADED" in told.text
+            assert 'hutong_overloaded_total{weight="LIGHT"}' in told.text
             mesh.gate.set()
             await asyncio.gather(*asking)
-    assert {b"200": settings.http_concurrency, b"503": CONNECTIONS - settings.http_concurrency} == statuses
+    assert {b"200": settings.concurrency, b"503": CONNECTIONS - settings.concurrency} == statuses
     assert {"ALIVE"} == set(answers)
+
+
+CALLS = 5_000
+CONCURRENCY = 200
+CALL_BYTES = 8_000
+MOST_MEMORY = 64 * 1024 * 1024
+"""How much more a server may hold after so many calls at once; all of their messages would be as much already, without
+anything that belongs to a call."""
+
+
+@contextmanager
+def busy_server() -> Iterator[tuple[int, int, int]]:
+    """A server in a process of its own, whose calls do not end by themselves: its ports, gRPC and operations, and its
+    process id."""
+    command = [sys.executable, "-m", "tests.testkit.servers.busy_server", str(CONCURRENCY)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            port, operations = server.stdout.readline().split()
+            yield int(port), int(operations), server.pid
+        finally:
+            server.kill()
+
+
+def memory(pid: int) -> int:
+    """Returns the bytes that a process holds."""
+    fields = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
+    return int(fields[1]) * resource.getpagesize()
+
+
+async def test_many_thousands_of_calls_at_once_take_no_more_than_their_share():
+    """As many go on as may, however many come on one connection; each of the others is told when to come again, in
+    bounded memory; health is answered over gRPC and to operators throughout; and when callers leave there is room."""
+    request = read_pb.ListRecordsRequest(purpose=Purpose.PURPOSE_SHOW_CODE, page_token="x" * CALL_BYTES)
+    refusals: Counter[tuple[str, str, float]] = Counter()
+    with busy_server() as (port, operations, pid), probing(operations) as answers:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(120):
+            # Typed for the synchronous channel.
+            stub: Any = read_grpc.RecordReadServiceStub(channel)
+            metadata = [("hutong-caller", "test")]
+
+            async def ask() -> None:
+                try:
+                    await stub.ListRecords(request, timeout=110, metadata=metadata)
+                except grpc.aio.AioRpcError as error:
+                    details = dict(error.trailing_metadata() or ())["grpc-status-details-bin"]
+                    retry = RetryInfo()
+                    assert any(one.Unpack(retry) for one in Status.FromString(details).details)
+                    reason = from_rpc_error(error, "records").reason
+                    refusals[error.code().name, reason, retry.retry_delay.ToTimedelta().total_seconds()] += 1
+
+            before = memory(pid)
+            asking = [asyncio.create_task(ask()) for _ in range(CALLS)]
+            while refusals.total() < CALLS - CONCURRENCY:
+                await asyncio.sleep(0.05)
+            health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+            held = memory(pid) - before
+            await end(asking)
+            one = read_pb.ListRecordsRequest(purpose=Purpose.PURPOSE_SHOW_CODE, page_size=1)
+            while True:
+                try:
+                    await stub.ListRecords(one, timeout=20, metadata=metadata)
+                    break
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                        raise
+                    await asyncio.sleep(0.05)
+    assert {("RESOURCE_EXHAUSTED", "OVERLOADED", 1.0): CALLS - CONCURRENCY} == refusals
+    assert health_pb2.HealthCheckResponse.SERVING == health.status
+    assert {"ALIVE"} == set(answers)
+    assert held < MOST_MEMORY
+
+
+@pytest.mark.parametrize("heavy", ["BatchShowHealthCodes", "CheckDestinations", "ListResults"])
+async def test_both_doors_of_a_gateway_count_as_one(heavy: str):
+    """A quarter of what may be under way may be heavy, over HTTP and gRPC together; codes go on."""
+    mesh = Mesh()
+    mesh.gate = asyncio.Event()
+    settings = GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0", concurrency=4)
+    document = gateway_pb.HealthCodeQuery(document=document_message(), region="110000")
+    requests: dict[str, Any] = {
+        "BatchShowHealthCodes": gateway_pb.BatchShowHealthCodesRequest(queries=[document]),
+        "CheckDestinations": gateway_pb.CheckDestinationsRequest(document=document_message(), regions=["110000"]),
+        "ListResults": gateway_pb.ListResultsRequest(document=document_message()),
+    }
+    async with (
+        serving(mesh, settings) as (port, grpc_port),
+        grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+        asyncio.timeout(60),
+    ):
+        stub: Any = gateway_grpc.HealthCodeServiceStub(channel)
+        metadata = [("hutong-caller", "test")]
+        batch = {"queries": [{"document": DOCUMENT, "region": "310000"}]}
+        waiting = asyncio.create_task(http.post("/v1/healthCode:batchShow", json=batch))
+        while mesh.calls["verdict"] == 0:
+            await asyncio.sleep(0.01)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await getattr(stub, heavy)(requests[heavy], timeout=5, metadata=metadata)
+        assert "OVERLOADED" == from_rpc_error(refused.value, "gateway").reason
+        code = gateway_pb.ShowHealthCodeRequest(query=document)
+        shown = [stub.ShowHealthCode(code, timeout=30, metadata=metadata) for _ in range(3)]
+        mesh.gate.set()
+        assert 200 == (await waiting).status_code
+        assert ["110000"] * 3 == [(await one).verdict.region for one in shown]

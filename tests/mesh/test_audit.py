@@ -48,7 +48,8 @@ async def test_who_looked_at_whom_is_written_down(tmp_path: Path) -> None:
     gateway, store = tmp_path / "audit" / "gateway", tmp_path / "audit" / HUNAN
     seen = [entry for _, entry in search(gateway, keeper_of(gateway).name)]
     assert [("OK", (key,)), ("OK", (key,)), ("INVALID_ARGUMENT", ())] == [(one.outcome, one.persons) for one in seen]
-    assert {("http", "SHOW_CODE", 32)} == {(one.caller, one.purpose, len(one.answer)) for one in seen[:2]}
+    caller = "spiffe://hutong/development/http"
+    assert {(caller, "SHOW_CODE", 32)} == {(one.caller, one.purpose, len(one.answer)) for one in seen[:2]}
     asked = [entry for _, entry in search(store, keeper_of(store).name, person=key)][-1]
     assert ("inspector", "SUPERVISION", "OK") == (asked.caller, asked.purpose, asked.outcome)
     for folder in (gateway, store):

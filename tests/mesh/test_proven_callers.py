@@ -18,6 +18,7 @@ from cli.mesh import processes
 from cli.mesh.per_process import ProcessMesh
 from cli.mesh.plan import OPERATOR, PRINCIPALS, SUPERVISOR, system_of
 from cli.samples.people import PEOPLE
+from gateway.identity.development import DevelopmentIssuer
 from services.common.regions import NATION
 from services.runtime.access.contracts import methods
 from services.runtime.access.table import read_table
@@ -135,11 +136,13 @@ async def test_certificates_are_renewed_under_load(mesh: ProcessMesh) -> None:
     from cli.mesh.certificates import write_mesh_certificates
 
     document = {"type": "RESIDENT_ID", "number": PEOPLE[0].document.number}
+    issuer = DevelopmentIssuer(mesh.plan.data / "development")
+    headers = {"authorization": f"Bearer {issuer.token({'role': 'holder', 'document': document})}"}
     statuses: list[int] = []
     ended = asyncio.Event()
 
     async def ask() -> None:
-        async with httpx.AsyncClient(base_url=mesh.http, timeout=10) as client:
+        async with httpx.AsyncClient(base_url=mesh.http, timeout=10, headers=headers) as client:
             while not ended.is_set():
                 body = {"document": document, "region": BEIJING, "refresh": True}
                 statuses.append((await client.post("/v1/healthCode:show", json=body)).status_code)

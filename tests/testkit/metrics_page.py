@@ -13,16 +13,17 @@ import services.lookup.metrics
 import services.records.metrics
 import services.records.quality.metrics
 import services.runtime.limits.metrics
+import services.runtime.metrics
 import services.verdict.metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 MODULES: dict[str, tuple[ModuleType, ...]] = {
+    "Every process": (services.runtime.metrics, services.runtime.limits.metrics),
     "Records": (services.records.metrics, services.records.quality.metrics),
     "Lookup": (services.lookup.metrics,),
     "Verdict": (services.verdict.metrics,),
     "Gateway": (gateway.metrics,),
-    "Limits, in every process": (services.runtime.limits.metrics,),
 }
 
 HEAD = """\

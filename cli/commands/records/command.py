@@ -12,6 +12,7 @@ COMMANDS = (
         "所跟随的各地区，及其新建的库 / the regions followed, and one whose store was made anew",
     ),
     Command("purge", "cli.commands.records.purge", "清除过期的记录 / delete records that are too old"),
+    Command("move", "cli.commands.records.move", "把库迁到另一数据库 / move the store to another database"),
 )
 
 

@@ -7,7 +7,6 @@ from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.verdict.v1.verdict_pb2 import Status, Verdict
 
 from services.common.instants import HOUR, SECOND, Instant, from_timestamp
-from services.common.regions import NATION
 
 LONGEST = HOUR
 """No entry is fresh for longer, whatever its verdict says: what a lost change could do ends here."""
@@ -22,7 +21,8 @@ JITTER = 0.1
 """At most this share of an entry's time is taken off at random, so that neighbours do not expire together."""
 
 
-_CERTAIN = frozenset((Status.STATUS_POSITIVE, Status.STATUS_UNDETERMINED))
+SOURCE_SILENT = "SOURCE_SILENT"
+"""The reason by which a verdict says that a source could not be reached."""
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -49,9 +49,9 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     asked_at: int = 0
     """When the evidence was asked for."""
     partial: bool = False
-    """True when a source that was to be asked did not answer, and the verdict could be another for it."""
+    """True when a source that was to be asked did not answer, and the code is to be marked for it."""
     feeds: tuple[str, ...] = ()
-    """The regions' feeds that it rests on, as REGION/FEED_ID; besides them, on the nation's."""
+    """The feeds that it rests on, as REGION/FEED_ID, the nation's among them."""
 
     unknown: bool = False
     """True when nothing is known of the person: no test of theirs was found, and every source answered."""
@@ -71,23 +71,20 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 def is_partial(verdict: Verdict) -> bool:
-    """Tells whether a source did not answer, and its answer might have changed the verdict: one that is POSITIVE would
-    be it all the same, and UNDETERMINED says so itself."""
-    return verdict.status not in _CERTAIN and any(
-        source.status != SourceStatus.SOURCE_STATUS_OK for source in verdict.coverage
+    """Tells whether a source did not answer, and the region's policy wants the code marked for it: it might have
+    changed the verdict. One that is POSITIVE would be it all the same, and UNDETERMINED says so itself."""
+    return any(reason.code == SOURCE_SILENT for reason in verdict.reasons)
+
+
+def feeds_of(verdict: Verdict, told: Mapping[str, str], followed: Collection[str]) -> tuple[str, ...] | None:
+    """Names the feeds that a verdict rests on: those of the sources that answered, as `told` by source. None: one of
+    them is not among those that are `followed`, and nobody would tell of its changes."""
+    feeds = tuple(
+        f"{one.source}/{told.get(one.source, '')}"
+        for one in verdict.coverage
+        if one.status == SourceStatus.SOURCE_STATUS_OK
     )
-
-
-def feeds_of(verdict: Verdict, followed: Collection[str]) -> tuple[str, ...] | None:
-    """Names the feeds that a verdict rests on, besides the nation's: those of the regions that answered, out of the
-    feeds that are followed. None: a region answered that nobody follows."""
-    by_region = {feed.partition("/")[0]: feed for feed in followed}
-    regions = [
-        one.source for one in verdict.coverage if one.status == SourceStatus.SOURCE_STATUS_OK and one.source != NATION
-    ]
-    if not all(region in by_region for region in regions):
-        return None
-    return tuple(by_region[region] for region in regions)
+    return feeds if all(feed in followed for feed in feeds) else None
 
 
 def fresh_until(verdict: Verdict, person: bytes, now: Instant, chance: float, *, told: bool = True) -> Instant | None:

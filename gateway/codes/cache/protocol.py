@@ -34,7 +34,7 @@ class Lease(NamedTuple):
     token: str
     standing: int
     followed: frozenset[str] = frozenset()
-    """The regions' feeds that the nation followed."""
+    """The feed of the nation and those that it followed."""
 
 
 class Peeked(NamedTuple):
@@ -47,7 +47,7 @@ class Peeked(NamedTuple):
 
 class Reading(NamedTuple):
     """Entries in the order asked. `news` says by feed up to when its changes have reached this cache, `followed` names
-    the regions' feeds that the nation follows, as REGION/FEED_ID: what changes in another reaches no entry."""
+    the nation's feed and those that it follows, as REGION/FEED_ID: what changes in another reaches no entry."""
 
     entries: Sequence[Entry | None]
     news: Mapping[str, int]
@@ -72,7 +72,7 @@ class News:
     laboratories: Collection[str] = ()
     as_of: Instant | None = None
     followed: frozenset[str] | None = None
-    """Of the nation's news: the regions' feeds that it follows, as REGION/FEED_ID."""
+    """Of the nation's news: its own feed and those that it follows, as REGION/FEED_ID."""
 
 
 @dataclass(slots=True)

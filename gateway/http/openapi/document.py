@@ -8,6 +8,8 @@ from gateway.http.openapi.schemas import Json, ref, schemas
 
 _ERRORS = {
     400: "请求有误：字段见 violations；或在当前状态下不可行。 The request is wrong, see violations; or impossible in the present state.",
+    401: "未出示令牌，或令牌无效，见 reason。 No token, or one that will not do; see reason.",
+    403: "令牌无权如此查询。 The token does not allow this.",
     404: "所指的不存在。 What was named does not exist.",
     409: "与已有内容冲突。 In conflict with what is stored.",
     405: "方法不适用，见 Allow。 Wrong method; see Allow.",
@@ -27,6 +29,8 @@ def _problem(status: int) -> Json:
     headers = {"traceparent": {"$ref": "#/components/headers/traceparent"}}
     if status == 405:
         headers["allow"] = {"$ref": "#/components/headers/allow"}
+    if status == 401:
+        headers["www-authenticate"] = {"$ref": "#/components/headers/www-authenticate"}
     if status in (429, 503):
         headers["retry-after"] = {"$ref": "#/components/headers/retry-after"}
     return {"description": _ERRORS[status], "headers": headers, "content": {"application/problem+json": content}}
@@ -43,7 +47,15 @@ def _answered(description: str, schema: str, example: Json | None) -> Json:
     }
 
 
-def _post(operation: str, summary: str, description: str, asks: tuple[str, Json], gives: tuple[str, Json]) -> Json:
+def _post(
+    operation: str,
+    summary: str,
+    description: str,
+    asks: tuple[str, Json],
+    gives: tuple[str, Json],
+    *,
+    anonymous: bool = False,
+) -> Json:
     return {
         "post": {
             "operationId": operation,
@@ -54,13 +66,17 @@ def _post(operation: str, summary: str, description: str, asks: tuple[str, Json]
                 {"$ref": "#/components/parameters/traceparent"},
                 {"$ref": "#/components/parameters/purpose"},
             ],
+            "security": [{"token": []}, *([{}] if anonymous else [])],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": ref(asks[0]), "example": asks[1]}},
             },
             "responses": {
                 "200": _answered("成功。 Answered.", gives[0], gives[1]),
-                **{str(status): _problem(status) for status in (400, 404, 405, 409, 413, 415, 429, 500, 503, 504)},
+                **{
+                    str(status): _problem(status)
+                    for status in (400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503, 504)
+                },
             },
         }
     }
@@ -154,7 +170,7 @@ def _calls() -> Json:
                 "200": _answered(
                     "成功。 Answered.", "RegionsResponse", {"regions": [examples.REGION], "nextPageToken": None}
                 ),
-                **{str(status): _problem(status) for status in (400, 429, 503, 504)},
+                **{str(status): _problem(status) for status in (400, 401, 429, 503, 504)},
             },
             [
                 {
@@ -174,9 +190,19 @@ def _calls() -> Json:
     }
 
 
-def document(sample_people: bool) -> Json:
-    """The OpenAPI document; with the sample people where they are served."""
+def document(sample_people: bool, *, sign_in: bool = False) -> Json:
+    """Returns the OpenAPI document; with the sample people where they are served, and how they sign in where they
+    can."""
     paths = _calls()
+    if sign_in:
+        paths["/v1/samplePeople:signIn"] = _post(
+            "signIn",
+            "以样例人员登录 · Sign in as a sample person",
+            "仅开发环境提供：换取该样例人员的令牌。 Only in development: the token of a sample person.",
+            ("SignInRequest", {"document": examples.RESULTS["document"]}),
+            ("SignInResponse", {"token": "eyJhbGciOiJFZERTQSJ9.eyJyb2xlIjoiaG9sZGVyIn0.c2ln", "expiresIn": 43200}),
+            anonymous=True,
+        )
     if sample_people:
         paths["/v1/samplePeople"] = _get(
             "samplePeople",
@@ -205,6 +231,18 @@ def document(sample_people: bool) -> Json:
         "paths": paths,
         "components": {
             "schemas": schemas(),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": (
+                        "持码人、监护人、场所、检验机构、监督、运维的令牌，由受信的签发方签发（OIDC）。"
+                        " A token of a holder, guardian, venue, laboratory, supervisor or operator, from an issuer that"
+                        " the gateway trusts (OIDC)."
+                    ),
+                }
+            },
             "parameters": {
                 "traceparent": {
                     "name": "traceparent",
@@ -222,6 +260,10 @@ def document(sample_people: bool) -> Json:
             },
             "headers": {
                 "traceparent": {"description": "追踪位置。 The trace.", "schema": {"type": "string"}},
+                "www-authenticate": {
+                    "description": "应出示什么，及令牌为何无效。 What to show, and what is wrong with what was shown.",
+                    "schema": {"type": "string"},
+                },
                 "allow": {"description": "适用的方法。 The methods that apply.", "schema": {"type": "string"}},
                 "retry-after": {"description": "若干秒后重试。 Seconds to wait.", "schema": {"type": "integer"}},
             },

@@ -18,6 +18,7 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.BatchResultsRequest,
     bodies.ClaimRequest,
     bodies.SwitchRequest,
+    bodies.SignInRequest,
 )
 ANSWERS: Sequence[type[msgspec.Struct]] = (
     code.HealthCode,
@@ -29,6 +30,7 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     results.SwitchResponse,
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
+    samples.SignInResponse,
     errors.Problem,
     errors.LimitProblem,
 )

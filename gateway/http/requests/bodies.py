@@ -225,6 +225,12 @@ class SwitchRequest(Body):
         message.request_id = self.request_id or ""
 
 
+class SignInRequest(Body):
+    """以样例人员登录。 Signs in as a sample person."""
+
+    document: Annotated[Document, REQUIRED] = msgspec.field(default_factory=Document)
+
+
 def page_size(size: int) -> int:
     """Returns a page size that the contract can carry. Raises InvalidArgument (PAGE_SIZE)."""
     if not -(2**31) <= size < 2**31:

@@ -41,6 +41,7 @@ class ReasonCount(Answer, frozen=True):
     code: Annotated[str, described("稳定代码。 A stable code.")]
     clause: Annotated[str, described("未满足的条款。 The clause not met.")] | None
     count: Annotated[int, described("条数。 How many.")]
+    text: Text
 
 
 class Policy(Answer, frozen=True):
@@ -148,7 +149,9 @@ def health_code(message: verdict_pb2.Verdict, freshness: str = "COMPUTED", age: 
         fresh_until=maybe_instant(message, "fresh_until"),
         grounds=[_ground(ground) for ground in message.grounds],
         reasons=[_reason(reason) for reason in message.reasons],
-        further_reasons=[ReasonCount(more.code, more.clause or None, more.count) for more in message.further_reasons],
+        further_reasons=[
+            ReasonCount(more.code, more.clause or None, more.count, text(more.text)) for more in message.further_reasons
+        ],
         coverage=coverage(message.coverage),
         policy=_policy(message.policy),
         computed_at=maybe_instant(message, "computed_at"),

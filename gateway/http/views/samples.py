@@ -24,6 +24,13 @@ class SamplePeopleResponse(Answer, frozen=True):
     people: Annotated[list[SamplePerson], described("各有所示。 What each is there to show.")]
 
 
+class SignInResponse(Answer, frozen=True):
+    """登录所得令牌。 The token of who has signed in."""
+
+    token: Annotated[str, described("持码人令牌，用于 Authorization: Bearer。 A holder's token.")]
+    expires_in: Annotated[int, described("有效秒数。 Seconds until it ends.")]
+
+
 def sample_people_response(people: Sequence[samples.SamplePerson]) -> SamplePeopleResponse:
     """Shows who can be tried out, and what each is there to show."""
     return SamplePeopleResponse(

@@ -148,7 +148,8 @@ def cause(value: str, field: str = "cause") -> list[Violation]:
 
 
 def request_id(value: str, field: str = "request_id") -> list[Violation]:
-    """A UUID as RFC 9562 writes it, or nothing. Reason REQUEST_ID_FORMAT."""
+    """A UUID as RFC 9562 writes it, or nothing. Reasons REQUEST_ID_FORMAT, DOCUMENT_NUMBER_NOT_ALLOWED: eighteen digits
+    fit into a UUID, and it is stored."""
     if value and not _UUID.fullmatch(value):
         return violation(
             field,
@@ -156,7 +157,7 @@ def request_id(value: str, field: str = "request_id") -> list[Violation]:
             "请求编号应为UUID，如123e4567-e89b-12d3-a456-426614174000",
             "The request's id is a UUID, like 123e4567-e89b-12d3-a456-426614174000",
         )
-    return []
+    return no_number(value.replace("-", ""), field)
 
 
 def revision(value: int, field: str = "revision") -> list[Violation]:

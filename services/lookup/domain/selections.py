@@ -1,9 +1,18 @@
 """One selection for all questions of a moment, and what it left out of a person's records, whoever kept them."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from hutong.records.v1.record_pb2 import RevisionAction, TestRecord
 from hutong.records.v1.record_read_service_pb2 import LeftOutRecords, RecordSelection
+
+from services.common.regions import NATION
+
+ANY_REGION = ""
+"""In what was left out: of whatever region."""
+
+_RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
 
 
 def common_selection(
@@ -23,15 +32,47 @@ def common_selection(
     )
 
 
-def common_left_out(answers: Iterable[Sequence[LeftOutRecords]]) -> list[LeftOutRecords]:
-    """Returns what may be missing of one person: of each region, what was left out by whoever left out the newest."""
-    by_region: dict[str, LeftOutRecords] = {}
-    for answer in answers:
-        for left_out in answer:
-            known = by_region.get(left_out.region)
-            if known is None or _order(known.before) < _order(left_out.before):
-                by_region[left_out.region] = left_out
-    return [by_region[region] for region in sorted(by_region)]
+class GivenBySource(NamedTuple):
+    """The records that one source gave under one key, and what it left out."""
+
+    source: str
+    records: Sequence[TestRecord]
+    left_out: Sequence[LeftOutRecords]
+
+    def known(self, region: str) -> int:
+        """Returns how many records of a region the source has, or of any; retracted ones are not counted."""
+        left_out = sum(one.count for one in self.left_out if one.region == region)
+        return left_out + _standing(self.records, region)
+
+
+def common_left_out(given: Sequence[Sequence[GivenBySource]], merged: Sequence[TestRecord]) -> Sequence[LeftOutRecords]:
+    """Returns what is missing of one person: of each region, since when it was left out by whoever left out the newest,
+    and how many records some source knows that are not among those `merged`. `given` holds, by key, the sources."""
+    before: dict[str, Timestamp] = {}
+    for sources in given:
+        for one in sources:
+            for left_out in one.left_out:
+                latest = before.get(left_out.region)
+                if latest is None or _order(latest) < _order(left_out.before):
+                    before[left_out.region] = left_out.before
+    return [
+        LeftOutRecords(region=region, before=before[region], count=max(0, _known(given, region) - there))
+        for region in sorted(before)
+        for there in [_standing(merged, region)]
+    ]
+
+
+def _known(given: Sequence[Sequence[GivenBySource]], region: str) -> int:
+    # The nation has what the regions have; without it, each region has its own.
+    return sum(
+        max(known) if region != ANY_REGION or any(one.source == NATION for one in sources) else sum(known)
+        for sources in given
+        for known in [[one.known(region) for one in sources]]
+    )
+
+
+def _standing(records: Iterable[TestRecord], region: str) -> int:
+    return sum(record.action != _RETRACTED and region in (ANY_REGION, record.region) for record in records)
 
 
 def _order(timestamp: Timestamp) -> tuple[int, int]:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage
 from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.instants import Instant
 from services.common.regions import NATION
 from services.lookup.domain.merge import merge_records
-from services.lookup.domain.selections import common_left_out
+from services.lookup.domain.selections import GivenBySource, common_left_out
 from services.lookup.evidence.laboratory_tables import LaboratoryTables
 from services.lookup.evidence.source_answers import OK, UNREACHABLE, SourceAnswer, SourceQuestion
 
@@ -26,12 +27,15 @@ class RegionView:
         """Adds what is known of a person with these keys."""
         evidence.MergeFrom(self.common)
         told = [records for answer in self.answers for key in keys if (records := answer.records(key))]
-        left_out = [left_out for answer in self.answers for key in keys if (left_out := answer.left_out(key))]
-        if left_out:
-            evidence.left_out.extend(common_left_out(left_out))
-        if not told:
+        merged = merge_records(told) if told else ()
+        if any(answer.left_out(key) for answer in self.answers for key in keys):
+            given = [
+                [GivenBySource(answer.source, answer.records(key), answer.left_out(key)) for answer in self.answers]
+                for key in keys
+            ]
+            evidence.left_out.extend(common_left_out(given, merged))
+        if not merged:
             return
-        merged = merge_records(told)
         evidence.records.extend(merged)
         appearing = {record.content.laboratory for record in merged}
         standing = self.laboratories
@@ -92,7 +96,8 @@ class FanOut:
         answers = {name: self._answers.get(name, []) for name in names}
         if self._past and any(self._missed(name, answers[name]) for name in names):
             answers = {name: [] for name in names}
-        coverage = [_coverage(name, given, past=self._past) for name, given in answers.items()]
+        known = _known_through(answers[NATION][0]) if _answered(answers[NATION]) else {}
+        coverage = [_coverage(name, given, known.get(name), past=self._past) for name, given in answers.items()]
         told = [answer for given in answers.values() if _answered(given) for answer in given]
         return RegionView(
             [answer for answer in told if answer.people],
@@ -102,15 +107,23 @@ class FanOut:
         )
 
 
+def _known_through(nation: SourceAnswer) -> Mapping[str, Timestamp]:
+    """Returns up to when the nation, which answered, knows each region that it follows, as far as that is known."""
+    known = {} if nation.as_of is None else dict.fromkeys(nation.follows, nation.as_of)
+    # The epoch stands for what is not known.
+    return {region: as_of for region, as_of in {**known, **nation.silent}.items() if as_of.seconds > 0}
+
+
 def _answered(answers: Sequence[SourceAnswer]) -> bool:
     return bool(answers) and all(answer.status == OK for answer in answers)
 
 
-def _coverage(source: str, answers: Sequence[SourceAnswer], *, past: bool) -> SourceCoverage:
+def _coverage(source: str, answers: Sequence[SourceAnswer], known: Timestamp | None, *, past: bool) -> SourceCoverage:
+    """Returns what became of asking a source; `known` is up to when the nation knows it, where it is behind."""
     if not _answered(answers):
         # Which mistake of then it was is not noted: the past is told the same whenever it is asked about.
         reasons = [] if past else [answer.reason for answer in answers if answer.reason]
-        return SourceCoverage(source=source, status=UNREACHABLE, reason=next(iter(reasons), ""))
+        return SourceCoverage(source=source, status=UNREACHABLE, reason=next(iter(reasons), ""), as_of=known)
     instants = [answer.as_of for answer in answers if answer.as_of is not None]
     as_of = min(instants, key=lambda instant: (instant.seconds, instant.nanos), default=None)
     return SourceCoverage(source=source, status=OK, as_of=as_of)

@@ -40,7 +40,8 @@ class SourceAnswer:
     """The answer of one source, or its silence.
 
     Of people without records nothing is in `people`. `silent` are the regions that the source, being the nation's, does
-    not speak for: those it has not heard of lately. `reason` is why an answer was not used that did come. A source that
+    not speak for, those it has not heard of lately, and up to when it knows each: the epoch, where it does not know
+    that. `reason` is why an answer was not used that did come. A source that
     did not answer has said nothing.
     """
 
@@ -51,7 +52,7 @@ class SourceAnswer:
     known_at: Instant = _NEVER
     people: Mapping[bytes, PersonRecords] = field(default_factory=dict)
     laboratories: LaboratoryTable = EMPTY
-    silent: Collection[str] = ()
+    silent: Mapping[str, Timestamp] = field(default_factory=dict)
     follows: Collection[str] = ()
 
     def records(self, key: bytes) -> Sequence[TestRecord]:
@@ -67,6 +68,11 @@ class SourceAnswer:
 
 class MalformedAnswerError(Exception):
     """A source answered something else than it was asked."""
+
+
+def _unknown(response: BatchListRecordsResponse) -> Sequence[Timestamp]:
+    """Returns the epoch for each region that is behind, in the place of what an older store does not tell."""
+    return [Timestamp()] * (len(response.behind) - len(response.behind_as_of))
 
 
 def unreachable(source: str, reason: str = "") -> SourceAnswer:
@@ -95,6 +101,6 @@ def read_answer(
         known_at=from_timestamp(response.known_at) if response.HasField("known_at") else _NEVER,
         people=known,
         laboratories=laboratories,
-        silent=tuple(response.behind),
+        silent=dict(zip(response.behind, [*response.behind_as_of, *_unknown(response)], strict=False)),
         follows=tuple(feed.region for feed in response.identity.follows),
     )

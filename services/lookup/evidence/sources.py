@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.records.v1.record_read_service_pb2 import (
@@ -158,7 +159,7 @@ class Sources:
         known = self._tables.known(source)
         request = _request(question, keys, known)
         response = await store.BatchListRecords(request)
-        self._identities.check(source, response.identity)
+        self._identities.check(source, response.identity, response.behind)
         return read_answer(source, keys, response, self._tables.take(source, response, known))
 
     async def _answer_about_the_past(
@@ -182,7 +183,7 @@ class Sources:
             raise MalformedAnswerError(f"{len(response.answers)} answers to {len(asked)} questions")
         given: list[tuple[Sequence[bytes], BatchListRecordsResponse]] = []
         for (_, keys), answer in zip(asked, response.answers, strict=True):
-            self._identities.check(source, answer.identity)
+            self._identities.check(source, answer.identity, answer.behind)
             given.append((keys, answer))
         answers = iter([read_answer(source, keys, one, self._tables.take(source, one, known)) for keys, one in given])
         return [unreachable(source) if source in question.down else next(answers) for question, _ in questions]
@@ -218,7 +219,7 @@ class Sources:
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
                     response = await store.BatchListRecords(_request(question, [NOBODY], {}))
-                self._identities.check(source, response.identity)
+                self._identities.check(source, response.identity, response.behind)
             except Exception as error:  # noqa: BLE001  # still down, in whatever way
                 if _reason(error) in REASONS:
                     self._identities.note(source, _reason(error), error)
@@ -264,6 +265,16 @@ def _joined(parts: Sequence[SourceAnswer]) -> SourceAnswer:
         if len(instants) == len(parts)
         else None,
         people={key: person for part in parts for key, person in part.people.items()},
-        silent=sorted({region for part in parts for region in part.silent}),
+        silent=_least_known(parts),
         follows=latest.follows,
     )
+
+
+def _least_known(parts: Sequence[SourceAnswer]) -> Mapping[str, Timestamp]:
+    """Returns who is behind in any part, ascending, and up to when each is known in all of them."""
+    silent: dict[str, Timestamp] = {}
+    for part in parts:
+        for region, known in part.silent.items():
+            before = silent.get(region, known)
+            silent[region] = min(before, known, key=lambda instant: (instant.seconds, instant.nanos))
+    return dict(sorted(silent.items()))

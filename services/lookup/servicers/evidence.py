@@ -15,6 +15,7 @@ from hutong.lookup.v1.region_pb2 import Scope
 from services.common.documents import PersonKeys
 from services.lookup.evidence.gatherer import Gatherer
 from services.lookup.evidence.questions import EvidenceQuestion
+from services.lookup.identity import OwnIdentity
 from services.lookup.servicers import questions
 from services.runtime.limits.unknown_persons import is_unknown
 from services.runtime.resilience.coalescer import Coalescer
@@ -27,10 +28,11 @@ _Group = tuple[Purpose.ValueType, int]
 class EvidenceServicer:
     """Evidence for one or many. Single questions of one moment travel as one batch."""
 
-    def __init__(self, keys: PersonKeys, gatherer: Gatherer, patience: float) -> None:
+    def __init__(self, keys: PersonKeys, gatherer: Gatherer, identity: OwnIdentity, patience: float) -> None:
         """`patience` is what one source may take at the most, in seconds."""
         self._keys = keys
         self._gatherer = gatherer
+        self._identity = identity
         self._plenty = 4 * patience
         self._coalescer: Coalescer[_Group, EvidenceQuestion, GetEvidenceResponse] = Coalescer(self._send)
 
@@ -58,12 +60,16 @@ class EvidenceServicer:
         response = BatchGetEvidenceResponse()
         add = response.evidence.add
         await self._gatherer.fill(call.purpose, asked, [add() for _ in asked])
+        response.identity.CopyFrom(await self._identity.now())
         count_unknown(sum(is_unknown([evidence]) for evidence in response.evidence))
         return response
 
     async def _send(self, group: _Group, asked: Sequence[EvidenceQuestion]) -> Sequence[GetEvidenceResponse]:
         responses = [GetEvidenceResponse() for _ in asked]
         await self._gatherer.fill(group[0], asked, [response.evidence for response in responses])
+        identity = await self._identity.now()
+        for response in responses:
+            response.identity.CopyFrom(identity)
         return responses
 
     def _haste(self, deadline: float) -> int:

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
 
+from hutong.common.v1.identity_pb2 import StoreIdentity
+from hutong.common.v1.subject_pb2 import Subject
 from hutong.lookup.v1.holder_service_pb2 import (
     BatchListLinkedDocumentsRequest,
     BatchListLinkedDocumentsResponse,
@@ -24,7 +26,7 @@ from hutong.lookup.v1.holder_service_pb2 import (
 )
 
 from services.common.documents import PersonKeys
-from services.common.errors import FailedPrecondition, invalid
+from services.common.errors import FailedPrecondition, Violation, invalid
 from services.common.instants import Instant, to_timestamp
 from services.common.regions import divisions
 from services.common.requests import fields
@@ -34,6 +36,7 @@ from services.common.requests.violations import Violations, violation
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, Decision, Link, Switch, Unlink
 from services.lookup.holders.change_feed import FeedBatch, HolderFeed
 from services.lookup.holders.claims import Claimer
+from services.lookup.identity import OwnIdentity
 from services.lookup.store.protocol import HolderStore
 from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.feeds.tail import Step, Tail
@@ -52,19 +55,20 @@ class _Messages:
     poll_seconds = LOOK_SECONDS
     life_seconds = SIGN_OF_LIFE_SECONDS
 
-    def __init__(self, feed: HolderFeed) -> None:
+    def __init__(self, feed: HolderFeed, identity: OwnIdentity) -> None:
         self._feed = feed
+        self._identity = identity
 
     def number(self, position: int) -> int:
         return position
 
     async def read(self, after: int) -> Step[int]:
-        return self._step(after, await self._feed.read(after))
+        return self._step(after, await self._feed.read(after), await self._identity.now())
 
     async def read_up_to(self, after: int, last: int) -> Step[int]:
-        return self._step(after, await self._feed.read_up_to(after, last))
+        return self._step(after, await self._feed.read_up_to(after, last), await self._identity.now())
 
-    def _step(self, after: int, batch: FeedBatch) -> Step[int]:
+    def _step(self, after: int, batch: FeedBatch, identity: StoreIdentity) -> Step[int]:
         response = WatchHoldersResponse(
             changes=[
                 HolderChange(
@@ -76,6 +80,7 @@ class _Messages:
             ],
             sequence=batch.position,
             as_of=None if batch.as_of is None else to_timestamp(batch.as_of),
+            identity=identity,
         )
         return Step(after, batch.position, SharedMessage(response), batch.as_of is not None)
 
@@ -89,24 +94,28 @@ class HolderServicer:
         store: HolderStore,
         feed: HolderFeed,
         claimer: Claimer,
+        identity: OwnIdentity,
         clock: Callable[[], Instant],
     ) -> None:
         self._keys = keys
         self._store = store
         self._signal = CommitSignal()
-        self._tail = Tail(_Messages(feed), self._signal)
+        self._tail = Tail(_Messages(feed, identity), self._signal)
         self._claimer = claimer
+        self._identity = identity
         self._clock = clock
 
     async def LinkDocuments(self, request: LinkDocumentsRequest) -> LinkDocumentsResponse:
         """See the contract. Raises FailedPrecondition (TOO_MANY_DOCUMENTS) besides."""
+        await self._identity.require(request.store)
         decision = await self._commit(Link(*self._two_documents(request)))
-        return LinkDocumentsResponse(person_keys=decision.person)
+        return LinkDocumentsResponse(person_keys=decision.person, identity=await self._identity.now())
 
     async def UnlinkDocuments(self, request: UnlinkDocumentsRequest) -> UnlinkDocumentsResponse:
         """See the contract."""
+        await self._identity.require(request.store)
         decision = await self._commit(Unlink(*self._two_documents(request)))
-        return UnlinkDocumentsResponse(person_keys=decision.person)
+        return UnlinkDocumentsResponse(person_keys=decision.person, identity=await self._identity.now())
 
     async def ListLinkedDocuments(self, request: ListLinkedDocumentsRequest) -> ListLinkedDocumentsResponse:
         """See the contract. Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN) besides."""
@@ -144,7 +153,7 @@ class HolderServicer:
         key = violations.read(b"", partial(self._keys.of_subject, request.subject))
         violations.add(fields.region(request.region))
         violations.add(fields.scope(request.scope, required=True))
-        violations.add(fields.request_id(request.request_id))
+        violations.add(_request_id(request.request_id, request.subject))
         violations.refuse()
         if not divisions()[request.region].scope_switch:
             raise FailedPrecondition(
@@ -152,8 +161,9 @@ class HolderServicer:
                 "该地区的健康码不支持切换数据库",
                 "The code of this region has no switch between databases",
             )
+        await self._identity.require(request.store)
         await self._commit(Switch(key, request.region, request.scope, request.request_id.lower()))
-        return SwitchScopeResponse(scope=request.scope)
+        return SwitchScopeResponse(scope=request.scope, identity=await self._identity.now())
 
     async def ClaimResult(self, request: ClaimResultRequest) -> ClaimResultResponse:
         """See the contract. Raises FailedPrecondition (RESULT_IS_LOCAL, CLAIM_RETRACTED) besides."""
@@ -164,12 +174,13 @@ class HolderServicer:
             fields.origin(request.origin_region, request.origin_source_id)
             or fields.not_the_subjects({"origin_source_id": request.origin_source_id}, request.subject)
         )
-        violations.add(fields.request_id(request.request_id))
+        violations.add(_request_id(request.request_id, request.subject))
         violations.refuse()
         named = (request.origin_region, request.origin_source_id) if request.origin_region else None
         request_id = request.request_id.lower()
+        await self._identity.require(request.store)
         record, created = await self._claimer.claim(key, request.region, named, current_call().purpose, request_id)
-        return ClaimResultResponse(record=record, created=created)
+        return ClaimResultResponse(record=record, created=created, identity=await self._identity.now())
 
     async def WatchHolders(self, request: WatchHoldersRequest) -> AsyncIterator[SharedMessage]:
         """See the contract. Raises FailedPrecondition (FEED_REBUILT) for a sequence beyond the last one."""
@@ -189,7 +200,7 @@ class HolderServicer:
             fields.cause(request.cause)
             or fields.not_the_subjects({"cause": request.cause}, request.subject, request.other)
         )
-        violations.add(fields.request_id(request.request_id))
+        violations.add(_request_id(request.request_id, request.subject, request.other))
         violations.refuse()
         return one, other, request.cause.strip(), request.request_id.lower()
 
@@ -198,3 +209,8 @@ class HolderServicer:
         if decision.changes:
             self._signal.committed()
         return decision
+
+
+def _request_id(request_id: str, *subjects: Subject) -> list[Violation]:
+    """Returns what is wrong with the id of a request about these people."""
+    return fields.request_id(request_id) or fields.not_the_subjects({"request_id": request_id}, *subjects)

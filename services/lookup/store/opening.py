@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from services.common.identities import secret_fingerprint
 from services.lookup.settings import Settings
 from services.lookup.store.protocol import HolderStore
 from services.lookup.store.sqlite.store import SqliteHolderStore
@@ -16,31 +17,38 @@ def open_store(settings: Settings, *, alone: bool = True) -> HolderStore:
     asked. With `store_migrate` it is made, or brought up to date, if need be. A file is locked, unless somebody else
     may serve it as well (`alone`).
 
-    Raises ValueError for other URLs, SettingsError for a file that is not there, not up to date or of something else,
-    and Unavailable when a file cannot be opened.
+    Raises ValueError for other URLs, SettingsError for a file that is not there, not up to date, of something else or
+    of another mesh secret, and Unavailable when a file cannot be opened.
     """
     url = settings.store_url
+    fingerprint = secret_fingerprint(settings.mesh_secret.encode())
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
         try:
-            return SqliteHolderStore(Path(url.removeprefix(_SQLITE)), migrates=settings.store_migrate, alone=alone)
+            path = Path(url.removeprefix(_SQLITE))
+            return SqliteHolderStore(path, fingerprint, migrates=settings.store_migrate, alone=alone)
         except SchemaError as error:
             raise SettingsError(f"HUTONG_STORE_URL: {url}: {error}") from None
     if url.startswith(("postgresql://", "postgres://")):
         # Its driver is an optional dependency.
         from services.lookup.store.postgres.store import PostgresHolderStore
 
-        return PostgresHolderStore(url, migrates=settings.store_migrate)
+        return PostgresHolderStore(url, fingerprint, migrates=settings.store_migrate)
     # The URL may hold a password: only its scheme is repeated.
     raise ValueError(f"store_url: neither sqlite:///PATH nor postgresql://...: {url.partition(':')[0]!r}")
 
 
 async def open_checked_store(settings: Settings) -> HolderStore:
     """Opens the store after a look at its tables. Raises SettingsError also when those of a database are not up to
-    date; one that cannot be asked yet is no reason not to start."""
-    if not settings.store_url.startswith("sqlite:") and not settings.store_migrate:
+    date, or its keys are another mesh secret's; one that cannot be asked yet is no reason not to start."""
+    if not settings.store_url.startswith("sqlite:"):
         from services.lookup.store.postgres.store import PostgresHolderStore
 
-        looking = PostgresHolderStore(settings.store_url, pool_size=1)
+        looking = PostgresHolderStore(
+            settings.store_url,
+            secret_fingerprint(settings.mesh_secret.encode()),
+            pool_size=1,
+            migrates=settings.store_migrate,
+        )
         try:
             await looking.check_schema()
         except SchemaError as error:

@@ -29,6 +29,9 @@ class HolderStore(Protocol):
     Every method raises Unavailable (STORE_UNAVAILABLE) when the store cannot be used; drivers' errors do not pass.
     """
 
+    async def feed_id(self) -> str:
+        """Returns what names the history in which this log counts: a store that is made anew has another."""
+
     async def people(self, keys: Sequence[bytes]) -> CurrentPeople:
         """Returns the people behind up to some thousand keys, by the key asked for. Only those linked to another
         document, or switched somewhere, are in the answer."""

@@ -10,7 +10,7 @@ always given, the second fetches what those ask for.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from services.common.instants import Instant
 from services.records.domain.revisions import RecordId, always_given
@@ -28,6 +28,14 @@ class Selection:
     newest: int
     clearing: int
     own_regions: Sequence[str] = ()
+
+
+class LeftOut(NamedTuple):
+    """The part left out of one person's records, of one region or of any: nothing that was sampled or reported at
+    `before` or later, and of what is older so many records, retracted ones not counted."""
+
+    before: Instant
+    records: int
 
 
 class Candidate(Protocol):
@@ -53,6 +61,10 @@ class Candidate(Protocol):
     def weight(self) -> int:
         """Its Weight."""
 
+    @property
+    def retracted(self) -> int:
+        """True for a retraction."""
+
 
 C = TypeVar("C", bound=Candidate)
 C_co = TypeVar("C_co", bound=Candidate, covariant=True)
@@ -71,39 +83,52 @@ class Wanted:
 class Chosen(Generic[C]):
     """The choice among one person's records.
 
-    `recent` are all that are not older than the selection's instant; `older` the newest of the others, one more than
-    the selection wants, newest first; `always` what is given however old it is. `origin_of` tells the original that a
+    `newest` are all that are not older than the selection's instant, and the newest of the others, one more than the
+    selection wants; newest first. `always` is what is given however old it is. `origin_of` tells the original that a
     record names.
     """
 
     def __init__(
         self,
         selection: Selection,
-        recent: Sequence[C],
-        older: Sequence[C],
+        newest: Sequence[C],
         always: Sequence[C],
         origin_of: Callable[[C], RecordId | None],
     ) -> None:
         self._selection = selection
         self._given: dict[tuple[str, str], C] = {}
-        self.left_out: dict[str, Instant] = {}
-        """By region, or for any: nothing that was sampled or reported at this instant or later was left out."""
-        self.add(recent)
-        self.add(older[: selection.newest])
+        self._before: dict[str, Instant] = {}
+        self._older: dict[str, int] = {}
+        recent = next((n for n, one in enumerate(newest) if one.latest_at < selection.since), len(newest))
+        given = recent + selection.newest
+        self.add(newest[:given])
         self.add(always)
         # Also where nothing of this document is left out: an original may be another's of the same person.
         originals = {origin for one in always if (origin := origin_of(one)) is not None and origin not in self._given}
         self.wanted = Wanted(originals=sorted(originals))
-        if len(older) > selection.newest:
-            before = older[selection.newest].latest_at + 1
-            self.left_out[ANY_REGION] = Instant(before)
-            regions = {one.region for one in (*recent, *older)}
+        if len(newest) > given:
+            before = newest[given].latest_at + 1
+            self._before[ANY_REGION] = Instant(before)
+            regions = {one.region for one in newest}
             self.wanted = self._wanted(before, regions, always, self.wanted.originals)
 
     @property
     def given(self) -> list[C]:
         """Returns what is given, newest sample first."""
         return sorted(self._given.values(), key=lambda one: (-one.placed_at, one.region, one.source_id))
+
+    @property
+    def to_count(self) -> Collection[str]:
+        """Returns the regions, ANY_REGION among them, of which the older records are to be counted."""
+        return self._before.keys()
+
+    @property
+    def left_out(self) -> Mapping[str, LeftOut]:
+        """Returns what was left out, by region or for any."""
+        return {
+            region: LeftOut(before, max(0, self._older[region] - self._older_given(region)))
+            for region, before in self._before.items()
+        }
 
     def complete(self, clearing: Iterable[C], own: Mapping[str, Sequence[C]]) -> None:
         """Adds what was wanted. `own` holds, by region, one record more than the selection wants, newest first."""
@@ -112,11 +137,22 @@ class Chosen(Generic[C]):
         for region, records in own.items():
             self.add(records[:newest])
             if len(records) > newest:
-                self.left_out[region] = Instant(records[newest].latest_at + 1)
+                self._before[region] = Instant(records[newest].latest_at + 1)
+
+    def count(self, region: str, older: int) -> None:
+        """Notes how many records of a region, or of any, are older than the selection's instant, and not retracted."""
+        self._older[region] = older
 
     def add(self, records: Iterable[C]) -> None:
         """Adds records."""
         self._given.update(((one.region, one.source_id), one) for one in records)
+
+    def _older_given(self, region: str) -> int:
+        since = self._selection.since
+        return sum(
+            one.latest_at < since and not one.retracted and region in (ANY_REGION, one.region)
+            for one in self._given.values()
+        )
 
     def _wanted(
         self, before: int, regions: Collection[str], always: Sequence[C], originals: Sequence[RecordId]
@@ -130,7 +166,7 @@ class Chosen(Generic[C]):
         own = []
         for region in self._selection.own_regions:
             if region in regions:
-                self.left_out[region] = Instant(before)
+                self._before[region] = Instant(before)
             else:
                 own.append(region)
         return Wanted(clearing, own, originals)
@@ -139,14 +175,12 @@ class Chosen(Generic[C]):
 class Source(Protocol[C_co]):
     """Some people's records as a store has them, the last revision of each."""
 
-    def recent(self, key: bytes, since: Instant) -> Sequence[C_co]:
-        """Returns a person's records that were sampled or reported at an instant or later."""
+    def first(self, key: bytes, since: Instant, older: int) -> tuple[Sequence[C_co], Sequence[C_co]]:
+        """Returns a person's records that were sampled or reported at an instant or later and the newest `older` of
+        the others, newest first; and what is always given: see revisions.always_given."""
 
-    def older(self, key: bytes, since: Instant, most: int) -> Sequence[C_co]:
-        """Returns the newest of the others, newest first."""
-
-    def always(self, key: bytes) -> Sequence[C_co]:
-        """Returns what is always given: see revisions.always_given."""
+    def count(self, key: bytes, since: Instant, region: str) -> int:
+        """Returns how many of a person's records, of a region or ANY_REGION, are older, and not retracted."""
 
     def clearing(self, key: bytes, after: int, most: int) -> Iterable[C_co]:
         """Returns the first negatives of single tubes that were placed after an instant, by `latest_at`."""
@@ -166,9 +200,7 @@ def select(
     choices = {
         key: Chosen(
             selection,
-            source.recent(key, selection.since),
-            source.older(key, selection.since, selection.newest + 1),
-            source.always(key),
+            *source.first(key, selection.since, selection.newest + 1),
             origin_of,
         )
         for key in keys
@@ -183,6 +215,8 @@ def select(
             for holder, record in source.original(key, original):
                 if holder in choices:
                     choices[holder].add([record])
+        for region in choice.to_count:
+            choice.count(region, source.count(key, selection.since, region))
     return choices
 
 
@@ -200,17 +234,18 @@ class HeldRecords(Generic[C]):
     def _of(self, key: bytes) -> Sequence[C]:
         return self._newest_first.get(key, ())
 
-    def recent(self, key: bytes, since: Instant) -> Sequence[C]:
+    def first(self, key: bytes, since: Instant, older: int) -> tuple[Sequence[C], Sequence[C]]:
         """See Source."""
-        return [one for one in self._of(key) if one.latest_at >= since]
+        records = self._of(key)
+        recent = sum(one.latest_at >= since for one in records)
+        always = [one for one in records if always_given(one.weight, self._origin_of(one))]
+        return records[: recent + older], always
 
-    def older(self, key: bytes, since: Instant, most: int) -> Sequence[C]:
+    def count(self, key: bytes, since: Instant, region: str) -> int:
         """See Source."""
-        return [one for one in self._of(key) if one.latest_at < since][:most]
-
-    def always(self, key: bytes) -> Sequence[C]:
-        """See Source."""
-        return [one for one in self._of(key) if always_given(one.weight, self._origin_of(one))]
+        return sum(
+            one.latest_at < since and not one.retracted and region in (ANY_REGION, one.region) for one in self._of(key)
+        )
 
     def clearing(self, key: bytes, after: int, most: int) -> Iterable[C]:
         """See Source."""
@@ -224,6 +259,42 @@ class HeldRecords(Generic[C]):
     def original(self, key: bytes, record: RecordId) -> Iterable[tuple[bytes, C]]:
         """See Source."""
         return self._by_id.get(record, ())
+
+
+class JoinedSources(Generic[C]):
+    """A Source of two, each of which has other records than the other."""
+
+    def __init__(self, first: Source[C], second: Source[C]) -> None:
+        self._first = first
+        self._second = second
+
+    def first(self, key: bytes, since: Instant, older: int) -> tuple[Sequence[C], Sequence[C]]:
+        """See Source."""
+        newest, always = self._first.first(key, since, older)
+        others, always_too = self._second.first(key, since, older)
+        if not others:
+            return newest, always
+        joined = sorted([*newest, *others], key=_newest_first)
+        recent = sum(one.latest_at >= since for one in joined)
+        return joined[: recent + older], [*always, *always_too]
+
+    def count(self, key: bytes, since: Instant, region: str) -> int:
+        """See Source."""
+        return self._first.count(key, since, region) + self._second.count(key, since, region)
+
+    def clearing(self, key: bytes, after: int, most: int) -> Iterable[C]:
+        """See Source."""
+        both = [*self._first.clearing(key, after, most), *self._second.clearing(key, after, most)]
+        return sorted(both, key=_oldest_first)[:most]
+
+    def own(self, key: bytes, region: str, most: int) -> Sequence[C]:
+        """See Source."""
+        both = [*self._first.own(key, region, most), *self._second.own(key, region, most)]
+        return sorted(both, key=_newest_first)[:most]
+
+    def original(self, key: bytes, record: RecordId) -> Iterable[tuple[bytes, C]]:
+        """See Source."""
+        return [*self._first.original(key, record), *self._second.original(key, record)]
 
 
 def _newest_first(one: Candidate) -> tuple[int, str, str]:

@@ -64,11 +64,12 @@ class Completeness:
         """Returns the instant up to which nothing is missing now; take it before reading what it is said of."""
         return min((follower.as_of for follower in self._followers), default=self._clock())
 
-    def behind(self) -> list[str]:
-        """Returns the regions not heard of for over BEHIND, ascending: what they committed since may be missing. Take
-        them before reading what they are said of."""
+    def behind(self) -> dict[str, Instant]:
+        """Returns the regions not heard of for over BEHIND, ascending, and up to when each is known: what was committed
+        there since may be missing. Take them before reading what they are said of."""
         heard = self._clock() - BEHIND
-        return sorted(follower.region for follower in self._followers if follower.as_of < heard)
+        behind = {follower.region: follower.as_of for follower in self._followers if follower.as_of < heard}
+        return dict(sorted(behind.items()))
 
     async def look(self) -> Instant:
         """Notes now which regions are behind; returns the instant of the latest note. All are durable then, for this
@@ -80,22 +81,22 @@ class Completeness:
                 await self._save()
         return self._latest
 
-    async def at(self, instant: Instant) -> tuple[Instant, list[str]]:
+    async def at(self, instant: Instant) -> tuple[Instant, dict[str, Instant]]:
         """Returns what was noted as known at `instant`: up to when nothing was missing, and which regions were behind,
-        ascending. Raises Unavailable."""
+        ascending, each with up to when it was known. Raises Unavailable."""
         if not self._followers:
-            return instant, []
+            return instant, {}
         await self._load()
         known = [instant]
-        behind: list[str] = []
+        behind: dict[str, Instant] = {}
         for follower in self._followers:
             noted = self._noted.get(follower.region, ())
             place = bisect_right(noted, instant, key=lambda note: note[0])
             as_of = noted[place - 1][1] if place else Instant(0)
             if as_of is not None:
-                behind.append(follower.region)
+                behind[follower.region] = as_of
             known.append(Instant(instant - ALLOWANCE) if as_of is None else as_of)
-        return max(Instant(0), min(known)), sorted(behind)
+        return max(Instant(0), min(known)), dict(sorted(behind.items()))
 
     async def run(self) -> None:
         """Notes without end which region falls behind, and which comes back."""

@@ -79,7 +79,7 @@ class RegionFollower:
         name: str,
         region: str,
         source: Region,
-        secret_fingerprints: frozenset[bytes],
+        secret_fingerprint: bytes,
         feed: str = "",
         store: FollowingStore,
         signal: CommitSignal,
@@ -88,7 +88,7 @@ class RegionFollower:
         self._name = name
         self.region = self._region = region
         self._source = source
-        self._expected = ExpectedStore(RECORDS, region, secret_fingerprints, feed)
+        self._expected = ExpectedStore(RECORDS, region, secret_fingerprint, feed)
         self._store = store
         self._signal = signal
         self._clock = clock
@@ -106,6 +106,10 @@ class RegionFollower:
     def feed_id(self) -> str:
         """The feed that is followed; empty before the region was reached for the first time."""
         return self._here.feed_id
+
+    def expected(self) -> ExpectedStore:
+        """Returns who the region must be: with the feed that is followed, any before it was reached."""
+        return replace(self._expected, feed_id=self._here.feed_id or self._expected.feed_id)
 
     @property
     def sequence(self) -> int:

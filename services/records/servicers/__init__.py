@@ -4,6 +4,7 @@ from services.records.servicers.conflict import ConflictServicer
 from services.records.servicers.feed import FeedServicer
 from services.records.servicers.following import FollowingServicer
 from services.records.servicers.intake import IntakeServicer
+from services.records.servicers.proven_writes import ProvenWrites
 from services.records.servicers.quality import QualityServicer
 from services.records.servicers.read import ReadServicer
 from services.records.servicers.restoration import RestorationServicer
@@ -14,6 +15,7 @@ __all__ = [
     "FeedServicer",
     "FollowingServicer",
     "IntakeServicer",
+    "ProvenWrites",
     "QualityServicer",
     "ReadServicer",
     "RestorationServicer",

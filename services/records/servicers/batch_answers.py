@@ -1,6 +1,6 @@
 """Makes the answers about many people: their records, the standing of laboratories, and how complete both are."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from hutong.records.v1 import record_read_service_pb2 as pb
 
@@ -124,12 +124,13 @@ class BatchAnswers:
         return response, standings
 
     def _complete(
-        self, response: pb.BatchListRecordsResponse, people: People, as_of: Instant, behind: Collection[str]
+        self, response: pb.BatchListRecordsResponse, people: People, as_of: Instant, behind: Mapping[str, Instant]
     ) -> None:
         if people.as_of is not None:
             as_of = min(as_of, people.as_of)
         response.as_of.CopyFrom(to_timestamp(as_of))
         response.behind.extend(behind)
+        response.behind_as_of.extend([to_timestamp(known) for known in behind.values()])
         if people.purged_before:
             response.purged_before.CopyFrom(to_timestamp(people.purged_before))
         response.identity.CopyFrom(self._identity.of_feed(people.feed_id))

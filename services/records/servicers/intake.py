@@ -12,6 +12,7 @@ from services.common.errors import invalid
 from services.common.requests import fields
 from services.common.requests.batches import check_batch
 from services.records.domain.intake import Judge, Judged, claims, decide_batch
+from services.records.identity import OwnIdentity
 from services.records.metrics import INTAKE_SESSIONS, SUBMITTED
 from services.records.servicers.writer import Writer
 from services.records.store.protocols.intake_sessions import IntakeSessions
@@ -37,8 +38,11 @@ class _Prepared:
 class IntakeServicer:
     """Serves hutong.records.v1.RecordIntakeService. `skew` is in microseconds, see validation.DEFAULT_SKEW."""
 
-    def __init__(self, sessions: IntakeSessions, writer: Writer, keys: PersonKeys, skew: int) -> None:
+    def __init__(
+        self, sessions: IntakeSessions, writer: Writer, identity: OwnIdentity, keys: PersonKeys, skew: int
+    ) -> None:
         self._kept = sessions
+        self._identity = identity
         self._writer = writer
         self._judge = Judge(keys, writer.region_violations, skew)
         self._sessions = INTAKE_SESSIONS.labels(writer.name)
@@ -49,12 +53,14 @@ class IntakeServicer:
         """Yields where the session stands, then an acknowledgement of each batch after its commit.
 
         Raises InvalidArgument (SESSION_ID_FORMAT, OPENING_REQUIRED, BATCH_ORDER, BATCH_SIZE), FailedPrecondition
-        (BATCH_GAP).
+        (BATCH_GAP), Unavailable (WRONG_STORE, OTHER_SECRET, FEED_CHANGED) where another store is meant.
         """
         opening = await anext(requests)
         session = _session(opening)
+        await self._identity.require(opening.store)
         with self._sessions.track_inprogress():
-            yield StreamRecordsResponse(batch=await self._kept.batches(session))
+            batches = await self._kept.batches(session)
+            yield StreamRecordsResponse(batch=batches, identity=await self._identity.now())
             committing: asyncio.Task[StreamRecordsResponse] | None = None
             preparing: asyncio.Task[_Prepared | None] | None = None
             ready: _Prepared | None = None

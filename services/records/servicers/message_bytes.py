@@ -6,7 +6,8 @@ from functools import cache
 from hutong.records.v1.change_feed_service_pb2 import Change
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsResponse, LeftOutRecords, PersonRecords
 
-from services.common.instants import Instant, to_timestamp
+from services.common.instants import to_timestamp
+from services.records.domain.selection import LeftOut
 from services.records.store.values.feed import ChangeRow
 
 
@@ -41,13 +42,13 @@ _LEFT_OUT = _tag(PersonRecords.LEFT_OUT_FIELD_NUMBER)
 _CHANGED = (_tag(Change.RECORD_FIELD_NUMBER), _tag(Change.LABORATORY_FIELD_NUMBER))
 
 
-def person(person_key: bytes, records: Iterable[bytes], left_out: Mapping[str, Instant]) -> bytes:
-    """Returns one person of a BatchListRecordsResponse; `left_out` tells by region before when something was."""
+def person(person_key: bytes, records: Iterable[bytes], left_out: Mapping[str, LeftOut]) -> bytes:
+    """Returns one person of a BatchListRecordsResponse; `left_out` is what was left out, by region."""
     parts = [_KEY, _size(person_key), person_key]
     for record in records:
         parts += (_RECORD, _size(record), record)
-    for region, before in left_out.items():
-        message = LeftOutRecords(region=region, before=to_timestamp(before)).SerializeToString()
+    for region, (before, older) in left_out.items():
+        message = LeftOutRecords(region=region, before=to_timestamp(before), count=older).SerializeToString()
         parts += (_LEFT_OUT, _size(message), message)
     body = b"".join(parts)
     return b"".join((_PERSON, _size(body), body))

@@ -67,7 +67,9 @@ class WriteServicer(LaboratoryMethods):
     async def SubmitRecord(self, request: pb.SubmitRecordRequest) -> pb.SubmitRecordResponse:
         """Stores one record. Raises ALREADY_EXISTS (RECORD_CONFLICT), its violation saying what is in conflict."""
         made = self._submission(request.submission, self._writer.clock())
-        found = fields.request_id(request.request_id)
+        found = fields.request_id(request.request_id) or fields.not_the_subjects(
+            {"request_id": request.request_id}, request.submission.subject
+        )
         if not isinstance(made, Submission):
             found += [Violation(f"submission.{v.field}", v.reason, v.text) for v in made]
         refuse(found, "submission.region")
@@ -116,7 +118,11 @@ class WriteServicer(LaboratoryMethods):
     async def BatchSubmitRecords(self, request: pb.BatchSubmitRecordsRequest) -> pb.BatchSubmitRecordsResponse:
         """Stores many records in one transaction; a row's violations name its fields as within the submission."""
         check_batch(len(request.submissions), "submissions")
-        refuse(fields.request_id(request.request_id))
+        people = [one.subject for one in request.submissions]
+        refuse(
+            fields.request_id(request.request_id)
+            or (fields.not_the_subjects({"request_id": request.request_id}, *people) if request.request_id else [])[:1]
+        )
         now = self._writer.clock()
         caller = current_call().caller
         made = [self._submission(asked, now) for asked in request.submissions]

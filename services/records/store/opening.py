@@ -1,6 +1,7 @@
 """Opens the store that a URL names. With the composition, the only module that knows the engines."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.common.regions import NATION
 from services.records.settings import Settings
@@ -11,6 +12,9 @@ from services.records.store.protocols.retention import RecordPurge
 from services.records.store.sqlite.store import SqliteStore
 from services.runtime.settings.environment import SettingsError
 from services.runtime.storage.schema import SchemaError
+
+if TYPE_CHECKING:
+    from services.records.store.postgres.store import PostgresStore
 
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
@@ -42,16 +46,20 @@ def open_store(settings: Settings, *, alone: bool = True) -> RecordStore:
 
 
 def open_replica(settings: Settings) -> RecordStore | None:
-    """Returns the replica that `read_store_url` names, reached when first asked; None where it names none."""
-    if not settings.read_store_url:
-        return None
+    """Returns the replica that `read_store_url` names, reached when first asked; None where it names none. One of
+    another store's is unavailable."""
+    return _replica(settings, settings.store_pool) if settings.read_store_url else None
+
+
+def _replica(settings: Settings, pool_size: int) -> "PostgresStore":
     from services.records.store.postgres.store import PostgresStore
 
     return PostgresStore(
         settings.read_store_url,
-        pool_size=settings.store_pool,
+        pool_size=pool_size,
         statement_seconds=settings.statement_timeout,
         is_replica=True,
+        owner=settings.owner(),
     )
 
 
@@ -82,7 +90,9 @@ def open_whole(settings: Settings) -> WholeStore:
 
 async def open_checked_store(settings: Settings) -> RecordStore:
     """Returns the same as `open_store`, after a look at its tables. Raises SettingsError also when they are not up to
-    date or somebody else's; a database that cannot be asked yet is no reason not to start."""
+    date or somebody else's, or the replica is; a database that cannot be asked yet is no reason not to start."""
+    if settings.read_store_url:
+        await _check(_replica(settings, 1), "HUTONG_READ_STORE_URL")
     if settings.store_url.startswith(_POSTGRES):
         from services.records.store.postgres.store import PostgresStore
 
@@ -93,13 +103,17 @@ async def open_checked_store(settings: Settings) -> RecordStore:
             migrates=settings.store_migrate,
             owner=settings.owner(),
         )
-        try:
-            await looking.check_schema()
-        except SchemaError as error:
-            raise SettingsError(f"HUTONG_STORE_URL: {error}") from None
-        finally:
-            await looking.close()
+        await _check(looking, "HUTONG_STORE_URL")
     return open_store(settings)
+
+
+async def _check(looking: "PostgresStore", variable: str) -> None:
+    try:
+        await looking.check_schema()
+    except SchemaError as error:
+        raise SettingsError(f"{variable}: {error}") from None
+    finally:
+        await looking.close()
 
 
 def _open_file(settings: Settings, *, migrates: bool, owner: Owner | None, alone: bool) -> SqliteStore:

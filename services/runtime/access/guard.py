@@ -1,16 +1,23 @@
 """Holds each call against the table, under the name that its certificate proves."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
 
 from services.common.errors import Code, ServiceError, Text, Violation
+from services.runtime.access.persons import NamedPersons
 from services.runtime.access.table import AccessTable, Denial
 from services.runtime.rpc.access import Guard
 from services.runtime.rpc.call import Call
-from services.runtime.tls.identity import region_of
+from services.runtime.tls.identity import ANONYMOUS, region_of
+
+
+def _token_missing() -> ServiceError:
+    text = Text("须出示令牌（Authorization: Bearer …）", "A token is required (Authorization: Bearer …)")
+    return ServiceError(Code.UNAUTHENTICATED, "TOKEN_MISSING", text)
 
 
 def _error(denial: Denial) -> ServiceError:
@@ -21,6 +28,9 @@ def _error(denial: Denial) -> ServiceError:
         text = Text("调用方不得代表该地区", "The caller may not act for this region")
         where = [Violation(denial.field, "REGION_DENIED", text)] if denial.field else []
         return ServiceError(Code.PERMISSION_DENIED, "REGION_DENIED", text, where)
+    if denial.reason == "PERSON_DENIED":
+        text = Text("调用方只可查询本人及被监护人", "The caller may ask about itself and its dependants alone")
+        return ServiceError(Code.PERMISSION_DENIED, "PERSON_DENIED", text)
     text = Text("调用方无权调用此方法", "The caller may not call this method")
     return ServiceError(Code.PERMISSION_DENIED, "ACCESS_DENIED", text)
 
@@ -28,19 +38,24 @@ def _error(denial: Denial) -> ServiceError:
 class TableGuard:
     """Admits what the table allows, after `named` has looked at name and purpose as everywhere. `here` are the regions
     whose store this is, none for a service that is no region's: where a request names no region, a grant about a
-    caller's own region is one about this store."""
+    caller's own region is one about this store. `persons` finds whom a request names, where grants are about people of
+    the caller's own; without it, everybody it names is somebody else."""
 
-    def __init__(self, table: AccessTable, named: Guard, here: Collection[str] = ()) -> None:
+    def __init__(
+        self, table: AccessTable, named: Guard, here: Collection[str] = (), persons: NamedPersons | None = None
+    ) -> None:
         self._table = table
         self._named = named
         self._here = here
+        self._persons = persons
         self._fields: dict[str, Callable[[Message], Iterator[tuple[str, str]]]] = {
             method: _regions(rule.regions) for method, rule in table.rules.items()
         }
 
     def admit(self, call: Call, method: str, request: Message) -> Purpose.ValueType:
         """Returns the purpose under which the call is served. Raises as `named` does, and PERMISSION_DENIED with reason
-        ACCESS_DENIED, PURPOSE_DENIED or REGION_DENIED; never a word about a person."""
+        ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED or PERSON_DENIED; of who has no name at all, UNAUTHENTICATED
+        (TOKEN_MISSING). Never a word about a person."""
         purpose = self._named.admit(call, method, request)
         self._check(call, method, purpose, request)
         return purpose
@@ -54,10 +69,22 @@ class TableGuard:
         denial = (
             Denial("ACCESS_DENIED")
             if regions is None
-            else self._table.check(call.caller, method, purpose, self._about(call.caller, regions(request)))
+            else self._table.check(
+                call.caller,
+                method,
+                purpose,
+                self._about(call.caller, regions(request)),
+                partial(self._about_others, call, request),
+            )
         )
         if denial is not None:
-            raise _error(denial)
+            raise _token_missing() if call.caller == ANONYMOUS else _error(denial)
+
+    def _about_others(self, call: Call, request: Message) -> bool:
+        if self._persons is None:
+            return True
+        own = call.persons
+        return any(person not in own for person in self._persons.of(request))
 
     def _about(self, caller: str, regions: Iterator[tuple[str, str]]) -> Iterable[tuple[str, str]]:
         named = list(regions)

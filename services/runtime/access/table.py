@@ -5,7 +5,7 @@ regions. Whatever it does not allow is denied.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -35,11 +35,12 @@ class MethodRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Methods that a principal may call, for these purposes (none given: all of the method's), about its own region or
-    any."""
+    any, and about people of its own (itself and its dependants) or any."""
 
     methods: tuple[str, ...]
     regions: Literal["own", "any"]
     purposes: tuple[str, ...] = ()
+    persons: Literal["own", "any"] = "any"
 
 
 class TableFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +52,7 @@ class TableFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """The denial of a call. `reason` is ACCESS_DENIED, PURPOSE_DENIED or REGION_DENIED."""
+    """The denial of a call. `reason` is ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED or PERSON_DENIED."""
 
     reason: str
     field: str = ""
@@ -61,6 +62,11 @@ class Denial:
 class _Permission:
     purposes: frozenset[int]
     own: bool
+    own_persons: bool
+
+
+def _nobody_else() -> bool:
+    return False
 
 
 class AccessTable:
@@ -92,33 +98,55 @@ class AccessTable:
                     allowed = purposes & narrowed if narrowed else purposes
                     if purposes and not allowed:
                         continue
-                    permissions.setdefault(method, []).append(_Permission(allowed, grant.regions == "own"))
+                    permissions.setdefault(method, []).append(
+                        _Permission(allowed, grant.regions == "own", grant.persons == "own")
+                    )
         return permissions
 
     def _look_up(self, principal: str) -> Mapping[str, Sequence[_Permission]]:
         return next((permissions for name, permissions in self._granted if name.fullmatch(principal)), {})
 
-    def check(self, principal: str, method: str, purpose: int, regions: Iterable[tuple[str, str]]) -> Denial | None:
+    def check(
+        self,
+        principal: str,
+        method: str,
+        purpose: int,
+        regions: Iterable[tuple[str, str]],
+        about_others: Callable[[], bool] = _nobody_else,
+    ) -> Denial | None:
         """Returns why a call is denied, None when it is allowed. `regions` are the field and code of each region that
-        the request acts upon."""
+        the request acts upon; `about_others` tells whether it names people who are not the caller's own, and is asked
+        only where that matters."""
         permissions = self._permissions_of(principal).get(method, ())
         if not permissions:
             return Denial("ACCESS_DENIED")
-        for_purpose = [one for one in permissions if not one.purposes or purpose in one.purposes]
-        if not for_purpose:
-            return Denial("PURPOSE_DENIED", "purpose")
-        if any(not one.own for one in for_purpose):
-            return None
-        own = region_of(principal)
-        foreign = next((field for field, region in regions if region != own), None)
-        return None if foreign is None else Denial("REGION_DENIED", foreign)
+        denial = _PURPOSE_DENIED
+        for one in permissions:
+            if one.purposes and purpose not in one.purposes:
+                continue
+            if one.own and (foreign := _foreign(region_of(principal), regions := list(regions))) is not None:
+                denial = Denial("REGION_DENIED", foreign)
+            elif one.own_persons and about_others():
+                denial = _PERSON_DENIED
+            else:
+                return None
+        return denial
 
     def explain(self, principal: str) -> Iterator[str]:
         """Yields a line for each method that a principal may call: its purposes and regions."""
         for method, permissions in sorted(self._permissions_of(principal).items()):
             for one in permissions:
                 purposes = sorted(Purpose.Name(number).removeprefix("PURPOSE_") for number in one.purposes)  # type: ignore[arg-type]  # from the enum
-                yield f"{method}  {','.join(purposes) or '-'}  {'own' if one.own else 'any'}"
+                about = "own" if one.own else "any"
+                yield f"{method}  {','.join(purposes) or '-'}  {about}{'  own people' if one.own_persons else ''}"
+
+
+_PURPOSE_DENIED = Denial("PURPOSE_DENIED", "purpose")
+_PERSON_DENIED = Denial("PERSON_DENIED")
+
+
+def _foreign(own: str, regions: Iterable[tuple[str, str]]) -> str | None:
+    return next((field for field, region in regions if region != own), None)
 
 
 def _covers(pattern: str, method: str) -> bool:

@@ -2,15 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
 from hashlib import blake2b
-from typing import Any
 
 from google.protobuf.message import Message
-from hutong.common.v1.subject_pb2 import Document, Purpose, Subject
+from hutong.common.v1.subject_pb2 import Purpose
 
 from services.common.documents import PersonKeys
-from services.common.errors import InvalidArgument
+from services.runtime.access.persons import NamedPersons
 from services.runtime.audit.entry import Entry, to_line
 from services.runtime.audit.log import AuditLog
 from services.runtime.clock import Clock
@@ -30,9 +28,8 @@ class Auditor:
 
     def __init__(self, kept: AuditLog, keys: PersonKeys, clock: Clock) -> None:
         self._log = kept
-        self._keys = keys
+        self._persons = NamedPersons(keys)
         self._clock = clock
-        self._persons: dict[type[Message], Callable[[Any], Iterator[str]]] = {}
         self._concerned: dict[str, bool] = {}
 
     async def answered(self, call: Call, method: str, request: Message, outcome: str, answer: bytes) -> None:
@@ -62,27 +59,12 @@ class Auditor:
                 method=method,
                 purpose=_PURPOSES.get(call.purpose, ""),
                 outcome=outcome,
-                persons=tuple(self._about(request)),
+                persons=tuple([person.hex() for person in self._persons.of(request)]),
                 answer=digest,
                 trace=call.trace.hex_id,
                 users=() if call.users == (call.caller,) else call.users,
             )
         )
-
-    def _about(self, request: Message) -> Iterator[str]:
-        find = self._persons.get(type(request))
-        if find is None:
-            find = self._persons[type(request)] = _persons_in(request.DESCRIPTOR, self._key)
-        return find(request)
-
-    def _key(self, named: Message) -> str:
-        try:
-            if isinstance(named, Document):
-                return self._keys.of(named).hex()
-            return self._keys.of_subject(named).hex() if isinstance(named, Subject) else ""
-        except InvalidArgument:
-            # Nobody: the call is refused for it, and the number, wrong or not, is written nowhere.
-            return ""
 
     async def close(self) -> None:
         """Writes what waits, leaves a checkpoint, and closes the log."""
@@ -99,27 +81,3 @@ class Auditor:
                     await self._log.checkpoint()
                 except OSError as error:
                     log.warning("no checkpoint: %s", error.strerror)
-
-
-def _persons_in(kind: Any, key: Callable[[Message], str]) -> Callable[[Any], Iterator[str]]:
-    """Returns a function that yields the key of every person that a message of this kind names."""
-    if kind in (Document.DESCRIPTOR, Subject.DESCRIPTOR):
-        return lambda message: iter([found] if (found := key(message)) else [])
-    below = [
-        (field.name, field.is_repeated, _persons_in(field.message_type, key))
-        for field in kind.fields
-        if field.message_type is not None
-        and field.message_type.full_name.startswith("hutong.")
-        # No contract nests a message in itself.
-        and field.message_type is not kind
-    ]
-
-    def persons(message: Any) -> Iterator[str]:
-        for name, repeated, find in below:
-            if repeated:
-                for one in getattr(message, name):
-                    yield from find(one)
-            elif message.HasField(name):
-                yield from find(getattr(message, name))
-
-    return persons

@@ -4,6 +4,7 @@ Every caller gives a name, and every call about a person a purpose. Where names 
 each call to what its caller may do: see `services.runtime.access.guard`.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from google.protobuf.message import Message
@@ -31,11 +32,17 @@ class Guard(Protocol):
 class NamedCallers:
     """Admits every caller that gives a name, and every call that states the purpose its request has a field for.
 
-    `default_purpose` stands in where the contract allows the purpose to be left out.
+    `default_purpose` stands in where the contract allows the purpose to be left out, `defaults` another for single
+    methods.
     """
 
-    def __init__(self, default_purpose: Purpose.ValueType = Purpose.PURPOSE_UNSPECIFIED) -> None:
+    def __init__(
+        self,
+        default_purpose: Purpose.ValueType = Purpose.PURPOSE_UNSPECIFIED,
+        defaults: Mapping[str, Purpose.ValueType] | None = None,
+    ) -> None:
         self._default = default_purpose
+        self._defaults = defaults or {}
         self._asks: dict[str, bool] = {}
 
     def admit(self, call: Call, method: str, request: Message) -> Purpose.ValueType:
@@ -51,7 +58,7 @@ class NamedCallers:
             asks = self._asks[method] = "purpose" in request.DESCRIPTOR.fields_by_name
         if not asks:
             return _UNSPECIFIED
-        purpose: Purpose.ValueType = request.purpose or self._default  # type: ignore[attr-defined]  # checked above
+        purpose: Purpose.ValueType = request.purpose or self._defaults.get(method, self._default)  # type: ignore[attr-defined]  # checked above
         if purpose == _UNSPECIFIED:
             raise invalid("purpose", "PURPOSE_REQUIRED", "须说明使用目的", "The purpose is required")
         if purpose not in _PURPOSES:

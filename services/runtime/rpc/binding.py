@@ -33,6 +33,8 @@ class Binding:
     contract: ServiceDescriptor
     servicer: object
     guard: Guard = field(default_factory=NamedCallers)
+    heavy: frozenset[str] = frozenset()
+    """Its methods that are refused first when there is too much to do."""
     needs: frozenset[str] = frozenset()
     """Components that this contract needs and the service's others can do without, such as what writes need."""
 

@@ -8,6 +8,7 @@ import msgspec
 from hutong.common.v1.subject_pb2 import Purpose
 from msgspec.structs import replace
 
+from services.common.errors import ServiceError
 from services.runtime.telemetry.trace import Trace, enter_trace, leave_trace, new_trace
 
 
@@ -21,6 +22,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     """One call. `deadline` is an instant of time.monotonic(), in seconds; `caller` the immediate caller's name,
     `proven` where a certificate or a token proves it.
 
+    A call with a `refusal` brought something to prove its caller's name that does not: it is answered with that.
     `persons` are the keys of those people whose data is the caller's own, itself first: of a holder, and of a guardian
     with dependants. `users` are those on whose behalf the mesh is called: who asked the gateway, however many hops ago.
     `address` is where the call comes from, empty within a process; `meter` counts while the call is limited.
@@ -35,6 +37,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     proven: bool = False
     address: str = ""
     meter: Meter | None = None
+    refusal: ServiceError | None = None
 
     def remaining(self) -> float:
         """Seconds left; negative when the deadline has passed."""

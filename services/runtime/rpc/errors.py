@@ -26,7 +26,7 @@ its server has ended the stream or is gone."""
 
 
 DRAINING = "DRAINING"
-_RETRY_SECONDS = {DRAINING: 0.1}
+_RETRY_SECONDS = {DRAINING: 0.1, "OVERLOADED": 1.0, "TOO_MANY_WAITING": 1.0}
 """By reason, after how long another attempt makes sense."""
 
 

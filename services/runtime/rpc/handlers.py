@@ -14,11 +14,13 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 
 from services.common.errors import Code, ServiceError, Text
+from services.runtime.resilience.overload import Overload, Weight, overloaded
 from services.runtime.rpc.addresses import FORWARDED, Addresses, host_of
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.channel import TRACE_KEY
 from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_status
+from services.runtime.rpc.parts import has_too_many_parts
 from services.runtime.rpc.peers import Peers
 from services.runtime.rpc.person_keys import Receive
 from services.runtime.rpc.pipeline import Pipeline
@@ -44,11 +46,9 @@ _TOO_LARGE = ServiceError(
 )
 
 
-_CREDENTIAL_ENDED = ServiceError(
-    Code.UNAUTHENTICATED,
-    "CREDENTIAL_ENDED",
-    Text("调用方的证书或令牌已到期，请重新连接", "The caller's certificate or token has ended; connect again"),
-)
+def _credential_ended() -> ServiceError:
+    text = Text("调用方的证书或令牌已到期，请重新连接", "The caller's certificate or token has ended; connect again")
+    return ServiceError(Code.UNAUTHENTICATED, "CREDENTIAL_ENDED", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,14 @@ Decoded = Message | Refused
 @dataclass(frozen=True, slots=True)
 class Handlers:
     """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
-    `draining` is set when streams are to end, `streams` bounds them, `addresses` tells where calls come
-    from, `receive` looks over every request."""
+    `draining` is set when streams are to end, `streams` bounds them, `overload` bounds what is answered once,
+    `addresses` tells where calls come from, `receive` looks over every request."""
 
     peers: Peers
     traces: Traces
     draining: asyncio.Event
     streams: OpenStreams
+    overload: Overload
     addresses: Addresses
     receive: Receive | None = None
 
@@ -83,15 +84,30 @@ class Handlers:
             return grpc.stream_stream_rpc_method_handler(self._duplex(pipeline, name, handler), **codec)
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(self._stream(pipeline, name, handler), **codec)
-        return grpc.unary_unary_rpc_method_handler(self._unary(pipeline, name, handler), **codec)
+        weight = Weight.HEAVY if method.name in binding.heavy else Weight.LIGHT
+        codec["request_deserializer"] = self._while_there_is_room(codec["request_deserializer"], weight)
+        return grpc.unary_unary_rpc_method_handler(self._unary(pipeline, name, handler, weight), **codec)
 
-    def _unary(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
+    def _while_there_is_room(self, decode: Callable[[bytes], Decoded], weight: Weight) -> Callable[[bytes], Decoded]:
+        def decoded(data: bytes) -> Decoded:
+            # A thousand questions are not read only to be refused; the handler refuses them.
+            return Refused(overloaded()) if self.overload.full(weight) else decode(data)
+
+        return decoded
+
+    def _unary(self, pipeline: Pipeline, name: str, handler: Any, weight: Weight) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+            try:
+                self.overload.begin(weight)
+            except ServiceError as error:
+                await _abort(context, error)
             try:
                 call, _ = await self._call(context)
                 return await pipeline.unary(name, handler, _accepted(request), call)
             except ServiceError as error:
                 await _abort(context, error)
+            finally:
+                self.overload.end(weight)
 
         return serve
 
@@ -150,6 +166,7 @@ class Handlers:
             users=caller.users,
             proven=caller.proven,
             address=self._address(context),
+            refusal=caller.refusal,
         )
         return call, caller.ends
 
@@ -177,7 +194,7 @@ class Handlers:
                 left = None if ends == math.inf else max(0.0, ends - time.monotonic())
                 await asyncio.wait({reading, ended}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 if not ended.done() and time.monotonic() >= ends:
-                    raise _CREDENTIAL_ENDED
+                    raise _credential_ended()
                 if not reading.done():
                     return
                 try:
@@ -203,7 +220,8 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceErro
 
 def _accepted(request: Decoded) -> Message:
     if isinstance(request, Refused):
-        raise request.error
+        # One error for all calls: without this, it would keep every place where it was raised.
+        raise request.error.with_traceback(None)
     return request
 
 
@@ -214,6 +232,8 @@ def _decoder(method: MethodDescriptor, receive: Receive | None) -> Callable[[byt
     def decoded(data: bytes) -> Decoded:
         # What is raised here would reach the caller as UNKNOWN with the decoder's words, and the log with a stack.
         if most is not None and len(data) > most:
+            return Refused(_TOO_LARGE)
+        if has_too_many_parts(data, method.input_type):
             return Refused(_TOO_LARGE)
         try:
             request = parse(data)

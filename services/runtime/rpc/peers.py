@@ -38,14 +38,15 @@ class Context(Protocol):
 
 
 class Caller(NamedTuple):
-    """One caller. `persons`, `users` and `proven` are those of Call; `ends` is when what proves the name is no longer
-    valid, an instant of time.monotonic(), in seconds."""
+    """One caller. `persons`, `users`, `proven` and `refusal` are those of Call; `ends` is when what proves the name is
+    no longer valid, an instant of time.monotonic(), in seconds."""
 
     name: str
     persons: tuple[bytes, ...] = ()
     users: tuple[str, ...] = ()
     ends: float = math.inf
     proven: bool = False
+    refusal: ServiceError | None = None
 
 
 class Peers(Protocol):

@@ -1,4 +1,5 @@
-"""Person keys of another version become this process's own where messages come in, while a secret is being changed.
+"""Person keys of another version become this process's own where messages come in, while a secret is being changed,
+and so do the fingerprints by which stores say their version.
 
 A key says its version, and whoever has the secrets of both makes one of the other: a process that has moved to the next
 version and one that has not yet understand each other, and within each there is one version alone.
@@ -10,9 +11,12 @@ from typing import Any
 from google.protobuf.message import Message
 
 from services.common.documents import PersonKeys
+from services.common.mesh_secret import MeshSecret, parse_mesh_secret
 
 _FIELDS = frozenset(("person_key", "person_keys"))
 """The fields that hold person keys, in every contract."""
+
+_FINGERPRINT = "secret_fingerprint"
 
 Receive = Callable[[Message], Message]
 """Looks over a message that has come in, and returns it."""
@@ -23,8 +27,10 @@ _Change = Callable[[Any], None]
 class ReceivedKeys:
     """Makes keys in messages that have come in this process's own, in place: nobody else has the message yet."""
 
-    def __init__(self, keys: PersonKeys) -> None:
+    def __init__(self, keys: PersonKeys, secret: MeshSecret) -> None:
         self._own = keys.own
+        self._fingerprint = secret.fingerprint()
+        self._known = secret.fingerprints
         self._changes: dict[str, _Change | None] = {}
 
     def __call__(self, message: Message) -> Message:
@@ -50,9 +56,10 @@ class ReceivedKeys:
             and field.message_type.full_name.startswith("hutong.")
             and (found := self._change_of(field.message_type)) is not None
         ]
-        if not (single or several or below):
+        named = _FINGERPRINT in kind.fields_by_name
+        if not (single or several or below or named):
             return None
-        own = self._own
+        own, fingerprint, known = self._own, self._fingerprint, self._known
 
         def change(message: Any) -> None:
             for name in single:
@@ -62,6 +69,8 @@ class ReceivedKeys:
             for name in several:
                 keys = getattr(message, name)
                 keys[:] = [own(key) for key in keys]
+            if named and message.secret_fingerprint in known:
+                message.secret_fingerprint = fingerprint
             for name, repeated, within in below:
                 if repeated:
                     for one in getattr(message, name):
@@ -75,5 +84,5 @@ class ReceivedKeys:
 def received_keys(secret: str) -> Receive | None:
     """Returns what looks over messages that come in to a process with this secret; None while there is one version, as
     nearly always: then nothing is looked at. Raises MeshSecretError."""
-    keys = PersonKeys(secret.encode())
-    return ReceivedKeys(keys) if keys.several else None
+    parsed = parse_mesh_secret(secret)
+    return ReceivedKeys(PersonKeys(secret.encode()), parsed) if len(parsed.versions) > 1 else None

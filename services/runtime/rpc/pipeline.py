@@ -108,6 +108,8 @@ class Pipeline:
             if self._limiter is not None:
                 await self._limiter.admit(call, method, request)
                 meter = Meter()
+            if call.refusal is not None:
+                raise call.refusal
             purpose = self._guard.admit(call, method, request)
             deadline = call.deadline - SHAVE_SECONDS
             if deadline - time.monotonic() < LEAST_SECONDS:
@@ -183,6 +185,8 @@ class Pipeline:
         try:
             if self._limiter is not None:
                 await self._limiter.admit(call, method, request)
+            if call.refusal is not None:
+                raise call.refusal
             call = replace(call, purpose=self._guard.admit(call, method, request))
             if self._auditor is not None:
                 await self._auditor.answered(call, method, request, "OPENED", b"")

@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection
 from services.runtime.operations.answers import Answers
 from services.runtime.operations.heartbeat import Heartbeat
 from services.runtime.operations.listener import OperationsListener
+from services.runtime.resilience.overload import Overload
 from services.runtime.resilience.tasks import end
 from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.binding import Binding
@@ -30,7 +31,7 @@ PING_SECONDS = 1.0
 LEAVE_SECONDS = 0.3
 """How long callers that watch health have to go elsewhere before the connections are told to go."""
 
-REQUEST_BYTES = 8 * 1024 * 1024
+REQUEST_BYTES = 4 * 1024 * 1024
 """The largest request between services: a thousand questions are less than one."""
 
 CONNECTION_SECONDS = 30.0
@@ -39,6 +40,9 @@ and finds replicas that were added."""
 STREAM_SECONDS = 3600.0
 """How long streams on a connection that is told to go may go on: those who read them resume."""
 
+PENDING = 5_000
+"""How many calls may wait to be looked at, over all connections."""
+
 _OPTIONS: list[tuple[str, int]] = [
     # Two servers on one port would share its connections silently.
     ("grpc.so_reuseport", 0),
@@ -46,6 +50,10 @@ _OPTIONS: list[tuple[str, int]] = [
     # compresses; to the others it is said that this is not supported.
     ("grpc.compression_enabled_algorithms_bitset", 1),
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    # Beyond these, grpc ends calls that wait to be looked at with CANCELLED, as if their callers had left. They are to
+    # be refused with a reason. One that waits takes 10 kB, and what has come of its message, at most 64 kB.
+    ("grpc.server.max_pending_requests", PENDING),
+    ("grpc.server.max_pending_requests_hard_limit", PENDING),
     ("grpc.max_connection_age_ms", round(CONNECTION_SECONDS * 1000)),
     ("grpc.max_connection_age_grace_ms", round(STREAM_SECONDS * 1000)),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -62,8 +70,9 @@ class Server:
     is kept. `request_bytes` is the largest message that is taken at all; `reflects`: whether anybody may ask for the
     contracts. `security` says who calls and what they may do, `regions` whose store this is. `operations_listen`
     is where operators and the probes of a cluster ask over HTTP, without certificates: health and metrics alone, from a
-    thread of their own. `auditor` writes down what is answered, `streams` bounds what is watched, `limiter` what one
-    caller asks; `addresses` tells where calls come from, `receive` looks over every request.
+    thread of their own. `overload` counts the calls under way, with those of the process's other doors, `streams`
+    bounds what is watched, `limiter` what one caller asks; `addresses` tells where calls come from. `auditor` writes
+    down what is answered, `receive` looks over every request.
     """
 
     def __init__(
@@ -77,6 +86,7 @@ class Server:
         reflects: bool = False,
         security: Security = NO_SECURITY,
         regions: Collection[str] = (),
+        overload: Overload | None = None,
         operations_listen: str = "",
         auditor: Auditor | None = None,
         limiter: Limiter | None = None,
@@ -95,7 +105,15 @@ class Server:
         self._credentials = security.credentials
         self._operations_listen = operations_listen
         self._operations: OperationsListener | None = None
-        made = Handlers(security.peers, traces, self._draining, OpenStreams(streams), addresses or Addresses(), receive)
+        made = Handlers(
+            security.peers,
+            traces,
+            self._draining,
+            OpenStreams(streams),
+            overload or Overload(),
+            addresses or Addresses(),
+            receive,
+        )
         for binding in bindings:
             pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor, limiter)
             handlers = {method.name: made.of(pipeline, binding, method) for method in binding.contract.methods}

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 import msgspec
 
 from services.common.mesh_secret import mesh_secret_text, parse_mesh_secret
+from services.runtime.resilience.overload import CONCURRENCY
 from services.runtime.settings.kinds import (
     CollectorUrl,
     Count,
@@ -153,6 +154,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where operators and the probes of a cluster ask over HTTP, without certificates: /healthz (the process lives),
     /readyz (it should be sent calls), /metrics (Prometheus). A thread of its own answers there, however much else there
     is to do. For inside a cluster, and nobody else. Empty: nowhere."""
+    concurrency: Count = CONCURRENCY
+    """How many calls that are answered once may be under way at a time, over every port together; at the gateway a
+    quarter of them for many codes or for results. Beyond that the next are refused: RESOURCE_EXHAUSTED with RetryInfo,
+    over HTTP 503 with Retry-After (OVERLOADED). Health and metrics are not counted."""
     drain_wait: Seconds = 0.0
     """After SIGTERM: how long to go on serving while load balancers notice that the process is no longer healthy."""
     drain_grace: Seconds = 5.0

@@ -20,6 +20,7 @@ from services.runtime.rpc.addresses import networks_wrong
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:/\s\[\]]*):(\d{1,5})")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
 _GRPC_NAME = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract|xds):\S+")
 
 
@@ -125,6 +126,11 @@ def _secret(secret: str) -> str:
     return ""
 
 
+def _origins(origins: tuple[str, ...]) -> str:
+    wrong = next((origin for origin in origins if not _ORIGIN.fullmatch(origin)), None)
+    return "" if wrong is None else f"expected origins such as https://code.example.cn, not {wrong!r}"
+
+
 def _any(value: object) -> str:
     return ""
 
@@ -148,6 +154,7 @@ ReplicaUrl = Annotated[str, Kind("postgresql://…", _url("postgresql", "postgre
 Directory = Annotated[str, Kind("a directory", _directory)]
 File = Annotated[str, Kind("a file", _file)]
 Members = Annotated[str, Kind("a YAML file", _members)]
+Origins = Annotated[tuple[str, ...], Kind("origins, comma-separated", _origins)]
 Level = Annotated[str, Kind(", ".join(_LEVELS), _level)]
 Secret = Annotated[str, Kind(f"at least {LEAST_SECRET} bytes", _secret)]
 Name = Annotated[str, Kind("a name", _any)]

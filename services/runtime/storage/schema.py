@@ -61,10 +61,12 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Schemas:
-    """The tables of one kind of store in each engine."""
+    """The tables of one kind of store in each engine. `write_order` are tables in the order in which most transactions
+    write them, the others come after: whoever locks several takes them so."""
 
     sqlite: Schema
     postgres: Schema
+    write_order: Sequence[str] = ()
 
     @property
     def store(self) -> str:

@@ -15,6 +15,9 @@ SCHEME = "spiffe://"
 Principal = NewType("Principal", str)
 """A proven name: a SPIFFE id of the trust domain."""
 
+ANONYMOUS = Principal(f"{SCHEME}{TRUST_DOMAIN}/anonymous")
+"""The name of whoever calls a gateway without a token or a certificate."""
+
 _PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
 _REGION = re.compile(rf"{SCHEME}{TRUST_DOMAIN}/region/([0-9]{{6}})/.+")
 _LONGEST = 2048

@@ -10,6 +10,11 @@ from services.runtime.tls.trust import TlsError
 _LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
 
 
+def is_loopback(address: str) -> bool:
+    """Tells whether only this machine reaches an address, host:port."""
+    return address.startswith(_LOOPBACK)
+
+
 def process_files(settings: ServerSettings, name: Principal) -> TlsFiles | None:
     """Returns the certificate files of the process that is to be `name`; None for a mesh without certificates.
 
@@ -18,7 +23,7 @@ def process_files(settings: ServerSettings, name: Principal) -> TlsFiles | None:
     """
     given = (settings.tls_certificate, settings.tls_key, settings.tls_trust)
     if not any(given):
-        if not settings.listen.startswith(_LOOPBACK) and not settings.plaintext:
+        if not is_loopback(settings.listen) and not settings.plaintext:
             raise SettingsError(
                 f"HUTONG_LISTEN: {settings.listen} 不是本机地址，须有证书 / is not loopback and needs certificates"
                 " (HUTONG_TLS_CERTIFICATE, HUTONG_TLS_KEY, HUTONG_TLS_TRUST), or HUTONG_PLAINTEXT=true"

@@ -77,6 +77,7 @@ class ReasonCount(Struct, frozen=True):
     code: str
     clause: str
     count: int
+    text: Text
 
 
 class PolicyRef(Struct, frozen=True):

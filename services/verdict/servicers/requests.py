@@ -130,6 +130,7 @@ def _coverage(source: SourceCoverage, field: str) -> Iterator[Violation]:
     if not source.source:
         yield from violation(f"{field}.source", "SOURCE_REQUIRED", "须填写来源", "The source is required")
     yield from _source_status(source.status, f"{field}.status")
+    yield from _range(source, ("as_of",), field)
 
 
 def _range(message: Message, names: Sequence[str], field: str) -> Iterator[Violation]:

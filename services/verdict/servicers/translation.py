@@ -12,7 +12,7 @@ from hutong.verdict.v1 import verdict_pb2
 from services.common.errors import Text
 from services.common.instants import SECOND, Instant, from_timestamp, to_timestamp
 from services.verdict.domain.evidence import values
-from services.verdict.domain.evidence.values import Evidence, Interval, Laboratory, Origin, Record, Suspension
+from services.verdict.domain.evidence.values import Evidence, Interval, Laboratory, LeftOut, Origin, Record, Suspension
 from services.verdict.domain.freshness import NEVER
 from services.verdict.domain.policy.contents import Words
 from services.verdict.domain.verdict import PolicyRef, Verdict
@@ -29,7 +29,12 @@ def evidence(message: evidence_service_pb2.Evidence) -> Evidence:
         records=tuple([record(item) for item in message.records]),
         laboratories={item.laboratory: laboratory(item) for item in message.laboratories},
         coverage={item.source: item.status == _OK for item in message.coverage},
-        left_out={item.region: _instant(item.before) for item in message.left_out},
+        known_until={
+            item.source: _instant(item.as_of)
+            for item in message.coverage
+            if item.status != _OK and item.HasField("as_of")
+        },
+        left_out={item.region: LeftOut(_instant(item.before), item.count) for item in message.left_out},
     )
 
 
@@ -140,7 +145,8 @@ def fill(message: verdict_pb2.Verdict, judged: Verdict, seen: evidence_service_p
         if reason.evidence is not None:
             _fill_ref(why.evidence, reason.evidence)
     for further in judged.further_reasons:
-        message.further_reasons.add(code=further.code, clause=further.clause, count=further.count)
+        more = message.further_reasons.add(code=further.code, clause=further.clause, count=further.count)
+        more.text.zh, more.text.en = further.text.zh, further.text.en
     message.scene = judged.scene  # type: ignore[assignment]
     message.judged_by_scene_rules = judged.judged_by_scene_rules
     message.coverage.extend(sorted(seen.coverage, key=_source) if len(seen.coverage) > 1 else seen.coverage)

@@ -4,9 +4,11 @@ Whatever asks, evidence is looked up in batches: single questions of one moment 
 is. A lookup that cannot be asked is an error; what it says about a source that did not answer is part of the evidence.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hutong.common.v1.identity_pb2 import StoreIdentity
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, Evidence, EvidenceQuery
 from hutong.lookup.v1.region_pb2 import Scope
@@ -19,7 +21,9 @@ from services.common.errors import (
     FailedPrecondition,
     ServiceError,
     Text,
+    Unavailable,
 )
+from services.common.identities import ExpectedStore
 from services.common.instants import Instant, format_rfc3339, from_timestamp, to_timestamp
 from services.common.requests.batches import check_batch
 from services.common.requests.violations import Violations
@@ -40,19 +44,30 @@ from services.verdict.servicers import translation
 from services.verdict.servicers.requests import Question, evidence_violations, instants, question, read_check
 from services.verdict.servicers.selections import selection
 
+log = logging.getLogger("hutong.verdict")
+
 
 class VerdictServicer:
     """Serves hutong.verdict.v1.VerdictService."""
 
     def __init__(
-        self, registry: PolicyRegistry, source: EvidenceSource, keys: PersonKeys, clock: Clock, version: str
+        self,
+        registry: PolicyRegistry,
+        source: EvidenceSource,
+        lookup: ExpectedStore,
+        keys: PersonKeys,
+        clock: Clock,
+        version: str,
     ) -> None:
+        """`lookup` is whose evidence counts: of another mesh's nothing is judged."""
+        self._lookup = lookup
         self._registry = registry
         self._source = source
         self._keys = keys
         self._clock = clock
         self._version = version
-        self._lookups: Coalescer[Purpose.ValueType, EvidenceQuery, Evidence] = Coalescer(self._look_up)
+        self._refused = ""
+        self._lookups: Coalescer[Purpose.ValueType, EvidenceQuery, _LookedUp] = Coalescer(self._look_up)
 
     async def ComputeVerdict(self, request: pb.ComputeVerdictRequest) -> pb.ComputeVerdictResponse:
         """Raises InvalidArgument, FailedPrecondition (NO_POLICY_IN_FORCE), and what the lookup raises."""
@@ -64,6 +79,7 @@ class VerdictServicer:
             judged = self._judge_looked_up(asked, await self._lookups.ask(purpose, asked.everything()))
         response = pb.ComputeVerdictResponse()
         judged.fill(response.verdict)
+        self._say_who(response.judge, judged)
         _annotate(response.verdict)
         return response
 
@@ -79,17 +95,17 @@ class VerdictServicer:
                 asked.append(error)
         questions = [item for item in asked if isinstance(item, Question)]
         judged = iter(await self._judge_all(request.purpose or current_call().purpose, questions))
+        last: _Judged | None = None
         for item in asked:
             outcome = response.outcomes.add()
             verdict = item if isinstance(item, ServiceError) else next(judged)
             if isinstance(verdict, ServiceError):
                 outcome.error.CopyFrom(to_item_error(verdict))
                 continue
+            last = verdict
             verdict.fill(outcome.verdict)
-            outcome.policy_digest = verdict.policies.digests[verdict.seen.region]
-        response.judge.version = self._version
-        response.judge.policies_digest = self._registry.policies.digest
-        response.judge.clock.CopyFrom(to_timestamp(self._clock()))
+            outcome.policy_digest = verdict.policies.digests[verdict.region]
+        self._say_who(response.judge, last)
         _annotate_batch(response.outcomes)
         return response
 
@@ -112,6 +128,13 @@ class VerdictServicer:
                 outcome.error.CopyFrom(to_item_error(error))
         _annotate_batch(response.outcomes)
         return response
+
+    def _say_who(self, message: pb.Judge, judged: "_Judged | None") -> None:
+        message.version = self._version
+        message.policies_digest = self._registry.policies.digest
+        message.clock.CopyFrom(to_timestamp(self._clock()))
+        if judged is not None and judged.seen.by is not None:
+            message.evidence.CopyFrom(judged.seen.by)
 
     def _question(self, query: pb.VerdictQuery, field: str) -> Question:
         now = self._clock()
@@ -143,28 +166,40 @@ class VerdictServicer:
                 judged[position] = self._judged_or_error(questions[position], seen)
         return judged
 
-    def _judged_or_error(self, asked: Question, seen: Evidence) -> "_Judged | ServiceError":
+    def _judged_or_error(self, asked: Question, seen: "_LookedUp") -> "_Judged | ServiceError":
         try:
             return self._judge_looked_up(asked, seen)
         except ServiceError as error:
             return error
 
-    def _judge_looked_up(self, asked: Question, seen: Evidence) -> "_Judged":
-        return self._judge(seen, asked.at, asked.known_at, asked.check, self._now(seen))
+    def _judge_looked_up(self, asked: Question, seen: "_LookedUp") -> "_Judged":
+        return self._judge(seen, asked.at, asked.known_at, asked.check, self._now(seen.evidence))
 
     def _now(self, evidence: Evidence) -> Instant:
         """The present, as the evidence has it: asked about that instant again, it will be the same."""
         return from_timestamp(evidence.known_at) if evidence.HasField("known_at") else self._clock()
 
-    async def _look_up(self, purpose: Purpose.ValueType, queries: Sequence[EvidenceQuery]) -> Sequence[Evidence]:
+    async def _look_up(self, purpose: Purpose.ValueType, queries: Sequence[EvidenceQuery]) -> Sequence["_LookedUp"]:
         response = await self._source.BatchGetEvidence(BatchGetEvidenceRequest(queries=queries, purpose=purpose))
+        self._check(response.identity)
         if len(response.evidence) != len(queries):
             raise ServiceError(
                 Code.INTERNAL,
                 "EVIDENCE_INCOMPLETE",
                 Text("查询服务应答不完整", "The lookup did not answer every question"),
             )
-        return response.evidence
+        return [_LookedUp(evidence, response.identity) for evidence in response.evidence]
+
+    def _check(self, identity: StoreIdentity) -> None:
+        try:
+            self._lookup.check(identity)
+        except Unavailable as error:
+            metrics.EVIDENCE_REFUSED.labels(error.reason).inc()
+            if error.reason != self._refused:
+                log.error("lookup is not the one that is meant", extra={"reason": error.reason, "error": str(error)})
+            self._refused = error.reason
+            raise
+        self._refused = ""
 
     def _evaluate(self, item: pb.EvidenceToJudge, field: str, verdict: Verdict) -> None:
         now = self._clock()
@@ -173,11 +208,11 @@ class VerdictServicer:
         check = read_check(item, field, violations)
         violations.add(evidence_violations(item.evidence, f"{field}.evidence"))
         violations.refuse()
-        self._judge(item.evidence, at, known_at, check, now).fill(verdict)
+        self._judge(_LookedUp(item.evidence), at, known_at, check, now).fill(verdict)
 
     def _judge(
         self,
-        evidence: Evidence,
+        seen: "_LookedUp",
         at: Instant | None,
         known_at: Instant | None,
         check: Check,
@@ -185,26 +220,38 @@ class VerdictServicer:
     ) -> "_Judged":
         known_at = now if known_at is None else known_at
         policies = self._registry.as_known(known_at)
-        values = translation.evidence(evidence)
+        values = translation.evidence(seen.evidence)
         try:
             judged = judge(values, policies, now if at is None else at, known_at, check)
-            return _Judged(judged, evidence, policies, may_be_another(judged, values, policies))
+            return _Judged(judged, seen, policies, may_be_another(judged, values, policies))
         except NoPolicyInForce as error:
             raise _no_policy(error) from None
+
+
+class _LookedUp(NamedTuple):
+    """Evidence, and who gave it; None for the caller's own."""
+
+    evidence: Evidence
+    by: StoreIdentity | None = None
 
 
 class _Judged(NamedTuple):
     """A verdict, what it was reached on and by, and whether it may be another one on all there is."""
 
     verdict: judged_values.Verdict
-    seen: Evidence
+    seen: _LookedUp
     policies: PolicySet
     may_be_another: bool
+
+    @property
+    def region(self) -> str:
+        """The region whose verdict it is."""
+        return self.seen.evidence.region
 
     def fill(self, message: Verdict) -> None:
         """Counts the verdict, and writes it into an empty message."""
         metrics.count(self.verdict)
-        translation.fill(message, self.verdict, self.seen)
+        translation.fill(message, self.verdict, self.seen.evidence)
 
 
 def _no_policy(error: NoPolicyInForce) -> FailedPrecondition:

@@ -34,6 +34,8 @@ OTHER_WORDS = {
     "CRASH_ROUNDS": "a setting of the tests",
     "CURSOR_MOVED": "an outcome in the follower's log",
     "FILE_NAME": "a finding of hutong policy check",
+    "HUTONG_MOVE_TO": "a variable of the commands that move a store",
+    "HUTONG_STORE_MOVING": "what a database that is closed to writes says to a writer",
     "IN_FORCE": "a finding of hutong policy check",
     "KNOWN_DOWN": "an outcome of asking a source, for metrics and spans",
     "MALFORMED_ANSWER": "an outcome of asking a source, for metrics and spans",

@@ -26,6 +26,7 @@ from services.common.regions import NATION
 from services.runtime.clock import system_clock
 from tests.testkit.fakes.mesh import KEYS, NUMBER, PERSON, Mesh
 from tests.testkit.fakes.stepped_gateway import LABORATORY, REGIONS, SteppedCache, Truth, begin, tell
+from tests.testkit.identities import gateway_mesh
 from tests.testkit.servers.redis import RedisServer
 
 SHOW = Purpose.PURPOSE_SHOW_CODE
@@ -50,7 +51,7 @@ class Stage:
         stepped = cast(VerdictCache, self.cache)
         single_flight = SingleFlight(
             stepped,
-            VerdictClient(cast(Any, self.truth), seconds=20.0),
+            VerdictClient(cast(Any, self.truth), gateway_mesh(), seconds=20.0),
             self.policies,
             render=code_body,
             clock=system_clock,

@@ -34,6 +34,7 @@ from services.common.instants import SECOND, Instant
 from services.common.regions import NATION
 from services.runtime.clock import system_clock
 from tests.testkit.fakes.stepped_gateway import LABORATORY, REGIONS, Truth
+from tests.testkit.identities import gateway_mesh, judge
 from tests.testkit.servers.redis import RedisServer
 
 HOME, ELSEWHERE = REGIONS
@@ -88,7 +89,8 @@ class Services(Truth):
             outcomes=[
                 VerdictOutcome(verdict=self.verdict(query, version, self.clock()), policy_digest=self.digest)
                 for query, version in zip(request.queries, read, strict=True)
-            ]
+            ],
+            judge=judge(),
         )
 
 
@@ -143,7 +145,7 @@ class GatewayAndModel(RuleBasedStateMachine):
             await policies.poll()
             single_flight = SingleFlight(
                 self.cache,
-                VerdictClient(services, seconds=60.0),
+                VerdictClient(services, gateway_mesh(), self.services.clock, seconds=60.0),
                 policies,
                 render=code_body,
                 clock=self.services.clock,

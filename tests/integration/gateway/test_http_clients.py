@@ -47,7 +47,7 @@ class Wire:
         self._reader = reader
         self.writer = writer
 
-    def send(self, method: str, path: str, body: bytes = b"", *headers: str, host: str | None = "x") -> None:
+    def send(self, method: str, path: str, body: bytes = b"", *headers: str, host: str | None = "localhost") -> None:
         """Writes one request."""
         lines = [f"{method} {path} HTTP/1.1", *([f"host: {host}"] if host else []), *headers]
         if body:
@@ -94,6 +94,7 @@ async def wire(port: int) -> AsyncIterator[Wire]:
         yield made
 
 
+HOST = "host: localhost"
 JSON = "content-type: application/json"
 OFFER = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAA")
 
@@ -101,7 +102,7 @@ OFFER = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings:
 @pytest.mark.parametrize("pieces", [1, 2, 40])
 async def test_an_offer_of_h2c_is_ignored(wire: Wire, pieces: int) -> None:
     """The JDK's client makes it with every request, and has its body read all the same; the connection goes on."""
-    request = "\r\n".join([f"POST {SHOW} HTTP/1.1", "host: x", JSON, *OFFER, f"content-length: {len(BODY)}", "", ""])
+    request = "\r\n".join([f"POST {SHOW} HTTP/1.1", HOST, JSON, *OFFER, f"content-length: {len(BODY)}", "", ""])
     whole = request.encode() + BODY
     step = -(-len(whole) // pieces)
     for start in range(0, len(whole), step):
@@ -130,7 +131,7 @@ async def test_connect_is_refused(wire: Wire) -> None:
 
 async def test_a_client_that_expects_to_be_told_is_told(wire: Wire) -> None:
     """100 Continue, and then the answer."""
-    head = f"POST {SHOW} HTTP/1.1\r\nhost: x\r\n{JSON}\r\nexpect: 100-continue\r\ncontent-length: {len(BODY)}\r\n\r\n"
+    head = f"POST {SHOW} HTTP/1.1\r\n{HOST}\r\n{JSON}\r\nexpect: 100-continue\r\ncontent-length: {len(BODY)}\r\n\r\n"
     wire.writer.write(head.encode())
     assert (await wire.answer(head_only=True)).status == 100
     wire.writer.write(BODY)
@@ -140,7 +141,7 @@ async def test_a_client_that_expects_to_be_told_is_told(wire: Wire) -> None:
 async def test_a_client_that_expects_is_refused_before_it_sends(wire: Wire) -> None:
     """What is wrong can be seen from the head."""
     wire.writer.write(
-        f"POST {SHOW} HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\nexpect: 100-continue\r\n"
+        f"POST {SHOW} HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/plain\r\nexpect: 100-continue\r\n"
         f"content-length: {len(BODY)}\r\n\r\n".encode()
     )
     assert (await wire.answer()).status == 415

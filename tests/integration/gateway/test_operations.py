@@ -37,7 +37,10 @@ async def test_readiness_names_its_components(clients: GatewayClients) -> None:
         return dict(reply)
 
     well = await until("news", "")
-    assert well == {"status": "READY", "components": {"verdict": "", "lookup": "", "cache": "", "news": ""}}
+    assert well == {
+        "status": "READY",
+        "components": {"verdict": "", "lookup": "", "directory": "", "cache": "", "news": ""},
+    }
     clients.mesh.cut = True
     clients.mesh.failing = DOWN
     assert (await until("verdict", "SERVICE_UNREACHABLE"))["status"] == "DEGRADED"

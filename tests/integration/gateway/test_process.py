@@ -72,6 +72,7 @@ async def test_process_serves_both_doors_and_ends_on_sigterm(tmp_path: Path) -> 
         LISTEN=f"127.0.0.1:{grpc_port}",
         VERDICT=nobody,
         LOOKUP=nobody,
+        DEVELOPMENT=str(tmp_path / "development"),
     ) as running:
         await until_alive(operations_port, running)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", timeout=15) as http:

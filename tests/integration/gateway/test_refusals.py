@@ -218,7 +218,7 @@ async def test_error_of_a_service_reaches_both_doors(clients: GatewayClients, er
     problem = reply.json()
     assert (reply.status_code, problem["status"], problem["reason"]) == (status, status, error.reason)
     assert problem["detail"] == str(error.text)
-    assert ("retry-after" in reply.headers) == (status == 503)
+    assert ("retry-after" in reply.headers) == (status in (429, 503))
     query = pb.HealthCodeQuery(document=document_message(), region="110000")
     assert await clients.grpc_reason("ShowHealthCode", pb.ShowHealthCodeRequest(query=query)) == (error.reason, [])
 

@@ -58,6 +58,15 @@ async def test_region_that_does_not_answer_either_is_told(lookup: Start) -> None
     assert _coverage(evidence) == {BEIJING: OK, "nation": OK, HUNAN: UNREACHABLE}
 
 
+async def test_region_that_nobody_reaches_is_told_with_up_to_when_it_is_known(lookup: Start) -> None:
+    """What the nation had of it before counts, and a verdict can say how far that goes."""
+    stores = _behind()
+    stores["nation"].behind_as_of = [7]
+    stores[HUNAN].error = DEAD
+    evidence = await _ask(await lookup(stores))
+    assert {cover.source: cover.as_of.seconds for cover in evidence.coverage}[HUNAN] == 7
+
+
 async def test_region_that_is_not_on_the_mesh_of_lookup_is_told(lookup: Start) -> None:
     """It cannot be asked."""
     stores = _behind()

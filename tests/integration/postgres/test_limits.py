@@ -6,10 +6,12 @@ import asyncpg
 import pytest
 
 from services.common.errors import Unavailable
+from services.common.identities import secret_fingerprint
 from services.lookup.store.postgres.store import PostgresHolderStore
 from services.records.store.postgres.store import PostgresStore
 from tests.testkit.builders.records import person, result, submission
 from tests.testkit.clocks import ManualClock
+from tests.testkit.secret import SECRET
 from tests.testkit.servers.records_service import Records
 
 pytestmark = pytest.mark.postgres
@@ -26,7 +28,9 @@ async def test_every_connection_limits_its_statements(postgres_url, postgres_ser
     ):
         assert ("2500ms", "2500ms") == tuple(await store._run(lambda connection: connection.fetchrow(LIMITS)))
         await store.close()
-    holders = PostgresHolderStore(await postgres_server.create_database(), timeout=2.5, migrates=True)
+    holders = PostgresHolderStore(
+        await postgres_server.create_database(), secret_fingerprint(SECRET.encode()), timeout=2.5, migrates=True
+    )
     async with holders._connection() as connection:
         assert ("2500ms", "2500ms") == tuple(await connection.fetchrow(LIMITS))
     await holders.close()

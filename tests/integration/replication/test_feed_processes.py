@@ -11,7 +11,7 @@ from hutong.records.v1 import change_feed_service_pb2 as fpb
 from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest
 
 from services.common.errors import ServiceError
-from services.common.identities import secret_fingerprints
+from services.common.identities import secret_fingerprint
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.records.replication.follower import RegionFollower
 from services.runtime.clock import system_clock
@@ -61,7 +61,7 @@ async def follow(processes: list[RecordsProcess], store: Any, signal: CommitSign
             source=chance.choice(processes).calls,
             store=store,
             signal=signal,
-            secret_fingerprints=secret_fingerprints(SECRET.encode()),
+            secret_fingerprint=secret_fingerprint(SECRET.encode()),
             clock=system_clock,
         )
         task = asyncio.create_task(follower.run())

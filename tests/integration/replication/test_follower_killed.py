@@ -13,7 +13,7 @@ import pytest
 from hutong.records.v1 import change_feed_service_pb2 as fpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
 
-from services.common.identities import secret_fingerprints
+from services.common.identities import secret_fingerprint
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.records.replication.follower import RegionFollower
 from services.runtime.clock import system_clock
@@ -85,7 +85,7 @@ async def followed_until(true: Callable[[], Awaitable[bool]], region: Records, s
         name="nation",
         region="430000",
         source=source,
-        secret_fingerprints=secret_fingerprints(SECRET.encode()),
+        secret_fingerprint=secret_fingerprint(SECRET.encode()),
         store=fused,
         signal=CommitSignal(),
         clock=ManualClock(),

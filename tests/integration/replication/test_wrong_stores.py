@@ -12,7 +12,7 @@ from hutong.records.v1 import following_service_pb2 as fpb
 from hutong.records.v1.record_pb2 import RevisionAction, TestResult
 
 from services.common.errors import ServiceError
-from services.common.identities import secret_fingerprints
+from services.common.identities import secret_fingerprint
 from services.records.replication import follower as following
 from services.records.settings import Settings
 from services.records.store.opening import open_store
@@ -155,7 +155,7 @@ async def test_the_directory_says_which_feed_is_the_region_s(tmp_path: Path, nat
             name="nation",
             region="430000",
             source=source,
-            secret_fingerprints=secret_fingerprints(SECRET.encode()),
+            secret_fingerprint=secret_fingerprint(SECRET.encode()),
             feed=feed,
             store=store,
             signal=CommitSignal(),

@@ -9,6 +9,7 @@ from hutong.verdict.v1 import verdict_service_pb2 as pb
 
 from services.common.documents import PersonKeys
 from services.common.errors import Code, ServiceError, Unavailable
+from services.common.identities import RECORDS
 from services.common.instants import HOUR, Instant, to_timestamp
 from tests.testkit.builders.verdict_requests import NOW, compute, query, violations
 from tests.testkit.fakes.lookup import FakeLookup
@@ -37,13 +38,37 @@ async def test_a_lookup_that_answers_too_little_is_an_error():
     lookup = FakeLookup()
 
     async def short(request: ev.BatchGetEvidenceRequest) -> ev.BatchGetEvidenceResponse:
-        return ev.BatchGetEvidenceResponse()
+        return ev.BatchGetEvidenceResponse(identity=lookup.identity)
 
     lookup.BatchGetEvidence = short  # type: ignore[method-assign]
     async with in_process(lookup) as verdicts:
         with pytest.raises(ServiceError) as caught:
             await verdicts.ComputeVerdict(compute(query()))
     assert caught.value.reason == "EVIDENCE_INCOMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "reason"), [("secret", "OTHER_SECRET"), ("kind", "WRONG_STORE"), ("", "WRONG_STORE")]
+)
+async def test_evidence_of_another_mesh_is_not_judged(transport, mistake: str, reason: str):
+    """Nobody is found by keys of another secret: that is no "no test"."""
+    lookup = FakeLookup()
+    if mistake == "secret":
+        lookup.identity.secret_fingerprint = b"another!"
+    elif mistake == "kind":
+        lookup.identity.kind = RECORDS
+    else:
+        lookup.identity.Clear()
+    async with transport(lookup) as verdicts:
+        for ask in (
+            verdicts.ComputeVerdict(compute(query())),
+            verdicts.BatchComputeVerdicts(
+                pb.BatchComputeVerdictsRequest(queries=[query()], purpose=Purpose.PURPOSE_SHOW_CODE)
+            ),
+        ):
+            with pytest.raises(ServiceError) as caught:
+                await ask
+            assert (caught.value.code, caught.value.reason) == (Code.UNAVAILABLE, reason)
 
 
 async def test_a_silent_source_leaves_the_verdict_undetermined(transport):

@@ -29,6 +29,7 @@ from services.verdict.policy.files import DEFAULT_DIRECTORY
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.policy.yaml_document import PolicyFileError
 from services.verdict.servicers.verdict import VerdictServicer
+from tests.testkit.identities import LOOKUP, lookup_identity
 from tests.testkit.secret import SECRET
 
 NOW = parse_rfc3339("2022-08-09T12:00:00+08:00")
@@ -238,7 +239,8 @@ class _Nobody:
                     known_at=query.known_at if query.HasField("known_at") else to_timestamp(self._clock()),
                 )
                 for query in request.queries
-            ]
+            ],
+            identity=lookup_identity(),
         )
 
 
@@ -250,7 +252,7 @@ async def test_a_policy_that_is_added_changes_nothing_that_was_said(directory: P
         return now
 
     registry = PolicyRegistry(directory, clock)
-    servicer = VerdictServicer(registry, _Nobody(clock), PersonKeys(SECRET.encode()), clock, "test")
+    servicer = VerdictServicer(registry, _Nobody(clock), LOOKUP, PersonKeys(SECRET.encode()), clock, "test")
     coming = parse_rfc3339(LATER)
 
     async def ask(at: Instant | None = None, known_at: Instant | None = None) -> Verdict:

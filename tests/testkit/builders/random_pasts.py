@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -184,10 +185,55 @@ def _copy(rng: random.Random, number: int, original: Record) -> Record:
     return copy
 
 
-def split(rng: random.Random, records: Sequence[Record]) -> dict[bytes, list[Record]]:
+class Past(NamedTuple):
+    """One record's revisions, oldest first, each known from an instant on, a later one each."""
+
+    revisions: Sequence[Record]
+
+    @property
+    def last(self) -> Record:
+        """The record as it is."""
+        return self.revisions[-1]
+
+    def known_at(self, instant: Instant) -> Record | None:
+        """Returns the record as it was known at an instant; None where it was not."""
+        known = [one for one in self.revisions if one.recorded_at is not None and one.recorded_at <= instant]
+        return known[-1] if known else None
+
+
+def histories(rng: random.Random, records: Sequence[Record]) -> list[Past]:
+    """The records with what they were before: a few were amended, once or more, some lately, some after long."""
+    return [_history(rng, record) for record in records]
+
+
+def _history(rng: random.Random, record: Record) -> Past:
+    arrived = max(record.sampled_at or 0, record.reported_at or 0)
+    if record.kind == 2 and rng.random() < 0.1:
+        arrived += rng.randrange(2000) * HOUR
+    arrived = min(arrived, NOON)
+    known = [Instant(arrived)]
+    while rng.random() < 0.15 and known[-1] < NOON:
+        known.append(Instant(min(NOON, known[-1] + 1 + rng.choice([HOUR, 50 * HOUR, 3000 * HOUR]))))
+    revisions = []
+    for number, instant in enumerate(known, 1):
+        revision = record
+        if number < len(known):
+            ago = (NOON - (record.sampled_at or record.reported_at or NOON)) / HOUR
+            other = _record(rng, 0, max(0.0, ago + rng.choice([0.0, 5.0, 100.0])), 0.2, single_only=False)
+            revision = msgspec.structs.replace(
+                other, region=record.region, source_id=record.source_id, origin=record.origin, retracted=False
+            )
+        revisions.append(msgspec.structs.replace(revision, revision=number, recorded_at=instant))
+    return Past(revisions)
+
+
+T = TypeVar("T")
+
+
+def split(rng: random.Random, records: Sequence[T]) -> dict[bytes, list[T]]:
     """The records by the key of the document they are under: of one, or of two linked ones."""
     keys = [b"1" * 16] if rng.random() < 0.8 else [b"1" * 16, b"2" * 16]
-    people: dict[bytes, list[Record]] = {key: [] for key in keys}
+    people: dict[bytes, list[T]] = {key: [] for key in keys}
     for record in records:
         people[rng.choice(keys)].append(record)
     return people

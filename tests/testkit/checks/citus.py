@@ -53,7 +53,7 @@ def offences(query: str, shared: Set[str], *, cold: bool = False) -> Iterator[st
 
 def _routed(query: str, table: str) -> bool:
     """Tells if a statement names one value of the table's column wherever it reads the table."""
-    values = re.findall(rf"\b{DISTRIBUTED[table]} = (\S+)", query)
+    values = re.findall(rf"\b{DISTRIBUTED[table]} = ([$\w.]+)", query)
     return (
         len(set(values)) == 1 and values[0].startswith("$") and len(values) >= len(re.findall(rf"\b{table}\b", query))
     )
@@ -88,6 +88,9 @@ COLD = {
     "laboratories' quality, by place in time": "select ( select array_agg(body order by revision)",
     "whose a store is, once": "select region from identity where region <> $1",
     "everybody's keys, page by page": "select distinct person_key from revision where person_key > $1",
+    "what earlier programs wrote, until it is weighed": (
+        "select person_key, region, source_id, revision, retracted, body from revision"
+    ),
     "the purge, by sequence": "select person_key, region, source_id, sequence, recorded_at from revision",
 }
 """What reads revisions without naming anybody, by how it begins."""

@@ -67,16 +67,17 @@ def recorded() -> Iterator[list[Sent]]:
         if VERB.match(query.query):
             sent.append(Sent(squeezed(query.query), arguments))
 
-    async def init(connection: asyncpg.Connection) -> None:
-        connection.add_query_logger(note)
-
     create_pool = asyncpg.create_pool
+
+    def recording_pool(*args: Any, init: Any, **options: Any) -> Any:
+        async def noted(connection: asyncpg.Connection) -> None:
+            connection.add_query_logger(note)
+            await init(connection)
+
+        return create_pool(*args, connection_class=Recording, init=noted, **options)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            asyncpg,
-            "create_pool",
-            lambda *args, **options: create_pool(*args, connection_class=Recording, init=init, **options),
-        )
+        patch.setattr(asyncpg, "create_pool", recording_pool)
         yield sent
 
 

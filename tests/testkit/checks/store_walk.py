@@ -18,6 +18,7 @@ from services.records.quality.live_figures import still_waiting
 from services.records.retention.purge import purge
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.postgres.unit_of_work import MANY
+from services.records.store.sqlite.store import SqliteStore
 from services.records.store.unit_of_work import Plan, Touch
 from services.records.store.values.feed import Lag
 from services.records.store.values.records import LATEST
@@ -39,8 +40,12 @@ def tube(number: int) -> str:
     return f"{SOURCE}{number}"
 
 
-async def walk(store: PostgresStore) -> None:
-    """Submits, takes in, amends, retracts, settles, suspends, follows, reads in every way, counts, and purges."""
+Walked = PostgresStore | SqliteStore
+
+
+async def fill(store: Walked) -> None:
+    """Submits, takes in, amends, retracts, settles, suspends, follows, reads in every way, and counts, in a store that
+    drives copies."""
     clock = ManualClock()
     records = Records(store, clock, keeps=("430000", "340000"))
     await _write(records)
@@ -49,7 +54,13 @@ async def walk(store: PostgresStore) -> None:
     await _follow(store, clock)
     await _read(store, records)
     await _count(store, clock)
-    await store.forget_answers(clock())
+
+
+async def walk(store: PostgresStore) -> None:
+    """Fills a store, and purges it of everything."""
+    await fill(store)
+    await _weigh(store)
+    await store.forget_answers(ManualClock()())
     # The manual clock's noon is years ago.
     assert await purge(store, 365 * 86_400, most=MANY) > MANY
 
@@ -108,7 +119,7 @@ async def _correct(records: Records) -> None:
     )
 
 
-async def _follow(store: PostgresStore, clock: ManualClock) -> None:
+async def _follow(store: Walked, clock: ManualClock) -> None:
     cursor = Cursor("feed", 7, Instant(1))
     await store.commit(Touch(followed="440000"), lambda _: Plan(lambda _: b"", cursor=cursor), clock)
     assert {"440000"} == set(await store.cursors())
@@ -119,7 +130,7 @@ async def _follow(store: PostgresStore, clock: ManualClock) -> None:
     assert 1 == len(await store.lags())
 
 
-async def _read(store: PostgresStore, records: Records) -> None:
+async def _read(store: Walked, records: Records) -> None:
     assert [1] == [one.revision for one in await records.of(person(1))]
     assert PEOPLE // 2 < len((await store.people([person(n) for n in range(1, PEOPLE)], LATEST)).records)
     roll = await store.person_keys(b"", 10)
@@ -130,7 +141,8 @@ async def _read(store: PostgresStore, records: Records) -> None:
     for known_at in (LATEST, Instant(LATEST - 1)):
         assert (await store.people(everybody, known_at, selection=nothing_recent)).left_out
     for few in (everybody[:3], everybody[:16]):
-        await store.people(few, LATEST, selection=nothing_recent)
+        for known_at in (LATEST, records.clock()):
+            await store.people(few, known_at, selection=nothing_recent)
     assert 2 == len(await records.history(tube(3)))
     head = await store.head()
     assert head.sequence == len(await store.changes(0, 10_000))
@@ -143,7 +155,14 @@ async def _read(store: PostgresStore, records: Records) -> None:
     assert found
 
 
-async def _count(store: PostgresStore, clock: ManualClock) -> None:
+async def _weigh(store: PostgresStore) -> None:
+    # As a program left it that knew of no selections.
+    forget = "update revision set latest_at = 4611686018427387904 where person_key = $1"
+    await store._run(lambda connection: connection.execute(forget, person(1)))
+    assert [1, 0] == [await store.weigh(10) for _ in range(2)]
+
+
+async def _count(store: Walked, clock: ManualClock) -> None:
     figures = LaboratoryFigures(store, FigureCounter("walk", store, store.figures, clock))
     records = Records(store, clock)
     await records.submit(tube(11), person(11), sampling(-30.0))

@@ -7,6 +7,7 @@ from hutong.lookup.v1.region_pb2 import Scope
 from hutong.records.v1 import record_pb2 as rec
 
 from services.common.errors import ServiceError
+from tests.testkit.identities import lookup_identity
 
 
 class FakeLookup:
@@ -17,13 +18,16 @@ class FakeLookup:
         self.batches: list[ev.BatchGetEvidenceRequest] = []
         self.error: ServiceError | None = None
         self.silent: set[str] = set()
+        self.identity = lookup_identity()
 
     async def BatchGetEvidence(self, request: ev.BatchGetEvidenceRequest) -> ev.BatchGetEvidenceResponse:
         self.batches.append(request)
         await asyncio.sleep(0)
         if self.error is not None:
             raise self.error
-        return ev.BatchGetEvidenceResponse(evidence=[self._evidence(query) for query in request.queries])
+        return ev.BatchGetEvidenceResponse(
+            evidence=[self._evidence(query) for query in request.queries], identity=self.identity
+        )
 
     def _evidence(self, query: ev.EvidenceQuery) -> ev.Evidence:
         key = query.subject.person_key

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from tempfile import TemporaryDirectory
 
 from hutong.common.v1.error_pb2 import Error
 from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity, StoreKind
@@ -19,6 +20,7 @@ from hutong.records.v1.record_pb2 import RecordContent, RevisionAction, TestReco
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 from hutong.verdict.v1.verdict_pb2 import Colour, EvidenceRef, Ground, PolicyRef, Reason, Status, Verdict
 from hutong.verdict.v1.verdict_service_pb2 import VerdictOutcome
+from msgspec.structs import replace
 
 from gateway.composition import Gateway, build
 from gateway.server import GatewayServer
@@ -30,6 +32,7 @@ from services.common.instants import DAY, HOUR, Instant, from_timestamp, to_time
 from services.common.regions import divisions
 from services.runtime.clock import system_clock
 from services.runtime.rpc.health import Degraded
+from tests.testkit.identities import lookup_identity
 from tests.testkit.secret import SECRET
 
 KEYS = PersonKeys(SECRET.encode())
@@ -97,6 +100,7 @@ class Mesh:
         self.feed_id = "history-1"
         self.secret = SECRET
         self.followed = {region: f"feed-{region}" for region in divisions()}
+        self.asked_feeds = dict(self.followed)
         self.changes: list[Change] = []
         self.holder_changes: list[holder_service_pb2.HolderChange] = []
         self._told = asyncio.Condition()
@@ -114,7 +118,8 @@ class Mesh:
             await self.gate.wait()
         if self.failing is not None:
             raise self.failing
-        return verdict_service_pb2.BatchComputeVerdictsResponse(outcomes=judged)
+        judge = verdict_service_pb2.Judge(evidence=self.lookup_identity())
+        return verdict_service_pb2.BatchComputeVerdictsResponse(outcomes=judged, judge=judge)
 
     def _judge(self, query: verdict_service_pb2.VerdictQuery) -> VerdictOutcome:
         if self.item_error is not None:
@@ -161,6 +166,9 @@ class Mesh:
                 EvidenceRef(region=own[0].region, source_id=own[0].source_id, revision=own[0].revision)
             )
         self.shape(verdict)
+        certain = verdict.status in (Status.STATUS_POSITIVE, Status.STATUS_UNDETERMINED)
+        if not certain and any(one.status != SourceStatus.SOURCE_STATUS_OK for one in verdict.coverage):
+            verdict.reasons.append(Reason(code="SOURCE_SILENT"))
         return VerdictOutcome(verdict=verdict, policy_digest=self.digests.get(query.region, b""))
 
     def _coverage(self, region: str) -> list[SourceCoverage]:
@@ -198,7 +206,8 @@ class Mesh:
                     coverage=self._coverage(query.region),
                 )
                 for query in request.queries
-            ]
+            ],
+            identity=self.lookup_identity(),
         )
 
     async def ClaimResult(
@@ -209,7 +218,9 @@ class Mesh:
             raise self.failing
         person, region = request.subject.person_key, request.region
         if (person, region) in self.claimed:
-            return holder_service_pb2.ClaimResultResponse(record=self.claimed[person, region])
+            return holder_service_pb2.ClaimResultResponse(
+                record=self.claimed[person, region], identity=self.lookup_identity()
+            )
         elsewhere = [one for one in self.records[person] if one.region != region]
         if not elsewhere:
             raise NotFound("RESULT_NOT_FOUND", "没有可上传的结果", "No such result is known")
@@ -219,14 +230,14 @@ class Mesh:
         copy.content.origin.region, copy.content.origin.source_id = elsewhere[0].region, elsewhere[0].source_id
         self.claimed[person, region] = copy
         self.records[person].append(copy)
-        return holder_service_pb2.ClaimResultResponse(record=copy, created=True)
+        return holder_service_pb2.ClaimResultResponse(record=copy, created=True, identity=self.lookup_identity())
 
     async def SwitchScope(
         self, request: holder_service_pb2.SwitchScopeRequest
     ) -> holder_service_pb2.SwitchScopeResponse:
         self.calls["switch"] += 1
         self.scopes[request.subject.person_key, request.region] = request.scope
-        return holder_service_pb2.SwitchScopeResponse(scope=request.scope)
+        return holder_service_pb2.SwitchScopeResponse(scope=request.scope, identity=self.lookup_identity())
 
     async def ListRegions(
         self, request: region_directory_service_pb2.ListRegionsRequest
@@ -279,6 +290,13 @@ class Mesh:
             except TimeoutError:
                 pass
 
+    def lookup_identity(self) -> StoreIdentity:
+        """Returns who lookup is, with the feeds of the stores that it asks."""
+        secret = secret_fingerprint(self.secret.encode())
+        identity = lookup_identity(self.asked_feeds | {"nation": self.feed_id})
+        identity.secret_fingerprint = secret
+        return identity
+
     def identity(self, feed_id: str) -> StoreIdentity:
         """Returns who the nation's store is, with the feeds that it follows."""
         return StoreIdentity(
@@ -327,15 +345,24 @@ class Mesh:
                 raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "Cannot be reached")
             fresh = self.holder_changes[at:]
             at = len(self.holder_changes)
-            yield holder_service_pb2.WatchHoldersResponse(changes=fresh, sequence=at, as_of=to_timestamp(self.clock()))
+            yield holder_service_pb2.WatchHoldersResponse(
+                changes=fresh, sequence=at, as_of=to_timestamp(self.clock()), identity=self.lookup_identity()
+            )
             if len(self.holder_changes) == at:
                 await self._wait()
 
 
+DEVELOPMENT = TemporaryDirectory(prefix="hutong-development-")
+"""The folder of the development issuer's key."""
+
+
 def compose(mesh: Mesh, settings: GatewaySettings | None = None, **overrides: object) -> Gateway:
     """A gateway over this mesh."""
+    settings = settings or GatewaySettings(mesh_secret=SECRET)
+    if not settings.issuers and not settings.development:
+        settings = replace(settings, development=DEVELOPMENT.name)
     return build(
-        settings or GatewaySettings(mesh_secret=SECRET),
+        settings,
         verdict=mesh,
         evidence=mesh,
         holders=mesh,

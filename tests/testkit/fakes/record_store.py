@@ -44,7 +44,7 @@ from services.common.errors import (
     Text,
     Unavailable,
 )
-from services.common.identities import RECORDS, secret_fingerprint
+from services.common.identities import RECORDS, require_meant, secret_fingerprint
 from services.runtime.rpc.call import current_call
 from tests.testkit.secret import SECRET
 
@@ -102,6 +102,7 @@ class RecordStore:
         self.stumbles: list[Exception | None] = []
         self.shuffled = False
         self.behind: list[str] = []
+        self.behind_as_of: list[int] = []
         self.identity = StoreIdentity(
             kind=RECORDS,
             region=region,
@@ -211,11 +212,13 @@ class RecordStore:
             laboratories_version=version,
             as_of=Timestamp(seconds=self.as_of),
             behind=self.behind,
+            behind_as_of=[Timestamp(seconds=known) for known in self.behind_as_of],
             identity=self._told(),
         )
 
     async def SubmitRecord(self, request: SubmitRecordRequest) -> SubmitRecordResponse:
         """Stores one record as the contract says."""
+        require_meant(request.store, self.identity)
         if self.error is not None:
             raise self.error
         submission = request.submission
@@ -224,15 +227,22 @@ class RecordStore:
         if held is None:
             self.written += 1
             record = self.put(submission.subject.person_key, submission.source_id, submission.content)
-            return SubmitRecordResponse(outcome=SubmitOutcome.SUBMIT_OUTCOME_CREATED, record=record)
+            return SubmitRecordResponse(
+                outcome=SubmitOutcome.SUBMIT_OUTCOME_CREATED, record=record, identity=self.identity
+            )
         if held[-1].action == RevisionAction.REVISION_ACTION_RETRACTED:
-            return SubmitRecordResponse(outcome=SubmitOutcome.SUBMIT_OUTCOME_ALREADY_RETRACTED, record=held[-1])
+            return SubmitRecordResponse(
+                outcome=SubmitOutcome.SUBMIT_OUTCOME_ALREADY_RETRACTED, record=held[-1], identity=self.identity
+            )
         if held[-1].content == submission.content and held[-1].person_key == submission.subject.person_key:
-            return SubmitRecordResponse(outcome=SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED, record=held[-1])
+            return SubmitRecordResponse(
+                outcome=SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED, record=held[-1], identity=self.identity
+            )
         raise AlreadyExists("RECORD_CONFLICT", "内容不同", "Other content")
 
     async def AmendRecord(self, request: AmendRecordRequest) -> AmendRecordResponse:
         """Replaces a record's content as the contract says."""
+        require_meant(request.store, self.identity)
         held = self.records[(request.region, request.source_id)]
         if held[-1].revision != request.revision:
             raise FailedPrecondition("REVISION_MISMATCH", "版本不符", "Another revision is current")
@@ -240,4 +250,4 @@ class RecordStore:
         record = self.put(
             held[-1].person_key, request.source_id, request.content, action=RevisionAction.REVISION_ACTION_AMENDED
         )
-        return AmendRecordResponse(record=record)
+        return AmendRecordResponse(record=record, identity=self.identity)

@@ -14,6 +14,7 @@ from gateway.codes.cache.entry import Entry
 from gateway.codes.cache.protocol import Key, Lease, News, Reading, VerdictCache
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
+from tests.testkit.identities import FOLLOWED, judge
 
 REGIONS = ("110000", "210000")
 LABORATORY = "430000-xiangya"
@@ -104,7 +105,8 @@ class Truth:
             outcomes=[
                 VerdictOutcome(verdict=self.verdict(query, version, system_clock()), policy_digest=digest)
                 for query in request.queries
-            ]
+            ],
+            judge=judge(),
         )
 
     def verdict(self, query: verdict_service_pb2.VerdictQuery, version: int, now: Instant) -> Verdict:
@@ -134,7 +136,8 @@ class Truth:
 async def begin(cache: VerdictCache, feeds: Sequence[str]) -> None:
     """Begins to follow feeds, as a follower does."""
     for feed in feeds:
-        await cache.begin(feed, News(cursor="0", as_of=system_clock()))
+        followed = FOLLOWED if feed == "nation" else None
+        await cache.begin(feed, News(cursor="0", as_of=system_clock(), followed=followed))
 
 
 async def tell(

@@ -23,8 +23,8 @@ def source_id(laboratory: int, number: int) -> str:
     return f"L{laboratory}-{number:07d}"
 
 
-async def send(calls: Any, session: str, laboratory: int, acknowledged: Path) -> None:
-    """Opens the session and sends on from where it stands, without end."""
+async def send(calls: Any, session: str, laboratory: int, acknowledged: Path, pause: float) -> None:
+    """Opens the session and sends on from where it stands, without end, `pause` seconds after each batch."""
     opened: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     room = asyncio.Semaphore(3)
 
@@ -37,6 +37,7 @@ async def send(calls: Any, session: str, laboratory: int, acknowledged: Path) ->
             numbers = range((batch - 1) * BATCH, batch * BATCH)
             rows = [submission(source_id(laboratory, n), person(n % PEOPLE + 1), result()) for n in numbers]
             yield StreamRecordsRequest(batch=batch, submissions=rows)
+            await asyncio.sleep(pause)
 
     with acknowledged.open("a", encoding="utf-8") as out:
         async for answer in calls.StreamRecords(requests()):
@@ -48,17 +49,18 @@ async def send(calls: Any, session: str, laboratory: int, acknowledged: Path) ->
             room.release()
 
 
-async def main(address: str, session: str, laboratory: int, acknowledged: Path) -> None:
+async def main(address: str, session: str, laboratory: int, acknowledged: Path, pause: float) -> None:
     """Sends until it is killed; the server may come and go meanwhile."""
     while True:
         async with Connection(address) as channel:
             try:
-                await send(remote("records", "laboratory", channel, CONTRACTS), session, laboratory, acknowledged)
+                calls = remote("records", "laboratory", channel, CONTRACTS)
+                await send(calls, session, laboratory, acknowledged, pause)
             except ServiceError:
                 await asyncio.sleep(0.02)
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Runs `main` with its arguments as texts, after the name."""
-    _, address, session, laboratory, acknowledged = arguments
-    asyncio.run(main(address, session, int(laboratory), Path(acknowledged)))
+    """Runs `main` with its arguments as texts, after the name; without the last it never pauses."""
+    _, address, session, laboratory, acknowledged, *pause = arguments
+    asyncio.run(main(address, session, int(laboratory), Path(acknowledged), float(pause[0]) if pause else 0.0))

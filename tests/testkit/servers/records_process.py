@@ -75,6 +75,10 @@ class RecordsProcess:
         await self._process.wait()
         await self._spawn()
 
+    def move_to(self, store_url: str) -> None:
+        """From its next start on, it serves another store."""
+        self._environ["HUTONG_STORE_URL"] = store_url
+
     async def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ends it and returns its exit status."""
         assert self._process is not None

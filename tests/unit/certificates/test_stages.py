@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from services.certificates.envelope import unwrapped
 from services.certificates.identifiers import certificate_identifier, region_of_identifier
 from services.certificates.issuing import Holder, Result, issue
+from services.certificates.keys import KeyUnusable
 from services.certificates.refusals import TEXTS, CertificateRefused, Reason
 from services.certificates.signature import signed_bytes
-from services.certificates.trust import TEST_USAGE, Signer, SignerUnusable, Trust, trust_of
+from services.certificates.trust import TEST_USAGE, Signer, Trust, trust_of
 from services.certificates.verification import verify
 
 NOW = datetime(2022, 8, 5, 4, 0, tzinfo=UTC)
@@ -237,7 +238,7 @@ def test_an_algorithm_that_the_key_is_not_for_is_refused():
 
 def test_a_key_of_another_kind_is_no_signers():
     """P-384 and short RSA are refused when trust is read, and the file is named."""
-    with pytest.raises(SignerUnusable):
+    with pytest.raises(KeyUnusable):
         signer(ec.generate_private_key(ec.SECP384R1()))
 
 

@@ -54,9 +54,8 @@ REST = MeshFacts(
 
 def found(facts: MeshFacts = REST, secret: bytes | None = SECRET, **others: StoreFacts) -> list[tuple[str, str]]:
     """Subject and reason of everything that is wrong."""
-    known = None if secret is None else frozenset([secret])
     stores = {**RIGHT, **{name.removeprefix("_"): facts for name, facts in others.items()}}
-    return [(one.subject, one.reason) for one in findings(MEMBERS, replace(facts, stores=[*stores.values()]), known)]
+    return [(one.subject, one.reason) for one in findings(MEMBERS, replace(facts, stores=[*stores.values()]), secret)]
 
 
 def test_nothing_is_wrong_with_a_mesh_that_is_right():

@@ -44,8 +44,8 @@ def test_a_fingerprint_names_a_secret_and_tells_nothing_of_it() -> None:
 )
 def test_the_store_that_was_meant_passes(met: StoreIdentity) -> None:
     """Whomever it follows; and whatever its feed, where none is known yet."""
-    ExpectedStore(RECORDS, "430000", frozenset([OWN]), "f").check(met)
-    ExpectedStore(RECORDS, "430000", frozenset([OWN])).check(met)
+    ExpectedStore(RECORDS, "430000", OWN, "f").check(met)
+    ExpectedStore(RECORDS, "430000", OWN).check(met)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_store_that_was_meant_passes(met: StoreIdentity) -> None:
 def test_another_store_is_refused_with_its_reason(met: StoreIdentity, reason: str) -> None:
     """And the sentence names both, but no secret."""
     with pytest.raises(Unavailable) as caught:
-        ExpectedStore(RECORDS, "430000", frozenset([OWN]), "f").check(met)
+        ExpectedStore(RECORDS, "430000", OWN, "f").check(met)
     assert caught.value.reason == reason
     assert "430000" in caught.value.text.en
     assert SECRET not in str(caught.value)

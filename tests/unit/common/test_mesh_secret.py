@@ -1,6 +1,7 @@
 """The mesh's secret has versions, and whoever has two of them makes a key of one of a key of the other."""
 
 import pytest
+from hutong.common.v1.subject_pb2 import DocumentType
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ ROOT = "the root of a secret, long enough"
 FIRST, SECOND = "the first version, long enough", "the second version, long enough"
 BOTH = f"root: {ROOT}\n1: {FIRST}\n2: {SECOND}\n"
 NUMBER = "11010519491231002X"
-RESIDENT = 1
+RESIDENT = DocumentType.DOCUMENT_TYPE_RESIDENT_ID
 
 
 def keys(text: str) -> PersonKeys:

@@ -118,12 +118,21 @@ def test_a_document_number_never_lands_elsewhere(rule, text):
     assert "DOCUMENT_NUMBER_NOT_ALLOWED" == reason
 
 
+def test_a_request_id_made_of_a_document_number_is_none():
+    """Eighteen digits fit between the hyphens of a UUID, which is stored."""
+    expected = [("request_id", "DOCUMENT_NUMBER_NOT_ALLOWED")]
+    assert expected == named(fields.request_id("91112419-0505-0501-29ab-cdefabcdefab"))
+    assert [] == named(fields.request_id("91112419-0505-0501-28ab-cdefabcdefab")), "its check digit is another"
+
+
 def test_nor_does_the_subjects_own_number_of_any_type():
     """A passport's has no check by which it would be known."""
     passport = Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number="e 1234 5678"))
     texts = {"source_id": "S-E12345678", "laboratory": "430000-xiangya"}
     expected = [("source_id", "DOCUMENT_NUMBER_NOT_ALLOWED")]
     assert expected == named(fields.not_the_subjects(texts, passport))
+    for cut in ("E1234-5678", "S.E12/345:678", "e1234567-8000-4000-8000-abcdefabcdef"):
+        assert expected == named(fields.not_the_subjects({"source_id": cut}, passport))
     assert [] == named(fields.not_the_subjects(texts, Subject(person_key=bytes(16))))
 
 

@@ -78,6 +78,47 @@ async def test_a_head_takes_no_more_memory_than_it_may():
             pass
 
 
+CHUNKED = b"POST /x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("opening", "more"),
+    [
+        (b"0\r\n", b"a: b\r\n" * (MEGABYTE // 6)),
+        (b"0\r\na: ", b"x" * MEGABYTE),
+        (b"5\r\nwhole\r\n0\r\n", b"a: b\r\n" * (MEGABYTE // 6)),
+    ],
+    ids=["trailers", "one trailer", "trailers of a body"],
+)
+async def test_what_frames_a_body_takes_no_more_memory_than_it_may(opening: bytes, more: bytes):
+    """48 MB of trailers: they are not kept."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+
+    async with connection(Echo()) as (_, writer):
+        before = resident()
+        writer.write(CHUNKED + opening)
+        try:
+            for _ in range(48):
+                writer.write(more)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        assert resident() - before < 16 * MEGABYTE
+
+
+async def test_a_body_of_the_smallest_chunks_is_served_and_its_trailers_are_no_head():
+    """A byte at a time, with a few fields behind it: the next request has fields of its own."""
+    body = b"x" * 4 * HEAD_BYTES
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
+    async with connection(Echo()) as (reader, writer):
+        for _ in range(3):
+            writer.write(CHUNKED + chunks + b"0\r\n" + b"a: b\r\n" * 50 + b"\r\n")
+        for _ in range(3):
+            assert await reply(reader) in (b"whole", b"parts")
+
+
 @pytest.mark.parametrize("size", [1, 7, 4096, HEAD_BYTES])
 async def test_many_requests_in_one_breath_are_all_answered(size):
     """Pipelined and cut anywhere: their heads together are no head."""

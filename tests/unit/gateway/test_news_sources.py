@@ -21,9 +21,9 @@ from gateway.news.sources import HoldersNews, RecordsNews
 from gateway.news.teller_clock import TOLERANCE, TellerClock
 from services.common.errors import ServiceError
 from services.common.identities import HOLDERS as HOLDERS_STORE
-from services.common.identities import RECORDS, secret_fingerprint
+from services.common.identities import RECORDS
 from services.common.instants import HOUR, MINUTE, SECOND, Instant, to_timestamp
-from tests.testkit.secret import SECRET
+from tests.testkit.identities import gateway_mesh, lookup_identity
 
 NOW = Instant(1_660_000_000_000_000)
 
@@ -46,7 +46,7 @@ class Told:
             yield batch
 
 
-FINGERPRINT = secret_fingerprint(SECRET.encode())
+FINGERPRINT = b"mesh-one"
 NATION_STORE = StoreIdentity(
     kind=RECORDS,
     region="nation",
@@ -54,17 +54,22 @@ NATION_STORE = StoreIdentity(
     secret_fingerprint=FINGERPRINT,
     follows=[FollowedFeed(region="430000", feed_id="a"), FollowedFeed(region="110000")],
 )
-FOLLOWED = frozenset({"430000/a"})
+FOLLOWED = frozenset({"nation/h", "430000/a"})
 
 
 def nation_news(source: Any) -> RecordsNews:
     """Reads a source as the nation's feed."""
-    return RecordsNews("nation", source, lambda: NOW, secret=SECRET.encode())
+    return RecordsNews("nation", source, lambda: NOW, gateway_mesh(), secret_fingerprint=FINGERPRINT)
 
 
 def batch(**fields: Any) -> WatchChangesResponse:
     """A batch of the nation's feed."""
     return WatchChangesResponse(**{"cursor": FeedCursor(feed_id="h", sequence=10), "identity": NATION_STORE, **fields})
+
+
+def holders(**fields: Any) -> WatchHoldersResponse:
+    """A batch of lookup's feed."""
+    return WatchHoldersResponse(identity=lookup_identity(), **fields)
 
 
 async def read(feed: Any, cursor: str | None) -> tuple[list[News], str]:
@@ -110,23 +115,32 @@ async def test_holders_tell_up_to_when_nothing_is_outstanding() -> None:
     """When a batch arrived says nothing of it, nor does a clock that is ahead."""
     change = HolderChange(sequence=4, person_keys=[b"p" * 16, b"q" * 16])
     source = Told(
-        WatchHoldersResponse(changes=[change], sequence=4),
-        WatchHoldersResponse(sequence=4, as_of=to_timestamp(Instant(NOW - HOUR))),
-        WatchHoldersResponse(sequence=4, as_of=to_timestamp(Instant(NOW + HOUR))),
+        holders(changes=[change], sequence=4),
+        holders(sequence=4, as_of=to_timestamp(Instant(NOW - HOUR))),
+        holders(sequence=4, as_of=to_timestamp(Instant(NOW + HOUR))),
     )
-    told, _ = await read(HoldersNews(source, lambda: NOW), "3")
+    told, _ = await read(HoldersNews(source, lambda: NOW, gateway_mesh()), "holders-1/3")
     assert told == [
-        News("4", {b"p" * 16, b"q" * 16}, (), None),
-        News("4", set(), (), Instant(NOW - HOUR)),
-        News("4", set(), (), NOW),
+        News("holders-1/4", {b"p" * 16, b"q" * 16}, (), None),
+        News("holders-1/4", set(), (), Instant(NOW - HOUR)),
+        News("holders-1/4", set(), (), NOW),
     ]
     assert source.asked == [3]
 
 
 async def test_holders_that_count_from_the_start_again_are_rebuilt() -> None:
     """A sequence that went back is another history; what was missed in it cannot be known."""
-    source = Told(WatchHoldersResponse(sequence=2))
-    assert await read(HoldersNews(source, lambda: NOW), "3") == ([], "FEED_REBUILT")
+    source = Told(holders(sequence=2))
+    assert await read(HoldersNews(source, lambda: NOW, gateway_mesh()), "holders-1/3") == ([], "FEED_REBUILT")
+    assert await read(HoldersNews(source, lambda: NOW, gateway_mesh()), "another store/1") == ([], "FEED_REBUILT")
+
+
+async def test_holders_of_another_mesh_tell_nothing() -> None:
+    """What is linked and switched there is other people's."""
+    other = lookup_identity()
+    other.secret_fingerprint = b"another!"
+    source = Told(WatchHoldersResponse(sequence=4, identity=other))
+    assert await read(HoldersNews(source, lambda: NOW, gateway_mesh()), None) == ([], "OTHER_SECRET")
 
 
 async def test_silent_feed_is_a_cut_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,11 +178,11 @@ async def test_nothing_is_taken_from_another_store(identity: StoreIdentity, reas
 async def test_a_mesh_is_named_by_its_secret_and_the_nations_feed() -> None:
     """Another of either is another mesh."""
     names = set()
-    for feed_id, which in (("h", "one"), ("h2", "one"), ("h", "two")):
-        secret = f"the secret of mesh {which}".encode()
-        fingerprint = secret_fingerprint(secret)
+    for feed_id, fingerprint in (("h", b"one"), ("h2", b"one"), ("h", b"two")):
         identity = StoreIdentity(kind=RECORDS, region="nation", feed_id=feed_id, secret_fingerprint=fingerprint)
-        news = RecordsNews("nation", Told(batch(identity=identity)), lambda: NOW, secret=secret)
+        news = RecordsNews(
+            "nation", Told(batch(identity=identity)), lambda: NOW, gateway_mesh(), secret_fingerprint=fingerprint
+        )
         names.add(await news.mesh())
     assert len(names) == 3
 

@@ -6,10 +6,9 @@ import json
 import httpx
 import pytest
 
-from gateway.http.overload import Overload
-from gateway.http.problems import HttpError
-from gateway.http.routing import Weight
 from gateway.settings import GatewaySettings
+from services.common.errors import ServiceError
+from services.runtime.resilience.overload import Overload, Weight
 from tests.testkit.fakes.mesh import DOCUMENT, Mesh, serving
 from tests.testkit.secret import SECRET
 
@@ -19,7 +18,7 @@ def admitted(overload: Overload, weight: Weight, count: int) -> int:
     for number in range(count):
         try:
             overload.begin(weight)
-        except HttpError:
+        except ServiceError:
             return number
     return count
 
@@ -44,7 +43,7 @@ async def test_a_gateway_with_too_much_to_do_says_so():
     """Codes that must be computed wait; the next are refused; and it recovers."""
     mesh = Mesh()
     mesh.gate = asyncio.Event()
-    settings = GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0", http_concurrency=4)
+    settings = GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0", concurrency=4)
     async with (
         serving(mesh, settings) as (port, _),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
@@ -71,7 +70,7 @@ async def test_a_batch_is_refused_before_a_code(path: str):
     """While one is under way, and no more than one may be."""
     mesh = Mesh()
     mesh.gate = asyncio.Event()
-    settings = GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0", http_concurrency=4)
+    settings = GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0", concurrency=4)
     body = (
         {"queries": [{"document": DOCUMENT, "region": "110000"}]}
         if "batch" in path

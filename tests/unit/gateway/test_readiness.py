@@ -15,6 +15,7 @@ from gateway.codes.cache.memory import MemoryCache
 from gateway.codes.cache.protocol import CacheDownError, News
 from services.common.errors import Unavailable
 from services.common.instants import SECOND, Instant
+from tests.testkit.identities import gateway_mesh
 
 NOW = Instant(1_000_000 * SECOND)
 
@@ -41,7 +42,7 @@ async def test_no_age_is_shown_that_nobody_could_read():
     cache: Any = Cache(10)
     policies: Any = None
     nobody: Any = None
-    probe = Probe(cache, policies, nobody, clock=lambda: NOW, feeds=("readiness",), news_seconds=5.0)
+    probe = Probe(cache, policies, nobody, gateway_mesh(), clock=lambda: NOW, feeds=("readiness",), news_seconds=5.0)
     await cache.begin("readiness", News(cursor="0", as_of=Instant(NOW - 2 * SECOND)))
     await probe.news_ages()
     assert 2.0 == age("readiness")
@@ -71,7 +72,7 @@ async def test_a_new_gateway_counts_once_it_has_reached_lookup():
     policies: Any = SimpleNamespace(told=True, recent=lambda seconds: True, trouble="")
     lookup = Lookup()
     contact = FirstContact(lookup)
-    probe = Probe(MemoryCache(10), policies, contact, clock=lambda: NOW, feeds=(), news_seconds=5.0)
+    probe = Probe(MemoryCache(10), policies, contact, gateway_mesh(), clock=lambda: NOW, feeds=(), news_seconds=5.0)
     with pytest.raises(RuntimeError):
         await probe.lookup()
     async with asyncio.timeout(10):

@@ -96,11 +96,13 @@ async def test_a_code_tells_scene_rules_counts_and_ends(application: Application
         first.text.zh, first.text.en = "已届满", "has ended"
         first.ended_at.seconds = 1_662_000_000
         verdict.reasons.add(code="WINDOW_EXPIRED", clause="result-48h")
-        verdict.further_reasons.add(code="WINDOW_EXPIRED", clause="result-48h", count=197)
+        further = verdict.further_reasons.add(code="WINDOW_EXPIRED", clause="result-48h", count=197)
+        further.text.zh, further.text.en = "另有197次", "and 197"
 
     mesh.shape = shape
     code = msgspec.json.decode(code_json(await application.show(_query(application, Scene.SCENE_HOTEL), SHOW)))
     assert (code["scene"], code["judgedBySceneRules"]) == ("HOTEL", True)
     assert [reason["text"] for reason in code["reasons"][-2:]] == [{"zh": "已届满", "en": "has ended"}, None]
     assert [reason["endedAt"] for reason in code["reasons"][-2:]] == ["2022-09-01T10:40:00+08:00", None]
-    assert code["furtherReasons"] == [{"code": "WINDOW_EXPIRED", "clause": "result-48h", "count": 197}]
+    text = {"zh": "另有197次", "en": "and 197"}
+    assert code["furtherReasons"] == [{"code": "WINDOW_EXPIRED", "clause": "result-48h", "count": 197, "text": text}]

@@ -11,6 +11,7 @@ from gateway.codes.query import CodeQuery
 from gateway.codes.verdict_client import VerdictClient
 from services.common.errors import Code, ServiceError
 from tests.testkit.fakes.mesh import DOWN, PERSON, Mesh
+from tests.testkit.identities import gateway_mesh
 
 SHOW = Purpose.PURPOSE_SHOW_CODE
 QUERY = CodeQuery(PERSON, "110000")
@@ -29,7 +30,7 @@ async def ask(client: VerdictClient) -> Code | None:
 async def test_what_is_down_is_asked_in_the_background(how: str) -> None:
     """Who asks next is told at once; once it answers, it is asked again."""
     mesh = Mesh()
-    client = VerdictClient(cast(Any, mesh), seconds=0.3)
+    client = VerdictClient(cast(Any, mesh), gateway_mesh(), seconds=0.3)
     try:
         assert await ask(client) is None
         if how == "frozen":

@@ -51,9 +51,9 @@ def test_a_source_has_answered_when_it_answered_every_time(answers, expected):
     [
         (unreachable(NATION), [BEIJING, HUNAN]),
         (SourceAnswer(NATION, OK, follows=(BEIJING, HUNAN)), []),
-        (SourceAnswer(NATION, OK, follows=(BEIJING, HUNAN), silent=(HUNAN,)), [HUNAN]),
+        (SourceAnswer(NATION, OK, follows=(BEIJING, HUNAN), silent={HUNAN: Timestamp()}), [HUNAN]),
         (SourceAnswer(NATION, OK, follows=(BEIJING,)), [HUNAN]),
-        (SourceAnswer(NATION, OK, follows=(), silent=("510000",)), [BEIJING, HUNAN, "510000"]),
+        (SourceAnswer(NATION, OK, follows=(), silent={"510000": Timestamp()}), [BEIJING, HUNAN, "510000"]),
     ],
 )
 def test_the_nation_speaks_for_those_it_follows_and_has_heard_of(nation, expected):
@@ -67,3 +67,16 @@ def test_one_regions_missing_answer_is_not_anothers():
     asked = fan_out(nation, SourceAnswer(BEIJING, OK), DOWN, past=True)
     told = {region: [one.status for one in asked.view(region).common.coverage] for region in (BEIJING, HUNAN)}
     assert {BEIJING: [OK, OK], HUNAN: [UNREACHABLE, UNREACHABLE]} == told
+
+
+def test_of_who_does_not_answer_it_is_told_up_to_when_the_nation_knows_it():
+    """One that it has not heard of, one that it follows without delay, and one of which it knows nothing."""
+    silent = {HUNAN: Timestamp(seconds=7), "510000": Timestamp()}
+    nation = SourceAnswer(NATION, OK, as_of=Timestamp(seconds=5), follows=(BEIJING, HUNAN, "510000"), silent=silent)
+    asked = fan_out(nation, unreachable(BEIJING), unreachable(HUNAN), unreachable("510000"))
+    known = {
+        one.source: one.as_of.seconds if one.HasField("as_of") else None
+        for region in (BEIJING, HUNAN)
+        for one in asked.view(region).common.coverage
+    }
+    assert known == {NATION: 5, BEIJING: 5, HUNAN: 7, "510000": None}

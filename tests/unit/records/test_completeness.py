@@ -45,7 +45,7 @@ def _completeness(notes: Any = None, **heard: int) -> Completeness:
 
 def test_store_that_follows_nobody_has_everything_until_now() -> None:
     """A region's own store."""
-    assert (_completeness().as_of(), _completeness().behind()) == (NOW, [])
+    assert (_completeness().as_of(), _completeness().behind()) == (NOW, {})
 
 
 def test_store_has_no_more_than_the_region_it_has_longest_not_heard_of() -> None:
@@ -56,7 +56,10 @@ def test_store_has_no_more_than_the_region_it_has_longest_not_heard_of() -> None
 def test_region_is_behind_after_two_seconds_of_silence() -> None:
     """A live one is heard of each second."""
     late = BEHIND // SECOND
-    assert _completeness(r510000=late + 1, r110000=late, r430000=60).behind() == ["430000", "510000"]
+    assert _completeness(r510000=late + 1, r110000=late, r430000=60).behind() == {
+        "430000": NOW - 60 * SECOND,
+        "510000": NOW - (late + 1) * SECOND,
+    }
 
 
 async def test_what_was_noted_is_said_again() -> None:
@@ -69,16 +72,16 @@ async def test_what_was_noted_is_said_again() -> None:
     )
     completeness = _completeness(notes, r430000=1)
     before, after = Instant(silent - 1), Instant(back + 1)
-    assert await completeness.at(before) == (before - ALLOWANCE, [])
-    assert await completeness.at(silent) == (silent - BEHIND, ["430000"])
-    assert await completeness.at(after) == (after - ALLOWANCE, [])
+    assert await completeness.at(before) == (before - ALLOWANCE, {})
+    assert await completeness.at(silent) == (silent - BEHIND, {"430000": silent - BEHIND})
+    assert await completeness.at(after) == (after - ALLOWANCE, {})
 
 
 async def test_silence_is_noted_when_somebody_asks() -> None:
     """The note bears the present instant, which the answer then bears too; it is made once."""
     completeness = _completeness(r430000=60)
     assert await completeness.look() == NOW
-    assert await completeness.at(NOW) == (NOW - 60 * SECOND, ["430000"])
+    assert await completeness.at(NOW) == (NOW - 60 * SECOND, {"430000": NOW - 60 * SECOND})
     assert await completeness.look() == NOW
 
 

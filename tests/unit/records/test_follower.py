@@ -59,7 +59,7 @@ async def test_a_region_is_read_again_once_however_many_are_refused(tmp_path: Pa
             name="nation",
             region="430000",
             source=region,
-            secret_fingerprints=frozenset([fingerprint]),
+            secret_fingerprint=fingerprint,
             store=store,
             signal=CommitSignal(),
             clock=clock,

@@ -56,6 +56,7 @@ class StoreIdentity(_message.Message):
     FEED_ID_FIELD_NUMBER: _builtins.int
     SECRET_FINGERPRINT_FIELD_NUMBER: _builtins.int
     FOLLOWS_FIELD_NUMBER: _builtins.int
+    DIRECTORY_VERSION_FIELD_NUMBER: _builtins.int
     kind: Global___StoreKind.ValueType
     """What it keeps."""
     region: _builtins.str
@@ -66,9 +67,15 @@ class StoreIdentity(_message.Message):
     """
     secret_fingerprint: _builtins.bytes
     """Names the mesh's secret under which its person keys were made, without telling it: 8 bytes."""
+    directory_version: _builtins.str
+    """Names what the list of who is on the mesh says by which its service goes, the nation's records or lookup: the same at
+    all of them and at the gateway. Empty where it goes by none.
+    """
     @_builtins.property
     def follows(self) -> _containers.RepeatedCompositeFieldContainer[Global___FollowedFeed]:
-        """The regions whose feeds it follows, by code: of another region on the mesh it knows nothing."""
+        """The regions whose feeds it follows, by code: of another region on the mesh it knows nothing. Of lookup: the feeds that
+        it takes for those of the stores it asks.
+        """
 
     def __init__(
         self,
@@ -78,10 +85,11 @@ class StoreIdentity(_message.Message):
         feed_id: _builtins.str = ...,
         secret_fingerprint: _builtins.bytes = ...,
         follows: _abc.Iterable[Global___FollowedFeed] | None = ...,
+        directory_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feed_id", b"feed_id", "follows", b"follows", "kind", b"kind", "region", b"region", "secret_fingerprint", b"secret_fingerprint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_version", b"directory_version", "feed_id", b"feed_id", "follows", b"follows", "kind", b"kind", "region", b"region", "secret_fingerprint", b"secret_fingerprint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -96,7 +104,7 @@ class FollowedFeed(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     FEED_ID_FIELD_NUMBER: _builtins.int
     region: _builtins.str
-    """GB/T 2260 code of the region."""
+    """GB/T 2260 code of the region; of lookup also "nation"."""
     feed_id: _builtins.str
     """The feed it takes for that region's; empty before it has reached the region for the first time."""
     def __init__(

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehutong/common/v1/subject.proto\x12\x10hutong.common.v1\"H\n\x08\x44ocument\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x1e.hutong.common.v1.DocumentType\x12\x0e\n\x06number\x18\x02 \x01(\t\"Z\n\x07Subject\x12.\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.DocumentH\x00\x12\x14\n\nperson_key\x18\x02 \x01(\x0cH\x00\x42\t\n\x07subject*\xdd\x01\n\x0c\x44ocumentType\x12\x1d\n\x19\x44OCUMENT_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x44OCUMENT_TYPE_RESIDENT_ID\x10\x01\x12\x1a\n\x16\x44OCUMENT_TYPE_PASSPORT\x10\x02\x12!\n\x1d\x44OCUMENT_TYPE_HK_MACAO_PERMIT\x10\x03\x12\x1f\n\x1b\x44OCUMENT_TYPE_TAIWAN_PERMIT\x10\x04\x12/\n+DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID\x10\x05*\xbe\x01\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x15\n\x11PURPOSE_SHOW_CODE\x10\x01\x12\x17\n\x13PURPOSE_VENUE_CHECK\x10\x02\x12\x1c\n\x18PURPOSE_REGIONAL_SERVICE\x10\x03\x12\x1a\n\x16PURPOSE_RECORD_KEEPING\x10\x04\x12\x17\n\x13PURPOSE_SUPERVISION\x10\x05\x12\x17\n\x13PURPOSE_REPLICATION\x10\x06\x42\xb8\x01\n\x14\x63om.hutong.common.v1B\x0cSubjectProtoP\x01Z0hutong.internal/protos/hutong/common/v1;commonv1\xa2\x02\x03HCX\xaa\x02\x10Hutong.Common.V1\xca\x02\x10Hutong\\Common\\V1\xe2\x02\x1cHutong\\Common\\V1\\GPBMetadata\xea\x02\x12Hutong::Common::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehutong/common/v1/subject.proto\x12\x10hutong.common.v1\"H\n\x08\x44ocument\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x1e.hutong.common.v1.DocumentType\x12\x0e\n\x06number\x18\x02 \x01(\t\"Z\n\x07Subject\x12.\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.DocumentH\x00\x12\x14\n\nperson_key\x18\x02 \x01(\x0cH\x00\x42\t\n\x07subject*\xdd\x01\n\x0c\x44ocumentType\x12\x1d\n\x19\x44OCUMENT_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x44OCUMENT_TYPE_RESIDENT_ID\x10\x01\x12\x1a\n\x16\x44OCUMENT_TYPE_PASSPORT\x10\x02\x12!\n\x1d\x44OCUMENT_TYPE_HK_MACAO_PERMIT\x10\x03\x12\x1f\n\x1b\x44OCUMENT_TYPE_TAIWAN_PERMIT\x10\x04\x12/\n+DOCUMENT_TYPE_FOREIGN_PERMANENT_RESIDENT_ID\x10\x05*\xdb\x01\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x15\n\x11PURPOSE_SHOW_CODE\x10\x01\x12\x17\n\x13PURPOSE_VENUE_CHECK\x10\x02\x12\x1c\n\x18PURPOSE_REGIONAL_SERVICE\x10\x03\x12\x1a\n\x16PURPOSE_RECORD_KEEPING\x10\x04\x12\x17\n\x13PURPOSE_SUPERVISION\x10\x05\x12\x17\n\x13PURPOSE_REPLICATION\x10\x06\x12\x1b\n\x17PURPOSE_HOLDER_DECISION\x10\x07\x42\xb8\x01\n\x14\x63om.hutong.common.v1B\x0cSubjectProtoP\x01Z0hutong.internal/protos/hutong/common/v1;commonv1\xa2\x02\x03HCX\xaa\x02\x10Hutong.Common.V1\xca\x02\x10Hutong\\Common\\V1\xe2\x02\x1cHutong\\Common\\V1\\GPBMetadata\xea\x02\x12Hutong::Common::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENTTYPE']._serialized_start=219
   _globals['_DOCUMENTTYPE']._serialized_end=440
   _globals['_PURPOSE']._serialized_start=443
-  _globals['_PURPOSE']._serialized_end=633
+  _globals['_PURPOSE']._serialized_end=662
   _globals['_DOCUMENT']._serialized_start=52
   _globals['_DOCUMENT']._serialized_end=124
   _globals['_SUBJECT']._serialized_start=126

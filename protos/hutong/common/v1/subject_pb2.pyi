@@ -89,6 +89,8 @@ class _PurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Purpose.Value
     """Supervision: whether recognition is carried out, or why a person was refused."""
     PURPOSE_REPLICATION: _Purpose.ValueType  # 6
     """One store of the mesh follows another."""
+    PURPOSE_HOLDER_DECISION: _Purpose.ValueType  # 7
+    """持码人自行决定: the holder claims a result, switches the scope or links documents. SHOW_CODE only reads."""
 
 class Purpose(_Purpose, metaclass=_PurposeEnumTypeWrapper):
     """Why a person's data is read or written (PIPL article 6: a clear and reasonable purpose). Required in
@@ -109,6 +111,8 @@ PURPOSE_SUPERVISION: Purpose.ValueType  # 5
 """Supervision: whether recognition is carried out, or why a person was refused."""
 PURPOSE_REPLICATION: Purpose.ValueType  # 6
 """One store of the mesh follows another."""
+PURPOSE_HOLDER_DECISION: Purpose.ValueType  # 7
+"""持码人自行决定: the holder claims a result, switches the scope or links documents. SHOW_CODE only reads."""
 Global___Purpose: _TypeAlias = Purpose  # noqa: Y015
 
 @_typing.final
@@ -148,7 +152,7 @@ class Subject(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     PERSON_KEY_FIELD_NUMBER: _builtins.int
     person_key: _builtins.bytes
-    """The first 16 bytes of HMAC-SHA-256, under the mesh's secret, of the normalised document; what the
+    """The person key: the version of the mesh's secret in one byte, then 15 of the normalised document under it; what the
     services of the mesh send one another.
     """
     @_builtins.property

@@ -44,8 +44,8 @@ class _FreshnessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Freshness.V
     """陈旧: the services did not answer; this is the last verdict, still inside its valid_until."""
     FRESHNESS_STALE_SOURCE: _Freshness.ValueType  # 4
     """有源失联: computed, or from the cache and computed seconds ago, without a region that can be reached neither by the
-    nation nor directly. What it recorded since it fell silent is not in the verdict; the coverage names it. Not said of
-    POSITIVE and UNDETERMINED.
+    nation nor directly. What it recorded since it fell silent is not in the verdict; the coverage names it, and the verdict's
+    reason SOURCE_SILENT says since when. Not said of POSITIVE and UNDETERMINED.
     """
 
 class Freshness(_Freshness, metaclass=_FreshnessEnumTypeWrapper):
@@ -61,8 +61,8 @@ FRESHNESS_STALE: Freshness.ValueType  # 3
 """陈旧: the services did not answer; this is the last verdict, still inside its valid_until."""
 FRESHNESS_STALE_SOURCE: Freshness.ValueType  # 4
 """有源失联: computed, or from the cache and computed seconds ago, without a region that can be reached neither by the
-nation nor directly. What it recorded since it fell silent is not in the verdict; the coverage names it. Not said of
-POSITIVE and UNDETERMINED.
+nation nor directly. What it recorded since it fell silent is not in the verdict; the coverage names it, and the verdict's
+reason SOURCE_SILENT says since when. Not said of POSITIVE and UNDETERMINED.
 """
 Global___Freshness: _TypeAlias = Freshness  # noqa: Y015
 
@@ -645,7 +645,7 @@ class ClaimResultRequest(_message.Message):
     request_id: _builtins.str
     """A UUID chosen by the caller, the same in every retry."""
     purpose: _subject_pb2.Purpose.ValueType
-    """Why; SHOW_CODE when unspecified."""
+    """Why; HOLDER_DECISION when unspecified."""
     @_builtins.property
     def document(self) -> _subject_pb2.Document:
         """The document; required."""
@@ -714,7 +714,7 @@ class SwitchScopeRequest(_message.Message):
     request_id: _builtins.str
     """A UUID chosen by the caller, the same in every retry."""
     purpose: _subject_pb2.Purpose.ValueType
-    """Why; SHOW_CODE when unspecified."""
+    """Why; HOLDER_DECISION when unspecified."""
     @_builtins.property
     def document(self) -> _subject_pb2.Document:
         """The document; required."""

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hutong.common.v1 import identity_pb2 as hutong_dot_common_dot_v1_dot_identity__pb2
 from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject__pb2
 from hutong.lookup.v1 import region_pb2 as hutong_dot_lookup_dot_v1_dot_region__pb2
 from hutong.records.v1 import laboratory_pb2 as hutong_dot_records_dot_v1_dot_laboratory__pb2
@@ -30,7 +31,7 @@ from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record
 from hutong.records.v1 import record_read_service_pb2 as hutong_dot_records_dot_v1_dot_record__read__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'hutong/lookup/v1/evidence_service.proto\x12\x10hutong.lookup.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\x1a+hutong/records/v1/record_read_service.proto\"\x8b\x01\n\x0eSourceCoverage\x12\x0e\n\x06source\x18\x01 \x01(\t\x12.\n\x06status\x18\x02 \x01(\x0e\x32\x1e.hutong.lookup.v1.SourceStatus\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xd8\x01\n\rEvidenceQuery\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12,\n\x08known_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\tselection\x18\x05 \x01(\x0b\x32\".hutong.records.v1.RecordSelection\"\xd3\x02\n\x08\x45vidence\x12\x0e\n\x06region\x18\x01 \x01(\t\x12&\n\x05scope\x18\x02 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x13\n\x0bperson_keys\x18\x03 \x03(\x0c\x12.\n\x07records\x18\x04 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x33\n\x0claboratories\x18\x05 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x32\n\x08\x63overage\x18\x06 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12,\n\x08known_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x08left_out\x18\x08 \x03(\x0b\x32!.hutong.records.v1.LeftOutRecords\"p\n\x12GetEvidenceRequest\x12.\n\x05query\x18\x01 \x01(\x0b\x32\x1f.hutong.lookup.v1.EvidenceQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"C\n\x13GetEvidenceResponse\x12,\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1a.hutong.lookup.v1.Evidence\"w\n\x17\x42\x61tchGetEvidenceRequest\x12\x30\n\x07queries\x18\x01 \x03(\x0b\x32\x1f.hutong.lookup.v1.EvidenceQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"H\n\x18\x42\x61tchGetEvidenceResponse\x12,\n\x08\x65vidence\x18\x01 \x03(\x0b\x32\x1a.hutong.lookup.v1.Evidence*b\n\x0cSourceStatus\x12\x1d\n\x19SOURCE_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10SOURCE_STATUS_OK\x10\x01\x12\x1d\n\x19SOURCE_STATUS_UNREACHABLE\x10\x02\x32\xd8\x01\n\x0f\x45videnceService\x12Z\n\x0bGetEvidence\x12$.hutong.lookup.v1.GetEvidenceRequest\x1a%.hutong.lookup.v1.GetEvidenceResponse\x12i\n\x10\x42\x61tchGetEvidence\x12).hutong.lookup.v1.BatchGetEvidenceRequest\x1a*.hutong.lookup.v1.BatchGetEvidenceResponseB\xc0\x01\n\x14\x63om.hutong.lookup.v1B\x14\x45videnceServiceProtoP\x01Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\xa2\x02\x03HLX\xaa\x02\x10Hutong.Lookup.V1\xca\x02\x10Hutong\\Lookup\\V1\xe2\x02\x1cHutong\\Lookup\\V1\\GPBMetadata\xea\x02\x12Hutong::Lookup::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'hutong/lookup/v1/evidence_service.proto\x12\x10hutong.lookup.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\x1a+hutong/records/v1/record_read_service.proto\"\x8b\x01\n\x0eSourceCoverage\x12\x0e\n\x06source\x18\x01 \x01(\t\x12.\n\x06status\x18\x02 \x01(\x0e\x32\x1e.hutong.lookup.v1.SourceStatus\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xd8\x01\n\rEvidenceQuery\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12,\n\x08known_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\tselection\x18\x05 \x01(\x0b\x32\".hutong.records.v1.RecordSelection\"\xd3\x02\n\x08\x45vidence\x12\x0e\n\x06region\x18\x01 \x01(\t\x12&\n\x05scope\x18\x02 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x13\n\x0bperson_keys\x18\x03 \x03(\x0c\x12.\n\x07records\x18\x04 \x03(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x33\n\x0claboratories\x18\x05 \x03(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x32\n\x08\x63overage\x18\x06 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12,\n\x08known_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x08left_out\x18\x08 \x03(\x0b\x32!.hutong.records.v1.LeftOutRecords\"p\n\x12GetEvidenceRequest\x12.\n\x05query\x18\x01 \x01(\x0b\x32\x1f.hutong.lookup.v1.EvidenceQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"v\n\x13GetEvidenceResponse\x12,\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1a.hutong.lookup.v1.Evidence\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"w\n\x17\x42\x61tchGetEvidenceRequest\x12\x30\n\x07queries\x18\x01 \x03(\x0b\x32\x1f.hutong.lookup.v1.EvidenceQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"{\n\x18\x42\x61tchGetEvidenceResponse\x12,\n\x08\x65vidence\x18\x01 \x03(\x0b\x32\x1a.hutong.lookup.v1.Evidence\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity*b\n\x0cSourceStatus\x12\x1d\n\x19SOURCE_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10SOURCE_STATUS_OK\x10\x01\x12\x1d\n\x19SOURCE_STATUS_UNREACHABLE\x10\x02\x32\xd8\x01\n\x0f\x45videnceService\x12Z\n\x0bGetEvidence\x12$.hutong.lookup.v1.GetEvidenceRequest\x1a%.hutong.lookup.v1.GetEvidenceResponse\x12i\n\x10\x42\x61tchGetEvidence\x12).hutong.lookup.v1.BatchGetEvidenceRequest\x1a*.hutong.lookup.v1.BatchGetEvidenceResponseB\xc0\x01\n\x14\x63om.hutong.lookup.v1B\x14\x45videnceServiceProtoP\x01Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\xa2\x02\x03HLX\xaa\x02\x10Hutong.Lookup.V1\xca\x02\x10Hutong\\Lookup\\V1\xe2\x02\x1cHutong\\Lookup\\V1\\GPBMetadata\xea\x02\x12Hutong::Lookup::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,22 +39,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.lookup.v1.evidence_s
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024com.hutong.lookup.v1B\024EvidenceServiceProtoP\001Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\242\002\003HLX\252\002\020Hutong.Lookup.V1\312\002\020Hutong\\Lookup\\V1\342\002\034Hutong\\Lookup\\V1\\GPBMetadata\352\002\022Hutong::Lookup::V1'
-  _globals['_SOURCESTATUS']._serialized_start=1351
-  _globals['_SOURCESTATUS']._serialized_end=1449
-  _globals['_SOURCECOVERAGE']._serialized_start=271
-  _globals['_SOURCECOVERAGE']._serialized_end=410
-  _globals['_EVIDENCEQUERY']._serialized_start=413
-  _globals['_EVIDENCEQUERY']._serialized_end=629
-  _globals['_EVIDENCE']._serialized_start=632
-  _globals['_EVIDENCE']._serialized_end=971
-  _globals['_GETEVIDENCEREQUEST']._serialized_start=973
-  _globals['_GETEVIDENCEREQUEST']._serialized_end=1085
-  _globals['_GETEVIDENCERESPONSE']._serialized_start=1087
-  _globals['_GETEVIDENCERESPONSE']._serialized_end=1154
-  _globals['_BATCHGETEVIDENCEREQUEST']._serialized_start=1156
-  _globals['_BATCHGETEVIDENCEREQUEST']._serialized_end=1275
-  _globals['_BATCHGETEVIDENCERESPONSE']._serialized_start=1277
-  _globals['_BATCHGETEVIDENCERESPONSE']._serialized_end=1349
-  _globals['_EVIDENCESERVICE']._serialized_start=1452
-  _globals['_EVIDENCESERVICE']._serialized_end=1668
+  _globals['_SOURCESTATUS']._serialized_start=1486
+  _globals['_SOURCESTATUS']._serialized_end=1584
+  _globals['_SOURCECOVERAGE']._serialized_start=304
+  _globals['_SOURCECOVERAGE']._serialized_end=443
+  _globals['_EVIDENCEQUERY']._serialized_start=446
+  _globals['_EVIDENCEQUERY']._serialized_end=662
+  _globals['_EVIDENCE']._serialized_start=665
+  _globals['_EVIDENCE']._serialized_end=1004
+  _globals['_GETEVIDENCEREQUEST']._serialized_start=1006
+  _globals['_GETEVIDENCEREQUEST']._serialized_end=1118
+  _globals['_GETEVIDENCERESPONSE']._serialized_start=1120
+  _globals['_GETEVIDENCERESPONSE']._serialized_end=1238
+  _globals['_BATCHGETEVIDENCEREQUEST']._serialized_start=1240
+  _globals['_BATCHGETEVIDENCEREQUEST']._serialized_end=1359
+  _globals['_BATCHGETEVIDENCERESPONSE']._serialized_start=1361
+  _globals['_BATCHGETEVIDENCERESPONSE']._serialized_end=1484
+  _globals['_EVIDENCESERVICE']._serialized_start=1587
+  _globals['_EVIDENCESERVICE']._serialized_end=1803
 # @@protoc_insertion_point(module_scope)

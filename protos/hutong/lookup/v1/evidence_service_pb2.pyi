@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from hutong.common.v1 import identity_pb2 as _identity_pb2
 from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.lookup.v1 import region_pb2 as _region_pb2
 from hutong.records.v1 import laboratory_pb2 as _laboratory_pb2
@@ -69,7 +70,9 @@ class SourceCoverage(_message.Message):
     """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """It had everything up to this instant; absent when it did not answer."""
+        """It had everything up to this instant. Of one that did not answer: up to when what it recorded is known through the
+        nation, and part of this evidence; absent when that is not known.
+        """
 
     def __init__(
         self,
@@ -238,18 +241,24 @@ class GetEvidenceResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def evidence(self) -> Global___Evidence:
         """The evidence."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered: the store of links and switches, and the feeds of the stores that were asked."""
 
     def __init__(
         self,
         *,
         evidence: Global___Evidence | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "identity", b"identity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,18 +299,24 @@ class BatchGetEvidenceResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
         """One for each query, in order."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered: the store of links and switches, and the feeds of the stores that were asked."""
 
     def __init__(
         self,
         *,
         evidence: _abc.Iterable[Global___Evidence] | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "identity", b"identity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

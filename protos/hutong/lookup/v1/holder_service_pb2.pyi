@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from hutong.common.v1 import identity_pb2 as _identity_pb2
 from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.lookup.v1 import region_pb2 as _region_pb2
 from hutong.records.v1 import record_pb2 as _record_pb2
@@ -33,6 +34,7 @@ class LinkDocumentsRequest(_message.Message):
     CAUSE_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     cause: _builtins.str
     """Why they are the same person, such as "passport renewed"; required, 1 to 500 characters, no personal data."""
     purpose: _subject_pb2.Purpose.ValueType
@@ -47,6 +49,12 @@ class LinkDocumentsRequest(_message.Message):
     def other(self) -> _subject_pb2.Subject:
         """The other document's; required, not the same."""
 
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -55,10 +63,11 @@ class LinkDocumentsRequest(_message.Message):
         cause: _builtins.str = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "store", b"store", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "other", b"other", "purpose", b"purpose", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "other", b"other", "purpose", b"purpose", "request_id", b"request_id", "store", b"store", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -71,18 +80,24 @@ class LinkDocumentsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PERSON_KEYS_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def person_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """All keys of the person now, ascending."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
 
     def __init__(
         self,
         *,
         person_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_keys", b"person_keys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "person_keys", b"person_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -99,6 +114,7 @@ class UnlinkDocumentsRequest(_message.Message):
     CAUSE_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     cause: _builtins.str
     """Why; required, 1 to 500 characters."""
     purpose: _subject_pb2.Purpose.ValueType
@@ -113,6 +129,12 @@ class UnlinkDocumentsRequest(_message.Message):
     def other(self) -> _subject_pb2.Subject:
         """The other document's; required."""
 
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -121,10 +143,11 @@ class UnlinkDocumentsRequest(_message.Message):
         cause: _builtins.str = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "store", b"store", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "other", b"other", "purpose", b"purpose", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "other", b"other", "purpose", b"purpose", "request_id", b"request_id", "store", b"store", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -137,18 +160,24 @@ class UnlinkDocumentsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PERSON_KEYS_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def person_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """All keys still linked to the first document, itself included, ascending."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
 
     def __init__(
         self,
         *,
         person_keys: _abc.Iterable[_builtins.bytes] | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_keys", b"person_keys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "person_keys", b"person_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -305,6 +334,7 @@ class SwitchScopeRequest(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The region whose code is switched; required."""
     scope: _region_pb2.Scope.ValueType
@@ -317,6 +347,12 @@ class SwitchScopeRequest(_message.Message):
     def subject(self) -> _subject_pb2.Subject:
         """The holder; required."""
 
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -325,10 +361,11 @@ class SwitchScopeRequest(_message.Message):
         scope: _region_pb2.Scope.ValueType = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "region", b"region", "request_id", b"request_id", "scope", b"scope", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "region", b"region", "request_id", b"request_id", "scope", b"scope", "store", b"store", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -341,16 +378,22 @@ class SwitchScopeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SCOPE_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     scope: _region_pb2.Scope.ValueType
     """As asked."""
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
+
     def __init__(
         self,
         *,
         scope: _region_pb2.Scope.ValueType = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -368,6 +411,7 @@ class ClaimResultRequest(_message.Message):
     ORIGIN_SOURCE_ID_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The region whose record it becomes part of; required, one that is on the mesh."""
     origin_region: _builtins.str
@@ -382,6 +426,12 @@ class ClaimResultRequest(_message.Message):
     def subject(self) -> _subject_pb2.Subject:
         """The holder; required."""
 
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -391,10 +441,11 @@ class ClaimResultRequest(_message.Message):
         origin_source_id: _builtins.str = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["origin_region", b"origin_region", "origin_source_id", b"origin_source_id", "purpose", b"purpose", "region", b"region", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["origin_region", b"origin_region", "origin_source_id", b"origin_source_id", "purpose", b"purpose", "region", b"region", "request_id", b"request_id", "store", b"store", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -408,21 +459,27 @@ class ClaimResultResponse(_message.Message):
 
     RECORD_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     created: _builtins.bool
     """Whether this call made it; false when it had been claimed before."""
     @_builtins.property
     def record(self) -> _record_pb2.TestRecord:
         """The copy in the region's own record, its origin set."""
 
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
+
     def __init__(
         self,
         *,
         record: _record_pb2.TestRecord | None = ...,
         created: _builtins.bool = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "record", b"record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "record", b"record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "identity", b"identity", "record", b"record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -493,6 +550,7 @@ class WatchHoldersResponse(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Where the follower stands after them."""
     @_builtins.property
@@ -503,16 +561,21 @@ class WatchHoldersResponse(_message.Message):
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """Everything committed up to this instant was told; absent when more may follow at once."""
 
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Whose changes these are."""
+
     def __init__(
         self,
         *,
         changes: _abc.Iterable[Global___HolderChange] | None = ...,
         sequence: _builtins.int = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "changes", b"changes", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "changes", b"changes", "identity", b"identity", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from hutong.common.v1 import error_pb2 as hutong_dot_common_dot_v1_dot_error__pb2
+from hutong.common.v1 import identity_pb2 as hutong_dot_common_dot_v1_dot_identity__pb2
 from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject__pb2
 from hutong.records.v1 import record_write_service_pb2 as hutong_dot_records_dot_v1_dot_record__write__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&hutong/records/v1/intake_service.proto\x12\x11hutong.records.v1\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a,hutong/records/v1/record_write_service.proto\"\x9f\x01\n\x14StreamRecordsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\r\n\x05\x62\x61tch\x18\x03 \x01(\x03\x12\x38\n\x0bsubmissions\x18\x04 \x03(\x0b\x32#.hutong.records.v1.RecordSubmission\"c\n\x15StreamRecordsResponse\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\x03\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x05\x12*\n\x04rows\x18\x03 \x03(\x0b\x32\x1c.hutong.records.v1.ListedRow\"\x93\x01\n\tListedRow\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x31\n\x07outcome\x18\x02 \x01(\x0e\x32 .hutong.records.v1.SubmitOutcome\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\x34\n\nviolations\x18\x04 \x03(\x0b\x32 .hutong.common.v1.FieldViolation2}\n\x13RecordIntakeService\x12\x66\n\rStreamRecords\x12\'.hutong.records.v1.StreamRecordsRequest\x1a(.hutong.records.v1.StreamRecordsResponse(\x01\x30\x01\x42\xc5\x01\n\x15\x63om.hutong.records.v1B\x12IntakeServiceProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&hutong/records/v1/intake_service.proto\x12\x11hutong.records.v1\x1a\x1chutong/common/v1/error.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a,hutong/records/v1/record_write_service.proto\"\xcf\x01\n\x14StreamRecordsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\r\n\x05\x62\x61tch\x18\x03 \x01(\x03\x12\x38\n\x0bsubmissions\x18\x04 \x03(\x0b\x32#.hutong.records.v1.RecordSubmission\x12.\n\x05store\x18\x05 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x96\x01\n\x15StreamRecordsResponse\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\x03\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x05\x12*\n\x04rows\x18\x03 \x03(\x0b\x32\x1c.hutong.records.v1.ListedRow\x12\x31\n\x08identity\x18\x04 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x93\x01\n\tListedRow\x12\x0b\n\x03row\x18\x01 \x01(\x05\x12\x31\n\x07outcome\x18\x02 \x01(\x0e\x32 .hutong.records.v1.SubmitOutcome\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\x34\n\nviolations\x18\x04 \x03(\x0b\x32 .hutong.common.v1.FieldViolation2}\n\x13RecordIntakeService\x12\x66\n\rStreamRecords\x12\'.hutong.records.v1.StreamRecordsRequest\x1a(.hutong.records.v1.StreamRecordsResponse(\x01\x30\x01\x42\xc5\x01\n\x15\x63om.hutong.records.v1B\x12IntakeServiceProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +36,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.records.v1.intake_se
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.records.v1B\022IntakeServiceProtoP\001Z2hutong.internal/protos/hutong/records/v1;recordsv1\242\002\003HRX\252\002\021Hutong.Records.V1\312\002\021Hutong\\Records\\V1\342\002\035Hutong\\Records\\V1\\GPBMetadata\352\002\023Hutong::Records::V1'
-  _globals['_STREAMRECORDSREQUEST']._serialized_start=170
-  _globals['_STREAMRECORDSREQUEST']._serialized_end=329
-  _globals['_STREAMRECORDSRESPONSE']._serialized_start=331
-  _globals['_STREAMRECORDSRESPONSE']._serialized_end=430
-  _globals['_LISTEDROW']._serialized_start=433
-  _globals['_LISTEDROW']._serialized_end=580
-  _globals['_RECORDINTAKESERVICE']._serialized_start=582
-  _globals['_RECORDINTAKESERVICE']._serialized_end=707
+  _globals['_STREAMRECORDSREQUEST']._serialized_start=203
+  _globals['_STREAMRECORDSREQUEST']._serialized_end=410
+  _globals['_STREAMRECORDSRESPONSE']._serialized_start=413
+  _globals['_STREAMRECORDSRESPONSE']._serialized_end=563
+  _globals['_LISTEDROW']._serialized_start=566
+  _globals['_LISTEDROW']._serialized_end=713
+  _globals['_RECORDINTAKESERVICE']._serialized_start=715
+  _globals['_RECORDINTAKESERVICE']._serialized_end=840
 # @@protoc_insertion_point(module_scope)

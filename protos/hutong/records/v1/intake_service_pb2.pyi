@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from hutong.common.v1 import error_pb2 as _error_pb2
+from hutong.common.v1 import identity_pb2 as _identity_pb2
 from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.records.v1 import record_write_service_pb2 as _record_write_service_pb2
 import builtins as _builtins
@@ -31,6 +32,7 @@ class StreamRecordsRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     SUBMISSIONS_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """A UUID chosen by the client, the same whenever it resumes. Sessions of different callers are different sessions;
     one that received nothing for as long as request ids are kept is forgotten. Required in the first message.
@@ -46,6 +48,12 @@ class StreamRecordsRequest(_message.Message):
     def submissions(self) -> _containers.RepeatedCompositeFieldContainer[_record_write_service_pb2.RecordSubmission]:
         """1 to 5,000, each judged by itself: a refused one does not sink the others. None in the first message."""
 
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant, in the first message. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -53,10 +61,11 @@ class StreamRecordsRequest(_message.Message):
         purpose: _subject_pb2.Purpose.ValueType = ...,
         batch: _builtins.int = ...,
         submissions: _abc.Iterable[_record_write_service_pb2.RecordSubmission] | None = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "purpose", b"purpose", "session_id", b"session_id", "submissions", b"submissions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "purpose", b"purpose", "session_id", b"session_id", "store", b"store", "submissions", b"submissions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -71,6 +80,7 @@ class StreamRecordsResponse(_message.Message):
     BATCH_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     batch: _builtins.int
     """The batch; in the answer to the first message the greatest that was committed, 0 for a new session."""
     created: _builtins.int
@@ -79,16 +89,21 @@ class StreamRecordsResponse(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListedRow]:
         """The rows that became no new record, in order of `row`."""
 
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answers; in the answer to the first message."""
+
     def __init__(
         self,
         *,
         batch: _builtins.int = ...,
         created: _builtins.int = ...,
         rows: _abc.Iterable[Global___ListedRow] | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "created", b"created", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "created", b"created", "identity", b"identity", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

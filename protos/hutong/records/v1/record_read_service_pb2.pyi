@@ -150,8 +150,11 @@ class LeftOutRecords(_message.Message):
 
     REGION_FIELD_NUMBER: _builtins.int
     BEFORE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """Of this region; empty: of any."""
+    count: _builtins.int
+    """How many were left out; retracted ones are not counted."""
     @_builtins.property
     def before(self) -> _timestamp_pb2.Timestamp:
         """Nothing that was sampled or reported at this instant or later was left out."""
@@ -161,10 +164,11 @@ class LeftOutRecords(_message.Message):
         *,
         region: _builtins.str = ...,
         before: _timestamp_pb2.Timestamp | None = ...,
+        count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["before", b"before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "count", b"count", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -301,6 +305,7 @@ class BatchListRecordsResponse(_message.Message):
     PURGED_BEFORE_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
     LABORATORIES_VERSION_FIELD_NUMBER: _builtins.int
+    BEHIND_AS_OF_FIELD_NUMBER: _builtins.int
     laboratories_version: _builtins.int
     """With known_laboratories: names the table of all laboratories known here, as known at known_at. The same version is the
     same table; 0 is the empty one. The table is in `laboratories`, unless the caller named its version.
@@ -344,6 +349,12 @@ class BatchListRecordsResponse(_message.Message):
     def identity(self) -> _identity_pb2.StoreIdentity:
         """Which store answered."""
 
+    @_builtins.property
+    def behind_as_of(self) -> _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]:
+        """For each of `behind`, in its order: up to when everything of it is here, and as known at known_at was. The epoch where
+        that is not known.
+        """
+
     def __init__(
         self,
         *,
@@ -355,10 +366,11 @@ class BatchListRecordsResponse(_message.Message):
         purged_before: _timestamp_pb2.Timestamp | None = ...,
         identity: _identity_pb2.StoreIdentity | None = ...,
         laboratories_version: _builtins.int = ...,
+        behind_as_of: _abc.Iterable[_timestamp_pb2.Timestamp] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "identity", b"identity", "known_at", b"known_at", "purged_before", b"purged_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "behind", b"behind", "identity", b"identity", "known_at", b"known_at", "laboratories", b"laboratories", "laboratories_version", b"laboratories_version", "people", b"people", "purged_before", b"purged_before"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "behind", b"behind", "behind_as_of", b"behind_as_of", "identity", b"identity", "known_at", b"known_at", "laboratories", b"laboratories", "laboratories_version", b"laboratories_version", "people", b"people", "purged_before", b"purged_before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,13 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from hutong.common.v1 import error_pb2 as hutong_dot_common_dot_v1_dot_error__pb2
+from hutong.common.v1 import identity_pb2 as hutong_dot_common_dot_v1_dot_identity__pb2
 from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject__pb2
 from hutong.common.v1 import text_pb2 as hutong_dot_common_dot_v1_dot_text__pb2
 from hutong.records.v1 import laboratory_pb2 as hutong_dot_records_dot_v1_dot_laboratory__pb2
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hutong/records/v1/record_write_service.proto\x12\x11hutong.records.v1\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1bhutong/common/v1/text.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"L\n\nCorrection\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.hutong.records.v1.CorrectionKind\x12\r\n\x05\x63\x61use\x18\x02 \x01(\t\"\xc7\x01\n\x10RecordSubmission\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07subject\x18\x03 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x31\n\x07\x63ontent\x18\x04 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\x31\n\ncorrection\x18\x05 \x01(\x0b\x32\x1d.hutong.records.v1.Correction\"\x8e\x01\n\x13SubmitRecordRequest\x12\x37\n\nsubmission\x18\x01 \x01(\x0b\x32#.hutong.records.v1.RecordSubmission\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"x\n\x14SubmitRecordResponse\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32 .hutong.records.v1.SubmitOutcome\x12-\n\x06record\x18\x02 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\x95\x01\n\x19\x42\x61tchSubmitRecordsRequest\x12\x38\n\x0bsubmissions\x18\x01 \x03(\x0b\x32#.hutong.records.v1.RecordSubmission\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x87\x01\n\nRowOutcome\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32 .hutong.records.v1.SubmitOutcome\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x34\n\nviolations\x18\x03 \x03(\x0b\x32 .hutong.common.v1.FieldViolation\"I\n\x1a\x42\x61tchSubmitRecordsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.RowOutcome\"\xcb\x01\n\x12\x41mendRecordRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\x31\n\x07\x63ontent\x18\x04 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"D\n\x13\x41mendRecordResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\x9a\x01\n\x14RetractRecordRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"F\n\x15RetractRecordResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\"\xb6\x01\n\x14PutLaboratoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x12\n\nlaboratory\x18\x02 \x01(\t\x12\x35\n\x0c\x64isplay_name\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12/\n\naccredited\x18\x04 \x03(\x0b\x32\x1b.hutong.records.v1.Interval\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"J\n\x15PutLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\"\x96\x01\n\x18SuspendLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x15\n\rsuspension_id\x18\x02 \x01(\t\x12,\n\x07sampled\x18\x03 \x01(\x0b\x32\x1b.hutong.records.v1.Interval\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"N\n\x19SuspendLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\"e\n\x15LiftSuspensionRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x15\n\rsuspension_id\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"K\n\x16LiftSuspensionResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory*\xa3\x02\n\rSubmitOutcome\x12\x1e\n\x1aSUBMIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16SUBMIT_OUTCOME_CREATED\x10\x01\x12\x1c\n\x18SUBMIT_OUTCOME_UNCHANGED\x10\x02\x12\x1f\n\x1bSUBMIT_OUTCOME_RESULT_ADDED\x10\x03\x12$\n SUBMIT_OUTCOME_ALREADY_RETRACTED\x10\x04\x12\x1a\n\x16SUBMIT_OUTCOME_REFUSED\x10\x05\x12\x1b\n\x17SUBMIT_OUTCOME_CONFLICT\x10\x06\x12\x1a\n\x16SUBMIT_OUTCOME_AMENDED\x10\x07\x12\x1c\n\x18SUBMIT_OUTCOME_RETRACTED\x10\x08*p\n\x0e\x43orrectionKind\x12\x1f\n\x1b\x43ORRECTION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ORRECTION_KIND_AMENDMENT\x10\x01\x12\x1e\n\x1a\x43ORRECTION_KIND_RETRACTION\x10\x02\x32\xe5\x05\n\x12RecordWriteService\x12_\n\x0cSubmitRecord\x12&.hutong.records.v1.SubmitRecordRequest\x1a\'.hutong.records.v1.SubmitRecordResponse\x12q\n\x12\x42\x61tchSubmitRecords\x12,.hutong.records.v1.BatchSubmitRecordsRequest\x1a-.hutong.records.v1.BatchSubmitRecordsResponse\x12\\\n\x0b\x41mendRecord\x12%.hutong.records.v1.AmendRecordRequest\x1a&.hutong.records.v1.AmendRecordResponse\x12\x62\n\rRetractRecord\x12\'.hutong.records.v1.RetractRecordRequest\x1a(.hutong.records.v1.RetractRecordResponse\x12\x62\n\rPutLaboratory\x12\'.hutong.records.v1.PutLaboratoryRequest\x1a(.hutong.records.v1.PutLaboratoryResponse\x12n\n\x11SuspendLaboratory\x12+.hutong.records.v1.SuspendLaboratoryRequest\x1a,.hutong.records.v1.SuspendLaboratoryResponse\x12\x65\n\x0eLiftSuspension\x12(.hutong.records.v1.LiftSuspensionRequest\x1a).hutong.records.v1.LiftSuspensionResponseB\xca\x01\n\x15\x63om.hutong.records.v1B\x17RecordWriteServiceProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hutong/records/v1/record_write_service.proto\x12\x11hutong.records.v1\x1a\x1chutong/common/v1/error.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1bhutong/common/v1/text.proto\x1a\"hutong/records/v1/laboratory.proto\x1a\x1ehutong/records/v1/record.proto\"L\n\nCorrection\x12/\n\x04kind\x18\x01 \x01(\x0e\x32!.hutong.records.v1.CorrectionKind\x12\r\n\x05\x63\x61use\x18\x02 \x01(\t\"\xc7\x01\n\x10RecordSubmission\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12*\n\x07subject\x18\x03 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x31\n\x07\x63ontent\x18\x04 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\x31\n\ncorrection\x18\x05 \x01(\x0b\x32\x1d.hutong.records.v1.Correction\"\xbe\x01\n\x13SubmitRecordRequest\x12\x37\n\nsubmission\x18\x01 \x01(\x0b\x32#.hutong.records.v1.RecordSubmission\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12.\n\x05store\x18\x04 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xab\x01\n\x14SubmitRecordResponse\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32 .hutong.records.v1.SubmitOutcome\x12-\n\x06record\x18\x02 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xc5\x01\n\x19\x42\x61tchSubmitRecordsRequest\x12\x38\n\x0bsubmissions\x18\x01 \x03(\x0b\x32#.hutong.records.v1.RecordSubmission\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12.\n\x05store\x18\x04 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x87\x01\n\nRowOutcome\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32 .hutong.records.v1.SubmitOutcome\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x34\n\nviolations\x18\x03 \x03(\x0b\x32 .hutong.common.v1.FieldViolation\"|\n\x1a\x42\x61tchSubmitRecordsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.hutong.records.v1.RowOutcome\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xfb\x01\n\x12\x41mendRecordRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\x31\n\x07\x63ontent\x18\x04 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12.\n\x05store\x18\x08 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"w\n\x13\x41mendRecordResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xca\x01\n\x14RetractRecordRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12.\n\x05store\x18\x07 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"y\n\x15RetractRecordResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xe6\x01\n\x14PutLaboratoryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x12\n\nlaboratory\x18\x02 \x01(\t\x12\x35\n\x0c\x64isplay_name\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12/\n\naccredited\x18\x04 \x03(\x0b\x32\x1b.hutong.records.v1.Interval\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"}\n\x15PutLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xc6\x01\n\x18SuspendLaboratoryRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x15\n\rsuspension_id\x18\x02 \x01(\t\x12,\n\x07sampled\x18\x03 \x01(\x0b\x32\x1b.hutong.records.v1.Interval\x12\r\n\x05\x63\x61use\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x81\x01\n\x19SuspendLaboratoryResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x95\x01\n\x15LiftSuspensionRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x15\n\rsuspension_id\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12.\n\x05store\x18\x05 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"~\n\x16LiftSuspensionResponse\x12\x31\n\nlaboratory\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.Laboratory\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity*\xa3\x02\n\rSubmitOutcome\x12\x1e\n\x1aSUBMIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16SUBMIT_OUTCOME_CREATED\x10\x01\x12\x1c\n\x18SUBMIT_OUTCOME_UNCHANGED\x10\x02\x12\x1f\n\x1bSUBMIT_OUTCOME_RESULT_ADDED\x10\x03\x12$\n SUBMIT_OUTCOME_ALREADY_RETRACTED\x10\x04\x12\x1a\n\x16SUBMIT_OUTCOME_REFUSED\x10\x05\x12\x1b\n\x17SUBMIT_OUTCOME_CONFLICT\x10\x06\x12\x1a\n\x16SUBMIT_OUTCOME_AMENDED\x10\x07\x12\x1c\n\x18SUBMIT_OUTCOME_RETRACTED\x10\x08*p\n\x0e\x43orrectionKind\x12\x1f\n\x1b\x43ORRECTION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ORRECTION_KIND_AMENDMENT\x10\x01\x12\x1e\n\x1a\x43ORRECTION_KIND_RETRACTION\x10\x02\x32\xe5\x05\n\x12RecordWriteService\x12_\n\x0cSubmitRecord\x12&.hutong.records.v1.SubmitRecordRequest\x1a\'.hutong.records.v1.SubmitRecordResponse\x12q\n\x12\x42\x61tchSubmitRecords\x12,.hutong.records.v1.BatchSubmitRecordsRequest\x1a-.hutong.records.v1.BatchSubmitRecordsResponse\x12\\\n\x0b\x41mendRecord\x12%.hutong.records.v1.AmendRecordRequest\x1a&.hutong.records.v1.AmendRecordResponse\x12\x62\n\rRetractRecord\x12\'.hutong.records.v1.RetractRecordRequest\x1a(.hutong.records.v1.RetractRecordResponse\x12\x62\n\rPutLaboratory\x12\'.hutong.records.v1.PutLaboratoryRequest\x1a(.hutong.records.v1.PutLaboratoryResponse\x12n\n\x11SuspendLaboratory\x12+.hutong.records.v1.SuspendLaboratoryRequest\x1a,.hutong.records.v1.SuspendLaboratoryResponse\x12\x65\n\x0eLiftSuspension\x12(.hutong.records.v1.LiftSuspensionRequest\x1a).hutong.records.v1.LiftSuspensionResponseB\xca\x01\n\x15\x63om.hutong.records.v1B\x17RecordWriteServiceProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,44 +38,44 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.records.v1.record_wr
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.records.v1B\027RecordWriteServiceProtoP\001Z2hutong.internal/protos/hutong/records/v1;recordsv1\242\002\003HRX\252\002\021Hutong.Records.V1\312\002\021Hutong\\Records\\V1\342\002\035Hutong\\Records\\V1\\GPBMetadata\352\002\023Hutong::Records::V1'
-  _globals['_SUBMITOUTCOME']._serialized_start=2318
-  _globals['_SUBMITOUTCOME']._serialized_end=2609
-  _globals['_CORRECTIONKIND']._serialized_start=2611
-  _globals['_CORRECTIONKIND']._serialized_end=2723
-  _globals['_CORRECTION']._serialized_start=226
-  _globals['_CORRECTION']._serialized_end=302
-  _globals['_RECORDSUBMISSION']._serialized_start=305
-  _globals['_RECORDSUBMISSION']._serialized_end=504
-  _globals['_SUBMITRECORDREQUEST']._serialized_start=507
-  _globals['_SUBMITRECORDREQUEST']._serialized_end=649
-  _globals['_SUBMITRECORDRESPONSE']._serialized_start=651
-  _globals['_SUBMITRECORDRESPONSE']._serialized_end=771
-  _globals['_BATCHSUBMITRECORDSREQUEST']._serialized_start=774
-  _globals['_BATCHSUBMITRECORDSREQUEST']._serialized_end=923
-  _globals['_ROWOUTCOME']._serialized_start=926
-  _globals['_ROWOUTCOME']._serialized_end=1061
-  _globals['_BATCHSUBMITRECORDSRESPONSE']._serialized_start=1063
-  _globals['_BATCHSUBMITRECORDSRESPONSE']._serialized_end=1136
-  _globals['_AMENDRECORDREQUEST']._serialized_start=1139
-  _globals['_AMENDRECORDREQUEST']._serialized_end=1342
-  _globals['_AMENDRECORDRESPONSE']._serialized_start=1344
-  _globals['_AMENDRECORDRESPONSE']._serialized_end=1412
-  _globals['_RETRACTRECORDREQUEST']._serialized_start=1415
-  _globals['_RETRACTRECORDREQUEST']._serialized_end=1569
-  _globals['_RETRACTRECORDRESPONSE']._serialized_start=1571
-  _globals['_RETRACTRECORDRESPONSE']._serialized_end=1641
-  _globals['_PUTLABORATORYREQUEST']._serialized_start=1644
-  _globals['_PUTLABORATORYREQUEST']._serialized_end=1826
-  _globals['_PUTLABORATORYRESPONSE']._serialized_start=1828
-  _globals['_PUTLABORATORYRESPONSE']._serialized_end=1902
-  _globals['_SUSPENDLABORATORYREQUEST']._serialized_start=1905
-  _globals['_SUSPENDLABORATORYREQUEST']._serialized_end=2055
-  _globals['_SUSPENDLABORATORYRESPONSE']._serialized_start=2057
-  _globals['_SUSPENDLABORATORYRESPONSE']._serialized_end=2135
-  _globals['_LIFTSUSPENSIONREQUEST']._serialized_start=2137
-  _globals['_LIFTSUSPENSIONREQUEST']._serialized_end=2238
-  _globals['_LIFTSUSPENSIONRESPONSE']._serialized_start=2240
-  _globals['_LIFTSUSPENSIONRESPONSE']._serialized_end=2315
-  _globals['_RECORDWRITESERVICE']._serialized_start=2726
-  _globals['_RECORDWRITESERVICE']._serialized_end=3467
+  _globals['_SUBMITOUTCOME']._serialized_start=3047
+  _globals['_SUBMITOUTCOME']._serialized_end=3338
+  _globals['_CORRECTIONKIND']._serialized_start=3340
+  _globals['_CORRECTIONKIND']._serialized_end=3452
+  _globals['_CORRECTION']._serialized_start=259
+  _globals['_CORRECTION']._serialized_end=335
+  _globals['_RECORDSUBMISSION']._serialized_start=338
+  _globals['_RECORDSUBMISSION']._serialized_end=537
+  _globals['_SUBMITRECORDREQUEST']._serialized_start=540
+  _globals['_SUBMITRECORDREQUEST']._serialized_end=730
+  _globals['_SUBMITRECORDRESPONSE']._serialized_start=733
+  _globals['_SUBMITRECORDRESPONSE']._serialized_end=904
+  _globals['_BATCHSUBMITRECORDSREQUEST']._serialized_start=907
+  _globals['_BATCHSUBMITRECORDSREQUEST']._serialized_end=1104
+  _globals['_ROWOUTCOME']._serialized_start=1107
+  _globals['_ROWOUTCOME']._serialized_end=1242
+  _globals['_BATCHSUBMITRECORDSRESPONSE']._serialized_start=1244
+  _globals['_BATCHSUBMITRECORDSRESPONSE']._serialized_end=1368
+  _globals['_AMENDRECORDREQUEST']._serialized_start=1371
+  _globals['_AMENDRECORDREQUEST']._serialized_end=1622
+  _globals['_AMENDRECORDRESPONSE']._serialized_start=1624
+  _globals['_AMENDRECORDRESPONSE']._serialized_end=1743
+  _globals['_RETRACTRECORDREQUEST']._serialized_start=1746
+  _globals['_RETRACTRECORDREQUEST']._serialized_end=1948
+  _globals['_RETRACTRECORDRESPONSE']._serialized_start=1950
+  _globals['_RETRACTRECORDRESPONSE']._serialized_end=2071
+  _globals['_PUTLABORATORYREQUEST']._serialized_start=2074
+  _globals['_PUTLABORATORYREQUEST']._serialized_end=2304
+  _globals['_PUTLABORATORYRESPONSE']._serialized_start=2306
+  _globals['_PUTLABORATORYRESPONSE']._serialized_end=2431
+  _globals['_SUSPENDLABORATORYREQUEST']._serialized_start=2434
+  _globals['_SUSPENDLABORATORYREQUEST']._serialized_end=2632
+  _globals['_SUSPENDLABORATORYRESPONSE']._serialized_start=2635
+  _globals['_SUSPENDLABORATORYRESPONSE']._serialized_end=2764
+  _globals['_LIFTSUSPENSIONREQUEST']._serialized_start=2767
+  _globals['_LIFTSUSPENSIONREQUEST']._serialized_end=2916
+  _globals['_LIFTSUSPENSIONRESPONSE']._serialized_start=2918
+  _globals['_LIFTSUSPENSIONRESPONSE']._serialized_end=3044
+  _globals['_RECORDWRITESERVICE']._serialized_start=3455
+  _globals['_RECORDWRITESERVICE']._serialized_end=4196
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hutong.common.v1 import error_pb2 as _error_pb2
+from hutong.common.v1 import identity_pb2 as _identity_pb2
 from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.common.v1 import text_pb2 as _text_pb2
 from hutong.records.v1 import laboratory_pb2 as _laboratory_pb2
@@ -182,6 +183,7 @@ class SubmitRecordRequest(_message.Message):
     SUBMISSION_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     purpose: _subject_pb2.Purpose.ValueType
     """Why; required."""
     request_id: _builtins.str
@@ -190,16 +192,23 @@ class SubmitRecordRequest(_message.Message):
     def submission(self) -> Global___RecordSubmission:
         """The record; required."""
 
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
         submission: Global___RecordSubmission | None = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["submission", b"submission"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store", "submission", b"submission"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "request_id", b"request_id", "submission", b"submission"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "request_id", b"request_id", "store", b"store", "submission", b"submission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -213,21 +222,27 @@ class SubmitRecordResponse(_message.Message):
 
     OUTCOME_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     outcome: Global___SubmitOutcome.ValueType
     """CREATED, UNCHANGED, RESULT_ADDED or ALREADY_RETRACTED; the rest are errors here."""
     @_builtins.property
     def record(self) -> _record_pb2.TestRecord:
         """The current revision."""
 
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
+
     def __init__(
         self,
         *,
         outcome: Global___SubmitOutcome.ValueType = ...,
         record: _record_pb2.TestRecord | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "record", b"record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "record", b"record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "outcome", b"outcome", "record", b"record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -242,6 +257,7 @@ class BatchSubmitRecordsRequest(_message.Message):
     SUBMISSIONS_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     purpose: _subject_pb2.Purpose.ValueType
     """Why; required."""
     request_id: _builtins.str
@@ -250,16 +266,23 @@ class BatchSubmitRecordsRequest(_message.Message):
     def submissions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordSubmission]:
         """1 to 1,000."""
 
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
         submissions: _abc.Iterable[Global___RecordSubmission] | None = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "request_id", b"request_id", "submissions", b"submissions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "request_id", b"request_id", "store", b"store", "submissions", b"submissions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,18 +327,24 @@ class BatchSubmitRecordsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ROWS_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowOutcome]:
         """One for each submission, in order."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
 
     def __init__(
         self,
         *,
         rows: _abc.Iterable[Global___RowOutcome] | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -334,6 +363,7 @@ class AmendRecordRequest(_message.Message):
     CAUSE_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The region that keeps the record; required."""
     source_id: _builtins.str
@@ -350,6 +380,12 @@ class AmendRecordRequest(_message.Message):
     def content(self) -> _record_pb2.RecordContent:
         """The whole new content; required. The person cannot change: retract, and submit under another source_id."""
 
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -360,10 +396,11 @@ class AmendRecordRequest(_message.Message):
         cause: _builtins.str = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "store", b"store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "content", b"content", "purpose", b"purpose", "region", b"region", "request_id", b"request_id", "revision", b"revision", "source_id", b"source_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "content", b"content", "purpose", b"purpose", "region", b"region", "request_id", b"request_id", "revision", b"revision", "source_id", b"source_id", "store", b"store"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -376,18 +413,24 @@ class AmendRecordResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORD_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def record(self) -> _record_pb2.TestRecord:
         """The new current revision."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
 
     def __init__(
         self,
         *,
         record: _record_pb2.TestRecord | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "record", b"record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "record", b"record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -405,6 +448,7 @@ class RetractRecordRequest(_message.Message):
     CAUSE_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The region that keeps the record; required."""
     source_id: _builtins.str
@@ -417,6 +461,12 @@ class RetractRecordRequest(_message.Message):
     """Why the data is touched; required."""
     request_id: _builtins.str
     """A UUID chosen by the caller, the same in every retry: a retry gets the first answer."""
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -426,10 +476,11 @@ class RetractRecordRequest(_message.Message):
         cause: _builtins.str = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "purpose", b"purpose", "region", b"region", "request_id", b"request_id", "revision", b"revision", "source_id", b"source_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "purpose", b"purpose", "region", b"region", "request_id", b"request_id", "revision", b"revision", "source_id", b"source_id", "store", b"store"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -442,18 +493,24 @@ class RetractRecordResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORD_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def record(self) -> _record_pb2.TestRecord:
         """The retraction."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
 
     def __init__(
         self,
         *,
         record: _record_pb2.TestRecord | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "record", b"record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "record", b"record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -470,6 +527,7 @@ class PutLaboratoryRequest(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ACCREDITED_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The supervising region; one this store keeps. Required."""
     laboratory: _builtins.str
@@ -484,6 +542,12 @@ class PutLaboratoryRequest(_message.Message):
     def accredited(self) -> _containers.RepeatedCompositeFieldContainer[_laboratory_pb2.Interval]:
         """When its samples count; none means no limit."""
 
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -492,10 +556,11 @@ class PutLaboratoryRequest(_message.Message):
         display_name: _text_pb2.LocalizedText | None = ...,
         accredited: _abc.Iterable[_laboratory_pb2.Interval] | None = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "store", b"store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accredited", b"accredited", "display_name", b"display_name", "laboratory", b"laboratory", "region", b"region", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accredited", b"accredited", "display_name", b"display_name", "laboratory", b"laboratory", "region", b"region", "request_id", b"request_id", "store", b"store"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -508,18 +573,24 @@ class PutLaboratoryResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LABORATORY_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def laboratory(self) -> _laboratory_pb2.Laboratory:
         """With its standing."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
 
     def __init__(
         self,
         *,
         laboratory: _laboratory_pb2.Laboratory | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["laboratory", b"laboratory"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "laboratory", b"laboratory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["laboratory", b"laboratory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "laboratory", b"laboratory"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -536,6 +607,7 @@ class SuspendLaboratoryRequest(_message.Message):
     SAMPLED_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     laboratory: _builtins.str
     """Its id; required. NOT_FOUND with reason LABORATORY_NOT_FOUND when it is not registered."""
     suspension_id: _builtins.str
@@ -548,6 +620,12 @@ class SuspendLaboratoryRequest(_message.Message):
     def sampled(self) -> _laboratory_pb2.Interval:
         """The sampling times that are voided; required."""
 
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -556,10 +634,11 @@ class SuspendLaboratoryRequest(_message.Message):
         sampled: _laboratory_pb2.Interval | None = ...,
         cause: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sampled", b"sampled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sampled", b"sampled", "store", b"store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "laboratory", b"laboratory", "request_id", b"request_id", "sampled", b"sampled", "suspension_id", b"suspension_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "laboratory", b"laboratory", "request_id", b"request_id", "sampled", b"sampled", "store", b"store", "suspension_id", b"suspension_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -572,18 +651,24 @@ class SuspendLaboratoryResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LABORATORY_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def laboratory(self) -> _laboratory_pb2.Laboratory:
         """With its standing."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
 
     def __init__(
         self,
         *,
         laboratory: _laboratory_pb2.Laboratory | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["laboratory", b"laboratory"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "laboratory", b"laboratory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["laboratory", b"laboratory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "laboratory", b"laboratory"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -599,6 +684,7 @@ class LiftSuspensionRequest(_message.Message):
     SUSPENSION_ID_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     laboratory: _builtins.str
     """The laboratory's id; required."""
     suspension_id: _builtins.str
@@ -607,6 +693,12 @@ class LiftSuspensionRequest(_message.Message):
     """Why; required, 1 to 500 characters."""
     request_id: _builtins.str
     """A UUID chosen by the caller, the same in every retry."""
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -614,10 +706,11 @@ class LiftSuspensionRequest(_message.Message):
         suspension_id: _builtins.str = ...,
         cause: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "laboratory", b"laboratory", "request_id", b"request_id", "suspension_id", b"suspension_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "laboratory", b"laboratory", "request_id", b"request_id", "store", b"store", "suspension_id", b"suspension_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -630,18 +723,24 @@ class LiftSuspensionResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LABORATORY_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def laboratory(self) -> _laboratory_pb2.Laboratory:
         """With its standing."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
 
     def __init__(
         self,
         *,
         laboratory: _laboratory_pb2.Laboratory | None = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["laboratory", b"laboratory"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "laboratory", b"laboratory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["laboratory", b"laboratory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "laboratory", b"laboratory"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

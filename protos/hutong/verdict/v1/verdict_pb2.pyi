@@ -214,7 +214,8 @@ class Reason(_message.Message):
     ENDED_AT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """A stable code in upper snake case, such as WINDOW_EXPIRED, ORIGIN_NOT_ACCEPTED, TOO_FEW_TESTS, NO_EVIDENCE,
-    SOURCE_UNREACHABLE, LABORATORY_SUSPENDED.
+    SOURCE_UNREACHABLE, LABORATORY_SUSPENDED. Also what may be missing: SOURCE_SILENT, beside any verdict but POSITIVE and
+    UNDETERMINED, and SOURCE_SILENT_TOO_LONG of an UNDETERMINED one.
     """
     clause: _builtins.str
     """The clause that was not met; empty when the reason is not about one."""
@@ -249,29 +250,38 @@ Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
 class ReasonCount(_message.Message):
-    """How many more reasons there are of one kind, about older evidence than those that are given."""
+    """How many more reasons there are of one kind, about older evidence than those that are given. Where a selection of the
+    person's past was judged, what it left out is counted as WINDOW_EXPIRED about no clause, for no window reaches it; with
+    scope LOCAL, what other regions keep of it as OUTSIDE_SCOPE.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CODE_FIELD_NUMBER: _builtins.int
     CLAUSE_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """The code of these reasons."""
     clause: _builtins.str
     """The clause they are about; empty when they are not about one."""
     count: _builtins.int
     """How many, 1 or more."""
+    @_builtins.property
+    def text(self) -> _text_pb2.LocalizedText:
+        """What there is to say of them, such as "and 197 older ones outside the window"."""
+
     def __init__(
         self,
         *,
         code: _builtins.str = ...,
         clause: _builtins.str = ...,
         count: _builtins.int = ...,
+        text: _text_pb2.LocalizedText | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clause", b"clause", "code", b"code", "count", b"count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clause", b"clause", "code", b"code", "count", b"count", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

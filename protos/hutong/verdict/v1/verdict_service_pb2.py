@@ -24,6 +24,7 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hutong.common.v1 import error_pb2 as hutong_dot_common_dot_v1_dot_error__pb2
+from hutong.common.v1 import identity_pb2 as hutong_dot_common_dot_v1_dot_identity__pb2
 from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject__pb2
 from hutong.lookup.v1 import evidence_service_pb2 as hutong_dot_lookup_dot_v1_dot_evidence__service__pb2
 from hutong.lookup.v1 import region_pb2 as hutong_dot_lookup_dot_v1_dot_region__pb2
@@ -31,7 +32,7 @@ from hutong.verdict.v1 import scene_pb2 as hutong_dot_verdict_dot_v1_dot_scene__
 from hutong.verdict.v1 import verdict_pb2 as hutong_dot_verdict_dot_v1_dot_verdict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'hutong/verdict/v1/verdict_service.proto\x12\x11hutong.verdict.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\x1dhutong/verdict/v1/scene.proto\x1a\x1fhutong/verdict/v1/verdict.proto\"\x88\x02\n\x0cVerdictQuery\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08known_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05scene\x18\x06 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\x12\x15\n\rdate_of_birth\x18\x07 \x01(\t\"s\n\x15\x43omputeVerdictRequest\x12.\n\x05query\x18\x01 \x01(\x0b\x32\x1f.hutong.verdict.v1.VerdictQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"E\n\x16\x43omputeVerdictResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\"{\n\x1b\x42\x61tchComputeVerdictsRequest\x12\x30\n\x07queries\x18\x01 \x03(\x0b\x32\x1f.hutong.verdict.v1.VerdictQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x8b\x01\n\x0eVerdictOutcome\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.VerdictH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x12\x15\n\rpolicy_digest\x18\x03 \x01(\x0c\x42\t\n\x07outcome\"|\n\x1c\x42\x61tchComputeVerdictsResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32!.hutong.verdict.v1.VerdictOutcome\x12\'\n\x05judge\x18\x02 \x01(\x0b\x32\x18.hutong.verdict.v1.Judge\"\\\n\x05Judge\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x17\n\x0fpolicies_digest\x18\x02 \x01(\x0c\x12)\n\x05\x63lock\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd5\x01\n\x0f\x45videnceToJudge\x12,\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1a.hutong.lookup.v1.Evidence\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05scene\x18\x04 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\x12\x15\n\rdate_of_birth\x18\x05 \x01(\t\"x\n\x17\x45valuateEvidenceRequest\x12\x31\n\x05judge\x18\x01 \x01(\x0b\x32\".hutong.verdict.v1.EvidenceToJudge\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"G\n\x18\x45valuateEvidenceResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\"}\n\x1c\x42\x61tchEvaluateEvidenceRequest\x12\x31\n\x05judge\x18\x01 \x03(\x0b\x32\".hutong.verdict.v1.EvidenceToJudge\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"T\n\x1d\x42\x61tchEvaluateEvidenceResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32!.hutong.verdict.v1.VerdictOutcome2\xd9\x03\n\x0eVerdictService\x12\x65\n\x0e\x43omputeVerdict\x12(.hutong.verdict.v1.ComputeVerdictRequest\x1a).hutong.verdict.v1.ComputeVerdictResponse\x12w\n\x14\x42\x61tchComputeVerdicts\x12..hutong.verdict.v1.BatchComputeVerdictsRequest\x1a/.hutong.verdict.v1.BatchComputeVerdictsResponse\x12k\n\x10\x45valuateEvidence\x12*.hutong.verdict.v1.EvaluateEvidenceRequest\x1a+.hutong.verdict.v1.EvaluateEvidenceResponse\x12z\n\x15\x42\x61tchEvaluateEvidence\x12/.hutong.verdict.v1.BatchEvaluateEvidenceRequest\x1a\x30.hutong.verdict.v1.BatchEvaluateEvidenceResponseB\xc6\x01\n\x15\x63om.hutong.verdict.v1B\x13VerdictServiceProtoP\x01Z2hutong.internal/protos/hutong/verdict/v1;verdictv1\xa2\x02\x03HVX\xaa\x02\x11Hutong.Verdict.V1\xca\x02\x11Hutong\\Verdict\\V1\xe2\x02\x1dHutong\\Verdict\\V1\\GPBMetadata\xea\x02\x13Hutong::Verdict::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'hutong/verdict/v1/verdict_service.proto\x12\x11hutong.verdict.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chutong/common/v1/error.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\x1dhutong/verdict/v1/scene.proto\x1a\x1fhutong/verdict/v1/verdict.proto\"\x88\x02\n\x0cVerdictQuery\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08known_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05scene\x18\x06 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\x12\x15\n\rdate_of_birth\x18\x07 \x01(\t\"s\n\x15\x43omputeVerdictRequest\x12.\n\x05query\x18\x01 \x01(\x0b\x32\x1f.hutong.verdict.v1.VerdictQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"n\n\x16\x43omputeVerdictResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\x12\'\n\x05judge\x18\x02 \x01(\x0b\x32\x18.hutong.verdict.v1.Judge\"{\n\x1b\x42\x61tchComputeVerdictsRequest\x12\x30\n\x07queries\x18\x01 \x03(\x0b\x32\x1f.hutong.verdict.v1.VerdictQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x8b\x01\n\x0eVerdictOutcome\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.VerdictH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x12\x15\n\rpolicy_digest\x18\x03 \x01(\x0c\x42\t\n\x07outcome\"|\n\x1c\x42\x61tchComputeVerdictsResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32!.hutong.verdict.v1.VerdictOutcome\x12\'\n\x05judge\x18\x02 \x01(\x0b\x32\x18.hutong.verdict.v1.Judge\"\x8f\x01\n\x05Judge\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x17\n\x0fpolicies_digest\x18\x02 \x01(\x0c\x12)\n\x05\x63lock\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08\x65vidence\x18\x04 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xd5\x01\n\x0f\x45videnceToJudge\x12,\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1a.hutong.lookup.v1.Evidence\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05scene\x18\x04 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\x12\x15\n\rdate_of_birth\x18\x05 \x01(\t\"x\n\x17\x45valuateEvidenceRequest\x12\x31\n\x05judge\x18\x01 \x01(\x0b\x32\".hutong.verdict.v1.EvidenceToJudge\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"G\n\x18\x45valuateEvidenceResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\"}\n\x1c\x42\x61tchEvaluateEvidenceRequest\x12\x31\n\x05judge\x18\x01 \x03(\x0b\x32\".hutong.verdict.v1.EvidenceToJudge\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"T\n\x1d\x42\x61tchEvaluateEvidenceResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32!.hutong.verdict.v1.VerdictOutcome2\xd9\x03\n\x0eVerdictService\x12\x65\n\x0e\x43omputeVerdict\x12(.hutong.verdict.v1.ComputeVerdictRequest\x1a).hutong.verdict.v1.ComputeVerdictResponse\x12w\n\x14\x42\x61tchComputeVerdicts\x12..hutong.verdict.v1.BatchComputeVerdictsRequest\x1a/.hutong.verdict.v1.BatchComputeVerdictsResponse\x12k\n\x10\x45valuateEvidence\x12*.hutong.verdict.v1.EvaluateEvidenceRequest\x1a+.hutong.verdict.v1.EvaluateEvidenceResponse\x12z\n\x15\x42\x61tchEvaluateEvidence\x12/.hutong.verdict.v1.BatchEvaluateEvidenceRequest\x1a\x30.hutong.verdict.v1.BatchEvaluateEvidenceResponseB\xc6\x01\n\x15\x63om.hutong.verdict.v1B\x13VerdictServiceProtoP\x01Z2hutong.internal/protos/hutong/verdict/v1;verdictv1\xa2\x02\x03HVX\xaa\x02\x11Hutong.Verdict.V1\xca\x02\x11Hutong\\Verdict\\V1\xe2\x02\x1dHutong\\Verdict\\V1\\GPBMetadata\xea\x02\x13Hutong::Verdict::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,30 +40,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.verdict.v1.verdict_s
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.verdict.v1B\023VerdictServiceProtoP\001Z2hutong.internal/protos/hutong/verdict/v1;verdictv1\242\002\003HVX\252\002\021Hutong.Verdict.V1\312\002\021Hutong\\Verdict\\V1\342\002\035Hutong\\Verdict\\V1\\GPBMetadata\352\002\023Hutong::Verdict::V1'
-  _globals['_VERDICTQUERY']._serialized_start=294
-  _globals['_VERDICTQUERY']._serialized_end=558
-  _globals['_COMPUTEVERDICTREQUEST']._serialized_start=560
-  _globals['_COMPUTEVERDICTREQUEST']._serialized_end=675
-  _globals['_COMPUTEVERDICTRESPONSE']._serialized_start=677
-  _globals['_COMPUTEVERDICTRESPONSE']._serialized_end=746
-  _globals['_BATCHCOMPUTEVERDICTSREQUEST']._serialized_start=748
-  _globals['_BATCHCOMPUTEVERDICTSREQUEST']._serialized_end=871
-  _globals['_VERDICTOUTCOME']._serialized_start=874
-  _globals['_VERDICTOUTCOME']._serialized_end=1013
-  _globals['_BATCHCOMPUTEVERDICTSRESPONSE']._serialized_start=1015
-  _globals['_BATCHCOMPUTEVERDICTSRESPONSE']._serialized_end=1139
-  _globals['_JUDGE']._serialized_start=1141
-  _globals['_JUDGE']._serialized_end=1233
-  _globals['_EVIDENCETOJUDGE']._serialized_start=1236
-  _globals['_EVIDENCETOJUDGE']._serialized_end=1449
-  _globals['_EVALUATEEVIDENCEREQUEST']._serialized_start=1451
-  _globals['_EVALUATEEVIDENCEREQUEST']._serialized_end=1571
-  _globals['_EVALUATEEVIDENCERESPONSE']._serialized_start=1573
-  _globals['_EVALUATEEVIDENCERESPONSE']._serialized_end=1644
-  _globals['_BATCHEVALUATEEVIDENCEREQUEST']._serialized_start=1646
-  _globals['_BATCHEVALUATEEVIDENCEREQUEST']._serialized_end=1771
-  _globals['_BATCHEVALUATEEVIDENCERESPONSE']._serialized_start=1773
-  _globals['_BATCHEVALUATEEVIDENCERESPONSE']._serialized_end=1857
-  _globals['_VERDICTSERVICE']._serialized_start=1860
-  _globals['_VERDICTSERVICE']._serialized_end=2333
+  _globals['_VERDICTQUERY']._serialized_start=327
+  _globals['_VERDICTQUERY']._serialized_end=591
+  _globals['_COMPUTEVERDICTREQUEST']._serialized_start=593
+  _globals['_COMPUTEVERDICTREQUEST']._serialized_end=708
+  _globals['_COMPUTEVERDICTRESPONSE']._serialized_start=710
+  _globals['_COMPUTEVERDICTRESPONSE']._serialized_end=820
+  _globals['_BATCHCOMPUTEVERDICTSREQUEST']._serialized_start=822
+  _globals['_BATCHCOMPUTEVERDICTSREQUEST']._serialized_end=945
+  _globals['_VERDICTOUTCOME']._serialized_start=948
+  _globals['_VERDICTOUTCOME']._serialized_end=1087
+  _globals['_BATCHCOMPUTEVERDICTSRESPONSE']._serialized_start=1089
+  _globals['_BATCHCOMPUTEVERDICTSRESPONSE']._serialized_end=1213
+  _globals['_JUDGE']._serialized_start=1216
+  _globals['_JUDGE']._serialized_end=1359
+  _globals['_EVIDENCETOJUDGE']._serialized_start=1362
+  _globals['_EVIDENCETOJUDGE']._serialized_end=1575
+  _globals['_EVALUATEEVIDENCEREQUEST']._serialized_start=1577
+  _globals['_EVALUATEEVIDENCEREQUEST']._serialized_end=1697
+  _globals['_EVALUATEEVIDENCERESPONSE']._serialized_start=1699
+  _globals['_EVALUATEEVIDENCERESPONSE']._serialized_end=1770
+  _globals['_BATCHEVALUATEEVIDENCEREQUEST']._serialized_start=1772
+  _globals['_BATCHEVALUATEEVIDENCEREQUEST']._serialized_end=1897
+  _globals['_BATCHEVALUATEEVIDENCERESPONSE']._serialized_start=1899
+  _globals['_BATCHEVALUATEEVIDENCERESPONSE']._serialized_end=1983
+  _globals['_VERDICTSERVICE']._serialized_start=1986
+  _globals['_VERDICTSERVICE']._serialized_end=2459
 # @@protoc_insertion_point(module_scope)

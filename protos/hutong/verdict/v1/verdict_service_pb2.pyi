@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from hutong.common.v1 import error_pb2 as _error_pb2
+from hutong.common.v1 import identity_pb2 as _identity_pb2
 from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.lookup.v1 import evidence_service_pb2 as _evidence_service_pb2
 from hutong.lookup.v1 import region_pb2 as _region_pb2
@@ -114,18 +115,24 @@ class ComputeVerdictResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VERDICT_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def verdict(self) -> _verdict_pb2.Verdict:
         """The verdict."""
+
+    @_builtins.property
+    def judge(self) -> Global___Judge:
+        """Who judged."""
 
     def __init__(
         self,
         *,
         verdict: _verdict_pb2.Verdict | None = ...,
+        judge: Global___Judge | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["judge", b"judge", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["judge", b"judge", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -236,6 +243,7 @@ class Judge(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     POLICIES_DIGEST_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The version of its software."""
     policies_digest: _builtins.bytes
@@ -244,16 +252,21 @@ class Judge(_message.Message):
     def clock(self) -> _timestamp_pb2.Timestamp:
         """Its own clock when it answered, UTC."""
 
+    @_builtins.property
+    def evidence(self) -> _identity_pb2.StoreIdentity:
+        """Who gave the evidence: the store of links and switches, and the feeds of the stores that the verdicts rest on."""
+
     def __init__(
         self,
         *,
         version: _builtins.str = ...,
         policies_digest: _builtins.bytes = ...,
         clock: _timestamp_pb2.Timestamp | None = ...,
+        evidence: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "evidence", b"evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "policies_digest", b"policies_digest", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "evidence", b"evidence", "policies_digest", b"policies_digest", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

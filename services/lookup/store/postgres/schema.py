@@ -46,7 +46,19 @@ create table if not exists source_note (
 );
 """
 
-MIGRATIONS = (Migration(1, "holders", _HOLDERS), Migration(2, "as known then", _KNOWN_THEN))
+_OWNER = """
+create table if not exists store_owner (
+    only_row boolean primary key default true check (only_row),
+    secret_fingerprint bytea not null,
+    feed_id text not null
+);
+"""
+
+MIGRATIONS = (
+    Migration(1, "holders", _HOLDERS),
+    Migration(2, "as known then", _KNOWN_THEN),
+    Migration(3, "owner", _OWNER),
+)
 
 SCHEMA = Schema(
     "lookup",

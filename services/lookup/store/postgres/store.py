@@ -5,6 +5,7 @@ order of commits, so a follower never sees a number before a lesser one.
 """
 
 from collections.abc import Sequence
+from secrets import token_hex
 from typing import Any
 
 from services.common.instants import Instant
@@ -25,6 +26,7 @@ from services.lookup.domain.holders import (
 )
 from services.lookup.domain.outages import NOTE_LIFETIME, OutageNote
 from services.lookup.store import rows
+from services.lookup.store.owner import require_secret
 from services.lookup.store.postgres.schema import SCHEMA
 from services.lookup.store.protocol import CurrentPeople, unavailable
 from services.runtime.clock import Clock
@@ -93,14 +95,26 @@ from unnest($1::bigint[]) with ordinality as given (at, place) cross join latera
 """
 _EARLIER = "select action, person_key, other_key, region, scope, cause from holder_log where request_id = $1"
 _LAST = "select coalesce(max(sequence), 0) from holder_log"
+_NOTE_OWNER = "insert into store_owner (secret_fingerprint, feed_id) values ($1, $2) on conflict do nothing"
+_OWNER = "select secret_fingerprint, feed_id from store_owner"
 
 
 class PostgresHolderStore:
     """See HolderStore. Opened at the first use, so that a service starts, unhealthy, while its database is down."""
 
-    def __init__(self, url: str, *, pool_size: int = 8, timeout: float = 2.0, migrates: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        secret_fingerprint: bytes,
+        *,
+        pool_size: int = 8,
+        timeout: float = 2.0,
+        migrates: bool = False,
+    ) -> None:
         """`timeout` is what one statement or connection attempt may take, in seconds. The tables must be there, up to
-        date; `migrates` makes them so."""
+        date; `migrates` makes them so. `secret_fingerprint` is that of the mesh's secret: a store of another is
+        unavailable."""
+        self._secret_fingerprint = secret_fingerprint
         self._connections = Connections(
             Database(
                 url,
@@ -111,6 +125,7 @@ class PostgresHolderStore:
                 migrates=migrates,
                 # A commit is on the disk before it is acknowledged, whatever the database's default.
                 session={"synchronous_commit": "on"},
+                opened=self._own,
             )
         )
         self._connection = self._connections.one
@@ -119,6 +134,17 @@ class PostgresHolderStore:
     async def check_schema(self) -> None:
         """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
         await self._connections.check_schema()
+
+    async def _own(self, connection: Any) -> None:
+        """Compares whose the database is, and notes it in one where that was never noted. Raises SchemaError."""
+        await connection.execute(_NOTE_OWNER, self._secret_fingerprint, token_hex(16))
+        row = await connection.fetchrow(_OWNER)
+        require_secret(row["secret_fingerprint"], self._secret_fingerprint)
+
+    async def feed_id(self) -> str:
+        """See HolderStore."""
+        async with self._connection() as connection:
+            return str((await connection.fetchrow(_OWNER))["feed_id"])
 
     async def people(self, keys: Sequence[bytes]) -> CurrentPeople:
         """See HolderStore."""

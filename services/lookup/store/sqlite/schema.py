@@ -46,6 +46,18 @@ create table if not exists source_note (
 ) strict, without rowid;
 """
 
-MIGRATIONS = (Migration(1, "holders", _HOLDERS), Migration(2, "as known then", _KNOWN_THEN))
+_OWNER = """
+create table if not exists store_owner (
+    only_row integer primary key check (only_row = 1),
+    secret_fingerprint blob not null,
+    feed_id text not null
+) strict;
+"""
+
+MIGRATIONS = (
+    Migration(1, "holders", _HOLDERS),
+    Migration(2, "as known then", _KNOWN_THEN),
+    Migration(3, "owner", _OWNER),
+)
 
 SCHEMA = Schema("lookup", "holder_log", MIGRATIONS, application_id=int.from_bytes(b"htLk"))

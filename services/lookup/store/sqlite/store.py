@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice, repeat
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, TypeVar
 
 from services.common.instants import Instant
@@ -31,6 +32,7 @@ from services.lookup.domain.holders import (
 )
 from services.lookup.domain.outages import NOTE_LIFETIME, OutageNote
 from services.lookup.store import rows
+from services.lookup.store.owner import require_secret
 from services.lookup.store.protocol import CurrentPeople, unavailable
 from services.lookup.store.sqlite import queries as sql
 from services.lookup.store.sqlite.schema import SCHEMA
@@ -48,19 +50,42 @@ _BLOCK = 250
 class SqliteHolderStore:
     """See HolderStore. One process at a time may write to the file."""
 
-    def __init__(self, path: Path, *, migrates: bool = False, alone: bool = False) -> None:
-        """Opens the file; `migrates` makes it, or brings it up to date; `alone` locks it. Raises Unavailable when that
-        cannot be done, and SchemaError for a file that will not do."""
+    def __init__(self, path: Path, secret_fingerprint: bytes, *, migrates: bool = False, alone: bool = False) -> None:
+        """Opens the file; `migrates` makes it, or brings it up to date; `alone` locks it. `secret_fingerprint` is that
+        of the mesh's secret. Raises Unavailable when that cannot be done, and SchemaError for a file that will not
+        do."""
         self._lock: FileLock | None = None
         with guard(unavailable):
             if alone:
                 self._write, self._lock = open_alone(path, SCHEMA, migrates=migrates)
             else:
                 self._write = open_file(path, SCHEMA, migrates=migrates)
+            try:
+                self._feed_id = self._own(secret_fingerprint)
+            except BaseException:
+                self._write.close()
+                if self._lock is not None:
+                    self._lock.release()
+                raise
             self._latest = Instant(self._write.execute(sql.LATEST).fetchone()[0])
             self._read = connect(path, busy_seconds=0.1)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="holder-store")
         self._stamps = CommitClock()
+
+    def _own(self, secret_fingerprint: bytes) -> str:
+        """Compares whose the file is, and notes it in one where that was never noted; returns its feed's id. Raises
+        SchemaError."""
+        with self._transaction():
+            self._write.execute(
+                "insert or ignore into store_owner values (1, ?, ?)", (secret_fingerprint, token_hex(16))
+            )
+            noted, feed_id = self._write.execute("select secret_fingerprint, feed_id from store_owner").fetchone()
+            require_secret(noted, secret_fingerprint)
+        return str(feed_id)
+
+    async def feed_id(self) -> str:
+        """See HolderStore."""
+        return self._feed_id
 
     async def people(self, keys: Sequence[bytes]) -> CurrentPeople:
         """See HolderStore. Most people have neither a second document nor a switch: that is found out first."""

@@ -3,8 +3,18 @@
 import asyncpg
 
 from services.records.store.owner import Owner
+from services.runtime.storage.schema import SchemaError
 
 _OWNER = "select region, secret_fingerprint from store_owner"
+
+
+async def require_owner(connection: asyncpg.Connection, owner: Owner) -> None:
+    """Compares whose a replica is, where nothing can be noted. Raises SchemaError for another owner's, and for one that
+    has not heard yet whose it is."""
+    row = await connection.fetchrow(_OWNER)
+    if row is None:
+        raise SchemaError("备库尚未注明是谁的库 / it is not noted yet whose store this replica is of")
+    owner.require(Owner(row["region"], row["secret_fingerprint"]))
 
 
 async def own(connection: asyncpg.Connection, owner: Owner) -> None:

@@ -10,29 +10,33 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from services.common.instants import Instant
-from services.records.domain.selection import Chosen, Selection
+from services.records.domain.revisions import always_given
+from services.records.domain.selection import Chosen, LeftOut, Selection
 from services.records.store.postgres.figures import columns
 from services.records.store.postgres.unit_of_work import HELD
 from services.records.store.rows import by_person
 from services.records.store.selection import (
     WEIGHED_COLUMNS,
     WeighedRecord,
-    choices_of_all,
     original_named,
     selected,
 )
 from services.records.store.values.records import LATEST, CurrentRecord, People
 
-_ALL, _RECENT, _OLDER, _ALWAYS, _CLEARING, _OWN = range(6)
+_ALL, _NEWEST, _ALWAYS, _CLEARING, _OWN, _COUNT = range(6)
 
 _CURRENT = "superseded_at = 4611686018427387904"
 _NO_END = (
     "null::bigint as laboratory_sequence, null::bigint as sequence, null::bigint as head_at, null::bigint as purged, "
     "null as feed_id"
 )
-_NO_ROW = "null::int, null::bytea, null, null, null::bigint, null, null::bytea, null::bigint, null::bigint, null::int"
+_NO_ROW = (
+    "null::int, null::bytea, null, null, null::bigint, null, null::bytea, null::bigint, null::bigint, null::int, "
+    "null::boolean"
+)
 _END = f"{_NO_ROW}, laboratory_sequence, sequence, recorded_at, purged_before, feed_id from feed_head"
 _NEWEST_FIRST = 'latest_at desc, region collate "C", source_id collate "C"'
+_OLDEST_FIRST = 'latest_at, region collate "C", source_id collate "C"'
 
 # The lateral subquery keeps each person's rows in the order of the primary key.
 _PEOPLE = f"""
@@ -45,58 +49,113 @@ union all select {_END}
 """
 
 
-def _selected(asked: str, key: str, positive: str) -> str:
-    """Returns the statement that selects: for people named as `asked`, each by `key`; `positive` names who has one.
+class _Rows:
+    """The rows that a selection is made of: what is current or, `then`, was at $6."""
 
-    A region's own records are found by the primary key, which tells at once where there are none: the sum hides the
-    other index. Where some of them are shown, no others are looked for. What is ordered is asked once for each person,
-    of one partition; joined as a whole, all of them would be read.
+    def __init__(self, *, then: bool) -> None:
+        self._then = then
+        self._known = f"{_CURRENT} and recorded_at <= $6" if then else _CURRENT
+
+    def superseded(self, asked: str, key: str) -> str:
+        """Returns what the statement names first: of earlier instants, what was current then and is no longer."""
+        if not self._then:
+            return ""
+        return f"""superseded as materialized (
+    select r.* from {asked} cross join lateral (
+        select {WEIGHED_COLUMNS} from revision
+        where person_key = {key} and superseded_at > $6 and superseded_at < 4611686018427387904 and recorded_at <= $6
+        order by superseded_at
+    ) as r
+), """
+
+    def of(self, key: str, condition: str, order: str, most: str = "") -> str:
+        """Returns the subquery of a person's rows that meet a condition, in an order, at most so many."""
+        limit = f" limit {most}" if most else ""
+        current = (
+            f"(select {WEIGHED_COLUMNS} from revision where person_key = {key} and {self._known} and {condition} "
+            f"order by {order}{limit})"
+        )
+        if not self._then:
+            return current
+        return (
+            f"(select * from ({current} union all select {WEIGHED_COLUMNS} from superseded "
+            f"where person_key = {key} and {condition}) as either order by {order}{limit})"
+        )
+
+    def always(self, key: str) -> str:
+        """Returns the subquery of what is always given of a person."""
+        current = (
+            f"(select {WEIGHED_COLUMNS} from revision where person_key = {key} and {self._known} and always_given "
+            "order by person_key)"
+        )
+        if not self._then:
+            return current
+        # Of what is no longer current, few, those that are always given are told apart in Python.
+        return f"({current} union all select {WEIGHED_COLUMNS} from superseded where person_key = {key})"
+
+    def count(self, key: str, condition: str) -> str:
+        """Returns the number of a person's records that meet a condition."""
+        current = f"(select count(*) from revision where person_key = {key} and {self._known} and {condition})"
+        if not self._then:
+            return current
+        return f"({current} + (select count(*) from superseded where person_key = {key} and {condition}))"
+
+
+def _selected(asked: str, key: str, positive: str, *, then: bool = False) -> str:
+    """Returns the statement that selects: for people named as `asked`, each by `key`; `positive` names who has one.
+    `then`: as known at $6, by what is current and was known, and what has been superseded since.
+
+    Where some of a region's own records are shown, no others are looked for. What is ordered is asked once for each
+    person, of one partition; joined as a whole, all of them would be read. Older records are counted, by the index,
+    where some are left out.
     """
+    rows = _Rows(then=then)
+    recent = rows.of(key, "latest_at >= $2", _NEWEST_FIRST)
+    older = rows.of(key, "latest_at < $2", _NEWEST_FIRST, "$3")
+    after = "latest_at > positive.placed_at and placed_at > positive.placed_at"
+    clearing = rows.of(positive, f"{after} and weight = 1", _OLDEST_FIRST, "$4")
+    own = rows.of(key, "region = own.region", _NEWEST_FIRST, "$3")
+    count = rows.count(key, "latest_at < $2 and not retracted and counted.region in ('', region)")
+    # With an offset it is asked once for each person, and joined with nothing.
+    keeps = f"exists (select 1 from revision where person_key = {key} and region = {{}} offset 0)"
     return f"""
-with shown as materialized (
-    select {_RECENT} as part, r.* from {asked} cross join lateral (
-        select {WEIGHED_COLUMNS} from revision
-        where person_key = {key} and {_CURRENT} and latest_at >= $2 order by latest_at
-    ) as r
+with {rows.superseded(asked, key)}shown as materialized (
+    select r.* from {asked} cross join lateral {recent} as r
     union all
-    select {_OLDER}, r.* from {asked} cross join lateral (
-        select {WEIGHED_COLUMNS} from revision
-        where person_key = {key} and {_CURRENT} and latest_at < $2 order by {_NEWEST_FIRST} limit $3
-    ) as r
+    select r.* from {asked} cross join lateral {older} as r
 ), always as materialized (
-    select {_ALWAYS} as part, r.* from {asked} cross join lateral (
-        select {WEIGHED_COLUMNS} from revision
-        where person_key = {key} and {_CURRENT} and always_given order by person_key
-    ) as r
+    select r.* from {asked} cross join lateral {rows.always(key)} as r
 )
-select shown.*, {_NO_END} from shown
+select {_NEWEST} as part, shown.*, {_NO_END} from shown
 union all
-select always.*, {_NO_END} from always
+select {_ALWAYS}, always.*, {_NO_END} from always
 union all
 select {_CLEARING}, r.*, {_NO_END}
 from (
     select person_key, max(placed_at) as placed_at from always where weight in (2, 3) group by person_key, weight
 ) as positive
-cross join lateral (
-    select {WEIGHED_COLUMNS} from revision
-    where person_key = {positive} and {_CURRENT}
-    and latest_at > positive.placed_at and placed_at > positive.placed_at and weight = 1
-    order by latest_at, region collate "C", source_id collate "C" limit $4
-) as r
+cross join lateral {clearing} as r
 union all
 select {_OWN}, r.*, {_NO_END}
-from {asked} cross join unnest($5::text[]) as own(region) cross join lateral (
-    select {WEIGHED_COLUMNS} from revision
-    where person_key = {key} and region = own.region and superseded_at + 0 = 4611686018427387904
-    order by latest_at desc, source_id collate "C" limit $3
-) as r
+from {asked} cross join unnest($5::text[]) as own(region) cross join lateral {own} as r
 where not exists (select 1 from shown where shown.person_key = {key} and shown.region = own.region)
+and {keeps.format("own.region")}
+union all
+select {_COUNT}, {key}, counted.region, null, {count}, null, null, null, null, null, null, {_NO_END}
+from {asked} cross join (select '' as region union all select unnest($5::text[])) as counted
+where (select count(*) from shown where shown.person_key = {key} and latest_at < $2) = $3
+and (counted.region = '' or {keeps.format("counted.region")})
 union all select {_END}
 """
 
 
-_TOGETHER = _selected("unnest($1::bytea[]) as asked(person_key)", "asked.person_key", "positive.person_key")
-_APART = _selected("(select $1::bytea) as asked(person_key)", "$1", "$1")
+_TOGETHER, _TOGETHER_THEN = (
+    _selected("unnest($1::bytea[]) as asked(person_key)", "asked.person_key", "positive.person_key", then=then)
+    for then in (False, True)
+)
+_APART, _APART_THEN = (
+    _selected("(select $1::bytea) as asked(person_key)", "$1", "$1", then=then) for then in (False, True)
+)
 """A statement for each person, sent together: it goes to one partition, known before it begins. On a cluster there is
 no other way: no node can stop at the newest few of many people, but at those of the one it is asked about."""
 
@@ -107,9 +166,15 @@ _ORIGINALS = f"""
 select r.*
 from unnest($1::bytea[], $2::text[], $3::text[]) as asked(person_key, region, source_id) cross join lateral (
     select {WEIGHED_COLUMNS} from revision
-    where person_key = asked.person_key and region = asked.region and source_id = asked.source_id and {_CURRENT}
+    where person_key = asked.person_key and region = asked.region and source_id = asked.source_id
+    and recorded_at <= $4 and superseded_at > $4
     order by revision
 ) as r
+"""
+
+_FORMER = """
+select person_key, region, source_id from former_holder
+where (region, source_id) in (select * from unnest($1::text[], $2::text[]))
 """
 
 _END_COLUMNS = ("laboratory_sequence", "sequence", "head_at", "purged", "feed_id")
@@ -131,12 +196,16 @@ class _Answer:
 
     def __init__(self, rows: Iterable[Any]) -> None:
         self._parts: dict[tuple[int, bytes], list[WeighedRecord]] = {}
+        self.counts: dict[tuple[bytes, str], int] = {}
+        """How many older records a person has of a region, or of any, where that was asked."""
         ends = []
         for row in rows:
             if row[0] is None:
                 ends.append(_End(*(row[name] for name in _END_COLUMNS)))
+            elif row[0] == _COUNT:
+                self.counts[row[1], row[2]] = row[4]
             else:
-                self._parts.setdefault((row[0], row[1]), []).append(WeighedRecord(*row[1:10]))
+                self._parts.setdefault((row[0], row[1]), []).append(WeighedRecord(*row[1:11]))
         # Of several looks: what the first had, and of laboratories and purges what any tells.
         self.end = _End(
             max(end.laboratories for end in ends),
@@ -170,25 +239,25 @@ async def people(
 ) -> People:
     """Returns these people's records as RecordReads.people does; `as_of` is that of the last commit. `distributed`: the
     database is a cluster's."""
-    if selection is None or known_at < LATEST or not keys:
-        # A selection of what was known then is asked seldom: the indexes tell what is current now.
-        answer = _Answer(await connection.fetch(_PEOPLE, keys, min(known_at, LATEST - 1)))
-        if selection is None:
-            return _people(by_person(row.record for row in answer.rows()), {}, answer.end)
-        return _people(*selected(choices_of_all(answer.rows(), selection)), answer.end)
-    asked = (selection.since, selection.newest + 1, selection.clearing, list(selection.own_regions))
+    last_known = Instant(min(known_at, LATEST - 1))
+    if selection is None or not keys:
+        answer = _Answer(await connection.fetch(_PEOPLE, keys, last_known))
+        return _people(by_person(row.record for row in answer.rows()), {}, answer.end)
+    then = [known_at] if known_at < LATEST else []
+    asked = (selection.since, selection.newest + 1, selection.clearing, list(selection.own_regions), *then)
     if distributed or len(keys) < _MANY:
-        answer = _Answer(await connection.fetchmany(_APART, [(key, *asked) for key in keys]))
+        rows = await connection.fetchmany(_APART_THEN if then else _APART, [(key, *asked) for key in keys])
     else:
-        answer = _Answer(await connection.fetch(_TOGETHER, keys, *asked))
+        rows = await connection.fetch(_TOGETHER_THEN if then else _TOGETHER, keys, *asked)
+    answer = _Answer(rows)
     choices = {key: _choice(answer, key, selection) for key in keys}
-    await _add_originals(connection, choices)
+    await _add_originals(connection, choices, last_known)
     return _people(*selected(choices), answer.end)
 
 
 def _choice(answer: _Answer, key: bytes, selection: Selection) -> Chosen[WeighedRecord]:
-    recent, older, always = (answer.of(part, key) for part in (_RECENT, _OLDER, _ALWAYS))
-    choice = Chosen(selection, recent, older, always, original_named)
+    always = [row for row in answer.of(_ALWAYS, key) if always_given(row.weight, original_named(row))]
+    choice = Chosen(selection, answer.of(_NEWEST, key), always, original_named)
     own: dict[str, list[WeighedRecord]] = {}
     for row in answer.of(_OWN, key):
         own.setdefault(row.region, []).append(row)
@@ -196,23 +265,28 @@ def _choice(answer: _Answer, key: bytes, selection: Selection) -> Chosen[Weighed
     choice.complete(
         answer.of(_CLEARING, key) if wanted.clearing else (), {region: own.get(region, []) for region in wanted.own}
     )
+    for region in choice.to_count:
+        choice.count(region, answer.counts[key, region])
     return choice
 
 
-async def _add_originals(connection: asyncpg.Connection, choices: Mapping[bytes, Chosen[WeighedRecord]]) -> None:
+async def _add_originals(
+    connection: asyncpg.Connection, choices: Mapping[bytes, Chosen[WeighedRecord]], known_at: Instant
+) -> None:
     originals = {(key, *original) for key, choice in choices.items() for original in choice.wanted.originals}
     if not originals:
         return
-    # An original may be another document's, which may be the same person's.
-    held = await connection.fetch(HELD, *columns(sorted({original[1:] for original in originals}), 2))
+    # An original may be another document's, which may be the same person's, or may have been.
+    ids = columns(sorted({original[1:] for original in originals}), 2)
+    held = [*await connection.fetch(HELD, *ids), *await connection.fetch(_FORMER, *ids)]
     originals |= {(row["person_key"], row["region"], row["source_id"]) for row in held if row["person_key"] in choices}
-    for row in await connection.fetch(_ORIGINALS, *columns(sorted(originals), 3)):
+    for row in await connection.fetch(_ORIGINALS, *columns(sorted(originals), 3), known_at):
         choices[row["person_key"]].add([WeighedRecord(*row)])
 
 
 def _people(
     records: Mapping[bytes, Sequence[CurrentRecord]],
-    left_out: Mapping[bytes, Mapping[str, Instant]],
+    left_out: Mapping[bytes, Mapping[str, LeftOut]],
     end: _End,
 ) -> People:
     return People(records, end.laboratories, end.recorded_at, end.sequence, end.purged_before, left_out, end.feed_id)

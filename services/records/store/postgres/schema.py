@@ -215,6 +215,17 @@ create table store_owner (
 );
 """
 
+_PAST = """
+drop index revision_by_latest;
+-- Its first entries are of what is current, those behind of what was current until then. What a count or an earlier
+-- instant asks for is in it: no row is read for what is not given.
+create index revision_by_latest on revision (
+    person_key, superseded_at, latest_at desc, region collate "C", source_id collate "C"
+) include (recorded_at, retracted);
+-- What earlier programs wrote, until it is told apart. Then it is empty.
+create index revision_unweighed on revision (person_key) where latest_at = 4611686018427387904;
+"""
+
 MIGRATIONS = (
     Migration(
         1,
@@ -235,6 +246,7 @@ MIGRATIONS = (
     Migration(7, "counts of laboratories' quality", _COUNTS),
     Migration(8, "selections of records", _SELECTION),
     Migration(9, "whose the store is", _OWNER),
+    Migration(10, "selections as known then", _PAST),
 )
 
 SCHEMA = Schema(

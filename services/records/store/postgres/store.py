@@ -18,11 +18,12 @@ from services.records.store.postgres import unit_of_work as writing
 from services.records.store.postgres.by_time import by_time
 from services.records.store.postgres.figure_store import PostgresFigureStore
 from services.records.store.postgres.figures import CHANGES
-from services.records.store.postgres.owner import own
+from services.records.store.postgres.owner import own, require_owner
 from services.records.store.postgres.people import is_distributed
 from services.records.store.postgres.people import people as read_people
 from services.records.store.postgres.retention import purge
 from services.records.store.postgres.schema import SCHEMA
+from services.records.store.postgres.weighing import weigh
 from services.records.store.seen_feed import SeenFeed
 from services.records.store.unit_of_work import Decide, Touch
 from services.records.store.values.feed import ChangeRow, DueCopy, Head, Lag
@@ -77,7 +78,7 @@ class PostgresStore:
                 # The statements are few and name their partitions by parameters: planning them again for each set of
                 # parameters costs more than running them.
                 session={"plan_cache_mode": "force_generic_plan"},
-                opened=None if owner is None else partial(own, owner=owner),
+                opened=None if owner is None else partial(require_owner if is_replica else own, owner=owner),
             )
         )
         self._run, self._connection = connections.run, connections.one
@@ -245,6 +246,15 @@ class PostgresStore:
                 return await purge(connection, before, position, most)
 
         return await self._run(delete)
+
+    async def weigh(self, most: int) -> int:
+        """See Weighing."""
+
+        async def write(connection: asyncpg.Connection) -> int:
+            async with connection.transaction():
+                return await weigh(connection, most)
+
+        return await self._run(write)
 
     async def batches(self, session: str) -> int:
         """See RecordStore."""

@@ -11,7 +11,7 @@ from services.records.store.protocols.histories import RecordHistories
 from services.records.store.protocols.intake_sessions import AnswerLog, IntakeSessions
 from services.records.store.protocols.laboratories import LaboratoryLog
 from services.records.store.protocols.reads import PersonRoll, RecordReads
-from services.records.store.protocols.retention import RecordPurge
+from services.records.store.protocols.retention import RecordPurge, Weighing
 from services.records.store.protocols.unit_of_work import UnitOfWork
 from services.records.store.seen_feed import SeenFeed
 
@@ -31,6 +31,7 @@ class RecordStore(
     RecordsByTime,
     RecordPurge,
     PersonRoll,
+    Weighing,
     Protocol,
 ):
     """One database of records, opened."""

@@ -1,4 +1,4 @@
-"""The end of a record's time in a store."""
+"""Keeping a store in order: a purge, and the weighing of what programs wrote that knew of no selections."""
 
 from typing import Protocol
 
@@ -16,3 +16,10 @@ class RecordPurge(Protocol):
 
     async def close(self) -> None:
         """Lets go of the database."""
+
+
+class Weighing(Protocol):
+    """The revisions of which is not stored what a selection of records looks at; they are always given."""
+
+    async def weigh(self, most: int) -> int:
+        """Stores that of up to `most` of them, in one commit. Returns of how many: 0 when none is left."""

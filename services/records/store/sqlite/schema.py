@@ -201,6 +201,17 @@ create table store_owner (
 );
 """
 
+_PAST = """
+drop index revision_by_latest;
+-- Its first entries are of what is current, those behind of what was current until then. What a count or an earlier
+-- instant asks for is in it: no row is read for what is not given.
+create index revision_by_latest on revision (
+    person_key, superseded_at, latest_at desc, region, source_id, recorded_at, retracted
+);
+-- What earlier programs wrote, until it is told apart. Then it is empty.
+create index revision_unweighed on revision (person_key) where latest_at = 4611686018427387904;
+"""
+
 MIGRATIONS = (
     Migration(1, "records", _RECORDS),
     Migration(2, "intake sessions", _INTAKE),
@@ -219,6 +230,7 @@ MIGRATIONS = (
     Migration(7, "counts of laboratories' quality", _COUNTS),
     Migration(8, "selections of records", _SELECTION),
     Migration(9, "whose the store is", _OWNER),
+    Migration(10, "selections as known then", _PAST),
 )
 
 SCHEMA = Schema("records", "revision", MIGRATIONS, application_id=int.from_bytes(b"htRc"))

@@ -16,7 +16,7 @@ from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import RecordId
-from services.records.domain.selection import Selection
+from services.records.domain.selection import LeftOut, Selection
 from services.records.store.by_time import Place
 from services.records.store.errors import unavailable
 from services.records.store.owner import Owner
@@ -30,6 +30,7 @@ from services.records.store.sqlite.reads import read_by_time, read_people, read_
 from services.records.store.sqlite.retention import purge
 from services.records.store.sqlite.schema import SCHEMA
 from services.records.store.sqlite.unit_of_work import as_cursor, read_former, read_history, transact
+from services.records.store.sqlite.weighing import weigh
 from services.records.store.unit_of_work import Decide, Touch
 from services.records.store.values.feed import ChangeRow, DueCopy, Head, Lag
 from services.records.store.values.records import CurrentRecord, LaboratoryRow, People, Purged, RevisionBodies
@@ -118,7 +119,7 @@ class SqliteStore:
     ) -> People:
         """See RecordReads."""
         records: dict[bytes, Sequence[CurrentRecord]] = {}
-        left_out: dict[bytes, Mapping[str, Instant]] = {}
+        left_out: dict[bytes, Mapping[str, LeftOut]] = {}
         with guarded():
             for start in range(0, len(person_keys), AT_ONCE):
                 if start:
@@ -293,6 +294,10 @@ class SqliteStore:
     async def purge(self, before: Instant, position: int, most: int) -> Purged:
         """See RecordPurge."""
         return await self._in_writer(lambda: purge(self._write, before, position, most))
+
+    async def weigh(self, most: int) -> int:
+        """See Weighing."""
+        return await self._in_writer(lambda: weigh(self._write, most))
 
     async def _in_writer(self, work: Callable[[], T]) -> T:
         def written() -> T:

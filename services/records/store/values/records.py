@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from services.common.instants import Instant
+from services.records.domain.selection import LeftOut
 
 LATEST = Instant(2**62)
 """As `known_at`: everything."""
@@ -40,7 +41,7 @@ class People(NamedTuple):
     as_of: Instant | None = None
     sequence: int = 0
     purged_before: Instant = Instant(0)
-    left_out: Mapping[bytes, Mapping[str, Instant]] = {}
+    left_out: Mapping[bytes, Mapping[str, LeftOut]] = {}
     feed_id: str = ""
 
 

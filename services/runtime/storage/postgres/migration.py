@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from services.runtime.storage.move.state import NOTE_TABLE, Note, State, require_served, require_unmoved
 from services.runtime.storage.postgres.statements import LEDGER, NOTE, statements
 from services.runtime.storage.schema import Migration, Schema, SchemaError, ahead, another, behind
 
@@ -20,6 +21,14 @@ class _Applied(NamedTuple):
 async def version(connection: asyncpg.Connection, schema: Schema) -> int:
     """The number of the last migration applied; 0 in an empty database."""
     return max((one.number for one in await _applied(connection, schema)), default=0)
+
+
+async def read_note(connection: asyncpg.Connection) -> Note | None:
+    """Returns what is noted of a move that the database takes part in."""
+    if not await _has_table(connection, NOTE_TABLE):
+        return None
+    row = await connection.fetchrow(f"select move_id, state, other from {NOTE_TABLE}")
+    return Note(row["move_id"], State(row["state"]), row["other"])
 
 
 async def check(connection: asyncpg.Connection, schema: Schema) -> None:
@@ -50,6 +59,10 @@ async def migrate(connection: asyncpg.Connection, schema: Schema, *, distribute:
             if not before and await connection.fetchval(_OTHERS, schema.store):
                 raise another(schema, "database")
             number = max((one.number for one in before), default=0)
+            note = await read_note(connection)
+            require_served(note)
+            if number < schema.newest:
+                require_unmoved(note)
             if number >= schema.newest:
                 await check(connection, schema)
                 return applied

@@ -10,7 +10,8 @@ from typing import TypeVar
 import asyncpg
 
 from services.common.errors import ServiceError
-from services.runtime.storage.postgres.migration import check, migrate
+from services.runtime.storage.move.state import WRITES_CLOSED, require_served, writes_closed
+from services.runtime.storage.postgres.migration import check, migrate, read_note
 from services.runtime.storage.schema import Schema, SchemaError
 
 T = TypeVar("T")
@@ -46,9 +47,9 @@ class Database:
     `unavailable` makes what a caller sees of a driver's error. `statement_seconds` is what one statement may take in
     the database, of whatever kind, what the wait for a connection may take, and how long a transaction may stand idle;
     the wire gets a second more. With `migrates`, the tables are brought up to date when the first connection is opened;
-    otherwise they must be. `session` are settings of PostgreSQL for every connection. `opened` is done once, on the
-    first connection, when the tables are those that are needed; it raises SchemaError for a store that is not the one
-    that is meant.
+    otherwise they must be. `session` are settings of PostgreSQL for every connection. `opened` is done on every
+    connection, on the first one when the tables are those that are needed; it raises SchemaError for a store that is
+    not the one that is meant: a name may lead to another database than before.
     """
 
     url: str
@@ -118,7 +119,15 @@ class Connections:
 
     def _failed(self, error: Exception) -> ServiceError:
         log.warning("postgres: %s: %s", type(error).__name__, error, extra={"store": self._database.schema.store})
+        if isinstance(error, asyncpg.RaiseError) and WRITES_CLOSED in str(error):
+            return writes_closed()
         return self._database.unavailable(error)
+
+    async def _further(self, connection: asyncpg.Connection) -> None:
+        """Looks whose the database is that a further connection has reached; the first one is looked at when its tables
+        are there."""
+        if self._pool is not None and self._database.opened is not None:
+            await self._database.opened(connection)
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:
@@ -133,6 +142,7 @@ class Connections:
                     timeout=self._seconds,
                     command_timeout=self._seconds + 1,
                     reset=_nothing_to_reset,
+                    init=self._further,
                     server_settings={
                         "application_name": f"hutong-{self._database.schema.store}",
                         "statement_timeout": limit,
@@ -147,6 +157,7 @@ class Connections:
                         if self._database.migrates:
                             await migrate(connection, self._database.schema)
                         await check(connection, self._database.schema)
+                        require_served(await read_note(connection))
                         if self._database.opened is not None:
                             await self._database.opened(connection)
                 except BaseException:

@@ -12,9 +12,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from services.common.errors import ServiceError
+from services.runtime.storage.move.state import WRITES_CLOSED, require_served, writes_closed
 from services.runtime.storage.schema import Migration, Schema, absent
 from services.runtime.storage.sqlite.lock import FileLock
-from services.runtime.storage.sqlite.migration import check_file, is_empty, migrate_file, require_own
+from services.runtime.storage.sqlite.migration import check_file, is_empty, migrate_file, read_note, require_own
 
 log = logging.getLogger("hutong.storage.sqlite")
 
@@ -26,11 +27,14 @@ Unavailable = Callable[[Exception], ServiceError]
 
 @contextmanager
 def guard(unavailable: Unavailable) -> Iterator[None]:
-    """Raises `unavailable` for whatever the database or its file refuses within."""
+    """Raises `unavailable` for whatever the database or its file refuses within; STORE_MOVING while it is closed to
+    writes."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         log.warning("sqlite: %s: %s", type(error).__name__, error)
+        if WRITES_CLOSED in str(error):
+            raise writes_closed() from None
         raise unavailable(error) from None
 
 
@@ -63,6 +67,7 @@ def open_file(path: Path, schema: Schema, *, migrates: bool) -> sqlite3.Connecti
             if is_empty(file):
                 raise absent(schema, "file")
             check_file(file, schema)
+            require_served(read_note(file))
     return connect(path)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from services.runtime.storage.move.state import NOTE_TABLE, Note, State, require_served, require_unmoved
 from services.runtime.storage.schema import Migration, Schema, ahead, another, behind
 
 
@@ -40,13 +41,25 @@ def check_file(file: File, schema: Schema, *, behind_too: bool = True) -> None:
         raise behind(schema, "file", number)
 
 
+def read_note(file: File) -> Note | None:
+    """Returns what is noted of a move that the file takes part in."""
+    if not _has_table(file, NOTE_TABLE):
+        return None
+    ((move_id, state, other),) = file.execute(f"select move_id, state, other from {NOTE_TABLE}")
+    return Note(move_id, State(state), other)
+
+
 def migrate_file(file: File, schema: Schema) -> list[Migration]:
     """Applies what is missing, each migration in a transaction of its own, which notes its number in the file; returns
     what was applied.
 
     Safe when two open the file at once, and again after a kill. Raises SchemaError for a file that is ahead of this
-    program, and the driver's own errors.
+    program or being moved, and the driver's own errors.
     """
+    note = read_note(file)
+    require_served(note)
+    if file_version(file) < schema.newest:
+        require_unmoved(note)
     applied = []
     for migration in schema.migrations:
         if file_version(file) >= migration.number:

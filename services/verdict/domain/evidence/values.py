@@ -139,12 +139,24 @@ class Laboratory(Struct, frozen=True):
     suspensions: tuple[Suspension, ...] = ()
 
 
+ANY_REGION = ""
+"""In `Evidence.left_out`: of whatever region."""
+
+
+class LeftOut(Struct, frozen=True):
+    """The part that a selection left out: something from before an instant, so many records without retracted ones."""
+
+    before: Instant
+    records: int
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """The evidence about one person for a verdict in one region.
 
     Records are of all sources whatever the scope, for what counts against a person ignores scope. Coverage says of each
-    source, a region's code or "nation", whether it answered. `left_out` tells where a selection
-    was given: of a region or, under the empty code, of any, something from before that instant is missing.
+    source, a region's code or "nation", whether it answered; `known_until` of one that did not, up to when what was
+    recorded there is among the records all the same, where that is known. `left_out` tells what is missing where a
+    selection was given: of a region or, under ANY_REGION, of any.
     """
 
     region: str
@@ -152,7 +164,13 @@ class Evidence(Struct, frozen=True, kw_only=True):
     records: tuple[Record, ...] = ()
     laboratories: dict[str, Laboratory] = {}
     coverage: dict[str, bool] = {}
-    left_out: dict[str, Instant] = {}
+    known_until: dict[str, Instant] = {}
+    left_out: dict[str, LeftOut] = {}
+
+    def records_left_out(self, region: str) -> int:
+        """Returns how many records of a region, or of ANY_REGION, were left out."""
+        left_out = self.left_out.get(region)
+        return 0 if left_out is None else left_out.records
 
 
 class Test(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ The same input, in whatever order the records come, gives the same answer.
 
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from services.common.instants import Instant
 from services.verdict.domain.evidence.admission import Admitted, admit
@@ -19,6 +19,7 @@ from services.verdict.domain.reasons.shortfall import MOST_SHOWN, Shortfall, fel
 from services.verdict.domain.rules.clauses import MetClause, evaluate
 from services.verdict.domain.rules.exemptions import turns
 from services.verdict.domain.rules.positives import any_positive, open_positives, retests_owed
+from services.verdict.domain.rules.silence import silent_sources
 from services.verdict.domain.rules.sources import could_have_helped
 from services.verdict.domain.verdict import (
     EXEMPT_BY_AGE,
@@ -90,6 +91,7 @@ def judge(
         next_change=next_change,
     )
     answer = _counts_against(everything.tests, policy) or _nothing_asked(case) or _counts_for(case)
+    answer = _for_all_that_is_silent(case, answer)
     tests = case.in_scope.tests
     since = policy.days.since(tests, evidence.region, at)
     if since is not None:
@@ -153,6 +155,32 @@ def _counts_against(tests: Sequence[Test], policy: CompiledPolicy) -> Answer | N
             shortfall=newest_of([codes.retest_owed(test) for test in pools]),
         )
     return None
+
+
+def _for_all_that_is_silent(case: _Case, answer: Answer) -> Answer:
+    """Returns an answer that a positive would have made another, with what is to be said of sources that may have one;
+    UNDETERMINED where that has been so for too long. Of whom nothing is asked nothing is withdrawn."""
+    if answer.status in (Status.POSITIVE, Status.UNDETERMINED):
+        return answer
+    rule, silent = case.in_force.policy.silence, silent_sources(case.evidence.coverage, case.evidence.known_until)
+    if not silent:
+        return answer
+    for instant in rule.turns(silent):
+        case.next_change.note(instant)
+    withdrawn = answer.status in (Status.RECOGNISED, Status.PENDING)
+    too_long = rule.too_long(silent, case.at) if withdrawn else ()
+    if too_long:
+        return Answer(
+            status=Status.UNDETERMINED, shortfall=answer.shortfall.led_by(codes.silent_too_long(too_long, rule))
+        )
+    marked = rule.marked(silent, case.at)
+    ends = rule.ends(silent) if withdrawn else None
+    valid_until = answer.valid_until
+    return structs.replace(
+        answer,
+        shortfall=answer.shortfall.followed_by(codes.silent(marked)) if marked else answer.shortfall,
+        valid_until=valid_until if ends is None or valid_until is None else min(valid_until, ends),
+    )
 
 
 def _nothing_asked(case: _Case) -> Answer | None:
@@ -250,8 +278,7 @@ def _recognised(case: _Case, now: Recognition) -> Answer:
 def _shortfall(case: _Case, *, with_notice: bool) -> Shortfall:
     clauses = (*case.rules.clauses, case.rules.notice_rule.clause) if with_notice else case.rules.clauses
     return fell_short(
-        case.evidence.region,
-        case.evidence.scope,
+        case.evidence,
         case.in_force.policy,
         clauses,
         case.everything,

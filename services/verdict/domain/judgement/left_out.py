@@ -15,21 +15,19 @@ from services.verdict.domain.policy.policy_set import PolicySet
 from services.verdict.domain.policy.reach import looks_back_to
 from services.verdict.domain.verdict import Status, Verdict
 
-ANY_REGION = ""
-"""In `Evidence.left_out`: before when something of whatever region was left out."""
-
 
 def may_be_another(verdict: Verdict, evidence: Evidence, policies: PolicySet) -> bool:
     """Says whether the verdict on this evidence could be another one on all that the stores have."""
     if not evidence.left_out:
         return False
-    before = max(evidence.left_out.values())
+    before = max(left_out.before for left_out in evidence.left_out.values())
     if before > looks_back_to(policies, evidence.region, verdict.at):
         return True
     if verdict.status in (Status.POSITIVE, Status.RETEST_REQUIRED) and _against_since(verdict, evidence) < before:
         return True
     policy = policies.in_force(evidence.region, verdict.at).policy
-    own = evidence.left_out.get(evidence.region)
+    own_left_out = evidence.left_out.get(evidence.region)
+    own = None if own_left_out is None else own_left_out.before
     local = evidence.scope == Scope.LOCAL
     return (
         _newest_may_be_another(verdict, own if local else before)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from services.common.errors import Text
-from services.common.instants import HOUR, MINUTE, Instant
+from services.common.instants import HOUR, MINUTE, SECOND, Instant
 from services.common.regions import divisions
 from services.verdict.domain.evidence.values import Channel, Result, Scene, Tube
 from services.verdict.domain.policy.contents import (
@@ -16,6 +16,7 @@ from services.verdict.domain.policy.contents import (
     NoticeFile,
     PlainWindow,
     PolicyFile,
+    SilenceEntry,
     content_hash,
     policy_id,
 )
@@ -24,6 +25,7 @@ from services.verdict.domain.rules.clauses import Clause
 from services.verdict.domain.rules.days import DayCount
 from services.verdict.domain.rules.notice import NoticeRule
 from services.verdict.domain.rules.positives import ClearanceRule
+from services.verdict.domain.rules.silence import SilenceRule
 from services.verdict.domain.rules.windows import Window
 from services.verdict.domain.verdict import AWAITING_RESULT, NATIONAL_NOTICE, Colour, PolicyRef, Status
 
@@ -57,6 +59,7 @@ class CompiledPolicy(Struct, frozen=True, kw_only=True):
     waiting: Clause
     days: DayCount
     clearance: ClearanceRule
+    silence: SilenceRule
     colours: dict[Status, Colour]
 
     @property
@@ -133,6 +136,7 @@ def compile_policy(policy: PolicyFile) -> CompiledPolicy:
         clearance=ClearanceRule(
             policy.clearance.negatives, _hours(policy.clearance.apart_hours), _tubes(policy.clearance.tubes)
         ),
+        silence=_silence(policy.silence or SilenceEntry()),
         colours=_colours(policy.colours),
     )
 
@@ -173,6 +177,10 @@ def _notice_rule(entry: NoticeEntry) -> NoticeRule:
         entry.mode == "enforce",
         _plain(NATIONAL_NOTICE, wording.NOTICE_GROUND, Result.NEGATIVE, entry.window, from_reported=True),
     )
+
+
+def _silence(entry: SilenceEntry) -> SilenceRule:
+    return SilenceRule(round(entry.marked_after_seconds * SECOND), _hours(entry.undetermined_after_hours))
 
 
 def _colours(colours: Colours) -> dict[Status, Colour]:

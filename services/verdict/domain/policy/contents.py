@@ -179,6 +179,28 @@ class Clearance(Struct, frozen=True, forbid_unknown_fields=True):
     tubes: Annotated[tuple[TubeName, ...], Meta(min_length=1)] = ("single",)
 
 
+class SilenceEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """The rule for a source that cannot be reached and may have recorded a positive meanwhile."""
+
+    marked_after_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="How long ago the source must have been known last for the verdict to say so, and the code to"
+            " be marked STALE_SOURCE; 0: at once. A source of which nothing is known is marked always.",
+        ),
+    ] = 0.0
+    undetermined_after_hours: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=8784,
+            description="How long ago it must have been known last for RECOGNISED and PENDING to become UNDETERMINED.",
+        ),
+    ] = 24.0
+
+
 class Colours(Struct, frozen=True, forbid_unknown_fields=True):
     """The colours that the region shows, by status."""
 
@@ -207,6 +229,7 @@ class PolicyFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     days_since_test: DaysRule
     clearance: Clearance = Clearance()
     pending: PlainWindow
+    silence: SilenceEntry | None = None
     colours: Colours
 
     def starts(self) -> Instant:

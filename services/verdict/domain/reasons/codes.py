@@ -1,14 +1,17 @@
 """Reasons: their codes, stable, and their words, Chinese first."""
 
+from collections.abc import Sequence
+
 from services.common.errors import Text
 from services.common.instants import HOUR
 from services.verdict.domain.evidence import admission
 from services.verdict.domain.evidence.admission import Refusal
 from services.verdict.domain.evidence.values import Test
 from services.verdict.domain.policy.compiled import CompiledPolicy
-from services.verdict.domain.reasons.wording import from_text, hours_text, region_name
+from services.verdict.domain.reasons.wording import from_text, hours_text, region_name, when
 from services.verdict.domain.rules.clauses import Clause, MetClause
 from services.verdict.domain.rules.positives import ClearanceRule
+from services.verdict.domain.rules.silence import SilenceRule, SilentSource
 from services.verdict.domain.verdict import NATIONAL_NOTICE, Reason
 
 NO_EVIDENCE = "NO_EVIDENCE"
@@ -24,6 +27,8 @@ INCONCLUSIVE = "INCONCLUSIVE"
 POSITIVE_CLEARED = "POSITIVE_CLEARED"
 OUTSIDE_SCOPE = "OUTSIDE_SCOPE"
 SOURCE_UNREACHABLE = "SOURCE_UNREACHABLE"
+SOURCE_SILENT = "SOURCE_SILENT"
+SOURCE_SILENT_TOO_LONG = "SOURCE_SILENT_TOO_LONG"
 NOTICE_NOT_CARRIED_OUT = "NOTICE_NOT_CARRIED_OUT"
 NOT_CLEARED = "NOT_CLEARED"
 RETEST_OWED = "RETEST_OWED"
@@ -60,6 +65,36 @@ _TEXTS = {
         "No result came within the waiting time; enough would be a negative result",
     ),
 }
+
+
+_COUNTED = {
+    WINDOW_EXPIRED: Text("已不在有效期内", "outside the window"),
+    ORIGIN_NOT_ACCEPTED: Text("采样地不在认可范围", "taken where tests are not accepted from"),
+    CHANNEL_NOT_ACCEPTED: Text("出示渠道不在认可范围", "not shown by an accepted channel"),
+    TUBE_NOT_ACCEPTED: Text("采样管类型不在认可范围", "of a kind of tube that is not accepted"),
+    SAMPLING_TIME_UNKNOWN: Text("采样时间未知", "of unknown sampling time"),
+    TOO_FEW_TESTS: Text("次数或间隔不足", "too few, or too close together"),
+    NO_EVIDENCE: Text("不是所要求的依据", "not of the kind asked for"),
+    INCONCLUSIVE: Text("结果无法判定", "inconclusive"),
+    POSITIVE_CLEARED: Text("为已解除的阳性", "positive, since cleared"),
+    RESULT_AWAITED: Text("等待结果", "awaiting their results"),
+    RESULT_OVERDUE: Text("未见结果", "whose results never came"),
+    OUTSIDE_SCOPE: Text("不在本地库中", "that the region's own database does not have"),
+    NOT_CLEARED: Text("为未解除的阳性", "positive and not cleared"),
+    RETEST_OWED: Text("为待复检的混管阳性", "of positive pools that owe a retest"),
+    admission.RETRACTED: Text("已撤回", "retracted"),
+    admission.LABORATORY_SUSPENDED: Text("检测机构被暂停", "void by their laboratories' suspension"),
+    admission.LABORATORY_NOT_ACCREDITED: Text("检测机构未经核准", "of laboratories without accreditation"),
+    admission.SAMPLED_LATER: Text("采样晚于查询时刻", "sampled later than the instant asked about"),
+    admission.UNDATED: Text("没有时间", "without any date"),
+}
+
+
+def counted(code: str, count: int) -> Text:
+    """Returns what is said of so many tests or records of one reason, older than those that are given."""
+    words = _COUNTED[code]
+    ones = "one" if count == 1 else "ones"
+    return Text(f"另有{count}次更早的检测{words.zh}", f"and {count} older {ones} {words.en}")
 
 
 def about_test(code: str, test: Test, clause: Clause | None, policy: CompiledPolicy) -> Reason:
@@ -111,6 +146,48 @@ def unreachable(source: str) -> Reason:
         Text(
             f"{name.zh}暂时无法查询，不等于没有检测；请稍后再试",
             f"Could not ask {name.en}; this does not mean that there is no test; try again",
+        ),
+    )
+
+
+def _named(silent: Sequence[SilentSource]) -> Text:
+    """Names the first of some sources, and says how many others there are."""
+    name, others = region_name(silent[0].source), len(silent) - 1
+    if not others:
+        return name
+    return Text(f"{name.zh}等{others + 1}处", f"{name.en} and {others} other{'s' if others > 1 else ''}")
+
+
+def silent(sources: Sequence[SilentSource]) -> Reason:
+    """Returns the reason that sources cannot be reached, the first of them being known least far, so that what they
+    recorded since is not counted."""
+    name, since = _named(sources), sources[0].known_until
+    if since is None:
+        return Reason(
+            SOURCE_SILENT,
+            Text(
+                f"{name.zh}失联，其记录可能未计入", f"{name.en} cannot be reached: what it recorded may not be counted"
+            ),
+        )
+    return Reason(
+        SOURCE_SILENT,
+        Text(
+            f"{name.zh}失联，{when(since)}以后的检测未计入",
+            f"{name.en} cannot be reached: what was recorded there since {when(since)} is not counted",
+        ),
+    )
+
+
+def silent_too_long(sources: Sequence[SilentSource], rule: SilenceRule) -> Reason:
+    """Returns the reason that sources have been silent for longer than the policy allows."""
+    name, limit, since = _named(sources), hours_text(rule.undetermined_after / HOUR), sources[0].known_until
+    started = "" if since is None else when(since)
+    return Reason(
+        SOURCE_SILENT_TOO_LONG,
+        Text(
+            f"{name.zh}自{started}失联，已满{limit.zh}，其间如有阳性无从得知，暂无法判定",
+            f"{name.en} cannot be reached since {started}, for {limit.en} or more: a positive recorded there meanwhile"
+            " would not be known",
         ),
     )
 

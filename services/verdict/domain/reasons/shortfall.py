@@ -10,7 +10,7 @@ from msgspec import Struct
 from services.common.errors import Text
 from services.common.instants import Instant
 from services.verdict.domain.evidence.admission import Admitted, Refusal
-from services.verdict.domain.evidence.values import Result, Scope, Test
+from services.verdict.domain.evidence.values import ANY_REGION, Evidence, Result, Scope, Test
 from services.verdict.domain.freshness import NextChange
 from services.verdict.domain.policy.compiled import CompiledPolicy
 from services.verdict.domain.reasons.codes import (
@@ -27,6 +27,7 @@ from services.verdict.domain.reasons.codes import (
     TUBE_NOT_ACCEPTED,
     WINDOW_EXPIRED,
     about_test,
+    counted,
     nothing_found,
     outside_scope,
     refused,
@@ -63,6 +64,10 @@ class Shortfall(Struct, frozen=True):
         """Returns the same with other reasons before it."""
         return Shortfall((*leading, *self.reasons), self.further)
 
+    def followed_by(self, *last: Reason) -> "Shortfall":
+        """Returns the same with other reasons after it."""
+        return Shortfall((*self.reasons, *last), self.further)
+
 
 class _Collector:
     """Gives the newest of each group, which come first, and counts the rest by clause and code. Words that were said
@@ -87,20 +92,23 @@ class _Collector:
             self._said.add(said)
         self._reasons.append(reason)
 
-    def count(self, code: str, clause: str = "") -> None:
+    def count(self, code: str, clause: str = "", count: int = 1) -> None:
         self.clauses.add(clause)
-        self._further[code, clause] = self._further.get((code, clause), 0) + 1
+        if count:
+            self._further[code, clause] = self._further.get((code, clause), 0) + count
 
     def shortfall(self) -> Shortfall:
         return Shortfall(
             tuple(self._reasons),
-            tuple(ReasonCount(code, clause, count) for (code, clause), count in self._further.items()),
+            tuple(
+                ReasonCount(code, clause, count, counted(code, count))
+                for (code, clause), count in self._further.items()
+            ),
         )
 
 
 def fell_short(
-    region: str,
-    scope: int,
+    evidence: Evidence,
     policy: CompiledPolicy,
     clauses: Sequence[Clause],
     everything: Admitted,
@@ -109,7 +117,9 @@ def fell_short(
     next_change: NextChange,
 ) -> Shortfall:
     """Returns the reasons why the tests that count in the scope meet none of the clauses, newest first; then the
-    clauses that no test came near; then what was not admitted. Notes when any of them turns."""
+    clauses that no test came near; then what was not admitted. What was left out of the evidence, being older than any
+    window reaches, is counted. Notes when any of them turns."""
+    region, scope = evidence.region, evidence.scope
     collector = _Collector()
     for test in in_scope.tests:
         nearness = [_nearness(clause, test, at, next_change) for clause in clauses]
@@ -139,6 +149,10 @@ def fell_short(
             collector.add(_NOT_ADMITTED, refused(refusal))
         else:
             collector.count(refusal.code)
+    left_out = evidence.records_left_out(ANY_REGION)
+    own = left_out if scope == Scope.NATIONAL else evidence.records_left_out(region)
+    collector.count(WINDOW_EXPIRED, count=own)
+    collector.count(OUTSIDE_SCOPE, count=max(0, left_out - own))
     return collector.shortfall()
 
 

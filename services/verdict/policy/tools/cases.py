@@ -15,12 +15,14 @@ from msgspec import Struct
 
 from services.common.instants import Instant, format_rfc3339, parse_rfc3339
 from services.verdict.domain.evidence.values import (
+    ANY_REGION,
     Channel,
     Check,
     Evidence,
     Interval,
     Kind,
     Laboratory,
+    LeftOut,
     Origin,
     Record,
     Result,
@@ -68,6 +70,13 @@ class CaseInterval(Struct, frozen=True, forbid_unknown_fields=True, rename={"fro
     to: OffsetInstant | None = None
 
 
+class CaseLeftOut(Struct, frozen=True, forbid_unknown_fields=True):
+    """The part of a past that a selection left out: something from before an instant, and so many records."""
+
+    before: OffsetInstant
+    records: int
+
+
 class CaseSuspension(Struct, frozen=True, forbid_unknown_fields=True):
     """Samples of this interval are void, from when it was recorded until it was lifted."""
 
@@ -86,7 +95,8 @@ class CaseLaboratory(Struct, frozen=True, forbid_unknown_fields=True):
 class Expected(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The verdict that is expected; what is left out is not looked at. `grounds` are clauses, each with its evidence as
     region/id; `reasons` are codes, each with its evidence where there is some; `further` are codes with how many more
-    there are, such as "WINDOW_EXPIRED 197"; `rules` are those that judged."""
+    there are, such as "WINDOW_EXPIRED 197", and `further_words` what is said of them in English; `rules` are those that
+    judged."""
 
     status: Literal[
         "recognised", "not_recognised", "pending", "positive", "retest_required", "undetermined", "not_required"
@@ -105,10 +115,12 @@ class Expected(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     policy: str | None = None
     rules: Literal["general", "scene"] | None = None
     further: tuple[str, ...] | None = None
+    further_words: tuple[str, ...] | None = None
 
 
 class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One case. Several instants, each with its own expectation, may share the evidence."""
+    """One case. Several instants, each with its own expectation, may share the evidence. `left_out` is by region, or
+    under "any"."""
 
     name: str
     region: str = ""
@@ -119,6 +131,8 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     records: tuple[CaseRecord, ...] = ()
     laboratories: dict[str, CaseLaboratory] = {}
     coverage: dict[str, Literal["ok", "unreachable"]] = {}
+    known_until: dict[str, OffsetInstant] = {}
+    left_out: dict[str, CaseLeftOut] = {}
     at: dict[OffsetInstant, Expected]
 
 
@@ -196,6 +210,11 @@ def evidence_of(case: Case, region: str = "") -> Evidence:
             for name, laboratory in case.laboratories.items()
         },
         coverage={source: answer == "ok" for source, answer in case.coverage.items()},
+        known_until={source: parse_rfc3339(instant) for source, instant in case.known_until.items()},
+        left_out={
+            ANY_REGION if name == "any" else name: LeftOut(parse_rfc3339(left_out.before), left_out.records)
+            for name, left_out in case.left_out.items()
+        },
     )
 
 
@@ -241,6 +260,7 @@ def _differences(verdict: Verdict, expected: Expected) -> Iterable[str]:
         "policy": verdict.policy.policy_id,
         "rules": "scene" if verdict.judged_by_scene_rules else "general",
         "further": tuple(f"{further.code} {further.count}" for further in verdict.further_reasons),
+        "further_words": tuple(further.text.en for further in verdict.further_reasons),
     }
     for name, value in actual.items():
         wanted = getattr(expected, name)

@@ -1,7 +1,7 @@
 """Explains the policy in force in words, Chinese first."""
 
 from services.common.errors import Text
-from services.common.instants import HOUR, Instant, format_rfc3339
+from services.common.instants import HOUR, SECOND, Instant, format_rfc3339
 from services.verdict.domain.policy.compiled import CompiledPolicy, Rules
 from services.verdict.domain.policy.contents import PolicyFile
 from services.verdict.domain.policy.policy_set import PolicyInForce, PolicySet
@@ -48,6 +48,7 @@ def explain(policies: PolicySet, region: str, at: Instant) -> str:
             f"采样后结果未出：{policy.waiting.requirement.zh}，显示“待出结果”",
             f"Waiting for a result: {policy.waiting.requirement.en} shows as pending",
         ),
+        _silence(policy),
         _colours(policy),
         Text(f"内容摘要 SHA-256：{policy.ref.content_hash.hex()}", f"Content SHA-256: {policy.ref.content_hash.hex()}"),
     ]
@@ -150,6 +151,17 @@ def _clearance(policy: CompiledPolicy) -> Text:
         f"阳性解除：其后采样的{rule.negatives}次{tubes.zh}阴性，每次至少间隔{apart.zh}",
         f"A positive is cleared by {rule.negatives} {tubes.en} negatives sampled after it, each at least {apart.en}"
         " after the one before",
+    )
+
+
+def _silence(policy: CompiledPolicy) -> Text:
+    rule = policy.silence
+    limit = hours_text(rule.undetermined_after / HOUR)
+    marked = f"{rule.marked_after / SECOND:g}"
+    return Text(
+        f"有地区失联时：失联满{marked}秒起注明，满{limit.zh}起“认可”和“待出结果”改为“暂无法判定”",
+        f"Where a region cannot be reached: said so from {marked} s of silence on; from {limit.en} on, what was"
+        " recognised or pending is undetermined",
     )
 
 

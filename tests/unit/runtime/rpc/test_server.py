@@ -255,9 +255,11 @@ async def test_what_writes_need_is_not_asked_of_reads():
         ("ListRecords", b"\xff\xff\xff", None, Code.INVALID_ARGUMENT, "MESSAGE_MALFORMED"),
         ("ListRecords", bytes(300_000), None, Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"),
         ("BatchListRecords", b"\xff\xff\xff", None, Code.INVALID_ARGUMENT, "MESSAGE_MALFORMED"),
+        ("BatchListRecords", b"\x0a\x00" * 60_000, None, Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"),
         ("BatchListRecords", bytes(1_100_000), None, Code.RESOURCE_EXHAUSTED, ""),
         ("BatchListRecords", bytes(100_000_000), grpc.Compression.Gzip, Code.UNIMPLEMENTED, ""),
     ],
+    ids=["malformed", "large", "a malformed batch", "many parts", "a large batch", "compressed"],
 )
 async def test_bytes_that_cannot_be_a_request_are_refused(caplog, method, data, compression, code, reason):
     """Before they are decoded, or decompressed to a size that nobody bounds; with our reason, and no stack in the

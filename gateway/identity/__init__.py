@@ -1,0 +1,1 @@
+"""Identity of whoever asks the gateway: bearer tokens, their issuers, and what tokens say about people and venues."""

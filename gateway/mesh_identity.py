@@ -1,0 +1,65 @@
+"""The mesh that this gateway belongs to: what whoever answers it must say of itself, and whether all go by one list."""
+
+import logging
+
+from hutong.common.v1.identity_pb2 import StoreIdentity
+
+from gateway import metrics
+from services.common.errors import ServiceError
+from services.common.identities import HOLDERS, ExpectedStore
+from services.common.regions import NATION
+
+log = logging.getLogger("hutong.gateway.mesh")
+
+LOOKUP, VERDICT = "lookup", "verdict"
+
+
+class MeshIdentity:
+    """Checks who answers. `secret_fingerprint` is that of this gateway's secret, `directory_version` names its list of
+    members, empty where it goes by none."""
+
+    def __init__(self, secret_fingerprint: bytes, directory_version: str = "") -> None:
+        self.lookup = ExpectedStore(HOLDERS, "", secret_fingerprint)
+        """Who lookup must be."""
+        self.nation_feed = ""
+        """The feed of the nation's store that this gateway hears; empty before it was heard."""
+        self._directory_version = directory_version
+        self._refused: dict[str, str] = {}
+        self._differing: set[str] = set()
+
+    @property
+    def trouble(self) -> str:
+        """Returns which services go by another list of members than this gateway; empty for none."""
+        if not self._differing:
+            return ""
+        return f"{', '.join(sorted(self._differing))}: another list of members than this gateway's"
+
+    def hear_nation(self, identity: StoreIdentity) -> None:
+        """Notes what the nation's store says of itself; it is the one that is meant."""
+        self.nation_feed = identity.feed_id
+        self._compare(NATION, identity.directory_version)
+
+    def check_lookup(self, identity: StoreIdentity, answered: str) -> None:
+        """Raises Unavailable (WRONG_STORE, OTHER_SECRET) unless evidence is from this mesh's lookup; `answered` names
+        the service that gave it."""
+        try:
+            self.lookup.check(identity)
+        except ServiceError as error:
+            metrics.ANSWERS_REFUSED.add(answered, error.reason)
+            if self._refused.get(answered) != error.reason:
+                log.error("an answer is of another mesh", extra={"service": answered, "reason": error.reason})
+                self._refused[answered] = error.reason
+            raise
+        self._refused.pop(answered, None)
+        self._compare(LOOKUP, identity.directory_version)
+
+    def _compare(self, service: str, version: str) -> None:
+        if not self._directory_version:
+            return
+        differs = version != self._directory_version
+        metrics.DIRECTORY_DIFFERS.labels(service).set(differs)
+        if differs and service not in self._differing:
+            self._differing.add(service)
+            log.error("it goes by another list of members than this gateway", extra={"service": service})
+        elif not differs:
+            self._differing.discard(service)

@@ -1,0 +1,55 @@
+"""Signing in as a sample person, where a development issuer is."""
+
+from collections.abc import Mapping, Sequence
+
+from google.protobuf.empty_pb2 import Empty
+
+from gateway.application.samples import SamplePerson
+from gateway.http.requests.bodies import SignInRequest
+from gateway.http.requests.decoder import Decoder
+from gateway.http.routing import Incoming, Reply, Route
+from gateway.http.views.answer import encode
+from gateway.http.views.samples import SignInResponse
+from gateway.identity.development import TOKEN_SECONDS, DevelopmentIssuer
+from services.common.errors import Code, ServiceError, Text
+from services.runtime.resilience.overload import Weight
+from services.runtime.rpc.call import Call
+from services.runtime.rpc.pipeline import Pipeline
+
+
+class SignInRoute:
+    """POST /v1/samplePeople:signIn."""
+
+    method = "POST"
+    operation = "SignIn"
+    weight = Weight.LIGHT
+    open = True
+    changes = True
+
+    def __init__(self, issuer: DevelopmentIssuer, people: Sequence[SamplePerson]) -> None:
+        self._issuer = issuer
+        self._documents = {(person.document.type, person.document.number) for person in people}
+        self._decode = Decoder(SignInRequest)
+
+    async def serve(self, incoming: Incoming, call: Call, pipeline: Pipeline, span_name: str) -> Reply:
+        """See Route. Raises NOT_FOUND (SAMPLE_PERSON_UNKNOWN)."""
+        document = self._decode(incoming.body).document
+        if (document.type, document.number) not in self._documents:
+            text = Text("没有这位样例人员", "There is no such sample person")
+            raise ServiceError(Code.NOT_FOUND, "SAMPLE_PERSON_UNKNOWN", text)
+
+        async def answer(request: Empty) -> Reply:
+            shown = {"type": document.type, "number": document.number}
+            token = self._issuer.token({"role": "holder", "document": shown})
+            headers = ((b"cache-control", b"no-store"),)
+            return Reply(encode(SignInResponse(token, TOKEN_SECONDS)), headers=headers)
+
+        return await pipeline.unary(self.operation, answer, Empty(), call, span_name=span_name)
+
+
+def sign_in_routes(issuer: DevelopmentIssuer | None, people: Sequence[SamplePerson] | None) -> Mapping[str, Route]:
+    """Returns the path at which sample people sign in, where there are any and somebody issues tokens."""
+    if issuer is None or not people:
+        return {}
+    route: Route = SignInRoute(issuer, people)
+    return {"/v1/samplePeople:signIn": route}

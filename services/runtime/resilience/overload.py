@@ -1,0 +1,54 @@
+"""Overload: beyond a stated number of calls under way, the next are refused at once, the heaviest first.
+
+One rule for every door of a process: a process has one of these, and counts there whatever comes in, over HTTP as over
+gRPC.
+"""
+
+from enum import IntEnum
+
+from services.common.errors import Code, ServiceError, Text
+from services.runtime.metrics import OVERLOADED
+
+HEAVY_SHARE = 4
+"""Of the calls that may be under way, one in so many may be a heavy one."""
+
+CONCURRENCY = 1_000
+"""How many calls may be under way unless a setting says otherwise."""
+
+
+class Weight(IntEnum):
+    """The weight of a call: when there is too much to do, the heaviest are refused first."""
+
+    LIGHT = 0
+    """A code, and whatever costs no more."""
+    HEAVY = 1
+    """Many codes, or what asks many sources."""
+
+
+class Overload:
+    """Counts the calls under way. `most` of any kind may be, and a quarter as many heavy ones, at least one."""
+
+    def __init__(self, most: int = CONCURRENCY) -> None:
+        self._most = (most, max(1, most // HEAVY_SHARE))
+        self._under_way = [0, 0]
+
+    def full(self, weight: Weight) -> bool:
+        """Tells if there are as many as may be."""
+        return sum(self._under_way) >= self._most[0] or self._under_way[weight] >= self._most[weight]
+
+    def begin(self, weight: Weight) -> None:
+        """Counts one more. Raises ServiceError (RESOURCE_EXHAUSTED, OVERLOADED) when there are as many as may be."""
+        if self.full(weight):
+            OVERLOADED.labels(weight.name).inc()
+            raise overloaded()
+        self._under_way[weight] += 1
+
+    def end(self, weight: Weight) -> None:
+        """Counts one less."""
+        self._under_way[weight] -= 1
+
+
+def overloaded() -> ServiceError:
+    """Returns the error of a call that there is no room for."""
+    text = Text("请求过多，请稍后重试", "There is too much to do; try again in a moment")
+    return ServiceError(Code.RESOURCE_EXHAUSTED, "OVERLOADED", text)
