@@ -21,6 +21,7 @@ def _sqlite(connection: sqlite3.Connection, own: Own, secret: MeshSecret) -> int
     )
     connection.execute("update holder_link set person_key = own_key(person_key), other_key = own_key(other_key)")
     connection.execute("update holder_switch set person_key = own_key(person_key)")
+    connection.execute("update store_owner set secret_fingerprint = ?", (secret.fingerprint(),))
     return people
 
 
@@ -46,6 +47,7 @@ async def _postgres(connection: Any, own: Own, secret: MeshSecret) -> int:
         "update holder_log set affected = array(select coalesce(new_key, key) from unnest(affected) with ordinality "
         "as held (key, place) left join moved_key on old_key = key order by place)"
     )
+    await connection.execute("update store_owner set secret_fingerprint = $1", secret.fingerprint())
     return people
 
 
