@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 from gateway.http.routing import Reply
 from gateway.http.views.answer import encode
-from gateway.http.views.errors import LimitProblem, Problem, violations
-from services.common.errors import Code, LimitExceeded, ServiceError, Text, Violation
+from gateway.http.views.errors import Problem, violations
+from services.common.errors import NOTHING, Code, LimitExceeded, ServiceError, Text, Violation
 
 CONTENT_TYPE = b"application/problem+json"
 OVERLOADED = "OVERLOADED"
@@ -71,30 +71,30 @@ def problem(
     *,
     refused: Sequence[Violation] = (),
     headers: Sequence[tuple[bytes, bytes]] = (),
+    metadata: Mapping[str, str] = NOTHING,
 ) -> Reply:
     """Returns the reply of a problem."""
-    body = Problem(_type(reason), str(_TITLES[status]), status, str(text), reason, violations(refused), trace_id)
+    body = Problem(
+        _type(reason), str(_TITLES[status]), status, str(text), reason, violations(refused), trace_id, dict(metadata)
+    )
     return Reply(encode(body), status, CONTENT_TYPE, headers)
 
 
 def of_error(error: ServiceError, trace_id: str) -> Reply:
     """Returns the reply for an error of a service."""
-    if isinstance(error, LimitExceeded):
-        status = STATUSES[error.code]
-        # Whole seconds, as RFC 9110 has them: never too early.
-        retry_after = ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_seconds))),)
-        body = LimitProblem(
-            _type(error.reason), str(_TITLES[status]), status, str(error.text), error.reason, [], trace_id, error.limit
-        )
-        return Reply(encode(body), status, CONTENT_TYPE, retry_after)
     # HTTP has a word for a server with too much to do; 429 is for one caller's share.
     status = 503 if error.reason == OVERLOADED else STATUSES[error.code]
     headers: Sequence[tuple[bytes, bytes]] = ()
-    if status in (429, 503):
+    if isinstance(error, LimitExceeded):
+        # Whole seconds, as RFC 9110 has them: never too early.
+        headers = ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_seconds))),)
+    elif status in (429, 503):
         headers = _RETRY
     elif status == 401:
         headers = ((b"www-authenticate", _challenge(error.reason)),)
-    return problem(status, error.reason, error.text, trace_id, refused=error.violations, headers=headers)
+    return problem(
+        status, error.reason, error.text, trace_id, refused=error.violations, headers=headers, metadata=error.metadata
+    )
 
 
 def _challenge(reason: str) -> bytes:

@@ -1,8 +1,9 @@
 """The errors a caller may see. Each has a gRPC code, one stable reason, and a text for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
 
 
 class Code(IntEnum):
@@ -46,15 +47,27 @@ class Violation:
     text: Text
 
 
-class ServiceError(Exception):
-    """An error that reaches the caller as it is: code, reason, text and, for bad input, the fields."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, code: Code, reason: str, text: Text, violations: Sequence[Violation] = ()) -> None:
+
+class ServiceError(Exception):
+    """An error that reaches the caller as it is: code, reason, text, for bad input the fields, and `metadata`: what a
+    program needs to act on the reason, by names that stay the same, such as `current_revision`."""
+
+    def __init__(
+        self,
+        code: Code,
+        reason: str,
+        text: Text,
+        violations: Sequence[Violation] = (),
+        metadata: Mapping[str, str] = NOTHING,
+    ) -> None:
         super().__init__(code, reason, text, violations)
         self.code = code
         self.reason = reason
         self.text = text
         self.violations = tuple(violations)
+        self.metadata = metadata
 
     def __str__(self) -> str:
         fields = "".join(f"; {v.field}: {v.text}" for v in self.violations)
@@ -85,22 +98,22 @@ class NotFound(ServiceError):
 class AlreadyExists(ServiceError):
     """Something else is stored under that name."""
 
-    def __init__(self, reason: str, zh: str, en: str) -> None:
-        super().__init__(Code.ALREADY_EXISTS, reason, Text(zh, en))
+    def __init__(self, reason: str, zh: str, en: str, metadata: Mapping[str, str] = NOTHING) -> None:
+        super().__init__(Code.ALREADY_EXISTS, reason, Text(zh, en), (), metadata)
 
 
 class FailedPrecondition(ServiceError):
     """Right in itself, but not in the present state; retrying unchanged does not help."""
 
-    def __init__(self, reason: str, zh: str, en: str) -> None:
-        super().__init__(Code.FAILED_PRECONDITION, reason, Text(zh, en))
+    def __init__(self, reason: str, zh: str, en: str, metadata: Mapping[str, str] = NOTHING) -> None:
+        super().__init__(Code.FAILED_PRECONDITION, reason, Text(zh, en), (), metadata)
 
 
 class Unavailable(ServiceError):
     """Could not be asked; a retry may help."""
 
-    def __init__(self, reason: str, zh: str, en: str) -> None:
-        super().__init__(Code.UNAVAILABLE, reason, Text(zh, en))
+    def __init__(self, reason: str, zh: str, en: str, metadata: Mapping[str, str] = NOTHING) -> None:
+        super().__init__(Code.UNAVAILABLE, reason, Text(zh, en), (), metadata)
 
 
 LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
@@ -115,6 +128,7 @@ class LimitExceeded(ServiceError):
             Code.RESOURCE_EXHAUSTED,
             LIMIT_EXCEEDED,
             Text(f"请求过多，超出限额 {limit}", f"Too many requests: the limit {limit} is exceeded"),
+            metadata={"limit": limit},
         )
         self.limit = limit
         self.retry_seconds = retry_seconds

@@ -54,7 +54,10 @@ class ExpectedStore:
             whose = f"{StoreKind.Name(identity.kind).removeprefix('STORE_KIND_')} {identity.region}".rstrip()
             meant = f"{StoreKind.Name(self.kind).removeprefix('STORE_KIND_')} {self.region}".rstrip()
             raise Unavailable(
-                WRONG_STORE, f"所连的库是 {whose}，应为 {meant}", f"The store that was reached is {whose}, not {meant}"
+                WRONG_STORE,
+                f"所连的库是 {whose}，应为 {meant}",
+                f"The store that was reached is {whose}, not {meant}",
+                {"store": whose, "meant": meant},
             )
         if identity.secret_fingerprint != self.secret_fingerprint:
             whose = self.region or StoreKind.Name(self.kind).removeprefix("STORE_KIND_")
@@ -62,12 +65,14 @@ class ExpectedStore:
                 OTHER_SECRET,
                 f"{whose} 的人员标识以另一密钥生成",
                 f"The person keys of {whose} were made under another secret",
+                {"store": whose},
             )
         if self.feed_id and identity.feed_id != self.feed_id:
             raise Unavailable(
                 FEED_CHANGED,
                 f"{self.region} 的变更流已是另一个：{identity.feed_id}，应为 {self.feed_id}",
                 f"The feed of {self.region} is another: {identity.feed_id}, not {self.feed_id}",
+                {"feed_id": identity.feed_id, "meant": self.feed_id},
             )
 
 

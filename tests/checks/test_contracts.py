@@ -44,6 +44,39 @@ def test_the_lint_notices(tmp_path):
     assert 'Field "en" should have a non-empty comment' in run(tool("buf"), "lint", copy).stdout
 
 
+def newest_release() -> Path:
+    """Returns the contracts of the newest version that is kept."""
+    return max(
+        (PROTOS / "released").glob("*.binpb"), key=lambda path: tuple(int(part) for part in path.stem.split("."))
+    )
+
+
+def test_what_was_released_still_works():
+    """No client of the newest released version loses a method, a field, a value, or the name of one."""
+    passes(tool("buf"), "breaking", PROTOS, "--against", newest_release())
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ("  string en = 2;", "  string en = 3;"),
+        ("  string en = 2;", "  bytes en = 2;"),
+        ("  string en = 2;", "  string english = 2;"),
+        ("  string en = 2;", ""),
+    ],
+    ids=["renumbered", "retyped", "renamed", "removed"],
+)
+def test_a_break_is_noticed(tmp_path, written, instead):
+    """So the check above is one."""
+    copy = tmp_path / "protos"
+    shutil.copytree(PROTOS, copy, ignore=UNMADE)
+    contract = copy / "hutong" / "common" / "v1" / "text.proto"
+    text = contract.read_text()
+    assert written in text
+    contract.write_text(text.replace(written, instead))
+    assert "text.proto" in run(tool("buf"), "breaking", copy, "--against", newest_release()).stdout
+
+
 def test_the_stubs_are_those_of_the_contracts(tmp_path):
     """`make stubs` would change nothing: no file is stale, missing or left over."""
     copy = tmp_path / "protos"

@@ -22,9 +22,9 @@ test says when it is not up to date, so every reason that can be given is here. 
 
 | Where | What carries it |
 |---|---|
-| gRPC | `google.rpc.Status` in the trailer `grpc-status-details-bin`: one `ErrorInfo` (`reason`, domain `hutong`), `BadRequest` with every wrong field (`field`, `reason`), `LocalizedMessage` in `zh-CN` and `en` |
-| HTTP | `application/problem+json`: `reason`, `code`, `traceId`, `violations` |
-| one item of a batch | `hutong.common.v1.Error`: `code`, `reason`, `message`, `violations`; the other items have their answers |
+| gRPC | `google.rpc.Status` in the trailer `grpc-status-details-bin`: one `ErrorInfo` (`reason`, domain `hutong`, `metadata`), `BadRequest` with every wrong field (`field`, `reason`), `LocalizedMessage` in `zh-CN` and `en` |
+| HTTP | `application/problem+json`: `reason`, `status`, `traceId`, `violations`, `metadata` |
+| one item of a batch | `hutong.common.v1.Error`: `code`, `reason`, `message`, `violations`, `metadata`; the other items have their answers |
 
 """  # noqa: E501  # rows of a table
 
@@ -68,6 +68,7 @@ WITHOUT_MAKER = (
         "请求过多，超出限额 …",
         "Too many requests: the limit … is exceeded",
         "services/common/errors.py",
+        ("limit",),
     ),
     Given("MORE_VIOLATIONS", FIELD, "另有…处错误", "… more are wrong", "services/runtime/rpc/errors.py"),
 )
@@ -209,6 +210,18 @@ VERDICT: Mapping[str, str] = {
 """What a verdict's reasons and grounds mean; they are no errors."""
 
 
+METADATA: Mapping[str, str] = {
+    "current_revision": "the revision that stands now: read it, decide, and name it",
+    "feed_id": "the feed that the store has",
+    "limit": "the limit's name",
+    "meant": "what the call meant to reach",
+    "per_caller": "streams that one caller may have open",
+    "per_connection": "streams that one connection may carry",
+    "region": "the region that it is about, or that has the id",
+    "store": "the name of the store that keeps the region, or that was reached",
+}
+"""What the metadata of an ErrorInfo says, by its name: a program may act on it."""
+
 CERTIFICATE: Mapping[str, str] = {str(reason): str(text) for reason, text in TEXTS.items()}
 
 KEPT: Mapping[str, str] = {
@@ -251,6 +264,11 @@ def _retry(name: str, places: Sequence[Given]) -> str:
     return AGAIN.get(name) or RETRY.get(places[-1].code, "no")
 
 
+def _metadata(places: Sequence[Given]) -> str:
+    names = dict.fromkeys(name for place in places for name in place.metadata)
+    return "<br>".join(f"`{name}`: {METADATA[name]}" for name in names)
+
+
 def page() -> str:
     """Returns the whole page."""
     parts = [HEAD, "## Codes\n\n| Code | HTTP | It means | Again? |\n|---|---|---|---|\n"]
@@ -260,10 +278,12 @@ def page() -> str:
     ]
     reasons = collected()
     parts.append(
-        "\n## Reasons of state\n\n| Reason | Code | It says | Given by | Do | Again? |\n|---|---|---|---|---|---|\n"
+        "\n## Reasons of state\n\n| Reason | Code | It says | Given by | Metadata | Do | Again? |\n"
+        "|---|---|---|---|---|---|---|\n"
     )
     parts += [
-        f"| `{name}` | {_codes(places)} | {_text(places)} | {_by(places)} | {DO[name]} | {_retry(name, places)} |\n"
+        f"| `{name}` | {_codes(places)} | {_text(places)} | {_by(places)} | {_metadata(places)} "
+        f"| {DO[name]} | {_retry(name, places)} |\n"
         for name, places in reasons.items()
         if name in DO
     ]

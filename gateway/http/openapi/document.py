@@ -23,7 +23,7 @@ _ERRORS = {
 
 
 def _problem(status: int) -> Json:
-    content: Json = {"schema": ref("LimitProblem" if status == 429 else "Problem")}
+    content: Json = {"schema": ref("Problem")}
     if status == 400:
         content["example"] = examples.PROBLEM
     headers = {"traceparent": {"$ref": "#/components/headers/traceparent"}}

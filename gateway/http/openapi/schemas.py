@@ -32,7 +32,6 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     samples.SamplePeopleResponse,
     samples.SignInResponse,
     errors.Problem,
-    errors.LimitProblem,
 )
 
 

@@ -10,6 +10,15 @@ from gateway.http.fields import described
 from gateway.http.views.answer import Answer, Text, text_of
 from services.common import errors
 
+Metadata = Annotated[
+    dict[str, str],
+    described(
+        "程序可据此处理的细节，名称同 gRPC 的 ErrorInfo。 "
+        "What a program acts on, by the names of the ErrorInfo over gRPC.",
+        examples=[{"limit": "code-per-address"}],
+    ),
+]
+
 
 class Violation(Answer, frozen=True):
     """一个字段为何被拒。 Why one field was refused."""
@@ -33,6 +42,7 @@ class ItemError(Answer, frozen=True):
     reason: Annotated[str, described("稳定原因。 A stable reason.")]
     message: Text
     violations: Annotated[list[Violation], described("出错的字段。 The wrong fields.")]
+    metadata: Metadata
 
 
 class Problem(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -45,12 +55,7 @@ class Problem(msgspec.Struct, rename="camel", frozen=True, gc=False):
     reason: Annotated[str, described("稳定原因。 A stable reason.", pattern="^[A-Z0-9_]+$")]
     violations: Annotated[list[Violation], described("出错的字段。 The wrong fields.")]
     trace_id: Annotated[str, described("追踪号。 The trace's id.", pattern="^[0-9a-f]{32}$")]
-
-
-class LimitProblem(Problem, frozen=True):
-    """超出限额。 A limit is exceeded."""
-
-    limit: Annotated[str, described("限额的名称。 The limit's name.", examples=["code-per-address"])]
+    metadata: Metadata
 
 
 def violations(refused: Iterable[errors.Violation]) -> list[Violation]:
@@ -60,7 +65,9 @@ def violations(refused: Iterable[errors.Violation]) -> list[Violation]:
 
 def item_error(error: errors.ServiceError) -> ItemError:
     """Shows why one item of a batch has no answer."""
-    return ItemError(error.code.name, error.reason, text_of(error.text), violations(error.violations))
+    return ItemError(
+        error.code.name, error.reason, text_of(error.text), violations(error.violations), dict(error.metadata)
+    )
 
 
 def json_path(field: str) -> str:

@@ -58,7 +58,10 @@ class Claimer:
         intake = self._intakes.get(region)
         if intake is None:
             raise FailedPrecondition(
-                "REGION_NOT_ON_MESH", "该地区未接入，无法写入", "The region has no store on the mesh to write to"
+                "REGION_NOT_ON_MESH",
+                "该地区未接入，无法写入",
+                "The region has no store on the mesh to write to",
+                {"region": region},
             )
         for attempt in range(1, ATTEMPTS + 1):
             gathered = await self._gather(key, region, named, purpose)

@@ -137,6 +137,7 @@ def settle(
                     "REVISION_MISMATCH",
                     "该记录另有更晚的冲突，请先处理",
                     "Another conflict about this record came later; settle that one first",
+                    {"current_revision": str(current.revision)},
                 )
             holdings.append(_settle_contested(history, conflict, settled))
             return settled

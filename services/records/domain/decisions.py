@@ -193,7 +193,7 @@ def decide_amendment(
         return current
     _require(current, revision)
     if current.retracted:
-        raise _retracted()
+        raise _retracted(current)
     return next_after(
         history, record_id, content, RevisionAction.REVISION_ACTION_AMENDED, cause, content_digest=content_digest
     )
@@ -209,7 +209,7 @@ def decide_retraction(history: History, record_id: RecordId, revision: int, caus
         return current
     _require(current, revision)
     if current.retracted:
-        raise _retracted()
+        raise _retracted(current)
     content = current.message().content
     return next_after(
         history, record_id, content, RevisionAction.REVISION_ACTION_RETRACTED, cause, content_digest=current.digest
@@ -258,8 +258,14 @@ def _require(current: StoredRevision, revision: int) -> None:
             "REVISION_MISMATCH",
             f"当前版本为{current.revision}，与所指版本不符",
             f"The current revision is {current.revision}, not the one named",
+            {"current_revision": str(current.revision)},
         )
 
 
-def _retracted() -> FailedPrecondition:
-    return FailedPrecondition("RECORD_RETRACTED", "该记录已撤回", "The record was retracted")
+def _retracted(current: StoredRevision) -> FailedPrecondition:
+    return FailedPrecondition(
+        "RECORD_RETRACTED",
+        "该记录已撤回",
+        "The record was retracted",
+        {"current_revision": str(current.revision)},
+    )

@@ -106,6 +106,7 @@ def put(
             "LABORATORY_TAKEN",
             "该检测机构编号已由另一地区登记",
             "Another region registered a laboratory under this id",
+            {"region": current.region},
         )
     wanted = Laboratory(
         region=region,

@@ -35,7 +35,8 @@ class LaboratoryMethods:
             + fields.laboratory_id(request.laboratory, "laboratory")
             + standing.name_violations(request.display_name)
             + standing.accreditation_violations(request.accredited)
-            + fields.request_id(request.request_id)
+            + fields.request_id(request.request_id),
+            request.region,
         )
 
         def change(current: Laboratory | None) -> NewLaboratory | None:
@@ -83,7 +84,7 @@ class LaboratoryMethods:
 
     def _check_kept(self, current: Laboratory | None) -> None:
         if current is not None:
-            refuse(self._writer.region_violations(current.region))
+            refuse(self._writer.region_violations(current.region), current.region)
 
     async def _change(self, request: Message, laboratory: str, request_id: str, change: _Change) -> Laboratory:
         def decide(known: Known) -> Plan:

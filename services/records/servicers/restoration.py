@@ -39,13 +39,15 @@ class RestorationServicer:
     async def GiveBack(self, request: pb.GiveBackRequest) -> pb.GiveBackResponse:
         """Takes back what this store lost. Raises InvalidArgument, FailedPrecondition (REGION_NOT_KEPT) and Unavailable
         (FEED_CHANGED)."""
-        refuse(self._violations(request), "records[0].revisions[0].region")
+        region = next((one.revisions[0].region for one in request.records if one.revisions), "")
+        refuse(self._violations(request), region, "records[0].revisions[0].region")
         feed_id = (await self._log.head()).feed_id
         if request.feed_id != feed_id:
             raise Unavailable(
                 FEED_CHANGED,
                 f"本库的变更流是 {feed_id}，不是所指的 {request.feed_id}",
                 f"The feed of this store is {feed_id}, not {request.feed_id}",
+                {"feed_id": feed_id, "meant": request.feed_id},
             )
         keys = [_key(record.revisions[-1]) for record in request.records]
         giver = current_call().caller

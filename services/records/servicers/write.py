@@ -72,7 +72,7 @@ class WriteServicer(LaboratoryMethods):
         )
         if not isinstance(made, Submission):
             found += [Violation(f"submission.{v.field}", v.reason, v.text) for v in made]
-        refuse(found, "submission.region")
+        refuse(found, request.submission.region, "submission.region")
         assert isinstance(made, Submission)
         submission = made
         caller = current_call().caller
@@ -86,6 +86,7 @@ class WriteServicer(LaboratoryMethods):
                     "RECORD_CONFLICT",
                     decision.violations[0].text,
                     [Violation(f"submission.{v.field}", v.reason, v.text) for v in decision.violations],
+                    {"current_revision": str(history[-1].revision)},
                 )
             current = decision.appended or (history[-1] if history else None)
             return Plan(
@@ -167,7 +168,8 @@ class WriteServicer(LaboratoryMethods):
         RECORD_RETRACTED)."""
         refuse(
             self._change_violations(request)
-            + content_violations(request.content, request.region, self._writer.clock(), self._skew)
+            + content_violations(request.content, request.region, self._writer.clock(), self._skew),
+            request.region,
         )
         record_id = RecordId(request.region, request.source_id)
 
@@ -184,7 +186,7 @@ class WriteServicer(LaboratoryMethods):
 
     async def RetractRecord(self, request: pb.RetractRecordRequest) -> pb.RetractRecordResponse:
         """Withdraws a record. Raises as AmendRecord does."""
-        refuse(self._change_violations(request))
+        refuse(self._change_violations(request), request.region)
         record_id = RecordId(request.region, request.source_id)
 
         def decide(known: Known) -> Plan:

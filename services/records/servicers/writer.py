@@ -16,6 +16,7 @@ from services.records.store.unit_of_work import Decide, RequestKey, Touch
 from services.runtime.clock import Clock
 from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.call import current_call
+from services.runtime.tls.identity import store_of
 
 NOT_KEPT = "REGION_NOT_KEPT"
 
@@ -53,14 +54,15 @@ class Writer:
         return answer
 
 
-def refuse(violations: list[Violation], region_field: str = "region") -> None:
-    """Raises for what is wrong: InvalidArgument with the violations; FailedPrecondition when it is only that the
-    region is not kept here, for the same request would be right in another store."""
+def refuse(violations: list[Violation], region: str = "", region_field: str = "region") -> None:
+    """Raises for what is wrong: InvalidArgument with the violations; FailedPrecondition (REGION_NOT_KEPT, with the name
+    of the store that keeps it) when it is only that `region` is not kept here, for the same request would be right
+    there."""
     if not violations:
         return
     if len(violations) == 1 and violations[0].reason == NOT_KEPT and violations[0].field == region_field:
         text = violations[0].text
-        raise FailedPrecondition(NOT_KEPT, text.zh, text.en)
+        raise FailedPrecondition(NOT_KEPT, text.zh, text.en, {"region": region, "store": store_of(region)})
     refuse_all(violations)
 
 

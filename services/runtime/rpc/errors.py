@@ -79,7 +79,7 @@ def _told(violations: tuple[Violation, ...]) -> list[BadRequest.FieldViolation]:
 def to_status(error: ServiceError) -> Status:
     """The google.rpc.Status of an error, with as many field violations as can travel."""
     status = Status(code=error.code, message=str(error.text))
-    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
     if error.violations:
         details.append(BadRequest(field_violations=_told(error.violations)))
     details.extend(_localized(error.text))
@@ -106,11 +106,13 @@ def _from_status(status: Status) -> ServiceError:
     seconds = 0.0
     texts: dict[str, str] = {}
     violations: list[Violation] = []
+    metadata: dict[str, str] = {}
     for packed in status.details:
         info, bad, local = ErrorInfo(), BadRequest(), LocalizedMessage()
         quota, retry = QuotaFailure(), RetryInfo()
         if packed.Unpack(info):
             reason = info.reason
+            metadata = dict(info.metadata)
         elif packed.Unpack(local):
             texts[local.locale] = local.message
         elif packed.Unpack(quota) and quota.violations:
@@ -125,7 +127,7 @@ def _from_status(status: Status) -> ServiceError:
     if limit:
         return LimitExceeded(limit, seconds)
     text = Text(texts.get("zh-CN", status.message), texts.get("en", status.message))
-    return ServiceError(Code(status.code), reason or Code(status.code).name, text, violations)
+    return ServiceError(Code(status.code), reason or Code(status.code).name, text, violations, metadata)
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError, service: str) -> ServiceError:
@@ -155,6 +157,7 @@ def to_item_error(error: ServiceError) -> Error:
         reason=error.reason,
         message=LocalizedText(zh=error.text.zh, en=error.text.en),
         violations=to_violations(error.violations),
+        metadata=error.metadata,
     )
 
 
@@ -173,4 +176,5 @@ def from_item_error(error: Error) -> ServiceError:
         error.reason,
         Text(error.message.zh, error.message.en),
         [Violation(v.field, v.reason, Text(v.message.zh, v.message.en)) for v in error.violations],
+        dict(error.metadata),
     )

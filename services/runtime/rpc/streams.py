@@ -46,6 +46,10 @@ class OpenStreams:
                     "同时打开的流过多，请先结束不用的流",
                     "Too many streams are open for this caller or on this connection: end those not in use",
                 ),
+                metadata={
+                    "per_caller": str(self.limits.per_caller),
+                    "per_connection": str(self.limits.per_connection),
+                },
             )
         self._callers[caller] += 1
         self._connections[connection] += 1

@@ -50,8 +50,9 @@ async def test_an_amendment_names_the_current_revision(records: Records) -> None
     await records.amend(source_id, 1, result(reported=-0.5))
     error = await refused(records.amend(source_id, 1, result(outcome=POSITIVE)))
     assert (error.code.name, error.reason) == ("FAILED_PRECONDITION", "REVISION_MISMATCH")
+    assert {"current_revision": "2"} == error.metadata
     error = await refused(records.retract(source_id, 1))
-    assert error.reason == "REVISION_MISMATCH"
+    assert ("REVISION_MISMATCH", {"current_revision": "2"}) == (error.reason, error.metadata)
 
 
 async def test_what_does_not_exist_cannot_be_changed(records: Records) -> None:

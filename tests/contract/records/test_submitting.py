@@ -155,9 +155,10 @@ async def test_a_batch_has_one_to_a_thousand_rows(records: Records, count: int) 
 async def test_other_regions_are_not_written_here(records: Records) -> None:
     """A store refuses records and laboratories of regions it does not keep."""
     error = await refused(records.submit(fresh_id(), person(1), result(), region="440000"))
-    assert (error.code.name, error.reason) == ("FAILED_PRECONDITION", "REGION_NOT_KEPT")
+    keeper = {"region": "440000", "store": "spiffe://hutong/region/440000/records"}
+    assert ("FAILED_PRECONDITION", "REGION_NOT_KEPT", keeper) == (error.code.name, error.reason, error.metadata)
     error = await refused(put_laboratory(records, "440000-lab", region="440000"))
-    assert (error.code.name, error.reason) == ("FAILED_PRECONDITION", "REGION_NOT_KEPT")
+    assert ("FAILED_PRECONDITION", "REGION_NOT_KEPT", keeper) == (error.code.name, error.reason, error.metadata)
 
 
 async def test_every_wrong_field_is_named(records: Records) -> None:

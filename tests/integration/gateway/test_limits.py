@@ -65,7 +65,7 @@ async def test_both_transports_share_a_limit_and_name_it():
         await stub.ShowHealthCode(pb.ShowHealthCodeRequest(query=QUERY), metadata=metadata, timeout=5)
         reply = await http.post(SHOW, json=BODY)
         assert 429 == reply.status_code
-        assert ("LIMIT_EXCEEDED", "code-per-address") == (reply.json()["reason"], reply.json()["limit"])
+        assert ("LIMIT_EXCEEDED", "code-per-address") == (reply.json()["reason"], reply.json()["metadata"]["limit"])
         assert 1 <= int(reply.headers["retry-after"]) <= 100
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await stub.ShowHealthCode(pb.ShowHealthCodeRequest(query=QUERY), metadata=metadata, timeout=5)

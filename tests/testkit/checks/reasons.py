@@ -34,13 +34,15 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A reason as one place in the code gives it. `zh` and `en` are as written, with what is filled in in braces."""
+    """A reason as one place in the code gives it. `zh` and `en` are as written, with what is filled in in braces;
+    `metadata` are the names that the ErrorInfo carries."""
 
     reason: str
     code: str
     zh: str
     en: str
     module: str
+    metadata: tuple[str, ...] = ()
 
 
 class _Source:
@@ -146,8 +148,11 @@ def given(root: Path) -> list[Given]:
                 continue
             code = code or _code(call.args[0])
             zh, en = source.said(call, text_at, around)
+            names = _keys(call)
             found += [
-                Given(reason, code, zh, en, module) for reason in source.texts(call.args[reason_at], around) if code
+                Given(reason, code, zh, en, module, names)
+                for reason in source.texts(call.args[reason_at], around)
+                if code
             ]
     return found
 
@@ -176,6 +181,18 @@ def _calls(tree: ast.AST, around: Sequence[Function]) -> Iterator[tuple[ast.Call
         if isinstance(node, ast.Call):
             yield node, around
         yield from _calls(node, (*around, node) if isinstance(node, Function) else around)
+
+
+def _keys(call: ast.Call) -> tuple[str, ...]:
+    """Returns the keys of the dictionaries written as a call's arguments."""
+    written = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return tuple(
+        key.value
+        for one in written
+        if isinstance(one, ast.Dict)
+        for key in one.keys
+        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+    )
 
 
 def _name(node: ast.expr) -> str:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from hutong.common.v1 import text_pb2 as hutong_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1chutong/common/v1/error.proto\x12\x10hutong.common.v1\x1a\x1bhutong/common/v1/text.proto\"a\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x30\n\x07message\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\"\x8d\x01\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x30\n\x07message\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x34\n\nviolations\x18\x04 \x03(\x0b\x32 .hutong.common.v1.FieldViolationB\xb6\x01\n\x14\x63om.hutong.common.v1B\nErrorProtoP\x01Z0hutong.internal/protos/hutong/common/v1;commonv1\xa2\x02\x03HCX\xaa\x02\x10Hutong.Common.V1\xca\x02\x10Hutong\\Common\\V1\xe2\x02\x1cHutong\\Common\\V1\\GPBMetadata\xea\x02\x12Hutong::Common::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1chutong/common/v1/error.proto\x12\x10hutong.common.v1\x1a\x1bhutong/common/v1/text.proto\"a\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x30\n\x07message\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\"\xf7\x01\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x30\n\x07message\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x34\n\nviolations\x18\x04 \x03(\x0b\x32 .hutong.common.v1.FieldViolation\x12\x37\n\x08metadata\x18\x05 \x03(\x0b\x32%.hutong.common.v1.Error.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\xb6\x01\n\x14\x63om.hutong.common.v1B\nErrorProtoP\x01Z0hutong.internal/protos/hutong/common/v1;commonv1\xa2\x02\x03HCX\xaa\x02\x10Hutong.Common.V1\xca\x02\x10Hutong\\Common\\V1\xe2\x02\x1cHutong\\Common\\V1\\GPBMetadata\xea\x02\x12Hutong::Common::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.common.v1.error_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024com.hutong.common.v1B\nErrorProtoP\001Z0hutong.internal/protos/hutong/common/v1;commonv1\242\002\003HCX\252\002\020Hutong.Common.V1\312\002\020Hutong\\Common\\V1\342\002\034Hutong\\Common\\V1\\GPBMetadata\352\002\022Hutong::Common::V1'
+  _globals['_ERROR_METADATAENTRY']._loaded_options = None
+  _globals['_ERROR_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_FIELDVIOLATION']._serialized_start=79
   _globals['_FIELDVIOLATION']._serialized_end=176
   _globals['_ERROR']._serialized_start=179
-  _globals['_ERROR']._serialized_end=320
+  _globals['_ERROR']._serialized_end=426
+  _globals['_ERROR_METADATAENTRY']._serialized_start=379
+  _globals['_ERROR_METADATAENTRY']._serialized_end=426
 # @@protoc_insertion_point(module_scope)

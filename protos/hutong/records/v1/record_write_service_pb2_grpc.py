@@ -94,7 +94,8 @@ class RecordWriteServiceServicer:
 
     def AmendRecord(self, request, context):
         """Replaces a record's content, naming the revision it replaces. FAILED_PRECONDITION with reason REVISION_MISMATCH
-        when that is not the current one. A sampling record becomes a result this way, or by submitting the result.
+        when that is not the current one: the ErrorInfo's metadata has the `current_revision`. A sampling record becomes a
+        result this way, or by submitting the result.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,8 @@ class RecordWriteServiceStub:
     """Stores up to 1,000 records in one transaction, each judged by itself: a refused one does not sink the others."""
     AmendRecord: _grpc.UnaryUnaryMultiCallable[_record_write_service_pb2.AmendRecordRequest, _record_write_service_pb2.AmendRecordResponse]
     """Replaces a record's content, naming the revision it replaces. FAILED_PRECONDITION with reason REVISION_MISMATCH
-    when that is not the current one. A sampling record becomes a result this way, or by submitting the result.
+    when that is not the current one: the ErrorInfo's metadata has the `current_revision`. A sampling record becomes a
+    result this way, or by submitting the result.
     """
     RetractRecord: _grpc.UnaryUnaryMultiCallable[_record_write_service_pb2.RetractRecordRequest, _record_write_service_pb2.RetractRecordResponse]
     """Withdraws a record, naming the revision it withdraws."""
@@ -67,7 +68,8 @@ class RecordWriteServiceAsyncStub(RecordWriteServiceStub):
     """Stores up to 1,000 records in one transaction, each judged by itself: a refused one does not sink the others."""
     AmendRecord: _aio.UnaryUnaryMultiCallable[_record_write_service_pb2.AmendRecordRequest, _record_write_service_pb2.AmendRecordResponse]  # type: ignore[assignment]
     """Replaces a record's content, naming the revision it replaces. FAILED_PRECONDITION with reason REVISION_MISMATCH
-    when that is not the current one. A sampling record becomes a result this way, or by submitting the result.
+    when that is not the current one: the ErrorInfo's metadata has the `current_revision`. A sampling record becomes a
+    result this way, or by submitting the result.
     """
     RetractRecord: _aio.UnaryUnaryMultiCallable[_record_write_service_pb2.RetractRecordRequest, _record_write_service_pb2.RetractRecordResponse]  # type: ignore[assignment]
     """Withdraws a record, naming the revision it withdraws."""
@@ -107,7 +109,8 @@ class RecordWriteServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_record_write_service_pb2.AmendRecordResponse, _abc.Awaitable[_record_write_service_pb2.AmendRecordResponse]]:
         """Replaces a record's content, naming the revision it replaces. FAILED_PRECONDITION with reason REVISION_MISMATCH
-        when that is not the current one. A sampling record becomes a result this way, or by submitting the result.
+        when that is not the current one: the ErrorInfo's metadata has the `current_revision`. A sampling record becomes a
+        result this way, or by submitting the result.
         """
 
     @_abc_1.abstractmethod

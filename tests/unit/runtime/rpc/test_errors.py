@@ -8,7 +8,7 @@ import pytest
 from hutong.records.v1 import change_feed_service_pb2 as feed_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 
-from services.common.errors import Code, InvalidArgument, NotFound, ServiceError, Text, Violation
+from services.common.errors import Code, FailedPrecondition, InvalidArgument, NotFound, ServiceError, Text, Violation
 from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.errors import _from_status, from_item_error, to_item_error, to_status
 from tests.testkit.calls import remote
@@ -20,9 +20,12 @@ WRONG = InvalidArgument(
 )
 
 
-def same(error: ServiceError) -> tuple[Code, str, Text, tuple[Violation, ...]]:
+def same(error: ServiceError) -> tuple[Code, str, Text, tuple[Violation, ...], dict[str, str]]:
     """All that a caller may see of an error."""
-    return error.code, error.reason, error.text, error.violations
+    return error.code, error.reason, error.text, error.violations, dict(error.metadata)
+
+
+MISMATCH = FailedPrecondition("REVISION_MISMATCH", "版本不符", "Not the revision named", {"current_revision": "2"})
 
 
 def raising(error: BaseException) -> Servicer:
@@ -38,9 +41,9 @@ def raising(error: BaseException) -> Servicer:
     return Servicer(list_records, watch_changes)
 
 
-@pytest.mark.parametrize("error", [WRONG, NotFound("RECORD_NOT_FOUND", "记录不存在", "No such record")])
+@pytest.mark.parametrize("error", [WRONG, NotFound("RECORD_NOT_FOUND", "记录不存在", "No such record"), MISMATCH])
 async def test_a_service_error_reaches_the_caller_as_it_is(transport, error):
-    """Code, reason, both languages and every violation survive the way back."""
+    """Code, reason, both languages, every violation and the metadata survive the way back."""
     async with transport(raising(error)) as records:
         with pytest.raises(ServiceError) as seen:
             await records.ListRecords(REQUEST)

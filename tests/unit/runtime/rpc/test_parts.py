@@ -1,4 +1,4 @@
-"""What a message is made of is counted before it is decoded."""
+"""The parts of a message are counted before it is decoded."""
 
 import pytest
 from google.protobuf.descriptor import Descriptor
