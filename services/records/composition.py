@@ -52,6 +52,7 @@ from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.rpc.health import Ping
+from services.runtime.rpc.person_keys import received_keys
 from services.runtime.service import Background, Service
 from services.runtime.tls.identity import store_of
 from services.runtime.tls.process import process_files
@@ -96,7 +97,7 @@ def build(
     keeps = settings.kept_regions(followed if feeds is None else feeds.keys())
     keys = settings.person_keys()
     files = process_files(settings, store_of(settings.region))
-    channels = Channels(f"records-{settings.region}", files)
+    channels = Channels(f"records-{settings.region}", files, received_keys(settings.mesh_secret))
     regions = feeds
     if regions is None:
         regions = {
