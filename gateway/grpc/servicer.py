@@ -8,7 +8,7 @@ from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
 from gateway.application.application import Application
-from gateway.codes.codes import Shown
+from gateway.codes.codes import Shown, Summaries
 from gateway.metrics import REQUESTS
 from services.common.errors import ServiceError
 from services.runtime.rpc.call import current_call
@@ -73,12 +73,13 @@ class HealthCodeServicer:
     async def CheckDestinations(self, request: pb.CheckDestinationsRequest) -> pb.CheckDestinationsResponse:
         """Shows one person's code in many regions."""
         destinations = await self._application.destinations(request, _purpose())
+        summaries = Summaries()
         full = request.view == pb.DestinationView.DESTINATION_VIEW_FULL
         return pb.CheckDestinationsResponse(
             destinations=[
                 pb.Destination(region=one.region, code=_outcome(one.code))
                 if full or isinstance(one.code, ServiceError)
-                else pb.Destination(region=one.region, summary=one.code.summary())
+                else pb.Destination(region=one.region, summary=summaries.of(one.code))
                 for one in destinations
             ]
         )

@@ -8,7 +8,7 @@ from hutong.gateway.v1 import health_code_service_pb2 as pb
 from msgspec import UNSET, UnsetType
 
 from gateway.application import application
-from gateway.codes.codes import Shown
+from gateway.codes.codes import Shown, Summaries
 from gateway.http.fields import described, instant, one_of
 from gateway.http.names import COLOUR, FRESHNESS, STATUS
 from gateway.http.views.answer import Answer, Text, maybe_instant, text
@@ -38,7 +38,12 @@ class CodeSummary(Answer, frozen=True):
     colour: Annotated[str, one_of(COLOUR, "颜色。 What the region shows for it.")]
     valid_until: Annotated[str, instant("认可到期。 When recognition ends by time alone.")] | None
     reason: Annotated[str, described("首要依据或原因的代码。 The clause or code of the first ground or reason.")] | None
-    text: Text | None
+    text: Annotated[
+        Text | None,
+        described(
+            "与前一地同一原因的文字相同时为 null。 Null where a region before it says the same words of that reason."
+        ),
+    ]
     freshness: Annotated[str, one_of(FRESHNESS, "同码。 As of a code.")]
 
 
@@ -74,16 +79,17 @@ def batch_show_response(codes: Sequence[Shown | ServiceError]) -> BatchShowRespo
 
 def destinations_response(destinations: Sequence[application.Destination], *, full: bool) -> DestinationsResponse:
     """Shows the code in each region, whole or what matters of it, or why there is none."""
-    return DestinationsResponse([_destination(one, full) for one in destinations])
+    summaries = Summaries()
+    return DestinationsResponse([_destination(one, summaries, full=full) for one in destinations])
 
 
-def _destination(destination: application.Destination, full: bool) -> Destination:
+def _destination(destination: application.Destination, summaries: Summaries, *, full: bool) -> Destination:
     where = region(destination.region)
     if isinstance(destination.code, ServiceError):
         return Destination(where, error=item_error(destination.code))
     if full:
         return Destination(where, code=_code(destination.code))
-    return Destination(where, summary=_summary(destination.code.summary()))
+    return Destination(where, summary=_summary(summaries.of(destination.code)))
 
 
 def _summary(message: pb.CodeSummary) -> CodeSummary:

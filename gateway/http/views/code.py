@@ -41,7 +41,9 @@ class ReasonCount(Answer, frozen=True):
     code: Annotated[str, described("稳定代码。 A stable code.")]
     clause: Annotated[str, described("未满足的条款。 The clause not met.")] | None
     count: Annotated[int, described("条数。 How many.")]
-    text: Text
+    text: Annotated[
+        Text | None, described("仅用于未逐条判定的更早的检测。 Only of older tests that were not judged one by one.")
+    ]
 
 
 class Policy(Answer, frozen=True):
@@ -128,6 +130,11 @@ def _reason(message: verdict_pb2.Reason) -> Reason:
     return Reason(message.code, message.clause or None, evidence, words, maybe_instant(message, "ended_at"))
 
 
+def _further(message: verdict_pb2.ReasonCount) -> ReasonCount:
+    words = text(message.text) if message.HasField("text") else None
+    return ReasonCount(message.code, message.clause or None, message.count, words)
+
+
 def _policy(message: verdict_pb2.PolicyRef) -> Policy:
     return Policy(
         message.region, message.policy_id, maybe_instant(message, "effective_from"), message.content_hash.hex()
@@ -149,9 +156,7 @@ def health_code(message: verdict_pb2.Verdict, freshness: str = "COMPUTED", age: 
         fresh_until=maybe_instant(message, "fresh_until"),
         grounds=[_ground(ground) for ground in message.grounds],
         reasons=[_reason(reason) for reason in message.reasons],
-        further_reasons=[
-            ReasonCount(more.code, more.clause or None, more.count, text(more.text)) for more in message.further_reasons
-        ],
+        further_reasons=[_further(more) for more in message.further_reasons],
         coverage=coverage(message.coverage),
         policy=_policy(message.policy),
         computed_at=maybe_instant(message, "computed_at"),

@@ -356,7 +356,7 @@ class CodeSummary(_message.Message):
 
     @_builtins.property
     def text(self) -> _text_pb2.LocalizedText:
-        """The same for people."""
+        """The same for people; absent where a destination before it says the same words of that reason."""
 
     def __init__(
         self,
