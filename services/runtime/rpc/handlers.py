@@ -22,6 +22,7 @@ from services.runtime.rpc.channel import TRACE_KEY
 from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_status
 from services.runtime.rpc.parts import has_too_many_parts
 from services.runtime.rpc.peers import Peers
+from services.runtime.rpc.person_keys import Receive
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
 from services.runtime.rpc.shared_message import Answer, SharedMessage
@@ -64,7 +65,7 @@ Decoded = Message | Refused
 class Handlers:
     """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
     `draining` is set when streams are to end, `streams` bounds them, `overload` bounds what is answered once,
-    `addresses` tells where calls come from."""
+    `addresses` tells where calls come from, `receive` looks over every request."""
 
     peers: Peers
     traces: Traces
@@ -72,12 +73,13 @@ class Handlers:
     streams: OpenStreams
     overload: Overload
     addresses: Addresses
+    receive: Receive | None = None
 
     def of(self, pipeline: Pipeline, binding: Binding, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
         """Returns the handler of one method."""
         name = f"{binding.contract.full_name}/{method.name}"
         handler = getattr(binding.servicer, method.name)
-        codec: Any = {"request_deserializer": _decoder(method), "response_serializer": _encoded}
+        codec: Any = {"request_deserializer": _decoder(method, self.receive), "response_serializer": _encoded}
         if method.client_streaming:
             return grpc.stream_stream_rpc_method_handler(self._duplex(pipeline, name, handler), **codec)
         if method.server_streaming:
@@ -223,7 +225,7 @@ def _accepted(request: Decoded) -> Message:
     return request
 
 
-def _decoder(method: MethodDescriptor) -> Callable[[bytes], Decoded]:
+def _decoder(method: MethodDescriptor, receive: Receive | None) -> Callable[[bytes], Decoded]:
     parse = request_class(method).FromString
     most = None if _holds_many(method.input_type) else SINGLE_BYTES
 
@@ -234,9 +236,12 @@ def _decoder(method: MethodDescriptor) -> Callable[[bytes], Decoded]:
         if has_too_many_parts(data, method.input_type):
             return Refused(_TOO_LARGE)
         try:
-            return parse(data)
+            request = parse(data)
+            return request if receive is None else receive(request)
         except DecodeError:
             return Refused(_MALFORMED)
+        except ServiceError as error:
+            return Refused(error)
 
     return decoded
 

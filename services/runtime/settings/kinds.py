@@ -14,11 +14,10 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from services.common.mesh_directory import parse_directory
+from services.common.mesh_secret import LEAST_SECRET, MOST_VERSION, MeshSecretError, parse_mesh_secret
 from services.runtime.limits.rules import rules_wrong
 from services.runtime.rpc.addresses import networks_wrong
 
-LEAST_SECRET = 16
-"""Bytes."""
 MOST_HOSTS = 8
 """Hosts in the URL of a PostgreSQL database: a primary and those that may take its place."""
 
@@ -126,7 +125,11 @@ def _level(name: str) -> str:
 
 
 def _secret(secret: str) -> str:
-    return "" if len(secret.encode()) >= LEAST_SECRET else f"the mesh's secret needs at least {LEAST_SECRET} bytes"
+    try:
+        parse_mesh_secret(secret)
+    except MeshSecretError as error:
+        return str(error)
+    return ""
 
 
 def _origins(origins: tuple[str, ...]) -> str:
@@ -142,6 +145,7 @@ Seconds = Annotated[float, Kind("seconds", _number(0))]
 SomeSeconds = Annotated[float, Kind("seconds, more than 0", _number(0, more=True))]
 Hours = Annotated[int, Kind("hours", _number(1))]
 Count = Annotated[int, Kind("a whole number from 1", _number(1))]
+Version = Annotated[int, Kind(f"a whole number up to {MOST_VERSION}", _number(0, MOST_VERSION))]
 Pool = Annotated[int, Kind("a whole number from 2", _number(2))]
 Rate = Annotated[float, Kind("a second", _number(0))]
 Share = Annotated[float, Kind("0 to 1", _number(0, 1))]
