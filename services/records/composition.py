@@ -175,7 +175,7 @@ def build(
             Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, identity, keys, clock)),
             Binding(_WRITE, ProvenWrites(write, identity), needs=primary),
             Binding(_INTAKE, IntakeServicer(store, writer, identity, keys, skew), needs=primary),
-            Binding(_FEED, FeedServicer(feed, signal, identity), needs=primary),
+            Binding(_FEED, FeedServicer(feed, signal, identity, clock), needs=primary),
             Binding(_RESTORATION, RestorationServicer(store, writer, identity), needs=primary),
             Binding(_FOLLOWING, FollowingServicer(followers, writer), needs=primary),
             Binding(_CONFLICTS, ConflictServicer(store, writer), needs=primary),

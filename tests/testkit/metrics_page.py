@@ -110,6 +110,12 @@ LOOK_AT = (
         "a caller asks more than it may, or honest ones stand behind one address: `HUTONG_LIMITS`, "
         "`HUTONG_TRUSTED_PROXIES`",
     ),
+    (
+        "`hutong_overloaded_total`",
+        "it grows",
+        "more comes at once than may be under way, and some is refused, heavy calls first: more replicas, or "
+        "`HUTONG_CONCURRENCY`",
+    ),
     ("`hutong_limits_local`", "1", "Redis does not answer: each replica limits by itself"),
     ("`hutong_laboratory_overdue_samples`", "it grows", "somebody calls the laboratory: `hutong laboratory overdue`"),
 )
