@@ -14,6 +14,7 @@ import services.records.metrics
 import services.records.quality.metrics
 import services.runtime.limits.metrics
 import services.runtime.metrics
+import services.runtime.telemetry.repetition
 import services.verdict.metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"

@@ -1,4 +1,4 @@
-"""Warnings that repeat themselves back off: an outage is said at once, then ever more seldom, with what was left out."""
+"""Warnings that repeat themselves back off: an outage is said at once, then seldom, with a count of what is left out."""
 
 import logging
 import time
@@ -7,7 +7,9 @@ from collections.abc import Callable
 from prometheus_client import Counter
 
 LINES_LEFT_OUT = Counter(
-    "hutong_log_lines_left_out", "Lines of the log that were left out because they repeated others, by level.", ["level"]
+    "hutong_log_lines_left_out",
+    "Lines of the log that were left out because they repeated others, by level.",
+    ["level"],
 )
 
 FIRST_PAUSE = 1.0

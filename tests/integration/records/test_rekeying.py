@@ -88,7 +88,7 @@ async def test_the_old_version_opens_it_no_longer(store_url: str):
     """A service that was left with it does not start, and looks for nobody."""
     await filled(store_url)
     await rekey(REKEYING, store_url, NEXT, parse_mesh_secret(NEXT))
-    with pytest.raises((SettingsError, ServiceError), match="another secret|not available"):
+    with pytest.raises((SettingsError, ServiceError), match=r"another secret|not available"):
         await ids(store_url, SECRET)
 
 
