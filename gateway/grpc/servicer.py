@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import TypeVar
 
+from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
 from gateway.application.application import Application
+from gateway.application.purpose_views import narrowed
 from gateway.codes.codes import Shown, Summaries
 from gateway.metrics import REQUESTS
 from services.common.errors import ServiceError
@@ -30,13 +32,16 @@ def _purpose() -> Purpose.ValueType:
 
 
 def _counted(method: Method[Request, Response]) -> Method[Request, Response]:
-    """Counts a method's calls by how they end."""
+    """Counts a method's calls by how they end, and narrows their answers to what their purpose sees."""
 
     @wraps(method)
     async def counted(self: "HealthCodeServicer", request: Request) -> Response:
         outcome = "CANCELLED"
         try:
             response = await method(self, request)
+            purpose = _purpose()
+            if purpose and isinstance(response, Message):
+                narrowed(response, purpose)
             outcome = "OK"
         except ServiceError as error:
             outcome = error.code.name

@@ -4,7 +4,8 @@
 
 from gateway.http.names import PURPOSE
 from gateway.http.openapi import examples
-from gateway.http.openapi.schemas import Json, ref, schemas
+from gateway.http.openapi.schemas import CODE, Json, ref, schemas
+from gateway.http.views.code import HealthCode
 
 _ERRORS = {
     400: "请求有误：字段见 violations；或在当前状态下不可行。 The request is wrong, see violations; or impossible in the present state.",
@@ -37,7 +38,7 @@ def _problem(status: int) -> Json:
 
 
 def _answered(description: str, schema: str, example: Json | None) -> Json:
-    content: Json = {"schema": ref(schema)}
+    content: Json = {"schema": CODE if schema == HealthCode.__name__ else ref(schema)}
     if example is not None:
         content["example"] = example
     return {

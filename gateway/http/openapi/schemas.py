@@ -22,6 +22,7 @@ BODIES: Sequence[type[bodies.Body]] = (
 )
 ANSWERS: Sequence[type[msgspec.Struct]] = (
     code.HealthCode,
+    *code.NARROWED.values(),
     batches.BatchShowResponse,
     batches.DestinationsResponse,
     results.ResultsResponse,
@@ -40,12 +41,20 @@ def ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+_CODES: Sequence[type[msgspec.Struct]] = (code.HealthCode, *code.NARROWED.values())
+CODE: Json = {"oneOf": [ref(kind.__name__) for kind in _CODES]}
+"""A code, as the purpose of the request sees it."""
+
+
 def schemas() -> Json:
     """Returns every schema by name."""
     kinds = {kind.__name__: kind for kind in (*BODIES, *ANSWERS)}
     _, components = msgspec.json.schema_components(kinds.values(), ref_template="#/components/schemas/{name}")
     exclusive = {name: _exclusive(kind) for name, kind in _structs(kinds).items()}
-    return {name: _schema(made, exclusive.get(name, ())) for name, made in components.items()}
+    made = {name: _schema(schema, exclusive.get(name, ())) for name, schema in components.items()}
+    for holder in ("Outcome", "Destination"):
+        made[holder]["properties"]["code"] = CODE
+    return made
 
 
 def _structs(kinds: Mapping[str, type[msgspec.Struct]]) -> Mapping[str, type[msgspec.Struct]]:

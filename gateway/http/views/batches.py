@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated, cast
 
 import msgspec
+from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 from msgspec import UNSET, UnsetType
 
 from gateway.application import application
+from gateway.application.purpose_views import narrowed
 from gateway.codes.codes import Shown, Summaries
 from gateway.http.fields import described, instant, one_of
 from gateway.http.names import COLOUR, FRESHNESS, STATUS
@@ -62,34 +64,38 @@ class DestinationsResponse(Answer, frozen=True):
     destinations: Annotated[list[Destination], described("按所问次序或代码。 In the order asked, else by code.")]
 
 
-def _code(shown: Shown) -> HealthCode:
+def _code(shown: Shown, purpose: Purpose.ValueType) -> HealthCode:
     # A code is bytes kept ready: msgspec puts them in as they are.
-    return cast(HealthCode, msgspec.Raw(code_json(shown)))
+    return cast(HealthCode, msgspec.Raw(code_json(shown, purpose)))
 
 
-def batch_show_response(codes: Sequence[Shown | ServiceError]) -> BatchShowResponse:
-    """Shows many codes, or why there is none."""
+def batch_show_response(codes: Sequence[Shown | ServiceError], purpose: Purpose.ValueType) -> BatchShowResponse:
+    """Shows many codes as their purpose sees them, or why there is none."""
     return BatchShowResponse(
         [
-            Outcome(error=item_error(code)) if isinstance(code, ServiceError) else Outcome(code=_code(code))
+            Outcome(error=item_error(code)) if isinstance(code, ServiceError) else Outcome(code=_code(code, purpose))
             for code in codes
         ]
     )
 
 
-def destinations_response(destinations: Sequence[application.Destination], *, full: bool) -> DestinationsResponse:
+def destinations_response(
+    destinations: Sequence[application.Destination], purpose: Purpose.ValueType, *, full: bool
+) -> DestinationsResponse:
     """Shows the code in each region, whole or what matters of it, or why there is none."""
     summaries = Summaries()
-    return DestinationsResponse([_destination(one, summaries, full=full) for one in destinations])
+    return DestinationsResponse([_destination(one, purpose, summaries, full=full) for one in destinations])
 
 
-def _destination(destination: application.Destination, summaries: Summaries, *, full: bool) -> Destination:
+def _destination(
+    destination: application.Destination, purpose: Purpose.ValueType, summaries: Summaries, *, full: bool
+) -> Destination:
     where = region(destination.region)
     if isinstance(destination.code, ServiceError):
         return Destination(where, error=item_error(destination.code))
     if full:
-        return Destination(where, code=_code(destination.code))
-    return Destination(where, summary=_summary(summaries.of(destination.code)))
+        return Destination(where, code=_code(destination.code, purpose))
+    return Destination(where, summary=_summary(narrowed(summaries.of(destination.code), purpose)))
 
 
 def _summary(message: pb.CodeSummary) -> CodeSummary:
