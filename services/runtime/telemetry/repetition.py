@@ -1,4 +1,4 @@
-"""Warnings that repeat themselves back off: an outage is said at once, then seldom, with a count of what is left out."""
+"""Warnings that repeat themselves back off: an outage is said at once, then seldom, with how much was left out."""
 
 import logging
 import time
