@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
+from gateway.application.accesses import Accesses
 from gateway.application.application import Application
 from gateway.application.purpose_views import narrowed
 from gateway.codes.codes import Shown, Summaries
@@ -59,8 +60,9 @@ def _counted(method: Method[Request, Response]) -> Method[Request, Response]:
 class HealthCodeServicer:
     """Serves hutong.gateway.v1.HealthCodeService. The purpose is the one the call was admitted under."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, accesses: Accesses) -> None:
         self._application = application
+        self._accesses = accesses
 
     @_counted
     async def ShowHealthCode(self, request: pb.ShowHealthCodeRequest) -> pb.ShowHealthCodeResponse:
@@ -116,6 +118,11 @@ class HealthCodeServicer:
     async def SwitchScope(self, request: pb.SwitchScopeRequest) -> pb.SwitchScopeResponse:
         """Turns the holder's switch."""
         return await self._application.switch_scope(request, _purpose())
+
+    @_counted
+    async def ListAccesses(self, request: pb.ListAccessesRequest) -> pb.ListAccessesResponse:
+        """Lists who looked at a person."""
+        return await self._accesses.list(request)
 
     @_counted
     async def ListRegions(self, request: pb.ListRegionsRequest) -> pb.ListRegionsResponse:

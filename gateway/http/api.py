@@ -6,11 +6,13 @@ from urllib.parse import parse_qsl
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 from hutong.gateway.v1.health_code_service_pb2 import DestinationView
 
+from gateway.application.accesses import Accesses
 from gateway.application.application import Application
 from gateway.application.purpose_views import narrowed
 from gateway.http.requests import bodies
 from gateway.http.requests.decoder import Decoder
 from gateway.http.routing import ContractRoute, Incoming, Reply, Route
+from gateway.http.views.accesses import accesses_response
 from gateway.http.views.answer import Answer, encode
 from gateway.http.views.batches import batch_show_response, destinations_response
 from gateway.http.views.code import code_pieces
@@ -90,24 +92,26 @@ class Requests:
         self._switch(incoming.body).fill(request)
         return request, _NONE
 
+    def accesses(self, incoming: Incoming) -> tuple[pb.ListAccessesRequest, Violations]:
+        """Reads the query of GET /v1/accesses."""
+        request = pb.ListAccessesRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        _page(request, incoming)
+        return request, _NONE
+
     def regions(self, incoming: Incoming) -> tuple[pb.ListRegionsRequest, Violations]:
         """Reads the query of GET /v1/regions."""
         request = pb.ListRegionsRequest()
-        for name, value in parse_qsl(incoming.query.decode("ascii", "replace"), keep_blank_values=True):
-            if name == "pageSize":
-                request.page_size = _integer(value)
-            elif name == "pageToken":
-                request.page_token = value
-            else:
-                raise invalid("", "UNKNOWN_FIELD", "没有这个查询参数", "There is no such query parameter")
+        _page(request, incoming)
         return request, _NONE
 
 
 class Api:
     """Asks the application, and shows its answers as JSON."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, accesses: Accesses) -> None:
         self._application = application
+        self._accesses = accesses
 
     async def show(self, violations: Violations, request: pb.ShowHealthCodeRequest) -> Reply:
         """Answers POST /v1/healthCode:show."""
@@ -151,14 +155,18 @@ class Api:
         purpose = current_call().purpose
         return _json(switch_response(narrowed(await self._application.switch_scope(request, purpose), purpose)))
 
+    async def accesses(self, violations: Violations, request: pb.ListAccessesRequest) -> Reply:
+        """Answers GET /v1/accesses."""
+        return _json(accesses_response(narrowed(await self._accesses.list(request), current_call().purpose)))
+
     async def regions(self, violations: Violations, request: pb.ListRegionsRequest) -> Reply:
         """Answers GET /v1/regions."""
         return _json(regions_response(await self._application.regions(request)))
 
 
-def api_routes(application: Application) -> Mapping[str, Route]:
+def api_routes(application: Application, accesses: Accesses) -> Mapping[str, Route]:
     """Returns the calls of the API by path."""
-    requests, api = Requests(), Api(application)
+    requests, api = Requests(), Api(application, accesses)
     routes: Mapping[str, Route] = {
         "/v1/healthCode:show": ContractRoute(_CONTRACT, "ShowHealthCode", requests.show, api.show),
         "/v1/healthCode:batchShow": ContractRoute(
@@ -175,6 +183,7 @@ def api_routes(application: Application) -> Mapping[str, Route]:
         "/v1/healthCode:switchScope": ContractRoute(
             _CONTRACT, "SwitchScope", requests.switch_scope, api.switch_scope, changes=True
         ),
+        "/v1/accesses": ContractRoute(_CONTRACT, "ListAccesses", requests.accesses, api.accesses, method="GET"),
         "/v1/regions": ContractRoute(_CONTRACT, "ListRegions", requests.regions, api.regions, method="GET"),
     }
     return routes
@@ -182,6 +191,17 @@ def api_routes(application: Application) -> Mapping[str, Route]:
 
 def _json(answer: Answer) -> Reply:
     return Reply(encode(answer))
+
+
+def _page(request: pb.ListRegionsRequest | pb.ListAccessesRequest, incoming: Incoming) -> None:
+    """Writes the page that a query asks for into a request. Raises InvalidArgument (UNKNOWN_FIELD, WRONG_TYPE)."""
+    for name, value in parse_qsl(incoming.query.decode("ascii", "replace"), keep_blank_values=True):
+        if name == "pageSize":
+            request.page_size = _integer(value)
+        elif name == "pageToken":
+            request.page_token = value
+        else:
+            raise invalid("", "UNKNOWN_FIELD", "没有这个查询参数", "There is no such query parameter")
 
 
 def _integer(value: str) -> int:

@@ -90,7 +90,7 @@ async def test_operators_are_answered_in_the_middle_of_a_rush():
     )
     body = json.dumps({"document": DOCUMENT, "region": "110000"}).encode()
     request = (
-        b"POST /v1/healthCode:show HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"POST /v1/healthCode:show HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
         b"content-length: %d\r\n\r\n%s" % (len(body), body)
     )
     statuses: Counter[bytes] = Counter()

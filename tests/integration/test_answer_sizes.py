@@ -67,7 +67,7 @@ class Taken(NamedTuple):
 
 
 def every(hours: float, count: int, start: float = 5.0, **more: Any) -> list[Taken]:
-    """So many records, one each so many hours back."""
+    """Returns so many records, one each so many hours back."""
     return [Taken(start + hours * number, **more) for number in range(count)]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.http.requests import bodies
-from gateway.http.views import batches, code, errors, regions, results, samples
+from gateway.http.views import accesses, batches, code, errors, regions, results, samples
 
 Json = dict[str, Any]
 
@@ -29,6 +29,7 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     results.BatchResultsResponse,
     results.ClaimResponse,
     results.SwitchResponse,
+    accesses.AccessesResponse,
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
     samples.SignInResponse,
