@@ -131,7 +131,10 @@ class Workload(Generic[P]):
         for old in list(self.replicas):
             await self._add()
             await asyncio.sleep(self._cluster.ready_seconds)
-            ending.append(asyncio.create_task(self._end(old)))
+            # Another rollout that began meanwhile may have ended it.
+            if old in self.replicas:
+                ending.append(asyncio.create_task(self._end(old)))
+                await asyncio.sleep(0)
         await asyncio.gather(*ending)
 
     async def roll_as_stateful_set(self) -> None:
@@ -211,8 +214,13 @@ async def cluster(*, ttl: float, drain_seconds: float, ready_seconds: float) -> 
         await made.stop()
 
 
+PAUSE_SECONDS = 0.01
+"""After each call of a caller: callers, services and the names' server share one process and its one thread, and who
+takes all of it measures nothing but that."""
+
+
 class Load:
-    """Callers that never pause. `failures` are what went wrong, `done` counts what did not."""
+    """Callers that hardly pause. `failures` are what went wrong, `done` counts what did not."""
 
     def __init__(self, ask: Callable[[], Awaitable[None]], callers: int) -> None:
         self._ask = ask
@@ -244,6 +252,7 @@ class Load:
                 await self._ask()
                 self.done += 1
                 self.last_success = time.monotonic()
+                await asyncio.sleep(PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001  # whatever went wrong, a code was not shown
                 self.failures.append(f"{time.monotonic():.1f} {error}")
                 await asyncio.sleep(0.05)
