@@ -14,12 +14,17 @@ import services.records.metrics
 import services.records.quality.metrics
 import services.runtime.limits.metrics
 import services.runtime.metrics
+import services.runtime.telemetry.repetition
 import services.verdict.metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 MODULES: dict[str, tuple[ModuleType, ...]] = {
-    "Every process": (services.runtime.metrics, services.runtime.limits.metrics),
+    "Every process": (
+        services.runtime.metrics,
+        services.runtime.limits.metrics,
+        services.runtime.telemetry.repetition,
+    ),
     "Records": (services.records.metrics, services.records.quality.metrics),
     "Lookup": (services.lookup.metrics,),
     "Verdict": (services.verdict.metrics,),

@@ -14,6 +14,9 @@ def _sqlite(connection: sqlite3.Connection, own: Own, secret: MeshSecret) -> int
         return b"".join(own(keys[at : at + size]) for at in range(0, len(keys), size))
 
     people: int = connection.execute("select count(distinct person_key) from holder_log").fetchone()[0]
+    for (key,) in connection.execute("select distinct person_key from holder_log"):
+        # Within a statement the reason would be lost.
+        own(key)
     connection.create_function("own_keys", 1, own_each, deterministic=True)
     connection.execute(
         "update holder_log set person_key = own_key(person_key), other_key = own_key(other_key), "

@@ -21,6 +21,9 @@ def _moved_body(body: bytes, old: bytes, new: bytes) -> bytes:
 
 def _sqlite(connection: sqlite3.Connection, own: Own, secret: MeshSecret) -> int:
     people: int = connection.execute("select count(distinct person_key) from revision").fetchone()[0]
+    for (key,) in connection.execute("select distinct person_key from identity"):
+        # Within a statement the reason would be lost.
+        own(key)
     connection.create_function("own_body", 2, lambda body, key: _moved_body(body, key, own(key)), deterministic=True)
     connection.execute("update revision set body = own_body(body, person_key), person_key = own_key(person_key)")
     for table in ("identity", "former_holder", "count_accused"):

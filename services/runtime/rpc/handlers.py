@@ -20,6 +20,7 @@ from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.channel import TRACE_KEY
 from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_status
+from services.runtime.rpc.failures import log_failure
 from services.runtime.rpc.parts import has_too_many_parts
 from services.runtime.rpc.peers import Peers
 from services.runtime.rpc.person_keys import Receive
@@ -27,7 +28,7 @@ from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
 from services.runtime.rpc.shared_message import Answer, SharedMessage
 from services.runtime.rpc.streams import OpenStreams, reader_too_slow
-from services.runtime.telemetry.trace import Traces
+from services.runtime.telemetry.trace import Trace, Traces
 
 DEFAULT_SECONDS = 10.0
 """The deadline of a call that brings none."""
@@ -97,15 +98,16 @@ class Handlers:
 
     def _unary(self, pipeline: Pipeline, name: str, handler: Any, weight: Weight) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+            call: Call | None = None
             try:
                 self.overload.begin(weight)
             except ServiceError as error:
-                await _abort(context, error)
+                await self._abort(context, name, call, error)
             try:
                 call, _ = await self._call(context)
                 return await pipeline.unary(name, handler, _accepted(request), call)
             except ServiceError as error:
-                await _abort(context, error)
+                await self._abort(context, name, call, error)
             finally:
                 self.overload.end(weight)
 
@@ -113,6 +115,7 @@ class Handlers:
 
     def _stream(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+            call: Call | None = None
             try:
                 call, ends = await self._call(context)
                 with self.streams.opened(call.caller, context.peer()):
@@ -122,7 +125,7 @@ class Handlers:
                             await self._write(context, response)
                     self._check_drained()
             except ServiceError as error:
-                await _abort(context, error)
+                await self._abort(context, name, call, error)
 
         return serve
 
@@ -134,6 +137,7 @@ class Handlers:
                     async for request in living:
                         yield _accepted(request)
 
+            call: Call | None = None
             try:
                 call, ends = await self._call(context)
                 with self.streams.opened(call.caller, context.peer()):
@@ -141,9 +145,23 @@ class Handlers:
                         await self._write(context, response)
                     self._check_drained()
             except ServiceError as error:
-                await _abort(context, error)
+                await self._abort(context, name, call, error)
 
         return serve
+
+    async def _abort(
+        self, context: grpc.aio.ServicerContext[Any, Any], method: str, call: Call | None, error: ServiceError
+    ) -> NoReturn:
+        trace = self._trace(context) if call is None else call.trace
+        log_failure(method, "" if call is None else call.caller, trace.hex_id, error.code.name, error.reason)
+        status: Status = to_status(error)
+        context.set_trailing_metadata([(DETAILS_KEY, status.SerializeToString())])
+        await context.abort(STATUS_CODES[error.code], status.message)
+        raise AssertionError("abort raises")
+
+    def _trace(self, context: grpc.aio.ServicerContext[Any, Any]) -> Trace:
+        traceparent = next((str(value) for key, value in context.invocation_metadata() or () if key == TRACE_KEY), None)
+        return self.traces(traceparent)
 
     async def _write(self, context: grpc.aio.ServicerContext[Any, Any], response: Answer) -> None:
         """Sends a message of a stream; waits while its reader has no room for it. Raises ABORTED (READER_TOO_SLOW)."""
@@ -155,13 +173,12 @@ class Handlers:
 
     async def _call(self, context: grpc.aio.ServicerContext[Any, Any]) -> tuple[Call, float]:
         """Returns the call, and when what proves the caller's name ends (time.monotonic(), seconds)."""
-        traceparent = next((str(value) for key, value in context.invocation_metadata() or () if key == TRACE_KEY), None)
         left = context.time_remaining()
         caller = await self.peers.caller(context)
         call = Call(
             caller.name,
             time.monotonic() + (DEFAULT_SECONDS if left is None else left),
-            self.traces(traceparent),
+            self._trace(context),
             persons=caller.persons,
             users=caller.users,
             proven=caller.proven,
@@ -209,13 +226,6 @@ class Handlers:
                 await asyncio.gather(reading, return_exceptions=True)
             if isinstance(items, AsyncGenerator):
                 await items.aclose()
-
-
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:
-    status: Status = to_status(error)
-    context.set_trailing_metadata([(DETAILS_KEY, status.SerializeToString())])
-    await context.abort(STATUS_CODES[error.code], status.message)
-    raise AssertionError("abort raises")
 
 
 def _accepted(request: Decoded) -> Message:
