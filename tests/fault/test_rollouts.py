@@ -38,11 +38,7 @@ from tests.testkit.tools import ROOT
 
 READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
-PARTNERS_CONFIG = (
-    '{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}, "methodConfig": '
-    '[{"name": [{}], "retryPolicy": {"maxAttempts": 3, "initialBackoff": "0.1s", "maxBackoff": "1s", '
-    '"backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]}'
-)
+PARTNERS_CONFIG = '{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}'
 NATION, HOME = "nation", "110000"
 CALL_SECONDS = 20.0
 """A call may be slow on a machine that is busy, and is not lost for that."""
