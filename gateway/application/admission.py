@@ -38,6 +38,10 @@ class Admission:
         note_person(key)
         return key
 
+    def every_key(self, person: bytes) -> list[str]:
+        """Returns a person's keys under every version of the mesh's secret that is known, hexadecimal."""
+        return [key.hex() for key in self._keys.under_every_version(person)]
+
     def query(self, message: HealthCodeQuery, path: str = "", prior: Iterable[Violation] = ()) -> CodeQuery:
         """Admits one query. Raises InvalidArgument naming every wrong field below `path`, which ends in a dot or is
         empty, after those found `prior`: REGION_REQUIRED, REGION_UNKNOWN, SCOPE_UNKNOWN, SCENE_UNKNOWN,
