@@ -39,7 +39,8 @@ async def audited(reply: Reply) -> Kept:
         return reply
 
     call = Call("test", time.monotonic() + 5, new_trace(None))
-    await Pipeline("gateway", NamedCallers(Purpose.PURPOSE_SHOW_CODE), kept).unary(METHOD, handler, ShowHealthCodeRequest(), call)
+    pipeline = Pipeline("gateway", NamedCallers(Purpose.PURPOSE_SHOW_CODE), kept)
+    await pipeline.unary(METHOD, handler, ShowHealthCodeRequest(), call)
     return kept
 
 
