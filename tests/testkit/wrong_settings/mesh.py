@@ -28,6 +28,8 @@ REGIONS = ("110000", "210000", "430000")
 STORES = (*REGIONS, "nation")
 SERVICES = (*STORES, "lookup", "verdict", "gateway")
 READY_SECONDS = 15.0
+TAKEN_SECONDS = 2.0
+"""How soon a service ends that finds its address taken, unless that was its own former self."""
 
 _stopped: ContextVar[asyncio.Event] = ContextVar("stopped")
 
@@ -113,7 +115,7 @@ class SmallMesh:
             return str(error)
 
         addresses = [settings.listen, *([settings.http_listen] if name == "gateway" else [])]
-        # Whoever listens there already is not the one that starts: that one ends.
+        # Whoever listens there already is not the one that starts.
         taken = any([await _listens(address) for address in addresses])
 
         async def run() -> None:
@@ -121,8 +123,10 @@ class SmallMesh:
             await program.serving(settings)
 
         task = asyncio.create_task(run(), name=f"{self.folder.name} {name}")
+        if taken:
+            await asyncio.wait({task}, timeout=TAKEN_SECONDS)
         async with asyncio.timeout(READY_SECONDS):
-            while not task.done() and (taken or not all([await _listens(address) for address in addresses])):
+            while not task.done() and not all([await _listens(address) for address in addresses]):
                 await asyncio.sleep(0.02)
         if task.done():
             failure = task.exception()
