@@ -29,7 +29,7 @@ class Keepalive:
         assert self._reader is not None
         assert self._writer is not None
         self._writer.write(
-            b"POST %s HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
+            b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
             % (path.encode(), len(body), body)
         )
         try:

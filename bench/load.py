@@ -62,7 +62,7 @@ def _length(received: bytes, end: int) -> int:
 
 def post(path: str, body: bytes) -> bytes:
     """A whole request of HTTP/1.1 with a JSON body."""
-    head = b"POST %s HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    head = b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     return head % (path.encode(), len(body)) + body
 
 

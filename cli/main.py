@@ -23,6 +23,7 @@ COMMANDS = (
     Command("audit", "cli.commands.audit", "审计日志：核验、查询、举证 / the audit trail: verify, search, prove"),
     Command("certs", "cli.commands.certs", "为开发签发证书 / certificates for development"),
     Command("certificate", "cli.commands.certificate", "核酸证书：签发、核验 / test certificates: issue, verify"),
+    Command("secret", "cli.commands.secret", "更换密钥 / change the mesh's secret"),
     Command("access", "cli.commands.access", "谁可调用什么 / who may call what"),
     Command("token", "cli.commands.token", "开发用令牌 / a token for development"),
     Command("bench", "cli.commands.bench", "性能基准 / benchmarks"),

@@ -10,6 +10,7 @@ from gateway.settings import GatewaySettings
 from services.common.regions import NATION
 from services.runtime.program import main
 from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.person_keys import received_keys
 from services.runtime.settings.directory import read_directory
 from services.runtime.settings.environment import SettingsError
 from services.runtime.tls.identity import principal, store_of
@@ -25,7 +26,7 @@ def wire(settings: GatewaySettings) -> Gateway:
     if directory.nation is None:
         raise SettingsError("HUTONG_DIRECTORY: without the nation's records nobody says which cached codes to drop")
     files = process_files(settings, PRINCIPAL)
-    channels = Channels("gateway", files)
+    channels = Channels("gateway", files, received_keys(settings.mesh_secret))
     lookup = principal("mesh/lookup")
 
     def change_feed(region: str, target: str) -> ChangeFeed:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import health_code_service_pb2
 
+from gateway.application.accesses import Accesses
 from gateway.application.admission import Admission
 from gateway.application.application import Application
 from gateway.application.first_contact import FirstContact
@@ -158,6 +159,7 @@ def build(
     admission = Admission(keys)
     lookup = ProvenLookup(evidence, holders, mesh)
     application = Application(admission, codes, policies, evidence=lookup, holders=lookup, regions=regions)
+    accesses = Accesses(settings.audit, admission)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(regions)
     probe = Probe(cache, policies, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
@@ -169,7 +171,7 @@ def build(
     named = NamedCallers(Purpose.PURPOSE_SHOW_CODE, _DEFAULT_PURPOSES)
     guard = TableGuard(access_table(settings), named, persons=NamedPersons(keys))
     routes = {
-        **api_routes(application),
+        **api_routes(application, accesses),
         **page_routes(sample_people, sign_in=bool(identities.development and sample_people)),
         **sign_in_routes(identities.development, sample_people),
     }
@@ -177,7 +179,7 @@ def build(
     return Gateway(
         service=Service(
             name=NAME,
-            bindings=[Binding(_CONTRACT, HealthCodeServicer(application), guard, heavy=HEAVY)],
+            bindings=[Binding(_CONTRACT, HealthCodeServicer(application, accesses), guard, heavy=HEAVY)],
             pings=probe.pings,
             background=[
                 policies.keep,

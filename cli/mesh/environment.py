@@ -2,6 +2,7 @@
 
 from cli.certificates.development import TRUST, certificate_folder
 from cli.mesh.child import inherited_environment
+from cli.mesh.data import SECRET_FILE
 from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PRINCIPALS, RECORD_STORES, VERDICT, Plan
 from services.common.regions import NATION
 
@@ -17,7 +18,7 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
     """Returns the settings of one service, without the prefix HUTONG_."""
     common = {
         "LISTEN": plan.address(name),
-        "MESH_SECRET": plan.secret,
+        "MESH_SECRET_FILE": str(plan.data.resolve() / SECRET_FILE),
         "REFLECTION": "true",
         "AUDIT": plan.audit(name),
         "LIMITS": ",".join(f"{limit}={rule}" for limit, rule in plan.limits.items()),

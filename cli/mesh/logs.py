@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from services.runtime.telemetry.logs import JsonLines
+from services.runtime.telemetry.repetition import Repetition
 
 _BYTES = 10_000_000
 _FILES = 3
@@ -18,8 +19,10 @@ def configure_terminal_logs(data: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     file = logging.handlers.RotatingFileHandler(path, maxBytes=_BYTES, backupCount=_FILES, encoding="utf-8")
     file.setFormatter(JsonLines())
+    file.addFilter(Repetition())
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.WARNING)
+    terminal.addFilter(Repetition())
     terminal.setFormatter(logging.Formatter("hutong: %(levelname)s %(name)s: %(message)s"))
     level = os.environ.get("HUTONG_LOG_LEVEL", "INFO")
     logging.basicConfig(level=level, handlers=[file, terminal], force=True)

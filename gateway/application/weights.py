@@ -2,7 +2,7 @@
 
 from services.runtime.resilience.overload import Weight
 
-HEAVY = frozenset({"BatchShowHealthCodes", "CheckDestinations", "ListResults", "BatchListResults"})
+HEAVY = frozenset({"BatchShowHealthCodes", "CheckDestinations", "ListResults", "BatchListResults", "ListAccesses"})
 """The methods of HealthCodeService that ask for many codes, or many sources."""
 
 

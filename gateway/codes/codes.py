@@ -58,6 +58,23 @@ class Shown(NamedTuple):
         return summary
 
 
+class Summaries:
+    """Makes the summaries of one person's codes in several regions: words that one before has for the same reason are
+    not said again."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str]] = set()
+
+    def of(self, shown: Shown) -> CodeSummary:
+        """Returns the summary of the next code."""
+        summary = shown.summary()
+        words = summary.reason, summary.text.zh
+        if words in self._said:
+            summary.ClearField("text")
+        self._said.add(words)
+        return summary
+
+
 class Codes:
     """Answers queries. Under news no older than `news_seconds` an entry is served for as long as it is fresh, under
     older news while it is younger than WITHOUT_NEWS. `region_feeds` are the regions that have a feed of their own."""

@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import TypeVar
 
+from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
+from gateway.application.accesses import Accesses
 from gateway.application.application import Application
-from gateway.codes.codes import Shown
+from gateway.application.purpose_views import narrowed
+from gateway.codes.codes import Shown, Summaries
 from gateway.metrics import REQUESTS
 from services.common.errors import ServiceError
 from services.runtime.rpc.call import current_call
@@ -30,13 +33,16 @@ def _purpose() -> Purpose.ValueType:
 
 
 def _counted(method: Method[Request, Response]) -> Method[Request, Response]:
-    """Counts a method's calls by how they end."""
+    """Counts a method's calls by how they end, and narrows their answers to what their purpose sees."""
 
     @wraps(method)
     async def counted(self: "HealthCodeServicer", request: Request) -> Response:
         outcome = "CANCELLED"
         try:
             response = await method(self, request)
+            purpose = _purpose()
+            if purpose and isinstance(response, Message):
+                narrowed(response, purpose)
             outcome = "OK"
         except ServiceError as error:
             outcome = error.code.name
@@ -54,8 +60,9 @@ def _counted(method: Method[Request, Response]) -> Method[Request, Response]:
 class HealthCodeServicer:
     """Serves hutong.gateway.v1.HealthCodeService. The purpose is the one the call was admitted under."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, accesses: Accesses) -> None:
         self._application = application
+        self._accesses = accesses
 
     @_counted
     async def ShowHealthCode(self, request: pb.ShowHealthCodeRequest) -> pb.ShowHealthCodeResponse:
@@ -73,12 +80,13 @@ class HealthCodeServicer:
     async def CheckDestinations(self, request: pb.CheckDestinationsRequest) -> pb.CheckDestinationsResponse:
         """Shows one person's code in many regions."""
         destinations = await self._application.destinations(request, _purpose())
+        summaries = Summaries()
         full = request.view == pb.DestinationView.DESTINATION_VIEW_FULL
         return pb.CheckDestinationsResponse(
             destinations=[
                 pb.Destination(region=one.region, code=_outcome(one.code))
                 if full or isinstance(one.code, ServiceError)
-                else pb.Destination(region=one.region, summary=one.code.summary())
+                else pb.Destination(region=one.region, summary=summaries.of(one.code))
                 for one in destinations
             ]
         )
@@ -110,6 +118,11 @@ class HealthCodeServicer:
     async def SwitchScope(self, request: pb.SwitchScopeRequest) -> pb.SwitchScopeResponse:
         """Turns the holder's switch."""
         return await self._application.switch_scope(request, _purpose())
+
+    @_counted
+    async def ListAccesses(self, request: pb.ListAccessesRequest) -> pb.ListAccessesResponse:
+        """Lists who looked at a person."""
+        return await self._accesses.list(request)
 
     @_counted
     async def ListRegions(self, request: pb.ListRegionsRequest) -> pb.ListRegionsResponse:

@@ -6,16 +6,19 @@ from urllib.parse import parse_qsl
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 from hutong.gateway.v1.health_code_service_pb2 import DestinationView
 
+from gateway.application.accesses import Accesses
 from gateway.application.application import Application
+from gateway.application.purpose_views import narrowed
 from gateway.http.requests import bodies
 from gateway.http.requests.decoder import Decoder
 from gateway.http.routing import ContractRoute, Incoming, Reply, Route
+from gateway.http.views.accesses import accesses_response
 from gateway.http.views.answer import Answer, encode
 from gateway.http.views.batches import batch_show_response, destinations_response
-from gateway.http.views.code import code_start
+from gateway.http.views.code import code_pieces
 from gateway.http.views.regions import regions_response
 from gateway.http.views.results import batch_results_response, claim_response, results_response, switch_response
-from services.common.errors import Violation, invalid
+from services.common.errors import ServiceError, Violation, invalid
 from services.runtime.rpc.call import current_call
 
 Violations = Sequence[Violation]
@@ -89,66 +92,81 @@ class Requests:
         self._switch(incoming.body).fill(request)
         return request, _NONE
 
+    def accesses(self, incoming: Incoming) -> tuple[pb.ListAccessesRequest, Violations]:
+        """Reads the query of GET /v1/accesses."""
+        request = pb.ListAccessesRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        _page(request, incoming)
+        return request, _NONE
+
     def regions(self, incoming: Incoming) -> tuple[pb.ListRegionsRequest, Violations]:
         """Reads the query of GET /v1/regions."""
         request = pb.ListRegionsRequest()
-        for name, value in parse_qsl(incoming.query.decode("ascii", "replace"), keep_blank_values=True):
-            if name == "pageSize":
-                request.page_size = _integer(value)
-            elif name == "pageToken":
-                request.page_token = value
-            else:
-                raise invalid("", "UNKNOWN_FIELD", "没有这个查询参数", "There is no such query parameter")
+        _page(request, incoming)
         return request, _NONE
 
 
 class Api:
     """Asks the application, and shows its answers as JSON."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, accesses: Accesses) -> None:
         self._application = application
+        self._accesses = accesses
 
     async def show(self, violations: Violations, request: pb.ShowHealthCodeRequest) -> Reply:
         """Answers POST /v1/healthCode:show."""
         query = self._application.admission.query(request.query, "", violations)
-        shown = await self._application.show(query, current_call().purpose)
-        return Reply(code_start(shown), kept=shown.entry.body)
+        purpose = current_call().purpose
+        start, kept = code_pieces(await self._application.show(query, purpose), purpose)
+        return Reply(start, kept=kept)
 
     async def batch_show(self, violations: Sequence[Violations], request: pb.BatchShowHealthCodesRequest) -> Reply:
         """Answers POST /v1/healthCode:batchShow."""
+        purpose = current_call().purpose
         queries = self._application.admit_many(request.queries, violations)
-        return _json(batch_show_response(await self._application.show_many(queries, current_call().purpose)))
+        return _json(batch_show_response(await self._application.show_many(queries, purpose), purpose))
 
     async def destinations(self, violations: Violations, request: pb.CheckDestinationsRequest) -> Reply:
         """Answers POST /v1/destinations:check."""
-        destinations = await self._application.destinations(request, current_call().purpose, violations)
-        return _json(destinations_response(destinations, full=request.view == DestinationView.DESTINATION_VIEW_FULL))
+        purpose = current_call().purpose
+        destinations = await self._application.destinations(request, purpose, violations)
+        full = request.view == DestinationView.DESTINATION_VIEW_FULL
+        return _json(destinations_response(destinations, purpose, full=full))
 
     async def results(self, violations: Violations, request: pb.ListResultsRequest) -> Reply:
         """Answers POST /v1/results:list."""
-        return _json(results_response(await self._application.results(request, current_call().purpose)))
+        purpose = current_call().purpose
+        return _json(results_response(narrowed(await self._application.results(request, purpose), purpose)))
 
     async def batch_results(self, violations: Violations, request: pb.BatchListResultsRequest) -> Reply:
         """Answers POST /v1/results:batchList."""
-        pages = await self._application.results_of_many(request.documents, current_call().purpose)
-        return _json(batch_results_response(pages))
+        purpose = current_call().purpose
+        pages = await self._application.results_of_many(request.documents, purpose)
+        seen = [page if isinstance(page, ServiceError) else narrowed(page, purpose) for page in pages]
+        return _json(batch_results_response(seen))
 
     async def claim(self, violations: Violations, request: pb.ClaimResultRequest) -> Reply:
         """Answers POST /v1/results:claim."""
-        return _json(claim_response(await self._application.claim(request, current_call().purpose)))
+        purpose = current_call().purpose
+        return _json(claim_response(narrowed(await self._application.claim(request, purpose), purpose)))
 
     async def switch_scope(self, violations: Violations, request: pb.SwitchScopeRequest) -> Reply:
         """Answers POST /v1/healthCode:switchScope."""
-        return _json(switch_response(await self._application.switch_scope(request, current_call().purpose)))
+        purpose = current_call().purpose
+        return _json(switch_response(narrowed(await self._application.switch_scope(request, purpose), purpose)))
+
+    async def accesses(self, violations: Violations, request: pb.ListAccessesRequest) -> Reply:
+        """Answers GET /v1/accesses."""
+        return _json(accesses_response(narrowed(await self._accesses.list(request), current_call().purpose)))
 
     async def regions(self, violations: Violations, request: pb.ListRegionsRequest) -> Reply:
         """Answers GET /v1/regions."""
         return _json(regions_response(await self._application.regions(request)))
 
 
-def api_routes(application: Application) -> Mapping[str, Route]:
+def api_routes(application: Application, accesses: Accesses) -> Mapping[str, Route]:
     """Returns the calls of the API by path."""
-    requests, api = Requests(), Api(application)
+    requests, api = Requests(), Api(application, accesses)
     routes: Mapping[str, Route] = {
         "/v1/healthCode:show": ContractRoute(_CONTRACT, "ShowHealthCode", requests.show, api.show),
         "/v1/healthCode:batchShow": ContractRoute(
@@ -165,6 +183,7 @@ def api_routes(application: Application) -> Mapping[str, Route]:
         "/v1/healthCode:switchScope": ContractRoute(
             _CONTRACT, "SwitchScope", requests.switch_scope, api.switch_scope, changes=True
         ),
+        "/v1/accesses": ContractRoute(_CONTRACT, "ListAccesses", requests.accesses, api.accesses, method="GET"),
         "/v1/regions": ContractRoute(_CONTRACT, "ListRegions", requests.regions, api.regions, method="GET"),
     }
     return routes
@@ -172,6 +191,17 @@ def api_routes(application: Application) -> Mapping[str, Route]:
 
 def _json(answer: Answer) -> Reply:
     return Reply(encode(answer))
+
+
+def _page(request: pb.ListRegionsRequest | pb.ListAccessesRequest, incoming: Incoming) -> None:
+    """Writes the page that a query asks for into a request. Raises InvalidArgument (UNKNOWN_FIELD, WRONG_TYPE)."""
+    for name, value in parse_qsl(incoming.query.decode("ascii", "replace"), keep_blank_values=True):
+        if name == "pageSize":
+            request.page_size = _integer(value)
+        elif name == "pageToken":
+            request.page_token = value
+        else:
+            raise invalid("", "UNKNOWN_FIELD", "没有这个查询参数", "There is no such query parameter")
 
 
 def _integer(value: str) -> int:

@@ -21,6 +21,7 @@ from services.runtime.resilience.overload import Overload
 from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.errors import internal
+from services.runtime.rpc.failures import log_failure
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.telemetry.trace import Trace, Traces
 
@@ -127,12 +128,15 @@ class HttpApplication:
                     outcome = "UNAVAILABLE"
         except ServiceError as error:
             reply, outcome = of_error(error, trace.hex_id), error.code.name
+            log_failure(operation, caller.name, trace.hex_id, outcome, error.reason)
         except HttpError as error:
             reply = problem(error.status, error.reason, error.text, trace.hex_id, headers=error.headers)
             outcome = error.reason
+            log_failure(operation, caller.name, trace.hex_id, f"HTTP {error.status}", error.reason)
         except TimeoutError:
             late = DeadlineExceeded("请求体未及时到达", "The body did not come in time")
             reply, outcome = of_error(late, trace.hex_id), late.code.name
+            log_failure(operation, caller.name, trace.hex_id, outcome, late.reason)
         except Exception:
             # Nothing of it reaches the caller but the trace id.
             log.exception("unexpected error", extra={"operation": operation, "trace_id": trace.hex_id})

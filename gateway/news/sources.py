@@ -11,13 +11,13 @@ from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRe
 
 from gateway.codes.cache.protocol import HOLDERS, News
 from gateway.mesh_identity import LOOKUP, MeshIdentity
-from gateway.news.teller_clock import TellerClock
 from gateway.ports import ChangeFeed, HolderFeed
 from services.common.errors import Code, FailedPrecondition, ServiceError, Unavailable
 from services.common.identities import RECORDS, ExpectedStore
 from services.common.instants import Instant, from_timestamp
 from services.common.regions import NATION
 from services.runtime.clock import Clock
+from services.runtime.feeds.teller_clock import TellerClock
 from services.runtime.resilience.watchdog import alive
 
 SILENCE_SECONDS = 3.0
@@ -37,6 +37,8 @@ class NewsSource(Protocol):
 
 def _as_of(batch: WatchChangesResponse | WatchHoldersResponse, teller: TellerClock, clock: Clock) -> Instant | None:
     # When a batch was received says nothing: a slow wire delivers old ones.
+    if isinstance(batch, WatchChangesResponse) and batch.HasField("told_at"):
+        teller.measure(from_timestamp(batch.told_at), clock())
     return teller.corrected(from_timestamp(batch.as_of), clock()) if batch.HasField("as_of") else None
 
 

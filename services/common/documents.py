@@ -23,8 +23,11 @@ from services.common.id_numbers import (
     from_legacy,
     is_resident_id,
 )
+from services.common.mesh_secret import SEALED_BYTES, Seal, parse_mesh_secret
 
-PERSON_KEY_BYTES = 16
+PERSON_KEY_BYTES = 1 + SEALED_BYTES
+_NOBODY = 0
+"""The version of keys that are nobody's: of questions that are asked for what else the answer says."""
 
 # The enum looks its members up by name each time; a code is shown in tens of microseconds.
 _UNSPECIFIED = DocumentType.DOCUMENT_TYPE_UNSPECIFIED
@@ -191,18 +194,27 @@ def holds_number_of(document: Document, text: str) -> bool:
 
 
 class PersonKeys:
-    """Turns documents into person keys under the mesh's secret."""
+    """Turns documents into person keys under the mesh's secret, and keys of its other versions into those of one."""
 
-    def __init__(self, secret: bytes) -> None:
-        if len(secret) < 16:
-            raise ValueError("the mesh's secret needs at least 16 bytes")
+    def __init__(self, text: bytes) -> None:
+        """`text` is what parse_mesh_secret reads. Raises MeshSecretError."""
+        secret = parse_mesh_secret(text.decode())
         # Copied for each document: the key is hashed once.
-        self._hmac = hmac.new(secret, digestmod="sha256")
+        self._hmac = hmac.new(secret.root, digestmod="sha256")
         self._resident = self._hmac.copy()
         self._resident.update(f"{_NAMES[_RESIDENT_ID]}:".encode())
+        self._seals = {version: Seal(value) for version, value in secret.versions.items()}
+        self._seal = self._seals[secret.current].seal
+        self._version = bytes([secret.current])
+
+    @property
+    def version(self) -> int:
+        """The version that keys are made under."""
+        return self._version[0]
 
     def of(self, document: Document, field: str = "document") -> bytes:
-        """Returns the key of a document's holder: 16 bytes of HMAC-SHA-256. Raises InvalidArgument as `normalise`."""
+        """Returns the key of a document's holder: 16 bytes, the first its version. Raises InvalidArgument as
+        `normalise`."""
         return self.of_number(document.type, document.number, field)
 
     def of_number(self, document_type: DocumentType.ValueType, number: str, field: str = "document") -> bytes:
@@ -211,11 +223,26 @@ class PersonKeys:
             # Nearly every document: it is its own one form.
             keyed = self._resident.copy()
             keyed.update(number.encode())
-            return keyed.digest()[:PERSON_KEY_BYTES]
-        shown, normal = normalise(document_type, number, field)
-        keyed = self._hmac.copy()
-        keyed.update(f"{_NAMES[shown]}:{normal}".encode())
-        return keyed.digest()[:PERSON_KEY_BYTES]
+        else:
+            shown, normal = normalise(document_type, number, field)
+            keyed = self._hmac.copy()
+            keyed.update(f"{_NAMES[shown]}:{normal}".encode())
+        return self._version + self._seal(keyed.digest()[:SEALED_BYTES])
+
+    def own(self, key: bytes) -> bytes:
+        """Returns the key, under the version that keys are made under here, of the person whose key this is. Raises
+        InvalidArgument (PERSON_KEY_VERSION) for a version that is not understood."""
+        if key[:1] == self._version or len(key) != PERSON_KEY_BYTES or key[0] == _NOBODY:
+            return key
+        seal = self._seals.get(key[0])
+        if seal is None:
+            raise invalid(
+                "person_key",
+                "PERSON_KEY_VERSION",
+                "人员标识的密钥版本未知",
+                "The person key was made under a version of the mesh's secret that is not known here",
+            )
+        return self._version + self._seal(seal.open(key[1:]))
 
     def of_subject(self, subject: Subject, field: str = "subject") -> bytes:
         """Returns the person key that a subject names. Raises InvalidArgument (SUBJECT_REQUIRED, PERSON_KEY_LENGTH, or

@@ -4,12 +4,12 @@ A caller checks every answer. Of a store that is another than it meant it takes 
 unreachable, with the reason by which an operator finds the mistake.
 """
 
-import hmac
 from dataclasses import dataclass
 
 from hutong.common.v1.identity_pb2 import StoreIdentity, StoreKind
 
 from services.common.errors import Unavailable
+from services.common.mesh_secret import parse_mesh_secret
 
 RECORDS = StoreKind.STORE_KIND_RECORDS
 HOLDERS = StoreKind.STORE_KIND_LOOKUP
@@ -22,12 +22,11 @@ FEED_CHANGED = "FEED_CHANGED"
 """It is the region's, but another history: made anew, or one of two stores behind one name."""
 REASONS = (WRONG_STORE, OTHER_SECRET, FEED_CHANGED)
 
-FINGERPRINT_BYTES = 8
-
 
 def secret_fingerprint(secret: bytes) -> bytes:
-    """Returns what names a mesh secret without telling it: FINGERPRINT_BYTES of HMAC-SHA-256 under it."""
-    return hmac.digest(secret, b"hutong mesh secret, fingerprint 1", "sha256")[:FINGERPRINT_BYTES]
+    """Returns what names the version of a mesh's secret that keys are made under, without telling it. Raises
+    MeshSecretError."""
+    return parse_mesh_secret(secret.decode()).fingerprint()
 
 
 @dataclass(frozen=True, slots=True)

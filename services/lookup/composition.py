@@ -30,6 +30,7 @@ from services.runtime.audit.process import process_auditor
 from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.person_keys import received_keys
 from services.runtime.service import Service
 from services.runtime.settings.directory import read_directory
 from services.runtime.tls.identity import principal, store_of
@@ -60,7 +61,7 @@ def build(
     """
     members = read_directory(settings.directory)
     files = process_files(settings, PRINCIPAL)
-    channels = Channels(NAME, files)
+    channels = Channels(NAME, files, received_keys(settings.mesh_secret))
     if sources is None:
         sources = {
             name: channels.remote(RecordsSource, member.records, service=f"records {name}", peer=store_of(name))

@@ -13,7 +13,7 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
 
     store_url: StoreUrl
     """Where links and switches are kept: sqlite:///relative/path, sqlite:////absolute/path, or
-    postgresql://user@host/database."""
+    postgresql://user@host/database; of several hosts (user@a:5432,b:5432) the one that can be written is found."""
     store_migrate: Flag = False
     """Makes the store when it is not there, and brings its tables up to date, instead of refusing to start: for
     embedded services and tests. Otherwise `hutong migrate` does."""

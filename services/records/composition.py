@@ -52,6 +52,7 @@ from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.rpc.health import Ping
+from services.runtime.rpc.person_keys import received_keys
 from services.runtime.service import Background, Service
 from services.runtime.tls.identity import store_of
 from services.runtime.tls.process import process_files
@@ -96,7 +97,7 @@ def build(
     keeps = settings.kept_regions(followed if feeds is None else feeds.keys())
     keys = settings.person_keys()
     files = process_files(settings, store_of(settings.region))
-    channels = Channels(f"records-{settings.region}", files)
+    channels = Channels(f"records-{settings.region}", files, received_keys(settings.mesh_secret))
     regions = feeds
     if regions is None:
         regions = {
@@ -174,7 +175,7 @@ def build(
             Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, identity, keys, clock)),
             Binding(_WRITE, ProvenWrites(write, identity), needs=primary),
             Binding(_INTAKE, IntakeServicer(store, writer, identity, keys, skew), needs=primary),
-            Binding(_FEED, FeedServicer(feed, signal, identity), needs=primary),
+            Binding(_FEED, FeedServicer(feed, signal, identity, clock), needs=primary),
             Binding(_RESTORATION, RestorationServicer(store, writer, identity), needs=primary),
             Binding(_FOLLOWING, FollowingServicer(followers, writer), needs=primary),
             Binding(_CONFLICTS, ConflictServicer(store, writer), needs=primary),

@@ -32,7 +32,8 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     """The regions whose records may be written here. Empty, as in a region it must be: the region itself; the nation:
     all it does not follow."""
     store_url: StoreUrl
-    """Where records are kept: sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database."""
+    """Where records are kept: sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database.
+    Several hosts (postgresql://user@a:5432,b:5432/database) may be primary: the one that can be written is found."""
     read_store_url: ReplicaUrl = ""
     """A replica of a PostgreSQL store, from which people are read while it keeps up. Empty: there is none."""
     directory: Members = ""

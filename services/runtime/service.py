@@ -18,6 +18,7 @@ from services.runtime.resilience.tasks import end
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.health import Ping
 from services.runtime.rpc.listening import CannotListenError
+from services.runtime.rpc.person_keys import received_keys
 from services.runtime.rpc.security import NO_SECURITY, Security, mutual_tls
 from services.runtime.rpc.server import Server
 from services.runtime.rpc.streams import StreamLimits
@@ -114,6 +115,7 @@ async def serve(service: Service, settings: ServerSettings) -> None:
         operations_listen=settings.operations_listen,
         auditor=service.auditor,
         limiter=limiter_of(service, settings),
+        receive=received_keys(settings.mesh_secret),
         streams=stream_limits_of(settings),
     )
     async with service.running():

@@ -11,6 +11,7 @@ from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.person_keys import received_keys
 from services.runtime.service import Service
 from services.runtime.tls.identity import principal
 from services.runtime.tls.process import process_files
@@ -39,7 +40,7 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
         Path(settings.policies) if settings.policies else DEFAULT_DIRECTORY, clock, poll=settings.policy_poll
     )
     files = process_files(settings, PRINCIPAL)
-    channels = Channels(NAME, files)
+    channels = Channels(NAME, files, received_keys(settings.mesh_secret))
     if evidence is None:
         evidence = channels.remote(EvidenceSource, settings.lookup, service="lookup", peer=principal("mesh/lookup"))
 

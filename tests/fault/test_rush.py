@@ -90,7 +90,7 @@ async def test_operators_are_answered_in_the_middle_of_a_rush():
     )
     body = json.dumps({"document": DOCUMENT, "region": "110000"}).encode()
     request = (
-        b"POST /v1/healthCode:show HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"POST /v1/healthCode:show HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
         b"content-length: %d\r\n\r\n%s" % (len(body), body)
     )
     statuses: Counter[bytes] = Counter()
@@ -222,3 +222,34 @@ async def test_both_doors_of_a_gateway_count_as_one(heavy: str):
         mesh.gate.set()
         assert 200 == (await waiting).status_code
         assert ["110000"] * 3 == [(await one).verdict.region for one in shown]
+
+
+async def test_what_comes_over_grpc_counts_over_http():
+    """A batch under way there is one here; a call that has ended is none."""
+    mesh = Mesh()
+    mesh.gate = asyncio.Event()
+    settings = GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0", concurrency=4)
+    query = gateway_pb.HealthCodeQuery(document=document_message(), region="110000")
+    batch = {"queries": [{"document": DOCUMENT, "region": "310000"}]}
+    async with (
+        serving(mesh, settings) as (port, grpc_port),
+        grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+        asyncio.timeout(60),
+    ):
+        stub: Any = gateway_grpc.HealthCodeServiceStub(channel)
+        request = gateway_pb.BatchShowHealthCodesRequest(queries=[query])
+        waiting = asyncio.ensure_future(
+            stub.BatchShowHealthCodes(request, timeout=30, metadata=[("hutong-caller", "x")])
+        )
+        while mesh.calls["verdict"] == 0:
+            await asyncio.sleep(0.01)
+        refused = await http.post("/v1/healthCode:batchShow", json=batch)
+        assert (503, "OVERLOADED", "1") == (
+            refused.status_code,
+            refused.json()["reason"],
+            refused.headers["retry-after"],
+        )
+        mesh.gate.set()
+        await waiting
+        assert 200 == (await http.post("/v1/healthCode:batchShow", json=batch)).status_code

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli.mesh import embedded
-from tests.testkit.golden.clients import GrpcClient
-from tests.testkit.golden.scenario import RunningMesh, Scenario
+from cli.mesh.plan import SUPERVISOR
+from tests.testkit.golden.clients import GrpcClient, Wallet
+from tests.testkit.golden.scenario import RunningMesh, Scenario, channel_as
 
 PEOPLE = ("holder", "passport-old", "passport-new")
 REGIONS = ("110000", "210000", "430000")
@@ -143,7 +144,7 @@ def histories(draw: Any) -> list[Step]:
 @given(histories())
 async def test_every_verdict_is_given_again(mesh: RunningMesh, steps: list[Step]) -> None:
     """Corrections, suspensions, links, switches, claims and outages, with questions before, after and meanwhile."""
-    client = GrpcClient(mesh.grpc["gateway"])
+    client = GrpcClient(channel_as(SUPERVISOR, mesh, "gateway"), Wallet(mesh.plan.development))
     scenario = Scenario(mesh, client, uuid.uuid4().hex[:12])
     over = asyncio.Event()
     asking = asyncio.ensure_future(scenario.ask_until(over, PEOPLE, REGIONS))

@@ -1,6 +1,7 @@
 """The systems of the founding text, by name, on data that went in as people send it.
 
-Each case is played over HTTP and over gRPC, in one process and as a process per service.
+Each case is played over HTTP and over gRPC, in one process and as a process per service; as its proper principals:
+holders with tokens, and where there are processes, regions' systems with certificates.
 """
 
 import shutil
@@ -15,9 +16,10 @@ import pytest_asyncio
 import yaml
 
 from cli.mesh import embedded, processes
+from cli.mesh.plan import system_of
 from services.verdict.policy.files import DEFAULT_DIRECTORY
-from tests.testkit.golden.clients import GrpcClient, HttpClient
-from tests.testkit.golden.scenario import RunningMesh, Scenario
+from tests.testkit.golden.clients import GrpcClient, HttpClient, Wallet
+from tests.testkit.golden.scenario import RunningMesh, Scenario, channel_as
 
 SYSTEMS = Path(__file__).parent / "systems"
 TRANSPORTS = ["http", "grpc"]
@@ -42,7 +44,7 @@ async def mesh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         async with embedded(data, policies=policies) as in_one:
             yield in_one
     else:
-        async with processes(data, policies=policies) as in_many:
+        async with processes(data, policies=policies, tls=True) as in_many:
             yield in_many
 
 
@@ -52,6 +54,9 @@ async def mesh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 async def test_system(mesh: RunningMesh, transport: str, case: dict[str, Any]) -> None:
     """What the founding text says of the system is what its code shows."""
     async with AsyncExitStack() as stack:
-        chosen = HttpClient(mesh.http) if transport == "http" else GrpcClient(mesh.grpc["gateway"])
+        wallet = Wallet(mesh.plan.development)
+        chosen: HttpClient | GrpcClient = HttpClient(mesh.http, wallet)
+        if transport == "grpc":
+            chosen = GrpcClient(channel_as(system_of("110000"), mesh, "gateway"), wallet)
         stack.push_async_callback(chosen.close)
         await Scenario(mesh, chosen, uuid.uuid4().hex[:12]).play(case["steps"])

@@ -14,12 +14,17 @@ import services.records.metrics
 import services.records.quality.metrics
 import services.runtime.limits.metrics
 import services.runtime.metrics
+import services.runtime.telemetry.repetition
 import services.verdict.metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 MODULES: dict[str, tuple[ModuleType, ...]] = {
-    "Every process": (services.runtime.metrics, services.runtime.limits.metrics),
+    "Every process": (
+        services.runtime.metrics,
+        services.runtime.limits.metrics,
+        services.runtime.telemetry.repetition,
+    ),
     "Records": (services.records.metrics, services.records.quality.metrics),
     "Lookup": (services.lookup.metrics,),
     "Verdict": (services.verdict.metrics,),
@@ -109,6 +114,12 @@ LOOK_AT = (
         "it grows",
         "a caller asks more than it may, or honest ones stand behind one address: `HUTONG_LIMITS`, "
         "`HUTONG_TRUSTED_PROXIES`",
+    ),
+    (
+        "`hutong_overloaded_total`",
+        "it grows",
+        "more comes at once than may be under way, and some is refused, heavy calls first: more replicas, or "
+        "`HUTONG_CONCURRENCY`",
     ),
     ("`hutong_limits_local`", "1", "Redis does not answer: each replica limits by itself"),
     ("`hutong_laboratory_overdue_samples`", "it grows", "somebody calls the laboratory: `hutong laboratory overdue`"),

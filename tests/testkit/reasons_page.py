@@ -83,6 +83,8 @@ DO: Mapping[str, str] = {
     "ACCESS_DENIED": "`hutong access explain` says what you may call; ask the operator for more",
     "PURPOSE_DENIED": "state the purpose that the call has, or ask the operator for a grant",
     "REGION_DENIED": "ask about your own region, in its own store",
+    "NO_AUDIT_TRAIL": "the operator has to keep a trail (HUTONG_AUDIT) before anybody can be told of it",
+    "AUDIT_UNREADABLE": "ask again; the operator looks at the trail",
     "PERSON_DENIED": "ask about yourself, or about a dependant whom the token names",
     "TOKEN_MISSING": "sign in, and send the token as `Authorization: Bearer …`",
     "TOKEN_MALFORMED": "send one whole JWT of at most 8 KiB, signed, without critical extensions",

@@ -4,7 +4,8 @@
 
 from gateway.http.names import PURPOSE
 from gateway.http.openapi import examples
-from gateway.http.openapi.schemas import Json, ref, schemas
+from gateway.http.openapi.schemas import CODE, Json, ref, schemas
+from gateway.http.views.code import HealthCode
 
 _ERRORS = {
     400: "请求有误：字段见 violations；或在当前状态下不可行。 The request is wrong, see violations; or impossible in the present state.",
@@ -37,7 +38,7 @@ def _problem(status: int) -> Json:
 
 
 def _answered(description: str, schema: str, example: Json | None) -> Json:
-    content: Json = {"schema": ref(schema)}
+    content: Json = {"schema": CODE if schema == HealthCode.__name__ else ref(schema)}
     if example is not None:
         content["example"] = example
     return {
@@ -102,6 +103,22 @@ def _get(
     }
 
 
+_PAGE: list[Json] = [
+    {
+        "name": "pageSize",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 0},
+        "description": "0 为 100。 0 means 100.",
+    },
+    {
+        "name": "pageToken",
+        "in": "query",
+        "schema": {"type": "string"},
+        "description": "上一页的 nextPageToken。 Of the page before.",
+    },
+]
+
+
 def _calls() -> Json:
     return {
         "/v1/healthCode:show": _post(
@@ -161,6 +178,27 @@ def _calls() -> Json:
             ("SwitchRequest", examples.SWITCH),
             ("SwitchResponse", {"scope": "NATIONAL"}),
         ),
+        "/v1/accesses": {
+            "get": {
+                **_get(
+                    "listAccesses",
+                    "健康码 Health code",
+                    "谁查过我 · Who looked at me",
+                    "令牌所指之人的查询记录，新者在前，含被拒的查询；取自本网关的审计日志。"
+                    " Who looked at the person of the token, or tried to, newest first, from this gateway's audit trail.",
+                    {
+                        "200": _answered(
+                            "成功。 Answered.",
+                            "AccessesResponse",
+                            {"accesses": [examples.ACCESS], "nextPageToken": None},
+                        ),
+                        **{str(status): _problem(status) for status in (400, 401, 403, 429, 503, 504)},
+                    },
+                    [{"$ref": "#/components/parameters/purpose"}, *_PAGE],
+                )["get"],
+                "security": [{"token": []}],
+            }
+        },
         "/v1/regions": _get(
             "listRegions",
             "地区 Regions",
@@ -172,20 +210,7 @@ def _calls() -> Json:
                 ),
                 **{str(status): _problem(status) for status in (400, 401, 429, 503, 504)},
             },
-            [
-                {
-                    "name": "pageSize",
-                    "in": "query",
-                    "schema": {"type": "integer", "minimum": 0},
-                    "description": "0 为 100。 0 means 100.",
-                },
-                {
-                    "name": "pageToken",
-                    "in": "query",
-                    "schema": {"type": "string"},
-                    "description": "上一页的 nextPageToken。 Of the page before.",
-                },
-            ],
+            _PAGE,
         ),
     }
 

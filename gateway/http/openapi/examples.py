@@ -102,3 +102,12 @@ PROBLEM: Json = {
     ],
     "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
 }
+
+ACCESS: Json = {
+    "at": "2022-08-05T13:20:00+08:00",
+    "caller": "region/110000/venue/south-station",
+    "method": "ShowHealthCode",
+    "purpose": "VENUE_CHECK",
+    "outcome": "OK",
+    "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+}

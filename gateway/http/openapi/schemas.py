@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.http.requests import bodies
-from gateway.http.views import batches, code, errors, regions, results, samples
+from gateway.http.views import accesses, batches, code, errors, regions, results, samples
 
 Json = dict[str, Any]
 
@@ -22,12 +22,14 @@ BODIES: Sequence[type[bodies.Body]] = (
 )
 ANSWERS: Sequence[type[msgspec.Struct]] = (
     code.HealthCode,
+    *code.NARROWED.values(),
     batches.BatchShowResponse,
     batches.DestinationsResponse,
     results.ResultsResponse,
     results.BatchResultsResponse,
     results.ClaimResponse,
     results.SwitchResponse,
+    accesses.AccessesResponse,
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
     samples.SignInResponse,
@@ -40,12 +42,20 @@ def ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+_CODES: Sequence[type[msgspec.Struct]] = (code.HealthCode, *code.NARROWED.values())
+CODE: Json = {"oneOf": [ref(kind.__name__) for kind in _CODES]}
+"""A code, as the purpose of the request sees it."""
+
+
 def schemas() -> Json:
     """Returns every schema by name."""
     kinds = {kind.__name__: kind for kind in (*BODIES, *ANSWERS)}
     _, components = msgspec.json.schema_components(kinds.values(), ref_template="#/components/schemas/{name}")
     exclusive = {name: _exclusive(kind) for name, kind in _structs(kinds).items()}
-    return {name: _schema(made, exclusive.get(name, ())) for name, made in components.items()}
+    made = {name: _schema(schema, exclusive.get(name, ())) for name, schema in components.items()}
+    for holder in ("Outcome", "Destination"):
+        made[holder]["properties"]["code"] = CODE
+    return made
 
 
 def _structs(kinds: Mapping[str, type[msgspec.Struct]]) -> Mapping[str, type[msgspec.Struct]]:

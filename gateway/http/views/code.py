@@ -1,10 +1,14 @@
 """A health code."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, cast
 
+import msgspec
+from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1.health_code_service_pb2 import Freshness
 from hutong.verdict.v1 import verdict_pb2
 
+from gateway.application.purpose_views import narrowed, sees
 from gateway.codes.codes import Shown
 from gateway.http.fields import RegionCode, described, instant, one_of
 from gateway.http.names import COLOUR, FRESHNESS, NOTICE, SCENE, SCOPE, STATUS
@@ -41,7 +45,9 @@ class ReasonCount(Answer, frozen=True):
     code: Annotated[str, described("稳定代码。 A stable code.")]
     clause: Annotated[str, described("未满足的条款。 The clause not met.")] | None
     count: Annotated[int, described("条数。 How many.")]
-    text: Text
+    text: Annotated[
+        Text | None, described("仅用于未逐条判定的更早的检测。 Only of older tests that were not judged one by one.")
+    ]
 
 
 class Policy(Answer, frozen=True):
@@ -113,6 +119,43 @@ class HealthCode(Answer, frozen=True):
     ]
 
 
+_VERDICT = verdict_pb2.Verdict.DESCRIPTOR.full_name
+_OF_THE_ANSWER = ("freshness", "age")
+"""What is said of an answer and not of a person: every purpose sees it."""
+
+
+def _narrowed(purpose: Purpose.ValueType, name: str, description: str) -> type[Answer]:
+    """Returns the code with the fields that a purpose sees and no others."""
+    seen = [
+        (field.name, field.type)
+        for field in msgspec.structs.fields(HealthCode)
+        if field.name in _OF_THE_ANSWER or sees(purpose, _VERDICT, field.name)
+    ]
+    kind = msgspec.defstruct(
+        name,
+        seen,
+        bases=(Answer,),
+        module=__name__,
+        namespace={"__doc__": description},
+        rename="camel",
+        forbid_unknown_fields=True,
+        frozen=True,
+        gc=False,
+    )
+    return cast(type[Answer], kind)
+
+
+NARROWED: Mapping[Purpose.ValueType, type[Answer]] = {
+    Purpose.PURPOSE_VENUE_CHECK: _narrowed(
+        Purpose.PURPOSE_VENUE_CHECK, "VenueCode", "场所查验所见。 What a venue sees of a code (VENUE_CHECK)."
+    ),
+    Purpose.PURPOSE_SUPERVISION: _narrowed(
+        Purpose.PURPOSE_SUPERVISION, "SupervisedCode", "监督所见。 What supervision sees of a code (SUPERVISION)."
+    ),
+}
+"""The codes of purposes that do not see all of one."""
+
+
 def _ground(message: verdict_pb2.Ground) -> Ground:
     return Ground(
         message.clause,
@@ -126,6 +169,11 @@ def _reason(message: verdict_pb2.Reason) -> Reason:
     evidence = evidence_ref(message.evidence) if message.HasField("evidence") else None
     words = text(message.text) if message.HasField("text") else None
     return Reason(message.code, message.clause or None, evidence, words, maybe_instant(message, "ended_at"))
+
+
+def _further(message: verdict_pb2.ReasonCount) -> ReasonCount:
+    words = text(message.text) if message.HasField("text") else None
+    return ReasonCount(message.code, message.clause or None, message.count, words)
 
 
 def _policy(message: verdict_pb2.PolicyRef) -> Policy:
@@ -149,9 +197,7 @@ def health_code(message: verdict_pb2.Verdict, freshness: str = "COMPUTED", age: 
         fresh_until=maybe_instant(message, "fresh_until"),
         grounds=[_ground(ground) for ground in message.grounds],
         reasons=[_reason(reason) for reason in message.reasons],
-        further_reasons=[
-            ReasonCount(more.code, more.clause or None, more.count, text(more.text)) for more in message.further_reasons
-        ],
+        further_reasons=[_further(more) for more in message.further_reasons],
         coverage=coverage(message.coverage),
         policy=_policy(message.policy),
         computed_at=maybe_instant(message, "computed_at"),
@@ -188,6 +234,17 @@ def code_start(shown: Shown) -> bytes:
     return b'{"freshness":"STALE","age":%d,' % shown.age
 
 
-def code_json(shown: Shown) -> bytes:
-    """Writes the JSON of a code."""
-    return code_start(shown) + shown.entry.body
+def code_json(shown: Shown, purpose: Purpose.ValueType) -> bytes:
+    """Writes the JSON of a code as its purpose sees it."""
+    return b"".join(code_pieces(shown, purpose))
+
+
+def code_pieces(shown: Shown, purpose: Purpose.ValueType) -> tuple[bytes, bytes]:
+    """Writes the JSON of a code as its purpose sees it, in two pieces: the second is bytes kept ready."""
+    kind = NARROWED.get(purpose)
+    if kind is None:
+        return code_start(shown), shown.entry.body
+    message = narrowed(shown.message(), purpose)
+    age = shown.age if shown.freshness == Freshness.FRESHNESS_STALE else None
+    whole = health_code(message.verdict, FRESHNESS[message.freshness], age)
+    return encode(kind(*(getattr(whole, name) for name in kind.__struct_fields__))), b""

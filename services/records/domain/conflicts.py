@@ -26,6 +26,14 @@ _AMENDED = RevisionAction.REVISION_ACTION_AMENDED
 _CONTESTED = RevisionAction.REVISION_ACTION_CONTESTED
 
 
+def conflict_id_of(
+    region: str, source_id: str, revision: int, reason: str, person_key: bytes, content_digest: bytes
+) -> str:
+    """Returns the id of one offer against one revision."""
+    parts = (region, source_id, str(revision), reason, person_key.hex(), content_digest.hex())
+    return blake2b("\x1f".join(parts).encode(), digest_size=12).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class NewConflict:
     """One offer that conflicts with a revision. `content` is the serialised RecordContent that was offered, `digest`
@@ -42,8 +50,7 @@ class NewConflict:
     @property
     def conflict_id(self) -> str:
         """The same for the same offer against the same revision."""
-        parts = (*self.id, str(self.revision), self.reason, self.person_key.hex(), self.digest.hex())
-        return blake2b("\x1f".join(parts).encode(), digest_size=12).hexdigest()
+        return conflict_id_of(*self.id, self.revision, self.reason, self.person_key, self.digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,9 +83,9 @@ class Wanted:
 class Chosen(Generic[C]):
     """The choice among one person's records.
 
-    `newest` are all that are not older than the selection's instant, and the newest of the others, one more than the
-    selection wants; newest first. `always` is what is given however old it is. `origin_of` tells the original that a
-    record names.
+    `newest` are all that are not older than the selection's instant, and of the others the newest: one, and so many
+    that there are more than the selection wants in all, if it has them; newest first. `always` is what is given however
+    old it is. `origin_of` tells the original that a record names.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Chosen(Generic[C]):
         self._before: dict[str, Instant] = {}
         self._older: dict[str, int] = {}
         recent = next((n for n, one in enumerate(newest) if one.latest_at < selection.since), len(newest))
-        given = recent + selection.newest
+        given = max(recent, selection.newest)
         self.add(newest[:given])
         self.add(always)
         # Also where nothing of this document is left out: an original may be another's of the same person.
@@ -175,9 +175,10 @@ class Chosen(Generic[C]):
 class Source(Protocol[C_co]):
     """Some people's records as a store has them, the last revision of each."""
 
-    def first(self, key: bytes, since: Instant, older: int) -> tuple[Sequence[C_co], Sequence[C_co]]:
-        """Returns a person's records that were sampled or reported at an instant or later and the newest `older` of
-        the others, newest first; and what is always given: see revisions.always_given."""
+    def first(self, key: bytes, since: Instant, most: int) -> tuple[Sequence[C_co], Sequence[C_co]]:
+        """Returns a person's records that were sampled or reported at an instant or later, and of the others the
+        newest, one and so many that there are at least `most` in all, newest first; and what is always given: see
+        revisions.always_given."""
 
     def count(self, key: bytes, since: Instant, region: str) -> int:
         """Returns how many of a person's records, of a region or ANY_REGION, are older, and not retracted."""
@@ -234,12 +235,12 @@ class HeldRecords(Generic[C]):
     def _of(self, key: bytes) -> Sequence[C]:
         return self._newest_first.get(key, ())
 
-    def first(self, key: bytes, since: Instant, older: int) -> tuple[Sequence[C], Sequence[C]]:
+    def first(self, key: bytes, since: Instant, most: int) -> tuple[Sequence[C], Sequence[C]]:
         """See Source."""
         records = self._of(key)
         recent = sum(one.latest_at >= since for one in records)
         always = [one for one in records if always_given(one.weight, self._origin_of(one))]
-        return records[: recent + older], always
+        return records[: max(recent + 1, most)], always
 
     def count(self, key: bytes, since: Instant, region: str) -> int:
         """See Source."""
@@ -268,15 +269,15 @@ class JoinedSources(Generic[C]):
         self._first = first
         self._second = second
 
-    def first(self, key: bytes, since: Instant, older: int) -> tuple[Sequence[C], Sequence[C]]:
+    def first(self, key: bytes, since: Instant, most: int) -> tuple[Sequence[C], Sequence[C]]:
         """See Source."""
-        newest, always = self._first.first(key, since, older)
-        others, always_too = self._second.first(key, since, older)
+        newest, always = self._first.first(key, since, most)
+        others, always_too = self._second.first(key, since, most)
         if not others:
             return newest, always
         joined = sorted([*newest, *others], key=_newest_first)
         recent = sum(one.latest_at >= since for one in joined)
-        return joined[: recent + older], [*always, *always_too]
+        return joined[: max(recent + 1, most)], [*always, *always_too]
 
     def count(self, key: bytes, since: Instant, region: str) -> int:
         """See Source."""

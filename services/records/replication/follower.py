@@ -42,6 +42,7 @@ from services.records.store.protocols.following import Cursors
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.clock import Clock
 from services.runtime.feeds.commit_signal import CommitSignal
+from services.runtime.feeds.teller_clock import TellerClock
 from services.runtime.resilience.backoff import Backoff
 from services.runtime.resilience.watchdog import alive
 
@@ -156,7 +157,7 @@ class RegionFollower:
         if here.rereading:
             self.as_of = Instant(0)
         self._hear(here)
-        region = await self._reached(here)
+        region, teller = await self._reached(here)
         if here.feed_id not in ("", region.feed_id):
             # By the directory it is the region's from now on.
             here = self._here = await self._accept(region.feed_id)
@@ -167,16 +168,17 @@ class RegionFollower:
             async for batch in batches:
                 compared = FollowedState.FOLLOWED_STATE_COMPARED
                 self.state = compared if here.rereading else FollowedState.FOLLOWED_STATE_FOLLOWED
-                here = await self._take(here, batch)
+                here = await self._take(here, batch, teller)
                 if here.rereading and batch.HasField("as_of"):
                     here = await self._reconciled(region, here)
                 self._here = here
                 self._hear(here)
                 yield
 
-    async def _reached(self, here: Cursor) -> ProvenRegion:
-        """Returns the region when it is the one that is meant, with the feed that is followed: at first, any. Raises
-        ServiceError."""
+    async def _reached(self, here: Cursor) -> tuple[ProvenRegion, TellerClock]:
+        """Returns the region when it is the one that is meant, with the feed that is followed, at first any, and its
+        clock. Raises ServiceError."""
+        teller = TellerClock(self._clock())
         try:
             async with asyncio.timeout(SILENCE_SECONDS):
                 probe = await self._source.ListChanges(ListChangesRequest(cursor=FeedCursor(sequence=FROM_NOW_ON)))
@@ -189,7 +191,10 @@ class RegionFollower:
             self.met_feed_id = probe.identity.feed_id if error.reason == FEED_CHANGED else ""
             raise
         self.refusal, self.met_feed_id = None, ""
-        return ProvenRegion(self._source, replace(expected, feed_id=probe.identity.feed_id))
+        if probe.HasField("as_of"):
+            # Whatever it tells on the stream is taken by this clock, at once.
+            teller.corrected(from_timestamp(probe.as_of), self._clock())
+        return ProvenRegion(self._source, replace(expected, feed_id=probe.identity.feed_id)), teller
 
     async def _accept(self, feed_id: str) -> Cursor:
         """Follows another feed from its start; returns the cursor."""
@@ -202,7 +207,8 @@ class RegionFollower:
 
     def _hear(self, here: Cursor) -> None:
         if not here.rereading:
-            self.as_of = Instant(max(self.as_of, here.as_of))
+            # What an earlier process kept may have been told by a clock that was ahead.
+            self.as_of = Instant(max(self.as_of, min(here.as_of, self._clock())))
 
     async def _reconciled(self, region: ProvenRegion, here: Cursor) -> Cursor:
         """Compares after the region's feed was read again to its end: what it lost is given back before anyone is told
@@ -217,9 +223,14 @@ class RegionFollower:
         self._signal.committed()
         return replace(here, rereading=False)
 
-    async def _take(self, since: Cursor, batch: WatchChangesResponse) -> Cursor:
+    async def _take(self, since: Cursor, batch: WatchChangesResponse, teller: TellerClock) -> Cursor:
         feed_id, sequence = batch.cursor.feed_id, batch.cursor.sequence
-        as_of = from_timestamp(batch.as_of) if batch.HasField("as_of") else _told_before(batch, since.as_of)
+        if batch.HasField("told_at"):
+            teller.measure(from_timestamp(batch.told_at), self._clock())
+        as_of = since.as_of
+        if (told := _told_until(batch)) is not None:
+            corrected = teller.corrected(told, self._clock())
+            as_of = corrected if batch.HasField("as_of") else Instant(max(as_of, corrected))
         if not batch.changes and since.feed_id == feed_id and since.sequence == sequence:
             # A sign of life moves no durable cursor: after a restart an older as_of is still true.
             return Cursor(feed_id, sequence, as_of, batch.cursor.mark, since.rereading)
@@ -296,14 +307,16 @@ class RegionFollower:
             log.warning("following: %s", error, extra={"store": self._name, "region": self._region})
 
 
-def _told_before(batch: WatchChangesResponse, before: Instant) -> Instant:
-    """Returns up to when a batch that more is to follow has told everything.
+def _told_until(batch: WatchChangesResponse) -> Instant | None:
+    """Returns up to when a batch has told everything, by the region's clock; None where it does not tell.
 
-    A region's commits are recorded at instants that grow, so only the last one may go on. Without this a region in a
-    surge would seem silent.
+    Of one that more is to follow: a region's commits are recorded at instants that grow, so only the last one may go
+    on. Without this a region in a surge would seem silent.
     """
+    if batch.HasField("as_of"):
+        return from_timestamp(batch.as_of)
     if not batch.changes:
-        return before
+        return None
     last = batch.changes[-1]
     recorded = last.record.recorded_at if last.HasField("record") else last.laboratory.recorded_at
-    return Instant(max(before, from_timestamp(recorded) - 1))
+    return Instant(from_timestamp(recorded) - 1)

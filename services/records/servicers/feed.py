@@ -12,6 +12,7 @@ from services.records.identity import OwnIdentity
 from services.records.replication.change_feed import DEFAULT_CHANGES, MOST_CHANGES, Batch, ChangeFeed
 from services.records.servicers import message_bytes
 from services.records.store.values.feed import Head
+from services.runtime.clock import Clock
 from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.feeds.tail import Step, Tail
 from services.runtime.rpc.shared_message import SharedMessage
@@ -29,9 +30,10 @@ class _Messages:
 
     life_seconds = LIFE_SECONDS
 
-    def __init__(self, feed: ChangeFeed, identity: OwnIdentity) -> None:
+    def __init__(self, feed: ChangeFeed, identity: OwnIdentity, clock: Clock) -> None:
         self._feed = feed
         self._identity = identity
+        self._clock = clock
         self.poll_seconds = feed.poll_seconds
 
     def number(self, position: Head) -> int:
@@ -49,6 +51,7 @@ class _Messages:
             cursor=pb.FeedCursor(**batch.head._asdict()),
             as_of=_as_of(batch),
             identity=self._identity.of_feed(batch.head.feed_id),
+            told_at=to_timestamp(self._clock()),
         )
         return Step(after, batch.head, SharedMessage(response), batch.as_of is not None)
 
@@ -56,10 +59,10 @@ class _Messages:
 class FeedServicer:
     """Serves hutong.records.v1.ChangeFeedService. `signal` tells of this process's commits."""
 
-    def __init__(self, feed: ChangeFeed, signal: CommitSignal, identity: OwnIdentity) -> None:
+    def __init__(self, feed: ChangeFeed, signal: CommitSignal, identity: OwnIdentity, clock: Clock) -> None:
         self._feed = feed
         self._identity = identity
-        self._tail = Tail(_Messages(feed, identity), signal)
+        self._tail = Tail(_Messages(feed, identity, clock), signal)
 
     async def ListChanges(self, request: pb.ListChangesRequest) -> pb.ListChangesResponse:
         """Returns changes after a cursor. Raises FailedPrecondition (FEED_REBUILT)."""

@@ -30,7 +30,7 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         "hutong.verdict.v1.VerdictService": ("ComputeVerdict", "EvaluateEvidence"),
     },
     LimitClass.SEARCH: {
-        "hutong.gateway.v1.HealthCodeService": ("ListResults",),
+        "hutong.gateway.v1.HealthCodeService": ("ListResults", "ListAccesses"),
         "hutong.lookup.v1.EvidenceService": ("GetEvidence",),
         "hutong.lookup.v1.HolderService": ("ListLinkedDocuments",),
         "hutong.records.v1.RecordReadService": ("ListRecords", "GetRecordHistory"),

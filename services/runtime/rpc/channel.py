@@ -17,6 +17,7 @@ from services.runtime.rpc.call import current_call
 from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.errors import from_rpc_error
 from services.runtime.rpc.peers import CALLER_KEY, USERS_KEY
+from services.runtime.rpc.person_keys import Receive
 from services.runtime.rpc.port import contract_methods, implemented, response_class
 from services.runtime.telemetry.trace import current_trace
 from services.runtime.tls.channel import CertifiedChannels
@@ -36,11 +37,12 @@ LONGEST_WAIT = 0.2
 
 class Channels:
     """The channels that one process, `caller`, opens: one for each target, closed together. With certificates, both
-    sides prove their names."""
+    sides prove their names. `receive` looks over every answer."""
 
-    def __init__(self, caller: str, files: TlsFiles | None = None) -> None:
+    def __init__(self, caller: str, files: TlsFiles | None = None, receive: Receive | None = None) -> None:
         self._caller = caller
         self._files = files
+        self._receive = receive
         self._connections: dict[tuple[str, Principal], Connection] = {}
 
     async def __aenter__(self) -> Self:
@@ -58,7 +60,7 @@ class Channels:
         if connection is None:
             opener = None if self._files is None else CertifiedChannels(self._files, peer)
             connection = self._connections[target, peer] = Connection(target, opener)
-        return remote(port, connection, service=service, caller=self._caller)
+        return remote(port, connection, service=service, caller=self._caller, receive=self._receive)
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -66,7 +68,7 @@ class Channels:
             await connection.close()
 
 
-def remote(port: type[P], connection: Connection, *, service: str, caller: str) -> P:
+def remote(port: type[P], connection: Connection, *, service: str, caller: str, receive: Receive | None = None) -> P:
     """Returns a port that calls over a connection; `service` names the other side in errors.
 
     Its methods raise ServiceError. One that is answered once is tried again while the service is UNAVAILABLE, so writes
@@ -75,33 +77,44 @@ def remote(port: type[P], connection: Connection, *, service: str, caller: str) 
     methods = contract_methods(port)
     return implemented(
         port,
-        {name: remote_method(method, connection, service=service, caller=caller) for name, method in methods.items()},
+        {
+            name: remote_method(method, connection, service=service, caller=caller, receive=receive)
+            for name, method in methods.items()
+        },
     )
 
 
-def remote_method(method: MethodDescriptor, connection: Connection, *, service: str, caller: str) -> Callable[..., Any]:
+def remote_method(
+    method: MethodDescriptor,
+    connection: Connection,
+    *,
+    service: str,
+    caller: str,
+    receive: Receive | None = None,
+) -> Callable[..., Any]:
     """Returns a function that calls one method over a connection."""
     if not method.server_streaming:
-        return _unary(service, caller, connection, method)
+        return _unary(service, caller, _Method(connection, method, "unary_unary", receive))
     if method.client_streaming:
-        return _duplex(service, caller, connection, method)
-    return _stream(service, caller, connection, method)
+        return _duplex(service, caller, _Method(connection, method, "stream_stream", receive))
+    return _stream(service, caller, _Method(connection, method, "unary_stream", receive))
 
 
 class _Method:
     """One method over whatever channel a connection has at the moment."""
 
-    def __init__(self, connection: Connection, method: MethodDescriptor, kind: str) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, method: MethodDescriptor, kind: str, receive: Receive | None) -> None:
+        self.connection = connection
         self._path = f"/{method.containing_service.full_name}/{method.name}"
         self._kind = kind
-        self._parse = response_class(method).FromString
+        parse = response_class(method).FromString
+        self._parse = parse if receive is None else lambda data: receive(parse(data))
         self._channel: grpc.aio.Channel | None = None
         self._invoke: Any = None
 
     @property
     def current(self) -> Any:
-        channel = self._connection.channel
+        channel = self.connection.channel
         if channel is not self._channel:
             self._channel = channel
             self._invoke = getattr(channel, self._kind)(
@@ -120,9 +133,7 @@ def _metadata(caller: str) -> list[tuple[str, str]]:
     return metadata
 
 
-def _unary(service: str, caller: str, connection: Connection, method: MethodDescriptor) -> Callable[[Message], Any]:
-    invoke = _Method(connection, method, "unary_unary")
-
+def _unary(service: str, caller: str, invoke: _Method) -> Callable[[Message], Any]:
     async def call(request: Message) -> Message:
         deadline, metadata = current_call().deadline, _metadata(caller)
         attempt, backoff = 1, Backoff(FIRST_WAIT, LONGEST_WAIT)
@@ -135,7 +146,7 @@ def _unary(service: str, caller: str, connection: Connection, method: MethodDesc
             except grpc.aio.AioRpcError as error:
                 failed = from_rpc_error(error, service)
             if failed.code is Code.UNAVAILABLE:
-                connection.missed()
+                invoke.connection.missed()
             if (
                 failed.code is not Code.UNAVAILABLE
                 or attempt == ATTEMPTS
@@ -148,18 +159,14 @@ def _unary(service: str, caller: str, connection: Connection, method: MethodDesc
     return call
 
 
-def _stream(
-    service: str, caller: str, connection: Connection, method: MethodDescriptor
-) -> Callable[[Message], AsyncIterator[Message]]:
-    invoke = _Method(connection, method, "unary_stream")
-
+def _stream(service: str, caller: str, invoke: _Method) -> Callable[[Message], AsyncIterator[Message]]:
     async def call(request: Message) -> AsyncIterator[Message]:
         stream = invoke.current(request, metadata=_metadata(caller))
         try:
             async for response in stream:
                 yield response
         except grpc.aio.AioRpcError as error:
-            connection.missed()
+            invoke.connection.missed()
             raise from_rpc_error(error, service) from None
         finally:
             stream.cancel()
@@ -167,11 +174,7 @@ def _stream(
     return call
 
 
-def _duplex(
-    service: str, caller: str, connection: Connection, method: MethodDescriptor
-) -> Callable[[AsyncIterator[Message]], AsyncIterator[Message]]:
-    invoke = _Method(connection, method, "stream_stream")
-
+def _duplex(service: str, caller: str, invoke: _Method) -> Callable[[AsyncIterator[Message]], AsyncIterator[Message]]:
     async def call(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
         stream = invoke.current(metadata=_metadata(caller))
         # Not gRPC's own: it would leave the requests of a stream that has ended where they wait, for ever.
@@ -180,7 +183,7 @@ def _duplex(
             async for response in stream:
                 yield response
         except grpc.aio.AioRpcError as error:
-            connection.missed()
+            invoke.connection.missed()
             raise from_rpc_error(error, service) from None
         except asyncio.CancelledError:
             if writing.done() and not writing.cancelled() and (failed := writing.exception()):

@@ -20,13 +20,15 @@ from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.channel import TRACE_KEY
 from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_status
+from services.runtime.rpc.failures import log_failure
 from services.runtime.rpc.parts import has_too_many_parts
 from services.runtime.rpc.peers import Peers
+from services.runtime.rpc.person_keys import Receive
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
 from services.runtime.rpc.shared_message import Answer, SharedMessage
 from services.runtime.rpc.streams import OpenStreams, reader_too_slow
-from services.runtime.telemetry.trace import Traces
+from services.runtime.telemetry.trace import Trace, Traces
 
 DEFAULT_SECONDS = 10.0
 """The deadline of a call that brings none."""
@@ -64,7 +66,7 @@ Decoded = Message | Refused
 class Handlers:
     """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
     `draining` is set when streams are to end, `streams` bounds them, `overload` bounds what is answered once,
-    `addresses` tells where calls come from."""
+    `addresses` tells where calls come from, `receive` looks over every request."""
 
     peers: Peers
     traces: Traces
@@ -72,12 +74,13 @@ class Handlers:
     streams: OpenStreams
     overload: Overload
     addresses: Addresses
+    receive: Receive | None = None
 
     def of(self, pipeline: Pipeline, binding: Binding, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
         """Returns the handler of one method."""
         name = f"{binding.contract.full_name}/{method.name}"
         handler = getattr(binding.servicer, method.name)
-        codec: Any = {"request_deserializer": _decoder(method), "response_serializer": _encoded}
+        codec: Any = {"request_deserializer": _decoder(method, self.receive), "response_serializer": _encoded}
         if method.client_streaming:
             return grpc.stream_stream_rpc_method_handler(self._duplex(pipeline, name, handler), **codec)
         if method.server_streaming:
@@ -95,15 +98,16 @@ class Handlers:
 
     def _unary(self, pipeline: Pipeline, name: str, handler: Any, weight: Weight) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+            call: Call | None = None
             try:
                 self.overload.begin(weight)
             except ServiceError as error:
-                await _abort(context, error)
+                await self._abort(context, name, call, error)
             try:
                 call, _ = await self._call(context)
                 return await pipeline.unary(name, handler, _accepted(request), call)
             except ServiceError as error:
-                await _abort(context, error)
+                await self._abort(context, name, call, error)
             finally:
                 self.overload.end(weight)
 
@@ -111,6 +115,7 @@ class Handlers:
 
     def _stream(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+            call: Call | None = None
             try:
                 call, ends = await self._call(context)
                 with self.streams.opened(call.caller, context.peer()):
@@ -120,7 +125,7 @@ class Handlers:
                             await self._write(context, response)
                     self._check_drained()
             except ServiceError as error:
-                await _abort(context, error)
+                await self._abort(context, name, call, error)
 
         return serve
 
@@ -132,6 +137,7 @@ class Handlers:
                     async for request in living:
                         yield _accepted(request)
 
+            call: Call | None = None
             try:
                 call, ends = await self._call(context)
                 with self.streams.opened(call.caller, context.peer()):
@@ -139,9 +145,23 @@ class Handlers:
                         await self._write(context, response)
                     self._check_drained()
             except ServiceError as error:
-                await _abort(context, error)
+                await self._abort(context, name, call, error)
 
         return serve
+
+    async def _abort(
+        self, context: grpc.aio.ServicerContext[Any, Any], method: str, call: Call | None, error: ServiceError
+    ) -> NoReturn:
+        trace = self._trace(context) if call is None else call.trace
+        log_failure(method, "" if call is None else call.caller, trace.hex_id, error.code.name, error.reason)
+        status: Status = to_status(error)
+        context.set_trailing_metadata([(DETAILS_KEY, status.SerializeToString())])
+        await context.abort(STATUS_CODES[error.code], status.message)
+        raise AssertionError("abort raises")
+
+    def _trace(self, context: grpc.aio.ServicerContext[Any, Any]) -> Trace:
+        traceparent = next((str(value) for key, value in context.invocation_metadata() or () if key == TRACE_KEY), None)
+        return self.traces(traceparent)
 
     async def _write(self, context: grpc.aio.ServicerContext[Any, Any], response: Answer) -> None:
         """Sends a message of a stream; waits while its reader has no room for it. Raises ABORTED (READER_TOO_SLOW)."""
@@ -153,13 +173,12 @@ class Handlers:
 
     async def _call(self, context: grpc.aio.ServicerContext[Any, Any]) -> tuple[Call, float]:
         """Returns the call, and when what proves the caller's name ends (time.monotonic(), seconds)."""
-        traceparent = next((str(value) for key, value in context.invocation_metadata() or () if key == TRACE_KEY), None)
         left = context.time_remaining()
         caller = await self.peers.caller(context)
         call = Call(
             caller.name,
             time.monotonic() + (DEFAULT_SECONDS if left is None else left),
-            self.traces(traceparent),
+            self._trace(context),
             persons=caller.persons,
             users=caller.users,
             proven=caller.proven,
@@ -209,13 +228,6 @@ class Handlers:
                 await items.aclose()
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError) -> NoReturn:
-    status: Status = to_status(error)
-    context.set_trailing_metadata([(DETAILS_KEY, status.SerializeToString())])
-    await context.abort(STATUS_CODES[error.code], status.message)
-    raise AssertionError("abort raises")
-
-
 def _accepted(request: Decoded) -> Message:
     if isinstance(request, Refused):
         # One error for all calls: without this, it would keep every place where it was raised.
@@ -223,7 +235,7 @@ def _accepted(request: Decoded) -> Message:
     return request
 
 
-def _decoder(method: MethodDescriptor) -> Callable[[bytes], Decoded]:
+def _decoder(method: MethodDescriptor, receive: Receive | None) -> Callable[[bytes], Decoded]:
     parse = request_class(method).FromString
     most = None if _holds_many(method.input_type) else SINGLE_BYTES
 
@@ -234,9 +246,12 @@ def _decoder(method: MethodDescriptor) -> Callable[[bytes], Decoded]:
         if has_too_many_parts(data, method.input_type):
             return Refused(_TOO_LARGE)
         try:
-            return parse(data)
+            request = parse(data)
+            return request if receive is None else receive(request)
         except DecodeError:
             return Refused(_MALFORMED)
+        except ServiceError as error:
+            return Refused(error)
 
     return decoded
 

@@ -14,11 +14,12 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from services.common.mesh_directory import parse_directory
+from services.common.mesh_secret import LEAST_SECRET, MOST_VERSION, MeshSecretError, parse_mesh_secret
 from services.runtime.limits.rules import rules_wrong
 from services.runtime.rpc.addresses import networks_wrong
 
-LEAST_SECRET = 16
-"""Bytes."""
+MOST_HOSTS = 8
+"""Hosts in the URL of a PostgreSQL database: a primary and those that may take its place."""
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:/\s\[\]]*):(\d{1,5})")
@@ -66,13 +67,16 @@ def _targets(addresses: Mapping[str, str]) -> str:
     return next((f"{name}: {wrong}" for name, address in addresses.items() if (wrong := _target(address))), "")
 
 
-def _url(*schemes: str) -> Callable[[str], str]:
+def _url(*schemes: str, most_hosts: int = 1) -> Callable[[str], str]:
     def wrong(url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in schemes or "://" not in url or not (parts.netloc or parts.path.strip("/")):
             return f"begins with {' or '.join(f'{scheme}://' for scheme in schemes)}, and an address follows"
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        if len(hosts) > most_hosts:
+            return f"names more than {most_hosts} of host:port"
         try:
-            _ = parts.port
+            _ = [urlsplit(f"//{host}").port for host in hosts]
         except ValueError:
             return "its port is not a number up to 65535"
         return ""
@@ -82,7 +86,7 @@ def _url(*schemes: str) -> Callable[[str], str]:
 
 def _store(url: str) -> str:
     if not url.startswith("sqlite:///"):
-        wrong = _url("postgresql", "postgres")(url)
+        wrong = _url("postgresql", "postgres", most_hosts=MOST_HOSTS)(url)
         return "begins with sqlite:/// or postgresql://, and a path or an address follows" if wrong else ""
     path = Path(url.removeprefix("sqlite:///")).absolute()
     if not url.removeprefix("sqlite:///") or path.is_dir():
@@ -121,7 +125,11 @@ def _level(name: str) -> str:
 
 
 def _secret(secret: str) -> str:
-    return "" if len(secret.encode()) >= LEAST_SECRET else f"the mesh's secret needs at least {LEAST_SECRET} bytes"
+    try:
+        parse_mesh_secret(secret)
+    except MeshSecretError as error:
+        return str(error)
+    return ""
 
 
 def _origins(origins: tuple[str, ...]) -> str:
@@ -137,6 +145,7 @@ Seconds = Annotated[float, Kind("seconds", _number(0))]
 SomeSeconds = Annotated[float, Kind("seconds, more than 0", _number(0, more=True))]
 Hours = Annotated[int, Kind("hours", _number(1))]
 Count = Annotated[int, Kind("a whole number from 1", _number(1))]
+Version = Annotated[int, Kind(f"a whole number up to {MOST_VERSION}", _number(0, MOST_VERSION))]
 Pool = Annotated[int, Kind("a whole number from 2", _number(2))]
 Rate = Annotated[float, Kind("a second", _number(0))]
 Share = Annotated[float, Kind("0 to 1", _number(0, 1))]
@@ -147,7 +156,7 @@ Region = Annotated[str, Kind("a region's code or nation", _any)]
 CollectorUrl = Annotated[str, Kind("http://… or https://…", _url("http", "https"))]
 RedisUrl = Annotated[str, Kind("redis://…, rediss://… or unix://…", _url("redis", "rediss", "unix"))]
 StoreUrl = Annotated[str, Kind("sqlite:///path or postgresql://…", _store)]
-ReplicaUrl = Annotated[str, Kind("postgresql://…", _url("postgresql", "postgres"))]
+ReplicaUrl = Annotated[str, Kind("postgresql://…", _url("postgresql", "postgres", most_hosts=MOST_HOSTS))]
 Directory = Annotated[str, Kind("a directory", _directory)]
 File = Annotated[str, Kind("a file", _file)]
 Members = Annotated[str, Kind("a YAML file", _members)]

@@ -35,7 +35,7 @@ async def migrate(schemas: Schemas, store_url: str, *, distribute: bool = False)
 
         from services.runtime.storage.postgres import migration
 
-        connection = await asyncpg.connect(store_url, timeout=CONNECT_SECONDS)
+        connection = await asyncpg.connect(store_url, timeout=CONNECT_SECONDS, target_session_attrs="read-write")
         try:
             return await migration.migrate(connection, schemas.postgres, distribute=distribute)
         finally:

@@ -6,6 +6,7 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
+from services.runtime.telemetry.repetition import Repetition
 from services.runtime.telemetry.trace import current_trace
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -34,7 +35,9 @@ class JsonLines(logging.Formatter):
 
 
 def configure_logs(level: str) -> None:
-    """Sends every log of the process to standard error as JSON lines. Raises ValueError for an unknown level."""
+    """Sends every log of the process to standard error as JSON lines; repeated warnings back
+    off. Raises ValueError for an unknown level."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(Repetition())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -77,7 +77,7 @@ class ReasonCount(Struct, frozen=True):
     code: str
     clause: str
     count: int
-    text: Text
+    text: Text | None = None
 
 
 class PolicyRef(Struct, frozen=True):

@@ -146,7 +146,8 @@ def fill(message: verdict_pb2.Verdict, judged: Verdict, seen: evidence_service_p
             _fill_ref(why.evidence, reason.evidence)
     for further in judged.further_reasons:
         more = message.further_reasons.add(code=further.code, clause=further.clause, count=further.count)
-        more.text.zh, more.text.en = further.text.zh, further.text.en
+        if further.text is not None:
+            more.text.zh, more.text.en = further.text.zh, further.text.en
     message.scene = judged.scene  # type: ignore[assignment]
     message.judged_by_scene_rules = judged.judged_by_scene_rules
     message.coverage.extend(sorted(seen.coverage, key=_source) if len(seen.coverage) > 1 else seen.coverage)

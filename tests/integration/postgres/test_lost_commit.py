@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.records.v1 import conflict_service_pb2 as cpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
@@ -151,6 +152,13 @@ async def held(store: PostgresStore) -> Any:
     )
 
 
+def _of_any_feed(answer: Any) -> Any:
+    """Returns an answer without the name of the store's feed: each store has its own."""
+    if isinstance(answer, Message) and "identity" in answer.DESCRIPTOR.fields_by_name:
+        answer.ClearField("identity")
+    return answer
+
+
 class Standing(ManualClock):
     """A clock that stands, so that what is done twice is stamped as what is done once."""
 
@@ -168,12 +176,12 @@ async def test_a_lost_commit_is_done_again_and_happens_once(postgres_server: Pos
     for url in (smooth, rough):
         await prepared(url)
     async with opened(smooth) as store:
-        expected = await ACTIONS[name](Records(store, Standing())), await held(store)
+        expected = _of_any_feed(await ACTIONS[name](Records(store, Standing()))), await held(store)
     async with LossyProxy(f"127.0.0.1:{postgres_server.port}") as proxy:
         store = PostgresStore(rough.replace(f"127.0.0.1:{postgres_server.port}", proxy.address))
         await store.ping()
         proxy.losing = losing
-        answer = await ACTIONS[name](Records(store, Standing()))
+        answer = _of_any_feed(await ACTIONS[name](Records(store, Standing())))
         assert 1 == proxy.lost
         assert expected == (answer, await held(store))
         await store.close()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import grpc
@@ -14,6 +15,7 @@ from hutong.lookup.v1.region_pb2 import Scope
 from hutong.records.v1.record_pb2 import Channel, TestResult
 from hutong.verdict.v1.verdict_pb2 import Colour, NoticeOutcome, Status, Verdict
 
+from gateway.identity.development import DevelopmentIssuer
 from services.common.instants import format_rfc3339, from_timestamp, parse_rfc3339, to_timestamp
 from services.runtime.rpc.errors import from_rpc_error
 
@@ -30,6 +32,29 @@ class Given(NamedTuple):
     at: str
     known_at: str
     verdict: bytes
+
+
+class Wallet:
+    """The tokens of holders, from the development issuer of a mesh: every question is its holder's own."""
+
+    def __init__(self, folder: str) -> None:
+        self._issuer = DevelopmentIssuer(Path(folder))
+        self._tokens: dict[tuple[tuple[str, str], ...], str] = {}
+
+    def authorization(self, *people: Person) -> str:
+        """Returns the authorization of a person, or of a guardian of several."""
+        first, *others = unique = list({(one["type"], one["number"]): None for one in people})
+        key = tuple(unique)
+        if key not in self._tokens:
+            claims: dict[str, Any] = {"role": "holder", "document": _shown(first)}
+            if others:
+                claims |= {"role": "guardian", "dependants": [_shown(one) for one in others]}
+            self._tokens[key] = f"Bearer {self._issuer.token(claims)}"
+        return self._tokens[key]
+
+
+def _shown(document: tuple[str, str]) -> dict[str, str]:
+    return {"type": document[0], "number": document[1]}
 
 
 class HealthCodeClient(Protocol):
@@ -55,16 +80,19 @@ class HealthCodeClient(Protocol):
 
 
 class HttpClient:
-    """Over HTTP/JSON."""
+    """Over HTTP/JSON, each question with its holder's token."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, wallet: Wallet) -> None:
+        self._wallet = wallet
         self._client = httpx.AsyncClient(base_url=base_url, timeout=15)
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> Answer:
-        reply = await self._client.post(path, json={key: value for key, value in body.items() if value is not None})
+    async def _post(self, path: str, body: Mapping[str, Any], *people: Person) -> Answer:
+        stated = {key: value for key, value in body.items() if value is not None}
+        headers = {"authorization": self._wallet.authorization(*people)}
+        reply = await self._client.post(path, json=stated, headers=headers)
         answer: Answer = reply.json()
         if reply.status_code != 200:
             return {"error": answer["reason"], "fields": sorted(v["field"] for v in answer.get("violations", []))}
@@ -72,7 +100,7 @@ class HttpClient:
 
     async def show(self, person: Person, region: str, **options: Any) -> Answer:
         options["knownAt"] = options.pop("known_at", None)
-        answer = await self._post("/v1/healthCode:show", {"document": person, "region": region, **options})
+        answer = await self._post("/v1/healthCode:show", {"document": person, "region": region, **options}, person)
         if "error" in answer:
             return answer
         return _code(answer) | {"given": [_given_json(person, region, options.get("scope"), answer)]}
@@ -83,18 +111,18 @@ class HttpClient:
             | ({"scope": one.scope} if one.scope else {})
             for one in given
         ]
-        answer = await self._post("/v1/healthCode:batchShow", {"queries": queries})
+        answer = await self._post("/v1/healthCode:batchShow", {"queries": queries}, *(one.person for one in given))
         return [_json_bytes(outcome.get("code", outcome)) for outcome in answer["outcomes"]]
 
     async def destinations(self, person: Person, regions: Sequence[str], at: str | None) -> Answer:
         body = {"document": person, "regions": list(regions) or None, "at": at, "view": "FULL"}
-        answer = await self._post("/v1/destinations:check", body)
+        answer = await self._post("/v1/destinations:check", body, person)
         codes = {item["region"]["region"]: item["code"] for item in answer["destinations"]}
         given = [_given_json(person, region, None, code) for region, code in codes.items()]
         return {region: code["status"] for region, code in codes.items()} | {"given": given}
 
     async def results(self, person: Person) -> Answer:
-        answer = await self._post("/v1/results:list", {"document": person})
+        answer = await self._post("/v1/results:list", {"document": person}, person)
         return {
             "results": [
                 {
@@ -109,12 +137,12 @@ class HttpClient:
         }
 
     async def claim(self, person: Person, region: str) -> Answer:
-        answer = await self._post("/v1/results:claim", {"document": person, "region": region})
+        answer = await self._post("/v1/results:claim", {"document": person, "region": region}, person)
         return answer if "error" in answer else {"created": answer["created"]}
 
     async def switch(self, person: Person, region: str, scope: str) -> Answer:
         body = {"document": person, "region": region, "scope": scope}
-        return await self._post("/v1/healthCode:switchScope", body)
+        return await self._post("/v1/healthCode:switchScope", body, person)
 
 
 def _given_json(person: Person, region: str, scope: str | None, code: Answer) -> Given:
@@ -144,32 +172,35 @@ def _code(answer: Answer) -> Answer:
 
 
 class GrpcClient:
-    """Over gRPC, with the generated stubs a regional system would use."""
+    """Over gRPC, with the generated stubs a regional system would use, each question with its holder's token."""
 
-    def __init__(self, address: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address)
+    def __init__(self, channel: grpc.aio.Channel, wallet: Wallet) -> None:
+        self._wallet = wallet
+        self._channel = channel
         self._stub = HealthCodeServiceStub(self._channel)
 
     async def close(self) -> None:
         await self._channel.close()
 
-    async def _call(self, method: str, request: Any) -> Any:
+    async def _call(self, method: str, request: Any, *people: Person) -> Any:
+        metadata = [("hutong-caller", "golden"), ("authorization", self._wallet.authorization(*people))]
         try:
-            return await getattr(self._stub, method)(request, timeout=15, metadata=[("hutong-caller", "golden")])
+            return await getattr(self._stub, method)(request, timeout=15, metadata=metadata)
         except grpc.aio.AioRpcError as rpc_error:
             error = from_rpc_error(rpc_error, "gateway")
             return {"error": error.reason, "fields": sorted(v.field.removeprefix("query.") for v in error.violations)}
 
     async def show(self, person: Person, region: str, **options: Any) -> Answer:
         query = _query(person, region, **options)
-        reply = await self._call("ShowHealthCode", pb.ShowHealthCodeRequest(query=query))
+        reply = await self._call("ShowHealthCode", pb.ShowHealthCodeRequest(query=query), person)
         if isinstance(reply, dict):
             return reply
         return _verdict(reply.verdict) | {"given": [_given(person, region, options.get("scope"), reply.verdict)]}
 
     async def again(self, given: Sequence[Given]) -> Sequence[bytes]:
         queries = [_query(one.person, one.region, scope=one.scope, at=one.at, known_at=one.known_at) for one in given]
-        reply = await self._call("BatchShowHealthCodes", pb.BatchShowHealthCodesRequest(queries=queries))
+        request = pb.BatchShowHealthCodesRequest(queries=queries)
+        reply = await self._call("BatchShowHealthCodes", request, *(one.person for one in given))
         return [_bytes(outcome.code.verdict) for outcome in reply.outcomes]
 
     async def destinations(self, person: Person, regions: Sequence[str], at: str | None) -> Answer:
@@ -179,7 +210,7 @@ class GrpcClient:
             at=None if at is None else to_timestamp(parse_rfc3339(at)),
             view=pb.DestinationView.DESTINATION_VIEW_FULL,
         )
-        reply = await self._call("CheckDestinations", request)
+        reply = await self._call("CheckDestinations", request, person)
         verdicts = {item.region.region: item.code.code.verdict for item in reply.destinations}
         return {
             **{region: Status.Name(verdict.status).removeprefix("STATUS_") for region, verdict in verdicts.items()},
@@ -187,7 +218,7 @@ class GrpcClient:
         }
 
     async def results(self, person: Person) -> Answer:
-        reply = await self._call("ListResults", pb.ListResultsRequest(document=_document(person)))
+        reply = await self._call("ListResults", pb.ListResultsRequest(document=_document(person)), person)
         return {
             "results": [
                 {
@@ -202,12 +233,14 @@ class GrpcClient:
         }
 
     async def claim(self, person: Person, region: str) -> Answer:
-        reply = await self._call("ClaimResult", pb.ClaimResultRequest(document=_document(person), region=region))
+        reply = await self._call(
+            "ClaimResult", pb.ClaimResultRequest(document=_document(person), region=region), person
+        )
         return reply if isinstance(reply, dict) else {"created": reply.created}
 
     async def switch(self, person: Person, region: str, scope: str) -> Answer:
         request = pb.SwitchScopeRequest(document=_document(person), region=region, scope=Scope.Value("SCOPE_" + scope))
-        reply = await self._call("SwitchScope", request)
+        reply = await self._call("SwitchScope", request, person)
         return reply if isinstance(reply, dict) else {"scope": Scope.Name(reply.scope).removeprefix("SCOPE_")}
 
 

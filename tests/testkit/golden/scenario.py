@@ -22,7 +22,8 @@ from hutong.records.v1.record_pb2 import Channel, Origin, RecordContent, RecordK
 from hutong.records.v1.record_read_service_pb2_grpc import RecordReadServiceStub
 from hutong.records.v1.record_write_service_pb2_grpc import RecordWriteServiceStub
 
-from cli.mesh.plan import REGIONS, Plan
+from cli.mesh.plan import PRINCIPALS, REGIONS, SUPERVISOR, Plan, system_of
+from cli.mesh.target import files_of
 from services.common.id_numbers import check_character
 from services.common.instants import (
     HOUR,
@@ -34,11 +35,15 @@ from services.common.instants import (
     parse_rfc3339,
     to_timestamp,
 )
+from services.runtime.tls.credentials import channel_credentials
+from services.runtime.tls.identity import Principal
 from services.verdict.policy.files import CASES_SUFFIX
 from tests.testkit.golden.clients import Answer, Given, HealthCodeClient
 
 _RELATIVE = re.compile(r"now(?:([+-]\d+)h)?(?:([+-]\d+)m)?")
 _METADATA = [("hutong-caller", "golden")]
+_CALLERS = {"lookup": PRINCIPALS["gateway"], "nation": SUPERVISOR}
+"""Who calls which service, where names are proven; a region's store is called by that region's system."""
 _PATIENCE_SECONDS = 10.0
 MOST_IN_BATCH = 500
 
@@ -55,6 +60,16 @@ class RunningMesh(Protocol):
 
     async def start(self, name: str) -> None:
         """Starts it again on the address it had."""
+
+
+def channel_as(caller: Principal, mesh: RunningMesh, name: str) -> grpc.aio.Channel:
+    """Returns a channel to a service of a mesh, with the caller's certificate where the mesh has any."""
+    if mesh.plan.certificates is None:
+        return grpc.aio.insecure_channel(mesh.grpc[name])
+    files = files_of(mesh.plan.endpoints(0), caller)
+    assert files is not None
+    credentials, override = channel_credentials(files.current(), PRINCIPALS[name])
+    return grpc.aio.secure_channel(mesh.grpc[name], credentials, options=[override])
 
 
 class Scenario:
@@ -136,7 +151,7 @@ class Scenario:
 
     def _channel(self, name: str) -> grpc.aio.Channel:
         if name not in self._channels:
-            self._channels[name] = grpc.aio.insecure_channel(self._mesh.grpc[name])
+            self._channels[name] = channel_as(_CALLERS.get(name) or system_of(name), self._mesh, name)
         return self._channels[name]
 
     def _own(self, name: str) -> str:
@@ -287,7 +302,7 @@ class Scenario:
                 subject=self._subject(step),
                 other=self._subject({"person": other}),
                 cause="passport renewed",
-                purpose=Purpose.PURPOSE_RECORD_KEEPING,
+                purpose=Purpose.PURPOSE_HOLDER_DECISION,
             ),
             metadata=_METADATA,
         )
@@ -298,7 +313,7 @@ class Scenario:
                 subject=self._subject(step),
                 other=self._subject({"person": other}),
                 cause="linked in error",
-                purpose=Purpose.PURPOSE_RECORD_KEEPING,
+                purpose=Purpose.PURPOSE_HOLDER_DECISION,
             ),
             metadata=_METADATA,
         )

@@ -36,6 +36,10 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def lead_to(self, target: str) -> None:
+        """Carries new connections to another host:port; those that there are stay where they are."""
+        self._target = target
+
     def cut(self) -> None:
         """Ends every connection, and each new one at once."""
         self._refusing = True

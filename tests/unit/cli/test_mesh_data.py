@@ -8,7 +8,7 @@ import socket
 import msgspec
 import pytest
 
-from cli.mesh.data import DataDirectoryError, locked, mesh_secret
+from cli.mesh.data import SECRET_FILE, DataDirectoryError, locked, mesh_secret
 from cli.mesh.directory import write_directory
 from cli.mesh.endpoints import FILE_NAME, read_endpoints, remove_endpoints, write_endpoints
 from cli.mesh.environment import MODULES, environment, settings
@@ -131,6 +131,7 @@ def test_each_process_is_told_settings_it_has(plan, name):
     struct = getattr(importlib.import_module(module), kind)
     told = settings(plan, name)
     write_directory(plan)
+    (plan.data / SECRET_FILE).write_text(plan.secret)
     assert {key.lower() for key in told} - {field.name for field in msgspec.structs.fields(struct)} == set()
     loaded = load(struct, environment(plan, name))
     assert loaded.listen == plan.address(name)

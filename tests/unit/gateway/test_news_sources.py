@@ -18,11 +18,11 @@ from hutong.records.v1.record_pb2 import TestRecord as Record
 from gateway.codes.cache.protocol import News
 from gateway.news import sources
 from gateway.news.sources import HoldersNews, RecordsNews
-from gateway.news.teller_clock import TOLERANCE, TellerClock
 from services.common.errors import ServiceError
 from services.common.identities import HOLDERS as HOLDERS_STORE
 from services.common.identities import RECORDS
 from services.common.instants import HOUR, MINUTE, SECOND, Instant, to_timestamp
+from services.runtime.feeds.teller_clock import TOLERANCE, TellerClock
 from tests.testkit.identities import gateway_mesh, lookup_identity
 
 NOW = Instant(1_660_000_000_000_000)
@@ -204,3 +204,18 @@ def test_a_first_word_that_comes_late_says_nothing_of_a_clock() -> None:
     with pytest.raises(ServiceError) as raised:
         TellerClock(NOW).corrected(Instant(NOW + HOUR), Instant(NOW + MINUTE))
     assert raised.value.reason == "FEED_LATE"
+
+
+async def test_how_far_a_clock_is_ahead_is_not_hidden_by_news_that_lag() -> None:
+    """A nation whose clock is three minutes ahead and that has not heard a region for as long is not up to date: its
+    first words look as though its clock were right, and by when they were written it is not."""
+    ahead = 180 * SECOND
+    source = Told(
+        batch(as_of=to_timestamp(NOW), told_at=to_timestamp(Instant(NOW + ahead))),
+        batch(as_of=to_timestamp(Instant(NOW + ahead)), told_at=to_timestamp(Instant(NOW + ahead))),
+        batch(as_of=to_timestamp(Instant(NOW + ahead)), told_at=to_timestamp(Instant(NOW + 2 * ahead))),
+    )
+    told, reason = await read(nation_news(source), "h/7")
+    assert [news.as_of for news in told] == [NOW - ahead, NOW]
+    # Set forward since: how far it is ahead is not known any more.
+    assert reason == "FEED_LATE"

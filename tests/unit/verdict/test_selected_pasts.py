@@ -216,6 +216,6 @@ def test_a_selection_gives_the_verdict_that_everything_gives(
     record_property("narrowed, of, asked again, as known then", f"{narrowed}, {tried}, {again}, {then}")
     # None of it holds by chance: much is left out, of every verdict, and it is seldom that it has to be asked for.
     assert narrowed > tried / 4
-    assert again / narrowed < 0.4
+    assert again / narrowed < 0.5
     assert then / narrowed > 0.1
     assert {status for status in Status if status != Status.UNDETERMINED} - {Status.NOT_REQUIRED} <= statuses

@@ -152,7 +152,7 @@ class Subject(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     PERSON_KEY_FIELD_NUMBER: _builtins.int
     person_key: _builtins.bytes
-    """The first 16 bytes of HMAC-SHA-256, under the mesh's secret, of the normalised document; what the
+    """The person key: the version of the mesh's secret in one byte, then 15 of the normalised document under it; what the
     services of the mesh send one another.
     """
     @_builtins.property

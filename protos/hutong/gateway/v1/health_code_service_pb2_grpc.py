@@ -70,6 +70,11 @@ class HealthCodeServiceStub:
                 request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeRequest.SerializeToString,
                 response_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeResponse.FromString,
                 _registered_method=True)
+        self.ListAccesses = channel.unary_unary(
+                '/hutong.gateway.v1.HealthCodeService/ListAccesses',
+                request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesRequest.SerializeToString,
+                response_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesResponse.FromString,
+                _registered_method=True)
         self.ListRegions = channel.unary_unary(
                 '/hutong.gateway.v1.HealthCodeService/ListRegions',
                 request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListRegionsRequest.SerializeToString,
@@ -131,6 +136,13 @@ class HealthCodeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAccesses(self, request, context):
+        """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRegions(self, request, context):
         """The regions. GET /v1/regions
         """
@@ -175,6 +187,11 @@ def add_HealthCodeServiceServicer_to_server(servicer, server):
                     servicer.SwitchScope,
                     request_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeRequest.FromString,
                     response_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeResponse.SerializeToString,
+            ),
+            'ListAccesses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccesses,
+                    request_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesRequest.FromString,
+                    response_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesResponse.SerializeToString,
             ),
             'ListRegions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRegions,
@@ -372,6 +389,33 @@ class HealthCodeService:
             '/hutong.gateway.v1.HealthCodeService/SwitchScope',
             hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeRequest.SerializeToString,
             hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccesses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.gateway.v1.HealthCodeService/ListAccesses',
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesRequest.SerializeToString,
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesResponse.FromString,
             options,
             channel_credentials,
             insecure,

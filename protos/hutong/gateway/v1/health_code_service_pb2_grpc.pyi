@@ -49,6 +49,8 @@ class HealthCodeServiceStub:
     """Makes a result from elsewhere part of a region's record. POST /v1/results:claim"""
     SwitchScope: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.SwitchScopeRequest, _health_code_service_pb2.SwitchScopeResponse]
     """Switches between the provincial and the national database for good. POST /v1/healthCode:switchScope"""
+    ListAccesses: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.ListAccessesRequest, _health_code_service_pb2.ListAccessesResponse]
+    """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses"""
     ListRegions: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.ListRegionsRequest, _health_code_service_pb2.ListRegionsResponse]
     """The regions. GET /v1/regions"""
 
@@ -73,6 +75,8 @@ class HealthCodeServiceAsyncStub(HealthCodeServiceStub):
     """Makes a result from elsewhere part of a region's record. POST /v1/results:claim"""
     SwitchScope: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.SwitchScopeRequest, _health_code_service_pb2.SwitchScopeResponse]  # type: ignore[assignment]
     """Switches between the provincial and the national database for good. POST /v1/healthCode:switchScope"""
+    ListAccesses: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.ListAccessesRequest, _health_code_service_pb2.ListAccessesResponse]  # type: ignore[assignment]
+    """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses"""
     ListRegions: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.ListRegionsRequest, _health_code_service_pb2.ListRegionsResponse]  # type: ignore[assignment]
     """The regions. GET /v1/regions"""
 
@@ -136,6 +140,14 @@ class HealthCodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_health_code_service_pb2.SwitchScopeResponse, _abc.Awaitable[_health_code_service_pb2.SwitchScopeResponse]]:
         """Switches between the provincial and the national database for good. POST /v1/healthCode:switchScope"""
+
+    @_abc_1.abstractmethod
+    def ListAccesses(
+        self,
+        request: _health_code_service_pb2.ListAccessesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_health_code_service_pb2.ListAccessesResponse, _abc.Awaitable[_health_code_service_pb2.ListAccessesResponse]]:
+        """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses"""
 
     @_abc_1.abstractmethod
     def ListRegions(

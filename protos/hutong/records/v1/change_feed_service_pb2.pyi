@@ -202,6 +202,7 @@ class WatchChangesResponse(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
+    TOLD_AT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
         """In order of sequence; empty for a sign of life."""
@@ -218,6 +219,12 @@ class WatchChangesResponse(_message.Message):
     def identity(self) -> _identity_pb2.StoreIdentity:
         """As in ListChangesResponse."""
 
+    @_builtins.property
+    def told_at(self) -> _timestamp_pb2.Timestamp:
+        """When this was written, by the clock that as_of goes by. In the first message of a stream it shows how far that clock is
+        ahead of the reader's: it was not written before it was asked for.
+        """
+
     def __init__(
         self,
         *,
@@ -225,10 +232,11 @@ class WatchChangesResponse(_message.Message):
         cursor: Global___FeedCursor | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         identity: _identity_pb2.StoreIdentity | None = ...,
+        told_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "cursor", b"cursor", "identity", b"identity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "cursor", b"cursor", "identity", b"identity", "told_at", b"told_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "changes", b"changes", "cursor", b"cursor", "identity", b"identity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "changes", b"changes", "cursor", b"cursor", "identity", b"identity", "told_at", b"told_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -110,7 +110,7 @@ class RecordSelection(_message.Message):
     CLEARING_FIELD_NUMBER: _builtins.int
     OWN_REGIONS_FIELD_NUMBER: _builtins.int
     newest: _builtins.int
-    """Of what is older, the newest so many; 0 to 20."""
+    """The newest so many, however old; 0 to 20."""
     clearing: _builtins.int
     """What counts against the person, POSITIVE results of single tubes and of pools, is always given, however old; and so
     are, of the newest of either kind, the first so many NEGATIVE results of single tubes that were sampled after it. 0 to

@@ -269,7 +269,9 @@ class ReasonCount(_message.Message):
     """How many, 1 or more."""
     @_builtins.property
     def text(self) -> _text_pb2.LocalizedText:
-        """What there is to say of them, such as "and 197 older ones outside the window"."""
+        """What there is to say of what a selection left out, such as "and 197 older ones outside the window"; of others the
+        reasons of the same code say it.
+        """
 
     def __init__(
         self,

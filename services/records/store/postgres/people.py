@@ -111,7 +111,8 @@ def _selected(asked: str, key: str, positive: str, *, then: bool = False) -> str
     """
     rows = _Rows(then=then)
     recent = rows.of(key, "latest_at >= $2", _NEWEST_FIRST)
-    older = rows.of(key, "latest_at < $2", _NEWEST_FIRST, "$3")
+    most = f"greatest(1, $3 - (select count(*) from recent where recent.person_key = {key}))"
+    older = rows.of(key, "latest_at < $2", _NEWEST_FIRST, most)
     after = "latest_at > positive.placed_at and placed_at > positive.placed_at"
     clearing = rows.of(positive, f"{after} and weight = 1", _OLDEST_FIRST, "$4")
     own = rows.of(key, "region = own.region", _NEWEST_FIRST, "$3")
@@ -119,8 +120,10 @@ def _selected(asked: str, key: str, positive: str, *, then: bool = False) -> str
     # With an offset it is asked once for each person, and joined with nothing.
     keeps = f"exists (select 1 from revision where person_key = {key} and region = {{}} offset 0)"
     return f"""
-with {rows.superseded(asked, key)}shown as materialized (
+with {rows.superseded(asked, key)}recent as materialized (
     select r.* from {asked} cross join lateral {recent} as r
+), shown as materialized (
+    select * from recent
     union all
     select r.* from {asked} cross join lateral {older} as r
 ), always as materialized (
@@ -143,7 +146,7 @@ and {keeps.format("own.region")}
 union all
 select {_COUNT}, {key}, counted.region, null, {count}, null, null, null, null, null, null, {_NO_END}
 from {asked} cross join (select '' as region union all select unnest($5::text[])) as counted
-where (select count(*) from shown where shown.person_key = {key} and latest_at < $2) = $3
+where (select count(*) >= $3 and min(latest_at) < $2 from shown where shown.person_key = {key})
 and (counted.region = '' or {keeps.format("counted.region")})
 union all select {_END}
 """

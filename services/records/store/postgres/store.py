@@ -79,6 +79,7 @@ class PostgresStore:
                 # parameters costs more than running them.
                 session={"plan_cache_mode": "force_generic_plan"},
                 opened=None if owner is None else partial(require_owner if is_replica else own, owner=owner),
+                writes=not is_replica,
             )
         )
         self._run, self._connection = connections.run, connections.one

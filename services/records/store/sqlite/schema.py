@@ -208,6 +208,7 @@ drop index revision_by_latest;
 create index revision_by_latest on revision (
     person_key, superseded_at, latest_at desc, region, source_id, recorded_at, retracted
 );
+create index revision_retracted on revision (person_key) where retracted and superseded_at = 4611686018427387904;
 -- What earlier programs wrote, until it is told apart. Then it is empty.
 create index revision_unweighed on revision (person_key) where latest_at = 4611686018427387904;
 """

@@ -62,7 +62,7 @@ class PostgresPlace:
 
     async def _connection(self) -> asyncpg.Connection:
         if self._opened is None:
-            self._opened = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS)
+            self._opened = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS, target_session_attrs="read-write")
             # A table of millions is counted and read.
             await self._opened.execute("set statement_timeout = 0")
         return self._opened

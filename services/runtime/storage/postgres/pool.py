@@ -26,6 +26,8 @@ _LOST = (
     asyncpg.CrashShutdownError,
     # Nothing here is serializable: this is a replica whose replay could not wait for the query.
     asyncpg.SerializationError,
+    # This server is no primary any more: another one is behind the name, or among the hosts of the URL.
+    asyncpg.ReadOnlySQLTransactionError,
     ConnectionError,
 )
 """Failures that say nothing against another attempt, on another connection."""
@@ -49,7 +51,8 @@ class Database:
     the wire gets a second more. With `migrates`, the tables are brought up to date when the first connection is opened;
     otherwise they must be. `session` are settings of PostgreSQL for every connection. `opened` is done on every
     connection, on the first one when the tables are those that are needed; it raises SchemaError for a store that is
-    not the one that is meant: a name may lead to another database than before.
+    not the one that is meant: a name may lead to another database than before. `writes`: only a server that can be
+    written is connected to, of all that the URL names; one that stops being so is left, and looked for again.
     """
 
     url: str
@@ -60,6 +63,7 @@ class Database:
     migrates: bool = False
     session: Mapping[str, str] = field(default_factory=dict)
     opened: Callable[[asyncpg.Connection], Awaitable[None]] | None = None
+    writes: bool = True
 
 
 class Connections:
@@ -80,6 +84,7 @@ class Connections:
             async with pool.acquire(timeout=self._seconds) as connection:
                 yield connection
         except _FAILURES as error:
+            await self._leave_standby(error)
             raise self._failed(error) from None
 
     async def run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
@@ -93,6 +98,7 @@ class Connections:
                     return await work(connection)
             except _FAILURES as error:
                 attempts_left -= 1
+                await self._leave_standby(error)
                 failed = self._failed(error)
                 if not attempts_left or not isinstance(error, _LOST):
                     raise failed from None
@@ -116,6 +122,11 @@ class Connections:
                     await pool.close()
             except _FAILURES:
                 pool.terminate()
+
+    async def _leave_standby(self, error: Exception) -> None:
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and self._pool is not None:
+            # The others lead to the same server: all are opened anew before they are used again.
+            await self._pool.expire_connections()
 
     def _failed(self, error: Exception) -> ServiceError:
         log.warning("postgres: %s: %s", type(error).__name__, error, extra={"store": self._database.schema.store})
@@ -141,6 +152,7 @@ class Connections:
                     max_size=self._database.size,
                     timeout=self._seconds,
                     command_timeout=self._seconds + 1,
+                    target_session_attrs="read-write" if self._database.writes else None,
                     reset=_nothing_to_reset,
                     init=self._further,
                     server_settings={

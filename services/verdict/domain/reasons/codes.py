@@ -67,32 +67,15 @@ _TEXTS = {
 }
 
 
-_COUNTED = {
+_LEFT_OUT = {
     WINDOW_EXPIRED: Text("已不在有效期内", "outside the window"),
-    ORIGIN_NOT_ACCEPTED: Text("采样地不在认可范围", "taken where tests are not accepted from"),
-    CHANNEL_NOT_ACCEPTED: Text("出示渠道不在认可范围", "not shown by an accepted channel"),
-    TUBE_NOT_ACCEPTED: Text("采样管类型不在认可范围", "of a kind of tube that is not accepted"),
-    SAMPLING_TIME_UNKNOWN: Text("采样时间未知", "of unknown sampling time"),
-    TOO_FEW_TESTS: Text("次数或间隔不足", "too few, or too close together"),
-    NO_EVIDENCE: Text("不是所要求的依据", "not of the kind asked for"),
-    INCONCLUSIVE: Text("结果无法判定", "inconclusive"),
-    POSITIVE_CLEARED: Text("为已解除的阳性", "positive, since cleared"),
-    RESULT_AWAITED: Text("等待结果", "awaiting their results"),
-    RESULT_OVERDUE: Text("未见结果", "whose results never came"),
     OUTSIDE_SCOPE: Text("不在本地库中", "that the region's own database does not have"),
-    NOT_CLEARED: Text("为未解除的阳性", "positive and not cleared"),
-    RETEST_OWED: Text("为待复检的混管阳性", "of positive pools that owe a retest"),
-    admission.RETRACTED: Text("已撤回", "retracted"),
-    admission.LABORATORY_SUSPENDED: Text("检测机构被暂停", "void by their laboratories' suspension"),
-    admission.LABORATORY_NOT_ACCREDITED: Text("检测机构未经核准", "of laboratories without accreditation"),
-    admission.SAMPLED_LATER: Text("采样晚于查询时刻", "sampled later than the instant asked about"),
-    admission.UNDATED: Text("没有时间", "without any date"),
 }
 
 
-def counted(code: str, count: int) -> Text:
-    """Returns what is said of so many tests or records of one reason, older than those that are given."""
-    words = _COUNTED[code]
+def left_out(code: str, count: int) -> Text:
+    """Returns what is said of so many tests that a selection left out, older than those that are given."""
+    words = _LEFT_OUT[code]
     ones = "one" if count == 1 else "ones"
     return Text(f"另有{count}次更早的检测{words.zh}", f"and {count} older {ones} {words.en}")
 

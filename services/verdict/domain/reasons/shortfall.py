@@ -27,7 +27,7 @@ from services.verdict.domain.reasons.codes import (
     TUBE_NOT_ACCEPTED,
     WINDOW_EXPIRED,
     about_test,
-    counted,
+    left_out,
     nothing_found,
     outside_scope,
     refused,
@@ -77,6 +77,7 @@ class _Collector:
         self._reasons: list[Reason] = []
         self._shown: dict[str, int] = {}
         self._further: dict[tuple[str, str], int] = {}
+        self._left_out: list[ReasonCount] = []
         self._said: set[tuple[str, Text]] = set()
         self.clauses: set[str] = set()
 
@@ -92,18 +93,18 @@ class _Collector:
             self._said.add(said)
         self._reasons.append(reason)
 
-    def count(self, code: str, clause: str = "", count: int = 1) -> None:
+    def count(self, code: str, clause: str = "") -> None:
         self.clauses.add(clause)
-        if count:
-            self._further[code, clause] = self._further.get((code, clause), 0) + count
+        self._further[code, clause] = self._further.get((code, clause), 0) + 1
+
+    def count_left_out(self, code: str, count: int) -> None:
+        if count > 0:
+            self._left_out.append(ReasonCount(code, "", count, left_out(code, count)))
 
     def shortfall(self) -> Shortfall:
         return Shortfall(
             tuple(self._reasons),
-            tuple(
-                ReasonCount(code, clause, count, counted(code, count))
-                for (code, clause), count in self._further.items()
-            ),
+            (*(ReasonCount(code, clause, count) for (code, clause), count in self._further.items()), *self._left_out),
         )
 
 
@@ -149,10 +150,10 @@ def fell_short(
             collector.add(_NOT_ADMITTED, refused(refusal))
         else:
             collector.count(refusal.code)
-    left_out = evidence.records_left_out(ANY_REGION)
-    own = left_out if scope == Scope.NATIONAL else evidence.records_left_out(region)
-    collector.count(WINDOW_EXPIRED, count=own)
-    collector.count(OUTSIDE_SCOPE, count=max(0, left_out - own))
+    missing = evidence.records_left_out(ANY_REGION)
+    own = missing if scope == Scope.NATIONAL else evidence.records_left_out(region)
+    collector.count_left_out(WINDOW_EXPIRED, own)
+    collector.count_left_out(OUTSIDE_SCOPE, missing - own)
     return collector.shortfall()
 
 

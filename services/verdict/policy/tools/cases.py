@@ -260,7 +260,7 @@ def _differences(verdict: Verdict, expected: Expected) -> Iterable[str]:
         "policy": verdict.policy.policy_id,
         "rules": "scene" if verdict.judged_by_scene_rules else "general",
         "further": tuple(f"{further.code} {further.count}" for further in verdict.further_reasons),
-        "further_words": tuple(further.text.en for further in verdict.further_reasons),
+        "further_words": tuple(further.text.en for further in verdict.further_reasons if further.text),
     }
     for name, value in actual.items():
         wanted = getattr(expected, name)

@@ -34,7 +34,7 @@ async def test_last_known_verdict_is_shown_when_nobody_answers(
     shown = await application.show(BEIJING, SHOW)
     assert (shown.outcome, shown.freshness) == (Outcome.STALE, Freshness.FRESHNESS_STALE)
     assert 2 * 3600 <= shown.age < 2 * 3600 + 10
-    assert code_json(shown).startswith(b'{"freshness":"STALE","age":72')
+    assert code_json(shown, SHOW).startswith(b'{"freshness":"STALE","age":72')
     time.ahead += 2 * DAY
     with pytest.raises(ServiceError) as raised:
         await application.show(BEIJING, SHOW)
@@ -145,7 +145,7 @@ async def test_a_code_says_that_a_source_was_silent(
     hunan = CodeQuery(PERSON, "430000")
     shown = [await application.show(hunan, SHOW) for _ in range(2)]
     assert [one.freshness == Freshness.FRESHNESS_STALE_SOURCE for one in shown] == [marked] * 2
-    assert code_json(shown[1]).startswith(b'{"freshness":"STALE_SOURCE","age":null,') is marked
+    assert code_json(shown[1], SHOW).startswith(b'{"freshness":"STALE_SOURCE","age":null,') is marked
     mesh.unreachable.clear()
     again = await application.show(hunan._replace(refresh=True), SHOW)
     assert again.freshness == Freshness.FRESHNESS_COMPUTED

@@ -1,0 +1,118 @@
+"""A primary that is one no more: its standby is promoted, and whoever wrote there writes on, at the first attempt."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from bench.servers.postgres import PostgresServer, start
+from services.common.errors import ServiceError
+from services.lookup.domain.holders import Link
+from services.lookup.store.postgres.store import PostgresHolderStore
+from services.records.store.postgres.store import PostgresStore
+from services.records.store.values.records import LATEST
+from tests.testkit.builders.records import person, result
+from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.postgres_standby import caught_up, standby_of
+from tests.testkit.servers.proxy import Proxy
+from tests.testkit.servers.records_service import Records
+
+pytestmark = pytest.mark.postgres
+
+
+@asynccontextmanager
+async def pair() -> AsyncIterator[tuple[PostgresServer, PostgresServer]]:
+    """A primary and its standby, of their own: one of them changes sides."""
+    primary = await asyncio.to_thread(start)
+    try:
+        standby = await asyncio.to_thread(standby_of, primary)
+        try:
+            yield primary, standby
+        finally:
+            standby.stop()
+    finally:
+        primary.stop()
+
+
+async def execute(server: PostgresServer, statement: str) -> None:
+    """Runs one statement as the database's administrator."""
+    connection = await asyncpg.connect(server.dsn())
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def fail_over(primary: PostgresServer, standby: PostgresServer) -> None:
+    """The standby becomes the primary. The former one takes no more writes, and keeps its connections."""
+    await caught_up(primary, standby)
+    await execute(primary, "alter system set default_transaction_read_only = on")
+    await execute(primary, "select pg_reload_conf()")
+    await execute(standby, "select pg_promote()")
+
+
+def hosts(*servers: PostgresServer) -> str:
+    """The URL of a database on any of these servers."""
+    return f"postgresql://hutong@{','.join(f'127.0.0.1:{server.port}' for server in servers)}/postgres"
+
+
+async def test_of_several_hosts_the_one_that_can_be_written_is_found():
+    """With the standby named first, before and after it is promoted; a primary that is dead is passed over."""
+    async with pair() as (primary, standby):
+        store = PostgresStore(hosts(standby, primary), migrates=True)
+        records = Records(store, ManualClock())
+        await records.submit("TUBE-1", person(1), result())
+        await fail_over(primary, standby)
+        await records.submit("TUBE-2", person(1), result())
+        assert 2 == len(await records.of(person(1)))
+        await store.close()
+        await asyncio.to_thread(primary.crash)
+        store = PostgresStore(hosts(primary, standby))
+        await Records(store, ManualClock()).submit("TUBE-3", person(1), result())
+        assert 3 == len((await store.people([person(1)], LATEST)).records[person(1)])
+        await store.close()
+
+
+async def test_connections_to_a_demoted_primary_are_left_for_the_new_one_behind_the_name():
+    """Every one of them: here two are open, and each write is done at its first attempt. Lookup's as well."""
+    async with pair() as (primary, standby), Proxy(f"127.0.0.1:{primary.port}") as name:
+        url = f"postgresql://hutong@{name.address}/postgres"
+        await execute(primary, "create database lookup")
+        store = PostgresStore(url, migrates=True)
+        holders = PostgresHolderStore(
+            f"postgresql://hutong@{name.address}/lookup", secret_fingerprint=bytes(8), migrates=True
+        )
+        records = Records(store, ManualClock())
+        await asyncio.gather(*(records.submit(f"TUBE-{n}", person(n), result()) for n in (1, 2)))
+        await holders.commit(Link(person(1), person(2), "", ""), ManualClock())
+        await fail_over(primary, standby)
+        name.lead_to(f"127.0.0.1:{standby.port}")
+        await asyncio.gather(*(records.submit(f"TUBE-{n}", person(n), result()) for n in (3, 4)))
+        assert 4 == (await store.head()).sequence
+        # What goes on in pieces is not done again by itself: the caller's next attempt is.
+        with pytest.raises(ServiceError):
+            await holders.commit(Link(person(3), person(4), "", ""), ManualClock())
+        await holders.commit(Link(person(3), person(4), "", ""), ManualClock())
+        assert 2 == await holders.last()
+        await holders.close()
+        await store.close()
+
+
+async def test_nothing_is_read_from_a_standby_as_if_it_were_the_primary():
+    """It may lack what was acknowledged, and nobody would be told."""
+    async with pair() as (primary, standby):
+        store = PostgresStore(hosts(primary, standby), migrates=True)
+        await Records(store, ManualClock()).submit("TUBE-1", person(1), result())
+        await caught_up(primary, standby)
+        await asyncio.to_thread(primary.crash)
+        with pytest.raises(ServiceError) as refused:
+            await store.people([person(1)], LATEST)
+        assert "STORE_UNAVAILABLE" == refused.value.reason
+        await store.close()
+        replica = PostgresStore(hosts(primary, standby), is_replica=True)
+        people = await replica.people([person(1)], LATEST)
+        assert 1 == len(people.records[person(1)])
+        assert people.as_of is not None
+        await replica.close()
