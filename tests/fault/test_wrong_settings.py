@@ -164,7 +164,7 @@ class Trial:
         return target
 
     def places(self) -> Mapping[str, str]:
-        """What the values of the table stand for."""
+        """Returns the text that each name in a value of the table stands for."""
         url = "sqlite:///{}".format
         mesh, copy, foreign = self.mesh.addresses, self.copy.addresses, self.foreign.addresses
         (self.folder / "empty").mkdir(exist_ok=True)
