@@ -321,14 +321,11 @@ class Trial:
 
     async def _is_said(self, words: str) -> bool:
         for _ in range(int(SAYS_SECONDS / 0.25)):
-            if any(words in line for line in [*self.said.lines, *self._readiness()]):
+            if any(words in line for line in self.said.lines):
                 return True
             await self.codes()
             await asyncio.sleep(0.25)
         return False
-
-    def _readiness(self) -> list[str]:
-        return []
 
 
 def wrong(codes: Mapping[str, tuple[str, ...]], *, honest: bool = True) -> list[str]:

@@ -174,10 +174,10 @@ async def _listens(address: str) -> bool:
 
 
 class Said(logging.Handler):
-    """Keeps what the log says at ERROR and above."""
+    """Keeps what the log says at WARNING and above."""
 
     def __init__(self) -> None:
-        super().__init__(logging.ERROR)
+        super().__init__(logging.WARNING)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:

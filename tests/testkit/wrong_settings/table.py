@@ -122,7 +122,7 @@ WRONG: Sequence[Mistake] = (
     Mistake("verdict", "LOOKUP", "that of a copy of the mesh", "{other_lookup}", SERVED, "FEED_CHANGED"),
     Mistake("verdict", "LOOKUP", "that of another secret", "{foreign_lookup_address}", SERVED, "OTHER_SECRET"),
     Mistake("verdict", "LOOKUP", "where nobody is", "{free}", SERVED, "error"),
-    Mistake("gateway", "LOOKUP", "a region's", "{430000}", SERVED, "news"),
+    Mistake("gateway", "LOOKUP", "a region's", "{430000}", SERVED, "lookup not reached"),
     Mistake("gateway", "LOOKUP", "that of a copy of the mesh", "{other_lookup}", SERVED, "FEED_CHANGED"),
     Mistake("gateway", "LOOKUP", "that of another secret", "{foreign_lookup_address}", SERVED, "OTHER_SECRET"),
     Mistake("gateway", "VERDICT", "lookup's", "{lookup}", SERVED, "error"),
