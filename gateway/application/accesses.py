@@ -44,7 +44,9 @@ class Accesses:
             raise ServiceError(Code.FAILED_PRECONDITION, "NO_AUDIT_TRAIL", text)
         async with self._reading:
             try:
-                page = await asyncio.to_thread(latest, Path(self._folder), person.hex(), most=size, before=before)
+                page = await asyncio.to_thread(
+                    latest, Path(self._folder), self._admission.every_key(person), most=size, before=before
+                )
             except AuditError:
                 raise Unavailable("AUDIT_UNREADABLE", "审计日志无法读取", "The audit trail cannot be read") from None
         token = "" if page.before is None else write_token(question, page.before)

@@ -32,6 +32,10 @@ class Admission:
         """Returns the person key of a document. Raises InvalidArgument as PersonKeys.of does."""
         return self._keys.of(document, field)
 
+    def every_key(self, person: bytes) -> list[str]:
+        """Returns a person's keys under every version of the mesh's secret that is known, hexadecimal."""
+        return [key.hex() for key in self._keys.under_every_version(person)]
+
     def query(self, message: HealthCodeQuery, path: str = "", prior: Iterable[Violation] = ()) -> CodeQuery:
         """Admits one query. Raises InvalidArgument naming every wrong field below `path`, which ends in a dot or is
         empty, after those found `prior`: REGION_REQUIRED, REGION_UNKNOWN, SCOPE_UNKNOWN, SCENE_UNKNOWN,

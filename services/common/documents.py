@@ -206,6 +206,7 @@ class PersonKeys:
         self._seals = {version: Seal(value) for version, value in secret.versions.items()}
         self._seal = self._seals[secret.current].seal
         self._version = bytes([secret.current])
+        self._latest: tuple[int, str, bytes] = (_UNSPECIFIED, "", b"")
 
     @property
     def version(self) -> int:
@@ -215,7 +216,18 @@ class PersonKeys:
     def of(self, document: Document, field: str = "document") -> bytes:
         """Returns the key of a document's holder: 16 bytes, the first its version. Raises InvalidArgument as
         `normalise`."""
-        return self.of_number(document.type, document.number, field)
+        kind, number = document.type, document.number
+        # Of one call the guard, the admission and the trail ask, one after the other: it costs more than all they do.
+        if number == self._latest[1] and kind == self._latest[0]:
+            return self._latest[2]
+        key = self.of_number(kind, number, field)
+        self._latest = (kind, number, key)
+        return key
+
+    def under_every_version(self, key: bytes) -> list[bytes]:
+        """Returns the keys of the person whose key this is, under every version of the secret that is known here."""
+        value = self._seals[self._version[0]].open(self.own(key)[1:])
+        return [bytes([version]) + seal.seal(value) for version, seal in self._seals.items()]
 
     def of_number(self, document_type: DocumentType.ValueType, number: str, field: str = "document") -> bytes:
         """Returns the person key of a document that is not a message. Raises as `of`."""

@@ -87,10 +87,9 @@ class TableGuard:
         return any(person not in own for person in self._persons.of(request))
 
     def _about(self, caller: str, regions: Iterator[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-        named = list(regions)
-        if named or not self._here or region_of(caller) in self._here:
-            return named
-        return [("", "")]
+        if not self._here or region_of(caller) in self._here:
+            return regions
+        return list(regions) or [("", "")]
 
 
 def _regions(paths: Iterable[str]) -> Callable[[Message], Iterator[tuple[str, str]]]:

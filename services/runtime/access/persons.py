@@ -38,7 +38,7 @@ class NamedPersons:
 
 def _finder(kind: Any, key: Callable[[Message], bytes | None]) -> Find:
     if kind in (Document.DESCRIPTOR, Subject.DESCRIPTOR):
-        return lambda message: iter([person] if (person := key(message)) else [])
+        return lambda message: iter((person,) if (person := key(message)) else ())
     below = [
         (field.name, field.is_repeated, _finder(field.message_type, key))
         for field in kind.fields

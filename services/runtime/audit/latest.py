@@ -1,7 +1,7 @@
 """The newest lines about a person, from a trail that is being written."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +20,12 @@ class Latest(NamedTuple):
     before: int | None
 
 
-def latest(folder: Path, person: str, *, most: int, before: int | None = None) -> Latest:
-    """Returns at most so many lines about a person (a key, hexadecimal), of those before a number. Memory does not grow
-    with the trail. Raises AuditError; whether the trail is whole is for `verify` to say."""
+def latest(folder: Path, person: Collection[str], *, most: int, before: int | None = None) -> Latest:
+    """Returns at most so many lines about a person (its keys, hexadecimal), of those before a number. Memory does not
+    grow with the trail. Raises AuditError; whether the trail is whole is for `verify` to say."""
     entries: list[tuple[int, Entry]] = []
     read = 0
+    about = [key.encode() for key in person]
     for path in reversed(segments(folder)):
         first = int(path.stem)
         if before is not None and first >= before:
@@ -35,7 +36,10 @@ def latest(folder: Path, person: str, *, most: int, before: int | None = None) -
                 if before is not None and number >= before:
                     break
                 read += 1
-                if person.encode() in line and person in (entry := from_line(line)).persons:
+                if not any(key in line for key in about):
+                    continue
+                entry = from_line(line)
+                if not set(person).isdisjoint(entry.persons):
                     newest.append((number, entry))
         except (OSError, ValueError) as error:
             raise AuditError(f"{path}: {error}") from None

@@ -10,7 +10,9 @@ from services.runtime.clock import Clock
 from services.runtime.settings.environment import ServerSettings, SettingsError
 
 
-def process_auditor(settings: ServerSettings, service: str, clock: Clock) -> Auditor | None:
+def process_auditor(
+    settings: ServerSettings, service: str, clock: Clock, keys: PersonKeys | None = None
+) -> Auditor | None:
     """Returns what writes down the calls of a process; None where HUTONG_AUDIT names no folder. Raises SettingsError
     for a folder that will not do."""
     if not settings.audit:
@@ -19,4 +21,4 @@ def process_auditor(settings: ServerSettings, service: str, clock: Clock) -> Aud
         kept = open_log(Path(settings.audit), service)
     except AuditError as error:
         raise SettingsError(f"HUTONG_AUDIT: {error}") from None
-    return Auditor(kept, PersonKeys(settings.mesh_secret.encode()), clock)
+    return Auditor(kept, keys or PersonKeys(settings.mesh_secret.encode()), clock)

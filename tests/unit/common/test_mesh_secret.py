@@ -1,7 +1,7 @@
 """The mesh's secret has versions, and whoever has two of them makes a key of one of a key of the other."""
 
 import pytest
-from hutong.common.v1.subject_pb2 import DocumentType
+from hutong.common.v1.subject_pb2 import Document, DocumentType
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +54,27 @@ def test_a_key_of_one_version_becomes_one_of_the_other_without_the_document():
     first, second = keys(BOTH + "current: 1"), keys(BOTH + "current: 2")
     old, new = first.of_number(RESIDENT, NUMBER), second.of_number(RESIDENT, NUMBER)
     assert (new, old, old) == (second.own(old), first.own(new), first.own(old))
+
+
+def test_a_person_is_found_under_every_version():
+    """Own key first or not: a trail of years has lines of each."""
+    first, second = keys(BOTH + "current: 1"), keys(BOTH + "current: 2")
+    old, new = first.of_number(RESIDENT, NUMBER), second.of_number(RESIDENT, NUMBER)
+    assert {old, new} == set(second.under_every_version(new)) == set(first.under_every_version(new))
+
+
+def test_a_key_is_that_of_the_document_that_is_asked_for():
+    """One after the other, the same again, another type, and another secret."""
+    one, other = keys(BOTH + "current: 1"), keys(BOTH + "current: 2")
+    resident, passport = Document(type=RESIDENT, number=NUMBER), Document(number="E12345678")
+    passport.type = DocumentType.DOCUMENT_TYPE_PASSPORT
+    for _ in range(2):
+        assert one.of_number(RESIDENT, NUMBER) == one.of(resident)
+        assert other.of_number(RESIDENT, NUMBER) == other.of(resident) != one.of(resident)
+        assert one.of_number(passport.type, passport.number) == one.of(passport)
+    passport.type = DocumentType.DOCUMENT_TYPE_TAIWAN_PERMIT
+    with pytest.raises(InvalidArgument):
+        one.of(passport)
 
 
 def test_one_line_is_root_and_first_version():

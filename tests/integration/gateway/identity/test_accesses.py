@@ -134,17 +134,17 @@ async def test_the_newest_lines_come_from_as_few_segments_as_hold_them(
         await log.append(to_line(entry))
     await log.close()
     expected = [number for number in range(44, -1, -1) if number % 3 == 0]
-    page = latest(tmp_path, ONE, most=4)
+    page = latest(tmp_path, [ONE], most=4)
     assert expected[:4] == [number for number, _ in page.entries]
-    assert expected[4:9] == [number for number, _ in latest(tmp_path, ONE, most=5, before=page.before).entries]
+    assert expected[4:9] == [number for number, _ in latest(tmp_path, [ONE], most=5, before=page.before).entries]
     monkeypatch.setattr(latest_module, "MOST_LINES", 10)
     numbers: list[int] = []
     before, pages = None, 0
     while pages == 0 or before is not None:
-        page = latest(tmp_path, ONE, most=50, before=before)
+        page = latest(tmp_path, [ONE], most=50, before=before)
         numbers += [number for number, _ in page.entries]
         before, pages = page.before, pages + 1
     assert (expected, True) == (numbers, pages > 2)
     with (tmp_path / "000000000040.log").open("ab") as file:
         file.write(b'{"at":1,"persons":["')
-    assert expected[:1] == [number for number, _ in latest(tmp_path, ONE, most=1).entries]
+    assert expected[:1] == [number for number, _ in latest(tmp_path, [ONE], most=1).entries]
