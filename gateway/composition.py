@@ -131,7 +131,8 @@ def build(
     fingerprint = secret_fingerprint(secret)
     mesh = MeshIdentity(fingerprint, directory_version)
     nation = RecordsNews(NATION, news, clock, mesh, secret_fingerprint=fingerprint)
-    sources: list[NewsSource] = [nation, HoldersNews(holder_feed, clock, mesh)]
+    holders_news = HoldersNews(holder_feed, clock, mesh)
+    sources: list[NewsSource] = [nation, holders_news]
     for region, feed in (region_news or {}).items():
         sources.append(RecordsNews(region, feed, clock, mesh, secret_fingerprint=fingerprint))
     feeds = tuple(source.name for source in sources)
@@ -161,7 +162,7 @@ def build(
     application = Application(admission, codes, policies, evidence=lookup, holders=lookup, regions=regions)
     accesses = Accesses(settings.audit, admission)
     updater = CacheUpdater(cache, sources, nation.mesh)
-    first_contact = FirstContact(regions)
+    first_contact = FirstContact(holders_news)
     probe = Probe(cache, policies, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
     overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)

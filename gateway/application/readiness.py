@@ -16,8 +16,8 @@ from services.runtime.rpc.health import Degraded, Ping
 class Probe:
     """Looks at the components.
 
-    A gateway that has never reached the verdict service and lookup is not ready, so that a rollout with a wrong address
-    stops at its first pod. From then on nothing takes it out of service:
+    A gateway that has never reached the verdict service and its own mesh's lookup is not ready, so that a rollout with
+    a wrong address or secret stops at its first pod. From then on nothing takes it out of service:
     without the verdict service it still shows the last verdicts while they hold, and a cache that is down, or without
     news, makes it slower and not wrong. The same trouble meets every replica at once, and taking all of them out would
     turn less into nothing.

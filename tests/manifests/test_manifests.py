@@ -1,6 +1,7 @@
 """Every overlay builds, validates, and hangs together: what one object names, another is."""
 
 import base64
+import re
 from pathlib import Path
 
 import msgspec
@@ -60,6 +61,20 @@ def test_validation_notices(tmp_path):
     path = tmp_path / "all.yaml"
     path.write_text(rendered("base").replace("readOnlyRootFilesystem", "readOnlyRootFileSystem", 1))
     assert 0 != run(tool("kubernetes-validate"), "--strict", "-k", KUBERNETES, path).returncode
+
+
+def test_what_the_readme_prunes_is_what_changes_its_name(objects):
+    """Settings and secrets have a hash in their names, by which pods are replaced when they change; all that leaves
+    former ones behind has the label that the prune in k8s/README.md goes by, and nothing that holds data is pruned."""
+    command = next(line for line in (K8S / "README.md").read_text().splitlines() if "--prune -l" in line)
+    label, value = command.split("-l ")[1].split()[0].split("=")
+    kinds = {kind.split("/")[-1] for kind in re.findall(r"--prune-allowlist=(\S+)", command)}
+    assert {"ConfigMap", "Secret"} == kinds
+    generated = of_kind(objects, *kinds)
+    assert generated
+    for one in generated:
+        assert value == one["metadata"]["labels"].get(label), title(one)
+        assert re.fullmatch(r".+-[a-z0-9]{10}", one["metadata"]["name"]), title(one)
 
 
 def test_every_service_of_the_mesh_is_there(objects):
@@ -233,7 +248,7 @@ def test_images_are_pulled_as_their_tag_says(objects):
 
 def test_what_is_deleted_leaves_the_data(objects):
     """An overlay has no namespace, whose end would be that of every volume; and volumes stay when their set goes."""
-    assert "Namespace" not in {one["kind"] for one in objects}
+    assert {"Namespace", "PersistentVolumeClaim", "PersistentVolume"}.isdisjoint(one["kind"] for one in objects)
     assert all("persistentVolumeClaimRetentionPolicy" not in one["spec"] for one in of_kind(objects, "StatefulSet"))
     namespace = yaml.safe_load((K8S / "namespace.yaml").read_text(encoding="utf-8"))
     assert {"hutong"} == {one["metadata"]["namespace"] for one in objects}

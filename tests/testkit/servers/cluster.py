@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
+from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 from dnslib import QTYPE, RCODE, RR, A, DNSRecord
@@ -49,8 +50,32 @@ class Names(BaseResolver):  # type: ignore[misc]  # dnslib has no types
         return addresses
 
 
+START_SECONDS = 20.0
+"""How long a pod may take until its readiness probe succeeds, before its rollout is taken for stuck."""
+
+
+class StuckError(Exception):
+    """A rollout's new pod did not get Ready: it goes no further, and what there is stays."""
+
+
+class Pod(Protocol):
+    """One pod, on an address of its own."""
+
+    address: str
+
+    async def start(self) -> None:
+        """Starts it and returns when its readiness probe succeeds. Raises whatever its program ends with, and
+        TimeoutError when it does not succeed."""
+
+    async def terminate(self, wait: float) -> None:
+        """Ends it as SIGTERM does; it serves on for `wait` seconds."""
+
+
+P = TypeVar("P", bound=Pod)
+
+
 class Replica:
-    """One pod: a service on an address of its own."""
+    """The pod of a service that speaks gRPC alone."""
 
     def __init__(self, build: Build, address: str, port: int) -> None:
         self.address = address
@@ -68,7 +93,7 @@ class Replica:
         await server.start(f"{self.address}:{self._port}")
         async with grpc.aio.insecure_channel(f"{self.address}:{self._port}") as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(START_SECONDS):
                 while (await health.Check(health_pb2.HealthCheckRequest())).status != 1:
                     await asyncio.sleep(0.05)
 
@@ -79,14 +104,14 @@ class Replica:
         await self._stack.aclose()
 
 
-class Workload:
-    """The replicas of one service, behind a headless name."""
+class Workload(Generic[P]):
+    """The replicas of one service, behind a headless name. `pod` makes the next one, on an address."""
 
-    def __init__(self, cluster: "Cluster", name: str, build: Build) -> None:
+    def __init__(self, cluster: "Cluster", name: str, pod: Callable[[str], P]) -> None:
         self._cluster = cluster
         self.name = name
-        self.build = build
-        self.replicas: list[Replica] = []
+        self.pod = pod
+        self.replicas: list[P] = []
         cluster.names.addresses[name] = []
 
     @property
@@ -101,28 +126,36 @@ class Workload:
         await asyncio.gather(*(self._end(replica) for replica in self.replicas[replicas:]))
 
     async def roll_as_deployment(self) -> None:
-        """Surge one: a new replica is Ready for a while before an old one is told to end."""
+        """Surge one: a new replica is Ready for a while before an old one is told to end. Raises StuckError."""
         ending = []
         for old in list(self.replicas):
             await self._add()
             await asyncio.sleep(self._cluster.ready_seconds)
-            ending.append(asyncio.create_task(self._end(old)))
+            # Another rollout that began meanwhile may have ended it.
+            if old in self.replicas:
+                ending.append(asyncio.create_task(self._end(old)))
+                await asyncio.sleep(0)
         await asyncio.gather(*ending)
 
     async def roll_as_stateful_set(self) -> None:
-        """One replica ends before another takes its place, and is Ready for a while before the next ends."""
+        """One replica ends before another takes its place, and is Ready for a while before the next ends. Raises
+        StuckError."""
         for old in list(self.replicas):
             await self._end(old)
             await self._add()
             await asyncio.sleep(self._cluster.ready_seconds)
 
     async def _add(self) -> None:
-        replica = Replica(self.build, next(self._cluster.free), self._cluster.port)
-        await replica.start()
+        replica = self.pod(next(self._cluster.free))
+        try:
+            await replica.start()
+        except Exception as error:
+            await replica.terminate(0.0)
+            raise StuckError(f"{self.name}: {error!r}") from error
         self.replicas.append(replica)
         self._publish()
 
-    async def _end(self, replica: Replica) -> None:
+    async def _end(self, replica: P) -> None:
         # The address leaves the name as SIGTERM is sent; who asked a moment before still has it.
         self.replicas.remove(replica)
         self._publish()
@@ -145,11 +178,15 @@ class Cluster:
         self.dns_port: int = self._dns.server.server_address[1]
         # 127.0.0.1 is the test's own.
         self.free = (f"127.0.{n // 250}.{n % 250 + 2}" for n in count())
-        self.workloads: list[Workload] = []
+        self.workloads: list[Workload[Any]] = []
 
-    def workload(self, name: str, build: Build) -> Workload:
-        """A workload without replicas yet."""
-        workload = Workload(self, name, build)
+    def workload(self, name: str, build: Build) -> Workload[Replica]:
+        """A workload without replicas yet, of a service that speaks gRPC."""
+        return self.workload_of(name, lambda address: Replica(build, address, self.port))
+
+    def workload_of(self, name: str, pod: Callable[[str], P]) -> Workload[P]:
+        """A workload without replicas yet, of whatever pods."""
+        workload = Workload(self, name, pod)
         self.workloads.append(workload)
         return workload
 
@@ -177,8 +214,13 @@ async def cluster(*, ttl: float, drain_seconds: float, ready_seconds: float) -> 
         await made.stop()
 
 
+PAUSE_SECONDS = 0.01
+"""After each call of a caller: callers, services and the names' server share one process and its one thread, and who
+takes all of it measures nothing but that."""
+
+
 class Load:
-    """Callers that never pause. `failures` are what went wrong, `done` counts what did not."""
+    """Callers that hardly pause. `failures` are what went wrong, `done` counts what did not."""
 
     def __init__(self, ask: Callable[[], Awaitable[None]], callers: int) -> None:
         self._ask = ask
@@ -210,6 +252,7 @@ class Load:
                 await self._ask()
                 self.done += 1
                 self.last_success = time.monotonic()
+                await asyncio.sleep(PAUSE_SECONDS)
             except Exception as error:  # noqa: BLE001  # whatever went wrong, a code was not shown
                 self.failures.append(f"{time.monotonic():.1f} {error}")
                 await asyncio.sleep(0.05)

@@ -2,11 +2,11 @@
 
 import asyncio
 import math
+from collections.abc import AsyncGenerator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hutong.lookup.v1.region_directory_service_pb2 import ListRegionsRequest, ListRegionsResponse
 from prometheus_client import REGISTRY
 
 from gateway.application.first_contact import FirstContact
@@ -57,14 +57,15 @@ async def test_no_age_is_shown_that_nobody_could_read():
 class Lookup:
     """One that is away at first."""
 
+    name = "holders"
     away = 2
 
-    async def ListRegions(self, request: ListRegionsRequest) -> ListRegionsResponse:
+    async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
         """Answers the third time."""
         if self.away:
             self.away -= 1
             raise Unavailable("SERVICE_UNREACHABLE", "无法连接", "Cannot be reached")
-        return ListRegionsResponse()
+        yield News(cursor="feed/0")
 
 
 async def test_a_new_gateway_counts_once_it_has_reached_lookup():
