@@ -62,6 +62,8 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
         others = sorted(keeps - {self.region})
         if self.region != NATION and others:
             raise SettingsError(f"HUTONG_KEEPS: {others} have stores of their own: what is written here they never see")
+        if self.read_store_url and self.store_url.startswith("sqlite:"):
+            raise SettingsError("HUTONG_READ_STORE_URL: a file has no replica, only a store on PostgreSQL")
         self.person_keys()
 
     @property
