@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from google.protobuf.message import Message
@@ -59,12 +60,16 @@ class Auditor:
                 method=method,
                 purpose=_PURPOSES.get(call.purpose, ""),
                 outcome=outcome,
-                persons=tuple([person.hex() for person in self._persons.of(request)]),
+                persons=tuple([person.hex() for person in self._named(call, request)]),
                 answer=digest,
                 trace=call.trace.hex_id,
                 users=() if call.users == (call.caller,) else call.users,
             )
         )
+
+    def _named(self, call: Call, request: Message) -> Iterable[bytes]:
+        """Returns the keys of those whom a request names: as they were made when it was admitted, or made now."""
+        return (call.meter.persons if call.meter is not None else ()) or self._persons.of(request)
 
     async def close(self) -> None:
         """Writes what waits, leaves a checkpoint, and closes the log."""
