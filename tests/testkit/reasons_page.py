@@ -216,6 +216,7 @@ VERDICT: Mapping[str, str] = {
 
 
 METADATA: Mapping[str, str] = {
+    "size": "how many lines the witness has seen",
     "current_revision": "the revision that stands now: read it, decide, and name it",
     "feed_id": "the feed that the store has",
     "limit": "the limit's name",

@@ -152,8 +152,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     of a gateway that has a Redis, and of every other process its own; a service's callers are limited where
     certificates prove who they are."""
     witnesses: Targets = msgspec.field(default_factory=dict)
-    """Who co-signs the checkpoints of this process's audit trail: the name that each proves, below spiffe://hutong/, and
-    where it is, such as nation/records=nation:7001."""
+    """The witnesses that co-sign the checkpoints of this process's audit trail: the name that each proves, below
+    spiffe://hutong/, and where it is, such as nation/records=nation:7001."""
     operations_listen: Listen = ""
     """Where operators and the probes of a cluster ask over HTTP, without certificates: /healthz (the process lives),
     /readyz (it should be sent calls), /metrics (Prometheus). A thread of its own answers there, however much else there

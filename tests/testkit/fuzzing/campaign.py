@@ -33,7 +33,7 @@ HTTP_SHARE = 10
 
 @dataclass
 class Findings:
-    """What a campaign has met."""
+    """The findings of a campaign."""
 
     inputs: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
