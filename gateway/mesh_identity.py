@@ -1,12 +1,13 @@
 """The mesh that this gateway belongs to: what whoever answers it must say of itself, and whether all go by one list."""
 
 import logging
+from dataclasses import replace
 
 from hutong.common.v1.identity_pb2 import StoreIdentity
 
 from gateway import metrics
-from services.common.errors import ServiceError
-from services.common.identities import HOLDERS, ExpectedStore
+from services.common.errors import ServiceError, Unavailable
+from services.common.identities import FEED_CHANGED, HOLDERS, ExpectedStore
 from services.common.regions import NATION
 
 log = logging.getLogger("hutong.gateway.mesh")
@@ -23,6 +24,9 @@ class MeshIdentity:
         """Who lookup must be."""
         self.nation_feed = ""
         """The feed of the nation's store that this gateway hears; empty before it was heard."""
+        self.holders_feed = ""
+        """The feed of lookup's store of links, as it was first met; empty before."""
+        self._holders_lost = False
         self._directory_version = directory_version
         self._refused: dict[str, str] = {}
         self._differing: set[str] = set()
@@ -40,18 +44,30 @@ class MeshIdentity:
         self._compare(NATION, identity.directory_version)
 
     def check_lookup(self, identity: StoreIdentity, answered: str) -> None:
-        """Raises Unavailable (WRONG_STORE, OTHER_SECRET) unless evidence is from this mesh's lookup; `answered` names
-        the service that gave it."""
+        """Raises Unavailable (WRONG_STORE, OTHER_SECRET, FEED_CHANGED) unless evidence is from this mesh's lookup, with
+        the store of links that was met first; `answered` names the service that gave it."""
         try:
-            self.lookup.check(identity)
+            replace(self.lookup, feed_id=self.holders_feed).check(identity)
+            if self._holders_lost:
+                raise Unavailable(
+                    FEED_CHANGED,
+                    "查询服务的关联库退回了较早的状态，可能少了关联",
+                    "Lookup's store went back: links that were made since may be missing",
+                )
         except ServiceError as error:
             metrics.ANSWERS_REFUSED.add(answered, error.reason)
             if self._refused.get(answered) != error.reason:
                 log.error("an answer is of another mesh", extra={"service": answered, "reason": error.reason})
                 self._refused[answered] = error.reason
             raise
+        self.holders_feed = identity.feed_id
         self._refused.pop(answered, None)
         self._compare(LOOKUP, identity.directory_version)
+
+    def lose_holders(self) -> None:
+        """Notes that lookup's store has lost changes that it had told: from now on no code rests on it, until somebody
+        has looked and started this gateway again."""
+        self._holders_lost = True
 
     def _compare(self, service: str, version: str) -> None:
         if not self._directory_version:

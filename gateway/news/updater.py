@@ -74,13 +74,17 @@ class CacheUpdater:
 
     async def _identify(self) -> None:
         """Asks whose mesh this is, again and again: the nation's store may have been made anew."""
+        told = ""
         while True:
             before = self._mesh
             try:
                 self._mesh = await self._ask_mesh()
+                told = ""
             except ServiceError as error:
-                if not before:
-                    log.warning("mesh not known yet", extra={"reason": error.reason})
+                if error.reason != told and (not before or error.reason in REASONS):
+                    level = logging.ERROR if error.reason in REASONS else logging.WARNING
+                    log.log(level, "mesh not known", extra={"reason": error.reason})
+                    told = error.reason
             if self._mesh != before:
                 self._identified.set()
             await asyncio.sleep(IDENTIFY_SECONDS if self._mesh else PAUSE_SECONDS)

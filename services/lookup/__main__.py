@@ -8,7 +8,13 @@ from services.runtime.service import serve
 
 async def serving(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Raises SettingsError when its store will not do."""
-    await serve(build(settings, store=await open_checked_store(settings)), settings)
+    store = await open_checked_store(settings)
+    try:
+        service = build(settings, store=store)
+    except BaseException:
+        await store.close()
+        raise
+    await serve(service, settings)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,13 @@ from services.runtime.service import serve
 async def serving(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Raises SettingsError, with nothing opened, when the settings will not do."""
     settings.check()
-    await serve(build(settings, store=await open_checked_store(settings)), settings)
+    store = await open_checked_store(settings)
+    try:
+        service = build(settings, store=store)
+    except BaseException:
+        await store.close()
+        raise
+    await serve(service, settings)
 
 
 if __name__ == "__main__":

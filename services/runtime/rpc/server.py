@@ -130,6 +130,10 @@ class Server:
         """Listens on `host:port` (port 0 takes a free one) and returns the port. Raises CannotListenError."""
         # Before the first call can arrive: what is down must never look healthy.
         await self._ping()
+        if self._operations_listen:
+            # First, for it can be let go again: grpc keeps the port of a server that was never started.
+            answers = Answers(self._heartbeat, self.health.readiness)
+            self._operations = OperationsListener(answers, self._operations_listen, self._service)
         try:
             port = (
                 self._server.add_insecure_port(address)
@@ -137,11 +141,9 @@ class Server:
                 else self._server.add_secure_port(address, self._credentials)
             )
         except RuntimeError:
+            await self._stop_operations()
             reason = f"{self._service}: cannot listen on {address}; is the port taken?"
             raise CannotListenError(reason, "HUTONG_LISTEN") from None
-        if self._operations_listen:
-            answers = Answers(self._heartbeat, self.health.readiness)
-            self._operations = OperationsListener(answers, self._operations_listen, self._service)
         await self._start_whole()
         self._tasks = [asyncio.create_task(self._ping_on()), asyncio.create_task(self._heartbeat.run())]
         log.info("serving", extra={"service": self._service, "port": port})
