@@ -1,16 +1,18 @@
-"""The store that a command talks to: its address, the name it must prove, and the certificate of whoever asks."""
+"""The service that a command talks to: its address, the name it must prove, and the certificate of whoever asks."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cli.certificates.development import TRUST, certificate_folder
 from cli.exits import complain
 from cli.mesh.endpoints import Endpoints, read_endpoints
+from cli.mesh.plan import system_of
 from services.common.errors import Text
 from services.common.regions import NATION, divisions
 from services.runtime.tls.files import TlsFiles
-from services.runtime.tls.identity import Principal, store_of
+from services.runtime.tls.identity import Principal, principal, store_of
 from services.runtime.tls.trust import TlsError
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Target(NamedTuple):
-    """A store of records to call, and how. `files` is None where there are no certificates."""
+    """A service to call, and how. `files` is None where there are no certificates."""
 
     address: str
     peer: Principal
@@ -36,7 +38,10 @@ def add_target(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
     which this one is a part."""
     absent = argparse.SUPPRESS if again else None
     parser.add_argument(
-        "--to", default=absent, metavar="HOST:PORT", help="记录库的 gRPC 地址 / the store's gRPC address"
+        "--to",
+        default=absent,
+        metavar="HOST:PORT",
+        help="所问服务的 gRPC 地址 / the gRPC address of the service that is asked",
     )
     parser.add_argument(
         "--data",
@@ -56,22 +61,42 @@ def add_target(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
 def target_of(args: argparse.Namespace, region: str, caller: Principal) -> Target | None:
     """Returns the store that keeps a region's records, to be called as `caller`; None, after saying why, where there is
     none."""
+    return _target_of(
+        args, region, caller, store_of(region), lambda mesh: (mesh.records_for(region), mesh.store_for(region))
+    )
+
+
+def verdict_target_of(args: argparse.Namespace, region: str) -> Target | None:
+    """Returns the service that gives verdicts, to be called as a region's system; None, after saying why, where there
+    is none."""
+    judge = principal("mesh/verdict")
+    return _target_of(args, region, system_of(region), judge, lambda mesh: (mesh.verdict, judge))
+
+
+def _target_of(
+    args: argparse.Namespace,
+    region: str,
+    caller: Principal,
+    named: Principal,
+    where: Callable[[Endpoints], tuple[str, Principal]],
+) -> Target | None:
     if region != NATION and region not in divisions():
         complain(Text(f"没有这个地区代码：{region}", f"There is no such region: {region}"))
         return None
     try:
         if args.to is not None:
-            return Target(str(args.to), store_of(region), None if args.tls is None else certificate_of(args.tls))
+            return Target(str(args.to), named, None if args.tls is None else certificate_of(args.tls))
         endpoints = read_endpoints(args.data)
         if endpoints is None:
             complain(
                 Text(
                     f"{args.data} 中没有运行的互通网；请先 `hutong up`，或用 --to 指明地址",
-                    f"No mesh is running from {args.data}; start `hutong up`, or name the store with --to",
+                    f"No mesh is running from {args.data}; start `hutong up`, or name the address with --to",
                 )
             )
             return None
-        return Target(endpoints.records_for(region), endpoints.store_for(region), files_of(endpoints, caller))
+        address, peer = where(endpoints)
+        return Target(address, peer, files_of(endpoints, caller))
     except TlsError as error:
         complain(Text(f"证书不可用：{error}", f"the certificate cannot be used: {error}"))
         return None

@@ -7,6 +7,8 @@ from gateway.http.openapi import examples
 from gateway.http.openapi.schemas import CODE, Json, ref, schemas
 from gateway.http.views.code import HealthCode
 
+_CODE_TAG, _REGIONS_TAG, _SAMPLES_TAG = "健康码 Health code", "地区 Regions", "样例 Samples"
+
 _ERRORS = {
     400: "请求有误：字段见 violations；或在当前状态下不可行。 The request is wrong, see violations; or impossible in the present state.",
     401: "未出示令牌，或令牌无效，见 reason。 No token, or one that will not do; see reason.",
@@ -60,7 +62,7 @@ def _post(
     return {
         "post": {
             "operationId": operation,
-            "tags": ["健康码 Health code"],
+            "tags": [_CODE_TAG],
             "summary": summary,
             "description": description,
             "parameters": [
@@ -98,6 +100,7 @@ def _get(
             "summary": summary,
             "description": description,
             "parameters": [{"$ref": "#/components/parameters/traceparent"}, *(parameters or [])],
+            "security": [{"token": []}, {}],
             "responses": {**responses, **{str(status): _problem(status) for status in (405, 500)}},
         }
     }
@@ -182,7 +185,7 @@ def _calls() -> Json:
             "get": {
                 **_get(
                     "listAccesses",
-                    "健康码 Health code",
+                    _CODE_TAG,
                     "谁查过我 · Who looked at me",
                     "令牌所指之人的查询记录，新者在前，含被拒的查询；取自本网关的审计日志。"
                     " Who looked at the person of the token, or tried to, newest first, from this gateway's audit trail.",
@@ -201,7 +204,7 @@ def _calls() -> Json:
         },
         "/v1/regions": _get(
             "listRegions",
-            "地区 Regions",
+            _REGIONS_TAG,
             "地区目录 · List regions",
             "全部省级地区。 All province-level divisions.",
             {
@@ -231,7 +234,7 @@ def document(sample_people: bool, *, sign_in: bool = False) -> Json:
     if sample_people:
         paths["/v1/samplePeople"] = _get(
             "samplePeople",
-            "样例 Samples",
+            _SAMPLES_TAG,
             "样例人员 · Sample people",
             "虚构的样例人员，仅嵌入式运行时提供。 Invented people; only where the mesh runs embedded.",
             {"200": _answered("成功。 Answered.", "SamplePeopleResponse", None)},
@@ -241,6 +244,8 @@ def document(sample_people: bool, *, sign_in: bool = False) -> Json:
         "info": {
             "title": "互通网关 · hutong gateway",
             "version": "1",
+            "contact": {"name": "本网关的运营方 The operator of this gateway"},
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
             "summary": "核酸检测结果全国互认。 National mutual recognition of nucleic-acid tests.",
             "description": (
                 "一个问题，全国一个答案：此人的核酸检测在此地是否认可、为何、到何时。\n\n"
@@ -253,9 +258,14 @@ def document(sample_people: bool, *, sign_in: bool = False) -> Json:
             ),
         },
         "servers": [{"url": "/"}],
+        "tags": [
+            {"name": _CODE_TAG, "description": "某人的结论与检测结果。 What is known of a person, and what follows."},
+            {"name": _REGIONS_TAG, "description": "省级地区。 Province-level divisions."},
+            *([{"name": _SAMPLES_TAG, "description": "虚构的人员。 Invented people."}] if sample_people else []),
+        ],
         "paths": paths,
         "components": {
-            "schemas": schemas(),
+            "schemas": schemas(sample_people=sample_people, sign_in=sign_in),
             "securitySchemes": {
                 "token": {
                     "type": "http",
