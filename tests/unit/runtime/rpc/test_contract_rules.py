@@ -16,6 +16,8 @@ PERSONAL = {"subject", "document", "query", "judge"}
 NO_BATCH = {
     # Many regions for one person; for many people: BatchShowHealthCodes.
     "CheckDestinations",
+    # A person asks who looked at them; nobody asks this about others.
+    "ListAccesses",
 }
 
 
