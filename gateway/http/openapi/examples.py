@@ -101,6 +101,7 @@ PROBLEM: Json = {
         }
     ],
     "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "metadata": {},
 }
 
 ACCESS: Json = {
