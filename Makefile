@@ -1,6 +1,7 @@
 # make up      the whole mesh on this machine: http://127.0.0.1:8080 (PORT=), data under .hutong (DATA=)
 # make test    every check and every test, files side by side (T= takes pytest's arguments)
 # make bench   every benchmark: ours beside its yardstick (ROUNDS= rounds of each)
+# make fuzz    every request and path with 100,000 inputs made up by hypothesis (INPUTS=)
 # make stubs   the stubs again, after a change of protos/
 # make sbom    the software bill of materials, CycloneDX, in build/sbom.cdx.json
 # make clean   away with the virtual environment and caches; DATA stays
@@ -10,9 +11,10 @@ PORT ?= 8080
 DATA ?= .hutong
 T ?=
 ROUNDS ?= 5
+INPUTS ?= 100000
 
 .DEFAULT_GOAL := up
-.PHONY: up test bench stubs sbom clean
+.PHONY: up test bench fuzz stubs sbom clean
 
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 
@@ -24,6 +26,9 @@ test: .venv/.ready-dev
 
 bench: .venv/.ready-dev
 	@.venv/bin/hutong bench all --rounds "$(ROUNDS)"
+
+fuzz: .venv/.ready-dev
+	@.venv/bin/python -m tests.testkit.fuzz "$(INPUTS)"
 
 stubs: .venv/.ready-dev
 	@PYTHON=.venv/bin/python protos/generate

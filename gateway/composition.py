@@ -198,7 +198,7 @@ def build(
     probe = Probe(cache, policies, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
     overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)
-    auditor = process_auditor(settings, NAME, clock, keys)
+    auditor = process_auditor(settings, NAME, clock, keys, files)
     limiter = open_limiter(settings, fingerprint)
     identities = open_identities(settings, keys, certificates=files is not None)
     named = NamedCallers(Purpose.PURPOSE_SHOW_CODE, _DEFAULT_PURPOSES)

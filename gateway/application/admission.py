@@ -16,6 +16,7 @@ from services.common.regions import divisions
 from services.common.requests import checks, fields
 from services.common.requests.instants import read_instant, read_known_at
 from services.common.requests.violations import Violations
+from services.runtime.rpc.call import note_person
 
 _SCENES = frozenset(Scene.values())
 _SCOPES = frozenset((Scope.SCOPE_UNSPECIFIED, Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL))
@@ -30,7 +31,12 @@ class Admission:
 
     def person(self, document: Document, field: str = "document") -> bytes:
         """Returns the person key of a document. Raises InvalidArgument as PersonKeys.of does."""
-        return self._keys.of(document, field)
+        return self._key(document, field)
+
+    def _key(self, document: Document, field: str) -> bytes:
+        key = self._keys.of(document, field)
+        note_person(key)
+        return key
 
     def every_key(self, person: bytes) -> list[str]:
         """Returns a person's keys under every version of the mesh's secret that is known, hexadecimal."""
@@ -46,10 +52,10 @@ class Admission:
         if now and region in self._regions and scope in _SCOPES and scene in _SCENES:
             # The common case, of which only the document can be wrong.
             document = message.document
-            person = self._keys.of(document, f"{path}document")
+            person = self._key(document, f"{path}document")
             return CodeQuery(person, region, scope, None, message.refresh, scene=scene, born=born_text(document))
         violations = Violations(prior)
-        person = violations.read(b"", partial(self._keys.of, message.document, f"{path}document"))
+        person = violations.read(b"", partial(self._key, message.document, f"{path}document"))
         violations.add(fields.region(region, f"{path}region"))
         violations.add(fields.scope(scope, f"{path}scope"))
         violations.add(checks.scene(scene, f"{path}scene"))

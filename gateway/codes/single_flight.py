@@ -5,6 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 from hutong.common.v1.subject_pb2 import Purpose
@@ -221,8 +222,10 @@ class SingleFlight:
         message.verdict.ClearField("person_keys")
         if verdict.HasField("newest_test"):
             message.verdict.newest_test.ClearField("person_key")
+        body = self._render(verdict)
         return Entry(
-            body=self._render(verdict),
+            body=body,
+            body_digest=blake2b(body, digest_size=16).digest(),
             message=message.SerializeToString(),
             region=verdict.region,
             scope=verdict.scope,

@@ -132,8 +132,11 @@ class Api:
         """Answers POST /v1/healthCode:show."""
         query = self._application.admission.query(request.query, "", violations)
         purpose = current_call().purpose
-        start, kept = code_pieces(await self._application.show(query, purpose), purpose)
-        return Reply(start, kept=kept)
+        shown = await self._application.show(query, purpose)
+        start, kept = code_pieces(shown, purpose)
+        # What is not kept ready is a view made for this call, and its own digest is as good.
+        ready = kept is shown.entry.body
+        return Reply(start, kept=kept, kept_digest=shown.entry.body_digest if ready else kept)
 
     async def batch_show(self, violations: Sequence[Violations], request: pb.BatchShowHealthCodesRequest) -> Reply:
         """Answers POST /v1/healthCode:batchShow."""

@@ -29,13 +29,15 @@ class Incoming(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """The parts of a reply. Its body is `body` and, after it, `kept`: bytes kept ready and shown many times."""
+    """The parts of a reply. Its body is `body` and, after it, `kept`: bytes kept ready and shown many times;
+    `kept_digest` is their digest."""
 
     body: bytes
     status: int = 200
     content_type: bytes = JSON
     headers: Sequence[tuple[bytes, bytes]] = ()
     kept: bytes = b""
+    kept_digest: bytes = b""
 
 
 class Route(Protocol):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hutong.common.v1.identity_pb2 import StoreIdentity, StoreKind
 
+from services.common.documents import holds_number
 from services.common.errors import Unavailable
 from services.common.mesh_secret import parse_mesh_secret
 
@@ -20,6 +21,7 @@ OTHER_SECRET = "OTHER_SECRET"
 """Its person keys were made under another secret: it knows nobody by the keys of this mesh."""
 FEED_CHANGED = "FEED_CHANGED"
 """It is the region's, but another history: made anew, or one of two stores behind one name."""
+_LONGEST_SHOWN = 64
 REASONS = (WRONG_STORE, OTHER_SECRET, FEED_CHANGED)
 
 
@@ -27,6 +29,17 @@ def secret_fingerprint(secret: bytes) -> bytes:
     """Returns what names the version of a mesh's secret that keys are made under, without telling it. Raises
     MeshSecretError."""
     return parse_mesh_secret(secret.decode()).fingerprint()
+
+
+def _named(kind: int, region: str) -> str:
+    """Returns a store's kind and region for people. Who is called may not have said what there is."""
+    name = StoreKind.Name(kind).removeprefix("STORE_KIND_") if kind in StoreKind.values() else str(kind)  # type: ignore[arg-type]  # from the enum
+    return f"{name} {shown_text(region)}".rstrip()
+
+
+def shown_text(text: str) -> str:
+    """Returns a text that came in with a request, unless a document's number stands in it: no error repeats one."""
+    return "…" if len(text) > _LONGEST_SHOWN or holds_number(text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +64,7 @@ class ExpectedStore:
     def check(self, identity: StoreIdentity) -> None:
         """Raises Unavailable (WRONG_STORE, OTHER_SECRET, FEED_CHANGED) unless `identity` is that of this store."""
         if (identity.kind, identity.region) != (self.kind, self.region):
-            whose = f"{StoreKind.Name(identity.kind).removeprefix('STORE_KIND_')} {identity.region}".rstrip()
-            meant = f"{StoreKind.Name(self.kind).removeprefix('STORE_KIND_')} {self.region}".rstrip()
+            whose, meant = _named(identity.kind, identity.region), _named(self.kind, self.region)
             raise Unavailable(
                 WRONG_STORE,
                 f"所连的库是 {whose}，应为 {meant}",
@@ -60,7 +72,7 @@ class ExpectedStore:
                 {"store": whose, "meant": meant},
             )
         if identity.secret_fingerprint != self.secret_fingerprint:
-            whose = self.region or StoreKind.Name(self.kind).removeprefix("STORE_KIND_")
+            whose = _named(self.kind, self.region)
             raise Unavailable(
                 OTHER_SECRET,
                 f"{whose} 的人员标识以另一密钥生成",
@@ -68,11 +80,12 @@ class ExpectedStore:
                 {"store": whose},
             )
         if self.feed_id and identity.feed_id != self.feed_id:
+            meant = shown_text(self.feed_id)
             raise Unavailable(
                 FEED_CHANGED,
-                f"{self.region} 的变更流已是另一个：{identity.feed_id}，应为 {self.feed_id}",
-                f"The feed of {self.region} is another: {identity.feed_id}, not {self.feed_id}",
-                {"feed_id": identity.feed_id, "meant": self.feed_id},
+                f"{self.region} 的变更流已是另一个：{identity.feed_id}，应为 {meant}",
+                f"The feed of {self.region} is another: {identity.feed_id}, not {meant}",
+                {"feed_id": identity.feed_id, "meant": meant},
             )
 
 

@@ -106,6 +106,9 @@ DO: Mapping[str, str] = {
     "CALLER_UNTRUSTED": "renew the certificate, or have its authority put among those that are trusted",
     "CALLER_UNNAMED": "send the metadata entry `hutong-caller`",
     "CANCELLED": "ask again if you still want the answer",
+    "CHECKPOINT_SIZE": "prove from the size in the metadata on",
+    "CHECKPOINT_INCONSISTENT": "the trail was cut or rewritten, or belongs to somebody else: find out which",
+    "WITNESS_UNWRITABLE": "ask again later; the witness's operator has to make room",
     "CHARSET_UNSUPPORTED": "send UTF-8, as JSON has it",
     "CLAIM_RETRACTED": "the region retracted this result; claim another",
     "CLOCK_OFF": "ask again later; the operator has to set the clock of lookup, or of a store",
@@ -216,6 +219,7 @@ VERDICT: Mapping[str, str] = {
 
 
 METADATA: Mapping[str, str] = {
+    "size": "how many lines the witness has seen",
     "current_revision": "the revision that stands now: read it, decide, and name it",
     "feed_id": "the feed that the store has",
     "limit": "the limit's name",

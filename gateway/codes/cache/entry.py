@@ -56,6 +56,9 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     unknown: bool = False
     """True when nothing is known of the person: no test of theirs was found, and every source answered."""
 
+    body_digest: bytes = b""
+    """The digest of the body (BLAKE2b, 16 bytes), for the audit trail."""
+
     def stands(self, changed: Mapping[str, int]) -> bool:
         """Tells whether no laboratory it rests on changed since; `changed` maps a laboratory to its latest change."""
         return all(changed.get(laboratory, 0) <= self.standing for laboratory in self.laboratories)

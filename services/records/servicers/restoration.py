@@ -8,7 +8,7 @@ from hutong.records.v1.record_pb2 import TestRecord
 
 from services.common.documents import PERSON_KEY_BYTES
 from services.common.errors import Unavailable, Violation
-from services.common.identities import FEED_CHANGED
+from services.common.identities import FEED_CHANGED, shown_text
 from services.common.instants import Instant
 from services.common.requests.violations import violation
 from services.records.domain.content import stamp
@@ -45,9 +45,9 @@ class RestorationServicer:
         if request.feed_id != feed_id:
             raise Unavailable(
                 FEED_CHANGED,
-                f"本库的变更流是 {feed_id}，不是所指的 {request.feed_id}",
-                f"The feed of this store is {feed_id}, not {request.feed_id}",
-                {"feed_id": feed_id, "meant": request.feed_id},
+                f"本库的变更流是 {feed_id}，不是所指的 {shown_text(request.feed_id)}",
+                f"The feed of this store is {feed_id}, not {shown_text(request.feed_id)}",
+                {"feed_id": feed_id, "meant": shown_text(request.feed_id)},
             )
         keys = [_key(record.revisions[-1]) for record in request.records]
         giver = current_call().caller

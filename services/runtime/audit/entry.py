@@ -11,7 +11,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=False, omit_defaults=True):
     `at` is the instant of the answer (microseconds since the epoch, UTC), `caller` the proven name, or the name given
     where callers are not proven; `users` are those on whose behalf the caller calls, where it does not call for itself;
     `persons` are person keys in hexadecimal; `outcome` is OK or the reason of an error; `answer` is the digest
-    (BLAKE2b, 16 bytes, hexadecimal) of what was answered; `trace` the id of the trace.
+    (BLAKE2b, 16 bytes, hexadecimal) of what was answered, of which a part that is kept
+    ready counts by its own digest; `trace` the id of the trace.
     """
 
     at: Instant

@@ -58,6 +58,7 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         "hutong.records.v1.ConflictService": ("SettleConflict",),
         "hutong.records.v1.RestorationService": ("GiveBack",),
         "hutong.records.v1.FollowingService": ("AcceptFeed",),
+        "hutong.audit.v1.WitnessService": ("CosignCheckpoint",),
     },
     LimitClass.SUPERVISION: {
         "hutong.records.v1.ConflictService": ("ListConflicts",),

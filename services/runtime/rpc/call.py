@@ -13,9 +13,11 @@ from services.runtime.telemetry.trace import Trace, enter_trace, leave_trace, ne
 
 
 class Meter(msgspec.Struct, gc=False):
-    """The count of what makes a call dearer than others: `unknown`, people of whom nothing is known."""
+    """Notes on a call that are taken while it is served: `unknown` counts people of whom nothing is known, `persons`
+    are the keys of those whom the request names, where they were made already."""
 
     unknown: int = 0
+    persons: list[bytes] = []
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -63,6 +65,13 @@ def count_unknown(persons: int) -> None:
     call = _current.get()
     if call is not None and call.meter is not None:
         call.meter.unknown += persons
+
+
+def note_person(key: bytes) -> None:
+    """Takes note of the key of somebody whom the current call's request names: it need not be made again."""
+    call = _current.get()
+    if call is not None and call.meter is not None:
+        call.meter.persons.append(key)
 
 
 class Entered(msgspec.Struct, frozen=True):

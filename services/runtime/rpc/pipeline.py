@@ -61,11 +61,12 @@ class Limiter(Protocol):
 
 
 def _bytes_of(response: object) -> bytes:
-    """Returns the bytes of an answer: a message's, or the body that a transport made of one."""
+    """Returns the bytes of an answer: a message's, or the body that a transport made of one,
+    with the digest of the part that was kept ready."""
     if isinstance(response, Message):
         return response.SerializeToString()
-    body = getattr(response, "body", b"")
-    return body if isinstance(body, bytes) else b""
+    body, kept = getattr(response, "body", b""), getattr(response, "kept_digest", b"")
+    return body + kept if isinstance(body, bytes) and isinstance(kept, bytes) else b""
 
 
 class Pipeline:
@@ -103,11 +104,10 @@ class Pipeline:
         self, method: str, handler: Callable[[Request], Awaitable[Response]], request: Request, call: Call
     ) -> Response:
         entered: Entered | None = None
-        meter: Meter | None = None
+        meter = Meter()
         try:
             if self._limiter is not None:
                 await self._limiter.admit(call, method, request)
-                meter = Meter()
             if call.refusal is not None:
                 raise call.refusal
             purpose = self._guard.admit(call, method, request)
@@ -140,7 +140,7 @@ class Pipeline:
         finally:
             if entered is not None:
                 leave(entered)
-            if meter is not None and meter.unknown and self._limiter is not None:
+            if meter.unknown and self._limiter is not None:
                 self._limiter.charge(call, method, meter.unknown)
 
     async def _refused(self, call: Call, method: str, request: Message, error: ServiceError) -> None:

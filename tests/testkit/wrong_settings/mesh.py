@@ -99,7 +99,7 @@ class SmallMesh:
 
     @property
     def http(self) -> str:
-        """Where the gateway serves HTTP."""
+        """The address of the gateway over HTTP."""
         return f"http://{self.addresses['http']}"
 
     async def start(self, name: str, wrong: Mapping[str, str | None] | None = None) -> str:

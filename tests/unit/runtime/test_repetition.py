@@ -1,4 +1,4 @@
-"""What repeats itself in the log backs off, and says how much was left out; failed requests are said each."""
+"""Lines of the log that repeat themselves back off, and say how much was left out; failed requests are said each."""
 
 import logging
 from collections.abc import Mapping
