@@ -51,6 +51,7 @@ KNOWN_BY_CONTENT = {
     "CosignCheckpoint": "the same checkpoint is signed again",
     "AcceptFeed": "the feed that it names is accepted once, however often it is named",
     "GiveBack": "a revision that is there is not stored again",
+    "IssuePass": "nothing is kept of a pass that was issued, and a second one is as good",
 }
 """What writes without a request id, and why a retry is no new request all the same."""
 
