@@ -7,7 +7,12 @@ from gateway.http.openapi import examples
 from gateway.http.openapi.schemas import CODE, Json, ref, schemas
 from gateway.http.views.code import HealthCode
 
-_CODE_TAG, _REGIONS_TAG, _SAMPLES_TAG = "健康码 Health code", "地区 Regions", "样例 Samples"
+_CODE_TAG, _PASSES_TAG, _REGIONS_TAG, _SAMPLES_TAG = (
+    "健康码 Health code",
+    "通行码 Passes",
+    "地区 Regions",
+    "样例 Samples",
+)
 
 _ERRORS = {
     400: "请求有误：字段见 violations；或在当前状态下不可行。 The request is wrong, see violations; or impossible in the present state.",
@@ -181,6 +186,24 @@ def _calls() -> Json:
             ("SwitchRequest", examples.SWITCH),
             ("SwitchResponse", {"scope": "NATIONAL"}),
         ),
+        "/v1/passes:issue": _post(
+            "issuePass",
+            "通行码 · Issue a pass",
+            "此人此刻的健康码，签名、三分钟内有效，场所离线亦可核验。"
+            " The code of this person, signed for three minutes: a venue checks it with no network.",
+            ("PassRequest", examples.SHOW),
+            ("PassResponse", examples.PASS),
+        ),
+        "/v1/trustBundle": _get(
+            "getTrustBundle",
+            _PASSES_TAG,
+            "信任包 · The trust bundle",
+            "核验通行码所需：公钥、签名的时刻、已作废者。 What a gate needs: keys, signed time, what is void.",
+            {
+                "200": _answered("成功。 Answered.", "TrustBundle", examples.BUNDLE),
+                **{str(status): _problem(status) for status in (400, 401, 429, 503, 504)},
+            },
+        ),
         "/v1/accesses": {
             "get": {
                 **_get(
@@ -260,6 +283,7 @@ def document(sample_people: bool, *, sign_in: bool = False) -> Json:
         "servers": [{"url": "/"}],
         "tags": [
             {"name": _CODE_TAG, "description": "某人的结论与检测结果。 What is known of a person, and what follows."},
+            {"name": _PASSES_TAG, "description": "离线可核验的凭证。 What a gate without a network checks."},
             {"name": _REGIONS_TAG, "description": "省级地区。 Province-level divisions."},
             *([{"name": _SAMPLES_TAG, "description": "虚构的人员。 Invented people."}] if sample_people else []),
         ],
