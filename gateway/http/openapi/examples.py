@@ -102,7 +102,6 @@ PROBLEM: Json = {
     ],
     "metadata": {},
     "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
-    "metadata": {},
 }
 
 ACCESS: Json = {
