@@ -237,6 +237,7 @@ def _calls() -> Json:
 
 _TAGS = {
     "健康码 Health code": "关于一个人的查询与决定。 What is asked and decided about a person.",
+    "通行码 Passes": "无网络也能查验的通行码。 Passes that are checked with no network.",
     "地区 Regions": "谁在互通网上。 Who is on the mesh.",
     "样例 Samples": "虚构的人员，仅供试用。 Invented people, to try it with.",
 }
