@@ -46,6 +46,7 @@ def test_what_asks_about_a_person_has_a_batch_form(method: MethodDescriptor) -> 
 
 
 KNOWN_BY_CONTENT = {
+    "CosignCheckpoint": "the same checkpoint is signed again",
     "AcceptFeed": "the feed that it names is accepted once, however often it is named",
     "GiveBack": "a revision that is there is not stored again",
 }
