@@ -1,4 +1,4 @@
-"""`hutong conform`: plays published cases against a mesh."""
+"""`hutong conform`: plays published cases against a mesh, or checks a region that implements the contracts itself."""
 
 import argparse
 import asyncio
@@ -11,21 +11,24 @@ from services.common.errors import Text
 
 if TYPE_CHECKING:
     from cli.conformance.case_files import Role
-    from cli.conformance.outcomes import Report
+    from cli.conformance.outcomes import CaseOutcome, Report
     from cli.conformance.playing import Targets
+    from services.common.instants import Instant
 
 VERIFY = "verify"
 
 _DESCRIPTION = """\
-按公布的用例核对：以地区、检测机构、查验场所或核验方的身份对一个互通网提问，逐项给出结果。
+按公布的用例核对：以地区、检测机构、查验场所或核验方的身份对一个互通网提问，逐项给出结果；
+或核对自行实现 RecordReadService 与 ChangeFeedService 的地区系统（只读，不写入）。
 用例自带人员与编号，可对同一目标反复运行；`hutong up` 即沙箱。
 
 Plays published cases as a region, laboratory, venue or verifier against a mesh and says of each whether the answer was
 the expected one. Each run has people and ids of its own, so it can be run again at the same target; the sandbox is
-`hutong up`.
+`hutong up`. Or checks a region that implements RecordReadService and ChangeFeedService itself, and writes nothing.
 
   hutong conform 127.0.0.1:8097 --as region --region 430000
   hutong conform http://127.0.0.1:8080 --as venue --region 430000 --records 127.0.0.1:8097
+  hutong conform 127.0.0.1:9000 --implements region --region 430000
   hutong conform verify REPORT.json
 
 退出状态 exit status:
@@ -43,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TARGET",
         help="host:port（gRPC）或 http(s)://…；或 verify FILE / host:port for gRPC, or a URL; or verify FILE",
     )
-    parser.add_argument(
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--implements", choices=["region"], help="目标自行实现什么 / what the target implements itself")
+    kind.add_argument(
         "--as", dest="role", choices=["region", "laboratory", "venue", "verifier"], help="扮演谁 / whom to play"
     )
     parser.add_argument("--region", default="430000", help="地区代码 / the region's GB/T 2260 code; 430000 by default")
@@ -60,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="网关令牌所在的文件 / a file with the bearer token for a gateway",
     )
+    parser.add_argument(
+        "--drain-pid",
+        type=int,
+        metavar="PID",
+        help="与 --implements 同用：最后向其发送 SIGTERM 以核对排空 / with --implements: a process to drain at the end",
+    )
     parser.add_argument("--junit", type=Path, metavar="FILE", help="JUnit XML 报告 / the report as JUnit XML")
     parser.add_argument("--json", type=Path, metavar="FILE", help="签名的 JSON 报告 / the report as signed JSON")
     parser.add_argument(
@@ -75,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
     from services.common.regions import divisions
     from services.runtime.tls.trust import TlsError
 
-    if len(args.target) != 1 or not args.role or args.region not in divisions():
-        complain(Text("须有一个目标、--as 与存在的地区", "one TARGET, --as, and a region that exists"))
+    if len(args.target) != 1 or not (args.role or args.implements) or args.region not in divisions():
+        complain(Text("须有一个目标、--as 或 --implements、存在的地区", "one TARGET, --as or --implements, a region"))
         return Exit.USAGE
     if (args.json is None) != (args.key is None):
         complain(Text("--json 与 --key 须同时给出", "--json and --key go together"))
@@ -124,29 +135,21 @@ async def _play(args: argparse.Namespace) -> "Report":
     from importlib.metadata import version
     from uuid import uuid4
 
-    from cli.conformance.case_files import read_cases
     from cli.conformance.outcomes import Report, as_text
-    from cli.conformance.playing import play
-    from cli.conformance.run_values import RunValues
     from services.common.instants import format_rfc3339
     from services.runtime.clock import system_clock
 
     run_id, now = uuid4().hex[:12], system_clock()
-    targets = _targets(args)
-    try:
-        cases = read_cases(cast("Role", args.role))
-        values = RunValues(run_id, args.region, args.laboratory or f"{args.region}-sample", now)
-        outcomes = await play(cases, targets, values, lambda one: print(".", end="", file=sys.stderr, flush=True))
-    finally:
-        await targets.close()
+    if args.implements:
+        cases, cases_version, digest, outcomes = await _check(args)
+    else:
+        cases, cases_version, digest, outcomes = await _play_role(args, run_id, now)
     print(file=sys.stderr)
-    if not outcomes:
-        raise ValueError(f"--as {args.role} has no cases over {targets.over()}")
     report = Report(
         target=args.target[0],
-        cases=cases.role,
-        cases_version=cases.version,
-        cases_digest=cases.digest,
+        cases=cases,
+        cases_version=cases_version,
+        cases_digest=digest,
         run_id=run_id,
         at=format_rfc3339(now),
         software=version("hutong"),
@@ -154,6 +157,53 @@ async def _play(args: argparse.Namespace) -> "Report":
     )
     print(as_text(report))
     return report
+
+
+def _tell(outcome: "CaseOutcome") -> None:
+    print(".", end="", file=sys.stderr, flush=True)
+
+
+async def _play_role(
+    args: argparse.Namespace, run_id: str, now: "Instant"
+) -> "tuple[str, int, str, list[CaseOutcome]]":
+    """Returns the cases that were played, their version and digest, and the outcomes. Raises ValueError for a role that
+    has none over this transport."""
+    from cli.conformance.case_files import read_cases
+    from cli.conformance.playing import play
+    from cli.conformance.run_values import RunValues
+
+    targets = _targets(args)
+    try:
+        cases = read_cases(cast("Role", args.role))
+        values = RunValues(run_id, args.region, args.laboratory or f"{args.region}-sample", now)
+        outcomes = await play(cases, targets, values, _tell)
+    finally:
+        await targets.close()
+    if not outcomes:
+        raise ValueError(f"--as {args.role} has no cases over {targets.over()}")
+    return cases.role, cases.version, cases.digest, outcomes
+
+
+async def _check(args: argparse.Namespace) -> "tuple[str, int, str, list[CaseOutcome]]":
+    """Returns the same of a region that implements the contracts itself."""
+    import os
+    import signal
+
+    from cli.conformance.calling import GrpcTarget
+    from cli.conformance.region_checks import VERSION, RegionUnderTest, check_region
+    from cli.mesh.target import certificate_of
+    from services.runtime.tls.identity import store_of
+
+    async def drain() -> None:
+        os.kill(args.drain_pid, signal.SIGTERM)
+
+    files = None if args.tls is None else certificate_of(args.tls)
+    target = GrpcTarget(args.target[0], store_of(args.region), "conform-region", files)
+    try:
+        region = RegionUnderTest(target, args.region, None if args.drain_pid is None else drain)
+        return f"implements-{args.implements}", VERSION, "", await check_region(region, _tell)
+    finally:
+        await target.close()
 
 
 def _targets(args: argparse.Namespace) -> "Targets":

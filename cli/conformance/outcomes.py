@@ -1,4 +1,4 @@
-"""What became of each case: as text, as JUnit's XML, and as the report that is signed."""
+"""The outcomes of cases: as text, as JUnit's XML, and as the report that is signed."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -32,7 +32,7 @@ class Report(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def failed(self) -> int:
-        """How many failed."""
+        """Returns how many failed."""
         return _count(self.outcomes, "failed")
 
 

@@ -25,7 +25,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 
 
 class Targets:
-    """Whom cases ask: the target itself, over gRPC or HTTP, and the store of records where their people are tested."""
+    """The targets that cases ask: the one that was named, over gRPC or HTTP, and the store of records where their people
+    are tested."""
 
     def __init__(self, own: GrpcTarget | HttpTarget, records: GrpcTarget | None) -> None:
         self._own = own
@@ -188,7 +189,7 @@ async def _follow(step: FeedStep, target: GrpcTarget, values: RunValues) -> Sequ
 
 
 class _Reading:
-    """What was read of a feed so far."""
+    """The part of a feed that was read so far."""
 
     def __init__(self) -> None:
         self._changes: list[Change] = []

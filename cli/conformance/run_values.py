@@ -1,4 +1,4 @@
-"""What one run of the cases brings along: people, ids and instants of its own, so that it can run again at the same
+"""The values of one run of the cases: people, ids and instants of its own, so that it can run again at the same
 target."""
 
 import hashlib

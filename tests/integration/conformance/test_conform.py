@@ -26,7 +26,7 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embedd
 
 
 def arguments(mesh: EmbeddedMesh, role: str, transport: str) -> list[str]:
-    """What a tester writes to play a role."""
+    """Returns what a tester writes to play a role."""
     store = mesh.grpc[REGION]
     target = {
         "region": store,
