@@ -25,8 +25,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 
 
 class Targets:
-    """The targets that cases ask: the one that was named, over gRPC or HTTP, and the store of records where their people
-    are tested."""
+    """The targets that cases ask: the one that was named, over gRPC or HTTP, and the store of records where people are
+    tested."""
 
     def __init__(self, own: GrpcTarget | HttpTarget, records: GrpcTarget | None) -> None:
         self._own = own
