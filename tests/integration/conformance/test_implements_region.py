@@ -50,7 +50,7 @@ async def test_a_fault_fails_its_check_alone(fault: str) -> None:
     assert all(failed[fault])
 
 
-async def test_the_command_checks_an_address(tmp_path) -> None:
+async def test_the_command_checks_an_address() -> None:
     """Over the command line, with a signed report; the drain is skipped where nobody says whom to drain."""
     async with serving(TinyRegion()) as address:
         status, out, _ = await run_cli("conform", address, "--implements", "region", "--region", REGION)
@@ -62,7 +62,7 @@ async def test_the_command_checks_an_address(tmp_path) -> None:
 
 async def test_the_mesh_s_own_store_passes(tmp_path) -> None:
     """What is asked of others holds here: a store with sample people, retracted and amended ones among them."""
-    async with embedded(tmp_path / "mesh", samples=True) as mesh:
+    async with embedded(tmp_path, samples=True) as mesh:
         target = GrpcTarget(mesh.grpc[REGION], store_of(REGION), "conform-implements", None)
         try:
 
