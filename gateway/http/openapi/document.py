@@ -7,13 +7,6 @@ from gateway.http.openapi import examples
 from gateway.http.openapi.schemas import CODE, Json, ref, schemas
 from gateway.http.views.code import HealthCode
 
-_CODE_TAG, _PASSES_TAG, _REGIONS_TAG, _SAMPLES_TAG = (
-    "健康码 Health code",
-    "通行码 Passes",
-    "地区 Regions",
-    "样例 Samples",
-)
-
 _ERRORS = {
     400: "请求有误：字段见 violations；或在当前状态下不可行。 The request is wrong, see violations; or impossible in the present state.",
     401: "未出示令牌，或令牌无效，见 reason。 No token, or one that will not do; see reason.",
@@ -67,7 +60,7 @@ def _post(
     return {
         "post": {
             "operationId": operation,
-            "tags": [_CODE_TAG],
+            "tags": ["健康码 Health code"],
             "summary": summary,
             "description": description,
             "parameters": [
@@ -105,7 +98,8 @@ def _get(
             "summary": summary,
             "description": description,
             "parameters": [{"$ref": "#/components/parameters/traceparent"}, *(parameters or [])],
-            "security": [{"token": []}, {}],
+            # Said, not left out: nothing is asked for.
+            "security": [],
             "responses": {**responses, **{str(status): _problem(status) for status in (405, 500)}},
         }
     }
@@ -196,7 +190,7 @@ def _calls() -> Json:
         ),
         "/v1/trustBundle": _get(
             "getTrustBundle",
-            _PASSES_TAG,
+            "通行码 Passes",
             "信任包 · The trust bundle",
             "核验通行码所需：公钥、签名的时刻、已作废者。 What a gate needs: keys, signed time, what is void.",
             {
@@ -208,7 +202,7 @@ def _calls() -> Json:
             "get": {
                 **_get(
                     "listAccesses",
-                    _CODE_TAG,
+                    "健康码 Health code",
                     "谁查过我 · Who looked at me",
                     "令牌所指之人的查询记录，新者在前，含被拒的查询；取自本网关的审计日志。"
                     " Who looked at the person of the token, or tried to, newest first, from this gateway's audit trail.",
@@ -227,7 +221,7 @@ def _calls() -> Json:
         },
         "/v1/regions": _get(
             "listRegions",
-            _REGIONS_TAG,
+            "地区 Regions",
             "地区目录 · List regions",
             "全部省级地区。 All province-level divisions.",
             {
@@ -239,6 +233,19 @@ def _calls() -> Json:
             _PAGE,
         ),
     }
+
+
+_TAGS = {
+    "健康码 Health code": "关于一个人的查询与决定。 What is asked and decided about a person.",
+    "通行码 Passes": "无网络也能查验的通行码。 Passes that are checked with no network.",
+    "地区 Regions": "谁在互通网上。 Who is on the mesh.",
+    "样例 Samples": "虚构的人员，仅供试用。 Invented people, to try it with.",
+}
+
+
+def _tags(paths: Json) -> list[Json]:
+    named = dict.fromkeys(tag for path in paths.values() for call in path.values() for tag in call["tags"])
+    return [{"name": name, "description": _TAGS[name]} for name in named]
 
 
 def document(sample_people: bool, *, sign_in: bool = False) -> Json:
@@ -257,7 +264,7 @@ def document(sample_people: bool, *, sign_in: bool = False) -> Json:
     if sample_people:
         paths["/v1/samplePeople"] = _get(
             "samplePeople",
-            _SAMPLES_TAG,
+            "样例 Samples",
             "样例人员 · Sample people",
             "虚构的样例人员，仅嵌入式运行时提供。 Invented people; only where the mesh runs embedded.",
             {"200": _answered("成功。 Answered.", "SamplePeopleResponse", None)},
@@ -267,8 +274,6 @@ def document(sample_people: bool, *, sign_in: bool = False) -> Json:
         "info": {
             "title": "互通网关 · hutong gateway",
             "version": "1",
-            "contact": {"name": "本网关的运营方 The operator of this gateway"},
-            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
             "summary": "核酸检测结果全国互认。 National mutual recognition of nucleic-acid tests.",
             "description": (
                 "一个问题，全国一个答案：此人的核酸检测在此地是否认可、为何、到何时。\n\n"
@@ -279,17 +284,14 @@ def document(sample_people: bool, *, sign_in: bool = False) -> Json:
                 " Bodies are strict JSON: unknown fields and wrong types are refused. Instants need an offset and come back"
                 " at +08:00. What is absent is null."
             ),
+            "contact": {"name": "hutong"},
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [
-            {"name": _CODE_TAG, "description": "某人的结论与检测结果。 What is known of a person, and what follows."},
-            {"name": _PASSES_TAG, "description": "离线可核验的凭证。 What a gate without a network checks."},
-            {"name": _REGIONS_TAG, "description": "省级地区。 Province-level divisions."},
-            *([{"name": _SAMPLES_TAG, "description": "虚构的人员。 Invented people."}] if sample_people else []),
-        ],
+        "tags": _tags(paths),
         "paths": paths,
         "components": {
-            "schemas": schemas(sample_people=sample_people, sign_in=sign_in),
+            "schemas": schemas(),
             "securitySchemes": {
                 "token": {
                     "type": "http",

@@ -19,6 +19,7 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.ClaimRequest,
     bodies.SwitchRequest,
     bodies.PassRequest,
+    bodies.SignInRequest,
 )
 ANSWERS: Sequence[type[msgspec.Struct]] = (
     code.HealthCode,
@@ -33,6 +34,8 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     passes.PassResponse,
     passes.TrustBundle,
     regions.RegionsResponse,
+    samples.SamplePeopleResponse,
+    samples.SignInResponse,
     errors.Problem,
 )
 
@@ -47,12 +50,9 @@ CODE: Json = {"oneOf": [ref(kind.__name__) for kind in _CODES]}
 """A code, as the purpose of the request sees it."""
 
 
-def schemas(*, sample_people: bool, sign_in: bool) -> Json:
-    """Returns every schema that is used, by name: those of the sample people where they are served, and of their
-    sign-in where they can."""
-    people = (samples.SamplePeopleResponse,) if sample_people else ()
-    signing = (bodies.SignInRequest, samples.SignInResponse) if sign_in else ()
-    kinds: dict[str, type[msgspec.Struct]] = {kind.__name__: kind for kind in (*BODIES, *ANSWERS, *people, *signing)}
+def schemas() -> Json:
+    """Returns every schema by name."""
+    kinds = {kind.__name__: kind for kind in (*BODIES, *ANSWERS)}
     _, components = msgspec.json.schema_components(kinds.values(), ref_template="#/components/schemas/{name}")
     exclusive = {name: _exclusive(kind) for name, kind in _structs(kinds).items()}
     made = {name: _schema(schema, exclusive.get(name, ())) for name, schema in components.items()}
