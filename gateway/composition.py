@@ -1,9 +1,11 @@
 """Puts the gateway together. The only module that knows which cache there is."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from hutong.common.v1.subject_pb2 import Purpose
+from hutong.common.v1.subject_pb2 import DocumentType, Purpose
 from hutong.gateway.v1 import health_code_service_pb2
 
 from gateway.application.accesses import Accesses
@@ -33,6 +35,9 @@ from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
 from gateway.pages.sign_in import sign_in_routes
+from gateway.passes.keys import PassKeys, kept_pass_keys, read_pass_keys
+from gateway.passes.passes import Passes, PassSources
+from gateway.passes.voids import Voids
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
@@ -53,9 +58,12 @@ from services.runtime.rpc.peers import NamedPeers, ProvenPeers
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.security import Security
 from services.runtime.service import Service, access_table
+from services.runtime.settings.environment import SettingsError
 from services.runtime.telemetry.trace import Traces, asked_at_most
 from services.runtime.tls.credentials import server_credentials
 from services.runtime.tls.files import TlsFiles
+
+log = logging.getLogger("hutong.gateway")
 
 NAME = "gateway"
 _CONTRACT = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
@@ -99,6 +107,26 @@ def open_limiter(settings: GatewaySettings, fingerprint: bytes) -> Limiter | Non
 
         shared = RedisBuckets(settings.redis_url, salt=fingerprint, timeout=settings.redis_timeout)
     return process_limiter(settings, shared)
+
+
+def open_pass_keys(settings: GatewaySettings) -> PassKeys | None:
+    """Returns the keys of passes, None where there are none. Raises SettingsError for a key that will not do."""
+    try:
+        if settings.pass_key:
+            return read_pass_keys(Path(settings.pass_key))
+        if settings.development:
+            return kept_pass_keys(Path(settings.development))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"HUTONG_PASS_KEY: {error}") from None
+    log.warning("no pass key: passes are not issued")
+    return None
+
+
+def _names(people: Sequence[SamplePerson] | None, keys: PersonKeys) -> Mapping[bytes, str]:
+    return {
+        keys.of_number(DocumentType.Value(f"DOCUMENT_TYPE_{one.document.type}"), one.document.number): one.name.zh
+        for one in people or ()
+    }
 
 
 def build(
@@ -161,18 +189,22 @@ def build(
     lookup = ProvenLookup(evidence, holders, mesh)
     application = Application(admission, codes, policies, evidence=lookup, holders=lookup, regions=regions)
     accesses = Accesses(settings.audit, admission)
+    pass_keys = open_pass_keys(settings)
+    voids = Voids(nation, clock)
+    pass_sources = PassSources(pass_keys, voids, _names(sample_people, keys)) if pass_keys else None
+    passes = Passes(application, lookup, pass_sources, clock=clock, news_seconds=settings.news_seconds)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(holders_news)
     probe = Probe(cache, policies, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
     overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)
-    auditor = process_auditor(settings, NAME, clock, keys)
+    auditor = process_auditor(settings, NAME, clock, keys, files)
     limiter = open_limiter(settings, fingerprint)
     identities = open_identities(settings, keys, certificates=files is not None)
     named = NamedCallers(Purpose.PURPOSE_SHOW_CODE, _DEFAULT_PURPOSES)
     guard = TableGuard(access_table(settings), named, persons=NamedPersons(keys))
     routes = {
-        **api_routes(application, accesses),
+        **api_routes(application, accesses, passes),
         **page_routes(sample_people, sign_in=bool(identities.development and sample_people)),
         **sign_in_routes(identities.development, sample_people),
     }
@@ -180,12 +212,13 @@ def build(
     return Gateway(
         service=Service(
             name=NAME,
-            bindings=[Binding(_CONTRACT, HealthCodeServicer(application, accesses), guard, heavy=HEAVY)],
+            bindings=[Binding(_CONTRACT, HealthCodeServicer(application, accesses, passes), guard, heavy=HEAVY)],
             pings=probe.pings,
             background=[
                 policies.keep,
                 first_contact.run,
                 updater.run,
+                *([voids.run] if pass_sources else []),
                 *(source.run for source in identities.tokens.sources),
             ],
             close=_closing(cache, verdicts, limiter, close),

@@ -50,6 +50,9 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     development: Name = ""
     """The folder of a development issuer's key: the gateway issues its own tokens, and calls without one are those of a
     development principal. On loopback alone, without HUTONG_ISSUERS; the folder is made when it is not there."""
+    pass_key: File = ""
+    """The key (P-256, PEM) from which the keys of passes come; all replicas have the same. Empty: with a development
+    issuer one that is made in its folder, else no passes are issued."""
     cors_origins: Origins = ()
     """The origins, such as https://code.example.cn, whose pages may call the API from a browser. Empty: none but the
     gateway's own."""

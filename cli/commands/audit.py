@@ -1,6 +1,7 @@
-"""`hutong audit verify|search|prove|check`: what an audit trail says, and the proof that it says so."""
+"""`hutong audit verify|search|prove|check|witness`: what an audit trail says, and the proof that it says so."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,10 +42,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_folder(prove)
     prove.add_argument("number", type=int, help="行号，search 所示 / the line's number, as search shows it")
     prove.set_defaults(run=run_prove)
+    witness = commands.add_parser(
+        "witness", help="为他人的日志联署检查点，如监管方 / co-sign the checkpoints of others' trails, as a supervisor"
+    )
+    witness.add_argument("folder", type=Path, help="存放所见与密钥的目录 / where what was seen, and the key, are kept")
+    witness.add_argument(
+        "--name", default="supervisor/witness", help="证书所证的名称 / the name that the certificate proves"
+    )
+    witness.set_defaults(run=run_witness)
     check = commands.add_parser("check", help="仅凭公钥核验证明 / check a proof with the public key alone")
     check.add_argument("proof", type=Path, help="prove 的输出 / what prove printed")
     check.add_argument("--key", required=True, help="公钥（verifier 文件的内容）/ the key in the file `verifier`")
     check.set_defaults(run=run_check)
+
+
+def run_witness(args: argparse.Namespace) -> int:
+    """Serves WitnessService until a signal; address and certificate are settings: HUTONG_LISTEN, HUTONG_TLS_…."""
+    from services.runtime.audit.process import witness_bindings
+    from services.runtime.clock import system_clock
+    from services.runtime.process import run
+    from services.runtime.service import Service, serve
+    from services.runtime.settings.environment import ServerSettings, SettingsError, load
+    from services.runtime.tls.identity import WrongPrincipalError, principal
+    from services.runtime.tls.process import process_files
+
+    try:
+        settings = load(ServerSettings, os.environ)
+        files = process_files(settings, principal(args.name))
+        bindings = witness_bindings(str(args.folder), f"hutong/witness/{args.name}", system_clock)
+        run(lambda: serve(Service(name="witness", bindings=bindings, files=files), settings), settings)
+    except (SettingsError, WrongPrincipalError) as error:
+        complain(Text("不能见证", str(error)))
+        return Exit.USAGE
+    return Exit.OK
 
 
 def _add_folder(parser: argparse.ArgumentParser) -> None:

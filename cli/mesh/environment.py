@@ -30,6 +30,8 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
             "TLS_KEY": str(own_folder / "tls.key"),
             "TLS_TRUST": str(plan.certificates.resolve() / TRUST),
         }
+    if plan.audits and name != NATION:
+        common["WITNESSES"] = f"nation/records={plan.address(NATION)}"
     if name in RECORD_STORES:
         own = {
             "REGION": name,
@@ -39,6 +41,7 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
         }
         if name == NATION:
             own["DIRECTORY"] = str(plan.directory)
+            own["WITNESS"] = str(plan.data.resolve() / "witness") if plan.audits else ""
     elif name == LOOKUP:
         own = {
             "STORE_URL": plan.store_url(name),

@@ -40,6 +40,7 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
     "hutong.gateway.v1.ClaimResultResponse": _seen(_SERVICE, "result created"),
     "hutong.gateway.v1.ListAccessesResponse": _seen(_HOLDER, "accesses next_page_token"),
     "hutong.gateway.v1.Access": _seen(_HOLDER, "at caller method purpose outcome trace_id"),
+    "hutong.gateway.v1.IssuePassResponse": _seen(_HOLDER, "text issued_at expires_at masked_name qr_svg code"),
     "hutong.gateway.v1.SwitchScopeResponse": _seen(_SERVICE, "scope"),
     # A venue sees the colour, the word, the scene and until when; supervision why, and not the test itself.
     "hutong.verdict.v1.Verdict": {

@@ -13,6 +13,7 @@ from gateway.application.application import Application
 from gateway.application.purpose_views import narrowed
 from gateway.codes.codes import Shown, Summaries
 from gateway.metrics import REQUESTS
+from gateway.passes.passes import Passes
 from services.common.errors import ServiceError
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import to_item_error
@@ -60,8 +61,9 @@ def _counted(method: Method[Request, Response]) -> Method[Request, Response]:
 class HealthCodeServicer:
     """Serves hutong.gateway.v1.HealthCodeService. The purpose is the one the call was admitted under."""
 
-    def __init__(self, application: Application, accesses: Accesses) -> None:
+    def __init__(self, application: Application, accesses: Accesses, passes: Passes) -> None:
         self._application = application
+        self._passes = passes
         self._accesses = accesses
 
     @_counted
@@ -123,6 +125,16 @@ class HealthCodeServicer:
     async def ListAccesses(self, request: pb.ListAccessesRequest) -> pb.ListAccessesResponse:
         """Lists who looked at a person."""
         return await self._accesses.list(request)
+
+    @_counted
+    async def IssuePass(self, request: pb.IssuePassRequest) -> pb.IssuePassResponse:
+        """Issues a pass."""
+        return await self._passes.issue(request, _purpose())
+
+    @_counted
+    async def GetTrustBundle(self, request: pb.GetTrustBundleRequest) -> pb.GetTrustBundleResponse:
+        """Makes the trust bundle."""
+        return await self._passes.bundle()
 
     @_counted
     async def ListRegions(self, request: pb.ListRegionsRequest) -> pb.ListRegionsResponse:

@@ -16,8 +16,10 @@ from gateway.http.views.accesses import accesses_response
 from gateway.http.views.answer import Answer, encode
 from gateway.http.views.batches import batch_show_response, destinations_response
 from gateway.http.views.code import code_pieces
+from gateway.http.views.passes import bundle_response, pass_response
 from gateway.http.views.regions import regions_response
 from gateway.http.views.results import batch_results_response, claim_response, results_response, switch_response
+from gateway.passes.passes import Passes
 from services.common.errors import ServiceError, Violation, invalid
 from services.runtime.rpc.call import current_call
 
@@ -37,6 +39,7 @@ class Requests:
         self._destinations = Decoder(bodies.DestinationsRequest)
         self._results = Decoder(bodies.ResultsRequest)
         self._batch_results = Decoder(bodies.BatchResultsRequest)
+        self._pass = Decoder(bodies.PassRequest)
         self._claim = Decoder(bodies.ClaimRequest)
         self._switch = Decoder(bodies.SwitchRequest)
 
@@ -99,6 +102,17 @@ class Requests:
         _page(request, incoming)
         return request, _NONE
 
+    def issue_pass(self, incoming: Incoming) -> tuple[pb.IssuePassRequest, Violations]:
+        """Reads POST /v1/passes:issue."""
+        request = pb.IssuePassRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        self._pass(incoming.body).fill(request)
+        return request, _NONE
+
+    def trust_bundle(self, incoming: Incoming) -> tuple[pb.GetTrustBundleRequest, Violations]:
+        """Reads GET /v1/trustBundle."""
+        return pb.GetTrustBundleRequest(), _NONE
+
     def regions(self, incoming: Incoming) -> tuple[pb.ListRegionsRequest, Violations]:
         """Reads the query of GET /v1/regions."""
         request = pb.ListRegionsRequest()
@@ -109,8 +123,9 @@ class Requests:
 class Api:
     """Asks the application, and shows its answers as JSON."""
 
-    def __init__(self, application: Application, accesses: Accesses) -> None:
+    def __init__(self, application: Application, accesses: Accesses, passes: Passes) -> None:
         self._application = application
+        self._passes = passes
         self._accesses = accesses
 
     async def show(self, violations: Violations, request: pb.ShowHealthCodeRequest) -> Reply:
@@ -162,14 +177,23 @@ class Api:
         """Answers GET /v1/accesses."""
         return _json(accesses_response(narrowed(await self._accesses.list(request), current_call().purpose)))
 
+    async def issue_pass(self, violations: Violations, request: pb.IssuePassRequest) -> Reply:
+        """Answers POST /v1/passes:issue."""
+        purpose = current_call().purpose
+        return _json(pass_response(narrowed(await self._passes.issue(request, purpose), purpose)))
+
+    async def trust_bundle(self, violations: Violations, request: pb.GetTrustBundleRequest) -> Reply:
+        """Answers GET /v1/trustBundle."""
+        return _json(bundle_response(await self._passes.bundle()))
+
     async def regions(self, violations: Violations, request: pb.ListRegionsRequest) -> Reply:
         """Answers GET /v1/regions."""
         return _json(regions_response(await self._application.regions(request)))
 
 
-def api_routes(application: Application, accesses: Accesses) -> Mapping[str, Route]:
+def api_routes(application: Application, accesses: Accesses, passes: Passes) -> Mapping[str, Route]:
     """Returns the calls of the API by path."""
-    requests, api = Requests(), Api(application, accesses)
+    requests, api = Requests(), Api(application, accesses, passes)
     routes: Mapping[str, Route] = {
         "/v1/healthCode:show": ContractRoute(_CONTRACT, "ShowHealthCode", requests.show, api.show),
         "/v1/healthCode:batchShow": ContractRoute(
@@ -187,6 +211,10 @@ def api_routes(application: Application, accesses: Accesses) -> Mapping[str, Rou
             _CONTRACT, "SwitchScope", requests.switch_scope, api.switch_scope, changes=True
         ),
         "/v1/accesses": ContractRoute(_CONTRACT, "ListAccesses", requests.accesses, api.accesses, method="GET"),
+        "/v1/passes:issue": ContractRoute(_CONTRACT, "IssuePass", requests.issue_pass, api.issue_pass),
+        "/v1/trustBundle": ContractRoute(
+            _CONTRACT, "GetTrustBundle", requests.trust_bundle, api.trust_bundle, method="GET"
+        ),
         "/v1/regions": ContractRoute(_CONTRACT, "ListRegions", requests.regions, api.regions, method="GET"),
     }
     return routes

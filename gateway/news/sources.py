@@ -59,7 +59,7 @@ class RecordsNews:
     async def mesh(self) -> str:
         """Asks the store for the identity of the mesh that it is the nation's store of: of the secret and of its feed.
         Raises ServiceError."""
-        async with aclosing(self._batches(None)) as batches:
+        async with aclosing(self.batches(None)) as batches:
             async for batch in batches:
                 identity = batch.identity
                 return sha256(identity.secret_fingerprint + identity.feed_id.encode()).hexdigest()[:16]
@@ -68,14 +68,14 @@ class RecordsNews:
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
         """See NewsSource. A cursor reads FEED_ID/SEQUENCE, or FEED_ID/SEQUENCE/MARK with the mark in hexadecimal."""
         teller = TellerClock(self._clock())
-        async with aclosing(self._batches(cursor)) as batches:
+        async with aclosing(self.batches(_position(cursor))) as batches:
             async for batch in batches:
                 yield self._news(batch, teller)
 
-    async def _batches(self, cursor: str | None) -> AsyncGenerator[WatchChangesResponse, None]:
-        feed_id, sequence, mark = [*(cursor or f"/{FROM_NOW_ON}").split("/"), ""][:3]
-        position = FeedCursor(feed_id=feed_id, sequence=int(sequence), mark=bytes.fromhex(mark))
-        request = WatchChangesRequest(cursor=position)
+    async def batches(self, cursor: FeedCursor | None) -> AsyncGenerator[WatchChangesResponse, None]:
+        """Yields what the store tells after a cursor, without end; None asks for what comes from now on. Raises
+        ServiceError as `watch` does."""
+        request = WatchChangesRequest(cursor=cursor or FeedCursor(sequence=FROM_NOW_ON))
         async with aclosing(alive(self._source.WatchChanges(request), silence_seconds=SILENCE_SECONDS)) as batches:
             async for batch in batches:
                 self._expected.check(batch.identity)
@@ -98,6 +98,13 @@ class RecordsNews:
             as_of=_as_of(batch, teller, self._clock),
             followed=_followed(batch.identity) if self.name == NATION else None,
         )
+
+
+def _position(cursor: str | None) -> FeedCursor | None:
+    if not cursor:
+        return None
+    feed_id, sequence, mark = [*cursor.split("/"), ""][:3]
+    return FeedCursor(feed_id=feed_id, sequence=int(sequence), mark=bytes.fromhex(mark))
 
 
 def _followed(identity: StoreIdentity) -> frozenset[str]:

@@ -206,7 +206,8 @@ class PersonKeys:
         self._seals = {version: Seal(value) for version, value in secret.versions.items()}
         self._seal = self._seals[secret.current].seal
         self._version = bytes([secret.current])
-        self._latest: tuple[int, str, bytes] = (_UNSPECIFIED, "", b"")
+        # No number is None, not even one that is missing.
+        self._latest: tuple[int, str | None, bytes] = (_UNSPECIFIED, None, b"")
 
     @property
     def version(self) -> int:

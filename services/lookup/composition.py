@@ -107,5 +107,5 @@ def build(
         pings={"store": store.ping},
         close=close,
         files=files,
-        auditor=process_auditor(settings, NAME, clock),
+        auditor=process_auditor(settings, NAME, clock, files=files),
     )

@@ -46,7 +46,7 @@ from services.records.store.opening import open_replica, open_store
 from services.records.store.protocols.reads import RecordReads
 from services.records.store.protocols.record_store import RecordStore
 from services.records.store.replica import ReplicaReads
-from services.runtime.audit.process import process_auditor
+from services.runtime.audit.process import process_auditor, witness_bindings
 from services.runtime.clock import Clock, system_clock
 from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.binding import Binding
@@ -180,11 +180,12 @@ def build(
             Binding(_FOLLOWING, FollowingServicer(followers, writer), needs=primary),
             Binding(_CONFLICTS, ConflictServicer(store, writer), needs=primary),
             Binding(_QUALITY, QualityServicer(laboratory_figures, settings.overdue_hours, clock), needs=primary),
+            *witness_bindings(settings.witness, f"hutong/witness/{name}", clock),
         ],
         pings=pings,
         background=background,
         close=close,
         files=files,
         regions=keeps,
-        auditor=process_auditor(settings, f"records-{name}", clock),
+        auditor=process_auditor(settings, f"records-{name}", clock, files=files),
     )

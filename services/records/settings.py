@@ -13,6 +13,7 @@ from services.runtime.settings.kinds import (
     Flag,
     Hours,
     Members,
+    Name,
     Pool,
     Region,
     Regions,
@@ -50,6 +51,9 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     answers_kept: SomeSeconds = 72 * 3600.0
     """How long a request_id is remembered."""
 
+    witness: Name = ""
+    """The folder in which this store's service keeps what it has seen of others' audit trails, whose checkpoints it
+    co-signs; with its key. Empty: it co-signs none."""
     overdue_hours: Hours = 24
     """From how many hours after sampling a missing result is overdue, unless a request says otherwise."""
     quality_every: Seconds = 300.0

@@ -64,5 +64,5 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
         background=[registry.watch],
         close=channels.close,
         files=files,
-        auditor=process_auditor(settings, NAME, clock),
+        auditor=process_auditor(settings, NAME, clock, files=files),
     )

@@ -1,5 +1,6 @@
 """The audit trail of a running mesh: who looked at whom, before anything is answered."""
 
+import asyncio
 import errno
 import os
 from pathlib import Path
@@ -11,9 +12,10 @@ from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose, Subjec
 from hutong.records.v1.record_read_service_pb2 import ListRecordsRequest
 from hutong.records.v1.record_read_service_pb2_grpc import RecordReadServiceStub
 
-from cli.mesh import embedded
+from cli.mesh import embedded, processes
 from cli.samples.people import PEOPLE
 from services.common.documents import PersonKeys
+from services.runtime.audit.note import read_checkpoint
 from services.runtime.audit.opening import keeper_of
 from services.runtime.audit.trail import search, verify
 
@@ -72,3 +74,18 @@ async def test_what_cannot_be_written_down_is_not_answered(tmp_path: Path, monke
             reply = await show(mesh.http)
         assert (503, "AUDIT_UNWRITABLE") == (reply.status_code, reply.json()["reason"])
         assert 200 == (await show(mesh.http)).status_code
+
+
+@pytest.mark.slow
+async def test_the_nation_co_signs_what_the_others_keep(tmp_path: Path) -> None:
+    """Over mutual TLS, under the names that certificates prove: the checkpoint of a region's store has both
+    signatures."""
+    trail, witness = tmp_path / "audit" / HUNAN, tmp_path / "witness"
+    async with processes(tmp_path, samples=True, tls=True):
+        note = trail / "cosigned" / "nation-records"
+        async with asyncio.timeout(60):
+            while not note.exists():  # another process writes it
+                await asyncio.sleep(0.2)
+        checkpoint = read_checkpoint(note.read_text(), keeper_of(trail), {"nation": keeper_of(witness)})
+        assert 0 < checkpoint.size
+    assert verify(trail, keeper_of(trail), {"the nation": note.read_text()}).lines >= checkpoint.size

@@ -58,12 +58,12 @@ async def test_the_printed_commands_work_as_printed(tmp_path, way, repository):
 
 
 async def test_it_says_where_to_look(tmp_path, way):
-    """The page, the documentation and the sample people are where the printed text says."""
+    """The page, the documentation, the sample people and what operators ask are where the printed text says."""
     async with running(tmp_path / "data", *way) as up:
-        links = re.findall(r"http://\S+", up.printed.partition("try:")[0])
-        assert len(links) == 3
+        links = re.findall(r"http://[^\s,]+", up.printed.partition("try:")[0])
+        assert len(links) == 5
         async with httpx.AsyncClient() as client:
-            assert [(await client.get(link)).status_code for link in links] == [200, 200, 200]
+            assert [(await client.get(link)).status_code for link in links] == [200] * 5
             people = (await client.get(f"{up.endpoints.http}/v1/samplePeople")).json()
         assert [person["document"]["number"] for person in people["people"]] == [one.number for one in PEOPLE]
 

@@ -16,6 +16,11 @@ from tests.testkit.servers.otlp import collecting
 INPUTS = 100_000
 
 
+async def _read_on(stream: asyncio.StreamReader | None) -> None:
+    while stream is not None and await stream.read(65_536):
+        pass
+
+
 async def fuzz(data: Path, inputs: int) -> Findings:
     """Returns what so many inputs met, in a mesh of its own whose traces are all kept and searched."""
     findings = Findings()
@@ -23,10 +28,14 @@ async def fuzz(data: Path, inputs: int) -> Findings:
         os.environ["HUTONG_OTLP_ENDPOINT"], os.environ["HUTONG_TRACE_RATIO"] = collector.endpoint, "0.02"
         try:
             async with running(data, "--no-limits") as up:
+                # Warnings go to the terminal: a pipe that nobody reads would fill, and stop the mesh.
+                said = asyncio.create_task(_read_on(up.process.stderr))
                 await asyncio.to_thread(over_grpc, up.endpoints, inputs - inputs // HTTP_SHARE, findings)
                 await asyncio.to_thread(over_http, up.endpoints, inputs // HTTP_SHARE, findings)
                 async with httpx.AsyncClient(base_url=up.endpoints.operations, timeout=10) as http:
                     metrics = (await http.get("/metrics")).content
+                said.cancel()
+                await asyncio.wait([said])
                 await up.end()
         finally:
             del os.environ["HUTONG_OTLP_ENDPOINT"], os.environ["HUTONG_TRACE_RATIO"]

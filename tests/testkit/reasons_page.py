@@ -83,6 +83,9 @@ DO: Mapping[str, str] = {
     "ACCESS_DENIED": "`hutong access explain` says what you may call; ask the operator for more",
     "PURPOSE_DENIED": "state the purpose that the call has, or ask the operator for a grant",
     "REGION_DENIED": "ask about your own region, in its own store",
+    "PASSES_NOT_ISSUED": "the operator sets HUTONG_PASS_KEY; until then show the code itself",
+    "VERDICT_STALE": "ask again; meanwhile show the last code, which says how old it is",
+    "VOIDS_UNKNOWN": "the gate goes on with the bundle that it has, and asks again",
     "NO_AUDIT_TRAIL": "the operator has to keep a trail (HUTONG_AUDIT) before anybody can be told of it",
     "AUDIT_UNREADABLE": "ask again; the operator looks at the trail",
     "PERSON_DENIED": "ask about yourself, or about a dependant whom the token names",
@@ -103,6 +106,9 @@ DO: Mapping[str, str] = {
     "CALLER_UNTRUSTED": "renew the certificate, or have its authority put among those that are trusted",
     "CALLER_UNNAMED": "send the metadata entry `hutong-caller`",
     "CANCELLED": "ask again if you still want the answer",
+    "CHECKPOINT_SIZE": "prove from the size in the metadata on",
+    "CHECKPOINT_INCONSISTENT": "the trail was cut or rewritten, or belongs to somebody else: find out which",
+    "WITNESS_UNWRITABLE": "ask again later; the witness's operator has to make room",
     "CHARSET_UNSUPPORTED": "send UTF-8, as JSON has it",
     "CLAIM_RETRACTED": "the region retracted this result; claim another",
     "CLOCK_OFF": "ask again later; the operator has to set the clock of lookup, or of a store",
@@ -213,6 +219,7 @@ VERDICT: Mapping[str, str] = {
 
 
 METADATA: Mapping[str, str] = {
+    "size": "how many lines the witness has seen",
     "current_revision": "the revision that stands now: read it, decide, and name it",
     "feed_id": "the feed that the store has",
     "limit": "the limit's name",

@@ -178,6 +178,24 @@ def _calls() -> Json:
             ("SwitchRequest", examples.SWITCH),
             ("SwitchResponse", {"scope": "NATIONAL"}),
         ),
+        "/v1/passes:issue": _post(
+            "issuePass",
+            "通行码 · Issue a pass",
+            "此人此刻的健康码，签名、三分钟内有效，场所离线亦可核验。"
+            " The code of this person, signed for three minutes: a venue checks it with no network.",
+            ("PassRequest", examples.SHOW),
+            ("PassResponse", examples.PASS),
+        ),
+        "/v1/trustBundle": _get(
+            "getTrustBundle",
+            "通行码 Passes",
+            "信任包 · The trust bundle",
+            "核验通行码所需：公钥、签名的时刻、已作废者。 What a gate needs: keys, signed time, what is void.",
+            {
+                "200": _answered("成功。 Answered.", "TrustBundle", examples.BUNDLE),
+                **{str(status): _problem(status) for status in (400, 401, 429, 503, 504)},
+            },
+        ),
         "/v1/accesses": {
             "get": {
                 **_get(

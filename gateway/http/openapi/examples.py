@@ -101,6 +101,7 @@ PROBLEM: Json = {
         }
     ],
     "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "metadata": {},
 }
 
 ACCESS: Json = {
@@ -111,3 +112,13 @@ ACCESS: Json = {
     "outcome": "OK",
     "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
 }
+
+PASS: Json = {
+    "text": "HC1:NCFOXN…",
+    "issuedAt": "2022-08-06T09:00:00+08:00",
+    "expiresAt": "2022-08-06T09:03:00+08:00",
+    "maskedName": "张*",
+    "qrSvg": "<svg/>",
+    "code": CODE,
+}
+BUNDLE: Json = {"bundle": "eNo=", "root": "MFkw", "madeAt": "2022-08-06T09:00:00+08:00"}

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.http.requests import bodies
-from gateway.http.views import accesses, batches, code, errors, regions, results, samples
+from gateway.http.views import accesses, batches, code, errors, passes, regions, results, samples
 
 Json = dict[str, Any]
 
@@ -18,6 +18,7 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.BatchResultsRequest,
     bodies.ClaimRequest,
     bodies.SwitchRequest,
+    bodies.PassRequest,
     bodies.SignInRequest,
 )
 ANSWERS: Sequence[type[msgspec.Struct]] = (
@@ -30,6 +31,8 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     results.ClaimResponse,
     results.SwitchResponse,
     accesses.AccessesResponse,
+    passes.PassResponse,
+    passes.TrustBundle,
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
     samples.SignInResponse,

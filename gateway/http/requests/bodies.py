@@ -183,6 +183,20 @@ class BatchResultsRequest(Body):
             document.fill(message.documents.add())
 
 
+class PassRequest(Body):
+    """申请通行码。 Ask for a pass."""
+
+    document: Annotated[Document, REQUIRED] = msgspec.field(default_factory=Document)
+    region: Annotated[RegionCode, REQUIRED] = ""
+    scene: AskedScene | None = None
+
+    def fill(self, message: pb.IssuePassRequest) -> None:
+        """Writes itself into the contract's form."""
+        self.document.fill(message.document)
+        message.region = self.region
+        message.scene = SCENE.number(self.scene)  # type: ignore[assignment]  # an open enum
+
+
 class ClaimRequest(Body):
     """把外地结果纳入本地记录。 Make a result from elsewhere part of this region's record."""
 

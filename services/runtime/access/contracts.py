@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from hutong.audit.v1 import witness_service_pb2
 from hutong.gateway.v1 import health_code_service_pb2
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
 from hutong.records.v1 import (
@@ -20,6 +21,7 @@ from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 from services.runtime.access.table import AccessTable
 
 FILES = (
+    witness_service_pb2.DESCRIPTOR,
     health_code_service_pb2.DESCRIPTOR,
     evidence_service_pb2.DESCRIPTOR,
     holder_service_pb2.DESCRIPTOR,

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import blake2b
+from typing import Protocol
 
 from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
@@ -12,6 +14,7 @@ from services.common.documents import PersonKeys
 from services.runtime.access.persons import NamedPersons
 from services.runtime.audit.entry import Entry, to_line
 from services.runtime.audit.log import AuditLog
+from services.runtime.audit.segments import AuditError
 from services.runtime.clock import Clock
 from services.runtime.rpc.call import Call
 
@@ -23,14 +26,26 @@ _CHANGES = ("Put", "Suspend", "Lift", "Settle", "Reconcile")
 _PURPOSES = {number: name.removeprefix("PURPOSE_") for name, number in Purpose.items()}
 
 
+class Cosigns(Protocol):
+    """Has a checkpoint co-signed."""
+
+    async def cosign(self, note: str) -> None:
+        """Has every witness sign a checkpoint."""
+
+
+Opening = Callable[[], AbstractAsyncContextManager[Cosigns]]
+"""Reaches the witnesses of a trail for as long as they are needed."""
+
+
 class Auditor:
     """Keeps a log of the calls that one process answers. A call about a person is one whose request states a purpose;
     one that is denied is written down whatever it was about."""
 
-    def __init__(self, kept: AuditLog, keys: PersonKeys, clock: Clock) -> None:
+    def __init__(self, kept: AuditLog, keys: PersonKeys, clock: Clock, cosigning: Opening | None = None) -> None:
         self._log = kept
         self._persons = NamedPersons(keys)
         self._clock = clock
+        self._cosigning = cosigning or _by_nobody
         self._concerned: dict[str, bool] = {}
 
     async def answered(self, call: Call, method: str, request: Message, outcome: str, answer: bytes) -> None:
@@ -76,13 +91,25 @@ class Auditor:
         await self._log.close()
 
     async def run(self) -> None:
-        """Signs a checkpoint now and then, while there are new lines, until cancelled."""
-        size = -1
-        while True:
-            await asyncio.sleep(CHECKPOINT_SECONDS)
-            if self._log.size != size:
-                size = self._log.size
-                try:
-                    await self._log.checkpoint()
-                except OSError as error:
-                    log.warning("no checkpoint: %s", error.strerror)
+        """Signs a checkpoint now and then, while there are new lines, and has its witnesses sign it, until
+        cancelled."""
+        async with self._cosigning() as cosigning:
+            size = -1
+            while True:
+                await asyncio.sleep(CHECKPOINT_SECONDS)
+                if self._log.size != size:
+                    size = self._log.size
+                    try:
+                        await cosigning.cosign(await self._log.checkpoint())
+                    except (OSError, AuditError, ValueError) as error:
+                        log.warning("no checkpoint", extra={"error": type(error).__name__})
+
+
+class _NoWitness:
+    async def cosign(self, note: str) -> None:
+        """Signs nothing."""
+
+
+@asynccontextmanager
+async def _by_nobody() -> AsyncIterator[Cosigns]:
+    yield _NoWitness()

@@ -26,7 +26,7 @@ class LimitClass(StrEnum):
 
 _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
     LimitClass.CODE: {
-        "hutong.gateway.v1.HealthCodeService": ("ShowHealthCode",),
+        "hutong.gateway.v1.HealthCodeService": ("ShowHealthCode", "IssuePass"),
         "hutong.verdict.v1.VerdictService": ("ComputeVerdict", "EvaluateEvidence"),
     },
     LimitClass.SEARCH: {
@@ -58,6 +58,7 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         "hutong.records.v1.ConflictService": ("SettleConflict",),
         "hutong.records.v1.RestorationService": ("GiveBack",),
         "hutong.records.v1.FollowingService": ("AcceptFeed",),
+        "hutong.audit.v1.WitnessService": ("CosignCheckpoint",),
     },
     LimitClass.SUPERVISION: {
         "hutong.records.v1.ConflictService": ("ListConflicts",),
@@ -70,7 +71,7 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         "hutong.records.v1.RecordReadService": ("GetLaboratory", "ListLaboratories"),
     },
     LimitClass.DIRECTORY: {
-        "hutong.gateway.v1.HealthCodeService": ("ListRegions",),
+        "hutong.gateway.v1.HealthCodeService": ("ListRegions", "GetTrustBundle"),
         "hutong.verdict.v1.PolicyService": ("GetPolicy", "ListPolicies", "GetPolicyDigests"),
         "hutong.lookup.v1.RegionDirectoryService": ("GetRegion", "ListRegions"),
         "hutong.lookup.v1.HolderService": ("WatchHolders",),

@@ -13,7 +13,7 @@ from services.runtime.telemetry.trace import Trace, enter_trace, leave_trace, ne
 
 
 class Meter(msgspec.Struct, gc=False):
-    """What is found out about a call while it is served: `unknown` counts people of whom nothing is known, `persons`
+    """Notes on a call that are taken while it is served: `unknown` counts people of whom nothing is known, `persons`
     are the keys of those whom the request names, where they were made already."""
 
     unknown: int = 0

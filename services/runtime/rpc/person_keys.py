@@ -84,5 +84,8 @@ class ReceivedKeys:
 def received_keys(secret: str) -> Receive | None:
     """Returns what looks over messages that come in to a process with this secret; None while there is one version, as
     nearly always: then nothing is looked at. Raises MeshSecretError."""
+    if not secret:
+        # Who has no secret, such as a witness, makes no keys.
+        return None
     parsed = parse_mesh_secret(secret)
     return ReceivedKeys(PersonKeys(secret.encode()), parsed) if len(parsed.versions) > 1 else None

@@ -23,6 +23,7 @@ from services.runtime.settings.kinds import (
     Secret,
     Share,
     SomeSeconds,
+    Targets,
     Version,
 )
 from services.runtime.settings.names import PREFIX, unknown
@@ -150,6 +151,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     code-per-address=1000/20000; none=true for no limits. docs/clients.md has the names. They are shared by the replicas
     of a gateway that has a Redis, and of every other process its own; a service's callers are limited where
     certificates prove who they are."""
+    witnesses: Targets = msgspec.field(default_factory=dict)
+    """The witnesses that co-sign the checkpoints of this process's audit trail: the name that each proves, below
+    spiffe://hutong/, and where it is, such as nation/records=nation:7001."""
     operations_listen: Listen = ""
     """Where operators and the probes of a cluster ask over HTTP, without certificates: /healthz (the process lives),
     /readyz (it should be sent calls), /metrics (Prometheus). A thread of its own answers there, however much else there

@@ -17,7 +17,9 @@ def documents(root: Path) -> list[Path]:
         "docs/**/*.md",
         "k8s/**/*.md",
         "protos/*.md",
-        "examples/**/*.md",
+        "protos/released/*.md",
+        "examples/*.md",
+        "examples/*/*.md",  # no deeper: libraries that an example fetched are not ours
         "services/**/*.md",
         "tests/**/*.md",
     ]

@@ -267,10 +267,19 @@ class Mesh:
     # The feeds.
 
     async def tell(
-        self, *, person: bytes | None = None, laboratory: str | None = None, holder: bytes | None = None
+        self,
+        changed: TestRecord | Laboratory | None = None,
+        *,
+        person: bytes | None = None,
+        laboratory: str | None = None,
+        holder: bytes | None = None,
     ) -> None:
         """Puts a change on a feed."""
         async with self._told:
+            if isinstance(changed, TestRecord):
+                self.changes.append(Change(sequence=len(self.changes) + 1, record=changed))
+            elif changed is not None:
+                self.changes.append(Change(sequence=len(self.changes) + 1, laboratory=changed))
             if person is not None:
                 change = Change(sequence=len(self.changes) + 1, record=TestRecord(person_key=person))
                 self.changes.append(change)

@@ -137,6 +137,7 @@ WRONG: Sequence[Mistake] = (
     # Files.
     Mistake("gateway", "ISSUERS", "something else, beside a development issuer", "{directory}", REFUSED, "HUTONG_"),
     Mistake("gateway", "CORS_ORIGINS", "a name without its scheme", "code.example.cn", REFUSED, "HUTONG_CORS"),
+    Mistake("gateway", "PASS_KEY", "something else", "{directory}", REFUSED, "HUTONG_PASS_KEY"),
     Mistake("gateway", "DEVELOPMENT", "a file", "{directory}", REFUSED, "HUTONG_DEVELOPMENT"),
     Mistake("gateway", "SAMPLE_PEOPLE", "something else", "{directory}", REFUSED, "HUTONG_SAMPLE_PEOPLE"),
     Mistake("430000", "ACCESS_TABLE", "something else, without certificates", "{directory}", SERVED),

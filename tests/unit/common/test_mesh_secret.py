@@ -72,6 +72,9 @@ def test_a_key_is_that_of_the_document_that_is_asked_for():
         assert one.of_number(RESIDENT, NUMBER) == one.of(resident)
         assert other.of_number(RESIDENT, NUMBER) == other.of(resident) != one.of(resident)
         assert one.of_number(passport.type, passport.number) == one.of(passport)
+    for maker in (one, keys(BOTH + "current: 1")):
+        with pytest.raises(InvalidArgument):
+            maker.of(Document())
     passport.type = DocumentType.DOCUMENT_TYPE_TAIWAN_PERMIT
     with pytest.raises(InvalidArgument):
         one.of(passport)

@@ -867,6 +867,139 @@ class ListAccessesResponse(_message.Message):
 Global___ListAccessesResponse: _TypeAlias = ListAccessesResponse  # noqa: Y015
 
 @_typing.final
+class IssuePassRequest(_message.Message):
+    """Asks for a pass."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    SCENE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """GB/T 2260 code of the region whose code is shown; required."""
+    scene: _scene_pb2.Scene.ValueType
+    """The place that the pass is for; unspecified for any."""
+    purpose: _subject_pb2.Purpose.ValueType
+    """Why; SHOW_CODE when unspecified."""
+    @_builtins.property
+    def document(self) -> _subject_pb2.Document:
+        """The document shown; required. Its month and day of birth stand in the pass, its number does not."""
+
+    def __init__(
+        self,
+        *,
+        document: _subject_pb2.Document | None = ...,
+        region: _builtins.str = ...,
+        scene: _scene_pb2.Scene.ValueType = ...,
+        purpose: _subject_pb2.Purpose.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "purpose", b"purpose", "region", b"region", "scene", b"scene"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssuePassRequest: _TypeAlias = IssuePassRequest  # noqa: Y015
+
+@_typing.final
+class IssuePassResponse(_message.Message):
+    """A pass."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    ISSUED_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    MASKED_NAME_FIELD_NUMBER: _builtins.int
+    QR_SVG_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """What the QR code says: `HC1:` and base45."""
+    masked_name: _builtins.str
+    """The holder's name as a guard sees it, such as 张*; empty where the gateway does not know the name."""
+    qr_svg: _builtins.str
+    """The QR code as an SVG image."""
+    @_builtins.property
+    def issued_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was issued, to the second."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it ends: three minutes later, or when the verdict may change by time alone."""
+
+    @_builtins.property
+    def code(self) -> Global___ShowHealthCodeResponse:
+        """The code that it proves; computed, or still what would be computed."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        issued_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        masked_name: _builtins.str = ...,
+        qr_svg: _builtins.str = ...,
+        code: Global___ShowHealthCodeResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "expires_at", b"expires_at", "issued_at", b"issued_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "expires_at", b"expires_at", "issued_at", b"issued_at", "masked_name", b"masked_name", "qr_svg", b"qr_svg", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssuePassResponse: _TypeAlias = IssuePassResponse  # noqa: Y015
+
+@_typing.final
+class GetTrustBundleRequest(_message.Message):
+    """Asks for the trust bundle."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrustBundleRequest: _TypeAlias = GetTrustBundleRequest  # noqa: Y015
+
+@_typing.final
+class GetTrustBundleResponse(_message.Message):
+    """The trust bundle."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUNDLE_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
+    MADE_AT_FIELD_NUMBER: _builtins.int
+    bundle: _builtins.bytes
+    """The bundle, signed by the root and compressed; always a whole one."""
+    root: _builtins.bytes
+    """The root's public key: SubjectPublicKeyInfo, DER. A gate keeps the first that it was given."""
+    @_builtins.property
+    def made_at(self) -> _timestamp_pb2.Timestamp:
+        """When the bundle was made, by the gateway's clock."""
+
+    def __init__(
+        self,
+        *,
+        bundle: _builtins.bytes = ...,
+        root: _builtins.bytes = ...,
+        made_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["made_at", b"made_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "made_at", b"made_at", "root", b"root"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrustBundleResponse: _TypeAlias = GetTrustBundleResponse  # noqa: Y015
+
+@_typing.final
 class ListRegionsRequest(_message.Message):
     """Asks for the regions."""
 

@@ -75,6 +75,16 @@ class HealthCodeServiceStub:
                 request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesRequest.SerializeToString,
                 response_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesResponse.FromString,
                 _registered_method=True)
+        self.IssuePass = channel.unary_unary(
+                '/hutong.gateway.v1.HealthCodeService/IssuePass',
+                request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.IssuePassRequest.SerializeToString,
+                response_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.IssuePassResponse.FromString,
+                _registered_method=True)
+        self.GetTrustBundle = channel.unary_unary(
+                '/hutong.gateway.v1.HealthCodeService/GetTrustBundle',
+                request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleRequest.SerializeToString,
+                response_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleResponse.FromString,
+                _registered_method=True)
         self.ListRegions = channel.unary_unary(
                 '/hutong.gateway.v1.HealthCodeService/ListRegions',
                 request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListRegionsRequest.SerializeToString,
@@ -143,6 +153,21 @@ class HealthCodeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssuePass(self, request, context):
+        """A pass (通行码): the code, signed for minutes, that a venue checks with no network. POST /v1/passes:issue.
+        FAILED_PRECONDITION, reason PASSES_NOT_ISSUED, where the gateway has no pass key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrustBundle(self, request, context):
+        """What a gate needs to check passes: keys, signed time, what is void. GET /v1/trustBundle
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRegions(self, request, context):
         """The regions. GET /v1/regions
         """
@@ -192,6 +217,16 @@ def add_HealthCodeServiceServicer_to_server(servicer, server):
                     servicer.ListAccesses,
                     request_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesRequest.FromString,
                     response_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesResponse.SerializeToString,
+            ),
+            'IssuePass': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssuePass,
+                    request_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.IssuePassRequest.FromString,
+                    response_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.IssuePassResponse.SerializeToString,
+            ),
+            'GetTrustBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrustBundle,
+                    request_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleRequest.FromString,
+                    response_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleResponse.SerializeToString,
             ),
             'ListRegions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRegions,
@@ -416,6 +451,60 @@ class HealthCodeService:
             '/hutong.gateway.v1.HealthCodeService/ListAccesses',
             hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesRequest.SerializeToString,
             hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssuePass(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.gateway.v1.HealthCodeService/IssuePass',
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.IssuePassRequest.SerializeToString,
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.IssuePassResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrustBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.gateway.v1.HealthCodeService/GetTrustBundle',
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleRequest.SerializeToString,
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,12 @@ class HealthCodeServiceStub:
     """Switches between the provincial and the national database for good. POST /v1/healthCode:switchScope"""
     ListAccesses: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.ListAccessesRequest, _health_code_service_pb2.ListAccessesResponse]
     """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses"""
+    IssuePass: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.IssuePassRequest, _health_code_service_pb2.IssuePassResponse]
+    """A pass (通行码): the code, signed for minutes, that a venue checks with no network. POST /v1/passes:issue.
+    FAILED_PRECONDITION, reason PASSES_NOT_ISSUED, where the gateway has no pass key.
+    """
+    GetTrustBundle: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.GetTrustBundleRequest, _health_code_service_pb2.GetTrustBundleResponse]
+    """What a gate needs to check passes: keys, signed time, what is void. GET /v1/trustBundle"""
     ListRegions: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.ListRegionsRequest, _health_code_service_pb2.ListRegionsResponse]
     """The regions. GET /v1/regions"""
 
@@ -77,6 +83,12 @@ class HealthCodeServiceAsyncStub(HealthCodeServiceStub):
     """Switches between the provincial and the national database for good. POST /v1/healthCode:switchScope"""
     ListAccesses: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.ListAccessesRequest, _health_code_service_pb2.ListAccessesResponse]  # type: ignore[assignment]
     """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses"""
+    IssuePass: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.IssuePassRequest, _health_code_service_pb2.IssuePassResponse]  # type: ignore[assignment]
+    """A pass (通行码): the code, signed for minutes, that a venue checks with no network. POST /v1/passes:issue.
+    FAILED_PRECONDITION, reason PASSES_NOT_ISSUED, where the gateway has no pass key.
+    """
+    GetTrustBundle: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.GetTrustBundleRequest, _health_code_service_pb2.GetTrustBundleResponse]  # type: ignore[assignment]
+    """What a gate needs to check passes: keys, signed time, what is void. GET /v1/trustBundle"""
     ListRegions: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.ListRegionsRequest, _health_code_service_pb2.ListRegionsResponse]  # type: ignore[assignment]
     """The regions. GET /v1/regions"""
 
@@ -148,6 +160,24 @@ class HealthCodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_health_code_service_pb2.ListAccessesResponse, _abc.Awaitable[_health_code_service_pb2.ListAccessesResponse]]:
         """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses"""
+
+    @_abc_1.abstractmethod
+    def IssuePass(
+        self,
+        request: _health_code_service_pb2.IssuePassRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_health_code_service_pb2.IssuePassResponse, _abc.Awaitable[_health_code_service_pb2.IssuePassResponse]]:
+        """A pass (通行码): the code, signed for minutes, that a venue checks with no network. POST /v1/passes:issue.
+        FAILED_PRECONDITION, reason PASSES_NOT_ISSUED, where the gateway has no pass key.
+        """
+
+    @_abc_1.abstractmethod
+    def GetTrustBundle(
+        self,
+        request: _health_code_service_pb2.GetTrustBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_health_code_service_pb2.GetTrustBundleResponse, _abc.Awaitable[_health_code_service_pb2.GetTrustBundleResponse]]:
+        """What a gate needs to check passes: keys, signed time, what is void. GET /v1/trustBundle"""
 
     @_abc_1.abstractmethod
     def ListRegions(

@@ -98,6 +98,10 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         yield Gateway(http, HealthCodeServiceStub(channel), tmp_path)
 
 
+OPEN = {"ListRegions", "GetTrustBundle"}
+"""What is about nobody, and answered to anybody."""
+
+
 def bodies(person: dict[str, str], region: str) -> dict[str, tuple[str, str, Any]]:
     """Returns the request of every method over HTTP."""
     query = {"document": person, "region": region}
@@ -110,6 +114,8 @@ def bodies(person: dict[str, str], region: str) -> dict[str, tuple[str, str, Any
         "ClaimResult": ("POST", "/v1/results:claim", query),
         "SwitchScope": ("POST", "/v1/healthCode:switchScope", {**query, "scope": "LOCAL"}),
         "ListAccesses": ("GET", "/v1/accesses", None),
+        "IssuePass": ("POST", "/v1/passes:issue", query),
+        "GetTrustBundle": ("GET", "/v1/trustBundle", None),
         "ListRegions": ("GET", "/v1/regions", None),
     }
 
@@ -127,7 +133,7 @@ def request(name: str, person: bytes, region: str, purpose: int) -> Any:
         message.queries.add(document=named, region=region)
     elif name == "BatchListResults":
         message.documents.append(named)
-    elif name != "ListRegions":
+    elif name not in ("ListRegions", "GetTrustBundle"):
         message.document.CopyFrom(named)
         if name == "CheckDestinations":
             message.regions.append(region)
@@ -188,12 +194,12 @@ def test_the_table_gives_roles_what_they_are_for() -> None:
     seen = {role: {case for case in cases() if expected(role, *case) == "answered"} for role in ROLES}
     about = {role: {name for name, *_ in given} for role, given in seen.items()}
     assert set(CONTRACT.methods_by_name) == about["holder"] == about["guardian"]
-    assert {"ShowHealthCode", "BatchShowHealthCodes", "ListRegions"} == about["venue"]
-    assert {"ListRegions"} == about["laboratory"] == about["operator"] == about["nobody"]
+    assert {"ShowHealthCode", "BatchShowHealthCodes", *OPEN} == about["venue"]
+    assert OPEN == about["laboratory"] == about["operator"] == about["nobody"]
     assert {"ClaimResult", "SwitchScope"}.isdisjoint(about["supervisor"])
-    answered = {(person, name) for name, _, person, _ in seen["holder"] if name != "ListRegions"}
+    answered = {(person, name) for name, _, person, _ in seen["holder"] if name not in OPEN}
     assert {PERSON} == {person for person, _ in answered}
-    assert {HERE} == {region for name, _, _, region in seen["venue"] if name != "ListRegions"}
+    assert {HERE} == {region for name, _, _, region in seen["venue"] if name not in OPEN}
     reading = Purpose.PURPOSE_SHOW_CODE
     assert not [case for given in seen.values() for case in given if case[0] == "ClaimResult" and case[1] == reading]
 
