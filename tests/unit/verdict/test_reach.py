@@ -1,4 +1,4 @@
-"""How far back a verdict may look: as far as the version in force, and each one to come, reaches."""
+"""A verdict looks back as far as the version in force reaches, and each one that is to come."""
 
 import random
 
