@@ -174,18 +174,17 @@ async def test_redis_that_hangs_does_not_hold_codes_up(mesh: Mesh, redis_server:
 @pytest.mark.redis
 async def test_replicas_follow_once_and_agree(mesh: Mesh, redis_server: RedisServer) -> None:
     """Two gateways on one Redis: one reads the feed for the cache, and both show the change."""
-    async with gateway(mesh, set_up(redis_server.url)) as one:
-        async with gateway(mesh, set_up(redis_server.url)) as two:
-            await until(one, freshness="CACHED")
-            assert (await show(two))["freshness"] == "CACHED"
-            await two.post("/v1/results:claim", json=BODY)
-            assert (await show(one))["daysSinceTest"] == 0
-            mesh.records[PERSON].clear()
-            await mesh.tell(person=PERSON)
-            await until(two, status="NOT_RECOGNISED")
-            assert (await show(one))["status"] == "NOT_RECOGNISED"
-            # Besides, each of them hears for its passes what is void.
-            assert mesh.calls["watch"] == 3
+    async with gateway(mesh, set_up(redis_server.url)) as one, gateway(mesh, set_up(redis_server.url)) as two:
+        await until(one, freshness="CACHED")
+        assert (await show(two))["freshness"] == "CACHED"
+        await two.post("/v1/results:claim", json=BODY)
+        assert (await show(one))["daysSinceTest"] == 0
+        mesh.records[PERSON].clear()
+        await mesh.tell(person=PERSON)
+        await until(two, status="NOT_RECOGNISED")
+        assert (await show(one))["status"] == "NOT_RECOGNISED"
+        # Besides, each of them hears for its passes what is void.
+        assert mesh.calls["watch"] == 3
 
 
 @pytest.mark.redis
