@@ -30,7 +30,7 @@ def outcome(status: Status.ValueType = Status.STATUS_RECOGNISED, **fields: Any) 
     return VerdictOutcome(verdict=Verdict(status=status, colour=Colour.COLOUR_GREEN, policy=policy, **fields))
 
 
-SAME = {"days_since_test": 1, "valid_until": to_timestamp(parse_rfc3339(UNTIL))}
+SAME: dict[str, Any] = {"days_since_test": 1, "valid_until": to_timestamp(parse_rfc3339(UNTIL))}
 
 
 def test_the_same_answer_is_the_same_in_any_offset():
