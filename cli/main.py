@@ -17,6 +17,7 @@ COMMANDS = (
     Command("laboratory", "cli.commands.laboratory.command", "检测机构的质量 / the quality of laboratories"),
     Command("policy", "cli.commands.policy.command", "检查、测试、解释政策 / check, test and explain policies"),
     Command("migrate", "cli.commands.migrate", "建库或更新表结构 / make a store, or bring its tables up to date"),
+    Command("conform", "cli.commands.conform", "按公布的用例核对 / check a target by published cases"),
     Command("doctor", "cli.commands.doctor", "检查各服务是否一致 / do all services agree"),
     Command("records", "cli.commands.records.command", "照管记录库 / look after a records store"),
     Command("lookup", "cli.commands.lookup.command", "照管关联信息库 / look after lookup's store"),

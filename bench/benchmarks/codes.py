@@ -66,7 +66,7 @@ def _question(person: int) -> bytes:
 def _submission(person: int, sampled: Instant) -> RecordSubmission:
     return RecordSubmission(
         region=HOME,
-        source_id=f"K{person:08d}",
+        source_id=f"bench-{person:08d}",
         subject=Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number=f"K{person:08d}")),
         content=RecordContent(
             kind=RecordKind.RECORD_KIND_RESULT,

@@ -22,7 +22,7 @@ def configure_terminal_logs(data: Path) -> Path:
     file.addFilter(Repetition())
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.WARNING)
-    terminal.addFilter(Repetition())
+    terminal.addFilter(Repetition(each=False))
     terminal.setFormatter(logging.Formatter("hutong: %(levelname)s %(name)s: %(message)s"))
     level = os.environ.get("HUTONG_LOG_LEVEL", "INFO")
     logging.basicConfig(level=level, handlers=[file, terminal], force=True)

@@ -98,6 +98,8 @@ def _get(
             "summary": summary,
             "description": description,
             "parameters": [{"$ref": "#/components/parameters/traceparent"}, *(parameters or [])],
+            # Said, not left out: nothing is asked for.
+            "security": [],
             "responses": {**responses, **{str(status): _problem(status) for status in (405, 500)}},
         }
     }
@@ -233,6 +235,19 @@ def _calls() -> Json:
     }
 
 
+_TAGS = {
+    "健康码 Health code": "关于一个人的查询与决定。 What is asked and decided about a person.",
+    "通行码 Passes": "无网络也能查验的通行码。 Passes that are checked with no network.",
+    "地区 Regions": "谁在互通网上。 Who is on the mesh.",
+    "样例 Samples": "虚构的人员，仅供试用。 Invented people, to try it with.",
+}
+
+
+def _tags(paths: Json) -> list[Json]:
+    named = dict.fromkeys(tag for path in paths.values() for call in path.values() for tag in call["tags"])
+    return [{"name": name, "description": _TAGS[name]} for name in named]
+
+
 def document(sample_people: bool, *, sign_in: bool = False) -> Json:
     """Returns the OpenAPI document; with the sample people where they are served, and how they sign in where they
     can."""
@@ -269,8 +284,11 @@ def document(sample_people: bool, *, sign_in: bool = False) -> Json:
                 " Bodies are strict JSON: unknown fields and wrong types are refused. Instants need an offset and come back"
                 " at +08:00. What is absent is null."
             ),
+            "contact": {"name": "hutong"},
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "tags": _tags(paths),
         "paths": paths,
         "components": {
             "schemas": schemas(),

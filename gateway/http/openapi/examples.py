@@ -100,8 +100,8 @@ PROBLEM: Json = {
             "message": {"zh": "身份证号码校验码不符", "en": "The id's check character does not match"},
         }
     ],
-    "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
     "metadata": {},
+    "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
 }
 
 ACCESS: Json = {

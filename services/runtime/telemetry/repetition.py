@@ -29,10 +29,11 @@ _FLOODS = frozenset(("LIMIT_EXCEEDED", "OVERLOADED"))
 class Repetition(logging.Filter):
     """Lets a line through, and the same one again after a pause that doubles; the next one that passes says how many
     were left out (`left_out`). One that has not been heard for twice the longest pause is new. `now` is a monotonic
-    clock, in seconds."""
+    clock, in seconds; without `each`, failed requests back off like everything else: at a terminal."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic, *, each: bool = True) -> None:
         super().__init__()
+        self._each = each
         self._now = now
         # By line: when it may be said again, the pause then, how many were left out since it was last said.
         self._said: dict[tuple[object, ...], tuple[float, float, int]] = {}
@@ -42,7 +43,7 @@ class Repetition(logging.Filter):
         if record.levelno < logging.WARNING and record.name != EACH:
             return True
         said = record.__dict__
-        if record.name == EACH and said.get("reason") not in _FLOODS:
+        if record.name == EACH and self._each and said.get("reason") not in _FLOODS:
             return True
         key = (record.name, record.levelno, record.msg, record.args, *(said.get(name) for name in _SAME))
         now = self._now()

@@ -83,6 +83,13 @@ def test_every_failed_request_is_said_unless_somebody_floods(extra: Mapping[str,
     assert passes == sum(repetition.filter(line) for line in lines)
 
 
+def test_at_a_terminal_failed_requests_back_off_too():
+    """The file has each of them."""
+    repetition = Repetition(Clock(), each=False)
+    lines = [record(EACH, logging.WARNING, "request failed", reason="SERVICE_UNREACHABLE") for _ in range(5)]
+    assert 1 == sum(repetition.filter(line) for line in lines)
+
+
 def test_an_unexpected_error_keeps_its_line_and_loses_its_stack():
     """The stack is the same each time; the trace is not."""
     repetition = Repetition(Clock())

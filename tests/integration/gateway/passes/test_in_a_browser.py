@@ -156,8 +156,8 @@ async def test_every_question_is_one_tap_and_escape_closes(phone: Phone) -> None
 
 
 async def test_a_venue_checks_with_no_network(phone: Phone) -> None:
-    """It believes the pass, shows initials and birthday alone, and refuses what is forged or shown twice; it counts, and
-    lists nobody."""
+    """It believes the pass, shows initials and birthday alone, and refuses what is forged or shown twice; it counts,
+    and lists nobody."""
     holder, venue = await phone.holder(), await phone.venue()
     text = await holder.evaluate(TEXT)
     answer = venue.locator("#answer")

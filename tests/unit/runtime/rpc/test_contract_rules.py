@@ -16,6 +16,8 @@ PERSONAL = {"subject", "document", "query", "judge"}
 NO_BATCH = {
     # Many regions for one person; for many people: BatchShowHealthCodes.
     "CheckDestinations",
+    # A person asks who looked at them; nobody asks this about others.
+    "ListAccesses",
 }
 
 
@@ -49,6 +51,7 @@ KNOWN_BY_CONTENT = {
     "CosignCheckpoint": "the same checkpoint is signed again",
     "AcceptFeed": "the feed that it names is accepted once, however often it is named",
     "GiveBack": "a revision that is there is not stored again",
+    "IssuePass": "nothing is kept of a pass that was issued, and a second one is as good",
 }
 """What writes without a request id, and why a retry is no new request all the same."""
 
