@@ -53,7 +53,8 @@ _QUIET_SECONDS = 1.5
 _LIFE_SECONDS = 3.5
 _ABANDONED = 40
 """Streams left at their deadline, one after another in groups."""
-_PURPOSE = Purpose.PURPOSE_REPLICATION
+_PURPOSE = Purpose.PURPOSE_RECORD_KEEPING
+"""A region's own system may read its whole store for this one alone."""
 _NOBODY = bytes([1, *([0xEE] * 15)])
 
 

@@ -1,6 +1,5 @@
 """Everything README.md shows runs, against a mesh like the one it describes."""
 
-import asyncio
 import importlib
 import re
 import subprocess
@@ -12,22 +11,16 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from cli.mesh.plan import ports_from
-from tests.testkit.servers.hutong_up import Up, child_environment, running
+from tests.testkit.servers.hutong_up import Up, running
+from tests.testkit.servers.shown import blocks, placed, run, run_shown
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SETTINGS = [
     ("services.records.settings", "Settings"),
     ("services.lookup.settings", "Settings"),
     ("services.verdict.settings", "Settings"),
     ("gateway.settings", "GatewaySettings"),
 ]
-
-
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return [body for found, body in FENCE.findall(README.read_text(encoding="utf-8")) if found == language]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -37,53 +30,26 @@ async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
         yield mesh
 
 
-def placed(text: str, up: Up) -> str:
-    """The text with this mesh's ports and data instead of the defaults."""
-    actual = {"http": up.endpoints.http.rpartition(":")[2], "gateway": up.endpoints.gateway.rpartition(":")[2]}
-    actual |= {"verdict": up.endpoints.verdict.rpartition(":")[2], "lookup": up.endpoints.lookup.rpartition(":")[2]}
-    actual["operations"] = up.endpoints.operations.rpartition(":")[2]
-    actual |= {name: address.rpartition(":")[2] for name, address in up.endpoints.records.items()}
-    defaults = {str(port): actual[name] for name, port in ports_from(8080).items()}
-    text = re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{defaults[found[1]]}", text)
-    return text.replace(".hutong", str(up.data))
-
-
-async def run(*command: str) -> str:
-    """Runs a command in the repository; returns its output. Fails unless its status is 0."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=child_environment(),
-        cwd=README.parent,
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 120)
-    assert process.returncode == 0, (command, out.decode(), err.decode())
-    return out.decode()
-
-
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("block", blocks("sh"))
+@pytest.mark.parametrize("block", blocks(README, "sh"))
 async def test_the_commands_run(up: Up, block: str) -> None:
     """Each command block ends well in a shell, and what it gets from the API is an answer and no error."""
-    # The command as it is installed; a working tree runs it by its module.
-    hutong = f'hutong() {{ {sys.executable} -m cli "$@"; }}\n'
-    out = await run("bash", "-euc", hutong + placed(block, up))
+    out = await run_shown(block, up, README.parent)
     assert out.strip()
     assert "urn:hutong:reason:" not in out
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("program", blocks("python"))
+@pytest.mark.parametrize("program", blocks(README, "python"))
 async def test_the_programs_run(up: Up, program: str) -> None:
     """The program for regional systems stores its record and gets a verdict that says so."""
-    out = await run(sys.executable, "-c", placed(program, up))
+    out = await run(sys.executable, "-c", placed(program, up), cwd=README.parent)
     assert re.fullmatch(r"1 1 \S.*\n", out), out
 
 
 def test_the_programs_need_the_stubs_alone() -> None:
     """No program imports anything of this repository but the contracts."""
-    imported = {name for program in blocks("python") for name in re.findall(r"(?:from|import) (\w+)", program)}
+    imported = {name for program in blocks(README, "python") for name in re.findall(r"(?:from|import) (\w+)", program)}
     assert imported & {"services", "gateway", "cli", "tests"} == set()
 
 

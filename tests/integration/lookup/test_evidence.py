@@ -19,6 +19,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.documents import PersonKeys
 from services.common.errors import Code, ServiceError
+from services.lookup.evidence.sources import NOBODY
 from tests.testkit.fakes.record_store import content
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.lookup_service import PURPOSE, Start, key, lookup, mesh, person, query
@@ -104,7 +105,7 @@ async def test_more_people_than_a_source_takes_are_asked_for_in_chunks(lookup: S
     link = LinkDocumentsRequest(subject=person(7), other=person(5_000), cause="renewed", purpose=PURPOSE)
     await client.LinkDocuments(link)
     answers = await many(client, *(query(n, HUBEI) for n in range(1_000)))
-    assert [len(keys) for keys in stores["nation"].asked] == [1_000, 1]
+    assert [len(keys) for keys in stores["nation"].asked if keys != [NOBODY]] == [1_000, 1]
     assert [n for n, answer in enumerate(answers) if answer.records] == [7]
     assert list(answers[7].person_keys) == [key(7), key(5_000)]
 

@@ -129,7 +129,7 @@ async def test_a_file_ahead_of_the_program_is_refused_with_a_sentence(tmp_path):
     with sqlite3.connect(tmp_path / "records.db") as file:
         file.execute(f"pragma user_version = {NEWEST + 1}")
     with pytest.raises(SettingsError, match="update it"):
-        open_store(Settings(region="430000", store_url=url))
+        open_store(Settings(region="430000", mesh_secret=SECRET, store_url=url))
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "services.records"),
