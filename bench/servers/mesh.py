@@ -15,6 +15,8 @@ from cli.mesh.in_process import EmbeddedMesh
 from cli.mesh.plan import Plan
 from cli.mesh.ports import free_ports
 from services.runtime.limits.rules import NO_LIMITS
+from services.runtime.process import configure_process
+from services.runtime.settings.environment import ServerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,10 @@ class StoredPlan(Plan):
         return self.urls.get(name) or Plan.store_url(self, name)
 
 
-async def _serve(data: Path, urls: Mapping[str, str]) -> None:
+async def serve(data: Path, urls: Mapping[str, str]) -> None:
+    """Serves a mesh whose stores are at these URLs, by name, or in files, until SIGTERM."""
+    # As `hutong up` does: with Python's own garbage collections each record of a past costs far more than there.
+    configure_process(ServerSettings(log_level="WARNING"))
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     mesh = EmbeddedMesh(StoredPlan(data, mesh_secret(data), free_ports(), urls=urls, limits={NO_LIMITS: "true"}))
@@ -42,4 +47,4 @@ async def _serve(data: Path, urls: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(Path(sys.argv[1]), dict(one.split("=", 1) for one in sys.argv[2:])))
+    uvloop.run(serve(Path(sys.argv[1]), dict(one.split("=", 1) for one in sys.argv[2:])))

@@ -14,17 +14,24 @@ from gateway.pages import docs
 
 
 def page_routes(people: Sequence[SamplePerson] | None, *, sign_in: bool = False) -> Mapping[str, Route]:
-    """Returns the application page, the documentation, the description and, where there are any, the sample people."""
+    """Returns the holder's page, the venue's, the documentation, the description and, where there are any, the sample
+    people."""
     described = document(people is not None, sign_in=sign_in)
-    home = files(__package__).joinpath("home.html").read_text(encoding="utf-8")
+    # The gate stands within its page, which then needs nothing more when the network is gone.
+    gate = _text("gate.mjs").replace("export class", "class")
     routes = {
-        "/": _page("home", home),
+        "/": _page("home", _text("home.html")),
+        "/check": _page("check", _text("check.html").replace("/*gate.mjs*/", gate)),
         "/docs": _page("docs", docs.page(described)),
         "/openapi.json": fixed("openapi", encode(described)),
     }
     if people is not None:
         routes["/v1/samplePeople"] = fixed("SamplePeople", encode(sample_people_response(people)))
     return routes
+
+
+def _text(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _page(operation: str, page: str) -> Route:

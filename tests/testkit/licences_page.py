@@ -39,6 +39,9 @@ SPDX = re.compile(r"[A-Za-z]+-[0-9A-Za-z.-]+")
 ELSEWHERE = {"async-timeout": "Apache-2.0"}
 """The licences of what only other versions of Python need, so that it is not installed here."""
 
+IN_THE_FILE = {"axe-playwright-python": "MIT"}
+"""The licences of what says its own in a file and not in its metadata; the script of axe within is MPL-2.0."""
+
 
 def pinned(path: Path) -> Iterator[tuple[str, str, bool]]:
     """Yields name and version of each pin of a file, and if it is for some versions of Python alone."""
@@ -59,6 +62,8 @@ def licence_of(name: str) -> str:
             return WORDS[text]
         if SPDX.fullmatch(text):
             return text
+    if name in IN_THE_FILE:
+        return IN_THE_FILE[name]
     raise LookupError(f"{name}: no licence that WORDS knows: {told.get('license')!r}, {classifiers}")
 
 

@@ -48,6 +48,10 @@ class GivenBySource(NamedTuple):
 def common_left_out(given: Sequence[Sequence[GivenBySource]], merged: Sequence[TestRecord]) -> Sequence[LeftOutRecords]:
     """Returns what is missing of one person: of each region, since when it was left out by whoever left out the newest,
     and how many records some source knows that are not among those `merged`. `given` holds, by key, the sources."""
+    told = [one for sources in given for one in sources if one.records or one.left_out]
+    if len(told) == 1:
+        # What one source knows less what it gave is what it left out.
+        return sorted(told[0].left_out, key=_region)
     before: dict[str, Timestamp] = {}
     for sources in given:
         for one in sources:
@@ -69,6 +73,10 @@ def _known(given: Sequence[Sequence[GivenBySource]], region: str) -> int:
         for sources in given
         for known in [[one.known(region) for one in sources]]
     )
+
+
+def _region(left_out: LeftOutRecords) -> str:
+    return left_out.region
 
 
 def _standing(records: Iterable[TestRecord], region: str) -> int:

@@ -158,7 +158,7 @@ class Chosen(Generic[C]):
         self, before: int, regions: Collection[str], always: Sequence[C], originals: Sequence[RecordId]
     ) -> Wanted:
         clearing = []
-        for weight in AGAINST:
+        for weight in AGAINST if always else ():
             # Whatever clears the newest positive clears those before it.
             newest = max((one.placed_at for one in always if one.weight == weight), default=None)
             if newest is not None and newest < before and self._selection.clearing:

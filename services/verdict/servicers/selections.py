@@ -7,7 +7,6 @@ from hutong.records.v1.record_read_service_pb2 import RecordSelection
 
 from services.common.instants import MINUTE, Instant, to_timestamp
 from services.verdict.domain.policy.policy_set import PolicySet
-from services.verdict.domain.policy.reach import looks_back_to
 from services.verdict.domain.reasons.shortfall import MOST_SHOWN
 
 _CLEARING = 3
@@ -20,10 +19,11 @@ _EARLIEST = Instant(0)
 def selection(policies: PolicySet, region: str, at: Instant) -> RecordSelection | None:
     """Returns what can matter to a verdict of the region at `at`; None, which is everything, for an instant so long ago
     that no selection could name it. The message is shared: nobody may change it. Raises NoPolicyInForce."""
-    since = looks_back_to(policies, region, at)
+    in_force = policies.in_force(region, at)
+    since = in_force.looks_back_to(at)
     if since < _EARLIEST:
         return None
-    policy = policies.in_force(region, at).policy
+    policy = in_force.policy
     # The questions of a minute ask for the same.
     minute = since // MINUTE
     return _message(minute, _CLEARING * policy.clearance.negatives, region if policy.days.own_records else "")

@@ -20,7 +20,7 @@ async def test_sample_people_are_shown_where_there_are_any(clients: GatewayClien
         assert "/v1/samplePeople" not in (await bare.get("/openapi.json")).json()["paths"]
 
 
-@pytest.mark.parametrize("path", ["/", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/check", "/docs"])
 async def test_pages_need_nothing_from_elsewhere(clients: GatewayClients, path: str) -> None:
     """A page is Chinese first, complete in itself, and its policy lets nothing else in."""
     reply = await clients.http.get(path)

@@ -57,3 +57,13 @@ def test_without_the_nation_each_region_knows_its_own() -> None:
     second = [GivenBySource("1", _records("1", 1, start=5), [LeftOutRecords(before=before, count=2)])]
     merged = [*_records("1", 2), *gone, *_records("2", 1), *_records("1", 1, start=5)]
     assert [LeftOutRecords(before=before, count=7)] == common_left_out([first, second], merged)
+
+
+def test_what_one_source_alone_gave_keeps_its_count() -> None:
+    """By region; whoever answered that it has nothing of the person changes nothing of it."""
+    before = Timestamp(seconds=1)
+    left_out = [LeftOutRecords(region="1", before=before, count=3), LeftOutRecords(before=before, count=197)]
+    nation = GivenBySource(NATION, [*_records("1", 2), *_records("2", 1)], left_out)
+    merged = [*nation.records]
+    assert [*reversed(left_out)] == common_left_out([[GivenBySource("1", [], []), nation]], merged)
+    assert [*reversed(left_out)] == common_left_out([[nation], [GivenBySource(NATION, [], [])]], merged)

@@ -12,7 +12,6 @@ from services.verdict.domain.evidence.admission import admit
 from services.verdict.domain.evidence.values import Evidence, Scope
 from services.verdict.domain.freshness import NextChange
 from services.verdict.domain.policy.policy_set import PolicySet
-from services.verdict.domain.policy.reach import looks_back_to
 from services.verdict.domain.verdict import Status, Verdict
 
 
@@ -21,17 +20,17 @@ def may_be_another(verdict: Verdict, evidence: Evidence, policies: PolicySet) ->
     if not evidence.left_out:
         return False
     before = max(left_out.before for left_out in evidence.left_out.values())
-    if before > looks_back_to(policies, evidence.region, verdict.at):
+    in_force = policies.in_force(evidence.region, verdict.at)
+    if before > in_force.looks_back_to(verdict.at):
         return True
     if verdict.status in (Status.POSITIVE, Status.RETEST_REQUIRED) and _against_since(verdict, evidence) < before:
         return True
-    policy = policies.in_force(evidence.region, verdict.at).policy
     own_left_out = evidence.left_out.get(evidence.region)
     own = None if own_left_out is None else own_left_out.before
     local = evidence.scope == Scope.LOCAL
     return (
         _newest_may_be_another(verdict, own if local else before)
-        or _days_may_be_others(verdict, own if local or policy.days.own_records else before)
+        or _days_may_be_others(verdict, own if local or in_force.policy.days.own_records else before)
         or _an_original_may_be_missing(evidence)
     )
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from services.common.instants import Instant
 from services.verdict.domain.policy.compiled import CompiledNotice, CompiledPolicy
+from services.verdict.domain.policy.reach import reach
 
 DIGEST_BYTES = 8
 
@@ -32,14 +33,32 @@ class PolicyInForce:
     """A policy in force, the notice beside it, and when the next version of either starts. `asked_only_in` holds the
     only scenes in which the notice still lets anything be asked; None where it ends nothing."""
 
-    __slots__ = ("asked_only_in", "binds", "next_start", "notice", "policy")
+    __slots__ = ("_later_look_back_to", "_reach", "asked_only_in", "binds", "next_start", "notice", "policy")
 
-    def __init__(self, policy: CompiledPolicy, notice: CompiledNotice | None, next_start: Instant | None) -> None:
+    def __init__(
+        self,
+        policy: CompiledPolicy,
+        notice: CompiledNotice | None,
+        following: "PolicyInForce | None",
+        next_start: Instant | None,
+    ) -> None:
+        """`following` is what comes into force at `next_start`, if anything does."""
         self.policy = policy
         self.notice = notice
         self.next_start = next_start
+        self._reach = reach(policy)
+        self._later_look_back_to = (
+            None if following is None or next_start is None else following.looks_back_to(next_start)
+        )
         self.binds = notice is not None and notice.binds
         self.asked_only_in = None if notice is None else notice.asked_only_in
+
+    def looks_back_to(self, at: Instant) -> Instant:
+        """Returns the instant from which on tests can matter to a verdict at `at`, also to how long it will hold: what
+        is recognised may go on being so by a later version."""
+        since = Instant(at - self._reach)
+        later = self._later_look_back_to
+        return since if later is None else min(since, later)
 
     def asks(self, scene: int) -> bool:
         """Says whether anything is asked in the scene, 0 being the health code itself."""
@@ -58,12 +77,16 @@ class _Timeline:
             notice.starts for notice in notices if notice.starts > policies[0].starts
         }
         self.starts = sorted(turns)
-        self.spans: list[PolicyInForce] = []
-        for position, start in enumerate(self.starts):
-            following = self.starts[position + 1] if position + 1 < len(self.starts) else None
+        spans: list[PolicyInForce] = []
+        following: PolicyInForce | None = None
+        next_start: Instant | None = None
+        for start in reversed(self.starts):
             policy = next(version for version in reversed(policies) if version.starts <= start)
             notice = next((version for version in reversed(notices) if version.starts <= start), None)
-            self.spans.append(PolicyInForce(policy, notice, following))
+            following = PolicyInForce(policy, notice, following, next_start)
+            next_start = start
+            spans.append(following)
+        self.spans = spans[::-1]
 
 
 class PolicySet:

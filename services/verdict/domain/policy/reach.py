@@ -2,9 +2,8 @@
 it can reach. It follows from what is loaded, so a version with a longer window simply looks back further.
 """
 
-from services.common.instants import DAY, Instant
+from services.common.instants import DAY
 from services.verdict.domain.policy.compiled import CompiledPolicy
-from services.verdict.domain.policy.policy_set import PolicySet
 
 
 def reach(policy: CompiledPolicy) -> int:
@@ -16,15 +15,3 @@ def reach(policy: CompiledPolicy) -> int:
     # A held day is shown to the end of the next; the sampling day of a report by night is the day before.
     held = (policy.days.held_day + 3) * DAY if policy.days.held_day else 0
     return max(held, *(window.length for window in windows))
-
-
-def looks_back_to(policies: PolicySet, region: str, at: Instant) -> Instant:
-    """Returns the instant from which on tests can matter to a verdict at `at`, also to how long it will hold: what is
-    recognised may go on being so by a later version. Raises NoPolicyInForce."""
-    in_force = policies.in_force(region, at)
-    since = at - reach(in_force.policy)
-    while in_force.next_start is not None:
-        start = in_force.next_start
-        in_force = policies.in_force(region, start)
-        since = min(since, start - reach(in_force.policy))
-    return Instant(since)

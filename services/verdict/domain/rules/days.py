@@ -53,6 +53,8 @@ class DayCount(Struct, frozen=True):
         first."""
         newest: tuple[int, Record, Test] | None = None
         for test in tests:
+            if newest is not None and calendar_day(test.taken_at) <= newest[0]:
+                break
             if test.result != NEGATIVE:
                 continue
             record = self._counted_record(test, region)
