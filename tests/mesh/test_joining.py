@@ -37,4 +37,4 @@ def test_every_step_has_a_command() -> None:
     """A step of the way that nobody can take is a promise."""
     sections = PAGE.read_text(encoding="utf-8").split("\n## ")[1:]
     assert [str(number) for number in range(1, 7)] == [section.split()[0] for section in sections]
-    assert all("```" in section for section in sections)
+    assert all("```sh" in section for section in sections)
