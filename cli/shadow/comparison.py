@@ -1,4 +1,4 @@
-"""What differs between a region's own answer and the mesh's, and why the mesh answered so."""
+"""The differences between a region's own answer and the mesh's, and why the mesh answered so."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -15,7 +15,7 @@ from services.common.instants import format_rfc3339, from_timestamp, parse_rfc33
 
 
 class Agreement(StrEnum):
-    """How the two answers to one question stand to each other."""
+    """The relation of the two answers to one question."""
 
     SAME = "SAME"
     DIFFERENT = "DIFFERENT"

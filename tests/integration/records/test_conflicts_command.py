@@ -124,7 +124,7 @@ async def test_every_stores_conflicts_are_listed_and_settled(tmp_path: Path) -> 
             rows = [submission("S1", person(1), content, region) for content in (first, other)]
             await store.calls.BatchSubmitRecords(BatchSubmitRecordsRequest(submissions=rows, purpose=KEEP))
         records = {region: store.address for region, store in stores.items()}
-        mesh = {"http": "", "gateway": "", "verdict": "", "lookup": "", "pid": os.getpid()}
+        mesh = {"http": "", "operations": "", "gateway": "", "verdict": "", "lookup": "", "pid": os.getpid()}
         write_endpoints(Endpoints(**mesh, records=records | {"nation": "127.0.0.1:1"}), tmp_path)  # type: ignore[arg-type]  # by name
         status, shown, wrong = await hutong("--data", str(tmp_path))
         assert (status, "nation" in wrong, "2 conflicts" in shown) == (4, True, True)
