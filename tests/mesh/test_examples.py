@@ -115,27 +115,44 @@ def wanted(language: str) -> bool:
     return language == "python" or language in named or "all" in named
 
 
-@pytest.mark.parametrize("language", EXAMPLES)
-@pytest.mark.asyncio(loop_scope="module")
-async def test_the_example_does_what_its_page_says(mesh: ProcessMesh, language: str, tmp_path: Path) -> None:
-    """Every step, with its own certificate, over a restart in the middle of intake and of the feed."""
+def copied(language: str, top: Path) -> Path:
+    """Copies an example and the contracts below a folder, as in a fresh clone; returns the example's folder."""
+    folder = top / "examples" / language
+    built = shutil.ignore_patterns("node_modules", "target", "build", "gen")
+    shutil.copytree(ROOT / "examples" / language, folder, ignore=built)
+    shutil.copytree(ROOT / "protos", top / "protos", ignore=shutil.ignore_patterns("__pycache__", "*_pb2*"))
+    if language == "go":
+        (folder / "gen").mkdir()
+        shutil.copy(ROOT / "examples/go/gen/go.mod", folder / "gen")
+    return folder
+
+
+def checked(language: str) -> Example:
+    """Returns an example that is to be run and can be; skips the test otherwise, and says so."""
     example = EXAMPLES[language]
     if not wanted(language):
         not_run(language, f"HUTONG_TEST_EXAMPLES={language} runs it")
     if absent := [name for name in example.needs if shutil.which(name) is None]:
         not_run(language, f"no {', '.join(absent)} on this machine")
-    folder = tmp_path / "examples" / language
-    built = shutil.ignore_patterns("node_modules", "target", "build", "gen")
-    shutil.copytree(ROOT / "examples" / language, folder, ignore=built)
-    shutil.copytree(ROOT / "protos", tmp_path / "protos", ignore=shutil.ignore_patterns("__pycache__", "*_pb2*"))
-    if language == "go":
-        (folder / "gen").mkdir()
-        shutil.copy(ROOT / "examples/go/gen/go.mod", folder / "gen")
-    programs = {"python": sys.executable, "buf": tool("buf")}
-    status, output = await ended([part.format(**programs) for part in example.build], folder)
+    return example
+
+
+async def built(language: str, folder: Path, command: Sequence[str]) -> None:
+    """Builds an example; skips the test where its libraries cannot be fetched."""
+    status, output = await ended(command, folder)
     if status and FETCHING.search(output):
         not_run(language, "its libraries cannot be fetched")
     assert (0, "") == (status, output if status else "")
+
+
+@pytest.mark.parametrize("language", EXAMPLES)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_example_does_what_its_page_says(mesh: ProcessMesh, language: str, tmp_path: Path) -> None:
+    """Every step, with its own certificate, over a restart in the middle of intake and of the feed."""
+    example = checked(language)
+    folder = copied(language, tmp_path)
+    programs = {"python": sys.executable, "buf": tool("buf")}
+    await built(language, folder, [part.format(**programs) for part in example.build])
     given = {
         "records": mesh.grpc[REGION],
         "verdict": mesh.grpc["verdict"],
@@ -149,3 +166,26 @@ async def test_the_example_does_what_its_page_says(mesh: ProcessMesh, language: 
     assert (0, len(LINES)) == (status, len(lines)), output
     for pattern, line in zip(LINES, lines, strict=True):
         assert re.fullmatch(pattern, line), output
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_region_of_its_own_making_conforms(tmp_path: Path) -> None:
+    """The store in Go passes every check of a region that implements the contracts itself, its drain included."""
+    checked("go")
+    folder = copied("go", tmp_path)
+    await built("go", folder, [part.format(buf=tool("buf")) for part in EXAMPLES["go"].build])
+    await built("go", folder, ["go", "build", "-o", "region-store", "./store"])
+    store = await asyncio.create_subprocess_exec(
+        folder / "region-store", "-listen", "127.0.0.1:0", stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert store.stdout is not None
+        address = (await asyncio.wait_for(store.stdout.readline(), 10)).decode().rsplit(maxsplit=1)[1]
+        command = [sys.executable, "-m", "cli", "conform", address, "--implements", "region"]
+        status, output = await ended([*command, "--drain-pid", str(store.pid)], ROOT)
+        assert (0, True) == (status, "0 failed, 0 skipped" in output), output
+        assert 0 == await asyncio.wait_for(store.wait(), 10)
+    finally:
+        if store.returncode is None:
+            store.kill()
+            await store.wait()
