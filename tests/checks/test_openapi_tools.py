@@ -1,6 +1,6 @@
 """The tools that clients use read the OpenAPI document: it lints clean, and its types take the README's own request.
 
-They come from npm: this runs where HUTONG_TEST_EXAMPLES names node, as `.ci/run` does where Node is.
+They come from npm: this runs where EXAMPLES names node, as `.ci/run` does where Node is.
 """
 
 import json
@@ -28,10 +28,10 @@ export const body: Asks = %s;
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tools and the document."""
-    named = os.environ.get("HUTONG_TEST_EXAMPLES", "").split(",")
+    named = os.environ.get("EXAMPLES", "").split(",")
     why = ""
     if not {"node", "all"} & set(named):
-        why = "HUTONG_TEST_EXAMPLES=node runs them"
+        why = "EXAMPLES=node runs them"
     elif shutil.which("npm") is None:
         why = "no npm on this machine"
     folder = tmp_path_factory.mktemp("openapi")

@@ -1,6 +1,6 @@
 """The programs of examples/ do what their pages say, each in its language, against services that prove their names.
 
-Python's always runs. The others run where HUTONG_TEST_EXAMPLES names them, as `.ci/run` does where their toolchain is:
+Python's always runs. The others run where EXAMPLES names them, as `.ci/run` does where their toolchain is:
 they fetch libraries, and the first time that takes minutes. Whatever was not run is printed, with its reason.
 """
 
@@ -111,7 +111,7 @@ def not_run(language: str, why: str) -> None:
 
 def wanted(language: str) -> bool:
     """Tells if a language's example is to be run."""
-    named = os.environ.get("HUTONG_TEST_EXAMPLES", "").split(",")
+    named = os.environ.get("EXAMPLES", "").split(",")
     return language == "python" or language in named or "all" in named
 
 
@@ -131,7 +131,7 @@ def checked(language: str) -> Example:
     """Returns an example that is to be run and can be; skips the test otherwise, and says so."""
     example = EXAMPLES[language]
     if not wanted(language):
-        not_run(language, f"HUTONG_TEST_EXAMPLES={language} runs it")
+        not_run(language, f"EXAMPLES={language} runs it")
     if absent := [name for name in example.needs if shutil.which(name) is None]:
         not_run(language, f"no {', '.join(absent)} on this machine")
     return example
