@@ -111,13 +111,14 @@ def open_limiter(settings: GatewaySettings, fingerprint: bytes) -> Limiter | Non
 
 def open_pass_keys(settings: GatewaySettings) -> PassKeys | None:
     """Returns the keys of passes, None where there are none. Raises SettingsError for a key that will not do."""
+    name = "HUTONG_PASS_KEY" if settings.pass_key else "HUTONG_DEVELOPMENT"
     try:
         if settings.pass_key:
             return read_pass_keys(Path(settings.pass_key))
         if settings.development:
             return kept_pass_keys(Path(settings.development))
     except (OSError, ValueError) as error:
-        raise SettingsError(f"HUTONG_PASS_KEY: {error}") from None
+        raise SettingsError(f"{name}: {error}") from None
     log.warning("no pass key: passes are not issued")
     return None
 

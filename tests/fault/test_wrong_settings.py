@@ -300,6 +300,9 @@ class Trial:
 
     async def _served(self, mistake: Mistake, newcomer: str, subject: Subject) -> list[str]:
         found: list[str] = []
+        if mistake.noticed_later:
+            await self._is_said(mistake.says)
+            await asyncio.sleep(BOUND_SECONDS)
         for _ in range(3):
             codes = await self.codes()
             found += wrong(codes)

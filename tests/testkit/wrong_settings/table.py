@@ -18,6 +18,9 @@ class Mistake(NamedTuple):
     value: str
     outcome: str
     says: str = ""
+    noticed_later: bool = False
+    """What is wrong is noticed when a feed is read again, not in each answer: codes computed before that are shown for as
+    long as the bound allows."""
 
 
 BY_KIND: Mapping[str, Sequence[str]] = {
@@ -27,6 +30,8 @@ BY_KIND: Mapping[str, Sequence[str]] = {
     "hours": ("0", "1.5", "a day"),
     "a whole number from 1": ("0", "-5", "many"),
     "a whole number from 2": ("1", "many"),
+    "a whole number up to 255": ("-1", "256", "one"),
+    "NAME=host:port, comma-separated": ("nation/records", "nation/records=host"),
     "a second": ("-1", "many"),
     "0 to 1": ("2", "-0.1", "often"),
     "true or false": ("perhaps", "ja"),
@@ -60,6 +65,8 @@ WRONG: Sequence[Mistake] = (
     Mistake("lookup", "MESH_SECRET", "an old secret", "{secret}", REFUSED, "another secret"),
     Mistake("verdict", "MESH_SECRET", "an old secret", "{secret}", SERVED, "OTHER_SECRET"),
     Mistake("gateway", "MESH_SECRET", "an old secret", "{secret}", SERVED, "OTHER_SECRET"),
+    Mistake("430000", "MESH_SECRET_VERSION", "one that there is not", "7", REFUSED, "HUTONG_MESH_SECRET"),
+    Mistake("gateway", "MESH_SECRET_VERSION", "one that there is not", "7", REFUSED, "HUTONG_MESH_SECRET"),
     # Whose records these are.
     Mistake("430000", "REGION", "a neighbour's region", "110000", REFUSED, "belongs to 430000, not to 110000"),
     Mistake("430000", "REGION", "the nation", "nation", REFUSED, "belongs to 430000, not to nation"),
@@ -84,7 +91,9 @@ WRONG: Sequence[Mistake] = (
     Mistake("lookup", "STORE_URL", "a region's", "{copy_430000}", REFUSED, "something else"),
     Mistake("lookup", "STORE_URL", "one of another secret", "{foreign_lookup}", REFUSED, "another secret"),
     Mistake("lookup", "STORE_URL", "that of a copy of the mesh", "{copy_other_lookup}", SERVED, "FEED_CHANGED"),
-    Mistake("lookup", "STORE_URL", "a backup from before the last links", "{early_lookup}", SERVED, "FEED_CHANGED"),
+    Mistake(
+        "lookup", "STORE_URL", "a backup from before the last links", "{early_lookup}", SERVED, "FEED_CHANGED", True
+    ),
     Mistake("430000", "STORE_MIGRATE", "false, on a store that is made", "false", SERVED),
     Mistake("lookup", "STORE_MIGRATE", "false, on a store that is made", "false", SERVED),
     Mistake("430000", "READ_STORE_URL", "a replica, of a file", "postgresql://127.0.0.1:1/x", REFUSED, "HUTONG_READ"),
@@ -144,6 +153,7 @@ WRONG: Sequence[Mistake] = (
     Mistake("430000", "TLS_CERTIFICATE", "without its key", "{directory}", REFUSED, "HUTONG_TLS"),
     Mistake("430000", "TLS_KEY", "without its certificate", "{directory}", REFUSED, "HUTONG_TLS"),
     Mistake("430000", "TLS_TRUST", "without a certificate", "{empty_folder}", REFUSED, "HUTONG_TLS"),
+    Mistake("430000", "WITNESS", "a file", "{directory}", REFUSED, "HUTONG_WITNESS"),
     Mistake("430000", "AUDIT", "a file", "{directory}", REFUSED, "HUTONG_AUDIT"),
     Mistake("lookup", "REPLICA", "a neighbour's name", "430000", SERVED),
     Mistake("gateway", "CACHE_ENTRIES", "hardly any", "1", SERVED),
