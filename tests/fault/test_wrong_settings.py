@@ -27,6 +27,7 @@ from hutong.records.v1.laboratory_pb2 import Interval
 from hutong.records.v1.record_write_service_pb2_grpc import RecordWriteServiceStub
 
 from cli.mesh.ports import free_port
+from gateway.codes.cache.entry import BOUND_SECONDS
 from services.common.mesh_directory import Member, MeshDirectory, parse_directory
 from services.runtime.settings.environment import SettingsError, load, shape_of
 from services.verdict.policy.files import DEFAULT_DIRECTORY

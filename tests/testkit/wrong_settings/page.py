@@ -11,6 +11,8 @@ TEST = "`tests/fault/test_wrong_settings.py::test_no_mistake_shows_a_false_code`
 def _row(mistake: Mistake) -> str:
     if mistake.outcome == REFUSED:
         seen = "nothing: it does not start, and the sentence names the setting"
+    elif mistake.noticed_later:
+        seen = f"what was lost is missing for at most the bound, then UNDETERMINED or an error; said: {mistake.says}"
     elif mistake.says:
         seen = f"right codes, or UNDETERMINED, or an error; said within 10 s: {mistake.says}"
     else:

@@ -19,8 +19,8 @@ class Mistake(NamedTuple):
     outcome: str
     says: str = ""
     noticed_later: bool = False
-    """What is wrong is noticed when a feed is read again, not in each answer: codes computed before that are shown for as
-    long as the bound allows."""
+    """What is wrong is noticed when a feed is read again, not in each answer: codes computed before that are shown for
+    as long as the bound allows."""
 
 
 BY_KIND: Mapping[str, Sequence[str]] = {
