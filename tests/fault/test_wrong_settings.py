@@ -257,6 +257,10 @@ class Trial:
                 continue
             reasons = {one.get("reason") or one["status"] for one in code["coverage"] if one["status"] != "OK"}
             self.said.lines.extend(reasons)
+            if code["freshness"] == "STALE":
+                # The last that was known, with its age, because none is computed: it says that it is not of now.
+                shown.append("error STALE")
+                continue
             shown.append(code["status"] + (STALE if code["freshness"] == "STALE_SOURCE" else ""))
         return shown
 
