@@ -2,9 +2,10 @@
 
 import asyncio
 import re
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -94,6 +95,18 @@ def _records(region: str) -> Service:
     return Service(f"records-{region}", [Binding(READ, store), Binding(WRITE, store)])
 
 
+def _copy_of_links(data: Path, number: int) -> Path:
+    """Returns the file of one replica of lookup: a copy of the first one's, which makes them one store."""
+    path, first = data / f"lookup-{number}.db", data / "lookup-first"
+    if first.exists():
+        with closing(sqlite3.connect(first.read_text())) as made, closing(sqlite3.connect(path)) as copy:
+            made.backup(copy)
+        path.chmod(0o600)
+    else:
+        first.write_text(str(path))
+    return path
+
+
 @asynccontextmanager
 async def mesh_on_names(data: Path, ttl: float, times: Times | None = None) -> AsyncIterator[MeshOnNames]:
     """Two replicas of records, of lookup and of verdict, and a gateway; `gateway` has none yet."""
@@ -110,8 +123,8 @@ async def mesh_on_names(data: Path, ttl: float, times: Times | None = None) -> A
             lambda: build_lookup(
                 LookupSettings(
                     mesh_secret=SECRET,
-                    # Nobody here links or switches: what a database would be to the replicas is a file for each.
-                    store_url=f"sqlite:///{data / f'lookup-{next(numbers)}.db'}",
+                    # Nobody here links or switches: what a database would be to the replicas is a copy for each.
+                    store_url=f"sqlite:///{_copy_of_links(data, next(numbers))}",
                     store_migrate=True,
                     directory=directory,
                     source_timeout=SOURCE_SECONDS,
