@@ -19,7 +19,7 @@ class Exit(IntEnum):
     WAITING = 5
     """Done, and something waits for an operator's word."""
     REFUSED = 6
-    """What was to be verified is not believed."""
+    """A certificate, a report or a case was not accepted."""
     INTERRUPTED = 130
 
 

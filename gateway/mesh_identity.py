@@ -21,7 +21,7 @@ class MeshIdentity:
 
     def __init__(self, secret_fingerprint: bytes, directory_version: str = "") -> None:
         self.lookup = ExpectedStore(HOLDERS, "", secret_fingerprint)
-        """Who lookup must be."""
+        """The identity that lookup must have."""
         self.nation_feed = ""
         """The feed of the nation's store that this gateway hears; empty before it was heard."""
         self.holders_feed = ""

@@ -40,7 +40,7 @@ from cli.conformance.calling import METHODS, SECONDS, GrpcTarget, Refusal
 from cli.conformance.outcomes import CaseOutcome
 
 VERSION = 1
-"""Of the checks; it changes with what they ask."""
+"""The version of the checks; it changes with what they ask."""
 
 M = TypeVar("M", bound=Message)
 

@@ -9,7 +9,7 @@ from gateway.codes.cache.entry import Entry
 from gateway.codes.cache.protocol import Key, LaboratoryChanges, Lease, News, Peeked, Reading, Usage
 
 PERSON_BYTES = 400
-"""What a person's place in the cache takes besides what it holds; about as much as was measured."""
+"""The bytes that a person's place in the cache takes besides what it holds, about as measured."""
 ENTRY_BYTES = 900
 """The same of an entry."""
 

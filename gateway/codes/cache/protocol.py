@@ -72,7 +72,7 @@ class News:
     laboratories: Collection[str] = ()
     as_of: Instant | None = None
     followed: frozenset[str] | None = None
-    """Of the nation's news: its own feed and those that it follows, as REGION/FEED_ID."""
+    """The feed of the nation and those that it follows, as REGION/FEED_ID; in the nation's news alone."""
 
 
 @dataclass(slots=True)

@@ -121,7 +121,7 @@ class HealthCode(Answer, frozen=True):
 
 _VERDICT = verdict_pb2.Verdict.DESCRIPTOR.full_name
 _OF_THE_ANSWER = ("freshness", "age")
-"""What is said of an answer and not of a person: every purpose sees it."""
+"""The fields that are about an answer and not about a person: every purpose sees them."""
 
 
 def _narrowed(purpose: Purpose.ValueType, name: str, description: str) -> type[Answer]:
