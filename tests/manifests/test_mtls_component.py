@@ -207,7 +207,8 @@ async def test_pods_start_with_what_is_mounted_and_take_what_is_renewed(objects,
 
 def told(objects: list[Object], pod: Object, here: Path) -> dict[str, str]:
     """Returns a pod's settings, with the paths of its volumes in a folder of this machine."""
-    settings = environment(objects, pod) | {"HUTONG_MESH_SECRET": SECRET}
+    (here / "secret").write_text(SECRET)
+    settings = environment(objects, pod) | {"HUTONG_MESH_SECRET_FILE": f"{here}/secret"}
     for variable in ("HUTONG_TLS_CERTIFICATE", "HUTONG_TLS_KEY", "HUTONG_TLS_TRUST"):
         settings[variable] = settings[variable].replace("/etc/hutong-", f"{here}/")
     if directory := directory_text(objects, pod):
