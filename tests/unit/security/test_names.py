@@ -6,6 +6,8 @@ from msgspec.structs import replace
 
 from cli.certificates.authority import make_authority, utc_now
 from gateway.identity.claims import identity_of
+from gateway.identity.issuers import Issuer
+from services.common.documents import PersonKeys
 from services.common.errors import ServiceError
 from services.common.instants import Instant
 from services.runtime.rpc.peers import LONGEST_NAME, NamedPeers
@@ -14,8 +16,10 @@ from services.runtime.tls.files import read_material
 from services.runtime.tls.identity import principal
 from services.runtime.tls.trust import MESH, TlsError, Trust, UntrustedError
 from tests.testkit.fuzzing.values import RESIDENTS
-from tests.unit.security.test_tokens import ISSUER, PERSON_KEYS
+from tests.testkit.secret import SECRET
 
+PERSON_KEYS = PersonKeys(SECRET.encode())
+ISSUER = Issuer(audience="hutong", keys="keys.json", roles=("venue",))
 NUMBER = next(number for number in RESIDENTS if number.isdigit())
 HOLDER = principal(f"holder/{PERSON_KEYS.of_number(DocumentType.DOCUMENT_TYPE_RESIDENT_ID, NUMBER).hex()}")
 
