@@ -1,5 +1,7 @@
 """The sample people: one for each thing worth showing, in the systems of 2022 and everywhere."""
 
+from dataclasses import replace
+
 from hutong.common.v1.subject_pb2 import Document, DocumentType
 from hutong.records.v1.record_pb2 import Channel, TestResult, Tube
 
@@ -246,5 +248,31 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "A result of seventy hours ago, recognised for 72: watch the time that is left.",
         SampleTest("440000", "edge", 70, 70, NEGATIVE),
     ),
+    replace(
+        _person(
+            "guardian",
+            "罗念慈",
+            "Luo Nianci",
+            "110109",
+            "110000",
+            "一家三口：本人刚做过核酸，女儿的结果还没出，母亲在长沙的结果一直没出。点名字切换。",
+            "A family: she was tested yesterday, her daughter waits, her mother in Changsha has waited too "
+            "long. Tap a name.",
+            SampleTest("110000", "result", 21, 14, NEGATIVE),
+        ),
+        dependants=("pending", "overdue"),
+    ),
 )
 """Everyone, in the order to look at them."""
+
+LABORATORIES = {
+    "110000": Text("北京样例医学检验实验室", "Beijing Sample Laboratory"),
+    "310000": Text("上海样例医学检验实验室", "Shanghai Sample Laboratory"),
+    "430000": Text("长沙样例医学检验实验室", "Changsha Sample Laboratory"),
+    "440000": Text("广州样例医学检验实验室", "Guangzhou Sample Laboratory"),
+    "510000": Text("成都样例医学检验实验室", "Chengdu Sample Laboratory"),
+}
+"""The names of the sample laboratories, by region; each is registered as the region's code with `-sample`."""
+
+CONTACT = "000-0000 0000"
+"""A telephone that nobody has."""
