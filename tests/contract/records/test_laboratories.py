@@ -54,7 +54,8 @@ async def test_people_are_told_whom_to_call(records: Records) -> None:
         request = wpb.PutLaboratoryRequest(
             region="430000", laboratory="430000-call", display_name=called, contact=contact
         )
-        return (await records.calls.PutLaboratory(request)).laboratory
+        response: wpb.PutLaboratoryResponse = await records.calls.PutLaboratory(request)
+        return response.laboratory
 
     assert ("+86 (731) 8432-8888", 1) == ((first := await put("+86 (731) 8432-8888")).contact, first.revision)
     got = await records.calls.GetLaboratory(rpb.GetLaboratoryRequest(laboratory="430000-call"))
