@@ -1,5 +1,6 @@
 """The holder's page in a real Chromium, at phone size."""
 
+import asyncio
 import re
 
 import pytest
@@ -7,7 +8,7 @@ from axe_playwright_python.async_playwright import Axe
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import RecordKind
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from services.common.errors import Unavailable
 from tests.testkit.browser import CHINESE, ENGLISH, NARROW, PASS_TEXT, Phone
@@ -184,6 +185,7 @@ async def test_a_person_with_no_mouse_gets_through_all_of_it(phone: Phone) -> No
         await tab_to(f"[data-action={action}]")
         await page.keyboard.press("Enter")
         await expect(page.locator(f"#sheetBody {shown}").first).to_be_visible()
+        await expect(page.locator("#sheetBody")).not_to_have_text("正在更新……")
         if action == "results":
             await tab_to("#sheetBody li button")
             await page.keyboard.press("Enter")
@@ -199,6 +201,25 @@ async def test_a_person_with_no_mouse_gets_through_all_of_it(phone: Phone) -> No
     await tab_to("#leave")
     await page.keyboard.press("Enter")
     await expect(page.locator("#people button").first).to_be_visible()
+
+
+async def test_a_sheet_that_was_closed_stays_closed(phone: Phone) -> None:
+    """Also when what it asked for comes afterwards."""
+    page = await phone.holder()
+    going: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def late(route: Route) -> None:
+        await going
+        await route.fulfill(json={"results": [], "coverage": [], "nextPageToken": None, "laboratories": []})
+
+    await phone.context.route("**/v1/results:list", late)
+    async with page.expect_response("**/v1/results:list"):
+        await page.locator("[data-action=results]").click()
+        await expect(page.locator("#sheet")).to_be_visible()
+        await page.keyboard.press("Escape")
+        going.set_result(None)
+    await page.evaluate("new Promise(done => setTimeout(done, 100))")
+    await expect(page.locator("#sheet")).not_to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -15,13 +15,18 @@ function sheet(title, ...inside) {
   if (!$("sheet").open) $("sheet").showModal();
 }
 
+// An answer that comes when its sheet was closed, or another one was opened, is shown nowhere.
+let opened = 0;
 async function openSheet(title, make) {
+  const own = ++opened;
+  let content;
   sheet(title, el("p", { role: "status" }, t("asking")));
   try {
-    sheet(title, ...await make());
+    content = await make();
   } catch (error) {
-    sheet(title, el("p", { role: "alert" }, error && error.reason ? t("noAnswer") + saidOf(error) : t("unreachable")));
+    content = [el("p", { role: "alert" }, error && error.reason ? t("noAnswer") + saidOf(error) : t("unreachable"))];
   }
+  if (own === opened && $("sheet").open) sheet(title, ...content);
 }
 
 const summary = code => t("status")[code.status] + " · " + t("colour")[code.colour];
