@@ -43,6 +43,7 @@ async def test_a_venue_checks_with_no_network(phone: Phone) -> None:
         await expect(answer).to_have_attribute("data-reason", re.compile("[A-Z_]{6,}"))
     # A camera's second look, within 5 s, is no second showing.
     await venue.evaluate("gate.seen.forEach((at, nonce) => gate.seen.set(nonce, at - 6))")
+    await venue.evaluate("kept.set('seen', [...gate.seen])")
     await scan(venue, text)
     await refused(venue, "PASS_USED")
     await expect(venue.locator("#counts")).to_have_text(re.compile(r"1\D+5"))
@@ -59,6 +60,7 @@ async def test_a_clock_that_is_off_is_said(phone: Phone, hours: int) -> None:
     """By an hour, either way: the keys' signed time shows it while there is a network."""
     text = await (await phone.holder()).evaluate(PASS_TEXT)
     page = await phone.context.new_page()
+    await phone.context.add_init_script("addEventListener('load', () => { SHOWN.alone = 1e9; })")
     await page.clock.install(time=datetime.now(UTC) + timedelta(hours=hours))
     await page.goto("/check")
     await page.select_option("#scene", "0")
@@ -72,6 +74,7 @@ async def test_without_keys_nobody_passes(phone: Phone) -> None:
     await phone.context.route("**/v1/trustBundle", lambda route: route.abort())
     text = await (await phone.holder()).evaluate(PASS_TEXT)
     page = await phone.page("/check")
+    await page.evaluate("SHOWN.alone = 1e9")
     await page.select_option("#scene", "0")
     await scan(page, text)
     await refused(page, "KEYS_MISSING")
@@ -84,6 +87,7 @@ async def test_with_keys_that_are_too_old_nobody_passes(phone: Phone) -> None:
     await phone.context.route("**/v1/trustBundle", lambda route: route.abort())
     await venue.close()
     page = await phone.context.new_page()
+    await phone.context.add_init_script("addEventListener('load', () => { SHOWN.alone = 1e9; })")
     await page.clock.install(time=datetime.now(UTC) + timedelta(days=4))
     await page.goto("/check")
     await page.select_option("#scene", "0")
@@ -126,7 +130,10 @@ async def test_a_scanner_types_wherever_the_focus_is(phone: Phone) -> None:
     await expect(venue.locator("#answer")).to_be_in_viewport(ratio=1)
     await expect(venue.locator("#scene")).not_to_be_visible()
     # The answer to one person is not left standing for the next.
+    await venue.evaluate("SHOWN.queue = 100")
+    await venue.keyboard.type(text + "\n")
     await expect(venue.locator("#answer")).to_have_attribute("data-kind", "")
+    await venue.evaluate("SHOWN.queue = 1e9")
     await venue.keyboard.press("Escape")
     await venue.locator("#scene").focus()
     await venue.keyboard.type(text[:40] + "\n")

@@ -1,5 +1,5 @@
 const kept = storage("gate.");
-const SHOWN = 8000, SHOWN_IN_QUEUE = 4000, CLOCK = 120000, SEEN_FOR = 3600;
+const SHOWN = { alone: 8000, queue: 4000 }, CLOCK = 120000, SEEN_FOR = 3600;
 let regions = kept.get("regions") || [], gate = null, trust = kept.get("trust"), clockOff = false, online = false, otherRoot = false;
 let shown = null, sound = null, fading = 0, wake = null, typed = "", busy = Promise.resolve();
 const bytes = text => Uint8Array.from(atob(text), one => one.charCodeAt(0));
@@ -78,7 +78,7 @@ function show(result) {
   drawAnswer();
   draw();
   clearTimeout(fading);
-  fading = setTimeout(() => { shown = null; drawAnswer(); }, document.body.classList.contains("queue") ? SHOWN_IN_QUEUE : SHOWN);
+  fading = setTimeout(() => { shown = null; drawAnswer(); }, SHOWN[document.body.classList.contains("queue") ? "queue" : "alone"]);
 }
 
 function drawAnswer() {
