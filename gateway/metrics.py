@@ -1,11 +1,10 @@
 """The metrics of the gateway."""
 
-from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from prometheus_client import REGISTRY, Gauge, Metric
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import Gauge
+
+from services.runtime.telemetry.tally import Tally
 
 
 class Outcome(StrEnum):
@@ -21,26 +20,6 @@ class Outcome(StrEnum):
     """It could not be computed; the last known verdict was shown."""
     REFRESH = "REFRESH"
     """The caller asked past the cache; computed."""
-
-
-class Tally(Collector):
-    """A counter that costs a dictionary's increment. Only ever touched by the loop, it needs no lock."""
-
-    def __init__(self, name: str, help_text: str, labels: Sequence[str]) -> None:
-        self._name, self._help, self.label_names = name, help_text, labels
-        self._counts: dict[tuple[str, ...], int] = {}
-        REGISTRY.register(self)
-
-    def add(self, *values: str) -> None:
-        """Counts one, under these values of the labels."""
-        self._counts[values] = self._counts.get(values, 0) + 1
-
-    def collect(self) -> Iterable[Metric]:
-        """For Prometheus."""
-        family = CounterMetricFamily(self._name, self._help, labels=self.label_names)
-        for values, count in list(self._counts.items()):
-            family.add_metric(values, count)
-        return [family]
 
 
 REQUESTS = Tally(

@@ -4,6 +4,7 @@ import base64
 import re
 from pathlib import Path
 
+import jsonschema
 import msgspec
 import pytest
 import yaml
@@ -13,7 +14,6 @@ from services.runtime.settings.environment import load
 from services.runtime.settings.names import PREFIX
 from tests.testkit.checks.manifests import (
     K8S,
-    KUBERNETES,
     KUSTOMIZATIONS,
     Object,
     addresses,
@@ -32,8 +32,8 @@ from tests.testkit.checks.manifests import (
     variables,
     workloads,
 )
+from tests.testkit.checks.schemas import validate
 from tests.testkit.secret import SECRET
-from tests.testkit.tools import passes, run, tool
 
 
 @pytest.fixture(params=KUSTOMIZATIONS)
@@ -48,19 +48,19 @@ def objects(name: str) -> list[Object]:
     return [document for document in yaml.safe_load_all(rendered(name)) if document]
 
 
-def test_it_validates(name, tmp_path):
-    """Against the schemas of Kubernetes, strictly; a warning, such as an unknown kind, is a failure."""
-    path = tmp_path / "all.yaml"
-    path.write_text(rendered(name))
-    said = passes(tool("kubernetes-validate"), "--strict", "-k", KUBERNETES, path)
-    assert [] == [line for line in said.splitlines() if not line.startswith("INFO")]
+def test_it_validates(objects):
+    """Against the schemas of several versions of Kubernetes, strictly; an unknown kind is a failure."""
+    for one in objects:
+        validate(one)
 
 
-def test_validation_notices(tmp_path):
-    """A misspelt field fails, so the check above is one."""
-    path = tmp_path / "all.yaml"
-    path.write_text(rendered("base").replace("readOnlyRootFilesystem", "readOnlyRootFileSystem", 1))
-    assert 0 != run(tool("kubernetes-validate"), "--strict", "-k", KUBERNETES, path).returncode
+def test_validation_notices(objects):
+    """A misspelt field and an unknown kind fail, so the check above is one."""
+    pod = workloads(objects)[0]
+    with pytest.raises(jsonschema.ValidationError):
+        validate({**pod, "spec": {**pod["spec"], "revisionhistorylimit": 1}})
+    with pytest.raises(LookupError):
+        validate({**pod, "kind": "StatefulSets"})
 
 
 def test_what_the_readme_prunes_is_what_changes_its_name(objects):
@@ -135,7 +135,8 @@ def test_every_variable_is_a_setting_of_its_service(objects, tmp_path):
         fields = {PREFIX + field.name.upper() for field in msgspec.structs.fields(kind)}
         assert set() == set(found) - fields, title(pod)
         # What the cluster has and this machine has not: secrets, and the volume of a store.
-        here = {"HUTONG_MESH_SECRET": SECRET}
+        (tmp_path / "secret").write_text(SECRET)
+        here = {"HUTONG_MESH_SECRET_FILE": f"{tmp_path}/secret"}
         if "HUTONG_STORE_URL" in found:
             here["HUTONG_STORE_URL"] = f"sqlite:///{tmp_path}/store.db"
         if "HUTONG_READ_STORE_URL" in found:
@@ -154,7 +155,7 @@ def test_ports_are_those_the_service_listens_on(objects):
         wanted = {"grpc": found["HUTONG_LISTEN"], "operations": found["HUTONG_OPERATIONS_LISTEN"]}
         if service_of(pod) == "gateway":
             wanted["http"] = found["HUTONG_HTTP_LISTEN"]
-        assert {port: f"0.0.0.0:{number}" for port, number in declared.items()} == wanted, title(pod)
+        assert {port: f"[::]:{number}" for port, number in declared.items()} == wanted, title(pod)
 
 
 def test_every_address_is_a_service_of_the_mesh(objects):
@@ -234,10 +235,10 @@ def test_an_upgrade_takes_nothing_away_and_heals(objects):
         constraints = spec["template"]["spec"]["topologySpreadConstraints"]
         if pod["kind"] == "StatefulSet":
             assert "Parallel" == spec["podManagementPolicy"]
-            assert [["controller-revision-hash"]] == [one["matchLabelKeys"] for one in constraints]
+            assert [["controller-revision-hash"]] * 2 == [one["matchLabelKeys"] for one in constraints]
         else:
             assert {"maxUnavailable": 0, "maxSurge": 1} == spec["strategy"]["rollingUpdate"]
-            assert [["pod-template-hash"]] == [one["matchLabelKeys"] for one in constraints]
+            assert [["pod-template-hash"]] * 2 == [one["matchLabelKeys"] for one in constraints]
 
 
 def test_images_are_pulled_as_their_tag_says(objects):
@@ -286,10 +287,35 @@ def test_pods_may_do_nothing_they_need_not(objects):
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             } == each["securityContext"]
-            assert {"requests", "limits"} == set(each["resources"])
-            assert "memory" in each["resources"]["limits"]
-        if one["kind"] != "CronJob":
-            assert [constraint["labelSelector"] for constraint in spec["topologySpreadConstraints"]]
+            requests, limits = each["resources"]["requests"], each["resources"]["limits"]
+            assert {"cpu", "memory", "ephemeral-storage"} == set(requests)
+            # No limit of processor time: a pod that may not use what is idle is slow for nothing.
+            assert {"memory", "ephemeral-storage"} == set(limits)
+            assert all(mebibytes(requests[name]) <= mebibytes(limits[name]) for name in limits), title(one)
+        if one["kind"] == "CronJob":
+            assert one["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"]
+        else:
+            spread = spec["topologySpreadConstraints"]
+            assert ["kubernetes.io/hostname", "topology.kubernetes.io/zone"] == [each["topologyKey"] for each in spread]
+            assert all(each["labelSelector"] for each in spread)
+
+
+def mebibytes(quantity: str) -> int:
+    """Returns the MiB of a quantity such as 64Mi or 1Gi."""
+    return int(quantity[:-2]) * {"Mi": 1, "Gi": 1024}[quantity[-2:]]
+
+
+def test_the_mesh_s_secret_is_a_file(objects):
+    """An environment is seen by more than a process's files: no service has the secret there; all have one file."""
+    for pod in workloads(objects):
+        told = environment(objects, pod)
+        folder, _, name = told["HUTONG_MESH_SECRET_FILE"].rpartition("/")
+        assert "HUTONG_MESH_SECRET" not in told
+        (mount,) = (one for one in container(pod)["volumeMounts"] if one["mountPath"] == folder)
+        volumes = {one["name"]: one for one in pod["spec"]["template"]["spec"]["volumes"]}
+        secret = by_name(objects, "Secret")[volumes[mount["name"]]["secret"]["secretName"]]
+        assert mount["readOnly"]
+        assert name in secret["data"]
 
 
 def test_a_store_on_disk_is_on_its_volume(objects):

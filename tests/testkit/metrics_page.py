@@ -16,6 +16,7 @@ import services.runtime.limits.metrics
 import services.runtime.metrics
 import services.runtime.telemetry.repetition
 import services.verdict.metrics
+from services.runtime.telemetry.tally import Durations, Metered
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -127,24 +128,22 @@ LOOK_AT = (
 """What to look at, when, and what it means."""
 
 
-def _metrics(modules: tuple[ModuleType, ...]) -> Iterator[MetricWrapperBase | gateway.metrics.Tally]:
+def _metrics(modules: tuple[ModuleType, ...]) -> Iterator[MetricWrapperBase | Metered]:
     for module in modules:
         for value in vars(module).values():
             for one in value.values() if isinstance(value, dict) else (value,):
                 # What is kept with its labels set belongs to a metric that is here as well.
-                if isinstance(one, gateway.metrics.Tally) or (
-                    isinstance(one, MetricWrapperBase) and not one._labelvalues
-                ):
+                if isinstance(one, Metered) or (isinstance(one, MetricWrapperBase) and not one._labelvalues):
                     yield one
 
 
 def rows(modules: tuple[ModuleType, ...]) -> Iterator[tuple[str, str, str, str]]:
     """Yields each metric's name as Prometheus sees it, its kind, its labels and what it means."""
     for one in _metrics(modules):
-        (family,) = one.collect() if isinstance(one, gateway.metrics.Tally) else one.describe()
-        labels = one.label_names if isinstance(one, gateway.metrics.Tally) else one._labelnames
+        (family,) = one.collect() if isinstance(one, Metered) else one.describe()
+        labels = one.label_names if isinstance(one, Metered) else one._labelnames
         name = family.name + ("_total" if family.type == "counter" else "")
-        kind = "histogram, seconds" if isinstance(one, Histogram) else family.type
+        kind = "histogram, seconds" if isinstance(one, Histogram | Durations) else family.type
         yield name, kind, ", ".join(f"`{label}`" for label in labels) or "none", family.documentation
 
 

@@ -7,7 +7,7 @@ gRPC.
 from enum import IntEnum
 
 from services.common.errors import Code, ServiceError, Text
-from services.runtime.metrics import OVERLOADED
+from services.runtime.metrics import CALLS_IN_FLIGHT, OVERLOADED
 
 HEAVY_SHARE = 4
 """Of the calls that may be under way, one in so many may be a heavy one."""
@@ -42,10 +42,12 @@ class Overload:
             OVERLOADED.labels(weight.name).inc()
             raise overloaded()
         self._under_way[weight] += 1
+        CALLS_IN_FLIGHT.add(1)
 
     def end(self, weight: Weight) -> None:
         """Counts one less."""
         self._under_way[weight] -= 1
+        CALLS_IN_FLIGHT.add(-1)
 
 
 def overloaded() -> ServiceError:

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 
 from services.common.errors import Code, ServiceError, Text
+from services.runtime.metrics import CALLS, UNPROVEN, principal_label
 from services.runtime.resilience.overload import Overload, Weight, overloaded
 from services.runtime.rpc.addresses import FORWARDED, Addresses, host_of
 from services.runtime.rpc.binding import Binding
@@ -102,10 +103,11 @@ class Handlers:
             try:
                 self.overload.begin(weight)
             except ServiceError as error:
+                CALLS.add(name, UNPROVEN, error.code.name)
                 await self._abort(context, name, call, error)
             try:
                 call, _ = await self._call(context)
-                return await pipeline.unary(name, handler, _accepted(request), call)
+                return await pipeline.unary(name, handler, _counted(name, request, call), call)
             except ServiceError as error:
                 await self._abort(context, name, call, error)
             finally:
@@ -119,7 +121,7 @@ class Handlers:
             try:
                 call, ends = await self._call(context)
                 with self.streams.opened(call.caller, context.peer()):
-                    responses = pipeline.stream(name, handler, _accepted(request), call)
+                    responses = pipeline.stream(name, handler, _counted(name, request, call), call)
                     async with aclosing(self._until_ended(responses, ends)) as living:
                         async for response in living:
                             await self._write(context, response)
@@ -233,6 +235,13 @@ def _accepted(request: Decoded) -> Message:
         # One error for all calls: without this, it would keep every place where it was raised.
         raise request.error.with_traceback(None)
     return request
+
+
+def _counted(method: str, request: Decoded, call: Call) -> Message:
+    """Returns the request. Raises ServiceError, and counts the call that the pipeline will not see."""
+    if isinstance(request, Refused):
+        CALLS.add(method, principal_label(call.caller, proven=call.proven), request.error.code.name)
+    return _accepted(request)
 
 
 def _decoder(method: MethodDescriptor, receive: Receive | None) -> Callable[[bytes], Decoded]:

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from msgspec.structs import replace
 
 from services.common.errors import LIMIT_EXCEEDED, Code, DeadlineExceeded, ServiceError
+from services.runtime.metrics import CALL_SECONDS, CALLS, principal_label
 from services.runtime.resilience.time_limit import answer_by
 from services.runtime.rpc.access import Guard
 from services.runtime.rpc.call import Call, Entered, Meter, current_call, enter, leave
@@ -93,12 +94,24 @@ class Pipeline:
         *,
         span_name: str = "",
     ) -> Response:
-        """Serves one request. A span is named as the method is, unless told otherwise. Raises ServiceError and nothing
-        else."""
-        if not call.trace.sampled:
-            return await self._unary(method, handler, request, call)
-        with span(self._service, span_name or method, SpanKind.SERVER, call.trace) as here:
-            return await self._unary(method, handler, request, replace(call, trace=here.trace))
+        """Serves one request, and counts it. A span is named as the method is, unless told otherwise. Raises
+        ServiceError and nothing else."""
+        outcome, began = Code.CANCELLED.name, time.perf_counter()
+        try:
+            if not call.trace.sampled:
+                response = await self._unary(method, handler, request, call)
+            else:
+                with span(self._service, span_name or method, SpanKind.SERVER, call.trace) as here:
+                    response = await self._unary(method, handler, request, replace(call, trace=here.trace))
+            outcome = "OK"
+            return response
+        except ServiceError as error:
+            outcome = error.code.name
+            raise
+        finally:
+            principal = principal_label(call.caller, proven=call.proven)
+            CALLS.add(method, principal, outcome)
+            CALL_SECONDS.add(time.perf_counter() - began, method, principal)
 
     async def _unary(
         self, method: str, handler: Callable[[Request], Awaitable[Response]], request: Request, call: Call
@@ -163,7 +176,11 @@ class Pipeline:
     ) -> AsyncIterator[Answer]:
         """Serves a stream of requests with a stream of responses; its first request says whether it is admitted, and
         for what purpose. The handler gets a request whenever it asks for the next, and none is read before."""
-        first = await anext(requests, None)
+        try:
+            first = await anext(requests, None)
+        except ServiceError as error:
+            CALLS.add(method, principal_label(call.caller, proven=call.proven), error.code.name)
+            raise
         if first is None:
             return
 
@@ -182,6 +199,7 @@ class Pipeline:
     async def _responses(
         self, method: str, serve: Callable[[], AsyncIterator[Answer]], request: Message, call: Call
     ) -> AsyncGenerator[Answer, None]:
+        outcome = Code.CANCELLED.name
         try:
             if self._limiter is not None:
                 await self._limiter.admit(call, method, request)
@@ -195,6 +213,7 @@ class Pipeline:
                 async with aclosing(cast(AsyncGenerator[Answer, None], serve())) as responses:
                     async for response in responses:
                         yield response
+                outcome = "OK"
             finally:
                 try:
                     leave(token)
@@ -202,7 +221,11 @@ class Pipeline:
                     # An abandoned stream is closed by the event loop in another context, where nothing was entered.
                     pass
         except ServiceError as error:
+            outcome = error.code.name
             await self._refused(call, method, request, error)
             raise
         except Exception:  # noqa: BLE001  # nothing unexpected may reach the caller as it is
+            outcome = Code.INTERNAL.name
             raise self._unexpected(method, call) from None
+        finally:
+            CALLS.add(method, principal_label(call.caller, proven=call.proven), outcome)

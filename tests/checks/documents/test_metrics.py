@@ -4,7 +4,7 @@ import re
 
 from tests.testkit.metrics_page import MODULES, PAGE, page, rows
 
-MADE = re.compile(r'\b(?:Counter|Gauge|Histogram|Summary|Info|Enum|Tally)\(\s*"(\w+)"')
+MADE = re.compile(r'\b(?:Counter|Gauge|Histogram|Level|Durations|Summary|Info|Enum|Tally)\(\s*"(\w+)"')
 NAME = re.compile(r"\bhutong_[a-z_]+[a-z]\b")
 
 TOLD = [row for modules in MODULES.values() for row in rows(modules)]

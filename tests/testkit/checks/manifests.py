@@ -10,7 +10,6 @@ from services.runtime.settings.environment import ServerSettings
 from tests.testkit.needs import missing
 from tests.testkit.tools import ROOT, passes
 
-KUBERNETES = "1.32"
 K8S = ROOT / "k8s"
 KUSTOMIZATIONS = ["base", *sorted(f"overlays/{path.name}" for path in (K8S / "overlays").iterdir())]
 
