@@ -154,7 +154,10 @@ def _calls() -> Json:
             "各地的检测结果与采样记录，新者在前，同一检测只列一次。"
             " Results and sampling records from everywhere, newest first, each test once.",
             ("ResultsRequest", examples.RESULTS),
-            ("ResultsResponse", {"results": [examples.RESULT], "coverage": [], "nextPageToken": None}),
+            (
+                "ResultsResponse",
+                examples.RESULTS_PAGE,
+            ),
         ),
         "/v1/results:batchList": _post(
             "batchListResults",
@@ -164,7 +167,7 @@ def _calls() -> Json:
             ("BatchResultsRequest", {"documents": [examples.RESULTS["document"]]}),
             (
                 "BatchResultsResponse",
-                {"outcomes": [{"results": {"results": [examples.RESULT], "coverage": [], "nextPageToken": None}}]},
+                {"outcomes": [{"results": examples.RESULTS_PAGE}]},
             ),
         ),
         "/v1/results:claim": _post(
@@ -229,7 +232,9 @@ def _calls() -> Json:
             "全部省级地区。 All province-level divisions.",
             {
                 "200": _answered(
-                    "成功。 Answered.", "RegionsResponse", {"regions": [examples.REGION], "nextPageToken": None}
+                    "成功。 Answered.",
+                    "RegionsResponse",
+                    {"regions": [examples.REGION], "nextPageToken": None},
                 ),
                 **{str(status): _problem(status) for status in (400, 401, 429, 503, 504)},
             },
