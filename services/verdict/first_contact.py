@@ -42,7 +42,7 @@ class FirstContact:
                 self._trouble = ""
             except ServiceError as error:
                 self._trouble = error.reason
-                log.warning("lookup not reached yet: %s", error)
+                log.warning("lookup not reached yet: %s: %s", error.reason, error)
                 await backoff.wait()
 
     async def _ask(self) -> None:

@@ -242,9 +242,9 @@ class Load:
         await asyncio.gather(*self._tasks)
 
     async def calls(self, number: int) -> None:
-        """Returns when so many more were answered, a minute at most."""
+        """Returns when so many more were answered, two minutes at most."""
         until = self.done + number
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while self.done < until:
                 await asyncio.sleep(0.02)
 
