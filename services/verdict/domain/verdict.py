@@ -72,12 +72,14 @@ class Reason(Struct, frozen=True):
 
 
 class ReasonCount(Struct, frozen=True):
-    """The number of further reasons of one code about one clause, about older evidence than those that are given."""
+    """The number of further reasons of one code about one clause, about older evidence than those that are given; with
+    `at_least`, the least that there are."""
 
     code: str
     clause: str
     count: int
     text: Text | None = None
+    at_least: bool = False
 
 
 class PolicyRef(Struct, frozen=True):

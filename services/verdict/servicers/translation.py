@@ -34,7 +34,7 @@ def evidence(message: evidence_service_pb2.Evidence) -> Evidence:
             for item in message.coverage
             if item.status != _OK and item.HasField("as_of")
         },
-        left_out={item.region: LeftOut(_instant(item.before), item.count) for item in message.left_out},
+        left_out={item.region: LeftOut(_instant(item.before), item.count, item.at_least) for item in message.left_out},
     )
 
 
@@ -148,6 +148,8 @@ def fill(message: verdict_pb2.Verdict, judged: Verdict, seen: evidence_service_p
         more = message.further_reasons.add(code=further.code, clause=further.clause, count=further.count)
         if further.text is not None:
             more.text.zh, more.text.en = further.text.zh, further.text.en
+        if further.at_least:
+            more.at_least = True
     message.scene = judged.scene  # type: ignore[assignment]
     message.judged_by_scene_rules = judged.judged_by_scene_rules
     message.coverage.extend(sorted(seen.coverage, key=_source) if len(seen.coverage) > 1 else seen.coverage)

@@ -144,10 +144,15 @@ ANY_REGION = ""
 
 
 class LeftOut(Struct, frozen=True):
-    """The part that a selection left out: something from before an instant, so many records without retracted ones."""
+    """The part that a selection left out: something from before an instant, so many records without retracted ones; or,
+    with `at_least`, so many or more."""
 
     before: Instant
     records: int
+    at_least: bool = False
+
+
+NOTHING_LEFT_OUT = LeftOut(Instant(0), 0)
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -166,11 +171,6 @@ class Evidence(Struct, frozen=True, kw_only=True):
     coverage: dict[str, bool] = {}
     known_until: dict[str, Instant] = {}
     left_out: dict[str, LeftOut] = {}
-
-    def records_left_out(self, region: str) -> int:
-        """Returns how many records of a region, or of ANY_REGION, were left out."""
-        left_out = self.left_out.get(region)
-        return 0 if left_out is None else left_out.records
 
 
 class Test(Struct, frozen=True, kw_only=True):
