@@ -103,7 +103,7 @@ class _Mesh:
                 region=ELSEWHERE,
                 origin_region=person.region,
                 origin_source_id=person.number,
-                purpose=Purpose.PURPOSE_SHOW_CODE,
+                purpose=Purpose.PURPOSE_HOLDER_DECISION,
             )
             await self._client.holders().ClaimResult(claim)
 

@@ -43,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tls",
         action="store_true",
-        help="与 --mesh 同用：各服务以证书互证身份 / with --mesh: services prove their names to each other",
+        help="以证书证明身份（gRPC 端口只接受有证书的调用方），HTTP 须出示令牌 / "
+        "names are proven: by certificates on every gRPC port, by tokens over HTTP",
     )
     parser.add_argument("--mesh", action="store_true", help="每个服务一个进程 / a process for each service")
     parser.add_argument(
@@ -77,11 +78,6 @@ def run(args: argparse.Namespace) -> int:
         return Exit.USAGE
     if not 0 <= args.port <= MOST_PORT:
         complain(Text(f"端口应在 0 至 {MOST_PORT} 之间", f"The port lies between 0 and {MOST_PORT}"))
-        return Exit.USAGE
-    if args.tls and not args.mesh:
-        complain(
-            Text("--tls 须与 --mesh 同用", "--tls goes with --mesh: in one process there is no wire to prove it on")
-        )
         return Exit.USAGE
     if args.policies is not None and not _usable(args.policies):
         return Exit.USAGE

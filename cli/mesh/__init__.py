@@ -36,16 +36,18 @@ async def _load(mesh: "RunningMesh") -> None:
 
 
 @asynccontextmanager
-async def embedded(data: Path, *, samples: bool = False, policies: Path | None = None) -> AsyncIterator["EmbeddedMesh"]:
+async def embedded(
+    data: Path, *, samples: bool = False, policies: Path | None = None, tls: bool = False
+) -> AsyncIterator["EmbeddedMesh"]:
     """A mesh in this process and its running event loop, on free ports, with its data in this directory and
-    policies, where given, other than those of the software.
+    policies, where given, other than those of the software. With `tls` its ports are for callers who prove their names.
 
     `http` is its base URL, `grpc` its addresses by name: gateway, verdict, lookup, nation and the regions' codes;
     `stop` and `start` take one of these names.
     """
     from cli.mesh.in_process import EmbeddedMesh
 
-    mesh = EmbeddedMesh(_plan(data, samples=samples, policies=policies))
+    mesh = EmbeddedMesh(_plan(data, samples=samples, policies=policies, tls=tls))
     try:
         await mesh.start_all()
         if samples:

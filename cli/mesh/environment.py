@@ -1,9 +1,9 @@
 """The settings of each service of a mesh, as environment variables of its process."""
 
-from cli.certificates.development import TRUST, certificate_folder
+from cli.mesh.certificates import tls_settings
 from cli.mesh.child import inherited_environment
 from cli.mesh.data import SECRET_FILE
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PRINCIPALS, RECORD_STORES, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, RECORD_STORES, VERDICT, Plan
 from services.common.regions import NATION
 
 MODULES = dict.fromkeys(RECORD_STORES, "services.records") | {
@@ -23,13 +23,7 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
         "AUDIT": plan.audit(name),
         "LIMITS": ",".join(f"{limit}={rule}" for limit, rule in plan.limits.items()),
     }
-    if plan.certificates is not None:
-        own_folder = certificate_folder(plan.certificates.resolve(), PRINCIPALS[name])
-        common |= {
-            "TLS_CERTIFICATE": str(own_folder / "tls.crt"),
-            "TLS_KEY": str(own_folder / "tls.key"),
-            "TLS_TRUST": str(plan.certificates.resolve() / TRUST),
-        }
+    common |= {key.upper(): str(value) for key, value in tls_settings(plan, name).items()}
     if plan.audits and name != NATION:
         common["WITNESSES"] = f"nation/records={plan.address(NATION)}"
     if name in RECORD_STORES:

@@ -26,7 +26,7 @@ class EmbeddedMesh:
         self.plan = plan
         build: dict[str, Callable[[], Service]] = {region: self._records_builder(region) for region in REGIONS}
         build |= {NATION: self._nation, LOOKUP: self._lookup, VERDICT: self._verdict}
-        launch = {name: grpc_service(service, plan.address(name)) for name, service in build.items()}
+        launch = {name: grpc_service(service, wiring.server(plan, name)) for name, service in build.items()}
         launch[GATEWAY] = self._gateway
         self._nodes = {
             name: Node(f"records-{name}" if name in RECORD_STORES else name, launch[name]) for name in SERVICES

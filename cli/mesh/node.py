@@ -10,7 +10,8 @@ from services.common.errors import Unavailable
 from services.runtime.rpc.binding import Binding, local
 from services.runtime.rpc.port import contract_methods, implemented
 from services.runtime.rpc.server import Server
-from services.runtime.service import Service
+from services.runtime.service import Service, limiter_of, security_of
+from services.runtime.settings.environment import ServerSettings
 
 P = TypeVar("P")
 
@@ -22,15 +23,25 @@ Launch = Callable[[], AbstractAsyncContextManager[Sequence[Binding]]]
 """Runs a service meanwhile, each time on the same address; gives its bindings. Raises OSError when it is taken."""
 
 
-def grpc_service(build: Callable[[], Service], address: str) -> Launch:
-    """Returns the runner of a service that serves gRPC alone."""
+def grpc_service(build: Callable[[], Service], settings: ServerSettings) -> Launch:
+    """Returns the runner of a service that serves gRPC alone, on the address of the settings. Those within the process
+    call it with no wire, whatever its port asks of others."""
 
     @asynccontextmanager
     async def launch() -> AsyncIterator[Sequence[Binding]]:
         service = build()
         async with service.running():
-            server = Server(service.name, service.bindings, service.pings, reflects=True, auditor=service.auditor)
-            await server.start(address)
+            server = Server(
+                service.name,
+                service.bindings,
+                service.pings,
+                reflects=settings.reflection,
+                security=security_of(service, settings),
+                regions=service.regions,
+                auditor=service.auditor,
+                limiter=limiter_of(service, settings),
+            )
+            await server.start(settings.listen)
             try:
                 yield service.bindings
             finally:

@@ -3,14 +3,21 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, REGIONS, VERDICT, Plan
+from cli.mesh.certificates import tls_settings
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PRINCIPALS, REGIONS, VERDICT, Plan
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from services.common.regions import NATION
 from services.lookup.ports import RecordsIntake, RecordsSource
 from services.records.ports import Region
 from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
+from services.runtime.settings.environment import ServerSettings
 from services.verdict.ports import EvidenceSource
+
+
+def server(plan: Plan, name: str) -> ServerSettings:
+    """Returns the settings of a service's gRPC port, for others than those within the process."""
+    return ServerSettings(listen=plan.address(name), limits=dict(plan.limits), reflection=True)
 
 
 def records(plan: Plan, store: str, feeds: Mapping[str, Region]) -> Service:
@@ -26,6 +33,7 @@ def records(plan: Plan, store: str, feeds: Mapping[str, Region]) -> Service:
         mesh_secret=plan.secret,
         directory=str(plan.directory) if store == NATION else "",
         audit=plan.audit(store),
+        **tls_settings(plan, store),
     )
     return build(settings, feeds=feeds)
 
@@ -41,6 +49,7 @@ def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping
         mesh_secret=plan.secret,
         directory=str(plan.directory),
         audit=plan.audit(LOOKUP),
+        **tls_settings(plan, LOOKUP),
     )
     return build(settings, sources=sources, intakes=intakes)
 
@@ -51,7 +60,10 @@ def verdict(plan: Plan, evidence: EvidenceSource) -> Service:
     from services.verdict.settings import Settings
 
     policies = str(plan.policies.resolve()) if plan.policies else ""
-    return build(Settings(mesh_secret=plan.secret, policies=policies, audit=plan.audit(VERDICT)), evidence=evidence)
+    settings = Settings(
+        mesh_secret=plan.secret, policies=policies, audit=plan.audit(VERDICT), **tls_settings(plan, VERDICT)
+    )
+    return build(settings, evidence=evidence)
 
 
 @asynccontextmanager
@@ -70,6 +82,7 @@ async def gateway(
     from gateway.composition import build
     from gateway.server import GatewayServer
     from gateway.settings import GatewaySettings
+    from services.runtime.tls.process import process_files
 
     settings = GatewaySettings(
         listen=plan.address(GATEWAY),
@@ -81,6 +94,7 @@ async def gateway(
         limits=dict(plan.limits),
         audit=plan.audit(GATEWAY),
         development=plan.development,
+        **tls_settings(plan, GATEWAY),
     )
     gateway = build(
         settings,
@@ -93,6 +107,7 @@ async def gateway(
         region_news={region: news[region] for region in REGIONS},
         directory_version=plan.members.version,
         sample_people=read_people(plan.samples) if plan.samples else None,
+        files=process_files(settings, PRINCIPALS[GATEWAY]),
     )
     server = GatewayServer(gateway, settings)
     async with gateway.service.running():

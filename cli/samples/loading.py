@@ -27,7 +27,8 @@ from hutong.records.v1.record_write_service_pb2 import (
 )
 
 from cli.samples.model import SamplePerson, SampleTest, instant
-from cli.samples.people import PEOPLE, SUSPENDED_LABORATORY
+from cli.samples.people import CONTACT, LABORATORIES, PEOPLE, SUSPENDED_LABORATORY
+from services.common.errors import Text
 from services.common.instants import HOUR, Instant, parse_rfc3339, to_timestamp
 
 _PURPOSE = Purpose.PURPOSE_RECORD_KEEPING
@@ -119,15 +120,21 @@ async def _submit_region(door: RecordsDoor, tests: list[tuple[SamplePerson, Samp
             raise SampleRefusedError(f"{source_id}: {[violation.reason for violation in row.violations]}")
 
 
-async def _suspend(door: RecordsDoor) -> None:
+async def _register(door: RecordsDoor, region: str, laboratory: str, name: Text) -> None:
     await door.PutLaboratory(
         PutLaboratoryRequest(
-            region=SUSPENDED_LABORATORY[:6],
-            laboratory=SUSPENDED_LABORATORY,
-            display_name=LocalizedText(zh="立信医学检验所（样例）", en="Lixin Medical Laboratory (sample)"),
-            request_id=str(uuid5(NAMESPACE_URL, SUSPENDED_LABORATORY)),
+            region=region,
+            laboratory=laboratory,
+            display_name=LocalizedText(zh=name.zh, en=name.en),
+            contact=CONTACT,
+            request_id=str(uuid5(NAMESPACE_URL, f"{laboratory}/{CONTACT}")),
         )
     )
+
+
+async def _suspend(door: RecordsDoor) -> None:
+    name = Text("立信医学检验所（样例）", "Lixin Medical Laboratory (sample)")
+    await _register(door, SUSPENDED_LABORATORY[:6], SUSPENDED_LABORATORY, name)
     await door.SuspendLaboratory(
         SuspendLaboratoryRequest(
             laboratory=SUSPENDED_LABORATORY,
@@ -154,6 +161,8 @@ async def load_people(
     for region, tests in by_region.items():
         door = doors(region)
         await _submit_region(door, tests, start)
+        if region in LABORATORIES:
+            await _register(door, region, f"{region}-sample", LABORATORIES[region])
         if any(test.laboratory == SUSPENDED_LABORATORY for _, test in tests):
             await _suspend(door)
     for person in people:

@@ -58,6 +58,8 @@ class SamplePerson:
     look: str
     tests: tuple[SampleTest, ...] = ()
     former: Document | None = field(default=None)
+    dependants: tuple[str, ...] = ()
+    """The keys of those whose codes this person shows as their guardian."""
 
     @property
     def document(self) -> Document:

@@ -1,5 +1,7 @@
 """The sample people: one for each thing worth showing, in the systems of 2022 and everywhere."""
 
+from dataclasses import replace
+
 from hutong.common.v1.subject_pb2 import Document, DocumentType
 from hutong.records.v1.record_pb2 import Channel, TestResult, Tube
 
@@ -37,8 +39,9 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Lin Xiaolan",
         "430102",
         "110000",
-        "湖南的结果在北京查得到；上传（results:claim）之后，核酸天数才从它算起",
-        "a Hunan result is found from Beijing; days since test come from it once it is claimed (results:claim)",
+        "昨天在长沙做的核酸，今天到北京：健康宝查得到，可以进。在“检测结果”里把它上传到北京，“核酸天数”才会显示。",
+        "Tested in Changsha yesterday, in Beijing today: Beijing finds the result and lets her in. Days since test "
+        "appear once she claims it under Results.",
         SampleTest("430000", "result", 26, 20, NEGATIVE),
     ),
     _person(
@@ -47,8 +50,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Zhou Wangshu",
         "110105",
         "110000",
-        "北京本地结果：核酸天数按日历日计算，采样当天为 0 天，24 时翻转",
-        "a Beijing result: days since test are calendar days, day 0 the sampling day, turning at 24:00",
+        "在北京做的混检：采样当天是 0 天，过了午夜变 1 天。",
+        "Tested in Beijing in a pool of ten: the day of sampling is day 0, midnight makes it day 1.",
         SampleTest("110000", "result", 22, 15, NEGATIVE, Tube.TUBE_POOL_10),
     ),
     _person(
@@ -57,9 +60,9 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Shen Huaijin",
         "110101",
         "110000",
-        "不知采样时间、凌晨出报告：2022-08-09 05:59 的报告算前一天采样（at=2022-08-09T12:00:00+08:00 时为 1 天）",
-        "sampling time unknown, reported before six: the report of 2022-08-09 05:59 counts as sampled the day before "
-        "(1 day at=2022-08-09T12:00:00+08:00)",
+        "2022 年 8 月的一份报告没有采样时间，凌晨六点前出的，算作前一天采样。今天早已过期。",
+        "A report of August 2022 names no sampling time; issued before six in the morning, it counts for the day "
+        "before. Long expired today.",
         SampleTest("110000", "night", None, "2022-08-09T05:59:00+08:00", NEGATIVE),
     ),
     _person(
@@ -68,8 +71,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Xu Zimo",
         "340104",
         "310000",
-        "长三角互认：安徽的结果在上海视同本地",
-        "the Yangtze delta: an Anhui result counts in Shanghai as its own",
+        "住合肥，在上海上班：长三角互认，安徽的结果在上海等同本地。",
+        "Lives in Hefei, works in Shanghai: the Yangtze delta recognises an Anhui result as its own.",
         SampleTest("340000", "result", 30, 22, NEGATIVE),
     ),
     _person(
@@ -78,8 +81,9 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "He Ruoxi",
         "510104",
         "310000",
-        "四川来客只有采样记录、尚无结果：上海放行；别处为“待出结果”",
-        "a visitor from Sichuan with a sampling record and no result yet: passes in Shanghai, PENDING elsewhere",
+        "从成都来，三小时前刚采样，结果未出：上海凭采样记录放行，北京还要等结果。",
+        "Arrived from Chengdu, sampled three hours ago, no result yet: Shanghai admits on the sampling, Beijing "
+        "waits for the result.",
         SampleTest("510000", "sampling", 3),
     ),
     _person(
@@ -88,9 +92,9 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Qin Yunfan",
         "310101",
         "310000",
-        "上海 2022-08-05 起从报告时间算：同一人，at=2022-08-04T22:00:00+08:00 不认，at=2022-08-05T00:00:00+08:00 认",
-        "from 2022-08-05 Shanghai counts from the report: the same person is refused at=2022-08-04T22:00:00+08:00 and "
-        "recognised at=2022-08-05T00:00:00+08:00",
+        "2022 年 8 月初在上海做过一次核酸。那几天上海把起算时间从采样改成出报告。今天早已过期。",
+        "Tested in Shanghai in early August 2022, in the days when Shanghai began to count from the report instead "
+        "of the sampling. Long expired today.",
         SampleTest("310000", "two-instants", "2022-08-01T20:00:00+08:00", "2022-08-02T12:00:00+08:00", NEGATIVE),
     ),
     _person(
@@ -99,8 +103,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Zhu Jingxing",
         "430111",
         "440000",
-        "湖南的核酸证明在广东有效",
-        "a Hunan certificate counts in Guangdong",
+        "手里是湖南的核酸证明，到广东出示：有效。",
+        "Carries a test certificate of Hunan, shown in Guangdong: it counts.",
         SampleTest("440000", "certificate", 30, 22, NEGATIVE, channel=Channel.CHANNEL_CERTIFICATE, origin="430000"),
     ),
     _person(
@@ -109,8 +113,9 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Lü Zhiqiu",
         "210102",
         "210000",
-        "四川的结果：辽事通查全国库认，切到省库（scope=LOCAL）不认，切回又认",
-        "a Sichuan result: recognised with the national database, not with the provincial one (scope=LOCAL)",
+        "成都的结果，人在沈阳：查全国库认可；切到省内库就查不到，再切回来又认可。",
+        "A Chengdu result, shown in Shenyang: recognised with the national database, unknown to the provincial one. "
+        "Try the switch.",
         SampleTest("510000", "result", 28, 20, NEGATIVE),
     ),
     _person(
@@ -119,9 +124,9 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "You Haoran",
         "410102",
         "410000",
-        "河南尚未改造、只认本地：今天依全国通知认可；at=2022-08-09T12:00:00+08:00 时被拒，并计为一次拒认",
-        "Henan, not yet updated, knows local results only: recognised today on the ground of the national notice; "
-        "at=2022-08-09T12:00:00+08:00 refused, and counted as a refusal",
+        "长沙的结果，人在郑州：河南的系统只认本地，全国互认通知要求它认可，所以放行。",
+        "A Changsha result, shown in Zhengzhou: Henan's own rules know local tests only; the national notice makes "
+        "it admit her.",
         SampleTest("430000", "result", 30, 22, NEGATIVE),
         SampleTest("430000", "refusal", "2022-08-08T10:00:00+08:00", "2022-08-08T20:00:00+08:00", NEGATIVE),
     ),
@@ -131,8 +136,9 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Shi Yubing",
         "650102",
         "110000",
-        "新疆不在网上，其记录由国家库保管；各地照样查得到",
-        "Xinjiang is not on the mesh, the nation keeps its records; they are found everywhere all the same",
+        "从乌鲁木齐来：新疆的系统没有联网，结果由国家平台保管，北京照样查得到。",
+        "Comes from Urumqi: Xinjiang is not connected, the national platform keeps its results, and Beijing finds "
+        "them.",
         SampleTest("650000", "result", 32, 24, NEGATIVE, Tube.TUBE_POOL_20),
     ),
     _person(
@@ -141,8 +147,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Sun Shuyao",
         "110108",
         "110000",
-        "已采样、未出结果：待出结果，绝不当作阴性",
-        "sampled, no result yet: PENDING, never negative",
+        "两小时前刚采样，结果还没出来：还在等，不算阴性。",
+        "Sampled two hours ago, no result yet: waiting, which is not a negative.",
         SampleTest("110000", "sampling", 2),
     ),
     _person(
@@ -151,9 +157,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Yan Qinghe",
         "430105",
         "430000",
-        "采样已过 30 小时仍无结果：由 hutong laboratory overdue 列出，以便致电检测机构催报",
-        "sampled 30 hours ago and no result yet: hutong laboratory overdue lists it, so that someone calls the "
-        "laboratory",
+        "三十小时前采的样，结果一直没出。“还缺什么”告诉她该找哪家机构。",
+        "Sampled thirty hours ago and still no result. “What is missing” says which laboratory to call.",
         SampleTest("430000", "sampling", 30),
     ),
     _person(
@@ -162,8 +167,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Wu Changgeng",
         "110102",
         "110000",
-        "先阳后阴：一次较新的阴性不能抵消阳性",
-        "a positive and one newer negative: the positive outranks it",
+        "前天阳性，昨天一次阴性：一次阴性还不能解除。",
+        "Positive the day before yesterday, one negative since: one is not enough.",
         SampleTest("110000", "positive", 54, 47, POSITIVE),
         SampleTest("110000", "negative", 20, 12, NEGATIVE),
     ),
@@ -173,8 +178,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Zheng Jianing",
         "110106",
         "110000",
-        "阳性之后两次单检阴性、相隔至少 24 小时：解除",
-        "after the positive, two single negatives at least 24 hours apart: cleared",
+        "上周阳性，之后两次单管阴性、相隔一天以上：已经解除。",
+        "Positive last week, then two single negatives more than a day apart: cleared.",
         SampleTest("110000", "positive", 150, 144, POSITIVE),
         SampleTest("110000", "first", 60, 52, NEGATIVE),
         SampleTest("110000", "second", 30, 22, NEGATIVE),
@@ -185,8 +190,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Feng Yutong",
         "110107",
         "110000",
-        "混检管阳性：不等于本人阳性，须单检复核",
-        "a positive pool: not the person's own positive; a single test is owed",
+        "同管十人有一人阳性：不等于他本人阳性，要单独再测一次。",
+        "Somebody in his tube of ten is positive: not necessarily he; he owes a test of his own.",
         SampleTest("110000", "pool", 18, 9, POSITIVE, Tube.TUBE_POOL_10),
     ),
     _person(
@@ -195,8 +200,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Chen Mingxuan",
         "510107",
         "510000",
-        "三天两检：72 小时内两次混检，相隔至少 24 小时",
-        "two pooled tests in three days, at least 24 hours apart",
+        "成都“三天两检”：两次混检，相隔一天，都在。",
+        "Chengdu asks for two tests in three days: she has both, a day apart.",
         SampleTest("510000", "first", 58, 50, NEGATIVE, Tube.TUBE_POOL_10),
         SampleTest("510000", "second", 28, 20, NEGATIVE, Tube.TUBE_POOL_10),
     ),
@@ -206,8 +211,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         type=DocumentType.DOCUMENT_TYPE_PASSPORT,
         number="UTO2200002",
         shows=Text(
-            "护照换新：旧护照名下的结果随人走，关联可以撤销",
-            "a renewed passport: the result under the old one follows the person; the link can be undone",
+            "护照换了新的：旧护照上的结果仍跟着她。",
+            "Her passport was renewed: the result under the old one follows her.",
         ),
         look="110000",
         tests=(SampleTest("110000", "result", 27, 19, NEGATIVE),),
@@ -219,8 +224,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Zhang Siyuan",
         "430103",
         "110000",
-        "机构把阴性误报为阳性，后更正：各地随之改变，两个版本都在",
-        "a negative reported as positive and then corrected: every region follows, both revisions are kept",
+        "长沙的实验室误报他阳性，随后更正：各地的码都跟着变回来。",
+        "A laboratory in Changsha reported him positive by mistake and corrected it: every region follows.",
         SampleTest("430000", "result", 25, 18, POSITIVE, corrected=NEGATIVE),
     ),
     _person(
@@ -229,8 +234,8 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Jiang Weizhou",
         "430104",
         "110000",
-        "检测机构被暂停：其结果一律无效，恢复后重新有效",
-        "the laboratory is suspended: its results are void, and count again when the suspension is lifted",
+        "检测他的那家机构被停业：它出的结果全部作废，要重新测。",
+        "The laboratory that tested him was suspended: all its results are void, and he needs another test.",
         SampleTest("430000", "result", 25, 18, NEGATIVE, laboratory=SUSPENDED_LABORATORY),
     ),
     _person(
@@ -239,9 +244,35 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "Han Yinuo",
         "440103",
         "440000",
-        "有效期将满：validUntil 就在两小时内，用 at= 试它前后一秒",
-        "at the window's edge: validUntil is within two hours; try at= a second before and after it",
+        "七十小时前的结果，再过不到两小时就满 72 小时：看剩余时间。",
+        "A result of seventy hours ago, recognised for 72: watch the time that is left.",
         SampleTest("440000", "edge", 70, 70, NEGATIVE),
+    ),
+    replace(
+        _person(
+            "guardian",
+            "罗念慈",
+            "Luo Nianci",
+            "110109",
+            "110000",
+            "一家三口：本人刚做过核酸，女儿的结果还没出，母亲在长沙的结果一直没出。点名字切换。",
+            "A family: she was tested yesterday, her daughter waits, her mother in Changsha has waited too "
+            "long. Tap a name.",
+            SampleTest("110000", "result", 21, 14, NEGATIVE),
+        ),
+        dependants=("pending", "overdue"),
     ),
 )
 """Everyone, in the order to look at them."""
+
+LABORATORIES = {
+    "110000": Text("北京样例医学检验实验室", "Beijing Sample Laboratory"),
+    "310000": Text("上海样例医学检验实验室", "Shanghai Sample Laboratory"),
+    "430000": Text("长沙样例医学检验实验室", "Changsha Sample Laboratory"),
+    "440000": Text("广州样例医学检验实验室", "Guangzhou Sample Laboratory"),
+    "510000": Text("成都样例医学检验实验室", "Chengdu Sample Laboratory"),
+}
+"""The names of the sample laboratories, by region; each is registered as the region's code with `-sample`."""
+
+CONTACT = "000-0000 0000"
+"""A telephone that nobody has."""

@@ -16,6 +16,7 @@ from cli.laboratory_files.refusals import Refusal
 from cli.mesh.client import MeshClient
 from cli.samples.files import FILES
 from cli.samples.loading import load_people, start_of_hour
+from cli.samples.model import SamplePerson
 from cli.samples.people import PEOPLE
 from services.runtime.clock import Clock
 
@@ -30,15 +31,21 @@ def published() -> list[dict[str, object]]:
     return [
         {
             "name": {"zh": person.name.zh, "en": person.name.en},
-            "document": {
-                "type": DocumentType.Name(person.type).removeprefix("DOCUMENT_TYPE_"),
-                "number": person.number,
-            },
+            "document": _document(person),
             "shows": {"zh": person.shows.zh, "en": person.shows.en},
             "region": person.look,
+            "dependants": [
+                {"name": {"zh": one.name.zh, "en": one.name.en}, "document": _document(one)}
+                for one in PEOPLE
+                if one.key in person.dependants
+            ],
         }
         for person in PEOPLE
     ]
+
+
+def _document(person: SamplePerson) -> dict[str, str]:
+    return {"type": DocumentType.Name(person.type).removeprefix("DOCUMENT_TYPE_"), "number": person.number}
 
 
 def write_people(path: Path) -> None:

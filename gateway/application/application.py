@@ -41,7 +41,12 @@ from services.runtime.rpc.call import count_unknown
 
 def _results(person: bytes, evidence: Sequence[EvidenceMessage], size: int, token: str) -> ListResultsResponse:
     shown, following = results.page(results.views(evidence), person, size, token)
-    return ListResultsResponse(results=shown, coverage=results.coverage(evidence), next_page_token=following)
+    return ListResultsResponse(
+        results=shown,
+        coverage=results.coverage(evidence),
+        next_page_token=following,
+        laboratories=results.laboratories(shown, evidence),
+    )
 
 
 _VIEWS = frozenset(DestinationView.values())

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from hutong.gateway.v1.health_code_service_pb2 import ResultView
+from hutong.gateway.v1.health_code_service_pb2 import LaboratoryView, ResultView
 from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage, SourceStatus
 from hutong.records.v1.record_pb2 import RevisionAction, TestRecord
 
@@ -101,3 +101,13 @@ def coverage(evidence: Iterable[Evidence]) -> list[SourceCoverage]:
             ):
                 sources[source.source] = source
     return [sources[name] for name in sorted(sources)]
+
+
+def laboratories(shown: Iterable[ResultView], evidence: Iterable[Evidence]) -> list[LaboratoryView]:
+    """Returns the laboratories of these results that some source knows, by id, as people are told of them."""
+    named = {view.record.content.laboratory for view in shown}
+    known = {one.laboratory: one for piece in evidence for one in piece.laboratories if one.laboratory in named}
+    return [
+        LaboratoryView(laboratory=name, display_name=known[name].display_name, contact=known[name].contact)
+        for name in sorted(known)
+    ]

@@ -18,13 +18,23 @@ class SampleDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleDependant:
+    """Somebody whose code a sample person shows as their guardian."""
+
+    name: Text
+    document: SampleDocument
+
+
+@dataclass(frozen=True, slots=True)
 class SamplePerson:
-    """One sample person: what they are called and show, the region to look at first, and what that is there to show."""
+    """One sample person: what they are called and show, the region to look at first, what that is there to show, and
+    whose guardian they are."""
 
     name: Text
     document: SampleDocument
     region: str
     shows: Text
+    dependants: tuple[SampleDependant, ...] = ()
 
 
 def read_people(path: Path) -> Sequence[SamplePerson]:

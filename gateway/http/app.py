@@ -57,7 +57,7 @@ class HttpApplication:
         addresses: Addresses,
         origins: Iterable[str] = (),
     ) -> None:
-        self._routes = routes
+        self.routes = routes
         self._pipelines = pipelines
         self._callers = callers
         self._origins = Origins(origins)
@@ -186,7 +186,7 @@ class HttpApplication:
 
     def _route(self, scope: Scope) -> Route:
         path: str = scope["path"]
-        route = self._routes.get(path) or self._routes.get(path.removesuffix("/"))
+        route = self.routes.get(path) or self.routes.get(path.removesuffix("/"))
         if route is None:
             raise HttpError(404, "PATH_UNKNOWN", Text("没有这个路径，见 /docs", "There is no such path; see /docs"))
         method = scope["method"]

@@ -2,7 +2,7 @@
 
 `role` is one of holder, guardian, venue, laboratory, supervisor, operator. A holder's `document` (type and number) says
 who it is, and a guardian's `dependants` are documents besides; they become person keys at once. Venues and laboratories
-have a `region`, and they, supervisors and operators are named by `sub`.
+have a `region`, and they, supervisors and operators are named by `sub`, which is no document's number.
 """
 
 import re
@@ -13,7 +13,7 @@ from hutong.common.v1.subject_pb2 import DocumentType
 
 from gateway.identity import refusals
 from gateway.identity.issuers import Issuer
-from services.common.documents import PersonKeys
+from services.common.documents import PersonKeys, holds_number
 from services.common.errors import InvalidArgument
 from services.common.regions import divisions
 from services.runtime.tls.identity import principal
@@ -46,6 +46,9 @@ def identity_of(claims: Mapping[str, Any], issuer: Issuer, keys: PersonKeys) -> 
         return Identity(principal(f"{role}/{persons[0].hex()}"), tuple(persons))
     subject = claims.get("sub")
     if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject) or subject in (".", ".."):
+        raise refusals.wrong_claims()
+    # It becomes part of a name, and names stand in logs and trails: an issuer that numbers its staff by their ids.
+    if holds_number(subject):
         raise refusals.wrong_claims()
     if role in ("supervisor", "operator"):
         return Identity(principal(f"{role}/{subject}"))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from google.protobuf.empty_pb2 import Empty
 
-from gateway.application.samples import SamplePerson
+from gateway.application.samples import SampleDocument, SamplePerson
 from gateway.http.requests.bodies import SignInRequest
 from gateway.http.requests.decoder import Decoder
 from gateway.http.routing import Incoming, Reply, Route
@@ -28,23 +28,31 @@ class SignInRoute:
 
     def __init__(self, issuer: DevelopmentIssuer, people: Sequence[SamplePerson]) -> None:
         self._issuer = issuer
-        self._documents = {(person.document.type, person.document.number) for person in people}
+        self._people = {(person.document.type, person.document.number): person for person in people}
         self._decode = Decoder(SignInRequest)
 
     async def serve(self, incoming: Incoming, call: Call, pipeline: Pipeline, span_name: str) -> Reply:
         """See Route. Raises NOT_FOUND (SAMPLE_PERSON_UNKNOWN)."""
         document = self._decode(incoming.body).document
-        if (document.type, document.number) not in self._documents:
+        person = self._people.get((document.type, document.number))
+        if person is None:
             text = Text("没有这位样例人员", "There is no such sample person")
             raise ServiceError(Code.NOT_FOUND, "SAMPLE_PERSON_UNKNOWN", text)
 
         async def answer(request: Empty) -> Reply:
-            shown = {"type": document.type, "number": document.number}
-            token = self._issuer.token({"role": "holder", "document": shown})
+            claims: dict[str, object] = {"role": "holder", "document": _claim(person.document)}
+            if person.dependants:
+                dependants = [_claim(one.document) for one in person.dependants]
+                claims = {**claims, "role": "guardian", "dependants": dependants}
+            token = self._issuer.token(claims)
             headers = ((b"cache-control", b"no-store"),)
             return Reply(encode(SignInResponse(token, TOKEN_SECONDS)), headers=headers)
 
         return await pipeline.unary(self.operation, answer, Empty(), call, span_name=span_name)
+
+
+def _claim(document: SampleDocument) -> dict[str, str]:
+    return {"type": document.type, "number": document.number}
 
 
 def sign_in_routes(issuer: DevelopmentIssuer | None, people: Sequence[SamplePerson] | None) -> Mapping[str, Route]:

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NO_PASS = "NO_PASS"
     OTHER_REGION = "OTHER_REGION"
     OTHER_SCENE = "OTHER_SCENE"
+    SCENE_MISSING = "SCENE_MISSING"
     PASS_USED = "PASS_USED"
     KEYS_MISSING = "KEYS_MISSING"
     KEYS_TOO_OLD = "KEYS_TOO_OLD"
@@ -54,6 +55,9 @@ TEXTS = {
     Reason.NO_PASS: Text("这不是通行码，请出示当前的通行码", "this is no pass; show the pass of this moment"),
     Reason.OTHER_REGION: Text("这是其他地区的通行码", "this pass is of another region"),
     Reason.OTHER_SCENE: Text("这是为其他场所出示的通行码", "this pass is for another kind of place"),
+    Reason.SCENE_MISSING: Text(
+        "没有按本场所判定：请持码人选择本场所", "not judged for this place; the holder chooses it"
+    ),
     Reason.PASS_USED: Text("这个通行码刚才用过：请持码人刷新", "this very pass was shown before; the holder renews it"),
     Reason.KEYS_MISSING: Text("本机没有验证密钥，请先联网更新", "this gate has no keys yet; connect it once"),
     Reason.KEYS_TOO_OLD: Text("本机的验证密钥太旧，请联网更新", "this gate's keys are too old; connect it"),

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.runtime.access.table import DEFAULT, AccessError, AccessTable, read_table
+from services.runtime.access.table import AccessError, AccessTable, default_table, read_table
 from services.runtime.audit.auditor import Auditor
 from services.runtime.clock import system_clock
 from services.runtime.limits.limiter import Limiter
@@ -74,7 +74,7 @@ async def _watched(service: str, work: Background) -> None:
 def access_table(settings: ServerSettings) -> AccessTable:
     """Returns the table of access that the settings name. Raises SettingsError when it will not do."""
     try:
-        return read_table(Path(settings.access_table) if settings.access_table else DEFAULT)
+        return read_table(Path(settings.access_table)) if settings.access_table else default_table()
     except AccessError as error:
         raise SettingsError(f"HUTONG_ACCESS_TABLE: {error}") from None
 
@@ -88,11 +88,9 @@ def security_of(service: Service, settings: ServerSettings) -> Security:
 
 
 def limiter_of(service: Service, settings: ServerSettings) -> Limiter | None:
-    """Returns what bounds how much one caller asks of a service: its own or, where names are proven, the one of its
-    settings. Without names, everybody on this machine would be one caller. Raises SettingsError."""
-    if service.limiter is not None or service.files is None:
-        return service.limiter
-    return process_limiter(settings)
+    """Returns what bounds how much one caller asks of a service: its own, or the one of its settings. Raises
+    SettingsError."""
+    return service.limiter if service.limiter is not None else process_limiter(settings)
 
 
 def stream_limits_of(settings: ServerSettings) -> StreamLimits:

@@ -118,14 +118,17 @@ class Trial:
         async with grpc.aio.insecure_channel(mesh.addresses["lookup"]) as channel:
             holders = HolderServiceStub(channel)
             linked = hpb.LinkDocumentsRequest(
-                subject=self.subject("sick by another document"), other=PASSPORT, cause="renewed", purpose=KEEP
+                subject=self.subject("sick by another document"),
+                other=PASSPORT,
+                cause="renewed",
+                purpose=Purpose.PURPOSE_HOLDER_DECISION,
             )
             await holders.LinkDocuments(linked, metadata=CALLER)
             switched = hpb.SwitchScopeRequest(
                 subject=self.subject("switched to local"),
                 region="210000",
                 scope=Scope.SCOPE_LOCAL,
-                purpose=Purpose.PURPOSE_SHOW_CODE,
+                purpose=Purpose.PURPOSE_HOLDER_DECISION,
             )
             await holders.SwitchScope(switched, metadata=CALLER)
 

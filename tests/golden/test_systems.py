@@ -1,7 +1,7 @@
 """The systems of the founding text, by name, on data that went in as people send it.
 
-Each case is played over HTTP and over gRPC, in one process and as a process per service; as its proper principals:
-holders with tokens, and where there are processes, regions' systems with certificates.
+Each case is played over HTTP and over gRPC, in one process and as a process per service, over mutual TLS; as its proper
+principals: holders with tokens, regions' systems with certificates.
 """
 
 import shutil
@@ -41,7 +41,7 @@ async def mesh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     policies = data / "policies"
     shutil.copytree(DEFAULT_DIRECTORY, policies)
     if request.param == "one-process":
-        async with embedded(data, policies=policies) as in_one:
+        async with embedded(data, policies=policies, tls=True) as in_one:
             yield in_one
     else:
         async with processes(data, policies=policies, tls=True) as in_many:

@@ -93,7 +93,7 @@ class Mesh:
             region=BEIJING,
             origin_region=HUNAN,
             origin_source_id="X1",
-            purpose=Purpose.PURPOSE_SHOW_CODE,
+            purpose=Purpose.PURPOSE_HOLDER_DECISION,
         )
         record: TestRecord = (await self.holders.ClaimResult(request)).record
         return record

@@ -39,6 +39,7 @@ SHOWS = {
     "corrected": ("RECOGNISED", "result-anywhere"),
     "suspended": ("NOT_RECOGNISED", "LABORATORY_SUSPENDED"),
     "edge": ("RECOGNISED", "local-result"),
+    "guardian": ("RECOGNISED", "result-anywhere"),
 }
 
 # The same where their text names an instant, a scope or another region.

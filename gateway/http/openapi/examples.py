@@ -86,6 +86,17 @@ SUMMARY: Json = {
     "freshness": "COMPUTED",
 }
 RESULT: Json = {"record": _RECORD, "originRegion": "430000", "copiedTo": ["110000"]}
+_LABORATORY: Json = {
+    "laboratory": "430000-xiangya",
+    "displayName": {"zh": "湘雅医院", "en": "Xiangya Hospital"},
+    "contact": "0731-0000 0000",
+}
+RESULTS_PAGE: Json = {
+    "results": [RESULT],
+    "coverage": [],
+    "nextPageToken": None,
+    "laboratories": [_LABORATORY],
+}
 
 PROBLEM: Json = {
     "type": "urn:hutong:reason:INVALID_ARGUMENT",

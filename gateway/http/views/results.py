@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.http.fields import RegionCode, described, one_of
 from gateway.http.names import SCOPE
-from gateway.http.views.answer import Answer
+from gateway.http.views.answer import Answer, Text, text
 from gateway.http.views.errors import ItemError, item_error
 from gateway.http.views.evidence import Coverage, TestRecord, coverage, test_record
 from services.common.errors import ServiceError
@@ -22,6 +22,17 @@ class Result(Answer, frozen=True):
     copied_to: Annotated[list[RegionCode], described("另存有副本的地区。 Other regions whose own record holds a copy.")]
 
 
+class Laboratory(Answer, frozen=True):
+    """检测机构。 A laboratory as people are told of it."""
+
+    laboratory: Annotated[str, described("编号。 Its id.")]
+    display_name: Text
+    contact: (
+        Annotated[str, described("咨询电话，未登记为 null。 The telephone to call about a result; null without one.")]
+        | None
+    )
+
+
 class ResultsResponse(Answer, frozen=True):
     """检测结果，新者在前。 Results, newest first."""
 
@@ -31,6 +42,9 @@ class ResultsResponse(Answer, frozen=True):
         described("有源未应答时，空列表不等于没有检测。 With an unreachable source, an empty list is not no test."),
     ]
     next_page_token: Annotated[str, described("末页为 null。 Null on the last page.")] | None
+    laboratories: Annotated[
+        list[Laboratory], described("所涉已登记机构。 The registered laboratories of these results.")
+    ]
 
 
 class ResultsOutcome(Answer, frozen=True):
@@ -66,7 +80,10 @@ def _result(view: pb.ResultView) -> Result:
 def results_response(page: pb.ListResultsResponse) -> ResultsResponse:
     """Shows a page of one person's results."""
     return ResultsResponse(
-        [_result(view) for view in page.results], coverage(page.coverage), page.next_page_token or None
+        [_result(view) for view in page.results],
+        coverage(page.coverage),
+        page.next_page_token or None,
+        [Laboratory(one.laboratory, text(one.display_name), one.contact or None) for one in page.laboratories],
     )
 
 

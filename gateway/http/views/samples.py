@@ -9,6 +9,13 @@ from gateway.http.requests.bodies import Document
 from gateway.http.views.answer import Answer, Text, text_of
 
 
+class SampleDependant(Answer, frozen=True):
+    """样例人员所监护的人。 Somebody whose guardian a sample person is."""
+
+    name: Text
+    document: Document
+
+
 class SamplePerson(Answer, frozen=True):
     """样例人员，纯属虚构。 A sample person, invented."""
 
@@ -16,6 +23,7 @@ class SamplePerson(Answer, frozen=True):
     document: Document
     region: RegionCode
     shows: Text
+    dependants: Annotated[list[SampleDependant], described("所监护的人。 Those whose guardian they are.")]
 
 
 class SamplePeopleResponse(Answer, frozen=True):
@@ -40,6 +48,10 @@ def sample_people_response(people: Sequence[samples.SamplePerson]) -> SamplePeop
                 Document(person.document.type, person.document.number),
                 person.region,
                 text_of(person.shows),
+                [
+                    SampleDependant(text_of(one.name), Document(one.document.type, one.document.number))
+                    for one in person.dependants
+                ],
             )
             for person in people
         ]

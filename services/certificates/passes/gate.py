@@ -20,7 +20,8 @@ SCANNED_TWICE = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class GateRules:
-    """The rules of a gate: the region and scene that it stands in, and how old its keys may be."""
+    """The rules of a gate: the region and scene that it stands in (0: a place of no published kind, which general
+    passes are for), and how old its keys may be."""
 
     region: str
     scene: int
@@ -64,8 +65,9 @@ class Gate:
             raise CertificateRefused(Reason.ISSUER_WRONG)
         if presented.region != self._rules.region:
             raise CertificateRefused(Reason.OTHER_REGION, presented.region)
-        if presented.scene not in (0, self._rules.scene):
-            raise CertificateRefused(Reason.OTHER_SCENE)
+        if presented.scene != self._rules.scene:
+            # A place may ask for more than the general rules do, and a guard cannot judge by how much.
+            raise CertificateRefused(Reason.OTHER_SCENE if presented.scene else Reason.SCENE_MISSING)
         if any(bundle.voids(ground) for ground in presented.rests_on):
             raise CertificateRefused(Reason.REVOKED)
         self._remember(presented, now)

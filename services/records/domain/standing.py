@@ -1,5 +1,6 @@
 """A laboratory's standing: accreditation, suspensions, and how they change. A change is a new revision of the whole."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from services.common.requests import fields
 from services.common.requests.instants import instant
 from services.common.requests.violations import violation
 
+_TELEPHONE = re.compile(r"[0-9+() -]{3,40}")
 MOST_INTERVALS = 100
 
 
@@ -82,6 +84,19 @@ def name_violations(name: LocalizedText, field: str = "display_name") -> list[Vi
     return fields.no_number(name.zh, field) or fields.no_number(name.en, field)
 
 
+def contact_violations(contact: str, field: str = "contact") -> list[Violation]:
+    """Returns what is wrong with a laboratory's telephone. Reason CONTACT_MALFORMED."""
+    # E.164 has at most 15 digits, which is fewer than a document's number has.
+    if not contact or (_TELEPHONE.fullmatch(contact) and 3 <= sum(map(str.isdigit, contact)) <= 15):
+        return []
+    return violation(
+        field,
+        "CONTACT_MALFORMED",
+        "应为电话号码：至多15位数字，可含 + - ( ) 和空格",
+        "A telephone: at most 15 digits, with + - ( ) and spaces",
+    )
+
+
 def accreditation_violations(accredited: Sequence[Interval], field: str = "accredited") -> list[Violation]:
     """Returns everything wrong with the intervals of an accreditation."""
     if len(accredited) > MOST_INTERVALS:
@@ -95,9 +110,14 @@ def laboratory_not_found() -> NotFound:
 
 
 def put(
-    current: Laboratory | None, region: str, laboratory: str, name: LocalizedText, accredited: Sequence[Interval]
+    current: Laboratory | None,
+    region: str,
+    laboratory: str,
+    name: LocalizedText,
+    accredited: Sequence[Interval],
+    contact: str = "",
 ) -> NewLaboratory | None:
-    """Returns the laboratory registered, or with another name and accreditation; None when nothing changes.
+    """Returns the laboratory registered, or with another name, accreditation and contact; None when nothing changes.
 
     Raises AlreadyExists (LABORATORY_TAKEN) when another region supervises it.
     """
@@ -113,10 +133,12 @@ def put(
         laboratory=laboratory,
         display_name=name,
         accredited=accredited,
+        contact=contact,
         suspensions=() if current is None else current.suspensions,
         revision=1 if current is None else current.revision + 1,
     )
-    if current is not None and current.display_name == name and list(current.accredited) == list(accredited):
+    same = current is not None and (current.display_name, current.contact) == (name, contact)
+    if current is not None and same and list(current.accredited) == list(accredited):
         return None
     return NewLaboratory(wanted)
 

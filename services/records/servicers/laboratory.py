@@ -34,13 +34,21 @@ class LaboratoryMethods:
             self._writer.region_violations(request.region)
             + fields.laboratory_id(request.laboratory, "laboratory")
             + standing.name_violations(request.display_name)
+            + standing.contact_violations(request.contact)
             + standing.accreditation_violations(request.accredited)
             + fields.request_id(request.request_id),
             request.region,
         )
 
         def change(current: Laboratory | None) -> NewLaboratory | None:
-            return standing.put(current, request.region, request.laboratory, request.display_name, request.accredited)
+            return standing.put(
+                current,
+                request.region,
+                request.laboratory,
+                request.display_name,
+                request.accredited,
+                request.contact,
+            )
 
         laboratory = await self._change(request, request.laboratory, request.request_id, change)
         return pb.PutLaboratoryResponse(laboratory=laboratory)

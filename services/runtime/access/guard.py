@@ -10,7 +10,7 @@ from hutong.common.v1.subject_pb2 import Purpose
 from services.common.errors import Code, ServiceError, Text, Violation
 from services.runtime.access.persons import NamedPersons
 from services.runtime.access.table import AccessTable, Denial
-from services.runtime.rpc.access import Guard
+from services.runtime.rpc.access import Guard, purpose_denied
 from services.runtime.rpc.call import Call
 from services.runtime.tls.identity import ANONYMOUS, region_of
 
@@ -22,8 +22,7 @@ def _token_missing() -> ServiceError:
 
 def _error(denial: Denial) -> ServiceError:
     if denial.reason == "PURPOSE_DENIED":
-        text = Text("调用方不得以此目的调用此方法", "The caller may not call this method for this purpose")
-        return ServiceError(Code.PERMISSION_DENIED, "PURPOSE_DENIED", text)
+        return purpose_denied()
     if denial.reason == "REGION_DENIED":
         text = Text("调用方不得代表该地区", "The caller may not act for this region")
         where = [Violation(denial.field, "REGION_DENIED", text)] if denial.field else []
@@ -36,7 +35,7 @@ def _error(denial: Denial) -> ServiceError:
 
 
 class TableGuard:
-    """Admits what the table allows, after `named` has looked at name and purpose as everywhere. `here` are the regions
+    """Admits what the table allows, for the purpose that a call states as `named` has it. `here` are the regions
     whose store this is, none for a service that is no region's: where a request names no region, a grant about a
     caller's own region is one about this store. `persons` finds whom a request names, where grants are about people of
     the caller's own; without it, everybody it names is somebody else."""
@@ -53,12 +52,16 @@ class TableGuard:
         }
 
     def admit(self, call: Call, method: str, request: Message) -> Purpose.ValueType:
-        """Returns the purpose under which the call is served. Raises as `named` does, and PERMISSION_DENIED with reason
-        ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED or PERSON_DENIED; of who has no name at all, UNAUTHENTICATED
+        """Returns the purpose under which the call is served. Raises as `stated` does, and PERMISSION_DENIED with
+        reason ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED or PERSON_DENIED; of who has no name, UNAUTHENTICATED
         (TOKEN_MISSING). Never a word about a person."""
-        purpose = self._named.admit(call, method, request)
+        purpose = self._named.stated(call, method, request)
         self._check(call, method, purpose, request)
         return purpose
+
+    def stated(self, call: Call, method: str, request: Message) -> Purpose.ValueType:
+        """See Guard."""
+        return self._named.stated(call, method, request)
 
     def admit_further(self, call: Call, method: str, request: Message) -> None:
         """See Guard. Raises as `admit` does."""

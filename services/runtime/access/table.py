@@ -78,7 +78,9 @@ class AccessTable:
             f"{service}/{method}": rule for service, methods in file.methods.items() for method, rule in methods.items()
         }
         self.principals = tuple(file.principals)
-        self._purposes = {method: frozenset(map(_purpose, rule.purposes)) for method, rule in self.rules.items()}
+        self.purposes: Mapping[str, frozenset[int]] = {
+            method: frozenset(map(_purpose, rule.purposes)) for method, rule in self.rules.items()
+        }
         self._granted = [
             (re.compile(re.escape(_PREFIX) + re.escape(name).replace(r"\*", "[^/]+")), self._permissions(name, grants))
             for name, grants in file.principals.items()
@@ -94,7 +96,7 @@ class AccessTable:
                 if not methods:
                     raise AccessError(f"principals.{name}: {pattern} is no method of any contract")
                 for method in methods:
-                    purposes = self._purposes[method]
+                    purposes = self.purposes[method]
                     allowed = purposes & narrowed if narrowed else purposes
                     if purposes and not allowed:
                         continue
@@ -168,3 +170,9 @@ def read_table(path: Path = DEFAULT) -> AccessTable:
         raise AccessError(f"{path}: {error}") from None
     except AccessError as error:
         raise AccessError(f"{path}: {error}") from None
+
+
+@lru_cache(1)
+def default_table() -> AccessTable:
+    """Returns the table that comes with the software, read once."""
+    return read_table()

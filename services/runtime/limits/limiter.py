@@ -24,13 +24,17 @@ DEAREST = 64
 """The most tokens that an answer about an unknown person costs."""
 _STEPS = 8
 """In so many equal steps of debt the cost doubles each time."""
+_SERVICES = frozenset(("gateway", "lookup", "verdict"))
+"""The names that services of a mesh without certificates give."""
 _MESH = f"{SCHEME}{TRUST_DOMAIN}/"
 
 
 class Limiter:
     """Limits calls by principal, where one is proven, and by address, where one is told. Services of the mesh itself
-    are not limited: what they ask, others asked them. Without `shared`, or while it is down, the limits are those of
-    this process. `now` is a monotonic clock, in seconds."""
+    are not limited: what they ask, others asked them. Where services take callers at their word, the name that is given
+    counts beside the address, and whoever says that it is a service of the mesh is limited by the one user on whose
+    behalf it asks: the address of a gateway is everybody's. Without `shared`, or while it is down, the limits are those
+    of this process. `now` is a monotonic clock, in seconds."""
 
     def __init__(
         self, rules: Rules, shared: SharedBuckets | None = None, now: Callable[[], float] = time.monotonic
@@ -139,6 +143,13 @@ class Limiter:
 def _askers(call: Call) -> Iterator[tuple[str, str]]:
     if call.proven:
         if _is_mesh(call.caller):
+            return
+        yield PRINCIPAL, call.caller
+    elif call.caller and not call.caller.startswith(SCHEME):
+        if call.caller in _SERVICES or call.caller.startswith("records-"):
+            # A batch of several people's questions was made of calls that were limited one by one.
+            if len(call.users) == 1 and call.users[0] != call.caller:
+                yield PRINCIPAL, call.users[0]
             return
         yield PRINCIPAL, call.caller
     if call.address:

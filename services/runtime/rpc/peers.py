@@ -2,10 +2,12 @@
 
 import logging
 import math
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
+from services.common.documents import holds_number
 from services.common.errors import Code, ServiceError, Text
 from services.common.instants import SECOND, Instant
 from services.runtime.clock import Clock
@@ -20,6 +22,9 @@ USERS_KEY = "hutong-users"
 """On whose behalf a service of the mesh calls another: names, comma-separated. Believed from services of the mesh."""
 MOST_USERS = 64
 """As many names fit into metadata, of which gRPC takes 8 KiB."""
+LONGEST_NAME = 200
+"""The most characters of a name that is taken at its word."""
+_PERSON = re.compile(rf"{SCHEME}{TRUST_DOMAIN}/(holder|guardian)/[0-9a-f]{{32}}")
 _MESH = f"{SCHEME}{TRUST_DOMAIN}/mesh/"
 
 CHECKED = 60 * SECOND
@@ -60,9 +65,13 @@ class NamedPeers:
     """Takes callers at their word: for a mesh on loopback, whose calls come from the same machine."""
 
     async def caller(self, context: Context) -> Caller:
-        """Returns whom the metadata entry hutong-caller names, empty when there is none."""
+        """Returns whom the metadata entry hutong-caller names, empty when there is none. What names a person by a
+        document's number, or is longer than a name, is none: names stand in logs and trails."""
         name = _entry(context, CALLER_KEY)
-        return Caller(name, users=_users(context) or ((name,) if name else ()))
+        if not _is_name(name):
+            name = ""
+        users = tuple(user for user in _users(context) if _PERSON.fullmatch(user) or _is_name(user))
+        return Caller(name, users=users or ((name,) if name else ()))
 
 
 class _Checked(NamedTuple):
@@ -106,6 +115,10 @@ class ProvenPeers:
         users = _users(context) if checked.name.startswith(_MESH) else ()
         ends = time.monotonic() + (checked.ends_at - now) / SECOND
         return Caller(checked.name, users=users or (checked.name,), ends=ends, proven=True)
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= LONGEST_NAME and not holds_number(text)
 
 
 def _entry(context: Context, name: str) -> str:

@@ -149,8 +149,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = msgspec.field(default_factory=dict)
     """Limits that are not the default ones: NAME=RATE/BURST, tokens a second and at once, such as
     code-per-address=1000/20000; none=true for no limits. docs/clients.md has the names. They are shared by the replicas
-    of a gateway that has a Redis, and of every other process its own; a service's callers are limited where
-    certificates prove who they are."""
+    of a gateway that has a Redis, and of every other process its own."""
     witnesses: Targets = msgspec.field(default_factory=dict)
     """The witnesses that co-sign the checkpoints of this process's audit trail: the name that each proves, below
     spiffe://hutong/, and where it is, such as nation/records=nation:7001."""

@@ -19,11 +19,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from services.common.documents import holds_number
+
 __all__ = ["SpanKind", "Trace", "Tracing", "current_span", "current_trace", "new_trace", "span"]
 
 Attribute = str | int | bool
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_MANY_DIGITS = re.compile(r"[0-9]{17}")
 # Ids must differ, not be secret: seeded by the system once, instead of asking it for every request.
 _random = random.Random()
 
@@ -88,11 +91,17 @@ _trace: ContextVar[Trace | None] = ContextVar("hutong_trace", default=None)
 _span: ContextVar["Span | None"] = ContextVar("hutong_span", default=None)
 
 
+def _holds_number(trace_id: str) -> bool:
+    # One trace id in two hundred has so many digits in a row by chance; of those, one in thousands is a number.
+    return _MANY_DIGITS.search(trace_id) is not None and holds_number(trace_id)
+
+
 def new_trace(traceparent: str | None) -> Trace:
-    """Continues a caller's trace, or begins one, also on a malformed header. A caller's decision to sample is kept."""
+    """Continues a caller's trace, or begins one, also on a malformed header and on one into which somebody has written
+    a document's number. A caller's decision to sample is kept."""
     if traceparent is not None:
         match = _TRACEPARENT.fullmatch(traceparent)
-        if match is not None and int(match[1], 16) and int(match[2], 16):
+        if match is not None and int(match[1], 16) and int(match[2], 16) and not _holds_number(match[1]):
             return Trace(int(match[1], 16), int(match[2], 16), bool(int(match[3], 16) & 1))
     ratio = tracing.ratio
     return Trace(_random.getrandbits(128) or 1, 0, ratio > 0 and _random.random() < ratio)

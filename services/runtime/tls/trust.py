@@ -16,6 +16,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
+from services.common.documents import holds_number
 from services.common.instants import SECOND, Instant
 from services.runtime.tls.identity import Principal, WrongPrincipalError, parse, region_of
 
@@ -93,7 +94,8 @@ def read_trust(folder: Path) -> Trust:
 
 
 def principal_in(certificate: x509.Certificate) -> Principal:
-    """Returns the one SPIFFE id of a certificate. Raises UntrustedError when it has none or several (X509-SVID, 2)."""
+    """Returns the one SPIFFE id of a certificate. Raises UntrustedError when it has none or several (X509-SVID, 2), and
+    for one that holds a document's number: names stand in logs and trails."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -101,6 +103,8 @@ def principal_in(certificate: x509.Certificate) -> Principal:
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:
         raise UntrustedError(f"the certificate has {len(uris)} URIs, and not one")
+    if holds_number(uris[0]):
+        raise UntrustedError("the name in the certificate holds a document's number")
     try:
         return parse(uris[0])
     except WrongPrincipalError as error:

@@ -34,7 +34,7 @@ NOW = datetime(2022, 8, 5, 4, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 METRO, HOSPITAL = 9, 1
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
-KEY, ROOT_KEY = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+KEY, ROOT_KEY, NEXT_ROOT = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
 GROUND = RestsOn(record_digest("430000", "S-1"), laboratory_digest("LAB-1"), NOW - 8 * HOUR)
 PASS = Pass(
     region="310000", scene=METRO, word=1, colour=1, until=NOW + 40 * HOUR, initials="王*明", born="01-02",
@@ -57,7 +57,7 @@ def pass_key(key: Key = KEY, region: str = "310000", *, begins: datetime = NOW -
 
 
 BUNDLE = Bundle(7, 0, NOW - HOUR, (pass_key(),), frozenset(), ())
-TOP = pass_key(ROOT_KEY)
+TOPS = [pass_key(ROOT_KEY), pass_key(NEXT_ROOT)]
 
 
 def text(contents: Pass = PASS, key: Key = KEY, by: PassKey | None = None) -> str:
@@ -85,7 +85,14 @@ class Check:
     at: datetime = NOW
 
 
-Steps = Sequence[Take | Check]
+@dataclass(frozen=True)
+class At:
+    """The gate stands in a scene; METRO where it is not said."""
+
+    scene: int
+
+
+Steps = Sequence[Take | Check | At]
 Run = Callable[[Steps], list[Any]]
 
 
@@ -95,8 +102,10 @@ def in_python(steps: Steps) -> list[Any]:
     answers: list[Any] = []
     for step in steps:
         try:
-            if isinstance(step, Take):
-                gate.take(read_bundle(step.encoded(), KeyRing([TOP])))
+            if isinstance(step, At):
+                gate = Gate(GateRules("310000", step.scene))
+            elif isinstance(step, Take):
+                gate.take(read_bundle(step.encoded(), KeyRing(TOPS)))
                 answers.append("taken")
             else:
                 passed = gate.check(step.text, step.at)
@@ -113,15 +122,17 @@ def in_javascript(steps: Steps) -> list[Any]:
     node = shutil.which("node")
     if node is None:
         missing("node is not on this machine: the JavaScript gate")
-    lines: list[dict[str, Any]] = [
-        {"rules": {"region": "310000", "scene": METRO, "roots": [base64.b64encode(TOP.encoded).decode()]}}
-    ]
+    (scene,) = [step.scene for step in steps if isinstance(step, At)] or [METRO]
+    roots = [base64.b64encode(one.encoded).decode() for one in TOPS]
+    lines: list[dict[str, Any]] = [{"rules": {"region": "310000", "scene": scene, "roots": roots}}]
     for step in steps:
+        if isinstance(step, At):
+            continue
         if isinstance(step, Take):
             lines.append({"take": base64.b64encode(step.encoded()).decode()})
         else:
             lines.append({"check": step.text, "at": step.at.timestamp()})
-    program = [node, str(ROOT / "tests/contract/certificates/gate.mjs"), str(ROOT / "gateway/pages/gate.mjs")]
+    program = [node, str(ROOT / "tests/contract/certificates/gate.mjs"), str(ROOT / "gateway/pages/parts/gate.mjs")]
     done = subprocess.run(
         program, input="\n".join(map(json.dumps, lines)), capture_output=True, text=True, timeout=60, check=True
     )
@@ -168,6 +179,7 @@ REFUSED = {
         bundle=replace(BUNDLE, keys=(pass_key(OTHER, "430000"),)),
     ),
     "OTHER_SCENE": after(text(replace(PASS, scene=HOSPITAL))),
+    "SCENE_MISSING": after(text(replace(PASS, scene=0))),
     "REVOKED": after(text(), bundle=replace(BUNDLE, void_records=frozenset([GROUND.record]))),
     "KEYS_MISSING": [Check(text())],
     "KEYS_TOO_OLD": after(text(), NOW + timedelta(days=4)),
@@ -194,10 +206,32 @@ def test_a_pass_is_believed_with_keys_alone(run, key):
     ] == run([Take(replace(BUNDLE, keys=(pass_key(key),))), Check(text(key=key))])
 
 
-def test_a_pass_without_an_end_and_without_a_scene(run):
-    """What asks for nothing ends by no time; a pass for the code itself is shown anywhere."""
-    shown = replace(PASS, until=None, scene=0, rests_on=())
-    assert SHOWN | {"until": None, "scene": 0} == run(after(text(shown)))[-1]
+def test_a_pass_without_an_end(run):
+    """What asks for nothing ends by no time."""
+    assert SHOWN | {"until": None} == run(after(text(replace(PASS, until=None, rests_on=()))))[-1]
+
+
+def test_a_pass_of_the_code_itself_is_for_places_of_no_kind(run):
+    """A gate of such a place takes it, and no pass that was judged for a kind of place."""
+    general = text(replace(PASS, scene=0))
+    answers = run([At(0), Take(BUNDLE), Check(general), Check(text())])
+    assert ["taken", SHOWN | {"scene": 0}, "OTHER_SCENE"] == answers
+
+
+def test_keys_overlap_when_they_change(run):
+    """While both are in force passes of the old key and of the new one are believed; each ends when it ends."""
+    old, new = pass_key(begins=NOW - 23 * HOUR), pass_key(OTHER, begins=NOW - HOUR)
+    both = [Take(replace(BUNDLE, keys=(old, new)))]
+    later = replace(PASS, issued_at=NOW + 2 * HOUR, expires_at=NOW + 2.05 * HOUR, nonce=b"later---")
+    shown = [Check(text()), Check(text(replace(PASS, nonce=b"another-"), OTHER))]
+    ended = [Check(text(later), later.issued_at), Check(text(later, OTHER), later.issued_at)]
+    assert ["taken", SHOWN, SHOWN, "SIGNER_NOT_IN_FORCE", SHOWN] == run([*both, *shown, *ended])
+
+
+def test_roots_overlap_when_they_change(run):
+    """A gate that was given the next root beforehand takes bundles of both."""
+    next_ = Take(replace(BUNDLE, number=8), NEXT_ROOT)
+    assert ["taken", "taken", SHOWN] == run([Take(BUNDLE), next_, Check(text())])
 
 
 def test_a_test_certificate_is_no_pass(run):

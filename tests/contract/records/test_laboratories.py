@@ -1,5 +1,6 @@
 """The standing of laboratories, over every backend."""
 
+from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.records.v1 import record_read_service_pb2 as rpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.laboratory_pb2 import Interval, Laboratory
@@ -43,6 +44,25 @@ async def test_a_laboratory_is_registered_once(records: Records) -> None:
     assert second.revision == 2
     got = await records.calls.GetLaboratory(rpb.GetLaboratoryRequest(laboratory="430000-xiangya"))
     assert second == got.laboratory
+
+
+async def test_people_are_told_whom_to_call(records: Records) -> None:
+    """A telephone is kept, told and taken away again; what is none, such as a document's number, is refused."""
+    called = LocalizedText(zh="湘雅医院", en="Xiangya Hospital")
+
+    async def put(contact: str) -> Laboratory:
+        request = wpb.PutLaboratoryRequest(
+            region="430000", laboratory="430000-call", display_name=called, contact=contact
+        )
+        response: wpb.PutLaboratoryResponse = await records.calls.PutLaboratory(request)
+        return response.laboratory
+
+    assert ("+86 (731) 8432-8888", 1) == ((first := await put("+86 (731) 8432-8888")).contact, first.revision)
+    got = await records.calls.GetLaboratory(rpb.GetLaboratoryRequest(laboratory="430000-call"))
+    assert first == got.laboratory
+    assert ("", 2) == ((second := await put("")).contact, second.revision)
+    for wrong in ("11010519491231002X", "110105194912310021", "call us", "12", "+" * 41):
+        assert ["CONTACT_MALFORMED"] == [one.reason for one in (await refused(put(wrong))).violations]
 
 
 async def test_suspension_and_lifting_reach_every_reader_as_known_then(records: Records) -> None:

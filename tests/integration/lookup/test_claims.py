@@ -9,7 +9,7 @@ from hutong.records.v1.record_pb2 import Channel, RecordKind, RevisionAction
 
 from services.common.errors import Code, ServiceError
 from tests.testkit.fakes.record_store import DEAD, RecordStore, content
-from tests.testkit.servers.lookup_service import PURPOSE, Start, key, lookup, mesh, person
+from tests.testkit.servers.lookup_service import DECISION, Start, key, lookup, mesh, person
 
 __all__ = ["lookup"]
 
@@ -24,7 +24,7 @@ async def claim(client: Any, number: int = 1, region: str = BEIJING, origin: str
         region=region,
         origin_region=origin_region,
         origin_source_id=source_id,
-        purpose=PURPOSE,
+        purpose=DECISION,
         **others,
     )
     return await client.ClaimResult(request)
@@ -67,7 +67,7 @@ async def test_twice_is_once(lookup: Start) -> None:
     client = await lookup(stores)
     both = await asyncio.gather(claim(client), claim(client))
     assert sorted(one.created for one in both) == [False, True]
-    link = LinkDocumentsRequest(subject=person(1), other=person(2), cause="renewed", purpose=PURPOSE)
+    link = LinkDocumentsRequest(subject=person(1), other=person(2), cause="renewed", purpose=DECISION)
     await client.LinkDocuments(link)
     again = await claim(client, 2, origin=f"{HUNAN}/S1")
     assert not again.created

@@ -22,7 +22,7 @@ from services.common.errors import Code, ServiceError
 from services.lookup.evidence.sources import NOBODY
 from tests.testkit.fakes.record_store import content
 from tests.testkit.secret import SECRET
-from tests.testkit.servers.lookup_service import PURPOSE, Start, key, lookup, mesh, person, query
+from tests.testkit.servers.lookup_service import DECISION, PURPOSE, Start, key, lookup, mesh, person, query
 
 __all__ = ["lookup"]
 
@@ -102,7 +102,7 @@ async def test_more_people_than_a_source_takes_are_asked_for_in_chunks(lookup: S
     stores = mesh()
     stores["nation"].put(key(5_000), "second")
     client = await lookup(stores)
-    link = LinkDocumentsRequest(subject=person(7), other=person(5_000), cause="renewed", purpose=PURPOSE)
+    link = LinkDocumentsRequest(subject=person(7), other=person(5_000), cause="renewed", purpose=DECISION)
     await client.LinkDocuments(link)
     answers = await many(client, *(query(n, HUBEI) for n in range(1_000)))
     assert [len(keys) for keys in stores["nation"].asked if keys != [NOBODY]] == [1_000, 1]
@@ -133,7 +133,7 @@ async def test_linked_documents_are_asked_for_together(lookup: Start) -> None:
     stores[HUNAN].put(key(2), "old-passport")
     client = await lookup(stores)
     await client.LinkDocuments(
-        LinkDocumentsRequest(subject=person(2), other=person(1), cause="passport renewed", purpose=PURPOSE)
+        LinkDocumentsRequest(subject=person(2), other=person(1), cause="passport renewed", purpose=DECISION)
     )
     for shown, keys in ((1, [key(1), key(2)]), (2, [key(2), key(1)])):
         evidence = await one(client, query(shown))
@@ -146,7 +146,7 @@ async def test_the_switch_applies_unless_the_question_says_otherwise(lookup: Sta
     stores = mesh(BEIJING, LIAONING)
     client = await lookup(stores)
     await client.SwitchScope(
-        SwitchScopeRequest(subject=person(1), region=LIAONING, scope=Scope.SCOPE_LOCAL, purpose=PURPOSE)
+        SwitchScopeRequest(subject=person(1), region=LIAONING, scope=Scope.SCOPE_LOCAL, purpose=DECISION)
     )
     answers = await many(
         client,

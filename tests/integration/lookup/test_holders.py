@@ -28,7 +28,7 @@ from services.common.instants import from_timestamp
 from services.lookup.domain.holders import Link
 from services.lookup.store.opening import open_store
 from services.runtime.clock import system_clock
-from tests.testkit.servers.lookup_service import PURPOSE, Start, key, lookup, mesh, person, settings
+from tests.testkit.servers.lookup_service import DECISION, PURPOSE, Start, key, lookup, mesh, person, settings
 
 __all__ = ["lookup"]
 
@@ -41,7 +41,7 @@ async def link(client: Any, one: int, other: int, /, **others: Any) -> list[byte
         "subject": person(one),
         "other": person(other),
         "cause": "renewed",
-        "purpose": PURPOSE,
+        "purpose": DECISION,
     } | others
     return list((await client.LinkDocuments(LinkDocumentsRequest(**request))).person_keys)
 
@@ -52,7 +52,7 @@ async def unlink(client: Any, one: int, other: int, /, **others: Any) -> list[by
         "subject": person(one),
         "other": person(other),
         "cause": "mistake",
-        "purpose": PURPOSE,
+        "purpose": DECISION,
     } | others
     return list((await client.UnlinkDocuments(UnlinkDocumentsRequest(**request))).person_keys)
 
@@ -186,7 +186,7 @@ async def test_a_switch_that_cannot_be_is_told_why(
         "subject": person(1),
         "region": LIAONING,
         "scope": Scope.SCOPE_LOCAL,
-        "purpose": PURPOSE,
+        "purpose": DECISION,
     } | wrong
     with pytest.raises(ServiceError) as refused:
         await client.SwitchScope(SwitchScopeRequest(**request))
@@ -213,7 +213,7 @@ async def test_a_watcher_is_told_at_once_whom_a_change_affects(lookup: Start) ->
         assert abs(from_timestamp(first.changes[0].recorded_at) - time.time_ns() // 1000) < 60_000_000
         await link(client, 2, 1)
         waiting = asyncio.create_task(until_changes(stream))
-        request = SwitchScopeRequest(subject=person(2), region=LIAONING, scope=Scope.SCOPE_LOCAL, purpose=PURPOSE)
+        request = SwitchScopeRequest(subject=person(2), region=LIAONING, scope=Scope.SCOPE_LOCAL, purpose=DECISION)
         await client.SwitchScope(request)
         second = await waiting
         assert [(change.sequence, list(change.person_keys)) for change in second.changes] == [(2, [key(1), key(2)])]

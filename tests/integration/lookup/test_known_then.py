@@ -20,7 +20,7 @@ from services.lookup.composition import NAME, build
 from services.runtime.resilience import breaker
 from tests.testkit.calls import local
 from tests.testkit.fakes.record_store import BROKEN, DEAD, RecordStore
-from tests.testkit.servers.lookup_service import PURPOSE, Start, deadline, key, lookup, mesh, person, query
+from tests.testkit.servers.lookup_service import DECISION, PURPOSE, Start, deadline, key, lookup, mesh, person, query
 from tests.testkit.servers.lookup_service import settings as lookup_settings
 
 __all__ = ["lookup"]
@@ -242,7 +242,7 @@ async def _change(client: Any, action: str, one: int, other: Any) -> None:
     with suppress(ServiceError):
         if action == "switch":
             await client.SwitchScope(
-                SwitchScopeRequest(subject=person(one), region=LIAONING, scope=other, purpose=PURPOSE)
+                SwitchScopeRequest(subject=person(one), region=LIAONING, scope=other, purpose=DECISION)
             )
             return
         request = LinkDocumentsRequest if action == "link" else UnlinkDocumentsRequest

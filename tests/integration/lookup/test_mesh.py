@@ -25,7 +25,7 @@ from tests.testkit.calls import local, remote
 from tests.testkit.directories import directory_file
 from tests.testkit.fakes.record_store import RecordStore
 from tests.testkit.secret import SECRET
-from tests.testkit.servers.lookup_service import PURPOSE, key, mesh, person, query, settings
+from tests.testkit.servers.lookup_service import DECISION, PURPOSE, key, mesh, person, query, settings
 from tests.testkit.servers.otlp import Collector
 from tests.testkit.tools import ROOT
 
@@ -66,7 +66,7 @@ async def test_a_records_server_goes_and_comes_back(tmp_path: Path) -> None:
         await stack.enter_async_context(service.running())
         client = local(NAME, "test", service.bindings)
 
-        claimed = await client.ClaimResult(ClaimResultRequest(subject=person(1), region=BEIJING, purpose=PURPOSE))
+        claimed = await client.ClaimResult(ClaimResultRequest(subject=person(1), region=BEIJING, purpose=DECISION))
         assert claimed.created
         assert coverage(await ask(client)) == {BEIJING: OK, "nation": OK}
 
@@ -186,7 +186,7 @@ async def test_a_process_of_its_own_forgets_nothing_it_acknowledged(tmp_path: Pa
         async with process(tmp_path, directory) as (running, client):
             assert coverage(await ask(client)) == {"nation": OK}
             await client.LinkDocuments(
-                LinkDocumentsRequest(subject=person(1), other=person(2), cause="renewed", purpose=PURPOSE)
+                LinkDocumentsRequest(subject=person(1), other=person(2), cause="renewed", purpose=DECISION)
             )
             running.kill()
         async with process(tmp_path, directory) as (running, client):

@@ -95,6 +95,7 @@ class Mesh:
         self.gate: asyncio.Event | None = None
         self.digests = dict.fromkeys(divisions(), b"digest-1")
         self.unreachable: set[str] = set()
+        self.laboratories: list[Laboratory] = []
         self.claimed: dict[tuple[bytes, str], TestRecord] = {}
         self.cut = self.holders_cut = False
         self.feed_id = "history-1"
@@ -204,6 +205,7 @@ class Mesh:
                     person_keys=[query.subject.person_key],
                     records=self.records[query.subject.person_key],
                     coverage=self._coverage(query.region),
+                    laboratories=self.laboratories,
                 )
                 for query in request.queries
             ],

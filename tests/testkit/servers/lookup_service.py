@@ -20,6 +20,7 @@ from tests.testkit.fakes.record_store import RecordStore
 from tests.testkit.secret import SECRET
 
 PURPOSE = Purpose.PURPOSE_SHOW_CODE
+DECISION = Purpose.PURPOSE_HOLDER_DECISION
 
 Start = Callable[..., Any]
 """`await start(stores, **settings)` gives an object with every method of lookup's contracts."""

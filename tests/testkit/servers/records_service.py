@@ -124,7 +124,7 @@ class Records:
     async def history(self, source_id: str, region: str = "430000") -> list[TestRecord]:
         """One record's revisions."""
         response = await self.calls.GetRecordHistory(
-            GetRecordHistoryRequest(region=region, source_id=source_id, purpose=SHOW)
+            GetRecordHistoryRequest(region=region, source_id=source_id, purpose=KEEP)
         )
         return list(response.revisions)
 

@@ -6,6 +6,7 @@ import time
 import pytest
 from hutong.gateway.v1.health_code_service_pb2 import ShowHealthCodeRequest
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
+from msgspec.structs import replace
 
 from services.common.errors import LimitExceeded, ServiceError
 from services.runtime.limits.limiter import Limiter
@@ -55,6 +56,27 @@ async def test_services_of_the_mesh_are_not_limited(name: str):
     principal = f"spiffe://hutong/{name}"
     assert 9 == await allowed(limiter, call(principal), 9)
     assert 1 == await allowed(limiter, call(principal, proven=False), 9)
+
+
+async def test_behind_a_gateway_without_certificates_each_user_has_a_limit():
+    """The address is the gateway's and everybody's: who asked travels with the call. A batch of several users was
+    limited already, and so was what a service asks for itself."""
+    limiter = Limiter(rules(code_per_principal="0.01/2", code_per_address="0.01/3"), now=lambda: 0.0)
+    users = [f"spiffe://hutong/holder/{number:032x}" for number in range(3)]
+    behind = replace(call("gateway", proven=False), users=tuple(users[:1]))
+    assert 2 == await allowed(limiter, behind, 9)
+    assert 2 == await allowed(limiter, replace(behind, caller="verdict", users=(users[1],)), 9)
+    assert 0 == await allowed(limiter, replace(behind, caller="lookup"), 9)
+    for service in ("gateway", "records-nation"):
+        assert 9 == await allowed(limiter, replace(behind, caller=service, users=tuple(users)), 9)
+        assert 9 == await allowed(limiter, replace(behind, caller=service, users=(service,)), 9)
+
+
+async def test_a_name_at_its_word_has_a_limit_and_another_name_gains_nothing():
+    """A region's system that runs away is stopped by its name; who invents names, by its address."""
+    limiter = Limiter(rules(code_per_principal="0.01/2", code_per_address="0.01/5"), now=lambda: 0.0)
+    assert 2 == await allowed(limiter, call("system-430000", proven=False), 9)
+    assert [2, 1, 0] == [await allowed(limiter, call(f"system-{each}", proven=False), 2) for each in range(3)]
 
 
 async def test_a_stream_waits_for_its_tokens():

@@ -515,6 +515,7 @@ class ListResultsResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _builtins.int
     COVERAGE_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LABORATORIES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
@@ -525,20 +526,57 @@ class ListResultsResponse(_message.Message):
     def coverage(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_service_pb2.SourceCoverage]:
         """Who was asked, and whether they answered: an empty list with an unreachable source is not "no test"."""
 
+    @_builtins.property
+    def laboratories(self) -> _containers.RepeatedCompositeFieldContainer[Global___LaboratoryView]:
+        """The laboratories of these results that are registered, by id."""
+
     def __init__(
         self,
         *,
         results: _abc.Iterable[Global___ResultView] | None = ...,
         coverage: _abc.Iterable[_evidence_service_pb2.SourceCoverage] | None = ...,
         next_page_token: _builtins.str = ...,
+        laboratories: _abc.Iterable[Global___LaboratoryView] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "next_page_token", b"next_page_token", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "laboratories", b"laboratories", "next_page_token", b"next_page_token", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListResultsResponse: _TypeAlias = ListResultsResponse  # noqa: Y015
+
+@_typing.final
+class LaboratoryView(_message.Message):
+    """A laboratory as people are told of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABORATORY_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    laboratory: _builtins.str
+    """Its id."""
+    contact: _builtins.str
+    """The telephone to call about a result that is missing or wrong; empty where none is registered."""
+    @_builtins.property
+    def display_name(self) -> _text_pb2.LocalizedText:
+        """Its name."""
+
+    def __init__(
+        self,
+        *,
+        laboratory: _builtins.str = ...,
+        display_name: _text_pb2.LocalizedText | None = ...,
+        contact: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "display_name", b"display_name", "laboratory", b"laboratory"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LaboratoryView: _TypeAlias = LaboratoryView  # noqa: Y015
 
 @_typing.final
 class BatchListResultsRequest(_message.Message):

@@ -106,12 +106,15 @@ class Laboratory(_message.Message):
     SUSPENSIONS_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """GB/T 2260 code of the region that supervises it."""
     laboratory: _builtins.str
     """Its id within the mesh; 1 to 64 characters of a-z, 0-9 and hyphen."""
     revision: _builtins.int
     """Grows by one with every change of standing."""
+    contact: _builtins.str
+    """The telephone that people call about a result that is missing or wrong; empty where none is registered."""
     @_builtins.property
     def display_name(self) -> _text_pb2.LocalizedText:
         """Its name for people."""
@@ -140,10 +143,11 @@ class Laboratory(_message.Message):
         suspensions: _abc.Iterable[Global___Suspension] | None = ...,
         revision: _builtins.int = ...,
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
+        contact: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accredited", b"accredited", "display_name", b"display_name", "laboratory", b"laboratory", "recorded_at", b"recorded_at", "region", b"region", "revision", b"revision", "suspensions", b"suspensions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accredited", b"accredited", "contact", b"contact", "display_name", b"display_name", "laboratory", b"laboratory", "recorded_at", b"recorded_at", "region", b"region", "revision", b"revision", "suspensions", b"suspensions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -528,12 +528,17 @@ class PutLaboratoryRequest(_message.Message):
     ACCREDITED_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     STORE_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The supervising region; one this store keeps. Required."""
     laboratory: _builtins.str
     """Its id; required."""
     request_id: _builtins.str
     """A UUID chosen by the caller, the same in every retry."""
+    contact: _builtins.str
+    """The telephone that people call about a result that is missing or wrong: at most 15 digits, with `+`, spaces, hyphens
+    and parentheses. Empty: none.
+    """
     @_builtins.property
     def display_name(self) -> _text_pb2.LocalizedText:
         """Its name; required."""
@@ -557,10 +562,11 @@ class PutLaboratoryRequest(_message.Message):
         accredited: _abc.Iterable[_laboratory_pb2.Interval] | None = ...,
         request_id: _builtins.str = ...,
         store: _identity_pb2.StoreIdentity | None = ...,
+        contact: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "store", b"store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accredited", b"accredited", "display_name", b"display_name", "laboratory", b"laboratory", "region", b"region", "request_id", b"request_id", "store", b"store"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accredited", b"accredited", "contact", b"contact", "display_name", b"display_name", "laboratory", b"laboratory", "region", b"region", "request_id", b"request_id", "store", b"store"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,29 +12,36 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose
+from hutong.common.v1.subject_pb2 import DocumentType, Purpose
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 from hutong.gateway.v1.health_code_service_pb2_grpc import HealthCodeServiceStub
 
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
-from services.runtime.access.table import read_table
-from services.runtime.rpc.port import request_class
 from services.runtime.tls.identity import ANONYMOUS, principal
 from tests.testkit.builders.tokens import NAME, Keys, issuers_file, jwks
-from tests.testkit.fakes.mesh import DOCUMENT, PERSON, Mesh, record, serving
+from tests.testkit.fakes.mesh import DOCUMENT, PERSON, Mesh, compose, record, serving
+from tests.testkit.gateway_calls import (
+    CONTRACT,
+    HERE,
+    OPEN,
+    Case,
+    Person,
+    cases,
+    expected,
+    expected_over_http,
+    outcome_of_status,
+    over_grpc,
+    over_http,
+)
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.gateway_clients import BODY, SHOW
 
-CONTRACT = pb.DESCRIPTOR.services_by_name["HealthCodeService"]
-TABLE = read_table()
 SIGNER = Keys()
 OTHER = {"type": "PASSPORT", "number": "E12345678"}
 OTHER_KEY = PersonKeys(SECRET.encode()).of_number(DocumentType.DOCUMENT_TYPE_PASSPORT, OTHER["number"])
-DOCUMENTS = {PERSON: Document(type=1, number=DOCUMENT["number"]), OTHER_KEY: Document(type=2, number=OTHER["number"])}  # type: ignore[arg-type]
-JSON = {PERSON: DOCUMENT, OTHER_KEY: OTHER}
-HERE, THERE = "110000", "430000"
-DEFAULTS = {"ClaimResult": Purpose.PURPOSE_HOLDER_DECISION, "SwitchScope": Purpose.PURPOSE_HOLDER_DECISION}
+PEOPLE = (Person(DOCUMENT, PERSON), Person(OTHER, OTHER_KEY))
+OWN = Case("ShowHealthCode", 0, PEOPLE[0], HERE)  # type: ignore[arg-type]  # no purpose
 ROLES: dict[str, tuple[str, dict[str, Any] | None, tuple[bytes, ...]]] = {
     "holder": (principal(f"holder/{PERSON.hex()}"), {}, (PERSON,)),
     "guardian": (
@@ -98,100 +105,70 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         yield Gateway(http, HealthCodeServiceStub(channel), tmp_path)
 
 
-OPEN = {"ListRegions", "GetTrustBundle"}
-"""What is about nobody, and answered to anybody."""
-
-
-def bodies(person: dict[str, str], region: str) -> dict[str, tuple[str, str, Any]]:
-    """Returns the request of every method over HTTP."""
-    query = {"document": person, "region": region}
-    return {
-        "ShowHealthCode": ("POST", SHOW, query),
-        "BatchShowHealthCodes": ("POST", "/v1/healthCode:batchShow", {"queries": [query]}),
-        "CheckDestinations": ("POST", "/v1/destinations:check", {"document": person, "regions": [region]}),
-        "ListResults": ("POST", "/v1/results:list", {"document": person}),
-        "BatchListResults": ("POST", "/v1/results:batchList", {"documents": [person]}),
-        "ClaimResult": ("POST", "/v1/results:claim", query),
-        "SwitchScope": ("POST", "/v1/healthCode:switchScope", {**query, "scope": "LOCAL"}),
-        "ListAccesses": ("GET", "/v1/accesses", None),
-        "IssuePass": ("POST", "/v1/passes:issue", query),
-        "GetTrustBundle": ("GET", "/v1/trustBundle", None),
-        "ListRegions": ("GET", "/v1/regions", None),
-    }
-
-
-def request(name: str, person: bytes, region: str, purpose: int) -> Any:
-    """Returns the request of a method over gRPC."""
-    message: Any = request_class(CONTRACT.methods_by_name[name])()
-    if "purpose" in message.DESCRIPTOR.fields_by_name:
-        message.purpose = purpose
-    named = DOCUMENTS[person]
-    if name == "ShowHealthCode":
-        message.query.document.CopyFrom(named)
-        message.query.region = region
-    elif name == "BatchShowHealthCodes":
-        message.queries.add(document=named, region=region)
-    elif name == "BatchListResults":
-        message.documents.append(named)
-    elif name not in ("ListRegions", "GetTrustBundle"):
-        message.document.CopyFrom(named)
-        if name == "CheckDestinations":
-            message.regions.append(region)
-        elif name not in ("ListResults", "ListAccesses"):
-            message.region = region
-        if name == "SwitchScope":
-            message.scope = 1
-    return message
-
-
-def cases() -> Iterator[tuple[str, Purpose.ValueType, bytes, str]]:
-    """Yields every method with every purpose, also none, about two people and two regions."""
-    for name in CONTRACT.methods_by_name:
-        for purpose in Purpose.values():
-            for person in (PERSON, OTHER_KEY):
-                for region in (HERE, THERE):
-                    yield name, purpose, person, region
-
-
-def expected(role: str, name: str, purpose: int, person: bytes, region: str) -> str:
-    """Returns what the table says of a call."""
-    named, _, own = ROLES[role]
-    asks = "purpose" in CONTRACT.methods_by_name[name].input_type.fields_by_name
-    purpose = (purpose or DEFAULTS.get(name, Purpose.PURPOSE_SHOW_CODE)) if asks else 0
-    rule = TABLE.rules[f"{CONTRACT.full_name}/{name}"]
-    regions = [(path, region) for path in rule.regions]
-    denial = TABLE.check(named, f"{CONTRACT.full_name}/{name}", purpose, regions, lambda: asks and person not in own)
-    if denial is None:
-        return "answered"
-    return "unauthenticated" if named == ANONYMOUS else "denied"
-
-
 @pytest.mark.parametrize("role", list(ROLES))
 async def test_every_call_as_every_role_is_as_the_table_says(gateway: Gateway, role: str) -> None:
     """Over both transports; an error of another kind says that the call was admitted."""
-    claims = ROLES[role][1]
+    caller, claims, own = ROLES[role]
     token = None if claims is None else SIGNER.sign(claims)
     wrong = []
-    for name, purpose, person, region in cases():
-        allowed = expected(role, name, purpose, person, region)
-        code = await gateway.over_grpc(name, request(name, person, region, purpose), token)
-        over_grpc = {"PERMISSION_DENIED": "denied", "UNAUTHENTICATED": "unauthenticated"}.get(code.name, "answered")
-        method, path, body = bodies(JSON[person], region)[name]
-        word = Purpose.Name(purpose).removeprefix("PURPOSE_") if purpose else ""
-        reply = await gateway.over_http(method, path, body, token, word)
-        over_http = {403: "denied", 401: "unauthenticated"}.get(reply.status_code, "answered")
-        # Over HTTP nobody can ask who looked at another person.
-        asked = person if name != "ListAccesses" else (*ROLES[role][2], person)[0]
-        if (allowed, expected(role, name, purpose, asked, region)) != (over_grpc, over_http):
-            wrong.append((name, word, JSON[person]["type"], region, allowed, over_grpc, over_http))
+    for case in cases(*PEOPLE):
+        code = await gateway.over_grpc(case.method, over_grpc(case), token)
+        rpc = {"PERMISSION_DENIED": "denied", "UNAUTHENTICATED": "unauthenticated"}.get(code.name, "answered")
+        reply = await gateway.over_http(*over_http(case), token, case.word)
+        outcomes = (rpc, outcome_of_status(reply.status_code))
+        if outcomes != (expected(caller, own, case), expected_over_http(caller, own, case)):
+            wrong.append((case.method, case.word, case.person.document["type"], case.region, *outcomes))
         assert code is not grpc.StatusCode.INTERNAL
         assert reply.status_code != 500
     assert [] == wrong
 
 
+NOW = int(time.time())
+BAD_TOKENS: dict[str, tuple[dict[str, Any], str]] = {
+    "expired": ({"exp": NOW - 600}, "TOKEN_EXPIRED"),
+    "not yet valid": ({"nbf": NOW + 6000}, "TOKEN_NOT_YET_VALID"),
+    "of another audience": ({"aud": "another-gateway"}, "TOKEN_AUDIENCE"),
+    "of another issuer": ({"iss": "https://id.other.example"}, "TOKEN_ISSUER"),
+    "without an end": ({"exp": None}, "TOKEN_CLAIMS"),
+    "with a role that there is not": ({"role": "administrator"}, "TOKEN_ROLE"),
+}
+
+
+@pytest.mark.parametrize("kind", list(BAD_TOKENS))
+async def test_every_call_with_a_bad_token_is_refused(gateway: Gateway, kind: str) -> None:
+    """Also what anybody may ask without one: whoever shows a token means to be somebody. Whatever the role was."""
+    claims, reason = BAD_TOKENS[kind]
+    wrong = []
+    for case in cases(*PEOPLE):
+        if case.purpose not in (0, Purpose.PURPOSE_SUPERVISION) or case.region != HERE:
+            continue
+        role = {"role": "supervisor"} if case.purpose else {}
+        token = SIGNER.sign({**role, **claims})
+        code = await gateway.over_grpc(case.method, over_grpc(case), token)
+        reply = await gateway.over_http(*over_http(case), token, case.word)
+        if (code, reply.status_code, reply.json().get("reason")) != (grpc.StatusCode.UNAUTHENTICATED, 401, reason):
+            wrong.append((case.method, case.word, code, reply.text))
+    assert [] == wrong
+
+
+async def test_every_route_is_a_call_that_is_tried_or_open_to_all() -> None:
+    """A route that is added stands in the matrix, or says that it is about nobody."""
+    routes = compose(Mesh(), GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0")).app.routes
+    tried = {path for _, path, _ in map(over_http, cases(*PEOPLE))}
+    assert tried == {path for path, route in routes.items() if not route.open}
+    assert {"/", "/check", "/docs", "/openapi.json"} == {path for path, route in routes.items() if route.open}
+
+
 def test_the_table_gives_roles_what_they_are_for() -> None:
     """The table itself, so that the test above compares with something."""
-    seen = {role: {case for case in cases() if expected(role, *case) == "answered"} for role in ROLES}
+    seen = {
+        role: {
+            (case.method, case.purpose, case.person.key, case.region)
+            for case in cases(*PEOPLE)
+            if expected(caller, own, case) == "answered"
+        }
+        for role, (caller, _, own) in ROLES.items()
+    }
     about = {role: {name for name, *_ in given} for role, given in seen.items()}
     assert set(CONTRACT.methods_by_name) == about["holder"] == about["guardian"]
     assert {"ShowHealthCode", "BatchShowHealthCodes", *OPEN} == about["venue"]
@@ -210,7 +187,7 @@ async def test_one_foreign_person_denies_the_batch(gateway: Gateway) -> None:
     queries = [{"document": one, "region": HERE} for one in (DOCUMENT, OTHER)]
     reply = await gateway.over_http("POST", "/v1/healthCode:batchShow", {"queries": queries}, token, "")
     assert (403, "PERSON_DENIED", []) == (reply.status_code, reply.json()["reason"], reply.json()["violations"])
-    many = pb.BatchListResultsRequest(documents=DOCUMENTS.values())
+    many = pb.BatchListResultsRequest(documents=[over_grpc(OWN._replace(person=one)).query.document for one in PEOPLE])
     assert grpc.StatusCode.PERMISSION_DENIED == await gateway.over_grpc("BatchListResults", many, token)
 
 
@@ -251,7 +228,7 @@ async def test_a_token_is_there_once(gateway: Gateway) -> None:
     assert (401, "TOKEN_MALFORMED") == (reply.status_code, reply.json()["reason"])
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await gateway.stub.ShowHealthCode(
-            request("ShowHealthCode", PERSON, HERE, 0),
+            over_grpc(OWN),
             metadata=[("authorization", token), ("authorization", token)],
             timeout=5,
         )
@@ -296,7 +273,7 @@ async def test_keys_rotate_under_load_without_a_failed_call(gateway: Gateway) ->
         while not ended.is_set():
             token = signers[-1].sign({"n": number})
             codes.append((await gateway.over_http("POST", SHOW, BODY, token, "")).status_code)
-            code = await gateway.over_grpc("ShowHealthCode", request("ShowHealthCode", PERSON, HERE, 0), token)
+            code = await gateway.over_grpc("ShowHealthCode", over_grpc(OWN), token)
             codes.append(200 if code is grpc.StatusCode.OK else 500)
 
     asking = [asyncio.create_task(ask(number)) for number in range(4)]

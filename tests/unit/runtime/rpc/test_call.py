@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1 import change_feed_service_pb2 as feed_pb
+from hutong.records.v1 import intake_service_pb2 as intake_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
 from msgspec.structs import replace
 
@@ -16,7 +17,7 @@ from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.call import Call, current_call, enter, leave, within
 from services.runtime.rpc.pipeline import LEAST_SECONDS, SHAVE_SECONDS
 from services.runtime.telemetry.trace import Trace, new_trace
-from tests.testkit.fakes.servicer import REQUEST, TRANSPORTS, Servicer
+from tests.testkit.fakes.servicer import READ, REQUEST, TRANSPORTS, Servicer
 
 
 class Seen:
@@ -127,11 +128,34 @@ async def test_a_question_about_a_person_needs_a_purpose(transport):
     ]
 
 
+async def test_purposes_are_bound_to_methods_whoever_calls(transport):
+    """Also where callers are taken at their word, with a wire and without: who shows a code reads no history and opens
+    no intake; a purpose that there is not is none."""
+    seen = Seen()
+    show, unknown = Purpose.PURPOSE_SHOW_CODE, 77
+    async with transport(seen.servicer) as records:
+        with pytest.raises(ServiceError) as history:
+            await records.GetRecordHistory(read_pb.GetRecordHistoryRequest(purpose=show))
+        with pytest.raises(ServiceError) as made_up:
+            await records.ListRecords(read_pb.ListRecordsRequest(purpose=unknown))  # type: ignore[arg-type]  # on purpose
+
+        async def batches():
+            yield intake_pb.StreamRecordsRequest(purpose=show)
+
+        with pytest.raises(ServiceError) as intake:
+            async for _ in records.StreamRecords(batches()):
+                pass
+    assert [] == seen.calls
+    denied = (Code.PERMISSION_DENIED, "PURPOSE_DENIED")
+    assert [denied, denied] == [(error.value.code, error.value.reason) for error in (history, intake)]
+    assert ["PURPOSE_UNKNOWN"] == [violation.reason for violation in made_up.value.violations]
+
+
 def test_a_default_purpose_stands_in_where_the_contract_allows_it():
     """The gateway's own callers show their own code."""
     guard = NamedCallers(Purpose.PURPOSE_SHOW_CODE)
     assert Purpose.PURPOSE_SHOW_CODE == guard.admit(
-        Call("phone", 0.0, new_trace(None)), "x/ListRecords", read_pb.ListRecordsRequest()
+        Call("phone", 0.0, new_trace(None)), f"{READ.full_name}/ListRecords", read_pb.ListRecordsRequest()
     )
 
 

@@ -72,7 +72,7 @@ export class Gate {
     if (now < key.begins || now > key.ends) throw new Refused("SIGNER_NOT_IN_FORCE");
     if (pass.region !== key.region) throw new Refused("ISSUER_WRONG");
     if (pass.region !== this.region) throw new Refused("OTHER_REGION", pass.region);
-    if (pass.scene !== 0 && pass.scene !== this.scene) throw new Refused("OTHER_SCENE");
+    if (pass.scene !== this.scene) throw new Refused(pass.scene === 0 ? "SCENE_MISSING" : "OTHER_SCENE");
     if (pass.restsOn.some((ground) => voided(bundle, ground))) throw new Refused("REVOKED");
     this.remember(pass.nonce, now);
     return pass;

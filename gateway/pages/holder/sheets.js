@@ -1,0 +1,176 @@
+// One tap from the code: why, where to, results, what is missing, who looked.
+// By column and row, with the letters of ISO 3166-2:CN.
+const TILES = {650000: [0, 1, "XJ"], 540000: [0, 4, "XZ"], 630000: [1, 3, "QH"], 620000: [2, 2, "GS"], 640000: [3, 2, "NX"],
+  150000: [4, 1, "NM"], 230000: [7, 0, "HL"], 220000: [7, 1, "JL"], 210000: [6, 1, "LN"], 110000: [5, 1, "BJ"],
+  120000: [6, 2, "TJ"], 130000: [5, 2, "HE"], 140000: [4, 2, "SX"], 370000: [6, 3, "SD"], 610000: [3, 3, "SN"],
+  410000: [4, 3, "HA"], 340000: [5, 3, "AH"], 320000: [7, 3, "JS"], 310000: [7, 4, "SH"], 510000: [2, 4, "SC"],
+  500000: [3, 4, "CQ"], 420000: [4, 4, "HB"], 360000: [5, 4, "JX"], 330000: [6, 4, "ZJ"], 530000: [2, 5, "YN"],
+  520000: [3, 5, "GZ"], 430000: [4, 5, "HN"], 350000: [6, 5, "FJ"], 710000: [7, 5, "TW"], 450000: [3, 6, "GX"],
+  440000: [4, 6, "GD"], 810000: [5, 6, "HK"], 820000: [4, 7, "MO"], 460000: [3, 7, "HI"]};
+const GLYPH = {GREEN: "●", YELLOW: "▲", ORANGE: "◆", RED: "■", GREY: "○"};
+
+function sheet(title, ...inside) {
+  set("sheetTitle", title);
+  $("sheetBody").replaceChildren(...inside.filter(Boolean));
+  if (!$("sheet").open) $("sheet").showModal();
+}
+
+// An answer that comes when its sheet was closed, or another one was opened, is shown nowhere.
+let opened = 0;
+async function openSheet(title, make) {
+  const own = ++opened;
+  let content;
+  sheet(title, el("p", { role: "status" }, t("asking")));
+  try {
+    content = await make();
+  } catch (error) {
+    content = [el("p", { role: "alert" }, error && error.reason ? t("noAnswer") + saidOf(error) : t("unreachable"))];
+  }
+  if (own === opened && $("sheet").open) sheet(title, ...content);
+}
+
+const summary = code => t("status")[code.status] + " · " + t("colour")[code.colour];
+const listed = (title, items) => items.length ? [el("h2", {}, title), el("ul", {}, ...items.map(one => el("li", {}, one)))] : [];
+const silentOf = coverage => coverage.filter(one => one.status !== "OK");
+
+function why() {
+  const code = last && last.code;
+  if (!code) return;
+  const reasons = [...code.reasons, ...code.furtherReasons].filter(one => one.text).map(one => both(one.text));
+  sheet(t("why"), el("p", {}, el("strong", {}, summary(code))),
+    code.notice === "REFUSAL" && el("p", {}, t("refusal")),
+    code.nationalWouldRecognise && el("p", {}, t("national")),
+    code.freshness === "STALE_SOURCE" && el("p", {}, t("silentRegion")),
+    ...listed(t("grounds"), code.grounds.map(one => both(one.text))),
+    ...listed(t("short"), [...new Set(reasons)]),
+    el("h2", {}, t("asked")),
+    el("p", { class: "soft" }, code.coverage.map(one => place(one.source) + (one.status === "OK" ? " ✓" : " ✗ " + t("silent"))).join(t("comma"))),
+    silentOf(code.coverage).length > 0 && el("p", {}, t("notEveryone")),
+    el("p", { class: "soft" }, t("rules") + " " + code.policy.id));
+}
+
+function where(chosen) {
+  openSheet(t("where"), async () => {
+    const answer = await call("/v1/destinations:check", { document: person().document, ...(chosen ? { scene: chosen } : {}) });
+    const by = {}, texts = {};
+    for (const one of answer.destinations) {
+      by[one.region.region] = one.summary;
+      if (one.summary && one.summary.text) texts[one.summary.reason] = one.summary.text;
+    }
+    const said = el("p", { role: "status" });
+    const describe = code => place(code) + t("colon") + (by[code]
+      ? summary(by[code]) + (by[code].validUntil ? " · " + t("until") + when(by[code].validUntil) : "") : "—");
+    const full = code => describe(code) + (by[code] ? t("stop") + both(by[code].text || texts[by[code].reason]) : "");
+    const short = code => language === "zh" ? regions[code].displayName.zh.replace("黑龙江", "龙江").slice(0, 2) : TILES[code][2];
+    const tiles = Object.entries(TILES).filter(([code]) => regions[code])
+      .sort(([, a], [, b]) => a[1] - b[1] || a[0] - b[0]).map(([code, [column, row]]) => {
+        const one = by[code];
+        const tile = el("button", { type: "button", class: one && one.colour, "aria-label": describe(code),
+          onclick: () => { said.textContent = full(code); } }, short(code), el("br"), one ? GLYPH[one.colour] || "" : "—");
+        tile.style.gridColumn = column + 1;
+        tile.style.gridRow = row + 1;
+        return tile;
+      });
+    said.textContent = full($("region").value);
+    const pick = el("select", { "aria-label": t("scene"), onchange: event => where(event.target.value) },
+      ...sceneOptions(chosen));
+    return [el("div", { class: "row" }, pick), el("div", { class: "tiles", role: "group", "aria-label": t("map") }, ...tiles), said];
+  });
+}
+
+const sceneOptions = chosen => [["", t("anyScene")], ...Object.keys(SCENES).map(key => [key, sceneName(key)])]
+  .map(([value, name]) => el("option", { value, selected: value === (chosen || "") }, name));
+
+const listResults = () => call("/v1/results:list", { document: person().document, pageSize: 50 });
+
+function times(record) {
+  const said = [record.sampledAt && t("sampledAt") + when(record.sampledAt), record.reportedAt && t("reportedAt") + when(record.reportedAt)];
+  return said.filter(Boolean).join(" · ") || t("unknown");
+}
+
+function laboratoryOf(answer, record) {
+  const known = answer.laboratories.find(one => one.laboratory === record.laboratory);
+  return { name: known ? both(known.displayName) : record.laboratory, contact: known && known.contact };
+}
+
+function results() {
+  openSheet(t("results"), async () => {
+    const answer = await listResults(), silent = silentOf(answer.coverage).length > 0;
+    const items = answer.results.map(view => resultItem(view, laboratoryOf(answer, view.record)));
+    return [silent && el("p", { role: "alert" }, t("notEveryone")),
+      items.length ? el("ul", { class: "plain" }, ...items) : !silent && el("p", {}, t("none2"))];
+  });
+}
+
+function resultItem(view, laboratory) {
+  const record = view.record, region = $("region").value, here = regions[region];
+  const kept = el("div", { class: "soft" });
+  const standing = () => kept.replaceChildren(record.laboratory ? t("laboratory") + laboratory.name : "",
+    view.copiedTo.length ? " · " + t("keptIn") + view.copiedTo.map(place).join(t("comma")) : "");
+  standing();
+  const word = record.kind === "SAMPLING" ? t("sampled") : t("result")[record.result] || record.result;
+  const item = el("li", {}, el("strong", {}, word), " · ", t("from") + " " + place(view.originRegion),
+    el("div", { class: "soft" }, times(record)), kept);
+  const elsewhere = view.originRegion !== region && record.region !== region && !view.copiedTo.includes(region);
+  if (record.kind === "RESULT" && elsewhere && here && here.onMesh) item.append(claimButton(view, item, region, standing));
+  return item;
+}
+
+function claimButton(view, item, region, standing) {
+  const record = view.record, request = requestId();
+  const button = el("button", { type: "button", onclick: async () => {
+    button.disabled = true;
+    try {
+      await call("/v1/results:claim", { document: person().document, region, originRegion: view.originRegion,
+        originSourceId: record.origin ? record.origin.sourceId : record.sourceId, requestId: request });
+      view.copiedTo.push(region);
+      standing();
+      const done = el("p", { role: "status", tabindex: "-1" }, "✓ " + t("claimed") + " " + place(region));
+      button.replaceWith(done);
+      done.focus();
+      if (last) last.asked -= renewal();
+      ask();
+    } catch (error) {
+      button.disabled = false;
+      item.append(el("p", { role: "alert" }, error && error.reason ? t("noAnswer") + saidOf(error) : t("unreachable")));
+    }
+  } }, t("claim") + " " + place(region));
+  return button;
+}
+
+// A sample that waits: since when, at which laboratory, whom to call.
+function missing() {
+  openSheet(t("missing"), async () => {
+    const answer = await listResults();
+    const overdue = last && [...last.code.reasons, ...last.code.furtherReasons].some(one => one.code === "RESULT_OVERDUE");
+    const items = answer.results.filter(view => view.record.kind === "SAMPLING").map(({ record, originRegion }) => {
+      const laboratory = laboratoryOf(answer, record);
+      return el("li", {}, el("strong", {}, t("sampled")), " · ", t("from") + " " + place(originRegion),
+        el("div", {}, t("waiting") + span(now() - Date.parse(record.sampledAt || record.recordedAt), 2) + t("comma") + times(record)),
+        el("div", {}, t("laboratory") + laboratory.name),
+        laboratory.contact ? el("a", { class: "button", href: "tel:" + laboratory.contact.replace(/[^+\d]/g, "") }, t("call") + laboratory.contact)
+          : el("p", { class: "soft" }, t("noContact")),
+        overdue && el("p", {}, t("overdue")));
+    });
+    const silent = silentOf(answer.coverage);
+    return [items.length ? el("ul", { class: "plain" }, ...items) : el("p", {}, t("nothingMissing")),
+      ...listed(t("sources"), silent.map(one => place(one.source))),
+      silent.length > 0 && el("p", { class: "soft" }, t("sourceHint"))];
+  });
+}
+
+function looks() {
+  openSheet(t("looks"), async () => {
+    const page = await call("/v1/accesses?pageSize=30");
+    const items = page.accesses.map(one => el("li", {}, el("strong", {}, caller(one.caller)), t("colon") + (t("methods")[one.method] || one.method)
+      + (one.outcome === "OK" ? "" : t("refused")), el("div", { class: "soft" }, when(one.at))));
+    return items.length ? [el("p", {}, t("looked")), el("ul", { class: "plain" }, ...items)] : [el("p", {}, t("nobody"))];
+  });
+}
+
+function caller(name) {
+  const words = t("callers"), parts = name.split("/");
+  if (words[parts[0]] && parts[0] !== "other") return words[parts[0]];
+  if (parts[0] !== "region") return words.other;
+  return parts[2] === "venue" ? words.venue + parts.slice(3).join("/") + t("comma") + place(parts[1]) : place(parts[1]) + words.system;
+}

@@ -1,0 +1,260 @@
+"""The holder's page in a real Chromium, at phone size."""
+
+import asyncio
+import re
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from hutong.common.v1.text_pb2 import LocalizedText
+from hutong.records.v1.laboratory_pb2 import Laboratory
+from hutong.records.v1.record_pb2 import RecordKind
+from playwright.async_api import Page, Route, expect
+
+from services.common.errors import Unavailable
+from tests.testkit.browser import CHINESE, ENGLISH, NARROW, PASS_TEXT, Phone
+from tests.testkit.fakes.mesh import PERSON, record
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+LANGUAGES = pytest.mark.parametrize("phone", [CHINESE, ENGLISH], indirect=True)
+STALE_PROBLEM = {"reason": "VERDICT_STALE", "detail": "只知旧的 / Only the last is known", "violations": []}
+LABORATORY = Laboratory(
+    laboratory="430000-xiangya",
+    display_name=LocalizedText(zh="湘雅医院", en="Xiangya Hospital"),
+    contact="0731-0000 0000",
+)
+# What is seen and what is read out, but for what says of itself that it is of the other language.
+SPOKEN = """() => {
+  const own = document.documentElement.lang.slice(0, 2), said = [document.title];
+  for (const one of document.querySelectorAll("body *:not(script)")) {
+    if (one.lang && one.lang.slice(0, 2) !== own || !one.checkVisibility()) continue;
+    for (const name of ["aria-label", "placeholder", "alt"]) said.push(one.getAttribute(name) || "");
+    for (const node of one.childNodes) if (node.nodeType === Node.TEXT_NODE) said.push(node.data);
+  }
+  return said.join("\\n");
+}"""
+
+
+async def of_one_language(page: Page) -> None:
+    """Holds what a page says against its language."""
+    said = await page.evaluate(SPOKEN)
+    if await page.evaluate("document.documentElement.lang") == "en":
+        assert [] == re.findall(r"[\u3400-\u9fff]+", said)
+    else:
+        # A rule's name is what it is; a laboratory may have a Latin name.
+        assert [] == re.findall(r"[A-Za-z]{2,}", said)
+
+
+@LANGUAGES
+async def test_a_click_shows_the_code_and_its_pass(phone: Phone) -> None:
+    """The face with its QR code is on the first screen; the pass renews itself; nothing moves when it does."""
+    page = await phone.holder()
+    await expect(page.locator("#word")).to_have_text(re.compile("^(绿码|Green)$"))
+    await expect(page.locator("#image")).to_be_in_viewport(ratio=1)
+    await expect(page.locator("#holderName")).to_have_text("张*")
+    await expect(page.locator("#until")).to_have_text(re.compile("有效至|Valid until"))
+    await expect(page.locator("#count")).to_have_text(re.compile(r"\d"))
+    clock = await page.locator("#clock").text_content()
+    await expect(page.locator("#clock")).not_to_have_text(clock or "")
+    text, box = await page.evaluate(PASS_TEXT), await page.locator("#qr").bounding_box()
+    await page.evaluate("last.asked -= 100_000")
+    await page.wait_for_function("text => last.pass.text !== text", arg=text)
+    assert box == await page.locator("#qr").bounding_box()
+
+
+@LANGUAGES
+async def test_each_language_is_spoken_alone(phone: Phone) -> None:
+    """On both pages, signed in and out, in every sheet, and when nobody answers."""
+    phone.mesh.laboratories = [LABORATORY]
+    entry = await phone.page("/")
+    await entry.locator("#people button").first.wait_for()
+    await of_one_language(entry)
+    await of_one_language(await phone.venue())
+    page = await phone.holder()
+    await of_one_language(page)
+    for button in await page.locator("#actions button").all():
+        await button.click()
+        await expect(page.locator("#sheetBody")).not_to_have_text(re.compile("正在更新|Updating"))
+        await of_one_language(page)
+        await page.keyboard.press("Escape")
+    await page.evaluate("last.code.status = 'POSITIVE', last.code.colour = 'RED', last.code.validUntil = null")
+    await of_one_language(page)
+    await phone.context.route("**/v1/passes:issue", lambda route: route.fulfill(status=503, json=STALE_PROBLEM))
+    await phone.context.route("**/v1/healthCode:show", lambda route: route.fulfill(status=503, json=STALE_PROBLEM))
+    await page.evaluate("last.asked -= 100_000")
+    await expect(page.locator("#note")).to_have_text(re.compile("^(只知旧的|Only the last is known)$"))
+    await of_one_language(page)
+
+
+async def test_offline_the_last_code_stays_and_grows_old(phone: Phone) -> None:
+    """It is live, with its age, for as long as its pass lives, then an old code, then one that has ended: neither is
+    green, neither has a pass. Back online it is live again."""
+    page = await phone.holder()
+    face = page.locator("#face")
+    await phone.context.set_offline(True)
+    await page.evaluate("last.asked -= 100_000")
+    await expect(page.locator("#note")).not_to_have_text("")
+    await expect(face).to_have_attribute("data-state", "LIVE")
+    await expect(page.locator("#life")).to_have_text(re.compile(r"离线 · 码是1分前的"))
+    green = await face.evaluate("e => getComputedStyle(e).backgroundColor")
+    await page.evaluate("last.asked -= 100_000, last.at -= 200_000")
+    await expect(face).to_have_attribute("data-state", "STALE")
+    await expect(page.locator("#until")).to_have_text(re.compile("3"))
+    await expect(page.locator("#image")).not_to_be_visible()
+    assert green != await face.evaluate("e => getComputedStyle(e).backgroundColor")
+    await page.evaluate("last.code.validUntil = '2022-08-05T00:00:00+08:00'")
+    await expect(face).to_have_attribute("data-state", "EXPIRED")
+    assert "rgb(17, 17, 17)" == await face.evaluate("e => getComputedStyle(e).backgroundColor")
+    await phone.context.set_offline(False)
+    await expect(face).to_have_attribute("data-state", "LIVE")
+
+
+async def test_a_stale_verdict_is_no_green_code(phone: Phone) -> None:
+    """The gateway has the last verdict alone: the page says so with a face of its own."""
+    page = await phone.holder()
+    phone.mesh.failing = Unavailable("DOWN", "不在", "Down")
+    await phone.context.route("**/v1/passes:issue", lambda route: route.fulfill(status=503, json=STALE_PROBLEM))
+    code = await page.evaluate("({...last.code, freshness: 'STALE', age: 600})")
+    await phone.context.route("**/v1/healthCode:show", lambda route: route.fulfill(json=code))
+    await page.evaluate("last.asked -= 100_000")
+    await expect(page.locator("#face")).to_have_attribute("data-state", "STALE")
+    await expect(page.locator("#until")).to_have_text(re.compile("10"))
+
+
+async def test_a_page_that_is_opened_again_knows_the_code(phone: Phone) -> None:
+    """Also when nobody answers: the code, with its age, and still that person's."""
+    page = await phone.holder()
+    await phone.context.route("**/v1/**", lambda route: route.abort())
+    again = await phone.page("/")
+    await expect(again.locator("#face")).to_have_attribute("data-state", "LIVE")
+    assert await page.evaluate(PASS_TEXT) == await again.evaluate(PASS_TEXT)
+    await again.locator("#leave").click()
+    assert "null" == await again.evaluate("JSON.stringify(common.get('last'))")
+
+
+async def test_what_is_missing_says_whom_to_call(phone: Phone) -> None:
+    """A sample that waits: since when, at which laboratory, and its telephone."""
+    phone.mesh.records[PERSON] = [
+        record(source_id="S2", kind=RecordKind.RECORD_KIND_SAMPLING, result=0, reported_at=None)
+    ]
+    phone.mesh.laboratories = [LABORATORY]
+    page = await phone.holder()
+    await page.locator("[data-action=missing]").click()
+    sheet = page.locator("#sheetBody")
+    await expect(sheet).to_contain_text("湘雅医院")
+    await expect(sheet).to_contain_text("等了 10小时")
+    await expect(sheet.locator("a")).to_have_attribute("href", "tel:073100000000")
+
+
+async def test_a_guardian_shows_each_of_the_family(phone: Phone) -> None:
+    """One tap changes over, and another's code is never shown for the one that was chosen."""
+    page = await phone.page("/")
+    await page.locator("#people button").nth(1).click()
+    await expect(page.locator("#face")).to_have_attribute("data-colour", "GREY")
+    members = page.locator("#family button")
+    await expect(members).to_have_text(["本人", "张三"])
+    await members.nth(1).click()
+    await expect(page.locator("#face")).to_have_attribute("data-colour", "GREEN")
+    await expect(members.nth(1)).to_have_attribute("aria-pressed", "true")
+    await expect(page.locator("#holderName")).to_have_text("张*")
+
+
+async def test_a_person_with_no_mouse_gets_through_all_of_it(phone: Phone) -> None:
+    """By the keyboard alone: signing in, why, where to, a claim that goes when it is claimed, what is missing, who
+    looked, the switch, the other language, leaving."""
+    page = await phone.page("/")
+    await page.locator("#people button").first.wait_for()
+
+    async def tab_to(selector: str) -> None:
+        for _ in range(60):
+            if await page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return
+            await page.keyboard.press("Tab")
+        raise AssertionError(f"no Tab reaches {selector}")
+
+    await tab_to("#people button")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#face")).to_have_attribute("data-state", "LIVE")
+    await expect(page.locator("#face")).to_be_focused()
+    for action, shown in (
+        ("why", "li"),
+        ("where", ".tiles button"),
+        ("results", "li button"),
+        ("missing", "p"),
+        ("looks", "p"),
+    ):
+        await tab_to(f"[data-action={action}]")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(f"#sheetBody {shown}").first).to_be_visible()
+        await expect(page.locator("#sheetBody")).not_to_have_text("正在更新……")
+        if action == "results":
+            await tab_to("#sheetBody li button")
+            await page.keyboard.press("Enter")
+            await expect(page.locator("#sheetBody li button")).to_have_count(0)
+            await expect(page.locator("#sheetBody li [role=status]")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(page.locator("#sheet")).not_to_be_visible()
+        await expect(page.locator(f"[data-action={action}]")).to_be_focused()
+    assert 1 == len([one for person, one in phone.mesh.claimed.items() if person[0] == PERSON])
+    await tab_to("#language")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#title")).to_have_text("Health code")
+    await tab_to("#leave")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#people button").first).to_be_visible()
+
+
+async def test_a_sheet_that_was_closed_stays_closed(phone: Phone) -> None:
+    """Also when what it asked for comes afterwards."""
+    page = await phone.holder()
+    going: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def late(route: Route) -> None:
+        await going
+        await route.fulfill(json={"results": [], "coverage": [], "nextPageToken": None, "laboratories": []})
+
+    await phone.context.route("**/v1/results:list", late)
+    async with page.expect_response("**/v1/results:list"):
+        await page.locator("[data-action=results]").click()
+        await expect(page.locator("#sheet")).to_be_visible()
+        await page.keyboard.press("Escape")
+        going.set_result(None)
+    await page.evaluate("new Promise(done => setTimeout(done, 100))")
+    await expect(page.locator("#sheet")).not_to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing(phone: Phone, scheme: str) -> None:
+    """On both pages, signed in and out, with each sheet open, on every face, in both schemes; and 320 px need no
+    scrolling sideways."""
+    axe = Axe()
+    pages = [await phone.page("/"), await phone.venue()]
+    await pages[0].locator("#people button").first.wait_for()
+    holder = await phone.holder()
+    pages.append(holder)
+    for page in pages:
+        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # a literal
+        await clean(axe, page)
+    for colour in ("YELLOW", "ORANGE", "RED", "GREY"):
+        await holder.evaluate("colour => { last.asked = now(); last.code.colour = colour; draw(); }", colour)
+        await clean(axe, holder)
+    for age in (0, 10**9):
+        await holder.evaluate(
+            "age => { last.code.freshness = 'STALE'; last.asked = now(); last.at -= age; draw(); }", age
+        )
+        await clean(axe, holder)
+    for button in await holder.locator("#actions button").all():
+        await button.click()
+        await expect(holder.locator("#sheetBody > *").first).to_be_visible()
+        await clean(axe, holder)
+        await holder.keyboard.press("Escape")
+
+
+async def clean(axe: Axe, page: Page) -> None:
+    """Asks axe about a page, and whether it is as wide as a narrow phone."""
+    response = (await axe.run(page)).response
+    assert [] == [(one["id"], one["nodes"][0]["html"]) for one in response["violations"]]
+    size = page.viewport_size
+    await page.set_viewport_size(NARROW)
+    assert NARROW["width"] >= await page.evaluate("document.documentElement.scrollWidth")
+    if size is not None:
+        await page.set_viewport_size(size)
