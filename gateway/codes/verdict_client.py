@@ -16,15 +16,20 @@ from gateway.mesh_identity import VERDICT, MeshIdentity
 from gateway.ports import VerdictSource
 from services.common.errors import Code, DeadlineExceeded, ServiceError, Unavailable
 from services.common.instants import Instant, to_timestamp
-from services.common.requests.batches import MOST_IN_BATCH
 from services.runtime.clock import Clock, system_clock
 from services.runtime.resilience.breaker import Breaker
 from services.runtime.resilience.coalescer import Coalescer
-from services.runtime.rpc.call import enter, leave, within
+from services.runtime.resilience.turns import Turns
+from services.runtime.rpc.call import current_asker, enter, leave, within
 
 log = logging.getLogger("hutong.codes")
 
 PROBE_SECONDS = 1.0
+LIVE_IN_TURN = 100
+PAST_IN_TURN = 20
+"""So many queries of a batch, about now and about the past, are asked in one turn."""
+AT_ONCE = 2
+"""So many turns at a time: while one's answers are read, another's are computed."""
 
 
 class Judged(NamedTuple):
@@ -35,9 +40,10 @@ class Judged(NamedTuple):
 
 
 class VerdictClient:
-    """Asks the verdict service. Queries that come one at a time in one moment travel together, by purpose. A service
-    that does not answer within `seconds`, or cannot be reached, is asked by nobody until it answers a question about
-    its policies: it costs one timeout."""
+    """Asks the verdict service. Queries that come one at a time in one moment travel together, by purpose; those about
+    the past apart, and large batches in slices, for which callers take turns. A service that does not answer within
+    `seconds`, or cannot be reached, is asked by nobody until it answers a question about its policies: it costs one
+    timeout."""
 
     def __init__(
         self, verdicts: VerdictSource, mesh: MeshIdentity, clock: Clock = system_clock, *, seconds: float
@@ -50,21 +56,27 @@ class VerdictClient:
         self._seconds = seconds
         self._breaker = Breaker(self._answers, went_down=_went_down, came_back=_came_back)
         self._coalescer: Coalescer[Purpose.ValueType, VerdictQuery, Judged] = Coalescer(self._send)
+        self._past: Coalescer[Purpose.ValueType, VerdictQuery, Judged] = Coalescer(
+            self._send_in_turn, most=PAST_IN_TURN
+        )
+        self._turns = Turns(AT_ONCE)
 
     async def compute(self, queries: Sequence[CodeQuery], purpose: Purpose.ValueType) -> Sequence[Judged]:
         """Returns the answers in order; queries that come together travel as one. Raises ServiceError: Unavailable
         (WRONG_STORE, OTHER_SECRET) where evidence is another mesh's."""
         if self._breaker.down:
             raise Unavailable("SERVICE_UNREACHABLE", "verdict 服务无法连接", "The verdict service cannot be reached")
+        # What waits behind others, or is much, says nothing of the service when it is late.
+        patient = len(queries) == 1 and not queries[0].past
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._ask([_message(query) for query in queries], purpose)
         except TimeoutError:
-            self._breaker.timed_out(patient=len(queries) == 1)
+            self._breaker.timed_out(patient=patient)
             raise DeadlineExceeded("判定服务未及时应答", "The verdict did not come in time") from None
         except ServiceError as error:
             if error.code is Code.DEADLINE_EXCEEDED:
-                self._breaker.timed_out(patient=len(queries) == 1)
+                self._breaker.timed_out(patient=patient)
             elif error.reason == "SERVICE_UNREACHABLE":
                 self._breaker.failed()
             raise
@@ -85,11 +97,23 @@ class VerdictClient:
 
     async def _ask(self, messages: Sequence[VerdictQuery], purpose: Purpose.ValueType) -> Sequence[Judged]:
         if len(messages) == 1:
-            return [await self._coalescer.ask(purpose, messages[0])]
+            if _past(messages[0]):
+                return [await self._past.ask(purpose, messages[0])]
+            with self._turns.light():
+                return [await self._coalescer.ask(purpose, messages[0])]
+        past = any(_past(message) for message in messages)
+        if not past and len(messages) <= LIVE_IN_TURN:
+            with self._turns.light():
+                return await self._send(purpose, messages)
         outcomes: list[Judged] = []
-        for start in range(0, len(messages), MOST_IN_BATCH):
-            outcomes += await self._send(purpose, messages[start : start + MOST_IN_BATCH])
+        size = PAST_IN_TURN if past else LIVE_IN_TURN
+        for start in range(0, len(messages), size):
+            outcomes += await self._send_in_turn(purpose, messages[start : start + size])
         return outcomes
+
+    async def _send_in_turn(self, purpose: Purpose.ValueType, queries: Sequence[VerdictQuery]) -> Sequence[Judged]:
+        async with self._turns.heavy(current_asker()):
+            return await self._send(purpose, queries)
 
     async def _send(self, purpose: Purpose.ValueType, queries: Sequence[VerdictQuery]) -> Sequence[Judged]:
         request = BatchComputeVerdictsRequest(queries=queries, purpose=purpose)
@@ -120,7 +144,7 @@ class VerdictClient:
             return outcome
         try:
             self._checks.check(outcome.verdict, feeds)
-            if not (query.HasField("at") or query.HasField("known_at")):
+            if not _past(query):
                 self._checks.check_live(outcome.verdict, asked_at, answered_at)
         except Unavailable as error:
             return error
@@ -133,6 +157,10 @@ def _went_down() -> None:
 
 def _came_back() -> None:
     log.warning("verdict service is back")
+
+
+def _past(query: VerdictQuery) -> bool:
+    return query.HasField("known_at") or query.HasField("at")
 
 
 def _message(query: CodeQuery) -> VerdictQuery:

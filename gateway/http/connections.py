@@ -84,14 +84,15 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         # In pieces no larger than a head may still be: what is beyond is refused before it is kept.
         while data and self._refusal is None:
-            room = len(data) if self._in_body else max(1, HEAD_BYTES - self._head_bytes)
+            was_in_body = self._in_body
+            room = HEAD_BYTES if was_in_body else max(1, HEAD_BYTES - self._head_bytes)
             piece, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
             self._sent_bytes += len(piece)
             data = self._feed(piece) + data
             if self._in_body and self._sent_bytes > 2 * HEAD_BYTES + (1 + FRAMING) * self._body_bytes:
                 self._refuse(_TOO_LARGE)
-            if self._in_body or self._head_ended:
-                # What belonged to this head and what to the next cannot be told: one piece at most is not counted.
+            if was_in_body or self._in_body or self._head_ended:
+                # What belonged to this request and what to the next cannot be told: one piece at most is not counted.
                 self._head_bytes = 0
             else:
                 self._head_bytes += len(piece)

@@ -8,7 +8,7 @@ gets the same evidence (docs/decisions/0017). Questions about many instants of t
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hutong.common.v1.subject_pb2 import Purpose
@@ -35,9 +35,11 @@ from services.lookup.evidence.source_answers import SourceQuestion
 from services.lookup.evidence.sources import Sources
 from services.lookup.store.protocol import HolderStore
 from services.runtime.clock import Clock, system_clock
+from services.runtime.resilience.turns import Turns
+from services.runtime.rpc.call import current_asker
 
-PAST_AT_ONCE = 2
-"""So many batches about several instants of the past are worked on at once; more wait, while live questions do not."""
+PAST_IN_TURN = 50
+"""So many questions about the past are worked on in one turn; callers take turns, while live questions do not wait."""
 ASSEMBLED_AT_ONCE = 100
 """So many answers are put together before others have their turn."""
 
@@ -84,7 +86,7 @@ class Gatherer:
         self._tables = tables
         self._outages = outages
         self._source_timeout = source_timeout
-        self._past = asyncio.Semaphore(PAST_AT_ONCE)
+        self._turns = Turns()
 
     async def fill(
         self, purpose: Purpose.ValueType, questions: Sequence[EvidenceQuestion], targets: Sequence[Evidence]
@@ -114,6 +116,10 @@ class Gatherer:
                 group.create_task(self._fill_past(purpose, past, budget))
 
     async def _fill_live(self, purpose: Purpose.ValueType, wanted: Sequence[Wanted], budget: Budget) -> None:
+        with self._turns.light():
+            await self._fill_now(purpose, wanted, budget)
+
+    async def _fill_now(self, purpose: Purpose.ValueType, wanted: Sequence[Wanted], budget: Budget) -> None:
         instant = self._outages.next_instant(self._clock())
         await self._holders.settle(instant.at, self._clock())
         current = await self._holders.people(keys_of(wanted))
@@ -140,18 +146,13 @@ class Gatherer:
     async def _fill_past(
         self, purpose: Purpose.ValueType, wanted_at: dict[Instant, list[Wanted]], budget: Budget
     ) -> None:
-        if len(wanted_at) == 1:
-            await self._fill_instants(purpose, wanted_at, budget)
-            return
         try:
             async with asyncio.timeout(budget.seconds(time.monotonic())):
-                await self._past.acquire()
+                for part in _parts(wanted_at):
+                    async with self._turns.heavy(current_asker()):
+                        await self._fill_instants(purpose, part, budget)
         except TimeoutError:
             raise DeadlineExceeded() from None
-        try:
-            await self._fill_instants(purpose, wanted_at, budget)
-        finally:
-            self._past.release()
 
     async def _fill_instants(
         self, purpose: Purpose.ValueType, wanted_at: dict[Instant, list[Wanted]], budget: Budget
@@ -230,3 +231,17 @@ class Gatherer:
         if budget.deadline < time.monotonic():
             # Nobody waits for the rest.
             raise DeadlineExceeded()
+
+
+def _parts(wanted_at: Mapping[Instant, list[Wanted]]) -> Iterator[dict[Instant, list[Wanted]]]:
+    """Yields the questions of the instants in parts of a turn each; those about one instant stay together."""
+    part: dict[Instant, list[Wanted]] = {}
+    size = 0
+    for at, wanted in wanted_at.items():
+        if part and size + len(wanted) > PAST_IN_TURN:
+            yield part
+            part, size = {}, 0
+        part[at] = wanted
+        size += len(wanted)
+    if part:
+        yield part

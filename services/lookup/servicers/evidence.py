@@ -22,7 +22,7 @@ from services.runtime.resilience.coalescer import Coalescer
 from services.runtime.rpc.call import count_unknown, current_call
 from services.runtime.telemetry.trace import current_span
 
-_Group = tuple[Purpose.ValueType, int]
+_Group = tuple[Purpose.ValueType, int, bool]
 
 
 class EvidenceServicer:
@@ -43,7 +43,11 @@ class EvidenceServicer:
         here = current_span()
         if here is not None:
             here.set(region=question.region)
-        response = await self._coalescer.ask((call.purpose, self._haste(call.deadline)), question)
+        response = await self._coalescer.ask(
+            # What is asked about the past waits for its turn, and nothing else with it.
+            (call.purpose, self._haste(call.deadline), question.known_at is not None),
+            question,
+        )
         if is_unknown([response.evidence]):
             count_unknown(1)
         if here is not None:

@@ -1,6 +1,5 @@
 """Serves RecordReadService over a store."""
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -29,10 +28,14 @@ from services.records.store.protocols.histories import RecordHistories
 from services.records.store.protocols.reads import RecordReads
 from services.records.store.values.records import LATEST
 from services.runtime.clock import Clock
-from services.runtime.rpc.call import count_unknown, current_call
+from services.runtime.resilience.turns import Turns
+from services.runtime.rpc.call import count_unknown, current_asker, current_call
 
 MOST_TABLES = 16
 """So many versions of the table of laboratories a caller may say it keeps."""
+INSTANTS_IN_TURN = 5
+"""So many instants of the past are answered in one turn; callers take turns, while what is asked about now does not
+wait."""
 
 
 class _RecordPosition(msgspec.Struct, array_like=True):
@@ -64,6 +67,7 @@ class ReadServicer:
         self._identity = identity
         self._keys = keys
         self._clock = clock
+        self._turns = Turns()
 
     def _keys_of(self, subjects: Sequence[Subject], field: str, violations: Violations) -> list[bytes]:
         keys: list[bytes] = []
@@ -92,7 +96,8 @@ class ReadServicer:
                 keys, read_known_at(request.known_at), tables, selection, original=original
             )
         asked_at = read_known_at(request.asked_at, "asked_at") if request.HasField("asked_at") else None
-        return await self._answers.now(keys, asked_at, tables, selection, original=original)
+        with self._turns.light():
+            return await self._answers.now(keys, asked_at, tables, selection, original=original)
 
     async def BatchListRecordsAtInstants(
         self, request: pb.BatchListRecordsAtInstantsRequest
@@ -113,12 +118,14 @@ class ReadServicer:
         original = request.purpose == Purpose.PURPOSE_REPLICATION
         response = pb.BatchListRecordsAtInstantsResponse()
         call = current_call()
-        for known_at, keys in asked:
-            if call.remaining() <= 0:
-                raise DeadlineExceeded()
-            response.answers.append(await self._answers.as_known(keys, known_at, tables, selection, original=original))
-            # A store that answers inline never waits: others have their turn between two instants.
-            await asyncio.sleep(0)
+        for start in range(0, len(asked), INSTANTS_IN_TURN):
+            async with self._turns.heavy(current_asker()):
+                for known_at, keys in asked[start : start + INSTANTS_IN_TURN]:
+                    if call.remaining() <= 0:
+                        raise DeadlineExceeded()
+                    response.answers.append(
+                        await self._answers.as_known(keys, known_at, tables, selection, original=original)
+                    )
         return response
 
     async def ListRecords(self, request: pb.ListRecordsRequest) -> pb.ListRecordsResponse:

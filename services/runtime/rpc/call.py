@@ -60,6 +60,13 @@ def current_call() -> Call:
     return call
 
 
+def current_asker() -> str:
+    """Returns the name under which the current call takes turns with others: its users' and whence they come, or the
+    caller's."""
+    call = current_call()
+    return " ".join((*call.users, call.address)).strip() or call.caller
+
+
 def count_unknown(persons: int) -> None:
     """Takes note that nothing is known of so many people that the current call asks about."""
     call = _current.get()

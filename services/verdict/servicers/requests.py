@@ -31,6 +31,11 @@ class Question(NamedTuple):
     known_at: Instant | None
     check: Check
 
+    @property
+    def past(self) -> bool:
+        """Tells whether it is about what was known at an instant of the past."""
+        return self.known_at is not None
+
     def everything(self) -> EvidenceQuery:
         """Returns the same query for all of the holder's past."""
         query = EvidenceQuery()

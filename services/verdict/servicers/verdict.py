@@ -29,7 +29,8 @@ from services.common.requests.batches import check_batch
 from services.common.requests.violations import Violations
 from services.runtime.clock import Clock
 from services.runtime.resilience.coalescer import Coalescer
-from services.runtime.rpc.call import current_call
+from services.runtime.resilience.turns import Turns
+from services.runtime.rpc.call import current_asker, current_call
 from services.runtime.rpc.errors import to_item_error
 from services.runtime.telemetry.trace import current_span
 from services.verdict import metrics
@@ -45,6 +46,9 @@ from services.verdict.servicers.requests import Question, evidence_violations, i
 from services.verdict.servicers.selections import selection
 
 log = logging.getLogger("hutong.verdict")
+
+PAST_IN_TURN = 20
+"""So many questions about the past are judged in one turn; callers take turns, while codes of now do not wait."""
 
 
 class VerdictServicer:
@@ -67,16 +71,20 @@ class VerdictServicer:
         self._clock = clock
         self._version = version
         self._refused = ""
-        self._lookups: Coalescer[Purpose.ValueType, EvidenceQuery, _LookedUp] = Coalescer(self._look_up)
+        # Questions of now and of the past travel apart: the past waits for its turn, and nothing else with it.
+        self._lookups: Coalescer[tuple[Purpose.ValueType, bool], EvidenceQuery, _LookedUp] = Coalescer(
+            self._look_up_together
+        )
+        self._turns = Turns()
 
     async def ComputeVerdict(self, request: pb.ComputeVerdictRequest) -> pb.ComputeVerdictResponse:
         """Raises InvalidArgument, FailedPrecondition (NO_POLICY_IN_FORCE), and what the lookup raises."""
         asked = self._question(request.query, "query")
-        purpose = request.purpose or current_call().purpose
-        judged = self._judge_looked_up(asked, await self._lookups.ask(purpose, asked.lookup))
+        group = request.purpose or current_call().purpose, asked.past
+        judged = self._judge_looked_up(asked, await self._lookups.ask(group, asked.lookup))
         if judged.may_be_another:
             metrics.ASKED_AGAIN.labels(asked.lookup.region).inc()
-            judged = self._judge_looked_up(asked, await self._lookups.ask(purpose, asked.everything()))
+            judged = self._judge_looked_up(asked, await self._lookups.ask(group, asked.everything()))
         response = pb.ComputeVerdictResponse()
         judged.fill(response.verdict)
         self._say_who(response.judge, judged)
@@ -153,6 +161,18 @@ class VerdictServicer:
         self, purpose: Purpose.ValueType, questions: Sequence[Question]
     ) -> Sequence["_Judged | ServiceError"]:
         """Judges many questions, on selections of their holders' pasts or, where that is not enough, on all of it."""
+        if not any(asked.past for asked in questions):
+            with self._turns.light():
+                return await self._judge_slice(purpose, questions)
+        judged: list[_Judged | ServiceError] = []
+        for start in range(0, len(questions), PAST_IN_TURN):
+            async with self._turns.heavy(current_asker()):
+                judged += await self._judge_slice(purpose, questions[start : start + PAST_IN_TURN])
+        return judged
+
+    async def _judge_slice(
+        self, purpose: Purpose.ValueType, questions: Sequence[Question]
+    ) -> Sequence["_Judged | ServiceError"]:
         if not questions:
             return ()
         evidence = await self._look_up(purpose, [asked.lookup for asked in questions])
@@ -178,6 +198,11 @@ class VerdictServicer:
     def _now(self, evidence: Evidence) -> Instant:
         """The present, as the evidence has it: asked about that instant again, it will be the same."""
         return from_timestamp(evidence.known_at) if evidence.HasField("known_at") else self._clock()
+
+    async def _look_up_together(
+        self, group: tuple[Purpose.ValueType, bool], queries: Sequence[EvidenceQuery]
+    ) -> Sequence["_LookedUp"]:
+        return await self._look_up(group[0], queries)
 
     async def _look_up(self, purpose: Purpose.ValueType, queries: Sequence[EvidenceQuery]) -> Sequence["_LookedUp"]:
         response = await self._source.BatchGetEvidence(BatchGetEvidenceRequest(queries=queries, purpose=purpose))

@@ -1,5 +1,6 @@
 """Many instants in one question, and the table of all laboratories, over every backend."""
 
+import asyncio
 from itertools import pairwise
 
 import pytest
@@ -15,7 +16,7 @@ from hutong.records.v1.record_read_service_pb2 import (
 )
 
 from services.common.errors import Code
-from services.common.instants import Instant, to_timestamp
+from services.common.instants import SECOND, Instant, to_timestamp
 from services.runtime.rpc.call import enter, leave, within
 from tests.testkit.builders.records import SHOW, hours, person, result
 from tests.testkit.servers.records_service import Records, put_laboratory, refused
@@ -150,3 +151,16 @@ async def test_no_work_is_done_after_the_deadline(records: Records) -> None:
     finally:
         leave(token)
     assert Code.DEADLINE_EXCEEDED is error.code
+
+
+async def test_what_is_asked_about_now_waits_for_few_instants(records: Records) -> None:
+    """Ten callers ask about a thousand instants each; in between, what is asked about now is answered."""
+    await records.submit("A", person(1), result())
+    instants = [Instant(records.clock() - number * SECOND) for number in range(1000)]
+    much = [asyncio.create_task(at_instants(records, instants, [person(1)])) for _ in range(10)]
+    for _ in range(20):
+        await at_instant(records, None, [person(1)])
+        assert not any(task.done() for task in much)
+    for task in much:
+        task.cancel()
+    await asyncio.gather(*much, return_exceptions=True)

@@ -7,7 +7,7 @@ from hutong.verdict.v1 import verdict_pb2 as vd
 from hutong.verdict.v1 import verdict_service_pb2 as pb
 
 from services.common.errors import Code
-from services.common.instants import HOUR, Instant, parse_rfc3339, to_timestamp
+from services.common.instants import HOUR, SECOND, Instant, parse_rfc3339, to_timestamp
 from tests.testkit.builders.verdict_requests import BORIS, NOW, compute, query, record
 from tests.testkit.fakes.lookup import FakeLookup
 from tests.testkit.servers.verdict_service import in_process
@@ -63,3 +63,28 @@ async def test_a_batch_is_one_batch_and_one_error_does_not_sink_it(transport):
     assert outcomes[4].verdict.notice == vd.NOTICE_OUTCOME_ENFORCED
     assert outcomes[5].error.reason == "NO_POLICY_IN_FORCE"
     assert [len(batch.queries) for batch in lookup.batches] == [2]
+
+
+async def test_a_code_waits_for_no_batch_of_the_past():
+    """Nine batches of a thousand instants are under way; the evidence of each code is asked for at once, and apart."""
+    lookup = FakeLookup()
+    known = [to_timestamp(Instant(NOW - (100 + number) * SECOND)) for number in range(1000)]
+    batch = pb.BatchComputeVerdictsRequest(
+        queries=[query(known_at=instant) for instant in known], purpose=Purpose.PURPOSE_SHOW_CODE
+    )
+    async with in_process(lookup) as verdicts:
+        much = [asyncio.create_task(verdicts.BatchComputeVerdicts(batch)) for _ in range(9)]
+        singles = [asyncio.create_task(verdicts.ComputeVerdict(compute(query(known_at=one)))) for one in known[:100]]
+        while len(lookup.batches) < 3:
+            await asyncio.sleep(0)
+        for _ in range(5):
+            before = len(lookup.batches)
+            await verdicts.ComputeVerdict(compute(query()))
+            assert len(lookup.batches) - before <= 4
+        assert not any(task.done() for task in much)
+        for task in (*much, *singles):
+            task.cancel()
+        await asyncio.gather(*much, *singles, return_exceptions=True)
+    mixed = [one for one in lookup.batches if len({query.HasField("known_at") for query in one.queries}) > 1]
+    assert [] == mixed
+    assert 5 == sum(not one.queries[0].HasField("known_at") for one in lookup.batches)

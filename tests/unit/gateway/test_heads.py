@@ -143,6 +143,20 @@ async def test_a_large_body_is_no_head():
             await reply(reader)
 
 
+async def test_the_end_of_a_large_body_is_no_head():
+    """However much of it comes at once, in a read of its own; and the next request on the connection is served."""
+    body = b"x" * 40 * HEAD_BYTES
+    request = REQUEST.replace(b"content-length: 2", b"content-length: %d" % len(body))[:-2]
+    async with connection(Echo()) as (reader, writer):
+        for _ in range(3):
+            writer.write(request)
+            await asyncio.sleep(0.05)
+            writer.write(body)
+            assert b"parts" == await reply(reader)
+        writer.write(REQUEST)
+        assert b"whole" == await reply(reader)
+
+
 async def test_what_came_before_a_refusal_is_answered_first():
     """Answers come in the order of their requests."""
     async with connection(Echo(pause=0.1)) as (reader, writer):

@@ -34,7 +34,9 @@ _CLAIM = """
 insert into identity (region, source_id, person_key)
 select * from unnest($1::text[], $2::text[], $3::bytea[]) as claimed(region, source_id, person_key)
 on conflict do nothing
+returning 1
 """
+# What it returns is counted: a cluster gives how many rows it was offered as how many it inserted.
 
 # What is ordered is asked once for each, of its one partition: joined as a whole, all partitions of tables that are
 # small when this is first planned would be read, and for as long as the plan lasts.
@@ -157,8 +159,8 @@ async def _claim(connection: asyncpg.Connection, touch: Touch) -> list[Any]:
     if len(claimed) >= MANY and await _copied(connection, claimed) and len(claimed) == wanted:
         return []
     if claimed:
-        done: str = await connection.execute(_CLAIM, *map(list, zip(*claimed, strict=True)))
-        if int(done.rpartition(" ")[2]) == wanted:
+        new = await connection.fetch(_CLAIM, *map(list, zip(*claimed, strict=True)))
+        if len(new) == wanted:
             # All are new, and nobody else can have given them a revision.
             return []
     if not wanted:
@@ -177,7 +179,8 @@ async def _copied(connection: asyncpg.Connection, claimed: list[tuple[str, str, 
                 columns=("region", "source_id", "person_key"),
                 format="binary",
             )
-    except asyncpg.UniqueViolationError:
+    except (asyncpg.UniqueViolationError, asyncpg.InternalServerError):
+        # A cluster does not say what its nodes' COPY failed of. Whatever it was, what is done instead meets it again.
         return False
     return True
 
