@@ -225,6 +225,8 @@ def select(
             for holder, record in source.original(key, original):
                 if holder in choices:
                     choices[holder].add([record])
+    # When all is given that will be: how far to count depends on it.
+    for key, choice in choices.items():
         for region, most in choice.to_count.items():
             choice.count(region, source.count(key, selection.since, region, most))
     return choices

@@ -41,8 +41,9 @@ def evidence(message: evidence_service_pb2.Evidence) -> Evidence:
 def record(message: record_pb2.TestRecord) -> Record:
     """Returns the record of a message."""
     content = message.content
+    has = content.HasField
     origin = None
-    if content.HasField("origin") and content.origin.region:
+    if has("origin") and content.origin.region:
         origin = Origin(content.origin.region, content.origin.source_id, content.origin.revision)
     return Record(
         region=message.region,
@@ -53,8 +54,8 @@ def record(message: record_pb2.TestRecord) -> Record:
         tube=content.tube,
         channel=content.channel,
         laboratory=content.laboratory,
-        sampled_at=_instant(content.sampled_at) if content.HasField("sampled_at") else None,
-        reported_at=_instant(content.reported_at) if content.HasField("reported_at") else None,
+        sampled_at=_instant(content.sampled_at) if has("sampled_at") else None,
+        reported_at=_instant(content.reported_at) if has("reported_at") else None,
         origin=origin,
         retracted=message.action == _RETRACTED,
         recorded_at=_instant(message.recorded_at),

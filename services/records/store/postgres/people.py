@@ -25,6 +25,9 @@ from services.records.store.values.records import LATEST, CurrentRecord, People
 
 _ALL, _NEWEST, _ALWAYS, _CLEARING, _OWN, _COUNT = range(6)
 
+_ORIGINALS_OF_OTHERS = 50
+"""So many records of a person may be given because other documents of the same person have copies of them."""
+
 _CURRENT = "superseded_at = 4611686018427387904"
 _NO_END = (
     "null::bigint as laboratory_sequence, null::bigint as sequence, null::bigint as head_at, null::bigint as purged, "
@@ -120,9 +123,10 @@ def _selected(asked: str, key: str, positive: str, *, then: bool = False) -> str
     clearing = rows.of(positive, f"{after} and weight = 1", _OLDEST_FIRST, "$4")
     own = rows.of(key, "region = own.region", _NEWEST_FIRST, "$3")
     # What is given of them is told from what is not: no more than the newest, what is always given with its originals,
-    # what clears the newest of either kind that counts against, and what regions have of their own.
+    # what clears the newest of either kind that counts against, what regions have of their own, and originals that
+    # other people's copies name.
     always = f"(select count(*) from always where always.person_key = {key})"
-    given = f"$3 + 2 * {always} + 2 * $4 + $3 * cardinality($5::text[])"
+    given = f"$3 + 2 * {always} + 2 * $4 + $3 * cardinality($5::text[]) + {_ORIGINALS_OF_OTHERS}"
     count = rows.count(
         key, "latest_at < $2 and not retracted and counted.region in ('', region)", f"{MOST_COUNTED + 1} + {given}"
     )
