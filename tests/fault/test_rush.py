@@ -150,7 +150,8 @@ def memory(pid: int) -> int:
 
 async def test_many_thousands_of_calls_at_once_take_no_more_than_their_share():
     """As many go on as may, however many come on each of two connections; each of the others is told when to come
-    again, in bounded memory; health is answered over gRPC and to operators throughout; and when callers leave there is room."""
+    again, in bounded memory; health is answered over gRPC and to operators throughout; when callers leave there is
+    room."""
     request = read_pb.ListRecordsRequest(purpose=Purpose.PURPOSE_SHOW_CODE, page_token="x" * CALL_BYTES)
     refusals: Counter[tuple[str, str, float]] = Counter()
     with busy_server() as (port, operations, pid), probing(operations) as answers:
