@@ -1,7 +1,7 @@
 # make up      the whole mesh on this machine: http://127.0.0.1:8080 (PORT=), data under .hutong (DATA=)
 # make test    every check and every test, files side by side (T= takes pytest's arguments)
 # make bench   every benchmark: ours beside its yardstick (ROUNDS= rounds of each)
-# make fuzz    every request and path with 100,000 inputs made up by hypothesis (INPUTS=)
+# make fuzz    requests, heads, bodies and tokens: 100,000 made up by hypothesis, and schemathesis (INPUTS=)
 # make stubs   the stubs again, after a change of protos/
 # make sbom    the software bill of materials, CycloneDX, in build/sbom.cdx.json
 # make clean   away with the virtual environment and caches; DATA stays

@@ -10,14 +10,24 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 
 from services.runtime.telemetry.trace import tracing
 from tests.testkit.needs import CI
+from tests.testkit.servers.citus import citus_url
 from tests.testkit.servers.otlp import Collector, collecting
 from tests.testkit.servers.postgres import postgres_server, postgres_url
-from tests.testkit.servers.redis import redis_server
-from tests.testkit.servers.store_urls import nation_url, store_url
+from tests.testkit.servers.redis import redis_server, start_redis
+from tests.testkit.servers.store_urls import any_store_url, nation_url, store_url
 
 # Here and nowhere else: a fixture of the session that is imported into a module is another one for each module, and a
 # server for each.
-__all__ = ["nation_url", "postgres_server", "postgres_url", "redis_server", "store_url"]
+__all__ = [
+    "any_store_url",
+    "citus_url",
+    "nation_url",
+    "postgres_server",
+    "postgres_url",
+    "redis_server",
+    "start_redis",
+    "store_url",
+]
 
 # A shared machine is slow at times, which says nothing about the code; in CI the same examples come every time.
 settings.register_profile("laptop", deadline=None)

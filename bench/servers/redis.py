@@ -6,13 +6,16 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import redis as redis_client
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from cli.mesh.ports import free_port
 
 START_SECONDS = 10.0
+CLUSTER_BUS = 10_000
+"""What is added to a port for the servers of a cluster to talk."""
 
 
 def binary() -> Path | None:
@@ -28,12 +31,16 @@ def binary() -> Path | None:
 
 
 class RedisServer:
-    """One server, without persistence. It can be killed, stopped in its tracks, and started again on its port."""
+    """One server, without persistence, with further `options` as on its command line. It can be killed, stopped in its
+    tracks, and started again on its port, with what it held when it was last told to SAVE."""
 
-    def __init__(self, executable: Path, directory: Path) -> None:
+    def __init__(self, executable: Path, directory: Path, *options: str) -> None:
         self.port = free_port()
+        while "--cluster-enabled" in options and self.port + CLUSTER_BUS > 65535:
+            self.port = free_port()
         self._executable = executable
         self._directory = directory
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -48,9 +55,15 @@ class RedisServer:
 
     def start(self) -> None:
         """Starts it and waits until it answers. Raises RuntimeError when it does not."""
-        command = [str(self._executable), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command = [str(self._executable)]
+        if self._options[:1] == ("--sentinel",):
+            # It writes into its file what it finds out.
+            command.append(str(self._directory / "sentinel.conf"))
+        command += ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory)]
+        if self._options[:1] != ("--sentinel",):
+            command += ["--save", "", "--appendonly", "no", "--dbfilename", f"{self.port}.rdb"]
         self._process = subprocess.Popen(
-            [*command, "--appendonly", "no", "--dir", str(self._directory)],
+            [*command, *self._options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -59,12 +72,20 @@ class RedisServer:
             while True:
                 try:
                     client.ping()
+                except AuthenticationError:
+                    # It answers, though not everybody.
+                    return
                 except RedisError:
                     if time.monotonic() > deadline or self._process.poll() is not None:
                         raise RuntimeError("redis-server did not start") from None
                     time.sleep(0.02)
                 else:
                     return
+
+    def tell(self, *command: str) -> Any:
+        """Gives it one command, without a password; returns its answer, of whatever type that command's are."""
+        with redis_client.Redis(port=self.port) as client:
+            return client.execute_command(*command)
 
     def flush(self) -> None:
         """Makes it forget everything."""

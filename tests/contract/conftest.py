@@ -10,6 +10,12 @@ from tests.testkit.servers.records_service import Records, opened
 
 
 @pytest.fixture
+def store_url(any_store_url: str) -> str:
+    """Returns the URL of an empty store of any kind, that of a cluster too: this suite is run by all of them."""
+    return any_store_url
+
+
+@pytest.fixture
 async def store(store_url: str) -> AsyncIterator[RecordStore]:
     """An empty store."""
     async with opened(store_url) as opened_store:

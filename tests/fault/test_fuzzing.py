@@ -6,10 +6,10 @@ import pytest
 
 from services.runtime.access.contracts import methods
 from tests.testkit.fuzz import fuzz
-from tests.testkit.fuzzing.campaign import leaks
+from tests.testkit.fuzzing.places import leaks
 from tests.testkit.fuzzing.values import NUMBERS
 
-INPUTS = 2_000
+INPUTS = 1_000
 
 
 @pytest.mark.slow
@@ -18,9 +18,11 @@ async def test_no_input_meets_an_error_of_ours_or_leaves_a_number_behind(tmp_pat
     """Every request of every contract and every path, right and wrong."""
     findings = await fuzz(tmp_path / "mesh", INPUTS)
     assert [] == findings.wrong
-    assert findings.inputs >= INPUTS * 0.8
+    assert findings.inputs >= INPUTS
     assert findings.inputs > len(dict(methods()))
-    assert {"OK", "INVALID_ARGUMENT", "HTTP 400"} <= set(findings.outcomes)
+    assert {"OK", "INVALID_ARGUMENT", "HTTP 200", "HTTP 400", "HTTP 401", "HTTP 404", "schemathesis"} <= set(
+        findings.outcomes
+    )
 
 
 def test_a_number_that_stands_somewhere_is_noticed(tmp_path: Path) -> None:

@@ -7,10 +7,6 @@ from secrets import token_hex
 from typing import Any
 
 import msgspec
-import redis.asyncio as aioredis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from gateway.codes.cache import scripts
@@ -19,6 +15,7 @@ from gateway.codes.cache.protocol import CacheDownError, Key, LaboratoryChanges,
 from services.common.instants import Instant
 from services.runtime.resilience.batches import Batches
 from services.runtime.resilience.circuit import Circuit
+from services.runtime.storage.redis.client import Call, RedisClient, is_full
 from services.runtime.telemetry.trace import SpanKind, current_trace, span
 
 log = logging.getLogger("hutong.cache")
@@ -34,6 +31,10 @@ _StoreItem = tuple[Lease, str, Entry]
 _Found = tuple[Entry | None, dict[str, int], frozenset[str]]
 
 
+class FullError(CacheDownError):
+    """Redis answers, and has no room for what was to be written."""
+
+
 class RedisCache:
     """Implements VerdictCache. `feeds` are the names of all feeds that are followed, `mesh` the one it is bound to at
     first, `timeout` seconds a command may take, `clock` the present."""
@@ -41,22 +42,17 @@ class RedisCache:
     def __init__(
         self, url: str, *, feeds: Sequence[str], clock: Callable[[], Instant], mesh: str = "", timeout: float = 0.05
     ) -> None:
-        self._client = aioredis.Redis.from_url(
-            url,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=64,
-        )
+        self._client = RedisClient(url, seconds=timeout, most=64)
         self._feeds = tuple(feeds)
         self._clock = clock
         self._circuit = Circuit()
-        self._prefix = f"{scripts.PREFIX}{mesh}:" if mesh else ""
+        self._prefix = scripts.prefix(mesh) if mesh else ""
         self._scripts = {
-            name: self._client.register_script(getattr(scripts, name))
+            name: self._client.script(getattr(scripts, name))
             for name in ("READ", "LEASE", "STORE", "FORGET", "EMPTY", "BEGIN", "APPLY", "LEAD", "RESIGN")
         }
-        self._changes = LaboratoryChanges(-1)
+        self._changes = LaboratoryChanges()
+        self._changes_told = b""
         self._owed: dict[bytes, object] = {}
         self._reads: Batches[Key, _Found] = Batches(self._read)
         self._leases: Batches[bytes, Lease | None] = Batches(self._lease)
@@ -64,7 +60,7 @@ class RedisCache:
 
     def bind(self, mesh: str) -> None:
         """See VerdictCache."""
-        self._prefix = f"{scripts.PREFIX}{mesh}:"
+        self._prefix = scripts.prefix(mesh)
 
     async def _guarded(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         if self._circuit.open or not self._prefix:
@@ -72,6 +68,9 @@ class RedisCache:
         try:
             answer = await operation()
         except (RedisError, OSError, TimeoutError) as error:
+            if is_full(error):
+                # What it has is served, and kept true, for that takes no room; it stores nothing more.
+                raise FullError from None
             if not self._circuit.open:
                 log.warning("cache down", extra={"error": type(error).__name__})
             self._circuit.failed()
@@ -84,15 +83,15 @@ class RedisCache:
     ) -> Any:
         if self._owed and name != "FORGET":
             await self._pay()
-        script: AsyncScript = self._scripts[name]
-        return await self._guarded(lambda: script(keys=[self._prefix + key for key in keys], args=args))
+        call = Call([self._prefix + key for key in keys], args)
+        return await self._guarded(lambda: self._client.run(self._scripts[name], call))
 
     async def _pay(self) -> None:
         """Forgets whom it could not while Redis was down, before anything is read again."""
         owed = dict(self._owed)
         if len(owed) > MOST_OWED:
-            empty: AsyncScript = self._scripts["EMPTY"]
-            await self._guarded(lambda: empty(keys=[self._prefix + scripts.STATE], args=[token_hex(8)]))
+            call = Call([self._prefix + scripts.STATE], [token_hex(8), scripts.STATE_MS])
+            await self._guarded(lambda: self._client.run(self._scripts["EMPTY"], call))
         else:
             await self._run("FORGET", [person.hex() for person in owed])
         for person, debt in owed.items():
@@ -119,15 +118,16 @@ class RedisCache:
         found = await self._run("READ", args)
         if not found:
             return [(None, {}, frozenset())] * len(keys)
-        known = 3 + len(self._feeds)
+        known = 4 + len(self._feeds)
         followed = _followed(found[2])
-        news = {feed: int(at) for feed, at in zip(self._feeds, found[3:known], strict=True) if at is not None}
+        news = {feed: int(at) for feed, at in zip(self._feeds, found[4:known], strict=True) if at is not None}
         count = int(found[1] or 0)
         answers: list[_Found] = []
         for raw in found[known:]:
             entry = _entry(raw)
             if entry is not None and entry.standing != count:
-                if self._changes.count != count:
+                # Not by the count: a Redis that was emptied, or went back, comes to the same one with other changes.
+                if self._changes_told != found[3]:
                     await self._read_changes()
                 if not entry.stands(self._changes.latest):
                     entry = None
@@ -136,16 +136,21 @@ class RedisCache:
 
     async def _read_changes(self) -> None:
         # HGETALL of the one hash is a consistent picture, so that count and changes belong together.
-        state = await self._guarded(lambda: self._client.hgetall(self._prefix + scripts.STATE))
+        key = self._prefix + scripts.STATE
+        state = await self._guarded(lambda: self._client.ask(lambda driver: driver.hgetall(key)))
         latest = {key[2:].decode(): int(value) for key, value in state.items() if key.startswith(b"l:")}
         self._changes = LaboratoryChanges(int(state.get(b"n", 0)), latest)
+        self._changes_told = state.get(b"v", b"")
 
     async def lease(self, persons: Sequence[bytes]) -> Sequence[Lease | None]:
         """See VerdictCache."""
         return await _together(self._leases, self._lease, "LEASE", persons)
 
     async def _lease(self, persons: Sequence[bytes]) -> Sequence[Lease | None]:
-        found = await self._run("LEASE", [token_hex(8), LEASE_MS, *(person.hex() for person in persons)])
+        try:
+            found = await self._run("LEASE", [token_hex(8), LEASE_MS, *(person.hex() for person in persons)])
+        except FullError:
+            found = None
         if not found:
             return [None] * len(persons)
         generation, count, followed = found[0].decode(), int(found[1] or 0), _followed(found[2])
@@ -164,7 +169,10 @@ class RedisCache:
         for lease, slot, entry in items:
             left = max(1, (max(entry.fresh_until, entry.valid_until) - now) // 1000)
             args += (lease.generation, lease.person.hex(), lease.token, slot, _encode(entry), left)
-        return [bool(stored) for stored in await self._run("STORE", args)]
+        try:
+            return [bool(stored) for stored in await self._run("STORE", args)]
+        except FullError:
+            return [False] * len(items)
 
     async def forget(self, person: bytes) -> None:
         """See VerdictCache. While Redis is down the person is remembered, and forgotten there before the next read."""
@@ -183,7 +191,8 @@ class RedisCache:
 
     async def cursor(self, feed: str) -> str | None:
         """See VerdictCache."""
-        found = await self._guarded(lambda: self._client.hmget(self._prefix + scripts.STATE, ["g", f"c:{feed}"]))
+        key, fields = self._prefix + scripts.STATE, ["g", f"c:{feed}"]
+        found = await self._guarded(lambda: self._client.ask(lambda driver: driver.hmget(key, fields)))
         return None if None in found else found[1].decode()
 
     async def begin(self, feed: str, news: News) -> None:
@@ -193,22 +202,24 @@ class RedisCache:
     async def apply(self, feed: str, cursor: str, news: News) -> bool:
         """See VerdictCache."""
         persons = [person.hex() for person in news.persons]
-        args = [feed, cursor, news.cursor, *_told(news), len(persons), *persons, *news.laboratories]
+        args = [feed, cursor, news.cursor, *_told(news), token_hex(8), len(persons), *persons, *news.laboratories]
         return bool(await self._run("APPLY", args))
 
     async def usage(self) -> Usage:
         """See VerdictCache."""
-        memory = await self._guarded(lambda: self._client.info("memory"))
-        stats = await self._guarded(lambda: self._client.info("stats"))
+        key = self._prefix + scripts.STATE
+        memory = await self._guarded(lambda: self._client.info("memory", key))
+        stats = await self._guarded(lambda: self._client.info("stats", key))
         return Usage(int(memory["used_memory"]), int(stats["evicted_keys"]))
 
     async def ping(self) -> None:
         """See VerdictCache."""
-        await self._guarded(self._client.ping)
+        key = self._prefix + scripts.STATE
+        await self._guarded(lambda: self._client.ask(lambda driver: driver.exists(key)))
 
     async def close(self) -> None:
         """See VerdictCache."""
-        await self._client.aclose()
+        await self._client.close()
 
 
 def _told(news: News) -> tuple[str | int, str, int]:

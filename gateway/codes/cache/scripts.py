@@ -1,16 +1,20 @@
 """The cache's operations as Redis runs them: each one command, each atomic.
 
-Keys, all beginning with `hutong:2:MESH:`: `state`, a hash of the generation `g`, the count of standing changes `n`, the
-feeds that the nation follows `f`, per feed the cursor `c:FEED` and the news `w:FEED`, per laboratory its latest change
-`l:LABORATORY`; one hash a person, `p:GENERATION:KEY`, of the lease `l` and the entries by slot; `updater`, the lock.
-What belongs together is in one hash, because whatever Redis evicts or loses must go together: without its state a cache
-is empty. The 2 names the layout, MESH the mesh: two meshes in one Redis know nothing of each other. Every key ends by
-itself, the state STATE_MS after it was last written.
+Keys, all beginning with `hutong:3:{MESH}:`: `state`, a hash of the generation `g`, the count of standing changes `n`,
+what tells these changes from others of the same count `v`, the feeds that the nation follows `f`, per feed the cursor
+`c:FEED` and the news `w:FEED`, per laboratory its latest change `l:LABORATORY`; one hash a person, `p:GENERATION:KEY`,
+of the lease `l` and the entries by slot; `updater`, the lock. What belongs together is in one hash, because whatever
+Redis evicts or loses must go together: without its state a cache is empty. The 3 names the layout, MESH the mesh: two
+meshes in one Redis know nothing of each other. Every key ends by itself, the state STATE_MS after it was last written.
 
-Names are made inside the scripts, from the generation: not for Redis Cluster.
+Names are made inside the scripts, from the generation. In a Redis Cluster the braces keep all of a mesh on one server,
+for what a script does is one thing: the others stand by to take its place.
+
+A Redis without room refuses a script whose first write would take some. What keeps the cache true writes to a key's
+end first, which never does, and is done whole.
 """
 
-PREFIX = "hutong:2:"
+PREFIX = "hutong:3:"
 STATE = "state"
 UPDATER = "updater"
 PEOPLE = "p:"
@@ -18,10 +22,16 @@ PEOPLE = "p:"
 STATE_MS = 86_400_000
 """A state that nobody has written for a day is of a mesh that is gone."""
 
+
+def prefix(mesh: str) -> str:
+    """Returns what the names of all keys of a mesh begin with."""
+    return f"{PREFIX}{{{mesh}}}:"
+
+
 # ARGV: how many feeds, the feeds, then person and slot of each key.
 READ = """
 local feeds = tonumber(ARGV[1])
-local asked = {'g', 'n', 'f'}
+local asked = {'g', 'n', 'f', 'v'}
 for i = 2, feeds + 1 do asked[#asked + 1] = 'w:' .. ARGV[i] end
 local found = redis.call('HMGET', KEYS[1], unpack(asked))
 if not found[1] then return {} end
@@ -78,15 +88,20 @@ end
 return 1
 """
 
-# ARGV: a new generation. Every entry and lease is of an older one from here on.
+# ARGV: a new generation, the state's time in ms. Every entry and lease is of an older one from here on.
 EMPTY = """
-if redis.call('HEXISTS', KEYS[1], 'g') == 1 then redis.call('HSET', KEYS[1], 'g', ARGV[1]) end
+if redis.call('HEXISTS', KEYS[1], 'g') == 1 then
+  redis.call('PERSIST', KEYS[1])
+  redis.call('HSET', KEYS[1], 'g', ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
 return 1
 """
 
 # ARGV: a new generation, feed, cursor, as of or empty, the feeds followed or '-', the state's time in ms.
 BEGIN = """
-redis.call('HSET', KEYS[1], 'g', ARGV[1], 'c:' .. ARGV[2], ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+redis.call('HSET', KEYS[1], 'g', ARGV[1], 'v', ARGV[1], 'c:' .. ARGV[2], ARGV[3])
 redis.call('HSETNX', KEYS[1], 'n', 0)
 if ARGV[4] == '' then redis.call('HDEL', KEYS[1], 'w:' .. ARGV[2])
 else redis.call('HSET', KEYS[1], 'w:' .. ARGV[2], ARGV[4]) end
@@ -95,20 +110,20 @@ redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return 1
 """
 
-# ARGV: feed, cursor before, cursor after, as of or empty, the feeds followed or '-', the state's time in ms, how many
-# persons, the persons, the laboratories.
+# ARGV: feed, cursor before, cursor after, as of or empty, the feeds followed or '-', the state's time in ms, a new name
+# for the standing changes, how many persons, the persons, the laboratories.
 APPLY = """
 local state = redis.call('HMGET', KEYS[1], 'g', 'c:' .. ARGV[1])
 if not state[1] or state[2] ~= ARGV[2] then return 0 end
-local persons = tonumber(ARGV[7])
-for i = 8, 7 + persons do redis.call('UNLINK', KEYS[2] .. state[1] .. ':' .. ARGV[i]) end
-for i = 8 + persons, #ARGV do
-  redis.call('HSET', KEYS[1], 'l:' .. ARGV[i], redis.call('HINCRBY', KEYS[1], 'n', 1))
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+local persons = tonumber(ARGV[8])
+for i = 9, 8 + persons do redis.call('UNLINK', KEYS[2] .. state[1] .. ':' .. ARGV[i]) end
+for i = 9 + persons, #ARGV do
+  redis.call('HSET', KEYS[1], 'l:' .. ARGV[i], redis.call('HINCRBY', KEYS[1], 'n', 1), 'v', ARGV[7])
 end
 redis.call('HSET', KEYS[1], 'c:' .. ARGV[1], ARGV[3])
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'w:' .. ARGV[1], ARGV[4]) end
 if ARGV[5] ~= '-' then redis.call('HSET', KEYS[1], 'f', ARGV[5]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return 1
 """
 
@@ -116,6 +131,7 @@ return 1
 LEAD = """
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """

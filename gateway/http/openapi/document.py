@@ -16,11 +16,17 @@ _ERRORS = {
     405: "方法不适用，见 Allow。 Wrong method; see Allow.",
     413: "请求体超过 1 MiB。 A body of more than 1 MiB.",
     415: "内容类型不是 application/json。 The content type is not application/json.",
+    431: "请求头过大。 The head of the request is too large.",
     429: "超出限额，按 Retry-After 等待。 A limit is exceeded; wait as Retry-After says.",
     500: "内部错误，凭 traceId 追查。 An internal error; ask with its traceId.",
     503: "暂时无法回答，可重试；绝不等于“没有检测”。 Could not be asked, retry; never the same as no test.",
     504: "未及时应答，可重试。 No answer in time; retry.",
 }
+
+
+_EVERYWHERE = (400, 405, 431, 500)
+"""What any request may be answered with, whatever its path: its head is read first."""
+_OF_CALLS = tuple(sorted({*_EVERYWHERE, 401, 403, 404, 409, 413, 415, 429, 503, 504}))
 
 
 def _problem(status: int) -> Json:
@@ -74,10 +80,7 @@ def _post(
             },
             "responses": {
                 "200": _answered("成功。 Answered.", gives[0], gives[1]),
-                **{
-                    str(status): _problem(status)
-                    for status in (400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503, 504)
-                },
+                **{str(status): _problem(status) for status in _OF_CALLS},
             },
         }
     }
@@ -100,7 +103,7 @@ def _get(
             "parameters": [{"$ref": "#/components/parameters/traceparent"}, *(parameters or [])],
             # Said, not left out: nothing is asked for.
             "security": [],
-            "responses": {**responses, **{str(status): _problem(status) for status in (405, 500)}},
+            "responses": {**responses, **{str(status): _problem(status) for status in _EVERYWHERE}},
         }
     }
 

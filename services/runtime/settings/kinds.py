@@ -84,6 +84,16 @@ def _url(*schemes: str, most_hosts: int = 1) -> Callable[[str], str]:
     return wrong
 
 
+def _redis(url: str) -> str:
+    scheme = urlsplit(url).scheme
+    if "+" not in scheme:
+        return _url("redis", "rediss", "unix")(url)
+    wrong = _url("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", most_hosts=MOST_HOSTS)(url)
+    if not wrong and scheme.endswith("+sentinel") and not urlsplit(url).path.strip("/"):
+        return "behind the sentinels follows / and what they call the primary"
+    return wrong
+
+
 def _store(url: str) -> str:
     if not url.startswith("sqlite:///"):
         wrong = _url("postgresql", "postgres", most_hosts=MOST_HOSTS)(url)
@@ -154,7 +164,7 @@ Target = Annotated[str, Kind("host:port or a gRPC name", _target)]
 Regions = Annotated[tuple[str, ...], Kind("region codes, comma-separated", _any)]
 Region = Annotated[str, Kind("a region's code or nation", _any)]
 CollectorUrl = Annotated[str, Kind("http://… or https://…", _url("http", "https"))]
-RedisUrl = Annotated[str, Kind("redis://…, rediss://… or unix://…", _url("redis", "rediss", "unix"))]
+RedisUrl = Annotated[str, Kind("redis://…, rediss://…, unix://…, redis+sentinel://…/NAME or redis+cluster://…", _redis)]
 StoreUrl = Annotated[str, Kind("sqlite:///path or postgresql://…", _store)]
 ReplicaUrl = Annotated[str, Kind("postgresql://…", _url("postgresql", "postgres", most_hosts=MOST_HOSTS))]
 Directory = Annotated[str, Kind("a directory", _directory)]

@@ -27,7 +27,7 @@ NAMES = frozenset(
 )
 """Without the prefix; by service: all of them, records, lookup, verdict, the gateway."""
 
-_TESTS = frozenset({"CRASH_ROUNDS", "WRONG_SETTINGS"})
+_TESTS = frozenset("CRASH_ROUNDS TEST_CITUS_URLS WRONG_SETTINGS".split())
 """What the tests take from the environment, and hand on with it."""
 
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")

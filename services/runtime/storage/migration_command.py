@@ -35,7 +35,10 @@ async def migrate(schemas: Schemas, store_url: str, *, distribute: bool = False)
 
         from services.runtime.storage.postgres import migration
 
-        connection = await asyncpg.connect(store_url, timeout=CONNECT_SECONDS, target_session_attrs="read-write")
+        # Every statement is in a transaction and none has a name: a pooler on the way does no harm.
+        connection = await asyncpg.connect(
+            store_url, timeout=CONNECT_SECONDS, target_session_attrs="read-write", statement_cache_size=0
+        )
         try:
             return await migration.migrate(connection, schemas.postgres, distribute=distribute)
         finally:

@@ -31,8 +31,6 @@ CONTRACTS = (
 OTHER_WORDS = {
     "BLOC_PARTNER": "a finding of hutong policy check",
     "CORRECTION_KIND": "a part of reasons: CORRECTION_KIND_REQUIRED, _UNKNOWN",
-    "CRASH_ROUNDS": "a setting of the tests",
-    "WRONG_SETTINGS": "a setting of the tests",
     "CURSOR_MOVED": "an outcome in the follower's log",
     "FILE_NAME": "a finding of hutong policy check",
     "HUTONG_MOVE_TO": "a variable of the commands that move a store",

@@ -1,34 +1,45 @@
-"""A campaign of fuzzing against a mesh that runs as people run it: every request of every contract, and every path.
+"""A campaign of fuzzing against a mesh that runs as people run it: every request of every contract, every path with its
+heads and bodies, and tokens.
 
 Nothing may answer with an error of our own making (INTERNAL, UNKNOWN, 500), and no number that was asked about may turn
-up in an answer's error, a log, a trace, a metric or a file.
+up in an answer's error, a log, a trace, a metric, a cache or a file.
 """
 
 import json
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from jwt import PyJWS
 
 from cli.mesh.endpoints import Endpoints
+from gateway.identity.development import AUDIENCE, KEY, NAME
 from services.runtime.access.contracts import methods
+from services.runtime.access.table import read_table
 from services.runtime.rpc.port import request_class
-from tests.testkit.fuzzing.values import NUMBERS, json_values, messages
+from tests.testkit.fuzzing.heads import Head, claims_of_tokens, heads, metadata_entries
+from tests.testkit.fuzzing.places import numbers_in
+from tests.testkit.fuzzing.values import RESIDENTS, json_values, messages
 
+TABLE = read_table()
+Drawn = tuple[Message, list[tuple[str, str]]]
+"""A request and its metadata."""
 OURS = frozenset((grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS))
+OUR_STATUSES = frozenset((500, 501, 502, 504))
 STREAM_SHARE = 10
 """A stream gets one input of so many: it has to be waited for."""
 CALL_SECONDS = 10.0
 STREAM_SECONDS = 0.1
-HTTP_SHARE = 10
-"""One input of so many goes over HTTP."""
 
 
 @dataclass
@@ -40,14 +51,13 @@ class Findings:
     wrong: list[str] = field(default_factory=list)
 
     def note(self, what: str, outcome: str, words: bytes, *, ours: bool) -> None:
-        """Counts an answer; `words` is what was said of an error."""
+        """Counts an answer; `words` is all that was said."""
         self.inputs += 1
         self.outcomes[outcome] += 1
         if ours:
             self.wrong.append(f"{what}: {outcome}: {words[:300]!r}")
-        for number in NUMBERS:
-            if number.encode() in words:
-                self.wrong.append(f"{what}: {outcome} repeats a document's number")
+        if numbers_in(words):
+            self.wrong.append(f"{what}: {outcome} repeats a document's number")
 
 
 def _service_targets(endpoints: Endpoints) -> Mapping[str, str]:
@@ -81,22 +91,23 @@ def over_grpc(endpoints: Endpoints, inputs: int, findings: Findings) -> None:
     # A witness is served by those who are told to be one.
     all_methods = {name: method for name, method in methods() if name.split(".")[1] in targets}
     streams = [name for name, method in all_methods.items() if method.server_streaming]
-    each = max(1, inputs * STREAM_SHARE // ((len(all_methods) - len(streams)) * STREAM_SHARE + len(streams)))
+    each = -(-inputs * STREAM_SHARE // ((len(all_methods) - len(streams)) * STREAM_SHARE + len(streams)))
     channels = {part: grpc.insecure_channel(target) for part, target in targets.items()}
     for name, method in all_methods.items():
         channel = channels[name.split(".")[1]]
         kind = request_class(method)
         streaming = method.server_streaming
-        count = max(1, each // STREAM_SHARE) if streaming else each
+        count = -(-each // STREAM_SHARE) if streaming else each
         call = _call(channel, name, method, kind)
 
-        def send(request: Message, name: str = name, call: Any = call, streaming: bool = streaming) -> None:
-            metadata = [("hutong-caller", "fuzz")]
+        def send(drawn: Drawn, name: str = name, call: Any = call, streaming: bool = streaming) -> None:
+            request, metadata = drawn
+            answer: Any = b""
             try:
                 if streaming:
-                    next(iter(call(request, timeout=STREAM_SECONDS, metadata=metadata)), None)
+                    answer = next(iter(call(request, timeout=STREAM_SECONDS, metadata=metadata)), b"")
                 else:
-                    call(request, timeout=CALL_SECONDS, metadata=metadata)
+                    answer = call(request, timeout=CALL_SECONDS, metadata=metadata)
             except grpc.RpcError as error:
                 code = error.code()
                 said = [str(error.details()).encode()]
@@ -105,9 +116,9 @@ def over_grpc(endpoints: Endpoints, inputs: int, findings: Findings) -> None:
                 late = code is grpc.StatusCode.DEADLINE_EXCEEDED and not streaming
                 findings.note(name, code.name, b" ".join(said), ours=code in OURS or late)
             else:
-                findings.note(name, "OK", b"", ours=False)
+                findings.note(name, "OK", answer, ours=False)
 
-        _generated(messages(kind), count, send)
+        _generated(st.tuples(messages(kind, TABLE.rules[name].purposes), metadata_entries()), count, send)
     for channel in channels.values():
         channel.close()
 
@@ -122,7 +133,7 @@ def _call(channel: grpc.Channel, name: str, method: Any, kind: type[Message]) ->
     return channel.unary_unary(f"/{name}", request_serializer=serialise, response_deserializer=bytes)
 
 
-def over_http(endpoints: Endpoints, inputs: int, findings: Findings) -> None:
+def over_bodies(endpoints: Endpoints, inputs: int, findings: Findings) -> None:
     """Sends so many bodies in all, shared among the operations that the OpenAPI document describes."""
     with httpx.Client(base_url=endpoints.http, timeout=CALL_SECONDS) as http:
         document = http.get("/openapi.json").json()
@@ -135,18 +146,42 @@ def over_http(endpoints: Endpoints, inputs: int, findings: Findings) -> None:
 
             def send(body: Any, path: str = path) -> None:
                 content = json.dumps(body).encode()
-                reply = http.post(path, content=content, headers={"content-type": "application/json"})
-                failed = reply.status_code >= 400
-                said = reply.content + str(dict(reply.headers)).encode() if failed else b""
-                findings.note(path, f"HTTP {reply.status_code}", said, ours=reply.status_code in (500, 501, 504))
+                _note(findings, path, http.post(path, content=content, headers={"content-type": "application/json"}))
 
-            _generated(json_values(schema, document), max(1, inputs // len(posts)), send)
+            _generated(json_values(schema, document), -(-inputs // len(posts)), send)
 
 
-def leaks(data: Path, elsewhere: Mapping[str, bytes]) -> Iterator[str]:
-    """Yields each place where a number that was asked about turns up: a file of the mesh, or what is given by name."""
-    found = {str(path.relative_to(data)): path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file()}
-    for where, content in {**found, **elsewhere}.items():
-        for number in NUMBERS:
-            if number.encode() in content:
-                yield f"{where}: {number}"
+def over_heads(endpoints: Endpoints, inputs: int, findings: Findings) -> None:
+    """Sends so many requests whose methods, paths, queries and headers are made up, of what is served and beside it."""
+    with httpx.Client(base_url=endpoints.http, timeout=CALL_SECONDS) as http:
+        paths = list(http.get("/openapi.json").json()["paths"])
+
+        def send(head: Head) -> None:
+            body = b'{"document": {}}' if head.method in ("POST", "PUT", "PATCH") else None
+            reply = http.request(head.method, head.target, headers=head.headers, content=body)
+            _note(findings, f"{head.method} {head.target.partition('?')[0]}", reply)
+
+        _generated(heads(paths), inputs, send)
+
+
+def over_tokens(endpoints: Endpoints, development: Path, inputs: int, findings: Findings) -> None:
+    """Shows so many tokens whose claims are made up, signed with the key that lies in the folder of the development
+    issuer."""
+    key = load_pem_private_key((development / KEY).read_bytes(), None)
+    assert isinstance(key, Ed25519PrivateKey)
+    with httpx.Client(base_url=endpoints.http, timeout=CALL_SECONDS) as http:
+
+        def send(claims: dict[str, Any]) -> None:
+            stated = {"iss": NAME, "aud": AUDIENCE, "exp": int(time.time()) + 600, **claims}
+            # Signed as they are: what makes tokens for us looks over what it signs.
+            token = PyJWS().encode(json.dumps(stated).encode(), key, "EdDSA", {"kid": "development"})
+            headers = {"authorization": f"Bearer {token}", "hutong-purpose": "SUPERVISION"}
+            body = {"document": {"type": "RESIDENT_ID", "number": RESIDENTS[0]}, "region": "110000"}
+            _note(findings, "a token", http.post("/v1/healthCode:show", json=body, headers=headers))
+
+        _generated(claims_of_tokens(), inputs, send)
+
+
+def _note(findings: Findings, what: str, reply: httpx.Response) -> None:
+    said = reply.content + str(dict(reply.headers)).encode()
+    findings.note(what, f"HTTP {reply.status_code}", said, ours=reply.status_code in OUR_STATUSES)

@@ -2,10 +2,14 @@
 
 import random
 import string
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+from hutong.common.v1.identity_pb2 import StoreIdentity
+from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose
 from hypothesis import strategies as st
 
 from services.common.id_numbers import check_character
@@ -28,6 +32,7 @@ PASSPORTS = [f"E{_SOURCE.randint(10_000_000, 99_999_999)}" for _ in range(20)]
 NUMBERS = (*RESIDENTS, *PASSPORTS)
 """Valid numbers that are asked about; a resident's is put into every other field too."""
 
+_ON_THE_MESH = ("110000", "210000", "310000", "430000", "440000", "420000")
 _REGIONS = (*divisions(), "nation", "999999", "11", "")
 _TEXTS = st.one_of(
     st.sampled_from(["", "x", "0", "a" * 300, "é\x00\x1f", "' or 1=1 --", "../../etc/passwd", "\U0001f600" * 3]),
@@ -77,31 +82,77 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def messages(kind: type[Message]) -> st.SearchStrategy[Message]:
-    """Returns a strategy for messages of a kind: each field is there or not, and right or not."""
-    fill = _filler(kind.DESCRIPTOR, DEPTH)
+def messages(kind: type[Message], purposes: Sequence[str] = ()) -> st.SearchStrategy[Message]:
+    """Returns a strategy for messages of a kind. Of half of them each field is there or not, and right or not; the
+    others are such as a caller sends, and get further. `purposes` are those that the method may be called for."""
+    anything, plausible = (_filler(kind.DESCRIPTOR, DEPTH, scalar) for scalar in (_scalar, _plausible))
+    stated = st.sampled_from([Purpose.Value(f"PURPOSE_{name}") for name in purposes or ["UNSPECIFIED"]])
 
     @st.composite
     def message(draw: st.DrawFn) -> Message:
         made = kind()
-        fill(draw, made)
+        if draw(st.booleans()):
+            anything(draw, made)
+        else:
+            plausible(draw, made)
+            if purposes:
+                cast(Any, made).purpose = draw(stated)
         return made
 
     return message()
 
 
-def _filler(kind: Any, depth: int) -> Any:
+def _plausible(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+    kind, name = field.cpp_type, field.name
+    if kind == FieldDescriptor.CPPTYPE_STRING:
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            return _KEYS if "person_key" in name else st.just(b"")
+        if "region" in name:
+            return st.sampled_from(_ON_THE_MESH)
+        if name.endswith("request_id") or name == "session_id":
+            return st.uuids().map(str)
+        return st.just("") if name.endswith(("token", "feed_id")) else _WORDS
+    if kind == FieldDescriptor.CPPTYPE_BOOL:
+        return st.booleans()
+    if kind == FieldDescriptor.CPPTYPE_ENUM:
+        return st.sampled_from([one.number for one in field.enum_type.values if one.number] if field.enum_type else [0])
+    if kind in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
+        return st.floats(0, 1)
+    return st.sampled_from([0, 0, 1, 2, 10, 24, 100])
+
+
+_KEYS = st.binary(min_size=15, max_size=15).map(lambda key: b"\x01" + key)
+"""Keys as the first version of a secret makes them."""
+_WORDS = st.one_of(st.sampled_from(["lab-1", "s-1", "s-2", "mixed up", "110105", "x"]), st.sampled_from(RESIDENTS))
+
+
+def _document(draw: st.DrawFn, message: Any) -> None:
+    resident = draw(st.booleans())
+    message.type = DocumentType.DOCUMENT_TYPE_RESIDENT_ID if resident else DocumentType.DOCUMENT_TYPE_PASSPORT
+    message.number = draw(st.sampled_from(RESIDENTS if resident else PASSPORTS))
+
+
+def _recently(draw: st.DrawFn, message: Any) -> None:
+    message.seconds = int(time.time()) - draw(st.integers(0, 72)) * 3_600
+
+
+def _filler(kind: Any, depth: int, scalar: Callable[[FieldDescriptor], st.SearchStrategy[Any]]) -> Any:
     scalars: list[tuple[str, bool, st.SearchStrategy[Any]]] = []
     nested: list[tuple[str, bool, Any]] = []
     described: Descriptor = kind
+    likely = scalar is _plausible
+    # Whom a caller means, it hardly hits by chance; and whoever means nobody is answered.
+    passed_over = {StoreIdentity.DESCRIPTOR.full_name} if likely else ()
+    if likely and described.full_name == Document.DESCRIPTOR.full_name:
+        return _document
     for field in described.fields:
         if field.message_type is None:
-            scalars.append((field.name, field.is_repeated, _scalar(field)))
+            scalars.append((field.name, field.is_repeated, scalar(field)))
         elif field.message_type.full_name == "google.protobuf.Timestamp":
-            nested.append((field.name, field.is_repeated, _instant))
-        elif depth:
-            nested.append((field.name, field.is_repeated, _filler(field.message_type, depth - 1)))
-    shares = st.sampled_from((0, 1, 1, 1))
+            nested.append((field.name, field.is_repeated, _recently if likely else _instant))
+        elif depth and field.message_type.full_name not in passed_over:
+            nested.append((field.name, field.is_repeated, _filler(field.message_type, depth - 1, scalar)))
+    shares = st.sampled_from((0, 1, 1, 1) if not likely else (0, *[1] * 9))
 
     def fill(draw: st.DrawFn, message: Any) -> None:
         for name, repeated, strategy in scalars:

@@ -33,6 +33,7 @@ from services.common.instants import (
     calendar_day,
     format_rfc3339,
     parse_rfc3339,
+    start_of_day,
     to_timestamp,
 )
 from services.runtime.tls.credentials import channel_credentials
@@ -41,6 +42,8 @@ from services.verdict.policy.files import CASES_SUFFIX
 from tests.testkit.golden.clients import Answer, Given, HealthCodeClient
 
 _RELATIVE = re.compile(r"now(?:([+-]\d+)h)?(?:([+-]\d+)m)?")
+_OR_MIDNIGHT = " or midnight"
+"""Whichever comes first: with a new day the days since the test are others."""
 _METADATA = [("hutong-caller", "golden")]
 _CALLERS = {"lookup": PRINCIPALS["gateway"], "nation": SUPERVISOR}
 """Who calls which service, where names are proven; a region's store is called by that region's system."""
@@ -424,5 +427,8 @@ class Scenario:
             sampled = self._instant(value.removeprefix("calendar-days-since "))
             value = calendar_day(Instant(time.time_ns() // 1000)) - calendar_day(sampled)
         if key.endswith("Until") and value is not None:
-            return answer.get(key) == format_rfc3339(self._instant(value))
+            until = self._instant(value.removesuffix(_OR_MIDNIGHT))
+            if value.endswith(_OR_MIDNIGHT):
+                until = min(until, start_of_day(calendar_day(self._now) + 1))
+            return answer.get(key) == format_rfc3339(until)
         return bool(answer.get(key) == value)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["nation_url", "sqlite_url", "store_url"]
+from tests.testkit.servers.citus import needs_citus
+
+__all__ = ["any_store_url", "nation_url", "sqlite_url", "store_url"]
 
 
 def sqlite_url(directory: Path, name: str = "records") -> str:
@@ -19,6 +21,12 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return _url(request, tmp_path, "records")
 
 
+@pytest.fixture(params=["sqlite", "postgres", pytest.param("citus", marks=needs_citus)])
+def any_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Returns the URL of an empty store, which may be a cluster's too."""
+    return _url(request, tmp_path, "records")
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def nation_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Returns the URL of the nation's empty store."""
@@ -28,7 +36,7 @@ def nation_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def _url(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> str:
     if request.param == "sqlite":
         return sqlite_url(tmp_path, name)
-    url: str = request.getfixturevalue("postgres_url")
+    url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 

@@ -53,16 +53,11 @@ class PostgresFigureStore:
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[bool]:
         """See FigureStore. Who loses the connection loses the turn; that two count then, `count` makes harmless."""
-        async with self._connection() as connection:
-            try:
-                mine = await connection.fetchval(f"select pg_try_advisory_lock({_TURN})")
-                yield mine
-                if mine:
-                    await connection.execute(f"select pg_advisory_unlock({_TURN})")
-            except BaseException:
-                # The turn ends with the session: no connection goes back into the pool that might still hold it.
-                connection.terminate()
-                raise
+        # A lock of the transaction's, not of the session's: behind a pooler the session is somebody else's next.
+        async with self._connection() as connection, connection.transaction():
+            # It stands idle for as long as the counting takes.
+            await connection.execute("set local idle_in_transaction_session_timeout = 0")
+            yield await connection.fetchval(f"select pg_try_advisory_xact_lock({_TURN})")
 
     async def begin(self, rules: int) -> None:
         """See FigureStore. Piece by piece, and again from here after a kill: until all is forgotten, no rules hold."""

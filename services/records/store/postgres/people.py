@@ -227,11 +227,6 @@ class _Answer:
         return (row for rows in self._parts.values() for row in rows)
 
 
-async def is_distributed(connection: asyncpg.Connection) -> bool:
-    """Says whether the tables are those of a cluster."""
-    return bool(await connection.fetchval("select bool_or(distributed) from store_migration where store = 'records'"))
-
-
 async def people(
     connection: asyncpg.Connection,
     keys: Sequence[bytes],

@@ -19,7 +19,6 @@ from services.records.store.postgres.by_time import by_time
 from services.records.store.postgres.figure_store import PostgresFigureStore
 from services.records.store.postgres.figures import CHANGES
 from services.records.store.postgres.owner import own, require_owner
-from services.records.store.postgres.people import is_distributed
 from services.records.store.postgres.people import people as read_people
 from services.records.store.postgres.retention import purge
 from services.records.store.postgres.schema import SCHEMA
@@ -76,8 +75,8 @@ class PostgresStore:
                 statement_seconds=statement_seconds,
                 migrates=migrates,
                 # The statements are few and name their partitions by parameters: planning them again for each set of
-                # parameters costs more than running them.
-                session={"plan_cache_mode": "force_generic_plan"},
+                # parameters costs more than running them. A cluster learns from the parameters which node has what.
+                planning={"plan_cache_mode": "force_generic_plan"},
                 opened=None if owner is None else partial(require_owner if is_replica else own, owner=owner),
                 writes=not is_replica,
             )
@@ -87,7 +86,6 @@ class PostgresStore:
         self._stamps = CommitClock()
         self._drives_copies = drives_copies
         self.seen = SeenFeed()
-        self._distributed: bool | None = None
         self.figures = PostgresFigureStore(self._run, self._connection)
 
     async def check_schema(self) -> None:
@@ -118,9 +116,8 @@ class PostgresStore:
         keys = list(dict.fromkeys(person_keys))
 
         async def read(connection: asyncpg.Connection) -> People:
-            if self._distributed is None:
-                self._distributed = await is_distributed(connection)
-            return await read_people(connection, keys, known_at, selection, distributed=self._distributed)
+            distributed = self._connections.distributed
+            return await read_people(connection, keys, known_at, selection, distributed=distributed)
 
         people = await self._run(read)
         return people if self._is_replica else people._replace(as_of=None)
@@ -229,7 +226,8 @@ class PostgresStore:
 
         async def transact(connection: asyncpg.Connection) -> bytes:
             async with connection.transaction():
-                return await writing.transact(connection, touch, decide, clock, stamp, self._drives_copies)
+                distributed = self._connections.distributed
+                return await writing.transact(connection, touch, decide, clock, stamp, self._drives_copies, distributed)
 
         try:
             answer = await self._run(transact)

@@ -25,6 +25,7 @@ from services.runtime.storage.move.state import (
 )
 from services.runtime.storage.move.tables import Key, Row, Table, Value, key_text, text_key
 from services.runtime.storage.postgres.migration import check, migrate, read_note
+from services.runtime.storage.postgres.pooler import leads_through_pooler
 from services.runtime.storage.schema import Schema, SchemaError
 
 CONNECT_SECONDS = 10.0
@@ -63,6 +64,8 @@ class PostgresPlace:
     async def _connection(self) -> asyncpg.Connection:
         if self._opened is None:
             self._opened = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS, target_session_attrs="read-write")
+            if await leads_through_pooler(self._opened):
+                raise SchemaError("经过连接池，不能迁移 / a pooler is on the way: a move takes the database itself")
             # A table of millions is counted and read.
             await self._opened.execute("set statement_timeout = 0")
         return self._opened

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import asyncpg
 
 from services.runtime.storage.move.state import NOTE_TABLE, Note, State, require_served, require_unmoved
-from services.runtime.storage.postgres.statements import LEDGER, NOTE, statements
+from services.runtime.storage.postgres.statements import LEDGER, NOTE, one_by_one, statements
 from services.runtime.storage.schema import Migration, Schema, SchemaError, ahead, another, behind
 
 _OTHERS = "select 1 from store_migration where store <> $1 limit 1"
@@ -21,6 +21,11 @@ class _Applied(NamedTuple):
 async def version(connection: asyncpg.Connection, schema: Schema) -> int:
     """The number of the last migration applied; 0 in an empty database."""
     return max((one.number for one in await _applied(connection, schema)), default=0)
+
+
+async def is_distributed(connection: asyncpg.Connection, schema: Schema) -> bool:
+    """Says whether the tables are those of a Citus cluster."""
+    return any(one.distributed for one in await _applied(connection, schema))
 
 
 async def read_note(connection: asyncpg.Connection) -> Note | None:
@@ -72,7 +77,9 @@ async def migrate(connection: asyncpg.Connection, schema: Schema, *, distribute:
             if distributed and await connection.fetchval("select to_regproc('create_distributed_table')") is None:
                 raise SchemaError("Citus is not there: create extension citus, in this database, on every node")
             migration = next(one for one in schema.migrations if one.number > number)
-            await connection.execute(statements(migration, distribute=distributed))
+            sql = statements(migration, distribute=distributed)
+            for statement in one_by_one(sql) if distributed else [sql]:
+                await connection.execute(statement)
             await connection.execute(NOTE, schema.store, migration.number, migration.name, distributed)
             applied.append(migration)
 

@@ -11,7 +11,8 @@ import asyncpg
 
 from services.common.errors import ServiceError
 from services.runtime.storage.move.state import WRITES_CLOSED, require_served, writes_closed
-from services.runtime.storage.postgres.migration import check, migrate, read_note
+from services.runtime.storage.postgres.migration import check, is_distributed, migrate, read_note
+from services.runtime.storage.postgres.pooler import is_pooled, settled
 from services.runtime.storage.schema import Schema, SchemaError
 
 T = TypeVar("T")
@@ -49,10 +50,11 @@ class Database:
     `unavailable` makes what a caller sees of a driver's error. `statement_seconds` is what one statement may take in
     the database, of whatever kind, what the wait for a connection may take, and how long a transaction may stand idle;
     the wire gets a second more. With `migrates`, the tables are brought up to date when the first connection is opened;
-    otherwise they must be. `session` are settings of PostgreSQL for every connection. `opened` is done on every
-    connection, on the first one when the tables are those that are needed; it raises SchemaError for a store that is
-    not the one that is meant: a name may lead to another database than before. `writes`: only a server that can be
-    written is connected to, of all that the URL names; one that stops being so is left, and looked for again.
+    otherwise they must be. `session` are settings of PostgreSQL for every connection, `planning` those for connections
+    whose statements have names and are planned by one server. `opened` is done on every connection, on the first one
+    when the tables are those that are needed; it raises SchemaError for a store that is not the one that is meant: a
+    name may lead to another database than before. `writes`: only a server that can be written is connected to, of all
+    that the URL names; one that stops being so is left, and looked for again.
     """
 
     url: str
@@ -62,6 +64,7 @@ class Database:
     statement_seconds: float
     migrates: bool = False
     session: Mapping[str, str] = field(default_factory=dict)
+    planning: Mapping[str, str] = field(default_factory=dict)
     opened: Callable[[asyncpg.Connection], Awaitable[None]] | None = None
     writes: bool = True
 
@@ -75,10 +78,26 @@ class Connections:
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._closed = False
+        self._pooled = False
+        self._distributed = False
+        limit = f"{int(self._seconds * 1000)}ms"
+        self._settings: Mapping[str, str] = {
+            "statement_timeout": limit,
+            "idle_in_transaction_session_timeout": limit,
+            # The planner's compiler would cost more than these small queries.
+            "jit": "off",
+            **database.session,
+        }
+
+    @property
+    def distributed(self) -> bool:
+        """Says, of a database that was reached, whether it is a Citus cluster's."""
+        return self._distributed
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection for work that goes on in pieces, and so cannot be done again. Raises Unavailable."""
+        """A connection for work that goes on in pieces, and so cannot be done again: in transactions of the caller's,
+        outside of which nothing is kept. Raises Unavailable."""
         try:
             pool = self._pool or await self._open()
             async with pool.acquire(timeout=self._seconds) as connection:
@@ -95,7 +114,10 @@ class Connections:
             try:
                 pool = self._pool or await self._open()
                 async with pool.acquire(timeout=self._seconds) as connection:
-                    return await work(connection)
+                    if not self._pooled:
+                        return await work(connection)
+                    async with settled(connection, self._settings):
+                        return await work(connection)
             except _FAILURES as error:
                 attempts_left -= 1
                 await self._leave_standby(error)
@@ -137,7 +159,13 @@ class Connections:
     async def _further(self, connection: asyncpg.Connection) -> None:
         """Looks whose the database is that a further connection has reached; the first one is looked at when its tables
         are there."""
-        if self._pool is not None and self._database.opened is not None:
+        if self._pool is not None:
+            await self._begin(connection)
+
+    async def _begin(self, connection: asyncpg.Connection) -> None:
+        if self._database.planning and not self._pooled and not self._distributed:
+            await connection.execute("; ".join(f"set {name} = '{to}'" for name, to in self._database.planning.items()))
+        if self._database.opened is not None:
             await self._database.opened(connection)
 
     async def _open(self) -> asyncpg.Pool:
@@ -145,33 +173,30 @@ class Connections:
             if self._closed:
                 raise asyncpg.InterfaceError("the store is closed")
             if self._pool is None:
-                limit = f"{int(self._seconds * 1000)}ms"
+                database = self._database
+                self._pooled = await is_pooled(database.url, seconds=self._seconds, writes=database.writes)
+                name = {"application_name": f"hutong-{database.schema.store}"}
                 pool = await asyncpg.create_pool(
-                    self._database.url,
+                    database.url,
                     min_size=1,
-                    max_size=self._database.size,
+                    max_size=database.size,
                     timeout=self._seconds,
                     command_timeout=self._seconds + 1,
-                    target_session_attrs="read-write" if self._database.writes else None,
+                    target_session_attrs="read-write" if database.writes else None,
                     reset=_nothing_to_reset,
                     init=self._further,
-                    server_settings={
-                        "application_name": f"hutong-{self._database.schema.store}",
-                        "statement_timeout": limit,
-                        "idle_in_transaction_session_timeout": limit,
-                        # The planner's compiler would cost more than these small queries.
-                        "jit": "off",
-                        **self._database.session,
-                    },
+                    server_settings=name if self._pooled else {**name, **self._settings},
+                    # A named one belongs to a session, and behind a pooler to somebody else's.
+                    statement_cache_size=0 if self._pooled else 100,
                 )
                 try:
                     async with pool.acquire() as connection:
-                        if self._database.migrates:
-                            await migrate(connection, self._database.schema)
-                        await check(connection, self._database.schema)
+                        if database.migrates:
+                            await migrate(connection, database.schema)
+                        await check(connection, database.schema)
                         require_served(await read_note(connection))
-                        if self._database.opened is not None:
-                            await self._database.opened(connection)
+                        self._distributed = await is_distributed(connection, database.schema)
+                        await self._begin(connection)
                 except BaseException:
                     pool.terminate()
                     raise

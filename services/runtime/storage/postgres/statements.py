@@ -1,5 +1,8 @@
 """The statements that apply a migration to PostgreSQL, and keep the ledger of those applied."""
 
+import re
+from collections.abc import Sequence
+
 from services.runtime.storage.schema import Migration
 
 PARTITIONS = 16
@@ -42,6 +45,12 @@ def statements(migration: Migration, *, distribute: bool) -> str:
             for n in range(PARTITIONS)
         ]
     return "\n".join([tables, *calls, migration.rows])
+
+
+def one_by_one(sql: str) -> Sequence[str]:
+    """Returns the statements of a migration, each of which ends with its line. Citus hands the text of a message on to
+    its workers, which take one statement at a time."""
+    return [statement for statement in re.split(r";[ ]*$", sql, flags=re.MULTILINE) if statement.strip()]
 
 
 def script(store: str, migration: Migration, *, distribute: bool) -> str:

@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from hashlib import blake2b
 
-import redis.asyncio as aioredis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from services.runtime.limits.buckets import BucketsDownError, Taking
 from services.runtime.resilience.batches import Batches
 from services.runtime.resilience.circuit import Circuit
+from services.runtime.storage.redis.client import Call, RedisClient
 
 PREFIX = "hutong:limits:1:"
 
@@ -39,12 +36,10 @@ class RedisBuckets:
     Redis, and meshes that share one apart. Each script has one key: it runs on a Redis Cluster too."""
 
     def __init__(self, url: str, *, salt: bytes, timeout: float) -> None:
-        self._client = aioredis.Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0), max_connections=16
-        )
+        self._client = RedisClient(url, seconds=timeout, most=16)
         self._salt = salt
         self._circuit = Circuit()
-        self._script: AsyncScript = self._client.register_script(_TAKE)
+        self._script = self._client.script(_TAKE)
         self._batches: Batches[Taking, float] = Batches(self._send)
 
     async def take(self, takings: Sequence[Taking]) -> Sequence[float]:
@@ -55,11 +50,16 @@ class RedisBuckets:
 
     async def _send(self, takings: Sequence[Taking]) -> Sequence[float]:
         try:
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for rule, asker, tokens, forced in takings:
-                    arguments = [repr(rule.rate), repr(rule.burst), repr(tokens), "1" if forced else "0"]
-                    await self._script(keys=[self._key(rule.name, asker)], args=arguments, client=pipeline)
-                answers = await pipeline.execute()
+            answers = await self._client.run_all(
+                self._script,
+                [
+                    Call(
+                        [self._key(rule.name, asker)],
+                        [repr(rule.rate), repr(rule.burst), repr(tokens), "1" if forced else "0"],
+                    )
+                    for rule, asker, tokens, forced in takings
+                ],
+            )
         except (RedisError, OSError, TimeoutError):
             self._circuit.failed()
             raise BucketsDownError from None
@@ -72,4 +72,4 @@ class RedisBuckets:
 
     async def close(self) -> None:
         """See SharedBuckets."""
-        await self._client.aclose()
+        await self._client.close()
