@@ -30,6 +30,16 @@ def code_history(lengths: Sequence[int]) -> Benchmark:
     return CodeHistory(lengths)
 
 
+def intake_into(store_url: str) -> Benchmark:
+    """The benchmark of intake into a store that is there, beside one of its own. Raises CannotRunError when what it
+    imports is not installed."""
+    try:
+        from bench.benchmarks.intake import IntakeInto
+    except ModuleNotFoundError as error:
+        raise CannotRunError(f"未安装 {error.name}", f"{error.name} is not installed") from error
+    return IntakeInto(store_url)
+
+
 def load(name: str, package: ModuleType = bench.benchmarks) -> Benchmark:
     """The benchmark of a name. Raises KeyError, and CannotRunError when what it imports is not installed."""
     if name not in names(package):

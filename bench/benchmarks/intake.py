@@ -5,6 +5,8 @@ the same indexed and partitioned table in a database of its own. Ours: a records
 the same number of rows through RecordIntakeService, 5,000 a batch: it checks every field, makes person keys of document
 numbers, finds duplicates, numbers the feed, and acknowledges after the commit. Both begin with messages or tuples that
 are made beforehand; serialising them is measured. The server keeps fsync on.
+
+Into a store that is there, such as a cluster's, the yardstick is the same stream into one server of its own.
 """
 
 import asyncio
@@ -195,6 +197,38 @@ async def _measured(server: PostgresServer, rounds: int) -> Report:
             ),
         )
     )
+
+
+class IntakeInto:
+    """The same stream into the store at a URL, whose tables are there, beside one into a server of this run's own."""
+
+    title = Text("批量入库：给定的库与单节点之比", "Bulk intake: a given store beside one node")
+
+    def __init__(self, store_url: str) -> None:
+        self._store_url = store_url
+
+    async def run(self, rounds: int) -> Report:
+        """Measures both in turn. Raises CannotRunError without a PostgreSQL, and where the store is not served."""
+        from services.records.store.schemas import SCHEMAS
+        from services.runtime.storage.migration_command import migrate
+
+        server = await asyncio.to_thread(start, durable=True)
+        try:
+            url = await server.create_database()
+            await migrate(SCHEMAS, url)
+            async with serving(self._store_url, REGION) as given, serving(url, REGION) as own:
+                try:
+                    ours, yardstick = await in_turn(
+                        rounds, _Stream(given.address).measure, _Stream(own.address).measure
+                    )
+                except TimeoutError:
+                    raise CannotRunError("记录服务未能启动", "The records service did not start") from None
+        finally:
+            await asyncio.to_thread(server.stop)
+        into = Series(Text("入给定的库", "into the store given"), ours)
+        return Report(
+            (Measure("rows/s", into, Series(Text("入单节点", "into one node"), yardstick), higher_is_better=True),)
+        )
 
 
 BENCHMARK = Intake()

@@ -38,6 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="仅 codes：未缓存的码，按持码人检测历史的次数 / codes only: a code past the cache, by the number of the "
         "holder's tests, such as 1,10,200,2000",
     )
+    parser.add_argument(
+        "--store",
+        metavar="URL",
+        help="仅 intake：写入该库，与本机单节点之比；库须已迁移，数据会留下 / "
+        "intake only: into this store, PostgreSQL or Citus, beside one node here; its tables are there, and it keeps "
+        "what it is given",
+    )
     parser.set_defaults(run=run)
 
 
@@ -80,10 +87,18 @@ def run(args: argparse.Namespace) -> int:
     if args.history and args.name != "codes":
         complain(Text("--history 只用于 codes", "--history goes with codes alone"))
         return Exit.USAGE
+    if args.store and args.name != "intake":
+        complain(Text("--store 只用于 intake", "--store goes with intake alone"))
+        return Exit.USAGE
     status = Exit.OK
     for name in known if args.name == "all" else [args.name]:
         try:
-            benchmark = registry.load(name) if args.history is None else registry.code_history(args.history)
+            if args.history is not None:
+                benchmark = registry.code_history(args.history)
+            elif args.store is not None:
+                benchmark = registry.intake_into(args.store)
+            else:
+                benchmark = registry.load(name)
             report = asyncio.run(benchmark.run(args.rounds))
         except CannotRunError as error:
             complain(Text(f"{name}：{error.text.zh}", f"{name}: {error.text.en}"))

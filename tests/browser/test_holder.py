@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -11,7 +12,7 @@ from hutong.records.v1.record_pb2 import RecordKind
 from playwright.async_api import Page, Route, expect
 
 from services.common.errors import Unavailable
-from tests.testkit.browser import CHINESE, ENGLISH, NARROW, PASS_TEXT, Phone
+from tests.testkit.browser import CHINESE, ENGLISH, NARROW, PASS_TEXT, PHONE, Phone
 from tests.testkit.fakes.mesh import PERSON, record
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -131,6 +132,44 @@ async def test_a_page_that_is_opened_again_knows_the_code(phone: Phone) -> None:
     assert "null" == await again.evaluate("JSON.stringify(common.get('last'))")
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_phone_whose_clock_is_off_shows_the_servers_time(phone: Phone, hours: int) -> None:
+    """By an hour, either way: it says so, and the code is as old as it is."""
+    page = await phone.context.new_page()
+    await page.clock.install(time=datetime.now(UTC) + timedelta(hours=hours))
+    await page.goto("/")
+    await page.locator("#people button").first.click()
+    await expect(page.locator("#face")).to_have_attribute("data-state", "LIVE")
+    await expect(page.locator("#note")).to_have_text("手机时钟不准，已按服务器时间显示。")
+    off = await page.evaluate("Math.abs(now() - Date.parse(last.pass.issuedAt))")
+    assert 600_000 > off
+
+
+async def test_a_token_that_ended_is_had_again(phone: Phone) -> None:
+    """The code that is asked for with it comes all the same; where nobody gives one, the person signs in anew."""
+    page = await phone.holder()
+    ended = {"reason": "TOKEN_EXPIRED", "detail": "令牌已过期 / The token has expired", "violations": []}
+    await phone.context.route("**/v1/passes:issue", lambda route: route.fulfill(status=401, json=ended), times=1)
+    text = await page.evaluate(PASS_TEXT)
+    await page.evaluate("last.asked -= 100_000")
+    await page.wait_for_function("text => last.pass.text !== text", arg=text)
+    await phone.context.route("**/v1/passes:issue", lambda route: route.fulfill(status=401, json=ended))
+    await phone.context.route("**/v1/samplePeople:signIn", lambda route: route.fulfill(status=401, json=ended))
+    await page.evaluate("last.asked -= 100_000")
+    await expect(page.locator("#hint")).to_have_text("登录已过期，请重新登录。")
+    await expect(page.locator("#face")).not_to_be_visible()
+
+
+async def test_a_positive_has_no_days_that_look_like_a_good_code(phone: Phone) -> None:
+    """The number of days stands beside a recognised code alone."""
+    page = await phone.holder()
+    await page.evaluate("last.code.daysSinceTest = 1, draw()")
+    await expect(page.locator("#days")).to_have_text("核酸 1 天")
+    await page.evaluate("last.code.status = 'POSITIVE', last.code.colour = 'RED', draw()")
+    await expect(page.locator("#word")).to_have_text("阳性")
+    await expect(page.locator("#days")).to_have_text("红码")
+
+
 async def test_what_is_missing_says_whom_to_call(phone: Phone) -> None:
     """A sample that waits: since when, at which laboratory, and its telephone."""
     phone.mesh.records[PERSON] = [
@@ -143,6 +182,16 @@ async def test_what_is_missing_says_whom_to_call(phone: Phone) -> None:
     await expect(sheet).to_contain_text("湘雅医院")
     await expect(sheet).to_contain_text("等了 10小时")
     await expect(sheet.locator("a")).to_have_attribute("href", "tel:073100000000")
+
+
+async def test_a_result_that_is_wrong_says_who_can_correct_it(phone: Phone) -> None:
+    """The number that names it, and the telephone of the laboratory that reported it."""
+    phone.mesh.laboratories = [LABORATORY]
+    page = await phone.holder()
+    await page.locator("[data-action=results]").click()
+    await page.locator("#sheetBody summary").click()
+    await expect(page.locator("#sheetBody details code")).to_have_text("S1")
+    await expect(page.locator("#sheetBody details a")).to_have_attribute("href", "tel:073100000000")
 
 
 async def test_a_guardian_shows_each_of_the_family(phone: Phone) -> None:
@@ -223,38 +272,53 @@ async def test_a_sheet_that_was_closed_stays_closed(phone: Phone) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing(phone: Phone, scheme: str) -> None:
-    """On both pages, signed in and out, with each sheet open, on every face, in both schemes; and 320 px need no
-    scrolling sideways."""
-    axe = Axe()
-    pages = [await phone.page("/"), await phone.venue()]
-    await pages[0].locator("#people button").first.wait_for()
+async def test_axe_finds_nothing_on_the_pages(phone: Phone, scheme: str) -> None:
+    """On both pages, signed in and out, and on a sheet, in both schemes."""
+    entry = await phone.page("/")
+    await entry.locator("#people button").first.wait_for()
     holder = await phone.holder()
-    pages.append(holder)
-    for page in pages:
+    for page in (entry, await phone.venue(), holder):
         await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # a literal
-        await clean(axe, page)
+        await clean(page)
+        await fits(page)
+    await holder.locator("[data-action=results]").click()
+    await holder.locator("#sheetBody summary").click()
+    await clean(holder)
+
+
+async def test_axe_finds_nothing_on_the_faces(phone: Phone) -> None:
+    """On each colour, and on an old and an ended code; their colours are those of every scheme."""
+    holder = await phone.holder()
     for colour in ("YELLOW", "ORANGE", "RED", "GREY"):
         await holder.evaluate("colour => { last.asked = now(); last.code.colour = colour; draw(); }", colour)
-        await clean(axe, holder)
-    for age in (0, 10**9):
-        await holder.evaluate(
-            "age => { last.code.freshness = 'STALE'; last.asked = now(); last.at -= age; draw(); }", age
-        )
-        await clean(axe, holder)
+        await clean(holder)
+    await holder.evaluate("last.code.freshness = 'STALE'; last.asked = now(); draw()")
+    await clean(holder)
+    await fits(holder)
+    await holder.evaluate("last.code.validUntil = last.code.at; last.asked = now(); draw()")
+    await clean(holder)
+
+
+async def test_axe_finds_nothing_on_the_sheets(phone: Phone) -> None:
+    """Each of them is asked about, and is as wide as the screen."""
+    holder = await phone.holder()
     for button in await holder.locator("#actions button").all():
         await button.click()
-        await expect(holder.locator("#sheetBody > *").first).to_be_visible()
-        await clean(axe, holder)
+        await expect(holder.locator("#sheetBody")).not_to_have_text("正在更新……")
+        await clean(holder)
+        await fits(holder)
         await holder.keyboard.press("Escape")
 
 
-async def clean(axe: Axe, page: Page) -> None:
-    """Asks axe about a page, and whether it is as wide as a narrow phone."""
-    response = (await axe.run(page)).response
+async def clean(page: Page) -> None:
+    """Asks axe about a page."""
+    response = (await Axe().run(page)).response
     assert [] == [(one["id"], one["nodes"][0]["html"]) for one in response["violations"]]
-    size = page.viewport_size
-    await page.set_viewport_size(NARROW)
-    assert NARROW["width"] >= await page.evaluate("document.documentElement.scrollWidth")
-    if size is not None:
+
+
+async def fits(page: Page) -> None:
+    """Tries a page on a narrow phone, and on a phone with letters of twice the size: nothing is scrolled sideways."""
+    for size, letters in ((NARROW, ""), (PHONE, "200%"), (PHONE, "")):
         await page.set_viewport_size(size)
+        await page.evaluate("letters => { document.documentElement.style.fontSize = letters; }", letters)
+        assert size["width"] >= await page.evaluate("document.documentElement.scrollWidth")

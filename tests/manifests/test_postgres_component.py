@@ -32,7 +32,7 @@ from tests.testkit.checks.manifests import (
 
 STORES = sorted(
     str(path.parent.relative_to(K8S))
-    for path in K8S.glob("overlays/*/*/kustomization.yaml")
+    for path in K8S.glob("overlays/postgres/*/kustomization.yaml")
     if "components/postgres" in path.read_text()
 )
 

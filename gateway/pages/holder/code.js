@@ -110,7 +110,7 @@ function draw() {
   $("word").classList.toggle("long", $("word").textContent.length > (language === "zh" ? 5 : 11));
   days(live, code, $("word").textContent === colour ? status : colour);
   set("until", !live ? span(now_ - last.at, 2) + t("ago") + status + t("comma") + colour
-    : code.validUntil ? t("until") + when(code.validUntil) : because(code, status));
+    : code.validUntil ? t("until") + when(code.validUntil) : because(code));
   set("count", live && code.validUntil ? t("left") + span(Date.parse(code.validUntil) - now_) : "");
   const shows = live && !!pass;
   if (shows && image.dataset.text !== pass.text) {
@@ -124,16 +124,16 @@ function draw() {
 }
 
 // Without an end, what stands in the way: the guard reads it from the same place.
-function because(code, status) {
+function because(code) {
   const first = [...code.grounds, ...code.reasons].find(one => one.text);
-  const said = code.status === "NOT_RECOGNISED" ? [status] : [];
-  return [...said, first && both(first.text)].filter(Boolean).join(t("colon"));
+  return first ? both(first.text) : "";
 }
 
-// Beside the colour the number of days, which a guard asks for; beside another word the colour.
+// Beside the colour of a recognised code the number of days, which a guard asks for. Beside a positive it would be taken
+// for one: there the other word stands.
 function days(live, code, beside) {
-  const element = $("days"), counted = live && code.daysSinceTest != null;
-  const key = [live, code.daysSinceTest, beside, language].join();
+  const element = $("days"), counted = live && code.status === "RECOGNISED" && code.daysSinceTest != null;
+  const key = [live, counted && code.daysSinceTest, beside, language].join();
   if (element.dataset.key === key) return;
   element.dataset.key = key;
   if (!counted) element.replaceChildren(live ? beside : t("doNot"));

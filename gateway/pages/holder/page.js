@@ -17,7 +17,7 @@ async function enter(chosen) {
   $("scene").value = "";
   keepSigned();
   show();
-  $("face").focus();
+  $("face").focus({ preventScroll: true });
   ask();
 }
 

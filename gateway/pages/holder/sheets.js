@@ -93,6 +93,15 @@ function laboratoryOf(answer, record) {
   return { name: known ? both(known.displayName) : record.laboratory, contact: known && known.contact };
 }
 
+const telephone = contact => el("a", { class: "button", href: "tel:" + contact.replace(/[^+\d]/g, "") }, t("call") + contact);
+
+// Who can correct it is the laboratory that reported it; what names it is its number there.
+function wrong(record, laboratory) {
+  const id = record.origin && record.origin.sourceId || record.sourceId;
+  return el("details", {}, el("summary", {}, t("wrong")), el("p", {}, t("quote"), el("code", { translate: "no" }, id)),
+    laboratory.contact ? telephone(laboratory.contact) : el("p", { class: "soft" }, t("noContact")));
+}
+
 function results() {
   openSheet(t("results"), async () => {
     const answer = await listResults(), silent = silentOf(answer.coverage).length > 0;
@@ -111,6 +120,7 @@ function resultItem(view, laboratory) {
   const word = record.kind === "SAMPLING" ? t("sampled") : t("result")[record.result] || record.result;
   const item = el("li", {}, el("strong", {}, word), " · ", t("from") + " " + place(view.originRegion),
     el("div", { class: "soft" }, times(record)), kept);
+  if (record.kind === "RESULT") item.append(wrong(record, laboratory));
   const elsewhere = view.originRegion !== region && record.region !== region && !view.copiedTo.includes(region);
   if (record.kind === "RESULT" && elsewhere && here && here.onMesh) item.append(claimButton(view, item, region, standing));
   return item;
@@ -125,7 +135,7 @@ function claimButton(view, item, region, standing) {
         originSourceId: record.origin ? record.origin.sourceId : record.sourceId, requestId: request });
       view.copiedTo.push(region);
       standing();
-      const done = el("p", { role: "status", tabindex: "-1" }, "✓ " + t("claimed") + " " + place(region));
+      const done = el("p", { role: "status", tabindex: "-1" }, "✓ " + t("claimed") + place(region));
       button.replaceWith(done);
       done.focus();
       if (last) last.asked -= renewal();
@@ -134,7 +144,7 @@ function claimButton(view, item, region, standing) {
       button.disabled = false;
       item.append(el("p", { role: "alert" }, error && error.reason ? t("noAnswer") + saidOf(error) : t("unreachable")));
     }
-  } }, t("claim") + " " + place(region));
+  } }, t("claim") + place(region));
   return button;
 }
 
@@ -148,8 +158,7 @@ function missing() {
       return el("li", {}, el("strong", {}, t("sampled")), " · ", t("from") + " " + place(originRegion),
         el("div", {}, t("waiting") + span(now() - Date.parse(record.sampledAt || record.recordedAt), 2) + t("comma") + times(record)),
         el("div", {}, t("laboratory") + laboratory.name),
-        laboratory.contact ? el("a", { class: "button", href: "tel:" + laboratory.contact.replace(/[^+\d]/g, "") }, t("call") + laboratory.contact)
-          : el("p", { class: "soft" }, t("noContact")),
+        laboratory.contact ? telephone(laboratory.contact) : el("p", { class: "soft" }, t("noContact")),
         overdue && el("p", {}, t("overdue")));
     });
     const silent = silentOf(answer.coverage);

@@ -71,7 +71,7 @@ class Durations(Metered):
     """A histogram of seconds, with these upper bounds of its buckets."""
 
     def __init__(self, name: str, help_text: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
-        self._bounds = tuple(bounds)
+        self.bounds = tuple(bounds)
         self._seen: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
         super().__init__(name, help_text, labels)
 
@@ -79,15 +79,15 @@ class Durations(Metered):
         """Counts one that took so long, under these values of the labels."""
         seen = self._seen.get(values)
         if seen is None:
-            seen = self._seen[values] = ([0] * (len(self._bounds) + 1), [0.0])
+            seen = self._seen[values] = ([0] * (len(self.bounds) + 1), [0.0])
         buckets, total = seen
-        buckets[bisect_left(self._bounds, seconds)] += 1
+        buckets[bisect_left(self.bounds, seconds)] += 1
         total[0] += seconds
 
     def collect(self) -> Iterable[Metric]:
         """See Metered."""
         family = HistogramMetricFamily(self._name, self._help, labels=self.label_names)
-        ends = [*map(str, self._bounds), "+Inf"]
+        ends = [*map(str, self.bounds), "+Inf"]
         for values, (buckets, total) in list(self._seen.items()):
             upto, cumulative = 0, []
             for end, count in zip(ends, buckets, strict=True):

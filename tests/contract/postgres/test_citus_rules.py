@@ -5,30 +5,19 @@ import pytest
 
 from services.records.store.postgres.schema import MIGRATIONS
 from services.records.store.postgres.store import PostgresStore
-from services.records.store.schemas import SCHEMAS
-from services.runtime.storage.migration_command import migrate
 from services.runtime.storage.postgres.statements import one_by_one, statements
-from tests.testkit.checks.citus import DISTRIBUTED, is_cold, offences, offences_of_tables
+from tests.testkit.checks.citus import DISTRIBUTED, is_cold, make_as_distributed, offences, offences_of_tables
 from tests.testkit.checks.statements import recorded, tables_of
 from tests.testkit.checks.store_walk import walk
 from tests.testkit.servers.citus import needs_citus
 
 pytestmark = pytest.mark.postgres
 
-STUBS = """
-create function create_distributed_table(t regclass, c text, shard_count int, colocate_with text)
-returns void language sql as '';
-create function create_reference_table(t regclass) returns void language sql as '';
-"""
-
 
 @pytest.fixture
 async def distributed_url(postgres_url: str) -> str:
     """A database with the tables as they are handed to Citus."""
-    connection = await asyncpg.connect(postgres_url)
-    await connection.execute(STUBS)
-    await connection.close()
-    await migrate(SCHEMAS, postgres_url, distribute=True)
+    await make_as_distributed(postgres_url)
     return postgres_url
 
 

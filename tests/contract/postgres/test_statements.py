@@ -15,7 +15,7 @@ from services.records.store.schemas import SCHEMAS
 from services.runtime.storage.migration_command import migrate
 from services.runtime.storage.postgres.statements import PARTITIONS
 from tests.testkit.builders.records import person
-from tests.testkit.checks.citus import COLD, is_cold
+from tests.testkit.checks.citus import COLD, is_cold, make_as_distributed
 from tests.testkit.checks.statements import Sent, closed, recorded, tables_of, written
 from tests.testkit.checks.store_walk import PEOPLE, SOURCE, walk
 
@@ -36,9 +36,17 @@ async def sent(postgres_url: str) -> list[Sent]:
     return sent
 
 
-async def test_no_statement_of_the_store_is_left_out(sent):
-    """Every statement that stands in its modules was sent: the tests of statements see all there are."""
-    said = {closed(one.query) for one in sent}
+async def test_no_statement_of_the_store_is_left_out(sent, postgres_server):
+    """Every statement that stands in its modules was sent, to one node or to a cluster: the tests of statements see all
+    there are."""
+    url = await postgres_server.create_database()
+    await make_as_distributed(url)
+    with recorded() as sent_to_cluster:
+        store = PostgresStore(url, drives_copies=True)
+        await walk(store)
+        await store.close()
+    await postgres_server.drop_database(url)
+    said = {closed(one.query) for one in [*sent, *sent_to_cluster]}
     unsaid = {
         where: pattern.pattern
         for where, pattern in written(STORE).items()

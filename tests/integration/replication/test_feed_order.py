@@ -37,7 +37,7 @@ async def slowly(store: Any, touch: Touch, plan: Callable[[Known], Plan], clock:
     """A transaction that is long between its writing and its commit."""
     if isinstance(store, PostgresStore):
         async with store._connection() as connection, connection.transaction():
-            await unit_of_work.transact(connection, touch, plan, clock, clock, False)
+            await unit_of_work.transact(connection, touch, plan, clock, clock, False, False)
             await asyncio.sleep(pause)
         return
 

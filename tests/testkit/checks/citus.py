@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 
 import asyncpg
 
+from services.records.store.schemas import SCHEMAS
+from services.runtime.storage.migration_command import migrate
 from tests.testkit.checks.statements import tables_of
 
 DISTRIBUTED: Mapping[str, str] = {"identity": "source_id", "revision": "person_key"}
@@ -75,6 +77,22 @@ async def offences_of_tables(connection: asyncpg.Connection) -> list[str]:
         found += [f"{table}: trigger {name}" for (name,) in await connection.fetch(triggers, table)]
     keys = await connection.fetch("select conname, conrelid::regclass::text from pg_constraint where contype = 'f'")
     return found + [f"{table}: foreign key {name}" for name, table in keys]
+
+
+_STUBS = """
+create function create_distributed_table(t regclass, c text, shard_count int, colocate_with text)
+returns void language sql as '';
+create function create_reference_table(t regclass) returns void language sql as '';
+"""
+
+
+async def make_as_distributed(url: str) -> None:
+    """Makes the tables of records in a database of one node as they are handed to Citus: a store there says to it what
+    it would say to a cluster."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(_STUBS)
+    await connection.close()
+    await migrate(SCHEMAS, url, distribute=True)
 
 
 COLD = {

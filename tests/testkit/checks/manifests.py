@@ -11,7 +11,13 @@ from tests.testkit.needs import missing
 from tests.testkit.tools import ROOT, passes
 
 K8S = ROOT / "k8s"
-KUSTOMIZATIONS = ["base", *sorted(f"overlays/{path.name}" for path in (K8S / "overlays").iterdir())]
+FEDERATED = ("overlays/federation", "overlays/nation", "overlays/region")
+"""A federation and its halves, of which each stands in a namespace of its own."""
+KUSTOMIZATIONS = [
+    "base",
+    *sorted({f"overlays/{path.name}" for path in (K8S / "overlays").iterdir()} - set(FEDERATED)),
+]
+"""Whole meshes, each in one namespace."""
 
 Object = dict[str, Any]
 
@@ -40,8 +46,8 @@ def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
 
 
 def workloads(objects: list[Object]) -> list[Object]:
-    """Everything that has pods."""
-    return of_kind(objects, "Deployment", "StatefulSet")
+    """Everything that has pods of the mesh's own services."""
+    return [one for one in of_kind(objects, "Deployment", "StatefulSet") if "hutong-" in container(one)["image"]]
 
 
 def templates(objects: list[Object]) -> Iterator[tuple[Object, Object]]:
@@ -71,7 +77,7 @@ def container(workload: Object) -> Object:
 
 def service_of(workload: Object) -> str:
     """Returns the name of the service that a workload runs."""
-    return str(container(workload)["image"]).split(":")[0].rpartition("hutong-")[2]
+    return str(container(workload)["image"]).partition("@")[0].split(":")[0].rpartition("hutong-")[2]
 
 
 def by_name(objects: list[Object], kind: str) -> dict[str, Object]:
@@ -91,7 +97,14 @@ def environment(objects: list[Object], workload: Object) -> dict[str, str]:
 
 def variables(objects: list[Object], of: Object) -> dict[str, str]:
     """Returns the environment of a container. Raises KeyError for a reference to what is not there."""
-    maps, secrets = by_name(objects, "ConfigMap"), by_name(objects, "Secret")
+    maps = by_name(objects, "ConfigMap")
+    secrets = {one["metadata"]["name"]: one["data"] for one in objects if one["kind"] == "Secret"}
+    # Those that an operator makes of a vault's.
+    secrets |= {
+        one["spec"]["target"]["name"]: one["spec"]["target"].get("template", {}).get("data", {})
+        for one in objects
+        if one["kind"] == "ExternalSecret"
+    }
     found: dict[str, str] = {}
     for source in of.get("envFrom", []):
         found |= maps[source["configMapRef"]["name"]]["data"]
@@ -99,7 +112,7 @@ def variables(objects: list[Object], of: Object) -> dict[str, str]:
         if "value" in entry:
             found[entry["name"]] = entry["value"]
         elif reference := entry["valueFrom"].get("secretKeyRef"):
-            data = secrets[reference["name"]]["data"]
+            data = secrets[reference["name"]]
             if not (reference.get("optional") and reference["key"] not in data):
                 found[entry["name"]] = data[reference["key"]]
         else:

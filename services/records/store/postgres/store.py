@@ -226,7 +226,8 @@ class PostgresStore:
 
         async def transact(connection: asyncpg.Connection) -> bytes:
             async with connection.transaction():
-                return await writing.transact(connection, touch, decide, clock, stamp, self._drives_copies)
+                distributed = self._connections.distributed
+                return await writing.transact(connection, touch, decide, clock, stamp, self._drives_copies, distributed)
 
         try:
             answer = await self._run(transact)

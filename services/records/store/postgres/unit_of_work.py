@@ -59,6 +59,21 @@ cross join lateral (
 ) as r
 """
 
+# On a cluster each of these goes to one node and holds a row, where those above would ask all and hold shards.
+_CLAIM_ONE = """
+insert into identity (region, source_id, person_key) values ($1, $2, $3) on conflict do nothing returning 1
+"""
+
+_HELD_ONE = "select region, source_id, person_key from identity where region = $1 and source_id = $2"
+
+_HISTORY = """
+select region, source_id, revision, person_key, digest, retracted, body from revision
+where region = $1 and source_id = $2 and person_key = $3 order by revision
+"""
+
+FEW = 32
+"""On a cluster, up to so many are asked for by a statement each."""
+
 _LABORATORIES = """
 select distinct on (laboratory) laboratory, body from laboratory
 where laboratory = any($1::text[]) order by laboratory, revision desc
@@ -86,11 +101,24 @@ MANY = 200
 """From so many claims on, they are copied in, which is cheap where all of them are new."""
 
 
+# In parallel a statement would hold all shards that it writes, not rows, until the commit. One after the other, in the
+# order of shards, it holds rows, and no two statements wait for each other in a circle.
+_SHARD_AFTER_SHARD = "set local citus.multi_shard_modify_mode = 'sequential'"
+
+
 async def transact(
-    connection: asyncpg.Connection, touch: Touch, decide: Decide, clock: Clock, stamp: Clock, drives_copies: bool
+    connection: asyncpg.Connection,
+    touch: Touch,
+    decide: Decide,
+    clock: Clock,
+    stamp: Clock,
+    drives_copies: bool,
+    distributed: bool,
 ) -> bytes:
     """Writes as RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits; `stamp` gives
-    the instant that it bears."""
+    the instant that it bears. `distributed`: the database is a cluster's."""
+    if distributed:
+        await connection.execute(_SHARD_AFTER_SHARD)
     if touch.request is not None:
         answered = await _answered(connection, touch.request)
         if answered is not None:
@@ -103,12 +131,12 @@ async def transact(
     if touch.conflict:
         # Whose the record is must not change between the look and the lock.
         await connection.execute(_LOCK_HEAD)
-    held = await _claim(connection, touch)
-    plan = decide(await _known(connection, touch, held, cursor))
+    held = await _claim(connection, touch, distributed=distributed)
+    plan = decide(await _known(connection, touch, held, cursor, distributed=distributed))
     if held and plan.count and not _locks_head(touch):
         # It rests on revisions that others may follow up meanwhile. With the head locked nobody can: once more.
         await connection.execute(_LOCK_HEAD)
-        plan = decide(await _known(connection, touch, held, cursor))
+        plan = decide(await _known(connection, touch, held, cursor, distributed=distributed))
     now = await _append(connection, plan, stamp, drives_copies)
     answer = plan.answer(now)
     if plan.cursor is not None:
@@ -152,21 +180,29 @@ async def _cursor(connection: asyncpg.Connection, touch: Touch) -> Cursor:
     return Cursor(*row)
 
 
-async def _claim(connection: asyncpg.Connection, touch: Touch) -> list[Any]:
+async def _claim(connection: asyncpg.Connection, touch: Touch, *, distributed: bool) -> list[Any]:
     """Claims what is to be claimed; returns the identities that were there already, or may have been."""
     claimed = sorted((*record_id, key) for record_id, key in touch.records.items() if key is not None)
     wanted = len(touch.records)
     if len(claimed) >= MANY and await _copied(connection, claimed) and len(claimed) == wanted:
         return []
     if claimed:
-        new = await connection.fetch(_CLAIM, *map(list, zip(*claimed, strict=True)))
+        new = await _each(connection, claimed, _CLAIM, _CLAIM_ONE, distributed=distributed)
         if len(new) == wanted:
             # All are new, and nobody else can have given them a revision.
             return []
     if not wanted:
         return []
-    held: list[Any] = await connection.fetch(HELD, *map(list, zip(*sorted(touch.records), strict=True)))
-    return held
+    return await _each(connection, sorted(touch.records), HELD, _HELD_ONE, distributed=distributed)
+
+
+async def _each(
+    connection: asyncpg.Connection, rows: Sequence[Sequence[Any]], together: str, apart: str, *, distributed: bool
+) -> list[Any]:
+    """Returns the answers for rows of arguments, in their order: by one statement about all, or one about each."""
+    if distributed and len(rows) <= FEW:
+        return list(await connection.fetchmany(apart, rows))
+    return list(await connection.fetch(together, *map(list, zip(*rows, strict=True))))
 
 
 async def _copied(connection: asyncpg.Connection, claimed: list[tuple[str, str, bytes]]) -> bool:
@@ -190,7 +226,9 @@ def _locks_head(touch: Touch) -> bool:
     return bool(touch.laboratories or touch.conflict)
 
 
-async def _known(connection: asyncpg.Connection, touch: Touch, held: list[Any], cursor: Cursor) -> Known:
+async def _known(
+    connection: asyncpg.Connection, touch: Touch, held: list[Any], cursor: Cursor, *, distributed: bool
+) -> Known:
     laboratories: dict[str, Laboratory] = {}
     if _locks_head(touch):
         # Laboratories change seldom: the head's lock is theirs too. The next statement sees what was committed before.
@@ -198,7 +236,8 @@ async def _known(connection: asyncpg.Connection, touch: Touch, held: list[Any], 
     if touch.laboratories:
         rows = await connection.fetch(_LABORATORIES, list(touch.laboratories))
         laboratories = {row[0]: Laboratory.FromString(row[1]) for row in rows}
-    histories = {record.id: history for record, history in (await _histories(connection, held)).items()}
+    of_held = await _histories(connection, held, distributed=distributed)
+    histories = {record.id: history for record, history in of_held.items()}
     conflict = await correction.conflict(connection, touch.conflict) if touch.conflict else None
     holders = {RecordId(row[0], row[1]): row[2] for row in held}
     others = [
@@ -206,13 +245,17 @@ async def _known(connection: asyncpg.Connection, touch: Touch, held: list[Any], 
         for record in touch.others
         if holders.get(record.id, record.person_key) != record.person_key
     ]
-    return Known(histories, laboratories, cursor, conflict, await _histories(connection, others))
+    return Known(
+        histories, laboratories, cursor, conflict, await _histories(connection, others, distributed=distributed)
+    )
 
 
-async def _histories(connection: asyncpg.Connection, held: Sequence[Any]) -> dict[PersonRecord, list[StoredRevision]]:
+async def _histories(
+    connection: asyncpg.Connection, held: Sequence[Any], *, distributed: bool
+) -> dict[PersonRecord, list[StoredRevision]]:
     histories: dict[PersonRecord, list[StoredRevision]] = {}
     if held:
-        for row in await connection.fetch(_HISTORIES, *map(list, zip(*held, strict=True))):
+        for row in await _each(connection, held, _HISTORIES, _HISTORY, distributed=distributed):
             record = PersonRecord(row[3], RecordId(row[0], row[1]))
             histories.setdefault(record, []).append(StoredRevision(*row[2:]))
     return histories
