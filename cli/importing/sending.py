@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Protocol, TypeVar, cast
 from uuid import uuid4
 
+from hutong.common.v1.identity_pb2 import StoreIdentity
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest, StreamRecordsResponse
 
@@ -15,6 +16,8 @@ from cli.importing.journal import Journal
 from cli.importing.tally import Tally
 from cli.laboratory_files.refusals import Refusal
 from services.common.errors import Code, ServiceError, Unavailable
+from services.common.identities import REASONS, RECORDS, ExpectedStore
+from services.common.regions import NATION
 from services.runtime.resilience.backoff import Backoff
 
 T = TypeVar("T")
@@ -65,6 +68,7 @@ class _Sending:
     ) -> None:
         self._layout = reader.layout
         self._destination = destination
+        self._store = StoreIdentity(kind=RECORDS)
         self._journal = journal
         self._session = str(uuid4()) if journal is None else journal.session
         self._stop = stop
@@ -98,6 +102,7 @@ class _Sending:
                 # Nothing is under way here; whoever does not answer is not waited for.
                 return
             if opening is not None:
+                self._met(opening.identity)
                 self._stands = opening.batch
                 self._moved.set()
             async for response in stream:
@@ -108,9 +113,18 @@ class _Sending:
         if self._sent or not (self.complete or self._stop.is_set()):
             raise Unavailable("STREAM_ENDED", "服务结束了传输", "The service ended the stream")
 
+    def _met(self, identity: StoreIdentity) -> None:
+        """Takes note of whose store answers: from here on no other is meant. Raises Unavailable (WRONG_STORE)."""
+        if self._store.feed_id:
+            return
+        keeper = NATION if identity.region == NATION else self._destination.region
+        ExpectedStore(RECORDS, keeper, identity.secret_fingerprint).check(identity)
+        self._store.CopyFrom(identity)
+        self._store.ClearField("follows")
+
     async def _requests(self, turn: int) -> AsyncIterator[StreamRecordsRequest]:
         self._stands = None
-        yield StreamRecordsRequest(session_id=self._session, purpose=Purpose.PURPOSE_RECORD_KEEPING)
+        yield StreamRecordsRequest(session_id=self._session, purpose=Purpose.PURPOSE_RECORD_KEEPING, store=self._store)
         try:
             if not await self._until(turn, lambda: self._stands is not None):
                 return
@@ -238,7 +252,7 @@ async def send(
                     backoff.reset()
                     attempts = 0
                 attempts += 1
-                if error.code not in _RETRIED or attempts >= ATTEMPTS:
+                if error.code not in _RETRIED or error.reason in REASONS or attempts >= ATTEMPTS:
                     raise StoppedError(sending.tally, error) from None
             await _unless(stop, backoff.wait())
             if stop.is_set():

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import partial
 
-from hutong.common.v1.subject_pb2 import Document
+from hutong.common.v1.subject_pb2 import Document, Purpose
 from hutong.gateway.v1.health_code_service_pb2 import HealthCodeQuery
 from hutong.lookup.v1.region_pb2 import Scope
 from hutong.verdict.v1.scene_pb2 import Scene
@@ -11,15 +11,26 @@ from hutong.verdict.v1.scene_pb2 import Scene
 from gateway.codes.query import CodeQuery
 from services.common.birth_dates import born_text
 from services.common.documents import PersonKeys
-from services.common.errors import Violation
+from services.common.errors import Text, Violation
 from services.common.regions import divisions
 from services.common.requests import checks, fields
 from services.common.requests.instants import read_instant, read_known_at
 from services.common.requests.violations import Violations
-from services.runtime.rpc.call import note_person
+from services.runtime.rpc.call import current_call, note_person
 
 _SCENES = frozenset(Scene.values())
 _SCOPES = frozenset((Scope.SCOPE_UNSPECIFIED, Scope.SCOPE_LOCAL, Scope.SCOPE_NATIONAL))
+
+
+def _about_now(message: HealthCodeQuery, path: str) -> Iterable[Violation]:
+    """Yields what is wrong with a venue's question about another instant: one after the other, those would tell it a
+    person's past."""
+    if current_call().purpose != Purpose.PURPOSE_VENUE_CHECK:
+        return
+    for name in ("at", "known_at"):
+        if message.HasField(name):
+            text = Text("场所只可查验此刻的码", "A venue asks about now")
+            yield Violation(f"{path}{name}", "VENUE_ASKS_NOW", text)
 
 
 class Admission:
@@ -45,7 +56,7 @@ class Admission:
     def query(self, message: HealthCodeQuery, path: str = "", prior: Iterable[Violation] = ()) -> CodeQuery:
         """Admits one query. Raises InvalidArgument naming every wrong field below `path`, which ends in a dot or is
         empty, after those found `prior`: REGION_REQUIRED, REGION_UNKNOWN, SCOPE_UNKNOWN, SCENE_UNKNOWN,
-        INSTANT_RANGE, and those of the document."""
+        INSTANT_RANGE, VENUE_ASKS_NOW, and those of the document."""
         region, scope = message.region, message.scope
         now = not (prior or message.HasField("at") or message.HasField("known_at"))
         scene = message.scene
@@ -59,6 +70,7 @@ class Admission:
         violations.add(fields.region(region, f"{path}region"))
         violations.add(fields.scope(scope, f"{path}scope"))
         violations.add(checks.scene(scene, f"{path}scene"))
+        violations.add(_about_now(message, path))
         at = known_at = None
         if message.HasField("at"):
             at = violations.read(None, partial(read_instant, message.at, f"{path}at"))

@@ -53,7 +53,7 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
     },
     "hutong.verdict.v1.Ground": _seen(_RECORDS, "clause text evidence valid_until"),
     "hutong.verdict.v1.Reason": _seen(_RECORDS, "code clause evidence text ended_at"),
-    "hutong.verdict.v1.ReasonCount": _seen(_RECORDS, "code clause count text"),
+    "hutong.verdict.v1.ReasonCount": _seen(_RECORDS, "code clause count text at_least"),
     "hutong.verdict.v1.EvidenceRef": _seen(_RECORDS, "region source_id revision"),
     "hutong.verdict.v1.PolicyRef": _seen(_RECORDS, "region policy_id content_hash effective_from"),
     "hutong.records.v1.TestRecord": {

@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import logging
+import os
 import resource
 import signal
 from collections.abc import Awaitable, Callable
@@ -10,7 +12,10 @@ import uvloop
 
 from services.runtime.settings.environment import ServerSettings
 from services.runtime.telemetry.logs import configure_logs
+from services.runtime.telemetry.otel_names import ignored
 from services.runtime.telemetry.trace import tracing
+
+log = logging.getLogger("hutong.process")
 
 
 def configure_process(settings: ServerSettings) -> None:
@@ -22,6 +27,8 @@ def configure_process(settings: ServerSettings) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     configure_logs(settings.log_level)
+    for sentence in ignored(os.environ, exports=bool(settings.otlp_endpoint)):
+        log.warning(sentence)
     if settings.otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 

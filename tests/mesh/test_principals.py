@@ -33,7 +33,7 @@ from services.runtime.access.table import read_table
 from services.runtime.rpc.port import request_class
 from services.runtime.tls.credentials import channel_credentials
 from services.runtime.tls.files import TlsFiles
-from services.runtime.tls.identity import ANONYMOUS, Principal, principal
+from services.runtime.tls.identity import ANONYMOUS, Principal, principal, region_of
 from tests.testkit.gateway_calls import HERE, Person, cases, expected_over_http, outcome_of_status, over_http
 from tests.testkit.gateway_calls import Case as GatewayCase
 from tests.testkit.golden.scenario import RunningMesh
@@ -41,13 +41,15 @@ from tests.testkit.golden.scenario import RunningMesh
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(300)]
 
 TABLE = read_table()
-HUNAN, BEIJING = "430000", "110000"
+HUNAN, BEIJING, NOT_ON_THE_MESH = "430000", "110000", "420000"
 LABORATORY = principal(f"region/{HUNAN}/laboratory/xiangya")
 STRANGER = principal("mesh/stranger")
 VENUE = principal(f"region/{HUNAN}/venue/gate")
 GUARDIAN = principal("guardian/" + "0" * 32)
-CALLERS = (*(PRINCIPALS[name] for name in ("gateway", "verdict", "lookup", NATION, HUNAN)), system_of(HUNAN))
-CALLERS = (*CALLERS, system_of(BEIJING), LABORATORY, VENUE, GUARDIAN, SUPERVISOR, OPERATOR, STRANGER)
+SYSTEMS = tuple(map(system_of, (HUNAN, BEIJING, NOT_ON_THE_MESH)))
+CALLERS = (*(PRINCIPALS[name] for name in ("gateway", "verdict", "lookup", NATION, HUNAN)), *SYSTEMS)
+CALLERS = (*CALLERS, LABORATORY, VENUE, GUARDIAN, SUPERVISOR, OPERATOR, STRANGER)
+SECONDS, SILENT_SECONDS = 60.0, 5.0
 SERVERS = ("gateway", "verdict", "lookup", HUNAN, NATION)
 
 
@@ -102,14 +104,14 @@ def fill(message: Any, path: list[str], region: str) -> None:
         fill(value.add() if field.is_repeated else value, path[1:], region)
 
 
-async def is_denied(call: Any, name: str, request: Message, *, streams: bool) -> bool:
+async def is_denied(call: Any, name: str, request: Message, *, streams: bool, seconds: float) -> bool:
     """Returns whether a call is denied; any other answer, also an error, says that it was admitted."""
     try:
         if streams:
-            async for _ in call(iter([request]) if name.endswith("StreamRecords") else request, timeout=5):
+            async for _ in call(iter([request]) if name.endswith("StreamRecords") else request, timeout=seconds):
                 break
         else:
-            await call(request, timeout=30)
+            await call(request, timeout=seconds)
     except grpc.aio.AioRpcError as error:
         if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
             raise AssertionError(f"{name}: {error.details()}") from None
@@ -142,9 +144,11 @@ async def test_every_method_as_every_caller_is_as_the_table_says(mesh: RunningMe
     at_once = asyncio.Semaphore(8)
 
     async def wrong_with(call: Any, about: Case, request: Message, *, streams: bool) -> Case | None:
-        # A stream that is admitted has nothing to say: all of them wait for that together.
-        async with contextlib.nullcontext() if streams else at_once:
-            denied = await is_denied(call, about.method, request, streams=streams)
+        # A watch that is admitted has nothing to say: all of them wait for that together. A denial is waited for.
+        silent = "/Watch" in about.method and not about.denied
+        async with contextlib.nullcontext() if silent else at_once:
+            seconds = SILENT_SECONDS if silent else SECONDS
+            denied = await is_denied(call, about.method, request, streams=streams, seconds=seconds)
         return None if denied == about.denied else about
 
     async with AsyncExitStack() as stack:
@@ -158,7 +162,7 @@ async def test_every_method_as_every_caller_is_as_the_table_says(mesh: RunningMe
                 call = stub(channel, name, method)
                 for request, purpose, regions in requests(name, request_class(method)):
                     about = regions
-                    if not about and here and caller.split("/")[4:5] != [] and caller.split("/")[4] not in here:
+                    if not about and here and here != {region_of(caller)}:
                         about = [("", "")]
                     denied = TABLE.check(caller, name, purpose, about) is not None
                     case = Case(caller, server, name, purpose, tuple(regions), denied)

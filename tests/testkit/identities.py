@@ -6,7 +6,7 @@ from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity
 from hutong.verdict.v1.verdict_service_pb2 import Judge
 
 from gateway.mesh_identity import MeshIdentity
-from services.common.identities import HOLDERS, ExpectedStore, secret_fingerprint
+from services.common.identities import HOLDERS, RECORDS, ExpectedStore, secret_fingerprint
 from tests.testkit.secret import SECRET
 
 FINGERPRINT = secret_fingerprint(SECRET.encode())
@@ -35,3 +35,8 @@ def judge() -> Judge:
 def gateway_mesh() -> MeshIdentity:
     """The mesh that a gateway of the tests belongs to."""
     return MeshIdentity(FINGERPRINT)
+
+
+def records_identity(region: str) -> StoreIdentity:
+    """Returns the identity of a region's store, whatever its feed."""
+    return ExpectedStore(RECORDS, region, FINGERPRINT).message()

@@ -40,6 +40,10 @@ Each process takes its settings from its environment, once, when it starts. This
   flag of `traceparent`. A traced request travels alone and costs several times as much as one among many, so that the
   gateway, where strangers come in, keeps the callers' wish only `HUTONG_TRACE_ASKED` times a second; beyond, the
   request keeps the id of its trace and is not recorded. Between the services the decision is kept.
+- Names of OpenTelemetry: the exporter takes its headers, timeout, compression and certificates, and the sizes of its
+  batches, from `OTEL_EXPORTER_OTLP_…` and `OTEL_BSP_…`, and every span the `OTEL_RESOURCE_ATTRIBUTES`. All others that
+  begin with `OTEL_`, such as `OTEL_EXPORTER_OTLP_ENDPOINT`, are named in the log at start as ignored, with the setting
+  that counts.
 - Connections to the gateway's HTTP port that ask for nothing are closed: after `HUTONG_HTTP_HEAD_SECONDS` when the
   head of a request does not come, after `HUTONG_HTTP_IDLE_SECONDS` between two requests. A load balancer in front
   should keep its own idle connections for less than the latter.

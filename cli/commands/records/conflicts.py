@@ -117,15 +117,21 @@ async def _conflicts(store: "ConflictedStore", *, settled_too: bool) -> "AsyncIt
 
 async def _settle(args: argparse.Namespace, stores: "dict[str, ConflictedStore]") -> bool:
     """Settles the conflict in the store that has it."""
+    from hutong.common.v1.identity_pb2 import StoreIdentity
     from hutong.common.v1.subject_pb2 import Purpose
     from hutong.records.v1.conflict_service_pb2 import SettleConflictRequest, Settlement
+
+    from services.common.identities import RECORDS
 
     how = Settlement.SETTLEMENT_OFFERED_TAKEN if args.take else Settlement.SETTLEMENT_STORED_KEPT
     request = SettleConflictRequest(
         conflict_id=args.conflict, settlement=how, cause=args.cause, purpose=Purpose.PURPOSE_RECORD_KEEPING
     )
     missing: ServiceError | None = None
-    for store in stores.values():
+    for name, store in stores.items():
+        if args.to is None or args.store is not None:
+            # Whose store an address alone is, is not known.
+            request.store.CopyFrom(StoreIdentity(kind=RECORDS, region=name))
         try:
             conflict = (await store.SettleConflict(request)).conflict
         except ServiceError as error:

@@ -77,8 +77,11 @@ async def _run(args: argparse.Namespace, target: Target) -> int:
 
 
 async def _confirm(args: argparse.Namespace, store: "FollowingStore", region: "FollowedRegion") -> int:
+    from hutong.common.v1.identity_pb2 import StoreIdentity
     from hutong.common.v1.subject_pb2 import Purpose
     from hutong.records.v1.following_service_pb2 import AcceptFeedRequest
+
+    from services.common.identities import RECORDS
 
     if not region.met_feed_id:
         print(describe(region))
@@ -90,6 +93,7 @@ async def _confirm(args: argparse.Namespace, store: "FollowingStore", region: "F
             feed_id=region.met_feed_id,
             cause=args.cause,
             purpose=Purpose.PURPOSE_RECORD_KEEPING,
+            store=StoreIdentity(kind=RECORDS, region=NATION),
         )
     )
     print(f"{region.region}: 变更流 feed {region.feed_id} → {region.met_feed_id}")

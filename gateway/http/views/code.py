@@ -45,6 +45,7 @@ class ReasonCount(Answer, frozen=True):
     code: Annotated[str, described("稳定代码。 A stable code.")]
     clause: Annotated[str, described("未满足的条款。 The clause not met.")] | None
     count: Annotated[int, described("条数。 How many.")]
+    at_least: Annotated[bool, described("条数为下限，可能更多。 The count is the least that there are.")]
     text: Annotated[
         Text | None, described("仅用于未逐条判定的更早的检测。 Only of older tests that were not judged one by one.")
     ]
@@ -173,7 +174,7 @@ def _reason(message: verdict_pb2.Reason) -> Reason:
 
 def _further(message: verdict_pb2.ReasonCount) -> ReasonCount:
     words = text(message.text) if message.HasField("text") else None
-    return ReasonCount(message.code, message.clause or None, message.count, words)
+    return ReasonCount(message.code, message.clause or None, message.count, message.at_least, words)
 
 
 def _policy(message: verdict_pb2.PolicyRef) -> Policy:

@@ -32,6 +32,13 @@ def common_selection(
     )
 
 
+class _Known(NamedTuple):
+    """The number of records that somebody has, or the least that it may be."""
+
+    records: int
+    at_least: bool
+
+
 class GivenBySource(NamedTuple):
     """The records that one source gave under one key, and what it left out."""
 
@@ -39,10 +46,13 @@ class GivenBySource(NamedTuple):
     records: Sequence[TestRecord]
     left_out: Sequence[LeftOutRecords]
 
-    def known(self, region: str) -> int:
+    def known(self, region: str) -> _Known:
         """Returns how many records of a region the source has, or of any; retracted ones are not counted."""
-        left_out = sum(one.count for one in self.left_out if one.region == region)
-        return left_out + _standing(self.records, region)
+        left_out = [one for one in self.left_out if one.region == region]
+        return _Known(
+            sum(one.count for one in left_out) + _standing(self.records, region),
+            any(one.at_least for one in left_out),
+        )
 
 
 def common_left_out(given: Sequence[Sequence[GivenBySource]], merged: Sequence[TestRecord]) -> Sequence[LeftOutRecords]:
@@ -60,19 +70,27 @@ def common_left_out(given: Sequence[Sequence[GivenBySource]], merged: Sequence[T
                 if latest is None or _order(latest) < _order(left_out.before):
                     before[left_out.region] = left_out.before
     return [
-        LeftOutRecords(region=region, before=before[region], count=max(0, _known(given, region) - there))
+        LeftOutRecords(
+            region=region,
+            before=before[region],
+            count=max(0, known.records - _standing(merged, region)),
+            at_least=known.at_least,
+        )
         for region in sorted(before)
-        for there in [_standing(merged, region)]
+        for known in [_known(given, region)]
     ]
 
 
-def _known(given: Sequence[Sequence[GivenBySource]], region: str) -> int:
-    # The nation has what the regions have; without it, each region has its own.
-    return sum(
-        max(known) if region != ANY_REGION or any(one.source == NATION for one in sources) else sum(known)
-        for sources in given
-        for known in [[one.known(region) for one in sources]]
-    )
+def _known(given: Sequence[Sequence[GivenBySource]], region: str) -> _Known:
+    total, at_least = 0, False
+    for sources in given:
+        known = [one.known(region) for one in sources]
+        # The nation has what the regions have; without it, each region has its own.
+        whole = region != ANY_REGION or any(one.source == NATION for one in sources)
+        total += max(one.records for one in known) if whole else sum(one.records for one in known)
+        # Whoever counted no further may have more than whoever counted most.
+        at_least = at_least or any(one.at_least for one in known)
+    return _Known(total, at_least)
 
 
 def _region(left_out: LeftOutRecords) -> str:

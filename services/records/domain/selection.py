@@ -19,6 +19,9 @@ from services.records.domain.weight import AGAINST, Weight
 ANY_REGION = ""
 """In what was left out: of whatever region."""
 
+MOST_COUNTED = 300
+"""What was left out is counted so far and no further: to count is to walk the index, and nobody reads more of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -32,10 +35,12 @@ class Selection:
 
 class LeftOut(NamedTuple):
     """The part left out of one person's records, of one region or of any: nothing that was sampled or reported at
-    `before` or later, and of what is older so many records, retracted ones not counted."""
+    `before` or later, and of what is older so many records, retracted ones not counted; or, with `at_least`, so many or
+    more."""
 
     before: Instant
     records: int
+    at_least: bool = False
 
 
 class Candidate(Protocol):
@@ -118,17 +123,15 @@ class Chosen(Generic[C]):
         return sorted(self._given.values(), key=lambda one: (-one.placed_at, one.region, one.source_id))
 
     @property
-    def to_count(self) -> Collection[str]:
-        """Returns the regions, ANY_REGION among them, of which the older records are to be counted."""
-        return self._before.keys()
+    def to_count(self) -> Mapping[str, int]:
+        """Returns the regions, ANY_REGION among them, of which the older records are to be counted, each with how far
+        to count: so far that what is given besides is known from what is not."""
+        return {region: MOST_COUNTED + 1 + self._older_given(region) for region in self._before}
 
     @property
     def left_out(self) -> Mapping[str, LeftOut]:
         """Returns what was left out, by region or for any."""
-        return {
-            region: LeftOut(before, max(0, self._older[region] - self._older_given(region)))
-            for region, before in self._before.items()
-        }
+        return {region: self._left_out(region, before) for region, before in self._before.items()}
 
     def complete(self, clearing: Iterable[C], own: Mapping[str, Sequence[C]]) -> None:
         """Adds what was wanted. `own` holds, by region, one record more than the selection wants, newest first."""
@@ -140,12 +143,17 @@ class Chosen(Generic[C]):
                 self._before[region] = Instant(records[newest].latest_at + 1)
 
     def count(self, region: str, older: int) -> None:
-        """Notes how many records of a region, or of any, are older than the selection's instant, and not retracted."""
+        """Notes how many records of a region, or of any, are older than the selection's instant, and not retracted; no
+        less than `to_count` says, where there are more."""
         self._older[region] = older
 
     def add(self, records: Iterable[C]) -> None:
         """Adds records."""
         self._given.update(((one.region, one.source_id), one) for one in records)
+
+    def _left_out(self, region: str, before: Instant) -> LeftOut:
+        count = max(0, self._older[region] - self._older_given(region))
+        return LeftOut(before, min(count, MOST_COUNTED), count > MOST_COUNTED)
 
     def _older_given(self, region: str) -> int:
         since = self._selection.since
@@ -180,8 +188,9 @@ class Source(Protocol[C_co]):
         newest, one and so many that there are at least `most` in all, newest first; and what is always given: see
         revisions.always_given."""
 
-    def count(self, key: bytes, since: Instant, region: str) -> int:
-        """Returns how many of a person's records, of a region or ANY_REGION, are older, and not retracted."""
+    def count(self, key: bytes, since: Instant, region: str, most: int) -> int:
+        """Returns how many of a person's records, of a region or ANY_REGION, are older, and not retracted; any number
+        from `most` on where there are so many."""
 
     def clearing(self, key: bytes, after: int, most: int) -> Iterable[C_co]:
         """Returns the first negatives of single tubes that were placed after an instant, by `latest_at`."""
@@ -216,8 +225,10 @@ def select(
             for holder, record in source.original(key, original):
                 if holder in choices:
                     choices[holder].add([record])
-        for region in choice.to_count:
-            choice.count(region, source.count(key, selection.since, region))
+    # When all is given that will be: how far to count depends on it.
+    for key, choice in choices.items():
+        for region, most in choice.to_count.items():
+            choice.count(region, source.count(key, selection.since, region, most))
     return choices
 
 
@@ -242,7 +253,7 @@ class HeldRecords(Generic[C]):
         always = [one for one in records if always_given(one.weight, self._origin_of(one))]
         return records[: max(recent + 1, most)], always
 
-    def count(self, key: bytes, since: Instant, region: str) -> int:
+    def count(self, key: bytes, since: Instant, region: str, most: int) -> int:
         """See Source."""
         return sum(
             one.latest_at < since and not one.retracted and region in (ANY_REGION, one.region) for one in self._of(key)
@@ -279,9 +290,9 @@ class JoinedSources(Generic[C]):
         recent = sum(one.latest_at >= since for one in joined)
         return joined[: max(recent + 1, most)], [*always, *always_too]
 
-    def count(self, key: bytes, since: Instant, region: str) -> int:
+    def count(self, key: bytes, since: Instant, region: str, most: int) -> int:
         """See Source."""
-        return self._first.count(key, since, region) + self._second.count(key, since, region)
+        return self._first.count(key, since, region, most) + self._second.count(key, since, region, most)
 
     def clearing(self, key: bytes, after: int, most: int) -> Iterable[C]:
         """See Source."""

@@ -11,6 +11,7 @@ from services.records.domain import conflicts
 from services.records.domain.conflicts import Settled, StoredConflict, conflict_not_found
 from services.records.domain.holders import Holdings
 from services.records.domain.revisions import PersonRecord
+from services.records.identity import OwnIdentity
 from services.records.servicers.writer import Writer, refuse, request_key
 from services.records.store.protocols.conflict_log import ConflictLog
 from services.records.store.unit_of_work import Known, Plan, Touch
@@ -22,8 +23,9 @@ _settlement = fields.enumerated(pb.Settlement.values(), "SETTLEMENT", "处理方
 class ConflictServicer:
     """Serves hutong.records.v1.ConflictService."""
 
-    def __init__(self, log: ConflictLog, writer: Writer) -> None:
+    def __init__(self, log: ConflictLog, writer: Writer, identity: OwnIdentity) -> None:
         self._log = log
+        self._identity = identity
         self._writer = writer
 
     async def ListConflicts(self, request: pb.ListConflictsRequest) -> pb.ListConflictsResponse:
@@ -46,6 +48,7 @@ class ConflictServicer:
         if not request.conflict_id:
             found += violation("conflict_id", "CONFLICT_ID_REQUIRED", "须填写冲突编号", "The conflict's id is required")
         refuse(found)
+        await self._identity.require(request.store)
         settled = Settled(request.conflict_id, request.settlement, request.cause, current_call().caller)
         conflict = await self._one(request.conflict_id)
         record_id = conflict.id

@@ -11,6 +11,7 @@ from services.common.instants import to_timestamp
 from services.common.requests import fields
 from services.common.requests.violations import refuse
 from services.records.domain.replication import Cursor
+from services.records.identity import OwnIdentity
 from services.records.replication.follower import RegionFollower
 from services.records.servicers.writer import Writer
 from services.records.store.unit_of_work import Known, Plan, Touch
@@ -19,7 +20,8 @@ from services.records.store.unit_of_work import Known, Plan, Touch
 class FollowingServicer:
     """Serves hutong.records.v1.FollowingService."""
 
-    def __init__(self, followers: Sequence[RegionFollower], writer: Writer) -> None:
+    def __init__(self, followers: Sequence[RegionFollower], writer: Writer, identity: OwnIdentity) -> None:
+        self._identity = identity
         self._followers = {follower.region: follower for follower in followers}
         self._writer = writer
 
@@ -33,6 +35,7 @@ class FollowingServicer:
         """Follows another feed from now on. Raises NotFound (REGION_NOT_FOLLOWED) and FailedPrecondition
         (FEED_NOT_MET)."""
         refuse(fields.region(request.region) + fields.cause(request.cause))
+        await self._identity.require(request.store)
         follower = self._followers.get(request.region)
         if follower is None:
             raise NotFound("REGION_NOT_FOLLOWED", "本库不跟随该地区", "This store does not follow that region")

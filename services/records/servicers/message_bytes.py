@@ -47,8 +47,10 @@ def person(person_key: bytes, records: Iterable[bytes], left_out: Mapping[str, L
     parts = [_KEY, _size(person_key), person_key]
     for record in records:
         parts += (_RECORD, _size(record), record)
-    for region, (before, older) in left_out.items():
-        message = LeftOutRecords(region=region, before=to_timestamp(before), count=older).SerializeToString()
+    for region, (before, older, at_least) in left_out.items():
+        message = LeftOutRecords(
+            region=region, before=to_timestamp(before), count=older, at_least=at_least
+        ).SerializeToString()
         parts += (_LEFT_OUT, _size(message), message)
     body = b"".join(parts)
     return b"".join((_PERSON, _size(body), body))

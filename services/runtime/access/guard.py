@@ -37,15 +37,16 @@ def _error(denial: Denial) -> ServiceError:
 class TableGuard:
     """Admits what the table allows, for the purpose that a call states as `named` has it. `here` are the regions
     whose store this is, none for a service that is no region's: where a request names no region, a grant about a
-    caller's own region is one about this store. `persons` finds whom a request names, where grants are about people of
-    the caller's own; without it, everybody it names is somebody else."""
+    caller's own region is one about this store, and is given where the store is that region's alone. `persons` finds
+    whom a request names, where grants are about people of the caller's own; without it, everybody it names is somebody
+    else."""
 
     def __init__(
         self, table: AccessTable, named: Guard, here: Collection[str] = (), persons: NamedPersons | None = None
     ) -> None:
         self._table = table
         self._named = named
-        self._here = here
+        self._here = frozenset(here)
         self._persons = persons
         self._fields: dict[str, Callable[[Message], Iterator[tuple[str, str]]]] = {
             method: _regions(rule.regions) for method, rule in table.rules.items()
@@ -76,7 +77,7 @@ class TableGuard:
                 call.caller,
                 method,
                 purpose,
-                self._about(call.caller, regions(request)),
+                self._about(call.caller, method, regions(request)),
                 partial(self._about_others, call, request),
             )
         )
@@ -89,10 +90,15 @@ class TableGuard:
         own = call.persons
         return any(person not in own for person in self._persons.of(request))
 
-    def _about(self, caller: str, regions: Iterator[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-        if not self._here or region_of(caller) in self._here:
+    def _about(self, caller: str, method: str, regions: Iterator[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+        own = region_of(caller)
+        if not self._here or self._here == {own}:
             return regions
-        return list(regions) or [("", "")]
+        named = list(regions)
+        # The opening of an intake has no rows yet: what comes says of which region it is.
+        if named or (own in self._here and self._table.rules[method].regions):
+            return named
+        return [("", "")]
 
 
 def _regions(paths: Iterable[str]) -> Callable[[Message], Iterator[tuple[str, str]]]:

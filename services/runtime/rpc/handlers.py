@@ -133,7 +133,7 @@ class Handlers:
 
     def _duplex(self, pipeline: Pipeline, name: str, handler: Any) -> Any:
         async def serve(requests: AsyncIterator[Decoded], context: grpc.aio.ServicerContext[Any, Any]) -> None:
-            async def accepted(ends: float) -> AsyncIterator[Message]:
+            async def accepted(ends: float) -> AsyncGenerator[Message, None]:
                 # A drain ends what the handler reads, not what it does: it answers what it has.
                 async with aclosing(self._until_ended(requests, ends)) as living:
                     async for request in living:
@@ -143,8 +143,13 @@ class Handlers:
             try:
                 call, ends = await self._call(context)
                 with self.streams.opened(call.caller, context.peer()):
-                    async for response in pipeline.duplex(name, handler, accepted(ends), call):
-                        await self._write(context, response)
+                    # Closed one after another, from the innermost: left to the garbage collector, all at once.
+                    async with (
+                        aclosing(accepted(ends)) as asked,
+                        aclosing(pipeline.duplex(name, handler, asked, call)) as responses,
+                    ):
+                        async for response in responses:
+                            await self._write(context, response)
                     self._check_drained()
             except ServiceError as error:
                 await self._abort(context, name, call, error)

@@ -173,7 +173,7 @@ class Pipeline:
 
     async def duplex(
         self, method: str, handler: DuplexHandler, requests: AsyncIterator[Message], call: Call
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncGenerator[Answer, None]:
         """Serves a stream of requests with a stream of responses; its first request says whether it is admitted, and
         for what purpose. The handler gets a request whenever it asks for the next, and none is read before."""
         try:
@@ -184,7 +184,7 @@ class Pipeline:
         if first is None:
             return
 
-        async def all_requests() -> AsyncIterator[Message]:
+        async def all_requests() -> AsyncGenerator[Message, None]:
             yield first
             async for request in requests:
                 if self._limiter is not None:
@@ -192,7 +192,10 @@ class Pipeline:
                 self._guard.admit_further(current_call(), method, request)
                 yield request
 
-        async with aclosing(self._responses(method, lambda: handler(all_requests()), first, call)) as responses:
+        async with (
+            aclosing(all_requests()) as asked,
+            aclosing(self._responses(method, lambda: handler(asked), first, call)) as responses,
+        ):
             async for response in responses:
                 yield response
 

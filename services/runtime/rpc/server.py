@@ -40,8 +40,11 @@ and finds replicas that were added."""
 STREAM_SECONDS = 3600.0
 """How long streams on a connection that is told to go may go on: those who read them resume."""
 
-PENDING = 5_000
-"""How many calls may wait to be looked at, over all connections."""
+STREAMS = 1_000
+"""How many calls one connection may have open: its caller keeps the others until some have ended. No fewer than may be
+under way by default."""
+PENDING = 20_000
+"""How many calls may wait to be looked at, over all connections: as many as twenty of them may have open."""
 
 _OPTIONS: list[tuple[str, int]] = [
     # Two servers on one port would share its connections silently.
@@ -50,6 +53,9 @@ _OPTIONS: list[tuple[str, int]] = [
     # compresses; to the others it is said that this is not supported.
     ("grpc.compression_enabled_algorithms_bitset", 1),
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    ("grpc.max_concurrent_streams", STREAMS),
+    # Otherwise some of the allowed ones are refused without a reason once many have ended and are not cleared away yet.
+    ("grpc.http.overload_protection", 0),
     # Beyond these, grpc ends calls that wait to be looked at with CANCELLED, as if their callers had left. They are to
     # be refused with a reason. One that waits takes 10 kB, and what has come of its message, at most 64 kB.
     ("grpc.server.max_pending_requests", PENDING),

@@ -51,7 +51,7 @@ NOTHING_REQUIRED = "NOTHING_REQUIRED"
 EXEMPT_BY_AGE = "EXEMPT_BY_AGE"
 
 
-class Ground(Struct, frozen=True):
+class Ground(Struct, frozen=True, gc=False):
     """The ground on which a test is recognised, or what stands against the person."""
 
     clause: str
@@ -60,7 +60,7 @@ class Ground(Struct, frozen=True):
     valid_until: Instant | None = None
 
 
-class Reason(Struct, frozen=True):
+class Reason(Struct, frozen=True, gc=False):
     """The reason why evidence fell short, or a clause was not met. `clause` is empty where it is not about one, `text`
     None where a reason before it says the same words. `ended_at` is when the window of the evidence ended."""
 
@@ -71,13 +71,15 @@ class Reason(Struct, frozen=True):
     ended_at: Instant | None = None
 
 
-class ReasonCount(Struct, frozen=True):
-    """The number of further reasons of one code about one clause, about older evidence than those that are given."""
+class ReasonCount(Struct, frozen=True, gc=False):
+    """The number of further reasons of one code about one clause, about older evidence than those that are given; with
+    `at_least`, the least that there are."""
 
     code: str
     clause: str
     count: int
     text: Text | None = None
+    at_least: bool = False
 
 
 class PolicyRef(Struct, frozen=True):

@@ -34,15 +34,16 @@ def evidence(message: evidence_service_pb2.Evidence) -> Evidence:
             for item in message.coverage
             if item.status != _OK and item.HasField("as_of")
         },
-        left_out={item.region: LeftOut(_instant(item.before), item.count) for item in message.left_out},
+        left_out={item.region: LeftOut(_instant(item.before), item.count, item.at_least) for item in message.left_out},
     )
 
 
 def record(message: record_pb2.TestRecord) -> Record:
     """Returns the record of a message."""
     content = message.content
+    has = content.HasField
     origin = None
-    if content.HasField("origin") and content.origin.region:
+    if has("origin") and content.origin.region:
         origin = Origin(content.origin.region, content.origin.source_id, content.origin.revision)
     return Record(
         region=message.region,
@@ -53,8 +54,8 @@ def record(message: record_pb2.TestRecord) -> Record:
         tube=content.tube,
         channel=content.channel,
         laboratory=content.laboratory,
-        sampled_at=_instant(content.sampled_at) if content.HasField("sampled_at") else None,
-        reported_at=_instant(content.reported_at) if content.HasField("reported_at") else None,
+        sampled_at=_instant(content.sampled_at) if has("sampled_at") else None,
+        reported_at=_instant(content.reported_at) if has("reported_at") else None,
         origin=origin,
         retracted=message.action == _RETRACTED,
         recorded_at=_instant(message.recorded_at),
@@ -148,6 +149,8 @@ def fill(message: verdict_pb2.Verdict, judged: Verdict, seen: evidence_service_p
         more = message.further_reasons.add(code=further.code, clause=further.clause, count=further.count)
         if further.text is not None:
             more.text.zh, more.text.en = further.text.zh, further.text.en
+        if further.at_least:
+            more.at_least = True
     message.scene = judged.scene  # type: ignore[assignment]
     message.judged_by_scene_rules = judged.judged_by_scene_rules
     message.coverage.extend(sorted(seen.coverage, key=_source) if len(seen.coverage) > 1 else seen.coverage)

@@ -127,6 +127,20 @@ async def test_taking_what_was_offered(records: Records) -> None:
     assert again.outcome == wpb.SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED
 
 
+async def test_only_the_store_that_is_meant_settles(records: Records) -> None:
+    """Another does nothing."""
+    _, waiting = await conflict(records)
+    request = cpb.SettleConflictRequest(
+        conflict_id=waiting.conflict_id, settlement=KEPT, cause="asked the lab", purpose=KEEP
+    )
+    request.store.region = "110000"
+    error = await refused(records.calls.SettleConflict(request))
+    assert "WRONG_STORE" == error.reason
+    assert waiting in await listed(records)
+    request.store.region = "430000"
+    await records.calls.SettleConflict(request)
+
+
 async def test_settling_twice(records: Records) -> None:
     """The same way again changes nothing; the other way is refused."""
     source_id, found = await conflict(records)

@@ -19,7 +19,7 @@ from hutong.records.v1.record_read_service_pb2 import (
 from services.common.instants import HOUR, Instant, from_timestamp, to_timestamp
 from services.records.domain.content import latest_at, placed_at
 from services.records.domain.revisions import origin_of
-from services.records.domain.selection import HeldRecords, LeftOut, Selection, select
+from services.records.domain.selection import MOST_COUNTED, HeldRecords, LeftOut, Selection, select
 from services.records.domain.weight import weight_of
 from services.records.store.sqlite import reads
 from services.records.store.values.records import LATEST, People
@@ -104,6 +104,29 @@ async def test_what_is_left_out_is_counted(records: Records) -> None:
     assert {"": older + 6, "340000": 2, "430000": older + 4} == {
         one.region: one.count for one in then.people[0].left_out
     }
+
+
+async def test_what_is_left_out_is_counted_so_far_and_no_further(records: Records) -> None:
+    """To 300; where there are more, it is said that these are the least, of any region as of one, now as then."""
+    ids = await past(records, *[taken(DAY * day) for day in range(1, MOST_COUNTED + 6)])
+    first = records.clock()
+    records.clock.forward(60)
+    # Of what is given, some is as old as what is not: it is none of those counted.
+    await records.amend(ids[150], 1, taken(DAY * 151, POSITIVE))
+    await records.retract(ids[200], 1)
+
+    async def counted(**asked: Any) -> list[tuple[str, int, bool]]:
+        of_person = (await selected(records, person(1), own=["430000"], **asked)).people[0]
+        return [(one.region, one.count, one.at_least) for one in of_person.left_out]
+
+    now = MOST_COUNTED + 5 - 3
+    # Three are recent; of the others the one that counts against is given, and four that may clear it.
+    assert [("", now - 6, False), ("430000", now - 6, False)] == await counted()
+    assert [("", MOST_COUNTED, True), ("430000", MOST_COUNTED, True)] == await counted(known_at=first)
+    await past(records, *[taken(DAY * (400 + day)) for day in range(4)])
+    assert [("", MOST_COUNTED, False), ("430000", MOST_COUNTED, False)] == await counted()
+    await past(records, taken(DAY * 600))
+    assert [("", MOST_COUNTED, True), ("430000", MOST_COUNTED, True)] == await counted()
 
 
 async def test_a_late_report_is_recent(records: Records) -> None:
@@ -335,6 +358,7 @@ _BY_KEY = "PRIMARY KEY"
         (
             reads.COUNT,
             [
+                "revision USING INDEX revision_retracted (person_key=?)",
                 f"revision USING COVERING {_BY_LATEST} (person_key=? AND superseded_at=? AND latest_at<?)",
                 "revision USING INDEX revision_retracted (person_key=?)",
             ],

@@ -25,6 +25,7 @@ from cli.mesh.plan import Plan, ports_from
 from services.common.errors import Unavailable
 from tests.testkit.builders.laboratory_files import CHINESE, LABS, PERSON, good_lines, row
 from tests.testkit.calls import local
+from tests.testkit.identities import records_identity
 from tests.testkit.secret import SECRET
 
 HUNAN = Destination("430000", "430000-test", "430102")
@@ -194,10 +195,29 @@ async def test_a_result_completes_its_sampling_record(writer):
     assert counts(imported.tally) == {"result_added": 1}
 
 
-async def test_rows_for_a_region_kept_elsewhere_are_refused(writer):
-    """A store that does not keep the region refuses the rows, and the report names the region."""
-    imported = await import_lines(writer, good_lines(1), Destination("110000", "110000-test", "110000"))
-    assert [found[0][0] for found in imported.reasons().values()] == ["region"]
+async def test_nothing_goes_to_another_store_than_the_regions_or_the_nations(writer):
+    """It says whose it is; not a row was sent."""
+    with pytest.raises(StoppedError) as stopped:
+        await import_lines(writer, good_lines(1), Destination("110000", "110000-test", "110000"))
+    assert ("WRONG_STORE", 0) == (stopped.value.error.reason, stopped.value.tally.rows)
+
+
+async def test_an_import_goes_on_with_the_store_that_it_began_with(tmp_path, writer):
+    """Another one in its place, such as a backup that was restored under another feed, is not meant."""
+    plan = Plan(tmp_path / "other", SECRET, ports_from(9000))
+    plan.data.mkdir()
+    other = wiring.records(plan, "430000", {})
+    async with other.running():
+        turns = iter([Flaky(writer, 1), local("records", "test", other.bindings)])
+
+        class Changing:
+            async def StreamRecords(self, requests):
+                async for response in next(turns).StreamRecords(requests):
+                    yield response
+
+        with pytest.raises(StoppedError) as stopped:
+            await import_lines(Changing(), good_lines(3 * BATCH_ROWS))
+    assert "FEED_CHANGED" == stopped.value.error.reason
 
 
 class Flaky:
@@ -264,7 +284,7 @@ class Leaving:
             return
         self._left.append(requests)
         await anext(requests)
-        yield StreamRecordsResponse(batch=0)
+        yield StreamRecordsResponse(batch=0, identity=records_identity("430000"))
         for _ in range(IN_FLIGHT):
             await anext(requests)
         self._reading.append(asyncio.ensure_future(anext(requests)))
@@ -290,7 +310,7 @@ class Slow:
     ) -> AsyncIterator[StreamRecordsResponse]:
         """Stores nothing."""
         await anext(requests)
-        yield StreamRecordsResponse(batch=0)
+        yield StreamRecordsResponse(batch=0, identity=records_identity("430000"))
         await anext(requests)
         following = asyncio.ensure_future(anext(requests, None))
         for _ in range(100):

@@ -133,6 +133,11 @@ async def test_an_emptied_region_is_rebuilt_when_somebody_says_so(tmp_path: Path
         with pytest.raises(ServiceError) as caught:
             await whole.calls.AcceptFeed(accept)
         assert caught.value.reason == "FEED_NOT_MET"
+        accept.store.region = "430000"
+        with pytest.raises(ServiceError) as caught:
+            await whole.calls.AcceptFeed(accept)
+        assert caught.value.reason == "WRONG_STORE"
+        accept.store.region = "nation"
         accept.feed_id = feed_id
         await whole.calls.AcceptFeed(accept)
         await caught_up(whole, hunan)

@@ -105,4 +105,6 @@ async def test_a_code_tells_scene_rules_counts_and_ends(application: Application
     assert [reason["text"] for reason in code["reasons"][-2:]] == [{"zh": "已届满", "en": "has ended"}, None]
     assert [reason["endedAt"] for reason in code["reasons"][-2:]] == ["2022-09-01T10:40:00+08:00", None]
     text = {"zh": "另有197次", "en": "and 197"}
-    assert code["furtherReasons"] == [{"code": "WINDOW_EXPIRED", "clause": "result-48h", "count": 197, "text": text}]
+    assert code["furtherReasons"] == [
+        {"code": "WINDOW_EXPIRED", "clause": "result-48h", "count": 197, "atLeast": False, "text": text}
+    ]

@@ -28,6 +28,19 @@ def _records(region: str, count: int, start: int = 0, **more: Any) -> list[TestR
     return [TestRecord(region=region, source_id=f"S{number}", **more) for number in range(start, start + count)]
 
 
+def test_what_a_store_counted_no_further_may_be_more() -> None:
+    """Also where another one counted to the end, and knows as many."""
+    early = Timestamp(seconds=1)
+    home = GivenBySource("1", _records("1", 3), [LeftOutRecords(before=early, count=300, at_least=True)])
+    nation = GivenBySource(NATION, _records("1", 4), [LeftOutRecords(before=early, count=302)])
+    assert [LeftOutRecords(before=early, count=302, at_least=True)] == common_left_out(
+        [[home, nation]], _records("1", 4)
+    )
+    assert [LeftOutRecords(before=early, count=302)] == common_left_out(
+        [[GivenBySource("1", _records("1", 3), []), nation]], _records("1", 4)
+    )
+
+
 def test_what_any_store_left_out_may_be_missing() -> None:
     """Of each region, up to the latest instant that any names; counted by whoever knows most, less what is there."""
     early, late = Timestamp(seconds=1), Timestamp(seconds=1, nanos=1)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from hutong.common.v1.subject_pb2 import Purpose
+from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest
 from hutong.records.v1.record_read_service_pb2 import ListRecordsRequest
 from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest, RecordSubmission
 from hutong.verdict.v1.verdict_service_pb2 import ComputeVerdictRequest
@@ -69,6 +70,32 @@ def test_a_region_reads_its_own_store_alone():
     assert denied(HUNAN, READ + "ListRecords", request, here=["430000"]) is None
     assert "REGION_DENIED" == denied(HUNAN, READ + "ListRecords", request, here=["110000"])
     assert "REGION_DENIED" == denied(HUNAN, READ + "ListRecords", request, here=["650000", "540000"])
+
+
+def test_where_a_store_is_several_regions_what_names_none_is_no_regions_own():
+    """The nation keeps the records of those who are not on the mesh: none of them reads the others' changes there, or
+    suspends their laboratories."""
+    tibet, here = principal("region/540000/system"), ["650000", "540000"]
+    for name, method in methods():
+        rule = TABLE.rules[name]
+        if not name.startswith("hutong.records.") or rule.regions:
+            continue
+        for purpose in rule.purposes or ("",):
+            request: Any = request_class(method)()
+            if purpose:
+                request.purpose = Purpose.Value(f"PURPOSE_{purpose}")
+            assert denied(tibet, name, request, here) is not None, name
+            alone = denied(tibet, name, request, ["540000"])
+            assert alone == denied(HUNAN, name, request, ["430000"])
+    own = submissions("540000")
+    assert denied(tibet, WRITE + "BatchSubmitRecords", own, here) is None
+
+
+def test_no_region_watches_everybodys_links():
+    """They are of all people, whoever's they are."""
+    watch = "hutong.lookup.v1.HolderService/WatchHolders"
+    assert "ACCESS_DENIED" == denied(HUNAN, watch, WatchHoldersRequest())
+    assert denied(principal("mesh/gateway"), watch, WatchHoldersRequest()) is None
 
 
 def test_purposes_are_bound_to_methods():

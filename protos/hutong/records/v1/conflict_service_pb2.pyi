@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from hutong.common.v1 import identity_pb2 as _identity_pb2
 from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.records.v1 import record_pb2 as _record_pb2
 import builtins as _builtins
@@ -207,6 +208,7 @@ class SettleConflictRequest(_message.Message):
     CAUSE_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     conflict_id: _builtins.str
     """Which; required."""
     settlement: Global___Settlement.ValueType
@@ -219,6 +221,12 @@ class SettleConflictRequest(_message.Message):
     """A UUID chosen by the caller, the same in every retry (AIP-155). Optional: settling it the same way again changes
     nothing.
     """
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -227,10 +235,11 @@ class SettleConflictRequest(_message.Message):
         cause: _builtins.str = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
         request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "conflict_id", b"conflict_id", "purpose", b"purpose", "request_id", b"request_id", "settlement", b"settlement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "conflict_id", b"conflict_id", "purpose", b"purpose", "request_id", b"request_id", "settlement", b"settlement", "store", b"store"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hutong.common.v1 import identity_pb2 as hutong_dot_common_dot_v1_dot_identity__pb2
 from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject__pb2
 from hutong.common.v1 import text_pb2 as hutong_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)hutong/records/v1/following_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1bhutong/common/v1/text.proto\"\xf6\x01\n\x0e\x46ollowedRegion\x12\x0e\n\x06region\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .hutong.records.v1.FollowedState\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x03\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmet_feed_id\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x30\n\x07message\x18\x08 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\"\x1c\n\x1aListFollowedRegionsRequest\"Q\n\x1bListFollowedRegionsResponse\x12\x32\n\x07regions\x18\x01 \x03(\x0b\x32!.hutong.records.v1.FollowedRegion\"o\n\x11\x41\x63\x63\x65ptFeedRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"G\n\x12\x41\x63\x63\x65ptFeedResponse\x12\x31\n\x06region\x18\x01 \x01(\x0b\x32!.hutong.records.v1.FollowedRegion*\xa5\x01\n\rFollowedState\x12\x1e\n\x1a\x46OLLOWED_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46OLLOWED_STATE_FOLLOWED\x10\x01\x12\x1e\n\x1a\x46OLLOWED_STATE_UNREACHABLE\x10\x02\x12\x1a\n\x16\x46OLLOWED_STATE_REFUSED\x10\x03\x12\x1b\n\x17\x46OLLOWED_STATE_COMPARED\x10\x04\x32\xe3\x01\n\x10\x46ollowingService\x12t\n\x13ListFollowedRegions\x12-.hutong.records.v1.ListFollowedRegionsRequest\x1a..hutong.records.v1.ListFollowedRegionsResponse\x12Y\n\nAcceptFeed\x12$.hutong.records.v1.AcceptFeedRequest\x1a%.hutong.records.v1.AcceptFeedResponseB\xc8\x01\n\x15\x63om.hutong.records.v1B\x15\x46ollowingServiceProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)hutong/records/v1/following_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1bhutong/common/v1/text.proto\"\xf6\x01\n\x0e\x46ollowedRegion\x12\x0e\n\x06region\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .hutong.records.v1.FollowedState\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x03\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmet_feed_id\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x30\n\x07message\x18\x08 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\"\x1c\n\x1aListFollowedRegionsRequest\"Q\n\x1bListFollowedRegionsResponse\x12\x32\n\x07regions\x18\x01 \x03(\x0b\x32!.hutong.records.v1.FollowedRegion\"\x9f\x01\n\x11\x41\x63\x63\x65ptFeedRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12.\n\x05store\x18\x05 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"G\n\x12\x41\x63\x63\x65ptFeedResponse\x12\x31\n\x06region\x18\x01 \x01(\x0b\x32!.hutong.records.v1.FollowedRegion*\xa5\x01\n\rFollowedState\x12\x1e\n\x1a\x46OLLOWED_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46OLLOWED_STATE_FOLLOWED\x10\x01\x12\x1e\n\x1a\x46OLLOWED_STATE_UNREACHABLE\x10\x02\x12\x1a\n\x16\x46OLLOWED_STATE_REFUSED\x10\x03\x12\x1b\n\x17\x46OLLOWED_STATE_COMPARED\x10\x04\x32\xe3\x01\n\x10\x46ollowingService\x12t\n\x13ListFollowedRegions\x12-.hutong.records.v1.ListFollowedRegionsRequest\x1a..hutong.records.v1.ListFollowedRegionsResponse\x12Y\n\nAcceptFeed\x12$.hutong.records.v1.AcceptFeedRequest\x1a%.hutong.records.v1.AcceptFeedResponseB\xc8\x01\n\x15\x63om.hutong.records.v1B\x15\x46ollowingServiceProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,18 +36,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.records.v1.following
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.records.v1B\025FollowingServiceProtoP\001Z2hutong.internal/protos/hutong/records/v1;recordsv1\242\002\003HRX\252\002\021Hutong.Records.V1\312\002\021Hutong\\Records\\V1\342\002\035Hutong\\Records\\V1\\GPBMetadata\352\002\023Hutong::Records::V1'
-  _globals['_FOLLOWEDSTATE']._serialized_start=707
-  _globals['_FOLLOWEDSTATE']._serialized_end=872
-  _globals['_FOLLOWEDREGION']._serialized_start=159
-  _globals['_FOLLOWEDREGION']._serialized_end=405
-  _globals['_LISTFOLLOWEDREGIONSREQUEST']._serialized_start=407
-  _globals['_LISTFOLLOWEDREGIONSREQUEST']._serialized_end=435
-  _globals['_LISTFOLLOWEDREGIONSRESPONSE']._serialized_start=437
-  _globals['_LISTFOLLOWEDREGIONSRESPONSE']._serialized_end=518
-  _globals['_ACCEPTFEEDREQUEST']._serialized_start=520
-  _globals['_ACCEPTFEEDREQUEST']._serialized_end=631
-  _globals['_ACCEPTFEEDRESPONSE']._serialized_start=633
-  _globals['_ACCEPTFEEDRESPONSE']._serialized_end=704
-  _globals['_FOLLOWINGSERVICE']._serialized_start=875
-  _globals['_FOLLOWINGSERVICE']._serialized_end=1102
+  _globals['_FOLLOWEDSTATE']._serialized_start=789
+  _globals['_FOLLOWEDSTATE']._serialized_end=954
+  _globals['_FOLLOWEDREGION']._serialized_start=192
+  _globals['_FOLLOWEDREGION']._serialized_end=438
+  _globals['_LISTFOLLOWEDREGIONSREQUEST']._serialized_start=440
+  _globals['_LISTFOLLOWEDREGIONSREQUEST']._serialized_end=468
+  _globals['_LISTFOLLOWEDREGIONSRESPONSE']._serialized_start=470
+  _globals['_LISTFOLLOWEDREGIONSRESPONSE']._serialized_end=551
+  _globals['_ACCEPTFEEDREQUEST']._serialized_start=554
+  _globals['_ACCEPTFEEDREQUEST']._serialized_end=713
+  _globals['_ACCEPTFEEDRESPONSE']._serialized_start=715
+  _globals['_ACCEPTFEEDRESPONSE']._serialized_end=786
+  _globals['_FOLLOWINGSERVICE']._serialized_start=957
+  _globals['_FOLLOWINGSERVICE']._serialized_end=1184
 # @@protoc_insertion_point(module_scope)

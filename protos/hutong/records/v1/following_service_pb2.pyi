@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from hutong.common.v1 import identity_pb2 as _identity_pb2
 from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.common.v1 import text_pb2 as _text_pb2
 import builtins as _builtins
@@ -159,6 +160,7 @@ class AcceptFeedRequest(_message.Message):
     FEED_ID_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """GB/T 2260 code of the region; required."""
     feed_id: _builtins.str
@@ -167,6 +169,12 @@ class AcceptFeedRequest(_message.Message):
     """Why; 1 to 500 characters without personal data."""
     purpose: _subject_pb2.Purpose.ValueType
     """Why; required."""
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
     def __init__(
         self,
         *,
@@ -174,10 +182,11 @@ class AcceptFeedRequest(_message.Message):
         feed_id: _builtins.str = ...,
         cause: _builtins.str = ...,
         purpose: _subject_pb2.Purpose.ValueType = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "feed_id", b"feed_id", "purpose", b"purpose", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "feed_id", b"feed_id", "purpose", b"purpose", "region", b"region", "store", b"store"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

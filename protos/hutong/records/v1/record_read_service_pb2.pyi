@@ -151,10 +151,13 @@ class LeftOutRecords(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     BEFORE_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """Of this region; empty: of any."""
     count: _builtins.int
-    """How many were left out; retracted ones are not counted."""
+    """How many were left out; retracted ones are not counted. A store counts to 300 and no further."""
+    at_least: _builtins.bool
+    """There may be more: count is the least that there are."""
     @_builtins.property
     def before(self) -> _timestamp_pb2.Timestamp:
         """Nothing that was sampled or reported at this instant or later was left out."""
@@ -165,10 +168,11 @@ class LeftOutRecords(_message.Message):
         region: _builtins.str = ...,
         before: _timestamp_pb2.Timestamp | None = ...,
         count: _builtins.int = ...,
+        at_least: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["before", b"before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "count", b"count", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "before", b"before", "count", b"count", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

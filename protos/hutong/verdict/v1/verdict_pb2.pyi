@@ -261,12 +261,15 @@ class ReasonCount(_message.Message):
     CLAUSE_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """The code of these reasons."""
     clause: _builtins.str
     """The clause they are about; empty when they are not about one."""
     count: _builtins.int
     """How many, 1 or more."""
+    at_least: _builtins.bool
+    """There may be more: count is the least that there are."""
     @_builtins.property
     def text(self) -> _text_pb2.LocalizedText:
         """What there is to say of what a selection left out, such as "and 197 older ones outside the window"; of others the
@@ -280,10 +283,11 @@ class ReasonCount(_message.Message):
         clause: _builtins.str = ...,
         count: _builtins.int = ...,
         text: _text_pb2.LocalizedText | None = ...,
+        at_least: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clause", b"clause", "code", b"code", "count", b"count", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "clause", b"clause", "code", b"code", "count", b"count", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,7 +11,7 @@ import asyncpg
 
 from services.common.instants import Instant
 from services.records.domain.revisions import always_given
-from services.records.domain.selection import Chosen, LeftOut, Selection
+from services.records.domain.selection import MOST_COUNTED, Chosen, LeftOut, Selection
 from services.records.store.postgres.figures import columns
 from services.records.store.postgres.unit_of_work import HELD
 from services.records.store.rows import by_person
@@ -24,6 +24,9 @@ from services.records.store.selection import (
 from services.records.store.values.records import LATEST, CurrentRecord, People
 
 _ALL, _NEWEST, _ALWAYS, _CLEARING, _OWN, _COUNT = range(6)
+
+_ORIGINALS_OF_OTHERS = 50
+"""So many records of a person may be given because other documents of the same person have copies of them."""
 
 _CURRENT = "superseded_at = 4611686018427387904"
 _NO_END = (
@@ -93,9 +96,12 @@ class _Rows:
         # Of what is no longer current, few, those that are always given are told apart in Python.
         return f"({current} union all select {WEIGHED_COLUMNS} from superseded where person_key = {key})"
 
-    def count(self, key: str, condition: str) -> str:
-        """Returns the number of a person's records that meet a condition."""
-        current = f"(select count(*) from revision where person_key = {key} and {self._known} and {condition})"
+    def count(self, key: str, condition: str, most: str) -> str:
+        """Returns the number of a person's records that meet a condition, counted as far as `most` at the least."""
+        current = (
+            f"(select count(*) from (select 1 from revision where person_key = {key} and {self._known} and {condition} "
+            f"limit {most}) as counted_so_far)"
+        )
         if not self._then:
             return current
         return f"({current} + (select count(*) from superseded where person_key = {key} and {condition}))"
@@ -116,7 +122,14 @@ def _selected(asked: str, key: str, positive: str, *, then: bool = False) -> str
     after = "latest_at > positive.placed_at and placed_at > positive.placed_at"
     clearing = rows.of(positive, f"{after} and weight = 1", _OLDEST_FIRST, "$4")
     own = rows.of(key, "region = own.region", _NEWEST_FIRST, "$3")
-    count = rows.count(key, "latest_at < $2 and not retracted and counted.region in ('', region)")
+    # What is given of them is told from what is not: no more than the newest, what is always given with its originals,
+    # what clears the newest of either kind that counts against, what regions have of their own, and originals that
+    # other people's copies name.
+    always = f"(select count(*) from always where always.person_key = {key})"
+    given = f"$3 + 2 * {always} + 2 * $4 + $3 * cardinality($5::text[]) + {_ORIGINALS_OF_OTHERS}"
+    count = rows.count(
+        key, "latest_at < $2 and not retracted and counted.region in ('', region)", f"{MOST_COUNTED + 1} + {given}"
+    )
     # With an offset it is asked once for each person, and joined with nothing.
     keeps = f"exists (select 1 from revision where person_key = {key} and region = {{}} offset 0)"
     return f"""

@@ -50,23 +50,28 @@ select * from (
 )
 """
 
-# Counted by what bounds the index alone, which costs half; the few that are retracted are taken off.
-COUNT = f"""
-select (
-    select count(*) from revision indexed by revision_by_latest
-    where person_key = ?1 and {_CURRENT} and latest_at < ?2
-) - (
+# Counted by what bounds the index alone, which costs half, as far as is asked; the few that are retracted are taken
+# off.
+_RETRACTED = f"""(
     select count(*) from revision indexed by revision_retracted
     where person_key = ?1 and {_CURRENT} and retracted and latest_at < ?2
+)"""
+
+COUNT = f"""
+select count(*) - {_RETRACTED} from (
+    select 1 from revision indexed by revision_by_latest
+    where person_key = ?1 and {_CURRENT} and latest_at < ?2 limit ?3 + {_RETRACTED}
 )
 """
 
-COUNT_THEN = f"""
-select count(*) from revision indexed by revision_by_latest
-where person_key = ?1 and {_CURRENT} and latest_at < ?2 and not retracted and recorded_at <= ?3
+_COUNTED = f"""
+select 1 from revision indexed by revision_by_latest
+where person_key = ?1 and {_CURRENT} and latest_at < ?2 and not retracted and recorded_at <= ?4
 """
 
-COUNT_OF_REGION = f"{COUNT_THEN} and region = ?4"
+COUNT_THEN = f"select count(*) from ({_COUNTED} limit ?3)"
+
+COUNT_OF_REGION = f"select count(*) from ({_COUNTED} and region = ?5 limit ?3)"
 
 KEEPS = "select 1 from revision where person_key = ?1 and region = ?2 limit 1"
 
@@ -184,12 +189,12 @@ class _CurrentRecords:
         rows.close()
         return newest, always
 
-    def count(self, key: bytes, since: Instant, region: str) -> int:
+    def count(self, key: bytes, since: Instant, region: str, most: int) -> int:
         if region == ANY_REGION and self._known_at == LATEST - 1:
-            return int(self._read.execute(COUNT, (key, since)).fetchone()[0])
+            return int(self._read.execute(COUNT, (key, since, most)).fetchone()[0])
         if region == ANY_REGION:
-            return int(self._read.execute(COUNT_THEN, (key, since, self._known_at)).fetchone()[0])
-        return int(self._read.execute(COUNT_OF_REGION, (key, since, self._known_at, region)).fetchone()[0])
+            return int(self._read.execute(COUNT_THEN, (key, since, most, self._known_at)).fetchone()[0])
+        return int(self._read.execute(COUNT_OF_REGION, (key, since, most, self._known_at, region)).fetchone()[0])
 
     def clearing(self, key: bytes, after: int, most: int) -> Sequence[WeighedRecord]:
         return self._rows(CLEARING, key, after, self._known_at, most)

@@ -19,14 +19,14 @@ UNDATED = "UNDATED"
 RESULT, AWAITED = Kind.RESULT, Result.AWAITED
 
 
-class Refusal(Struct, frozen=True):
+class Refusal(Struct, frozen=True, gc=False):
     """A record that is not admitted, and the code of the reason."""
 
     code: str
     record: Record
 
 
-class Admitted(Struct, frozen=True):
+class Admitted(Struct, frozen=True, gc=False):
     """The admitted tests, newest first; what was refused, by region and id; every laboratory whose in_force was looked
     at, ascending."""
 

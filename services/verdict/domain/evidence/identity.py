@@ -20,7 +20,7 @@ Key = tuple[str, str]
 SAMPLING, RESULT = Kind.SAMPLING, Kind.RESULT
 
 
-class MergedTest(Struct, frozen=True):
+class MergedTest(Struct, frozen=True, gc=False):
     """The records of one test. `content` is the record whose content holds; None when only retracted copies are
     known."""
 

@@ -1,6 +1,7 @@
 """Evidence as values. Numbers of the enumerations are those of the contracts.
 
-Instants are microseconds since the epoch, UTC (`services.common.instants`).
+Instants are microseconds since the epoch, UTC (`services.common.instants`). Values that can be part of no cycle are
+none of the garbage collector's business (`gc=False`): one verdict makes dozens.
 """
 
 from datetime import date
@@ -94,7 +95,7 @@ class Origin(Struct, frozen=True, gc=False):
     revision: int = 0
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class Record(Struct, frozen=True, kw_only=True, gc=False):
     """The current revision of one record, kept by `region` under `source_id`."""
 
     region: str
@@ -143,11 +144,16 @@ ANY_REGION = ""
 """In `Evidence.left_out`: of whatever region."""
 
 
-class LeftOut(Struct, frozen=True):
-    """The part that a selection left out: something from before an instant, so many records without retracted ones."""
+class LeftOut(Struct, frozen=True, gc=False):
+    """The part that a selection left out: something from before an instant, so many records without retracted ones; or,
+    with `at_least`, so many or more."""
 
     before: Instant
     records: int
+    at_least: bool = False
+
+
+NOTHING_LEFT_OUT = LeftOut(Instant(0), 0)
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -167,13 +173,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     known_until: dict[str, Instant] = {}
     left_out: dict[str, LeftOut] = {}
 
-    def records_left_out(self, region: str) -> int:
-        """Returns how many records of a region, or of ANY_REGION, were left out."""
-        left_out = self.left_out.get(region)
-        return 0 if left_out is None else left_out.records
 
-
-class Test(Struct, frozen=True, kw_only=True):
+class Test(Struct, frozen=True, kw_only=True, gc=False):
     """One admitted test as it stood at the instant judged, with all records of it.
 
     `content` is the record whose content holds; `records` are all that tell of the test, in the order in which grounds

@@ -73,11 +73,13 @@ _LEFT_OUT = {
 }
 
 
-def left_out(code: str, count: int) -> Text:
-    """Returns what is said of so many tests that a selection left out, older than those that are given."""
+def left_out(code: str, count: int, *, at_least: bool) -> Text:
+    """Returns what is said of so many tests, or at least so many, that a selection left out, older than those that are
+    given."""
     words = _LEFT_OUT[code]
-    ones = "one" if count == 1 else "ones"
-    return Text(f"另有{count}次更早的检测{words.zh}", f"and {count} older {ones} {words.en}")
+    ones = "one" if count == 1 and not at_least else "ones"
+    least = Text("至少", "at least ") if at_least else Text("", "")
+    return Text(f"另有{least.zh}{count}次更早的检测{words.zh}", f"and {least.en}{count} older {ones} {words.en}")
 
 
 def about_test(code: str, test: Test, clause: Clause | None, policy: CompiledPolicy) -> Reason:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from services.common.errors import Text
 from services.common.instants import Instant
 from services.verdict.domain.evidence.admission import Admitted, Refusal
-from services.verdict.domain.evidence.values import ANY_REGION, Evidence, Result, Scope, Test
+from services.verdict.domain.evidence.values import ANY_REGION, NOTHING_LEFT_OUT, Evidence, Result, Scope, Test
 from services.verdict.domain.freshness import NextChange
 from services.verdict.domain.policy.compiled import CompiledPolicy
 from services.verdict.domain.reasons.codes import (
@@ -97,9 +97,11 @@ class _Collector:
         self.clauses.add(clause)
         self._further[code, clause] = self._further.get((code, clause), 0) + 1
 
-    def count_left_out(self, code: str, count: int) -> None:
+    def count_left_out(self, code: str, count: int, *, at_least: bool) -> None:
         if count > 0:
-            self._left_out.append(ReasonCount(code, "", count, left_out(code, count)))
+            self._left_out.append(
+                ReasonCount(code, "", count, left_out(code, count, at_least=at_least), at_least=at_least)
+            )
 
     def shortfall(self) -> Shortfall:
         return Shortfall(
@@ -150,11 +152,21 @@ def fell_short(
             collector.add(_NOT_ADMITTED, refused(refusal))
         else:
             collector.count(refusal.code)
-    missing = evidence.records_left_out(ANY_REGION)
-    own = missing if scope == Scope.NATIONAL else evidence.records_left_out(region)
-    collector.count_left_out(WINDOW_EXPIRED, own)
-    collector.count_left_out(OUTSIDE_SCOPE, missing - own)
+    if evidence.left_out:
+        _count_left_out(collector, evidence)
     return collector.shortfall()
+
+
+def _count_left_out(collector: _Collector, evidence: Evidence) -> None:
+    missing = evidence.left_out.get(ANY_REGION, NOTHING_LEFT_OUT)
+    if evidence.scope == Scope.NATIONAL:
+        collector.count_left_out(WINDOW_EXPIRED, missing.records, at_least=missing.at_least)
+        return
+    own = evidence.left_out.get(evidence.region, NOTHING_LEFT_OUT)
+    collector.count_left_out(WINDOW_EXPIRED, own.records, at_least=own.at_least)
+    # Where the region's own were counted no further, it cannot be told how many are others'.
+    if not own.at_least:
+        collector.count_left_out(OUTSIDE_SCOPE, missing.records - own.records, at_least=missing.at_least)
 
 
 def newest_of(reasons: Sequence[Reason]) -> Shortfall:

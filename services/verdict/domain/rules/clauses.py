@@ -55,7 +55,7 @@ class Clause(Struct, frozen=True, kw_only=True):
         return next(record for record in test.records if record.channel in self.channels)
 
 
-class MetClause(Struct, frozen=True):
+class MetClause(Struct, frozen=True, gc=False):
     """A clause that is met: by these tests, until then (`valid_until`), and no longer from `lapse` on."""
 
     clause: Clause

@@ -16,7 +16,7 @@ from services.verdict.domain.evidence.values import Record, Result, Test
 AWAITED, NEGATIVE = Result.AWAITED, Result.NEGATIVE
 
 
-class HeldDay(Struct, frozen=True):
+class HeldDay(Struct, frozen=True, gc=False):
     """The last day, held: by this negative and this sample, until then."""
 
     negative: Test
@@ -24,7 +24,7 @@ class HeldDay(Struct, frozen=True):
     until: Instant
 
 
-class DaysSince(Struct, frozen=True):
+class DaysSince(Struct, frozen=True, gc=False):
     """The days shown, the record they are counted from, when they turn over, and how they are held, if they are."""
 
     days: int

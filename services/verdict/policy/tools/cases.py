@@ -71,10 +71,11 @@ class CaseInterval(Struct, frozen=True, forbid_unknown_fields=True, rename={"fro
 
 
 class CaseLeftOut(Struct, frozen=True, forbid_unknown_fields=True):
-    """The part of a past that a selection left out: something from before an instant, and so many records."""
+    """The part of a past that a selection left out: something from before an instant, and so many records, or more."""
 
     before: OffsetInstant
     records: int
+    at_least: bool = False
 
 
 class CaseSuspension(Struct, frozen=True, forbid_unknown_fields=True):
@@ -212,7 +213,9 @@ def evidence_of(case: Case, region: str = "") -> Evidence:
         coverage={source: answer == "ok" for source, answer in case.coverage.items()},
         known_until={source: parse_rfc3339(instant) for source, instant in case.known_until.items()},
         left_out={
-            ANY_REGION if name == "any" else name: LeftOut(parse_rfc3339(left_out.before), left_out.records)
+            ANY_REGION if name == "any" else name: LeftOut(
+                parse_rfc3339(left_out.before), left_out.records, left_out.at_least
+            )
             for name, left_out in case.left_out.items()
         },
     )

@@ -1,8 +1,10 @@
 """The purposes' views, field by field over the contract, and over both transports, from the cache as well."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, cast
 
+import grpc
 import msgspec
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -157,6 +159,25 @@ async def test_a_venue_is_shown_no_more_whatever_it_asks(clients: GatewayClients
     assert {"status", "colour", "scene", "valid_until"} >= {
         field.name for field, _ in outcome.code.verdict.ListFields()
     }
+
+
+@pytest.mark.parametrize("field", ["at", "knownAt"])
+async def test_a_venue_is_told_nothing_of_another_instant(clients: GatewayClients, field: str):
+    """One question after the other, it would be told a person's past: over both transports, one by one and in
+    batches."""
+    headers = {**development(**VENUE_TOKEN), "hutong-purpose": "VENUE_CHECK"}
+    body = {**BODY, field: "2022-08-05T13:20:00+08:00"}
+    for path, asked in ((SHOW, body), ("/v1/healthCode:batchShow", {"queries": [body]})):
+        answer = (await clients.post(path, asked, **headers)).json()
+        assert "VENUE_ASKS_NOW" in json.dumps(answer)
+        assert "colour" not in json.dumps(answer)
+    query = pb.HealthCodeQuery(document=document_message(), region="110000")
+    getattr(query, {"at": "at", "knownAt": "known_at"}[field]).seconds = 1_660_000_000
+    metadata = [*development(**VENUE_TOKEN).items(), ("hutong-caller", "turnstile")]
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await clients.stub.ShowHealthCode(pb.ShowHealthCodeRequest(query=query, purpose=VENUE), metadata=metadata)
+    assert grpc.StatusCode.INVALID_ARGUMENT == refused.value.code()
+    assert 200 == (await clients.post(SHOW, body)).status_code
 
 
 async def test_supervision_sees_why_and_not_the_test(clients: GatewayClients):

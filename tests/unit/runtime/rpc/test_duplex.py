@@ -1,6 +1,7 @@
 """Streams both ways: the same through a wire and within a process."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -191,3 +192,20 @@ def test_a_stream_that_is_answered_once_is_refused():
 
     with pytest.raises(TypeError, match="Put"):
         Binding(Contract, object())  # type: ignore[arg-type]  # the shape is all that is looked at
+
+
+@pytest.mark.parametrize("purpose", [KEEP, Purpose.PURPOSE_SHOW_CODE], ids=["served", "refused"])
+async def test_a_stream_that_is_left_or_refused_is_closed_in_silence(transport, purpose, caplog):
+    """All of it, one after another: nothing is left to the garbage collector, which closes in any order."""
+    async with transport(Servicer(no_list, stream_records=echo)) as calls:
+
+        async def leave_early() -> None:
+            async with aclosing(calls.StreamRecords(sent(1000, purpose))) as responses:
+                async for _ in responses:
+                    break
+
+        await asyncio.gather(*(leave_early() for _ in range(20)), return_exceptions=True)
+    gc.collect()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert [] == [one.getMessage() for one in caplog.records if one.name == "asyncio"]
