@@ -132,8 +132,8 @@ async def test_a_worker_that_crashes_loses_nothing(store: PostgresStore, citus_u
 
 @pytest.mark.timeout(1200)
 async def test_shards_move_under_intake(store: PostgresStore, citus_url: str) -> None:
-    """One worker gives all it has to the other, by Citus's own rebalancer, whose jobs need `max_worker_processes` of the
-    nodes beyond those that maintain each database."""
+    """One worker gives all it has to the other, by Citus's own rebalancer. Its jobs need room in `max_worker_processes`
+    beside those that maintain each database."""
     connection = await asyncpg.connect(citus_url)
     leaving = urlsplit(CITUS[-1])
 
