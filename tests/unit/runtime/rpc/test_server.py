@@ -253,7 +253,13 @@ async def test_what_writes_need_is_not_asked_of_reads():
     ("method", "data", "compression", "code", "reason"),
     [
         ("ListRecords", b"\xff\xff\xff", None, Code.INVALID_ARGUMENT, "MESSAGE_MALFORMED"),
-        ("ListRecords", bytes(300_000), None, Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"),
+        (
+            "ListRecords",
+            ListRecordsRequest(page_token="x" * 300_000).SerializeToString(),
+            None,
+            Code.RESOURCE_EXHAUSTED,
+            "MESSAGE_TOO_LARGE",
+        ),
         ("BatchListRecords", b"\xff\xff\xff", None, Code.INVALID_ARGUMENT, "MESSAGE_MALFORMED"),
         ("BatchListRecords", b"\x0a\x00" * 60_000, None, Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"),
         ("BatchListRecords", bytes(1_100_000), None, Code.RESOURCE_EXHAUSTED, ""),
