@@ -19,6 +19,7 @@ from hutong.records.v1 import change_feed_service_pb2 as feed_pb
 from hutong.records.v1 import change_feed_service_pb2_grpc as feed_grpc
 from hutong.records.v1 import intake_service_pb2 as intake_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
+from hutong.records.v1.record_read_service_pb2 import ListRecordsRequest
 
 from services.common.errors import Code, ServiceError
 from services.runtime.rpc import server as server_module
