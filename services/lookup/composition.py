@@ -102,7 +102,7 @@ def build(
         [
             Binding(EVIDENCE, EvidenceServicer(keys, gatherer, identity, settings.source_timeout)),
             Binding(HOLDERS, holders),
-            Binding(DIRECTORY, RegionDirectoryServicer(directory)),
+            Binding(DIRECTORY, RegionDirectoryServicer(directory, identity)),
         ],
         pings={"store": store.ping},
         close=close,

@@ -11,13 +11,15 @@ from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.health import Ping
 from services.runtime.rpc.person_keys import received_keys
-from services.runtime.service import Service
+from services.runtime.service import Background, Service
 from services.runtime.tls.identity import principal
 from services.runtime.tls.process import process_files
+from services.verdict.first_contact import FirstContact
 from services.verdict.policy.files import DEFAULT_DIRECTORY
 from services.verdict.policy.registry import PolicyRegistry
-from services.verdict.ports import EvidenceSource
+from services.verdict.ports import EvidenceSource, RegionDirectory
 from services.verdict.servicers.policy import PolicyServicer
 from services.verdict.servicers.verdict import VerdictServicer
 from services.verdict.settings import Settings
@@ -41,8 +43,15 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
     )
     files = process_files(settings, PRINCIPAL)
     channels = Channels(NAME, files, received_keys(settings.mesh_secret))
+    lookup = ExpectedStore(HOLDERS, "", secret_fingerprint(secret))
+    pings: dict[str, Ping] = {"policies": registry.ping}
+    background: list[Background] = [registry.watch]
     if evidence is None:
-        evidence = channels.remote(EvidenceSource, settings.lookup, service="lookup", peer=principal("mesh/lookup"))
+        peer = principal("mesh/lookup")
+        evidence = channels.remote(EvidenceSource, settings.lookup, service="lookup", peer=peer)
+        contact = FirstContact(channels.remote(RegionDirectory, settings.lookup, service="lookup", peer=peer), lookup)
+        pings["lookup"] = contact.ping
+        background.append(contact.run)
 
     return Service(
         NAME,
@@ -52,7 +61,7 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
                 VerdictServicer(
                     registry,
                     evidence,
-                    ExpectedStore(HOLDERS, "", secret_fingerprint(secret)),
+                    lookup,
                     PersonKeys(secret),
                     clock,
                     version("hutong"),
@@ -60,8 +69,8 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
             ),
             Binding(POLICIES, PolicyServicer(registry)),
         ],
-        pings={"policies": registry.ping},
-        background=[registry.watch],
+        pings=pings,
+        background=background,
         close=channels.close,
         files=files,
         auditor=process_auditor(settings, NAME, clock, files=files),

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, BatchGetEvidenceResponse
+from hutong.lookup.v1.region_directory_service_pb2 import ListRegionsRequest, ListRegionsResponse
 
 
 class EvidenceSource(Protocol):
@@ -11,3 +12,10 @@ class EvidenceSource(Protocol):
     async def BatchGetEvidence(self, request: BatchGetEvidenceRequest) -> BatchGetEvidenceResponse:
         """Returns evidence for 1 to 1,000 questions, in order. Raises ServiceError when it cannot be asked: an outage
         is never "no test"."""
+
+
+class RegionDirectory(Protocol):
+    """Says who is on the mesh, and whose list that is: the lookup service over a wire."""
+
+    async def ListRegions(self, request: ListRegionsRequest, /) -> ListRegionsResponse:
+        """See hutong.lookup.v1.RegionDirectoryService. Raises ServiceError."""

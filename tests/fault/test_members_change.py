@@ -113,7 +113,7 @@ def _members(path: str) -> MeshDirectory:
 
 
 async def _looked_over(mesh: SmallMesh, members: MeshDirectory) -> set[tuple[str, str]]:
-    """What `hutong doctor` finds wrong: with whom, and why."""
+    """Returns what `hutong doctor` finds wrong: with whom, and why."""
     facts = await ask_all(members, Addresses(mesh.addresses["lookup"], mesh.addresses["verdict"]))
     return {
         (finding.subject, finding.reason) for finding in findings(members, facts, secret_fingerprint(SECRET.encode()))

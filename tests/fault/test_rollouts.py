@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -24,6 +25,8 @@ from gateway.__main__ import wire
 from gateway.settings import GatewaySettings
 from services.lookup.composition import build as build_lookup
 from services.lookup.settings import Settings as LookupSettings
+from services.records.composition import build as build_records
+from services.records.settings import Settings as RecordsSettings
 from services.runtime.rpc import server as server_module
 from services.runtime.rpc.binding import Binding, local
 from services.runtime.rpc.call import enter, leave, within
@@ -33,7 +36,7 @@ from services.verdict.settings import Settings as VerdictSettings
 from tests.testkit.directories import directory_file
 from tests.testkit.fakes.record_store import RecordStore
 from tests.testkit.secret import SECRET
-from tests.testkit.servers.cluster import Cluster, Load, Replica, StuckError, Workload, cluster
+from tests.testkit.servers.cluster import Build, Cluster, Load, Replica, StuckError, Workload, cluster
 from tests.testkit.servers.gateway_pod import GatewayPod, KeptConnections
 from tests.testkit.tools import ROOT
 
@@ -41,9 +44,9 @@ READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
 WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
 PARTNERS_CONFIG = '{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}'
 NATION, HOME = "nation", "110000"
-CALL_SECONDS = 20.0
+CALL_SECONDS = 60.0
 """A call may be slow on a machine that is busy, and is not lost for that."""
-SOURCE_SECONDS = 4.0
+SOURCE_SECONDS = 15.0
 PATIENT_TICK = 0.02
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -145,6 +148,7 @@ async def mesh_on_names(data: Path, ttl: float, times: Times | None = None) -> A
             directory=news,
             plaintext=True,
             development=str(data / "issuer"),
+            compute_seconds=SOURCE_SECONDS,
         )
         gateway = wire(settings)
         codes = local(Codes, gateway.service.bindings, service="gateway", caller="spiffe://hutong/development/test")
@@ -235,12 +239,88 @@ async def test_a_wrong_rollout_stops_before_it_costs_a_call_and_the_right_one_he
         assert ([], 0) == (kept.failures, kept.lost)
 
 
+WRONG_SECONDS = 4.0
+"""How long a pod that is set up wrongly is given: it never gets ready, however long."""
+OTHER_SECRET = "the secret of quite another mesh"
+
+
+@pytest.mark.parametrize("wrong", ["image", "setting", "secret"])
+async def test_what_is_rolled_out_wrongly_behind_the_gateway_stops_and_the_right_one_heals_it(tmp_path, wrong: str):
+    """Verdict, lookup and a region's records at once: the first new pod of each is never Ready; the others answer."""
+    async with mesh_on_names(tmp_path, 0.5) as mesh, Load(mesh.ask, 2) as load:
+        await load.calls(20)
+        workloads = (mesh.verdict, mesh.lookup, mesh.home)
+        right = [workload.pod for workload in workloads]
+        before = [list(workload.replicas) for workload in workloads]
+        builds = (_wrong_verdict(mesh, wrong), _wrong_lookup(tmp_path, wrong), await _wrong_records(tmp_path, wrong))
+        for workload, build in zip(workloads, builds, strict=True):
+            workload.pod = partial(Replica, build, port=mesh.cluster.port, start_seconds=WRONG_SECONDS)
+        stops = await asyncio.gather(
+            mesh.verdict.roll_as_deployment(),
+            mesh.lookup.roll_as_stateful_set(),
+            mesh.home.roll_as_stateful_set(),
+            return_exceptions=True,
+        )
+        assert [StuckError] * 3 == [type(stop) for stop in stops], stops
+        # A Deployment surges; a StatefulSet has ended one by then, and goes no further.
+        assert [2, 1, 1] == [len(workload.replicas) for workload in workloads]
+        for workload, pod in zip(workloads, right, strict=True):
+            workload.pod = pod
+        await asyncio.gather(*(workload.scale(2) for workload in workloads))
+        await asyncio.sleep(mesh.cluster.ready_seconds)
+        await asyncio.gather(
+            mesh.verdict.roll_as_deployment(), mesh.lookup.roll_as_stateful_set(), mesh.home.roll_as_stateful_set()
+        )
+        for workload, old in zip(workloads, before, strict=True):
+            assert set(old).isdisjoint(workload.replicas)
+        await load.calls(20)
+    assert [] == load.failures
+
+
+def _wrong_verdict(mesh: MeshOnNames, what: str) -> Build:
+    changes = {
+        "image": {"policies": "/nowhere"},
+        "setting": {"lookup": "127.0.0.1:9"},
+        "secret": {"mesh_secret": OTHER_SECRET},
+    }
+    right = VerdictSettings(mesh_secret=SECRET, lookup=mesh.lookup.target, plaintext=True)
+    return partial(build_verdict, msgspec.structs.replace(right, **changes[what]))
+
+
+def _wrong_lookup(data: Path, what: str) -> Build:
+    changes = {
+        "image": {"directory": "/nowhere"},
+        "setting": {"store_url": f"sqlite:///{data}/nowhere/lookup.db"},
+        "secret": {"mesh_secret": OTHER_SECRET},
+    }
+    right = LookupSettings(
+        mesh_secret=SECRET,
+        store_url=f"sqlite:///{(data / 'lookup-first').read_text()}",
+        directory=str(data / "directory.yaml"),
+        plaintext=True,
+    )
+    return partial(build_lookup, msgspec.structs.replace(right, **changes[what]))
+
+
+async def _wrong_records(data: Path, what: str) -> Build:
+    """Beside the stores of the mesh, in memory, one in a file: it knows whose it is, and under what secret."""
+    right = RecordsSettings(region=HOME, mesh_secret=SECRET, store_url=f"sqlite:///{data / 'home.db'}", plaintext=True)
+    async with build_records(msgspec.structs.replace(right, store_migrate=True)).running():
+        pass
+    changes = {
+        "image": {"store_url": f"sqlite:///{data}/nowhere/home.db"},
+        "setting": {"region": "310000"},
+        "secret": {"mesh_secret": OTHER_SECRET},
+    }
+    return partial(build_records, msgspec.structs.replace(right, **changes[what]))
+
+
 def _wrong(settings: GatewaySettings, what: str) -> GatewaySettings:
     changes = {
         # What a program does that is not the one that was meant: it does not begin to serve.
         "image": {"directory": "/nowhere"},
         "setting": {"lookup": "127.0.0.1:9", "verdict": "127.0.0.1:9"},
-        "secret": {"mesh_secret": "the secret of quite another mesh"},
+        "secret": {"mesh_secret": OTHER_SECRET},
     }
     return msgspec.structs.replace(settings, **changes[what])
 

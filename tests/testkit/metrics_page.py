@@ -49,6 +49,12 @@ From the holder's code inwards. What to do about it on Kubernetes: [k8s/README.m
 
 LOOK_AT = (
     (
+        "`hutong_calls_total`, `hutong_call_seconds`",
+        "an objective burns",
+        "rate, errors and durations of every service by method and principal: the innermost one that fails is where it "
+        "began; `k8s/components/monitoring` has objectives, alerts and dashboards",
+    ),
+    (
         "`hutong_gateway_codes_total`",
         '`cache="STALE"` grows',
         "codes cannot be computed, and the last known ones are shown: lookup or verdict is down",

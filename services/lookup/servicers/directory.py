@@ -10,13 +10,15 @@ from hutong.lookup.v1.region_directory_service_pb2 import (
 from services.common.errors import NotFound, invalid
 from services.common.requests.paging import digest_of, page_size, read_token, write_token
 from services.lookup.domain.directory import Directory
+from services.lookup.identity import OwnIdentity
 
 
 class RegionDirectoryServicer:
     """The directory, read only."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, identity: OwnIdentity) -> None:
         self._directory = directory
+        self._identity = identity
 
     async def GetRegion(self, request: GetRegionRequest) -> GetRegionResponse:
         """See the contract. Raises InvalidArgument (REGION_REQUIRED), NotFound (REGION_UNKNOWN)."""
@@ -28,7 +30,7 @@ class RegionDirectoryServicer:
         return GetRegionResponse(region=region)
 
     async def ListRegions(self, request: ListRegionsRequest) -> ListRegionsResponse:
-        """See the contract. Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN)."""
+        """See the contract. Raises InvalidArgument (PAGE_SIZE, PAGE_TOKEN), Unavailable (STORE_UNAVAILABLE)."""
         size = page_size(request.page_size)
         question = digest_of(request)
         after = read_token(request.page_token, question, str) if request.page_token else ""
@@ -39,4 +41,5 @@ class RegionDirectoryServicer:
             next_page_token=more,
             nation_address=self._directory.nation_address,
             directory_version=self._directory.version,
+            identity=await self._identity.now(),
         )

@@ -12,6 +12,7 @@ import pytest
 
 from services.common.errors import Unavailable
 from services.records.store.postgres.store import PostgresStore
+from services.runtime.storage.postgres import statements
 from tests.testkit.builders.records import person, result, submission
 from tests.testkit.clocks import ManualClock
 from tests.testkit.servers.citus import CITUS, needs_citus
@@ -27,7 +28,13 @@ SECONDS = 240.0
 
 
 @pytest.fixture
-async def store(citus_url: str) -> AsyncIterator[PostgresStore]:
+def few_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight of each table, for all of a worker's are moved one after another."""
+    monkeypatch.setattr(statements, "SHARDS", 8)
+
+
+@pytest.fixture
+async def store(few_shards: None, citus_url: str) -> AsyncIterator[PostgresStore]:
     """A distributed store."""
     store = PostgresStore(citus_url, statement_seconds=10.0)
     yield store
@@ -125,7 +132,8 @@ async def test_a_worker_that_crashes_loses_nothing(store: PostgresStore, citus_u
 
 @pytest.mark.timeout(1200)
 async def test_shards_move_under_intake(store: PostgresStore, citus_url: str) -> None:
-    """One worker gives all it has to the other, by Citus's own rebalancer."""
+    """One worker gives all it has to the other, by Citus's own rebalancer. Its jobs need room in `max_worker_processes`
+    beside those that maintain each database."""
     connection = await asyncpg.connect(citus_url)
     leaving = urlsplit(CITUS[-1])
 

@@ -88,3 +88,14 @@ async def test_a_code_waits_for_no_batch_of_the_past():
     mixed = [one for one in lookup.batches if len({query.HasField("known_at") for query in one.queries}) > 1]
     assert [] == mixed
     assert 5 == sum(not one.queries[0].HasField("known_at") for one in lookup.batches)
+
+
+async def test_now_and_the_past_do_not_share_a_batch():
+    """What is asked about the past waits for its turn; a code of the same moment does not wait with it."""
+    lookup = FakeLookup()
+    known = to_timestamp(Instant(NOW - 100 * SECOND))
+    async with in_process(lookup) as verdicts:
+        await asyncio.gather(
+            verdicts.ComputeVerdict(compute(query(known_at=known))), verdicts.ComputeVerdict(compute(query()))
+        )
+    assert [[False], [True]] == sorted([one.HasField("known_at") for one in batch.queries] for batch in lookup.batches)

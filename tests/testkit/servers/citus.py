@@ -6,6 +6,7 @@ and whose role may create others.
 No package registry carries Citus, so no test starts it. Where the variable is not set, what needs a cluster is skipped.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -50,7 +51,7 @@ async def citus_database() -> AsyncIterator[str]:
     finally:
         # The coordinator first: its background work would hold the others'.
         for url in CITUS:
-            await _run(url, f"drop database if exists {name} with (force)")
+            await _drop(url, name)
 
 
 @pytest.fixture
@@ -69,6 +70,19 @@ async def _alone() -> AsyncIterator[None]:
         yield
     finally:
         await connection.close()
+
+
+async def _drop(url: str, name: str) -> None:
+    for attempts_left in reversed(range(10)):
+        try:
+            await _run(url, f"drop database if exists {name} with (force)")
+        except asyncpg.ObjectInUseError:
+            # Who maintains it comes back.
+            if not attempts_left:
+                raise
+            await asyncio.sleep(0.5)
+        else:
+            return
 
 
 async def _run(url: str, *statements: str) -> None:

@@ -77,8 +77,10 @@ P = TypeVar("P", bound=Pod)
 class Replica:
     """The pod of a service that speaks gRPC alone."""
 
-    def __init__(self, build: Build, address: str, port: int) -> None:
+    def __init__(self, build: Build, address: str, port: int, start_seconds: float = START_SECONDS) -> None:
+        """`start_seconds` is how long it may take to get ready."""
         self.address = address
+        self._start_seconds = start_seconds
         self._build = build
         self._port = port
         self._stack = AsyncExitStack()
@@ -93,7 +95,7 @@ class Replica:
         await server.start(f"{self.address}:{self._port}")
         async with grpc.aio.insecure_channel(f"{self.address}:{self._port}") as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(self._start_seconds):
                 while (await health.Check(health_pb2.HealthCheckRequest())).status != 1:
                     await asyncio.sleep(0.05)
 
@@ -240,9 +242,9 @@ class Load:
         await asyncio.gather(*self._tasks)
 
     async def calls(self, number: int) -> None:
-        """Returns when so many more were answered, a minute at most."""
+        """Returns when so many more were answered, two minutes at most."""
         until = self.done + number
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while self.done < until:
                 await asyncio.sleep(0.02)
 

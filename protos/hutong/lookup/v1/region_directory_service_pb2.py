@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from hutong.common.v1 import identity_pb2 as hutong_dot_common_dot_v1_dot_identity__pb2
 from hutong.lookup.v1 import region_pb2 as hutong_dot_lookup_dot_v1_dot_region__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/hutong/lookup/v1/region_directory_service.proto\x12\x10hutong.lookup.v1\x1a\x1dhutong/lookup/v1/region.proto\"\"\n\x10GetRegionRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"=\n\x11GetRegionResponse\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x8c\x01\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0enation_address\x18\x03 \x01(\t\x12\x19\n\x11\x64irectory_version\x18\x04 \x01(\t2\xca\x01\n\x16RegionDirectoryService\x12T\n\tGetRegion\x12\".hutong.lookup.v1.GetRegionRequest\x1a#.hutong.lookup.v1.GetRegionResponse\x12Z\n\x0bListRegions\x12$.hutong.lookup.v1.ListRegionsRequest\x1a%.hutong.lookup.v1.ListRegionsResponseB\xc7\x01\n\x14\x63om.hutong.lookup.v1B\x1bRegionDirectoryServiceProtoP\x01Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\xa2\x02\x03HLX\xaa\x02\x10Hutong.Lookup.V1\xca\x02\x10Hutong\\Lookup\\V1\xe2\x02\x1cHutong\\Lookup\\V1\\GPBMetadata\xea\x02\x12Hutong::Lookup::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/hutong/lookup/v1/region_directory_service.proto\x12\x10hutong.lookup.v1\x1a\x1fhutong/common/v1/identity.proto\x1a\x1dhutong/lookup/v1/region.proto\"\"\n\x10GetRegionRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"=\n\x11GetRegionResponse\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\xbf\x01\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x16\n\x0enation_address\x18\x03 \x01(\t\x12\x19\n\x11\x64irectory_version\x18\x04 \x01(\t\x12\x31\n\x08identity\x18\x05 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity2\xca\x01\n\x16RegionDirectoryService\x12T\n\tGetRegion\x12\".hutong.lookup.v1.GetRegionRequest\x1a#.hutong.lookup.v1.GetRegionResponse\x12Z\n\x0bListRegions\x12$.hutong.lookup.v1.ListRegionsRequest\x1a%.hutong.lookup.v1.ListRegionsResponseB\xc7\x01\n\x14\x63om.hutong.lookup.v1B\x1bRegionDirectoryServiceProtoP\x01Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\xa2\x02\x03HLX\xaa\x02\x10Hutong.Lookup.V1\xca\x02\x10Hutong\\Lookup\\V1\xe2\x02\x1cHutong\\Lookup\\V1\\GPBMetadata\xea\x02\x12Hutong::Lookup::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,14 +34,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.lookup.v1.region_dir
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024com.hutong.lookup.v1B\033RegionDirectoryServiceProtoP\001Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\242\002\003HLX\252\002\020Hutong.Lookup.V1\312\002\020Hutong\\Lookup\\V1\342\002\034Hutong\\Lookup\\V1\\GPBMetadata\352\002\022Hutong::Lookup::V1'
-  _globals['_GETREGIONREQUEST']._serialized_start=100
-  _globals['_GETREGIONREQUEST']._serialized_end=134
-  _globals['_GETREGIONRESPONSE']._serialized_start=136
-  _globals['_GETREGIONRESPONSE']._serialized_end=197
-  _globals['_LISTREGIONSREQUEST']._serialized_start=199
-  _globals['_LISTREGIONSREQUEST']._serialized_end=258
-  _globals['_LISTREGIONSRESPONSE']._serialized_start=261
-  _globals['_LISTREGIONSRESPONSE']._serialized_end=401
-  _globals['_REGIONDIRECTORYSERVICE']._serialized_start=404
-  _globals['_REGIONDIRECTORYSERVICE']._serialized_end=606
+  _globals['_GETREGIONREQUEST']._serialized_start=133
+  _globals['_GETREGIONREQUEST']._serialized_end=167
+  _globals['_GETREGIONRESPONSE']._serialized_start=169
+  _globals['_GETREGIONRESPONSE']._serialized_end=230
+  _globals['_LISTREGIONSREQUEST']._serialized_start=232
+  _globals['_LISTREGIONSREQUEST']._serialized_end=291
+  _globals['_LISTREGIONSRESPONSE']._serialized_start=294
+  _globals['_LISTREGIONSRESPONSE']._serialized_end=485
+  _globals['_REGIONDIRECTORYSERVICE']._serialized_start=488
+  _globals['_REGIONDIRECTORYSERVICE']._serialized_end=690
 # @@protoc_insertion_point(module_scope)

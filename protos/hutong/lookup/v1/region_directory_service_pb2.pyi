@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from hutong.common.v1 import identity_pb2 as _identity_pb2
 from hutong.lookup.v1 import region_pb2 as _region_pb2
 import builtins as _builtins
 import sys
@@ -101,6 +102,7 @@ class ListRegionsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     NATION_ADDRESS_FIELD_NUMBER: _builtins.int
     DIRECTORY_VERSION_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page."""
     nation_address: _builtins.str
@@ -111,6 +113,10 @@ class ListRegionsResponse(_message.Message):
     def regions(self) -> _containers.RepeatedCompositeFieldContainer[_region_pb2.Region]:
         """By code."""
 
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Whose answer this is: a caller under another secret would find nobody here."""
+
     def __init__(
         self,
         *,
@@ -118,10 +124,11 @@ class ListRegionsResponse(_message.Message):
         next_page_token: _builtins.str = ...,
         nation_address: _builtins.str = ...,
         directory_version: _builtins.str = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_version", b"directory_version", "nation_address", b"nation_address", "next_page_token", b"next_page_token", "regions", b"regions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_version", b"directory_version", "identity", b"identity", "nation_address", b"nation_address", "next_page_token", b"next_page_token", "regions", b"regions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
