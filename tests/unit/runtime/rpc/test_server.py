@@ -19,6 +19,7 @@ from hutong.records.v1 import change_feed_service_pb2 as feed_pb
 from hutong.records.v1 import change_feed_service_pb2_grpc as feed_grpc
 from hutong.records.v1 import intake_service_pb2 as intake_pb
 from hutong.records.v1 import record_read_service_pb2 as read_pb
+from hutong.records.v1.record_read_service_pb2 import ListRecordsRequest
 
 from services.common.errors import Code, ServiceError
 from services.runtime.rpc import server as server_module
@@ -253,7 +254,13 @@ async def test_what_writes_need_is_not_asked_of_reads():
     ("method", "data", "compression", "code", "reason"),
     [
         ("ListRecords", b"\xff\xff\xff", None, Code.INVALID_ARGUMENT, "MESSAGE_MALFORMED"),
-        ("ListRecords", bytes(300_000), None, Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"),
+        (
+            "ListRecords",
+            ListRecordsRequest(page_token="x" * 300_000).SerializeToString(),
+            None,
+            Code.RESOURCE_EXHAUSTED,
+            "MESSAGE_TOO_LARGE",
+        ),
         ("BatchListRecords", b"\xff\xff\xff", None, Code.INVALID_ARGUMENT, "MESSAGE_MALFORMED"),
         ("BatchListRecords", b"\x0a\x00" * 60_000, None, Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"),
         ("BatchListRecords", bytes(1_100_000), None, Code.RESOURCE_EXHAUSTED, ""),
