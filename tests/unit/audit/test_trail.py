@@ -3,15 +3,18 @@
 import asyncio
 import errno
 import os
+import tracemalloc
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from cli.main import main
 from services.common.errors import Unavailable
 from services.common.instants import Instant
 from services.runtime.audit.entry import Entry, to_line
 from services.runtime.audit.log import AuditLog
 from services.runtime.audit.note import COSIGNED, Checkpoint, NoteError, Signer, read_checkpoint, read_verifier, signed
+from services.runtime.audit.opening import VERIFIER
 from services.runtime.audit.segments import CHECKPOINT, AuditError, segments
 from services.runtime.audit.trail import check_proof, prove, search, verify
 
@@ -56,6 +59,30 @@ async def test_what_was_acknowledged_is_whole_and_found_again(tmp_path):
     ]
     first, end = entry(10).at, entry(20).at
     assert list(range(10, 20)) == [number for number, _ in search(tmp_path, SIGNER.name, first=first, end=end)]
+
+
+async def test_verifying_takes_no_more_memory_for_four_times_as_many_lines(tmp_path, capsys):
+    """By the command, over many segments and over one: no file is held, and no line is kept once it was read."""
+    peaks = {}
+    for segment_lines in (100, 1_000_000):
+        for lines in (1_000, 1_000, 4_000):
+            folder = tmp_path / f"{segment_lines}-{lines}"
+            if not folder.exists():
+                log = AuditLog(folder, SIGNER, segment_lines=segment_lines)
+                await asyncio.gather(*(log.append(to_line(entry(number))) for number in range(lines)))
+                await log.close()
+                (folder / VERIFIER).write_text(KEEPER.text())
+            tracemalloc.start()
+            try:
+                # The first run imports what the command needs; the second, of the same trail, is the one that counts.
+                assert 0 == main(["audit", "verify", str(folder)])
+                peaks[segment_lines, lines] = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            assert f"{lines} 行" in capsys.readouterr().out
+        size = sum(path.stat().st_size for path in segments(folder))
+        assert peaks[segment_lines, 4_000] < size / 4
+        assert peaks[segment_lines, 4_000] < 1.5 * peaks[segment_lines, 1_000] + 20_000
 
 
 async def test_each_line_is_proven_with_the_public_key_alone(tmp_path):
