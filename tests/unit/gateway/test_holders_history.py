@@ -65,7 +65,7 @@ async def lookup(monkeypatch: pytest.MonkeyPatch) -> Lookup:
 
 @pytest.fixture
 async def mesh(lookup: Lookup) -> AsyncIterator[MeshIdentity]:
-    """What a gateway knows that has heard of three changes, and listens on."""
+    """The identity of the mesh, at a gateway that has heard of three changes and listens on."""
     mesh = gateway_mesh()
     task = asyncio.create_task(HoldersHistory(lookup, mesh).run())
     async with asyncio.timeout(PATIENCE_SECONDS):
