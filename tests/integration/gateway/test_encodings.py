@@ -24,7 +24,7 @@ EVERYWHERE = pb.CheckDestinationsRequest(document=document_message())
 async def test_a_large_answer_over_grpc_is_plain(
     mesh: Mesh, method: str, asked: object, options: list[tuple[str, int]]
 ) -> None:
-    """A server of grpc compresses without looking at what a client takes, and one that takes no gzip would get INTERNAL."""
+    """A server of grpc compresses whatever a client takes, and one that takes no gzip would get INTERNAL."""
     options = [*options, ("grpc.use_local_subchannel_pool", 1)]
     async with (
         serving(mesh) as (_, port),
