@@ -118,6 +118,11 @@ def _record(record: TestRecord, field: str) -> Iterator[Violation]:
     yield from fields.region(record.region, f"{field}.region")
     yield from fields.source_id(record.source_id, f"{field}.source_id")
     yield from contents.content(record.content, f"{field}.content")
+    # The verdict gives these back.
+    yield from fields.no_number(record.content.laboratory, f"{field}.content.laboratory")
+    yield from fields.no_number(record.content.site, f"{field}.content.site")
+    yield from fields.no_number(record.content.origin.source_id, f"{field}.content.origin.source_id")
+    yield from fields.no_number(record.cause, f"{field}.cause")
     yield from _range(record, ("recorded_at",), field)
 
 
@@ -134,6 +139,7 @@ def _standing(laboratory: Laboratory, field: str) -> Iterator[Violation]:
 def _coverage(source: SourceCoverage, field: str) -> Iterator[Violation]:
     if not source.source:
         yield from violation(f"{field}.source", "SOURCE_REQUIRED", "须填写来源", "The source is required")
+    yield from fields.no_number(source.source, f"{field}.source")
     yield from _source_status(source.status, f"{field}.status")
     yield from _range(source, ("as_of",), field)
 

@@ -59,6 +59,25 @@ async def test_a_laboratorys_standing_is_dated_within_the_calendar(transport):
     }
 
 
+async def test_evidence_that_is_brought_holds_no_document_number(transport):
+    """A verdict gives back the ids of what it rests on, so none of them may be somebody's number."""
+    number = "11010519491231002X"
+    evidence = ev.Evidence(region="310000", scope=Scope.SCOPE_NATIONAL, records=[record("310000", number, NOW, NOW)])
+    brought = evidence.records[0]
+    brought.content.laboratory = brought.content.site = brought.content.origin.source_id = brought.cause = number
+    evidence.coverage.add(source=number, status=ev.SOURCE_STATUS_OK)
+    async with transport(FakeLookup()) as verdicts:
+        with pytest.raises(ServiceError) as caught:
+            await verdicts.EvaluateEvidence(judged(evidence))
+    where = "judge.evidence.records[0]"
+    names = ("source_id", "content.laboratory", "content.site", "content.origin.source_id", "cause")
+    assert violations(caught.value) == {
+        **{f"{where}.{name}": "DOCUMENT_NUMBER_NOT_ALLOWED" for name in names},
+        "judge.evidence.coverage[0].source": "DOCUMENT_NUMBER_NOT_ALLOWED",
+    }
+    assert number not in str(caught.value)
+
+
 async def test_a_batch_of_wrong_questions_asks_nobody():
     """There is nothing to look up."""
     lookup = FakeLookup()
