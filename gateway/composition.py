@@ -31,6 +31,7 @@ from gateway.identity.callers import Callers, TokenPeers
 from gateway.identity.development import DevelopmentIssuer
 from gateway.identity.opening import open_identities
 from gateway.mesh_identity import MeshIdentity
+from gateway.news.holders_history import HoldersHistory
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
@@ -219,6 +220,7 @@ def build(
                 policies.keep,
                 first_contact.run,
                 updater.run,
+                HoldersHistory(holder_feed, mesh).run,
                 *([voids.run] if pass_sources else []),
                 *(source.run for source in identities.tokens.sources),
             ],

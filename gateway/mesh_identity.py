@@ -47,7 +47,7 @@ class MeshIdentity:
         """Raises Unavailable (WRONG_STORE, OTHER_SECRET, FEED_CHANGED) unless evidence is from this mesh's lookup, with
         the store of links that was met first; `answered` names the service that gave it."""
         try:
-            replace(self.lookup, feed_id=self.holders_feed).check(identity)
+            self.check_holders(identity)
             if self._holders_lost:
                 raise Unavailable(
                     FEED_CHANGED,
@@ -64,10 +64,23 @@ class MeshIdentity:
         self._refused.pop(answered, None)
         self._compare(LOOKUP, identity.directory_version)
 
+    def check_holders(self, identity: StoreIdentity) -> None:
+        """Raises Unavailable (WRONG_STORE, OTHER_SECRET, FEED_CHANGED) unless this is the store of links that was met
+        first; whether it has lost changes is not asked."""
+        replace(self.lookup, feed_id=self.holders_feed).check(identity)
+
     def lose_holders(self) -> None:
-        """Notes that lookup's store has lost changes that it had told: from now on no code rests on it, until somebody
-        has looked and started this gateway again."""
+        """Notes that lookup's store has lost changes that it had told: from now on no code rests on it, until it has
+        them again, or somebody has looked and started this gateway again."""
+        if not self._holders_lost:
+            log.error("lookup's store went back: no code is computed until the right one is back")
         self._holders_lost = True
+
+    def find_holders(self) -> None:
+        """Notes that lookup's store has the last change that it had told."""
+        if self._holders_lost:
+            log.warning("lookup's store has again what it had told: codes are computed")
+        self._holders_lost = False
 
     def _compare(self, service: str, version: str) -> None:
         if not self._directory_version:

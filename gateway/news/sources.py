@@ -12,7 +12,7 @@ from hutong.records.v1.change_feed_service_pb2 import FeedCursor, WatchChangesRe
 from gateway.codes.cache.protocol import HOLDERS, News
 from gateway.mesh_identity import LOOKUP, MeshIdentity
 from gateway.ports import ChangeFeed, HolderFeed
-from services.common.errors import Code, FailedPrecondition, ServiceError, Unavailable
+from services.common.errors import FailedPrecondition, Unavailable
 from services.common.identities import RECORDS, ExpectedStore
 from services.common.instants import Instant, from_timestamp
 from services.common.regions import NATION
@@ -128,21 +128,15 @@ class HoldersNews:
         before = int(sequence)
         teller = TellerClock(self._clock())
         request = WatchHoldersRequest(sequence=before)
-        try:
-            async with aclosing(alive(self._source.WatchHolders(request), silence_seconds=SILENCE_SECONDS)) as batches:
-                async for batch in batches:
-                    self._mesh.check_lookup(batch.identity, LOOKUP)
-                    feed_id = feed_id or batch.identity.feed_id
-                    if batch.sequence < before or batch.identity.feed_id != feed_id:
-                        raise FailedPrecondition("FEED_REBUILT", "变更流已重建", "The feed has been rebuilt")
-                    before = batch.sequence
-                    yield News(
-                        cursor=f"{feed_id}/{batch.sequence}",
-                        persons={person for change in batch.changes for person in change.person_keys},
-                        as_of=_as_of(batch, teller, self._clock),
-                    )
-        except ServiceError as error:
-            if error.code is Code.FAILED_PRECONDITION and self._mesh.holders_feed == feed_id:
-                # The same store, without changes that it had told.
-                self._mesh.lose_holders()
-            raise
+        async with aclosing(alive(self._source.WatchHolders(request), silence_seconds=SILENCE_SECONDS)) as batches:
+            async for batch in batches:
+                self._mesh.check_lookup(batch.identity, LOOKUP)
+                feed_id = feed_id or batch.identity.feed_id
+                if batch.sequence < before or batch.identity.feed_id != feed_id:
+                    raise FailedPrecondition("FEED_REBUILT", "变更流已重建", "The feed has been rebuilt")
+                before = batch.sequence
+                yield News(
+                    cursor=f"{feed_id}/{batch.sequence}",
+                    persons={person for change in batch.changes for person in change.person_keys},
+                    as_of=_as_of(batch, teller, self._clock),
+                )

@@ -115,7 +115,8 @@ class CacheUpdater:
                             break
                         cursor = news.cursor
             except ServiceError as error:
-                rebuilt = error.code is Code.FAILED_PRECONDITION
+                # What is kept rests on a history that is gone, whatever comes in the way before it is emptied.
+                rebuilt = rebuilt or error.code is Code.FAILED_PRECONDITION
                 # A wrong store is a mistake of somebody's; one that is away comes back by itself.
                 level = logging.ERROR if error.reason in REASONS else logging.WARNING
                 log.log(level, "news interrupted", extra={"feed": source.name, "reason": error.reason})

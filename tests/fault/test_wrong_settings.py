@@ -302,9 +302,6 @@ class Trial:
             return await self._served(mistake, newcomer, subject)
         finally:
             await self.mesh.restart(mistake.service)
-            if (mistake.service, mistake.variable) == ("lookup", "STORE_URL"):
-                # Somebody has looked, as the runbook says.
-                await self.mesh.restart("gateway")
 
     async def _served(self, mistake: Mistake, newcomer: str, subject: Subject) -> list[str]:
         found: list[str] = []
