@@ -7,8 +7,8 @@ from typing import Self
 
 
 class Proxy:
-    """Carries connections to `target`, host:port. `delay` is in seconds, each way. `bytes_back` counts what came back
-    from the target."""
+    """Carries connections to `target`, host:port. `delay` is in seconds, each way, `bytes_carried` counts both
+    ways."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -19,7 +19,7 @@ class Proxy:
         self._ends: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.delay = 0.0
-        self.bytes_back = 0
+        self.bytes_carried = 0
         self.address = ""
 
     async def __aenter__(self) -> Self:
@@ -74,19 +74,19 @@ class Proxy:
             return
         self._ends |= {writer, back}
         try:
-            await asyncio.gather(self._pump(reader, back), self._pump(there, writer, back=True))
+            await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
         finally:
             self._ends -= {writer, back}
             writer.transport.abort()
             back.transport.abort()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 await self._open.wait()
-                self.bytes_back += len(data) if back else 0
+                self.bytes_carried += len(data)
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()
