@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +61,7 @@ class Case(NamedTuple):
     server: str
     method: str
     purpose: int
-    regions: tuple[tuple[str, str], ...]
+    fields: tuple[tuple[str, str], ...]
     denied: bool
 
 
@@ -78,22 +79,35 @@ def material(folder: Path, name: Principal) -> TlsFiles:
     return TlsFiles(own / "tls.crt", own / "tls.key", folder / TRUST)
 
 
-def requests(name: str, message: type[Message]) -> Iterator[tuple[Message, int, list[tuple[str, str]]]]:
-    """Yields requests for a method: for each purpose there is, about Hunan and about Beijing."""
+Fields = list[tuple[str, str]]
+
+
+def requests(name: str, message: type[Message]) -> Iterator[tuple[Message, int, Fields, Fields]]:
+    """Yields requests for a method, with the regions and laboratories they name: for each purpose there is, about Hunan
+    and about Beijing, as the laboratory that calls, as another and as none."""
     rule = TABLE.rules[name]
     purposes = [number for number in Purpose.values() if number] if rule.purposes else [0]
     for purpose in purposes:
-        for region in (HUNAN, BEIJING) if rule.regions else ("",):
+        regions = (HUNAN, BEIJING) if rule.regions else ("",)
+        laboratories = ("", "430000-xiangya", "430000-xiangya-2") if rule.laboratories else ("",)
+        for region, laboratory in product(regions, laboratories):
             request: Any = message()
             if purpose:
                 request.purpose = purpose
             for path in rule.regions:
                 fill(request, path.split("."), region)
-            yield request, purpose, [(path, region) for path in rule.regions]
+            for path in rule.laboratories:
+                fill(request, path.split("."), laboratory)
+            yield (
+                request,
+                purpose,
+                [(path, region) for path in rule.regions],
+                [(path, laboratory) for path in rule.laboratories],
+            )
 
 
 def fill(message: Any, path: list[str], region: str) -> None:
-    """Puts a region where a path says."""
+    """Puts a region, or a laboratory, where a path says; into the one row of a batch."""
     field = message.DESCRIPTOR.fields_by_name[path[0]]
     value = getattr(message, path[0])
     if len(path) == 1 and field.is_repeated:
@@ -101,7 +115,7 @@ def fill(message: Any, path: list[str], region: str) -> None:
     elif len(path) == 1:
         setattr(message, path[0], region)
     else:
-        fill(value.add() if field.is_repeated else value, path[1:], region)
+        fill((value[0] if value else value.add()) if field.is_repeated else value, path[1:], region)
 
 
 async def is_denied(call: Any, name: str, request: Message, *, streams: bool, seconds: float) -> bool:
@@ -160,12 +174,12 @@ async def test_every_method_as_every_caller_is_as_the_table_says(mesh: RunningMe
             await stack.enter_async_context(channel)
             for name, method in methods_of(mesh, server):
                 call = stub(channel, name, method)
-                for request, purpose, regions in requests(name, request_class(method)):
+                for request, purpose, regions, said in requests(name, request_class(method)):
                     about = regions
                     if not about and here and here != {region_of(caller)}:
                         about = [("", "")]
-                    denied = TABLE.check(caller, name, purpose, about) is not None
-                    case = Case(caller, server, name, purpose, tuple(regions), denied)
+                    denied = TABLE.check(caller, name, purpose, about, laboratories=partial(iter, said)) is not None
+                    case = Case(caller, server, name, purpose, (*regions, *said), denied)
                     calls.append(wrong_with(call, case, request, streams=method.server_streaming))
         answers = await asyncio.gather(*calls)
     assert [] == [case for case in answers if case is not None]

@@ -242,10 +242,14 @@ def claims(rows: Sequence[Judged]) -> dict[RecordId, bytes | None]:
 
 
 def decide_batch(
-    rows: Sequence[Judged], distinct: int, histories: Mapping[RecordId, History], offered_by: str
+    rows: Sequence[Judged],
+    distinct: int,
+    histories: Mapping[RecordId, History],
+    offered_by: str,
+    denied: Callable[[History], Sequence[Violation]],
 ) -> Outcome:
     """Decides on a batch, given the revisions there are. `distinct` is the number of ids that `claims` found,
-    `offered_by` whoever sends it."""
+    `offered_by` whoever sends it; `denied` returns why whoever sends it may not change a record that is there."""
     firsts = [row for row in rows if isinstance(row, FirstRevision)]
     if not histories and distinct == len(firsts) == len(rows):
         # Every row is valid, its id alone in the batch, and new.
@@ -263,6 +267,9 @@ def decide_batch(
             firsts.append(row)
             outcome.created += 1
             seen[record_id] = [StoredRevision(1, row.person_key, row.digest, False, row.body)]
+            continue
+        if violations := denied(history):
+            outcome.listed.append(Listed(number, _REFUSED, 0, violations))
             continue
         submission = row if isinstance(row, Submission) else _submission(record_id, row)
         decision = decide(history, submission)

@@ -53,6 +53,13 @@ History = Sequence[StoredRevision]
 """Every revision of one record, oldest first; empty when there is no such record."""
 
 
+def laboratory_of(history: History) -> str:
+    """Returns the laboratory whose record it is, empty when there is none: that of the last statement that does not
+    merely stand until a conflict is settled."""
+    settled = next((revision for revision in reversed(history) if not revision.contested), None)
+    return settled.message().content.laboratory if settled is not None else ""
+
+
 @dataclass(frozen=True, slots=True)
 class NewRevision:
     """One revision to append.

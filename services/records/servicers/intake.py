@@ -3,20 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from hutong.records.v1.intake_service_pb2 import ListedRow, StreamRecordsRequest, StreamRecordsResponse
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.documents import PersonKeys
-from services.common.errors import invalid
+from services.common.errors import Violation, invalid
 from services.common.requests import fields
 from services.common.requests.batches import check_batch
 from services.records.domain.intake import Judge, Judged, claims, decide_batch
+from services.records.domain.revisions import History
 from services.records.identity import OwnIdentity
 from services.records.metrics import INTAKE_SESSIONS, SUBMITTED
-from services.records.servicers.writer import Writer
+from services.records.servicers.writer import Writer, is_others
 from services.records.store.protocols.intake_sessions import IntakeSessions
 from services.records.store.unit_of_work import BatchKey, Known, Plan, Touch
+from services.runtime.rpc.access import laboratory_denied
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import to_violations
 
@@ -117,7 +120,7 @@ class IntakeServicer:
         caller = current_call().caller
 
         def decide(known: Known) -> Plan:
-            outcome = decide_batch(rows, len(touched), known.histories, caller)
+            outcome = decide_batch(rows, len(touched), known.histories, caller, partial(_denied, caller))
             response = StreamRecordsResponse(
                 batch=batch.key.batch,
                 created=outcome.created,
@@ -144,6 +147,10 @@ class IntakeServicer:
     def _count(self, outcome: SubmitOutcome.ValueType, count: int) -> None:
         if count:
             SUBMITTED.labels(self._writer.name, _OUTCOMES[outcome]).inc(count)
+
+
+def _denied(caller: str, history: History) -> Sequence[Violation]:
+    return laboratory_denied("source_id").violations if is_others(history, caller) else ()
 
 
 def _session(opening: StreamRecordsRequest) -> str:

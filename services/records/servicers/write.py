@@ -25,8 +25,9 @@ from services.records.domain.revisions import History, NewRevision, RecordId, St
 from services.records.domain.validation import content_violations, own_number_violations
 from services.records.metrics import SUBMITTED
 from services.records.servicers.laboratory import LaboratoryMethods
-from services.records.servicers.writer import Writer, refuse, request_key
+from services.records.servicers.writer import Writer, is_others, refuse, request_key
 from services.records.store.unit_of_work import Known, Plan, Touch
+from services.runtime.rpc.access import laboratory_denied
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import to_violations
 
@@ -65,7 +66,8 @@ class WriteServicer(LaboratoryMethods):
         return Submission(record_id, person_key, content, digest(content), correction)
 
     async def SubmitRecord(self, request: pb.SubmitRecordRequest) -> pb.SubmitRecordResponse:
-        """Stores one record. Raises ALREADY_EXISTS (RECORD_CONFLICT), its violation saying what is in conflict."""
+        """Stores one record. Raises ALREADY_EXISTS (RECORD_CONFLICT), its violation saying what is in conflict, and
+        PERMISSION_DENIED (LABORATORY_DENIED) where a laboratory names another's record."""
         made = self._submission(request.submission, self._writer.clock())
         found = fields.request_id(request.request_id) or fields.not_the_subjects(
             {"request_id": request.request_id}, request.submission.subject
@@ -79,6 +81,8 @@ class WriteServicer(LaboratoryMethods):
 
         def decide(known: Known) -> Plan:
             history = known.histories.get(submission.id, ())
+            if is_others(history, caller):
+                raise laboratory_denied("submission.source_id")
             decision = decide_any(history, submission)
             if decision.violations:
                 raise ServiceError(
@@ -146,6 +150,9 @@ class WriteServicer(LaboratoryMethods):
                     rows.append(_refused(submission))
                     continue
                 history = histories.get(submission.id) or known.histories.get(submission.id, ())
+                if is_others(history, caller):
+                    rows.append(_refused(laboratory_denied("source_id").violations))
+                    continue
                 decision = decide_any(history, submission)
                 if decision.appended is not None:
                     appended.append(decision.appended)
@@ -165,16 +172,19 @@ class WriteServicer(LaboratoryMethods):
 
     async def AmendRecord(self, request: pb.AmendRecordRequest) -> pb.AmendRecordResponse:
         """Replaces a record's content. Raises NotFound (RECORD_NOT_FOUND) and FailedPrecondition (REVISION_MISMATCH,
-        RECORD_RETRACTED)."""
+        RECORD_RETRACTED); PERMISSION_DENIED (LABORATORY_DENIED) where a laboratory names another's record."""
         refuse(
             self._change_violations(request)
             + content_violations(request.content, request.region, self._writer.clock(), self._skew),
             request.region,
         )
         record_id = RecordId(request.region, request.source_id)
+        caller = current_call().caller
 
         def decide(known: Known) -> Plan:
             history = known.histories.get(record_id, ())
+            if is_others(history, caller):
+                raise laboratory_denied("source_id")
             made = decide_amendment(history, record_id, request.revision, request.content, request.cause)
             return Plan(
                 lambda committed: pb.AmendRecordResponse(record=_record(made, committed)).SerializeToString(),
@@ -188,9 +198,13 @@ class WriteServicer(LaboratoryMethods):
         """Withdraws a record. Raises as AmendRecord does."""
         refuse(self._change_violations(request), request.region)
         record_id = RecordId(request.region, request.source_id)
+        caller = current_call().caller
 
         def decide(known: Known) -> Plan:
-            made = decide_retraction(known.histories.get(record_id, ()), record_id, request.revision, request.cause)
+            history = known.histories.get(record_id, ())
+            if is_others(history, caller):
+                raise laboratory_denied("source_id")
+            made = decide_retraction(history, record_id, request.revision, request.cause)
             return Plan(
                 lambda committed: pb.RetractRecordResponse(record=_record(made, committed)).SerializeToString(),
                 [made] if isinstance(made, NewRevision) else [],

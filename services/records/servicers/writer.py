@@ -10,13 +10,14 @@ from services.common.errors import FailedPrecondition, Violation
 from services.common.requests import fields
 from services.common.requests.violations import refuse as refuse_all
 from services.common.requests.violations import violation
+from services.records.domain.revisions import History, laboratory_of
 from services.records.metrics import COMMIT_SECONDS
 from services.records.store.protocols.unit_of_work import UnitOfWork
 from services.records.store.unit_of_work import Decide, RequestKey, Touch
 from services.runtime.clock import Clock
 from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.call import current_call
-from services.runtime.tls.identity import store_of
+from services.runtime.tls.identity import laboratory_ids, store_of
 
 NOT_KEPT = "REGION_NOT_KEPT"
 
@@ -52,6 +53,12 @@ class Writer:
         self._seconds.observe(time.perf_counter() - began)
         self._signal.committed()
         return answer
+
+
+def is_others(history: History, caller: str) -> bool:
+    """Tells if a record is another laboratory's than the caller; never of a caller that is no laboratory."""
+    own = laboratory_ids(caller)
+    return bool(own and history) and laboratory_of(history) not in own
 
 
 def refuse(violations: list[Violation], region: str = "", region_field: str = "region") -> None:

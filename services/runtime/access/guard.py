@@ -10,7 +10,7 @@ from hutong.common.v1.subject_pb2 import Purpose
 from services.common.errors import Code, ServiceError, Text, Violation
 from services.runtime.access.persons import NamedPersons
 from services.runtime.access.table import AccessTable, Denial
-from services.runtime.rpc.access import Guard, purpose_denied
+from services.runtime.rpc.access import Guard, laboratory_denied, purpose_denied
 from services.runtime.rpc.call import Call
 from services.runtime.tls.identity import ANONYMOUS, region_of
 
@@ -30,6 +30,8 @@ def _error(denial: Denial) -> ServiceError:
     if denial.reason == "PERSON_DENIED":
         text = Text("调用方只可查询本人及被监护人", "The caller may ask about itself and its dependants alone")
         return ServiceError(Code.PERMISSION_DENIED, "PERSON_DENIED", text)
+    if denial.reason == "LABORATORY_DENIED":
+        return laboratory_denied(denial.field)
     text = Text("调用方无权调用此方法", "The caller may not call this method")
     return ServiceError(Code.PERMISSION_DENIED, "ACCESS_DENIED", text)
 
@@ -49,13 +51,14 @@ class TableGuard:
         self._here = frozenset(here)
         self._persons = persons
         self._fields: dict[str, Callable[[Message], Iterator[tuple[str, str]]]] = {
-            method: _regions(rule.regions) for method, rule in table.rules.items()
+            method: _fields(rule.regions) for method, rule in table.rules.items()
         }
+        self._laboratories = {method: _fields(rule.laboratories) for method, rule in table.rules.items()}
 
     def admit(self, call: Call, method: str, request: Message) -> Purpose.ValueType:
         """Returns the purpose under which the call is served. Raises as `stated` does, and PERMISSION_DENIED with
-        reason ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED or PERSON_DENIED; of who has no name, UNAUTHENTICATED
-        (TOKEN_MISSING). Never a word about a person."""
+        reason ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED, LABORATORY_DENIED or PERSON_DENIED; of who has no name,
+        UNAUTHENTICATED (TOKEN_MISSING). Never a word about a person."""
         purpose = self._named.stated(call, method, request)
         self._check(call, method, purpose, request)
         return purpose
@@ -79,6 +82,7 @@ class TableGuard:
                 purpose,
                 self._about(call.caller, method, regions(request)),
                 partial(self._about_others, call, request),
+                lambda: self._laboratories[method](request),
             )
         )
         if denial is not None:
@@ -101,13 +105,13 @@ class TableGuard:
         return [("", "")]
 
 
-def _regions(paths: Iterable[str]) -> Callable[[Message], Iterator[tuple[str, str]]]:
+def _fields(paths: Iterable[str]) -> Callable[[Message], Iterator[tuple[str, str]]]:
     split = [(path, path.split(".")) for path in paths]
 
     def named(request: Message) -> Iterator[tuple[str, str]]:
         for path, parts in split:
-            for region in _values(request, parts):
-                yield path, region
+            for value in _values(request, parts):
+                yield path, value
 
     return named
 

@@ -15,7 +15,7 @@ import msgspec
 import yaml
 from hutong.common.v1.subject_pb2 import Purpose
 
-from services.runtime.tls.identity import SCHEME, TRUST_DOMAIN, region_of
+from services.runtime.tls.identity import SCHEME, TRUST_DOMAIN, laboratory_ids, region_of
 
 DEFAULT = Path(__file__).with_name("table.yaml")
 _PREFIX = f"{SCHEME}{TRUST_DOMAIN}/"
@@ -27,20 +27,22 @@ class AccessError(Exception):
 
 class MethodRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules of a method whoever calls: the purposes it may be called for, and the fields that name the regions it
-    acts upon."""
+    acts upon and the laboratories that it speaks for."""
 
     purposes: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    laboratories: tuple[str, ...] = ()
 
 
 class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Methods that a principal may call, for these purposes (none given: all of the method's), about its own region or
-    any, and about people of its own (itself and its dependants) or any."""
+    any, about people of its own (itself and its dependants) or any, and as the laboratory that it is itself or any."""
 
     methods: tuple[str, ...]
     regions: Literal["own", "any"]
     purposes: tuple[str, ...] = ()
     persons: Literal["own", "any"] = "any"
+    laboratories: Literal["own", "any"] = "any"
 
 
 class TableFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +54,8 @@ class TableFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """The denial of a call. `reason` is ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED or PERSON_DENIED."""
+    """The denial of a call. `reason` is ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED, LABORATORY_DENIED or
+    PERSON_DENIED."""
 
     reason: str
     field: str = ""
@@ -63,10 +66,15 @@ class _Permission:
     purposes: frozenset[int]
     own: bool
     own_persons: bool
+    own_laboratory: bool
 
 
 def _nobody_else() -> bool:
     return False
+
+
+def _no_laboratory() -> Iterable[tuple[str, str]]:
+    return ()
 
 
 class AccessTable:
@@ -101,7 +109,9 @@ class AccessTable:
                     if purposes and not allowed:
                         continue
                     permissions.setdefault(method, []).append(
-                        _Permission(allowed, grant.regions == "own", grant.persons == "own")
+                        _Permission(
+                            allowed, grant.regions == "own", grant.persons == "own", grant.laboratories == "own"
+                        )
                     )
         return permissions
 
@@ -115,10 +125,12 @@ class AccessTable:
         purpose: int,
         regions: Iterable[tuple[str, str]],
         about_others: Callable[[], bool] = _nobody_else,
+        laboratories: Callable[[], Iterable[tuple[str, str]]] = _no_laboratory,
     ) -> Denial | None:
         """Returns why a call is denied, None when it is allowed. `regions` are the field and code of each region that
-        the request acts upon; `about_others` tells whether it names people who are not the caller's own, and is asked
-        only where that matters."""
+        the request acts upon; `about_others` tells whether it names people who are not the caller's own, and
+        `laboratories` yields the field and id of each laboratory that it speaks for: both are asked only where that
+        matters."""
         permissions = self._permissions_of(principal).get(method, ())
         if not permissions:
             return Denial("ACCESS_DENIED")
@@ -128,6 +140,8 @@ class AccessTable:
                 continue
             if one.own and (foreign := _foreign(region_of(principal), regions := list(regions))) is not None:
                 denial = Denial("REGION_DENIED", foreign)
+            elif one.own_laboratory and (other := _other_laboratory(principal, laboratories())) is not None:
+                denial = Denial("LABORATORY_DENIED", other)
             elif one.own_persons and about_others():
                 denial = _PERSON_DENIED
             else:
@@ -140,7 +154,7 @@ class AccessTable:
             for one in permissions:
                 purposes = sorted(Purpose.Name(number).removeprefix("PURPOSE_") for number in one.purposes)  # type: ignore[arg-type]  # from the enum
                 about = "own" if one.own else "any"
-                yield f"{method}  {','.join(purposes) or '-'}  {about}{'  own people' if one.own_persons else ''}"
+                yield f"{method}  {','.join(purposes) or '-'}  {about}{_further(one)}"
 
 
 _PURPOSE_DENIED = Denial("PURPOSE_DENIED", "purpose")
@@ -149,6 +163,17 @@ _PERSON_DENIED = Denial("PERSON_DENIED")
 
 def _foreign(own: str, regions: Iterable[tuple[str, str]]) -> str | None:
     return next((field for field, region in regions if region != own), None)
+
+
+def _other_laboratory(principal: str, laboratories: Iterable[tuple[str, str]]) -> str | None:
+    own = laboratory_ids(principal)
+    # What names none says nothing as another: a retraction, or a request that is refused for it.
+    return next((field for field, laboratory in laboratories if laboratory and laboratory not in own), None)
+
+
+def _further(permission: _Permission) -> str:
+    people = "  own people" if permission.own_persons else ""
+    return people + ("  own laboratory" if permission.own_laboratory else "")
 
 
 def _covers(pattern: str, method: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Protocol
 from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
 
-from services.common.errors import Code, ServiceError, Text, invalid
+from services.common.errors import Code, ServiceError, Text, Violation, invalid
 from services.runtime.access.table import default_table
 from services.runtime.rpc.call import Call
 
@@ -32,6 +32,16 @@ class Guard(Protocol):
     def admit_further(self, call: Call, method: str, request: Message) -> None:
         """Admits a further request of a stream whose first was admitted; the call has its purpose. Raises
         ServiceError."""
+
+
+def laboratory_denied(field: str) -> ServiceError:
+    """Returns the refusal of a laboratory that speaks for another, or changes another's record."""
+    text = Text(
+        "检测机构只可提交、更正、撤回本机构的记录", "A laboratory may submit, amend and retract its own records alone"
+    )
+    return ServiceError(
+        Code.PERMISSION_DENIED, "LABORATORY_DENIED", text, [Violation(field, "LABORATORY_DENIED", text)]
+    )
 
 
 def purpose_denied() -> ServiceError:

@@ -20,6 +20,7 @@ ANONYMOUS = Principal(f"{SCHEME}{TRUST_DOMAIN}/anonymous")
 
 _PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
 _REGION = re.compile(rf"{SCHEME}{TRUST_DOMAIN}/region/([0-9]{{6}})/.+")
+_LABORATORY = re.compile(rf"{SCHEME}{TRUST_DOMAIN}/region/([0-9]{{6}})/laboratory/([^/]+)")
 _LONGEST = 2048
 
 
@@ -52,6 +53,14 @@ def region_of(name: str) -> str:
     """Returns the region a principal speaks for, empty when it speaks for none."""
     match = _REGION.fullmatch(name)
     return match[1] if match else ""
+
+
+def laboratory_ids(name: str) -> frozenset[str]:
+    """Returns the ids under which the mesh may know the laboratory that a principal is, none where it is no laboratory.
+    The last segment of its name is the id, whole or without the code of its region: `region/430000/laboratory/xiangya`
+    is 430000-xiangya."""
+    match = _LABORATORY.fullmatch(name)
+    return frozenset((match[2], f"{match[1]}-{match[2]}")) if match else frozenset()
 
 
 def dns_name(name: Principal) -> str:

@@ -5,8 +5,15 @@ from typing import Any
 import pytest
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest
+from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
+from hutong.records.v1.record_pb2 import RecordContent
 from hutong.records.v1.record_read_service_pb2 import ListRecordsRequest
-from hutong.records.v1.record_write_service_pb2 import BatchSubmitRecordsRequest, RecordSubmission
+from hutong.records.v1.record_write_service_pb2 import (
+    AmendRecordRequest,
+    BatchSubmitRecordsRequest,
+    RecordSubmission,
+    SubmitRecordRequest,
+)
 from hutong.verdict.v1.verdict_service_pb2 import ComputeVerdictRequest
 
 from cli.main import main
@@ -22,6 +29,7 @@ from services.runtime.tls.identity import principal
 
 TABLE = read_table()
 WRITE = "hutong.records.v1.RecordWriteService/"
+INTAKE = "hutong.records.v1.RecordIntakeService/StreamRecords"
 READ = "hutong.records.v1.RecordReadService/"
 HUNAN = principal("region/430000/system")
 
@@ -62,6 +70,49 @@ def test_a_region_writes_its_own_records_alone():
     """One foreign row denies the batch."""
     assert denied(HUNAN, WRITE + "BatchSubmitRecords", submissions("430000", "430000")) is None
     assert "REGION_DENIED" == denied(HUNAN, WRITE + "BatchSubmitRecords", submissions("430000", "110000"))
+
+
+def said_by(laboratory, method):
+    """Returns a request to write as a laboratory by a method; in a batch beside a row of one's own."""
+    own, other = (
+        RecordSubmission(region="430000", content=RecordContent(laboratory=one)) for one in ("430000-one", laboratory)
+    )
+    keep = Purpose.PURPOSE_RECORD_KEEPING
+    return {
+        WRITE + "SubmitRecord": SubmitRecordRequest(submission=other, purpose=keep),
+        WRITE + "BatchSubmitRecords": BatchSubmitRecordsRequest(submissions=[own, other], purpose=keep),
+        WRITE + "AmendRecord": AmendRecordRequest(region="430000", content=other.content, purpose=keep),
+        INTAKE: StreamRecordsRequest(submissions=[own, other], purpose=keep),
+    }[method]
+
+
+WRITERS = sorted(name for name, rule in TABLE.rules.items() if rule.laboratories)
+
+
+@pytest.mark.parametrize("method", WRITERS)
+def test_a_laboratory_writes_as_itself_alone(method):
+    """By each way of writing; its id is the end of its name, with its region's code or without."""
+    one = principal("region/430000/laboratory/one")
+    for own in ("430000-one", "one", ""):
+        assert denied(one, method, said_by(own, method)) is None
+    for other in ("430000-two", "110000-one", "430000-one-2", "on"):
+        assert "LABORATORY_DENIED" == denied(one, method, said_by(other, method))
+        assert denied(HUNAN, method, said_by(other, method)) is None
+
+
+def test_every_request_with_a_record_in_it_is_held_to_the_laboratory():
+    """Of the methods that a laboratory may call, none is left out."""
+    lines = list(TABLE.explain(principal("region/430000/laboratory/one")))
+    may = {line.split()[0] for line in lines}
+    with_a_record = {name for name, method in methods() if name in may and holds_a_record(method.input_type)}
+    assert set(WRITERS) == with_a_record
+    assert with_a_record <= {line.split()[0] for line in lines if line.endswith("own laboratory")}
+
+
+def holds_a_record(message):
+    """Tells if a message has what is said about a test in it, however deep."""
+    below = [field.message_type for field in message.fields if field.message_type]
+    return RecordContent.DESCRIPTOR in below or any(map(holds_a_record, below))
 
 
 def test_a_region_reads_its_own_store_alone():
@@ -140,7 +191,7 @@ def test_explain_lists_what_a_caller_may_do(capsys):
     """Purposes and regions beside each method; a stranger is denied everything."""
     assert 0 == main(["access", "explain", "region/430000/laboratory/xiangya"])
     lines = capsys.readouterr().out.splitlines()
-    assert f"{WRITE}SubmitRecord  RECORD_KEEPING  own" in lines
+    assert f"{WRITE}SubmitRecord  RECORD_KEEPING  own  own laboratory" in lines
     assert 7 == len(lines)
     assert 0 == main(["access", "explain", "mesh/stranger"])
     assert "denied everything" in capsys.readouterr().out
