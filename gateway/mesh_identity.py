@@ -27,7 +27,8 @@ class MeshIdentity:
         self.holders_feed = ""
         """The feed of lookup's store of links, as it was first met; empty before."""
         self._holders_lost = False
-        self._directory_version = directory_version
+        self.directory_version = directory_version
+        """Names this gateway's list of members; empty where it goes by none."""
         self._refused: dict[str, str] = {}
         self._differing: set[str] = set()
 
@@ -83,9 +84,9 @@ class MeshIdentity:
         self._holders_lost = False
 
     def _compare(self, service: str, version: str) -> None:
-        if not self._directory_version:
+        if not self.directory_version:
             return
-        differs = version != self._directory_version
+        differs = version != self.directory_version
         metrics.DIRECTORY_DIFFERS.labels(service).set(differs)
         if differs and service not in self._differing:
             self._differing.add(service)

@@ -57,12 +57,13 @@ class RecordsNews:
         self._expected = ExpectedStore(RECORDS, name, secret_fingerprint)
 
     async def mesh(self) -> str:
-        """Asks the store for the identity of the mesh that it is the nation's store of: of the secret and of its feed.
-        Raises ServiceError."""
+        """Asks the store for the identity of the mesh that it is the nation's store of: of the secret, of its feed and
+        of the list of members, without which a copy made from a backup would be the same mesh. Raises ServiceError."""
         async with aclosing(self.batches(None)) as batches:
             async for batch in batches:
                 identity = batch.identity
-                return sha256(identity.secret_fingerprint + identity.feed_id.encode()).hexdigest()[:16]
+                named = identity.feed_id + self._mesh.directory_version
+                return sha256(identity.secret_fingerprint + named.encode()).hexdigest()[:16]
         raise Unavailable("FEED_ENDED", "变更流已结束", "The feed has ended")
 
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:

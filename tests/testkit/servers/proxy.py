@@ -7,7 +7,8 @@ from typing import Self
 
 
 class Proxy:
-    """Carries connections to `target`, host:port. `delay` is in seconds, each way."""
+    """Carries connections to `target`, host:port. `delay` is in seconds, each way, `bytes_carried` counts both
+    ways."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -18,6 +19,7 @@ class Proxy:
         self._ends: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.delay = 0.0
+        self.bytes_carried = 0
         self.address = ""
 
     async def __aenter__(self) -> Self:
@@ -84,6 +86,7 @@ class Proxy:
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 await self._open.wait()
+                self.bytes_carried += len(data)
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()

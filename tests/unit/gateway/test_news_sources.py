@@ -16,6 +16,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import TestRecord as Record
 
 from gateway.codes.cache.protocol import News
+from gateway.mesh_identity import MeshIdentity
 from gateway.news import sources
 from gateway.news.sources import HoldersNews, RecordsNews
 from services.common.errors import ServiceError
@@ -175,16 +176,21 @@ async def test_nothing_is_taken_from_another_store(identity: StoreIdentity, reas
     assert raised.value.reason == reason
 
 
-async def test_a_mesh_is_named_by_its_secret_and_the_nations_feed() -> None:
-    """Another of either is another mesh."""
+async def test_a_mesh_is_named_by_its_secret_the_nations_feed_and_its_list_of_members() -> None:
+    """Another of each is another mesh; a copy restored from backups differs by its addresses alone."""
     names = set()
-    for feed_id, fingerprint in (("h", b"one"), ("h2", b"one"), ("h", b"two")):
+    for feed_id, fingerprint, members in (
+        ("h", b"one", "m"),
+        ("h2", b"one", "m"),
+        ("h", b"two", "m"),
+        ("h", b"one", "n"),
+    ):
         identity = StoreIdentity(kind=RECORDS, region="nation", feed_id=feed_id, secret_fingerprint=fingerprint)
-        news = RecordsNews(
-            "nation", Told(batch(identity=identity)), lambda: NOW, gateway_mesh(), secret_fingerprint=fingerprint
-        )
+        mesh = MeshIdentity(fingerprint, members)
+        source = Told(batch(identity=identity))
+        news = RecordsNews("nation", source, lambda: NOW, mesh, secret_fingerprint=fingerprint)
         names.add(await news.mesh())
-    assert len(names) == 3
+    assert len(names) == 4
 
 
 @pytest.mark.parametrize("skew", [-3 * MINUTE, 0, SECOND, 3 * MINUTE, HOUR])
