@@ -82,7 +82,7 @@ async def told(url: str, text: str) -> Told:
 
 
 async def test_every_holder_is_found_under_the_new_version(url: str) -> None:
-    """With the same documents, switches and log, now and as known then; what was linked is linked, and can be undone."""
+    """With the same documents, switches and log, now and as known then; what was linked can be undone."""
     await filled(url)
     before = await told(url, SECRET)
     assert before.now[0] == ({*range(PEOPLE - 1)}, {JILIN: LOCAL})
