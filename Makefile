@@ -22,7 +22,7 @@ up: .venv/.ready-run
 	@.venv/bin/hutong up --port "$(PORT)" --data "$(DATA)"
 
 test: .venv/.ready-dev
-	@.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(T)
+	@.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(T)
 
 bench: .venv/.ready-dev
 	@.venv/bin/hutong bench all --rounds "$(ROUNDS)"
