@@ -27,8 +27,8 @@ PEOPLE = 8
 
 
 class Told(NamedTuple):
-    """What a store tells of the test's people, each named by a number: the documents and switches of each now, and as
-    known at the end, and whom each entry of the log is about."""
+    """The answers of a store about the test's people, each named by a number: the documents and switches of each now
+    and as known at the end, and whom each entry of the log is about."""
 
     now: dict[int, tuple[set[int], dict[str, int]]]
     then: dict[int, tuple[set[int], dict[str, int]]]
