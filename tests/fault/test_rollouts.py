@@ -68,8 +68,8 @@ class Times(NamedTuple):
 
 def committed_times() -> Times:
     """Returns those of the committed manifests, which are the same for all workloads."""
-    (drain,) = re.findall(r"HUTONG_DRAIN_WAIT=(\d+)", (ROOT / "k8s/mesh/kustomization.yaml").read_text())
-    files = [*(ROOT / "k8s/mesh").glob("*.yaml"), ROOT / "k8s/records/records.yaml"]
+    (drain,) = re.findall(r"HUTONG_DRAIN_WAIT=(\d+)", (ROOT / "k8s/components/shared/kustomization.yaml").read_text())
+    files = [*(ROOT / "k8s/mesh").glob("*/*.yaml"), ROOT / "k8s/records/records.yaml"]
     (ready,) = {found for file in files for found in re.findall(r"minReadySeconds: (\d+)", file.read_text())}
     return Times(float(drain), float(ready))
 

@@ -114,8 +114,10 @@ async def test_it_serves_from_its_own_command_and_ends_cleanly(process, policies
 
         # What cannot be used is named, and takes nothing down.
         (policies / "430000" / "2099-01-01.yaml").write_text("region: [", encoding="utf-8")
+        assert (await book.GetPolicyDigests(digests, metadata=CALLER, timeout=5)).digests["430000"] == after
+        # Lookup was never reached, so this service does not count yet.
         health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
-        assert health.status == health_pb2.HealthCheckResponse.SERVING
+        assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
     process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.wait, 10) == 0
 
