@@ -15,7 +15,7 @@ from cli.mesh.ports import free_port
 
 START_SECONDS = 10.0
 CLUSTER_BUS = 10_000
-"""What is added to a port for the servers of a cluster to talk."""
+"""The servers of a cluster talk to each other at their port plus this."""
 
 
 def binary() -> Path | None:

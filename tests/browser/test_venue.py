@@ -97,7 +97,7 @@ async def test_with_keys_that_are_too_old_nobody_passes(phone: Phone) -> None:
 
 
 async def test_another_place_takes_no_general_code(phone: Phone) -> None:
-    """What was judged by the general rules is refused at a place of a kind, until the holder chooses that place."""
+    """A place of a kind refuses a pass that was judged by the general rules, until the holder chooses that place."""
     holder, venue = await phone.holder(), await phone.venue("9")
     await scan(venue, await holder.evaluate(PASS_TEXT))
     await refused(venue, "SCENE_MISSING")

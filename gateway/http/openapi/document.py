@@ -25,7 +25,7 @@ _ERRORS = {
 
 
 _EVERYWHERE = (400, 405, 431, 500)
-"""What any request may be answered with, whatever its path: its head is read first."""
+"""Any request may get these answers, whatever its path: its head is read first."""
 _OF_CALLS = tuple(sorted({*_EVERYWHERE, 401, 403, 404, 409, 413, 415, 429, 503, 504}))
 
 

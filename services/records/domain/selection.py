@@ -20,7 +20,7 @@ ANY_REGION = ""
 """In what was left out: of whatever region."""
 
 MOST_COUNTED = 300
-"""What was left out is counted so far and no further: to count is to walk the index, and nobody reads more of it."""
+"""A store counts what it leaves out to here and no further: to count is to walk the index."""
 
 
 @dataclass(frozen=True, slots=True)

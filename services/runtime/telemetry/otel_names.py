@@ -17,7 +17,7 @@ HONOURED = frozenset(
     BSP_MAX_QUEUE_SIZE BSP_MAX_EXPORT_BATCH_SIZE BSP_EXPORT_TIMEOUT
     """.split()
 )
-"""What OpenTelemetry's own exporter and processor take from the environment, and nothing here overrides."""
+"""OpenTelemetry's own exporter and processor take these from the environment, and nothing here overrides them."""
 
 _INSTEAD = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "HUTONG_OTLP_ENDPOINT",

@@ -207,7 +207,7 @@ def test_a_pass_is_believed_with_keys_alone(run, key):
 
 
 def test_a_pass_without_an_end(run):
-    """What asks for nothing ends by no time."""
+    """No time ends a pass without conditions."""
     assert SHOWN | {"until": None} == run(after(text(replace(PASS, until=None, rests_on=()))))[-1]
 
 
