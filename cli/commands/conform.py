@@ -190,7 +190,8 @@ async def _check(args: argparse.Namespace) -> "tuple[str, int, str, list[CaseOut
     import signal
 
     from cli.conformance.calling import GrpcTarget
-    from cli.conformance.region_checks import VERSION, RegionUnderTest, check_region
+    from cli.conformance.region.checks import VERSION, check_region
+    from cli.conformance.region.under_test import RegionUnderTest
     from cli.mesh.target import certificate_of
     from services.runtime.tls.identity import store_of
 

@@ -4,7 +4,8 @@ import pytest
 
 from cli.conformance.calling import GrpcTarget
 from cli.conformance.outcomes import CaseOutcome
-from cli.conformance.region_checks import CHECKS, RegionUnderTest, check_region
+from cli.conformance.region.checks import CHECKS, check_region
+from cli.conformance.region.under_test import RegionUnderTest
 from cli.mesh import embedded
 from services.runtime.tls.identity import store_of
 from tests.testkit.servers.hutong_up import run_cli

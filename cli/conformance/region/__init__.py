@@ -1,0 +1,1 @@
+"""A region that implements the contracts itself, checked from the outside."""
