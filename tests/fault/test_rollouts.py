@@ -31,6 +31,7 @@ from services.runtime.rpc import server as server_module
 from services.runtime.rpc.binding import Binding, local
 from services.runtime.rpc.call import enter, leave, within
 from services.runtime.service import Service
+from services.runtime.settings.directory import read_directory
 from services.verdict.composition import build as build_verdict
 from services.verdict.settings import Settings as VerdictSettings
 from tests.testkit.directories import directory_file
@@ -93,8 +94,11 @@ class MeshOnNames(NamedTuple):
         return self.nation, self.home, self.lookup, self.verdict
 
 
-def _records(region: str) -> Service:
+def _records(region: str, directory: Path | None = None) -> Service:
+    """Builds a store in memory; the nation's says by which list it goes, of the file `directory`."""
     store = RecordStore(region)
+    if directory is not None:
+        store.identity.directory_version = read_directory(str(directory)).version
     return Service(f"records-{region}", [Binding(READ, store), Binding(WRITE, store)])
 
 
@@ -116,7 +120,7 @@ async def mesh_on_names(data: Path, ttl: float, times: Times | None = None) -> A
     numbers = count(1)
     drain, ready = times or Times(ttl + 1.5, ttl + 1.5)
     async with cluster(ttl=ttl, drain_seconds=drain, ready_seconds=ready) as names:
-        nation = names.workload("records-nation", lambda: _records(NATION))
+        nation = names.workload("records-nation", lambda: _records(NATION, data / "directory.yaml"))
         home = names.workload("records-110000", lambda: _records(HOME))
         stores = {NATION: nation.target, HOME: home.target}
         directory = directory_file(data / "directory.yaml", stores)
@@ -300,6 +304,61 @@ def _wrong_lookup(data: Path, what: str) -> Build:
         plaintext=True,
     )
     return partial(build_lookup, msgspec.structs.replace(right, **changes[what]))
+
+
+async def test_a_lookup_with_a_wrong_list_of_members_is_never_ready_and_costs_no_code(tmp_path):
+    """Without a region, without the nation, with two addresses swapped, or one where nobody is: the nation goes by
+    another list, or who is there is another. The right list, applied, is Ready at once."""
+    async with mesh_on_names(tmp_path, 0.5) as mesh, Load(mesh.ask, 2) as load:
+        await load.calls(20)
+        right = {NATION: mesh.nation.target, HOME: mesh.home.target}
+        lists = {
+            "none": {},
+            "a region less": {NATION: right[NATION]},
+            "no nation": {HOME: right[HOME]},
+            "swapped": {NATION: right[HOME], HOME: right[NATION]},
+            "nobody": {**right, HOME: "127.0.0.1:9"},
+            "one more": {**right, "310000": "127.0.0.1:9"},
+        }
+        before, pod = list(mesh.lookup.replicas), mesh.lookup.pod
+        pods = []
+        for what, addresses in lists.items():
+            build = _lookup_with(tmp_path, directory_file(tmp_path / f"{what}.yaml", addresses), what)
+            pods.append(Replica(build, next(mesh.cluster.free), mesh.cluster.port, WRONG_SECONDS))
+        ends = await asyncio.gather(*(pod.start() for pod in pods), return_exceptions=True)
+        await asyncio.gather(*(pod.terminate(0.0) for pod in pods))
+        assert dict.fromkeys(lists, TimeoutError) == {what: type(end) for what, end in zip(lists, ends, strict=True)}, (
+            ends
+        )
+        # One of them is rolled out: it goes no further than its first pod, and the right one heals it.
+        stale = _lookup_with(tmp_path, str(tmp_path / "a region less.yaml"), "rolled")
+        mesh.lookup.pod = partial(Replica, stale, port=mesh.cluster.port, start_seconds=WRONG_SECONDS)
+        with pytest.raises(StuckError):
+            await mesh.lookup.roll_as_stateful_set()
+        mesh.lookup.pod = pod
+        await mesh.lookup.scale(2)
+        await mesh.lookup.roll_as_stateful_set()
+        assert set(before).isdisjoint(mesh.lookup.replicas)
+        await load.calls(20)
+    assert [] == load.failures
+
+
+def _lookup_with(data: Path, directory: str, name: str) -> Build:
+    """Returns how a lookup with this list is built, on the store that the others have."""
+    path = data / f"lookup-{name}.db"
+
+    def build() -> Service:
+        with (
+            closing(sqlite3.connect((data / "lookup-first").read_text())) as made,
+            closing(sqlite3.connect(path)) as copy,
+        ):
+            made.backup(copy)
+        path.chmod(0o600)
+        return build_lookup(
+            LookupSettings(mesh_secret=SECRET, store_url=f"sqlite:///{path}", directory=directory, plaintext=True)
+        )
+
+    return build
 
 
 async def _wrong_records(data: Path, what: str) -> Build:
