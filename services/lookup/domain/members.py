@@ -17,8 +17,8 @@ class ProvenMember(NamedTuple):
 
 
 class MemberAnswer(NamedTuple):
-    """The answer of one store that was asked who it is. `wrong` is the reason by which it is not the one that is meant, empty
-    when it is; `directory_version` names the list that it goes by itself, empty where it does not say."""
+    """The answer of one store that was asked who it is. `wrong` is the reason by which it is not the one that is meant,
+    empty when it is; `directory_version` names the list that it goes by itself, empty where it does not say."""
 
     wrong: str
     feed_id: str
