@@ -1,4 +1,4 @@
-"""Who comes back is found, and who is added has a share: by each kind of caller, of whom it knows by name alone."""
+"""Each kind of caller, which knows of others by name alone, finds who comes back, and gives who is added a share."""
 
 import asyncio
 import time
