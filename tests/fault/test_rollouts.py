@@ -1,176 +1,39 @@
 """Rollouts, scaling and long absences cost no code: names whose addresses change, under a load of uncached codes."""
 
 import asyncio
-import re
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import grpc
 import msgspec
 import pytest
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose, Subject
-from hutong.gateway.v1.health_code_service_pb2 import HealthCodeQuery, ShowHealthCodeRequest, ShowHealthCodeResponse
-from hutong.records.v1 import record_read_service_pb2, record_write_service_pb2
 from hutong.verdict.v1.verdict_pb2 import Status
 from hutong.verdict.v1.verdict_service_pb2 import ComputeVerdictRequest, VerdictQuery
 from hutong.verdict.v1.verdict_service_pb2_grpc import VerdictServiceStub
 
-from gateway.__main__ import wire
 from gateway.settings import GatewaySettings
 from services.lookup.composition import build as build_lookup
 from services.lookup.settings import Settings as LookupSettings
 from services.records.composition import build as build_records
 from services.records.settings import Settings as RecordsSettings
-from services.runtime.rpc import server as server_module
-from services.runtime.rpc.binding import Binding, local
-from services.runtime.rpc.call import enter, leave, within
 from services.runtime.service import Service
-from services.runtime.settings.directory import read_directory
 from services.verdict.composition import build as build_verdict
 from services.verdict.settings import Settings as VerdictSettings
 from tests.testkit.directories import directory_file
-from tests.testkit.fakes.record_store import RecordStore
 from tests.testkit.secret import SECRET
-from tests.testkit.servers.cluster import Build, Cluster, Load, Replica, StuckError, Workload, cluster
+from tests.testkit.servers.cluster import Build, Load, Replica, StuckError
 from tests.testkit.servers.gateway_pod import GatewayPod, KeptConnections
+from tests.testkit.servers.mesh_on_names import CALL_SECONDS, HOME, NATION, MeshOnNames, committed_times, mesh_on_names
 from tests.testkit.tools import ROOT
 
-READ = record_read_service_pb2.DESCRIPTOR.services_by_name["RecordReadService"]
-WRITE = record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]
 PARTNERS_CONFIG = '{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}'
-NATION, HOME = "nation", "110000"
-CALL_SECONDS = 60.0
-"""A call may be slow on a machine that is busy, and is not lost for that."""
-SOURCE_SECONDS = 15.0
 PATIENT_TICK = 0.02
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
-
-
-class Codes(Protocol):
-    """A gateway."""
-
-    async def ShowHealthCode(self, request: ShowHealthCodeRequest, /) -> ShowHealthCodeResponse:
-        """See hutong.gateway.v1.HealthCodeService."""
-
-
-class Times(NamedTuple):
-    """HUTONG_DRAIN_WAIT and minReadySeconds, in seconds."""
-
-    drain: float
-    ready: float
-
-
-def committed_times() -> Times:
-    """Returns those of the committed manifests, which are the same for all workloads."""
-    (drain,) = re.findall(r"HUTONG_DRAIN_WAIT=(\d+)", (ROOT / "k8s/components/shared/kustomization.yaml").read_text())
-    files = [*(ROOT / "k8s/mesh").glob("*/*.yaml"), ROOT / "k8s/records/records.yaml"]
-    (ready,) = {found for file in files for found in re.findall(r"minReadySeconds: (\d+)", file.read_text())}
-    return Times(float(drain), float(ready))
-
-
-class MeshOnNames(NamedTuple):
-    """A mesh whose services know each other by name alone, and how its gateway is asked for a code that is not
-    cached."""
-
-    cluster: Cluster
-    nation: Workload[Replica]
-    home: Workload[Replica]
-    lookup: Workload[Replica]
-    verdict: Workload[Replica]
-    gateway: Workload[GatewayPod]
-    ask: Callable[[], Awaitable[None]]
-    settings: GatewaySettings
-
-    @property
-    def workloads(self) -> Sequence[Workload[Replica]]:
-        """Everything behind the gateway."""
-        return self.nation, self.home, self.lookup, self.verdict
-
-
-def _records(region: str, directory: Path | None = None) -> Service:
-    """Builds a store in memory; the nation's says by which list it goes, of the file `directory`."""
-    store = RecordStore(region)
-    if directory is not None:
-        store.identity.directory_version = read_directory(str(directory)).version
-    return Service(f"records-{region}", [Binding(READ, store), Binding(WRITE, store)])
-
-
-def _copy_of_links(data: Path, number: int) -> Path:
-    """Returns the file of one replica of lookup: a copy of the first one's, which makes them one store."""
-    path, first = data / f"lookup-{number}.db", data / "lookup-first"
-    if first.exists():
-        with closing(sqlite3.connect(first.read_text())) as made, closing(sqlite3.connect(path)) as copy:
-            made.backup(copy)
-        path.chmod(0o600)
-    else:
-        first.write_text(str(path))
-    return path
-
-
-@asynccontextmanager
-async def mesh_on_names(data: Path, ttl: float, times: Times | None = None) -> AsyncIterator[MeshOnNames]:
-    """Two replicas of records, of lookup and of verdict, and a gateway; `gateway` has none yet."""
-    numbers = count(1)
-    drain, ready = times or Times(ttl + 1.5, ttl + 1.5)
-    async with cluster(ttl=ttl, drain_seconds=drain, ready_seconds=ready) as names:
-        nation = names.workload("records-nation", lambda: _records(NATION, data / "directory.yaml"))
-        home = names.workload("records-110000", lambda: _records(HOME))
-        stores = {NATION: nation.target, HOME: home.target}
-        directory = directory_file(data / "directory.yaml", stores)
-        news = directory_file(data / "news.yaml", {NATION: nation.target})
-        lookup = names.workload(
-            "lookup",
-            lambda: build_lookup(
-                LookupSettings(
-                    mesh_secret=SECRET,
-                    # Nobody here links or switches: what a database would be to the replicas is a copy for each.
-                    store_url=f"sqlite:///{_copy_of_links(data, next(numbers))}",
-                    store_migrate=True,
-                    directory=directory,
-                    source_timeout=SOURCE_SECONDS,
-                    plaintext=True,
-                )
-            ),
-        )
-        verdict = names.workload(
-            "verdict",
-            lambda: build_verdict(VerdictSettings(mesh_secret=SECRET, lookup=lookup.target, plaintext=True)),
-        )
-        for workload in (nation, home, lookup, verdict):
-            await workload.scale(2)
-        settings = GatewaySettings(
-            mesh_secret=SECRET,
-            verdict=verdict.target,
-            lookup=lookup.target,
-            directory=news,
-            plaintext=True,
-            development=str(data / "issuer"),
-            compute_seconds=SOURCE_SECONDS,
-        )
-        gateway = wire(settings)
-        codes = local(Codes, gateway.service.bindings, service="gateway", caller="spiffe://hutong/development/test")
-
-        async def ask() -> None:
-            document = Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number=f"E{next(numbers):08d}")
-            query = HealthCodeQuery(document=document, region=HOME, refresh=True)
-            token = enter(within(CALL_SECONDS))
-            try:
-                response = await codes.ShowHealthCode(ShowHealthCodeRequest(query=query))
-            finally:
-                leave(token)
-            if response.verdict.status == Status.STATUS_UNDETERMINED:
-                raise AssertionError(f"undetermined: {response.verdict.coverage}")
-
-        gateways = names.workload_of("gateway", lambda address: GatewayPod(settings, address, names.port))
-        async with gateway.service.running():
-            yield MeshOnNames(names, nation, home, lookup, verdict, gateways, ask, settings)
 
 
 @pytest.mark.parametrize("ttl", [0.5, 3.0])
@@ -429,45 +292,3 @@ async def test_a_partner_that_knows_only_a_name_loses_no_call(tmp_path):
 def test_the_page_for_clients_says_what_is_tested():
     """The very text of the service config."""
     assert PARTNERS_CONFIG in (ROOT / "docs/clients.md").read_text(encoding="utf-8")
-
-
-async def test_a_service_that_was_away_for_long_is_found_at_once(tmp_path):
-    """Its name had no address meanwhile, so that gRPC's resolver asks ever more seldom, here for the next time 13 s
-    later; two seconds after it is Ready again codes are shown. They are counted in ticks of the test's own loop: a
-    machine that is busy makes them longer."""
-    async with mesh_on_names(tmp_path, 0.5) as mesh, Load(mesh.ask, 2) as load:
-        await load.calls(20)
-        mesh.cluster.drain_seconds = 0.0
-        await mesh.lookup.scale(0)
-        await asyncio.sleep(30)
-        assert load.failures
-        await mesh.lookup.scale(1)
-        ready = time.monotonic()
-        for _ in range(round((2 + mesh.cluster.names.ttl) / PATIENT_TICK)):
-            if load.last_success >= ready:
-                break
-            await asyncio.sleep(PATIENT_TICK)
-        assert load.last_success >= ready
-
-
-async def test_replicas_that_are_added_get_their_share(tmp_path, monkeypatch):
-    """Connections age, and those who open them anew ask for the addresses: here after two seconds instead of thirty."""
-    options = dict(server_module._OPTIONS) | {"grpc.max_connection_age_ms": 2_000}
-    monkeypatch.setattr(server_module, "_OPTIONS", list(options.items()))
-    async with mesh_on_names(tmp_path, 0.5) as mesh, Load(mesh.ask, 4) as load:
-        await load.calls(50)
-        for workload in mesh.workloads:
-            await workload.scale(4)
-        await asyncio.sleep(6)
-        counts = [_served(replica.service) for replica in mesh.home.replicas]
-        await load.calls(200)
-        shares = [_served(r.service) - n for r, n in zip(mesh.home.replicas, counts, strict=True)]
-    assert [] == load.failures
-    assert min(shares) > sum(shares) / 4 / 3, shares
-
-
-def _served(service: Service | None) -> int:
-    assert service is not None
-    store = service.bindings[0].servicer
-    assert isinstance(store, RecordStore)
-    return store.calls
