@@ -1,4 +1,4 @@
-"""How far laboratories have come that write down what was acknowledged: see intake_client."""
+"""Tells how far laboratories have come that write down what was acknowledged: see intake_client."""
 
 import asyncio
 from collections.abc import Sequence
