@@ -15,7 +15,7 @@ from gateway.application.first_contact import FirstContact
 from gateway.application.proven_lookup import ProvenLookup
 from gateway.application.readiness import Probe
 from gateway.application.samples import SamplePerson
-from gateway.application.weights import HEAVY
+from gateway.application.weights import HEAVY, HEAVY_PURPOSES
 from gateway.codes.cache.entry import BOUND_SECONDS
 from gateway.codes.cache.memory import MemoryCache
 from gateway.codes.cache.protocol import HOLDERS, VerdictCache
@@ -214,7 +214,15 @@ def build(
     return Gateway(
         service=Service(
             name=NAME,
-            bindings=[Binding(_CONTRACT, HealthCodeServicer(application, accesses, passes), guard, heavy=HEAVY)],
+            bindings=[
+                Binding(
+                    _CONTRACT,
+                    HealthCodeServicer(application, accesses, passes),
+                    guard,
+                    heavy=HEAVY,
+                    heavy_purposes=HEAVY_PURPOSES,
+                )
+            ],
             pings=probe.pings,
             background=[
                 policies.keep,
