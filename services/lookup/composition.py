@@ -15,6 +15,7 @@ from services.lookup.evidence.identities import SourceIdentities
 from services.lookup.evidence.laboratory_tables import LaboratoryTables
 from services.lookup.evidence.outages import Outages
 from services.lookup.evidence.sources import Sources
+from services.lookup.first_contact import FirstContact
 from services.lookup.holders.change_feed import HolderFeed
 from services.lookup.holders.claims import Claimer
 from services.lookup.holders.proven_intake import ProvenIntake
@@ -31,8 +32,9 @@ from services.runtime.audit.process import process_auditor
 from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.health import Ping
 from services.runtime.rpc.person_keys import received_keys
-from services.runtime.service import Service
+from services.runtime.service import Background, Service
 from services.runtime.settings.directory import read_directory
 from services.runtime.settings.environment import SettingsError
 from services.runtime.tls.identity import principal, store_of
@@ -82,6 +84,7 @@ def build(
     when an SQLite file cannot be opened.
     """
     members = read_directory(settings.directory)
+    listed = sources is None
     files = process_files(settings, PRINCIPAL)
     channels = Channels(NAME, files, received_keys(settings.mesh_secret))
     if sources is None:
@@ -115,6 +118,13 @@ def build(
     claimer = Claimer(gatherer, proven)
     holders = HolderServicer(keys, store, HolderFeed(store, clock), claimer, presenter, identity, clock)
 
+    pings: dict[str, Ping] = {"store": store.ping}
+    background: list[Background] = []
+    if listed:
+        contact = FirstContact(sources, identities, members, store)
+        pings["members"] = contact.ping
+        background.append(contact.run)
+
     async def close() -> None:
         await asked.close()
         await channels.close()
@@ -128,7 +138,8 @@ def build(
             Binding(HOLDERS, holders),
             Binding(DIRECTORY, RegionDirectoryServicer(directory, identity)),
         ],
-        pings={"store": store.ping},
+        pings=pings,
+        background=background,
         close=close,
         files=files,
         auditor=process_auditor(settings, NAME, clock, files=files),
