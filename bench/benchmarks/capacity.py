@@ -1,5 +1,5 @@
-"""What a mesh can carry: processor time and latency of a code by rate, rows kept and share of hits, service by service,
-in the composition that is deployed. `python -m bench.capacity_page` makes docs/capacity.md of its JSON."""
+"""The capacity of a mesh: processor time and latency of a code by rate, rows kept and share of hits, service by
+service, in the composition that is deployed. `python -m bench.capacity_page` makes docs/capacity.md of its JSON."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from services.runtime.clock import system_clock
 ROWS = (10_000, 100_000)
 HITS = (0, 50, 90, 99)
 """Percent of the codes that are in the cache."""
-RATES = (50, 200, 500)
+RATES = (50, 200, 1_000)
 """Codes a second."""
 SECONDS = 6.0
 CONNECTIONS = 64
@@ -168,10 +168,11 @@ class Capacity:
         cells: list[list[Cell]] = []
         for rows in self._rows:
             async with deployed_mesh((HOME, ASKED)) as mesh:
+                empty = {store: await mesh.database_bytes(store) for store in (HOME, NATION)}
                 intake = await _populate(mesh, rows)
                 idle = await _idle(mesh)
                 code_bytes = await _warm(mesh)
-                sizes = {store: await mesh.database_bytes(store) / rows for store in (HOME, NATION)}
+                sizes = {store: (await mesh.database_bytes(store) - empty[store]) / rows for store in empty}
                 meshes.append(_Rows(rows, intake, idle, sizes, code_bytes))
                 for hits in HITS:
                     for rate in RATES:
