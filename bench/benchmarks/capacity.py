@@ -1,5 +1,5 @@
 """The capacity of a mesh: processor time and latency of a code by rate, rows kept and share of hits, service by
-service, in the composition that is deployed. `python -m bench.capacity_page` makes docs/capacity.md of its JSON."""
+service, in the composition that is deployed. `python -m bench.capacity` makes docs/capacity.md of its JSON."""
 
 import asyncio
 import json

@@ -29,7 +29,7 @@ TICK = 0.05
 makes them longer."""
 TICKS = 100
 RECOVERY_SECONDS = 10.0
-CONCURRENCY = 20
+CONCURRENCY = 8
 NUMBERS = count(10_000_000)
 
 CODE, SUPERVISION, BATCH, GRPC = "code", "supervision", "batch", "code over gRPC"
