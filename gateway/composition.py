@@ -42,7 +42,6 @@ from gateway.passes.voids import Voids
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from gateway.settings import GatewaySettings
 from services.common.documents import PersonKeys
-from services.common.identities import secret_fingerprint
 from services.common.regions import NATION
 from services.runtime.access.guard import TableGuard
 from services.runtime.access.persons import NamedPersons
@@ -60,6 +59,7 @@ from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.security import Security
 from services.runtime.service import Service, access_table
 from services.runtime.settings.environment import SettingsError
+from services.runtime.settings.secret_file import SecretFile, process_secret
 from services.runtime.telemetry.trace import Traces, asked_at_most
 from services.runtime.tls.credentials import server_credentials
 from services.runtime.tls.files import TlsFiles
@@ -147,6 +147,7 @@ def build(
     clock: Clock = system_clock,
     close: Callable[[], Awaitable[None]] | None = None,
     files: TlsFiles | None = None,
+    secret: SecretFile | None = None,
 ) -> Gateway:
     """Builds a gateway over these ports.
 
@@ -157,8 +158,8 @@ def build(
     """
     if not 0 < settings.news_seconds <= BOUND_SECONDS:
         raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
-    secret = settings.mesh_secret.encode()
-    fingerprint = secret_fingerprint(secret)
+    secret = secret or process_secret(settings)
+    fingerprint = secret.own_fingerprint
     mesh = MeshIdentity(fingerprint, directory_version)
     nation = RecordsNews(NATION, news, clock, mesh, secret_fingerprint=fingerprint)
     holders_news = HoldersNews(holder_feed, clock, mesh)
@@ -186,7 +187,7 @@ def build(
         news_seconds=settings.news_seconds,
         region_feeds=frozenset(feeds) - {NATION, HOLDERS},
     )
-    keys = PersonKeys(secret)
+    keys = secret.keys
     admission = Admission(keys)
     lookup = ProvenLookup(evidence, holders, mesh)
     application = Application(admission, codes, policies, evidence=lookup, holders=lookup, regions=regions)
@@ -228,6 +229,7 @@ def build(
             files=files,
             auditor=auditor,
             limiter=limiter,
+            secret=secret,
         ),
         app=HttpApplication(
             routes,

@@ -5,8 +5,6 @@ from socket import gethostname
 
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
 
-from services.common.documents import PersonKeys
-from services.common.identities import secret_fingerprint
 from services.common.instants import Instant
 from services.lookup.domain.directory import Directory
 from services.lookup.evidence.gatherer import Gatherer
@@ -23,6 +21,7 @@ from services.lookup.servicers.directory import RegionDirectoryServicer
 from services.lookup.servicers.evidence import EvidenceServicer
 from services.lookup.servicers.holder import HolderServicer
 from services.lookup.settings import Settings
+from services.lookup.store.keyed import KeyedHolderStore
 from services.lookup.store.opening import open_checked_store as open_checked_store
 from services.lookup.store.opening import open_store
 from services.lookup.store.protocol import HolderStore
@@ -30,9 +29,11 @@ from services.runtime.audit.process import process_auditor
 from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
-from services.runtime.rpc.person_keys import received_keys
+from services.runtime.rpc.person_keys import message_keys
 from services.runtime.service import Service
 from services.runtime.settings.directory import read_directory
+from services.runtime.settings.secret_file import process_secret
+from services.runtime.storage.key_moves import KeyMover, KeyVersions
 from services.runtime.tls.identity import principal, store_of
 from services.runtime.tls.process import process_files
 
@@ -61,7 +62,8 @@ def build(
     """
     members = read_directory(settings.directory)
     files = process_files(settings, PRINCIPAL)
-    channels = Channels(NAME, files, received_keys(settings.mesh_secret))
+    secret = process_secret(settings)
+    channels = Channels(NAME, files, message_keys(secret))
     if sources is None:
         sources = {
             name: channels.remote(RecordsSource, member.records, service=f"records {name}", peer=store_of(name))
@@ -74,17 +76,19 @@ def build(
         }
 
     directory = Directory(sources, members)
-    store = store or open_store(settings)
+    store = store or open_store(settings, secret)
+    versions = KeyVersions(store, secret)
+    mover = KeyMover(NAME, versions, store, secret)
+    store = KeyedHolderStore(store, versions)
     outages = Outages(store, settings.replica or gethostname(), clock)
-    secret = settings.mesh_secret.encode()
     feeds = {name: member.feed for name, member in members.members.items() if member.feed}
-    fingerprint = secret_fingerprint(secret)
+    fingerprint = secret.own_fingerprint
     identities = SourceIdentities(sources, fingerprint, feeds)
     version = members.version if settings.directory else ""
-    identity = OwnIdentity(store, identities, secret_fingerprint=fingerprint, directory_version=version)
+    identity = OwnIdentity(store, identities, versions, secret_fingerprint=fingerprint, directory_version=version)
     tables = LaboratoryTables()
     asked = Sources(sources, identities, tables, outages, settings.source_timeout)
-    keys = PersonKeys(secret)
+    keys = secret.keys
     gatherer = Gatherer(directory, store, asked, tables, outages, settings.source_timeout, clock)
     proven = {
         region: ProvenIntake(intake, region, identities) for region, intake in intakes.items() if region in sources
@@ -105,7 +109,9 @@ def build(
             Binding(DIRECTORY, RegionDirectoryServicer(directory, identity)),
         ],
         pings={"store": store.ping},
+        background=[mover.run],
         close=close,
         files=files,
-        auditor=process_auditor(settings, NAME, clock, files=files),
+        auditor=process_auditor(settings, NAME, clock, keys, files),
+        secret=secret,
     )

@@ -54,10 +54,19 @@ create table if not exists store_owner (
 );
 """
 
+_KEYS = """
+-- The version of the mesh's secret that keys are written under, 0 as long as the fingerprint alone tells it, how often
+-- keys were moved from one to another, and the fingerprints of those of which some may be left.
+alter table store_owner add column key_version integer not null default 0;
+alter table store_owner add column moved_keys bigint not null default 0;
+alter table store_owner add column older_secrets bytea not null default '';
+"""
+
 MIGRATIONS = (
     Migration(1, "holders", _HOLDERS),
     Migration(2, "as known then", _KNOWN_THEN),
     Migration(3, "owner", _OWNER),
+    Migration(4, "keys that are moved to another version", _KEYS),
 )
 
 SCHEMA = Schema(
