@@ -12,6 +12,7 @@ from services.lookup.evidence.identities import SourceIdentities
 from services.lookup.evidence.laboratory_tables import LaboratoryTables
 from services.lookup.evidence.outages import Outages
 from services.lookup.evidence.sources import Sources
+from services.lookup.first_contact import FirstContact
 from services.lookup.holders.change_feed import HolderFeed
 from services.lookup.holders.claims import Claimer
 from services.lookup.holders.proven_intake import ProvenIntake
@@ -29,8 +30,9 @@ from services.runtime.audit.process import process_auditor
 from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.health import Ping
 from services.runtime.rpc.person_keys import message_keys
-from services.runtime.service import Service
+from services.runtime.service import Background, Service
 from services.runtime.settings.directory import read_directory
 from services.runtime.settings.secret_file import process_secret
 from services.runtime.storage.key_moves import KeyMover, KeyVersions
@@ -61,6 +63,7 @@ def build(
     when an SQLite file cannot be opened.
     """
     members = read_directory(settings.directory)
+    listed = sources is None
     files = process_files(settings, PRINCIPAL)
     secret = process_secret(settings)
     channels = Channels(NAME, files, message_keys(secret))
@@ -95,6 +98,13 @@ def build(
     }
     holders = HolderServicer(keys, store, HolderFeed(store, clock), Claimer(gatherer, proven), identity, clock)
 
+    pings: dict[str, Ping] = {"store": store.ping}
+    background: list[Background] = [mover.run]
+    if listed:
+        contact = FirstContact(sources, identities, members, store)
+        pings["members"] = contact.ping
+        background.append(contact.run)
+
     async def close() -> None:
         await asked.close()
         await channels.close()
@@ -108,8 +118,8 @@ def build(
             Binding(HOLDERS, holders),
             Binding(DIRECTORY, RegionDirectoryServicer(directory, identity)),
         ],
-        pings={"store": store.ping},
-        background=[mover.run],
+        pings=pings,
+        background=background,
         close=close,
         files=files,
         auditor=process_auditor(settings, NAME, clock, keys, files),

@@ -14,6 +14,17 @@ OVERLOADED = Counter(
     "Calls that were refused because as many were under way as may be, by weight: LIGHT, and HEAVY, refused first.",
     ["weight"],
 )
+CERTIFICATE_BEGINS = Gauge(
+    "hutong_certificate_begins_seconds",
+    "When the certificate in force begins, in seconds since the epoch, by the name that it proves.",
+    ["principal"],
+)
+CERTIFICATE_ENDS = Gauge(
+    "hutong_certificate_ends_seconds",
+    "When the certificate in force ends, in seconds since the epoch, by the name that it proves: less than a quarter "
+    "of its life before, it should have been renewed.",
+    ["principal"],
+)
 CALLS = Tally(
     "hutong_calls",
     "Calls that ended, by method, principal and outcome: OK, or the code that the caller was told; CANCELLED when it "

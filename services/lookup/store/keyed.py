@@ -11,6 +11,7 @@ from dataclasses import replace
 from services.common.errors import Unavailable
 from services.common.instants import Instant
 from services.lookup.domain.holders import Command, Decision, HolderEvent, KeyAt, Person, Switch
+from services.lookup.domain.members import ProvenMember
 from services.lookup.domain.outages import OutageNote
 from services.lookup.store.protocol import CurrentPeople, HolderStore, KeysMovedError, unavailable
 from services.runtime.clock import Clock
@@ -123,6 +124,14 @@ class KeyedHolderStore:
     async def notes_at(self, instants: Sequence[Instant]) -> Sequence[Sequence[OutageNote]]:
         """See HolderStore."""
         return await self._store.notes_at(instants)
+
+    async def proven_members(self) -> Sequence[ProvenMember]:
+        """See HolderStore."""
+        return await self._store.proven_members()
+
+    async def prove_members(self, members: Sequence[ProvenMember]) -> None:
+        """See HolderStore."""
+        await self._store.prove_members(members)
 
     async def key_state(self) -> KeyState:
         """See KeyMoves."""

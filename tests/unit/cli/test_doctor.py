@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity
 
-from cli.diagnosis.facts import GatewayFacts, LookupFacts, MeshFacts, StoreAnswer, StoreFacts, VerdictFacts
+from cli.diagnosis.facts import (
+    CertificateFacts,
+    GatewayFacts,
+    LookupFacts,
+    MeshFacts,
+    StoreAnswer,
+    StoreFacts,
+    VerdictFacts,
+)
 from cli.diagnosis.judgement import findings
 from services.common.identities import RECORDS
 from services.common.instants import SECOND, Instant
@@ -147,3 +155,22 @@ def test_who_still_needs_the_old_secret_is_named():
         ("lookup", "OLDER_KEYS"),
         ("gateway", "SECRET_NOT_TAKEN"),
     ] == found(facts, _110000=stores["_110000"], _430000=stores["_430000"])
+
+
+@pytest.mark.parametrize(
+    ("left", "life", "expected"),
+    [
+        (8, 24, []),
+        (6, 24, []),
+        (5.9, 24, [("verdict", "CERTIFICATE_ENDS")]),
+        (0, 24, [("verdict", "CERTIFICATE_ENDED")]),
+        (-100, 24, [("verdict", "CERTIFICATE_ENDED")]),
+        (24 * 30, 24 * 90, []),
+        (24 * 20, 24 * 90, [("verdict", "CERTIFICATE_ENDS")]),
+    ],
+)
+def test_a_certificate_is_renewed_while_a_quarter_of_its_life_is_left(left, life, expected):
+    """Short ones and long ones alike; hours."""
+    ends = NOW + round(left * 3_600 * SECOND)
+    facts = CertificateFacts("verdict", NOW, Instant(ends - life * 3_600 * SECOND), Instant(ends))
+    assert expected == found(replace(REST, certificates=[facts]))

@@ -54,6 +54,14 @@ create table if not exists store_owner (
 );
 """
 
+_PROVEN_MEMBERS = """
+create table if not exists proven_member (
+    name text primary key,
+    entry text not null,
+    feed_id text not null
+);
+"""
+
 _KEYS = """
 -- The version of the mesh's secret that keys are written under, 0 as long as the fingerprint alone tells it, how often
 -- keys were moved from one to another, and the fingerprints of those of which some may be left.
@@ -66,7 +74,8 @@ MIGRATIONS = (
     Migration(1, "holders", _HOLDERS),
     Migration(2, "as known then", _KNOWN_THEN),
     Migration(3, "owner", _OWNER),
-    Migration(4, "keys that are moved to another version", _KEYS),
+    Migration(4, "proven members", _PROVEN_MEMBERS),
+    Migration(5, "keys that are moved to another version", _KEYS),
 )
 
 SCHEMA = Schema(
