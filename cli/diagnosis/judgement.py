@@ -91,7 +91,7 @@ def _store(store: StoreFacts, members: MeshDirectory, secret: MeshSecret | None)
 
 
 def _older_secret(name: str, identity: StoreIdentity, secret: MeshSecret) -> Iterator[Finding]:
-    """Whoever still goes by a version of the secret before the current one."""
+    """Yields what is wrong with one that still goes by a version of the secret before the current one."""
     current = secret.fingerprint()
     if identity.secret_fingerprint != current:
         yield _secret_not_taken(name)

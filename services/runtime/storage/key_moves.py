@@ -32,7 +32,7 @@ AGAIN_SECONDS = 5.0
 
 
 class KeyState(NamedTuple):
-    """Which keys a store has: the fingerprint and the number of the version that it writes, the number 0 where only the
+    """The keys of a store: the fingerprint and the number of the version that it writes, the number 0 where only the
     fingerprint tells it; how often keys were moved; and the fingerprints, one after another, of versions of which some
     may be left."""
 
@@ -80,7 +80,7 @@ class KeyMoves(Protocol):
 
 
 class KeyVersions:
-    """What a process knows of its store's keys, and which keys it asks for."""
+    """The versions of the keys in a store as a process has seen them; says which keys it asks for."""
 
     def __init__(self, store: KeyMoves, secret: SecretFile) -> None:
         self._store = store
