@@ -51,6 +51,7 @@ def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping
         mesh_secret=plan.secret,
         mesh_secret_file=str(plan.data.resolve() / SECRET_FILE),
         directory=str(plan.directory),
+        certificate_trust=str(plan.signers),
         audit=plan.audit(LOOKUP),
         **tls_settings(plan, LOOKUP),
     )
@@ -102,6 +103,8 @@ async def gateway(
         limits=dict(plan.limits),
         audit=plan.audit(GATEWAY),
         development=plan.development,
+        certificate_signers=str(plan.signers),
+        certificate_trust=str(plan.signers),
         **tls_settings(plan, GATEWAY),
     )
     gateway = build(

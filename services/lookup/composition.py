@@ -1,10 +1,12 @@
 """Puts the lookup service together: the only module that knows its adapters."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from socket import gethostname
 
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
 
+from services.common.documents import PersonKeys
 from services.common.instants import Instant
 from services.lookup.domain.directory import Directory
 from services.lookup.evidence.gatherer import Gatherer
@@ -20,7 +22,7 @@ from services.lookup.identity import OwnIdentity
 from services.lookup.ports import RecordsIntake, RecordsSource
 from services.lookup.servicers.directory import RegionDirectoryServicer
 from services.lookup.servicers.evidence import EvidenceServicer
-from services.lookup.servicers.holder import HolderServicer
+from services.lookup.servicers.holder import HolderServicer, Presenter
 from services.lookup.settings import Settings
 from services.lookup.store.keyed import KeyedHolderStore
 from services.lookup.store.opening import open_checked_store as open_checked_store
@@ -34,6 +36,7 @@ from services.runtime.rpc.health import Ping
 from services.runtime.rpc.person_keys import message_keys
 from services.runtime.service import Background, Service
 from services.runtime.settings.directory import read_directory
+from services.runtime.settings.environment import SettingsError
 from services.runtime.settings.secret_file import process_secret
 from services.runtime.storage.key_moves import KeyMover, KeyVersions
 from services.runtime.tls.identity import principal, store_of
@@ -45,6 +48,30 @@ PRINCIPAL = principal("mesh/lookup")
 EVIDENCE = evidence_service_pb2.DESCRIPTOR.services_by_name["EvidenceService"]
 HOLDERS = holder_service_pb2.DESCRIPTOR.services_by_name["HolderService"]
 DIRECTORY = region_directory_service_pb2.DESCRIPTOR.services_by_name["RegionDirectoryService"]
+
+
+def open_presenter(
+    settings: Settings,
+    gatherer: Gatherer,
+    intakes: Mapping[str, RecordsIntake],
+    keys: PersonKeys,
+    clock: Callable[[], Instant],
+) -> Presenter | None:
+    """Returns what takes certificates as evidence, None where no signer is trusted. Raises SettingsError for a folder
+    that will not do."""
+    if not settings.certificate_trust:
+        return None
+    # Whoever takes no certificates needs none of their libraries.
+    from services.certificates.holders import HolderSeal
+    from services.certificates.trust_folder import TrustFolder
+    from services.lookup.holders.certificates import BelievedCertificates, CertificateKeeper
+
+    try:
+        trust = TrustFolder(Path(settings.certificate_trust))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"HUTONG_CERTIFICATE_TRUST: {error}") from None
+    believed = BelievedCertificates(trust, HolderSeal(settings.mesh_secret, keys))
+    return CertificateKeeper(believed, gatherer, intakes, clock)
 
 
 def build(
@@ -96,7 +123,9 @@ def build(
     proven = {
         region: ProvenIntake(intake, region, identities) for region, intake in intakes.items() if region in sources
     }
-    holders = HolderServicer(keys, store, HolderFeed(store, clock), Claimer(gatherer, proven), identity, clock)
+    presenter = open_presenter(settings, gatherer, proven, keys, clock)
+    claimer = Claimer(gatherer, proven)
+    holders = HolderServicer(keys, store, HolderFeed(store, clock), claimer, presenter, identity, clock)
 
     pings: dict[str, Ping] = {"store": store.ping}
     background: list[Background] = [mover.run]

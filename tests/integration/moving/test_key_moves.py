@@ -43,7 +43,7 @@ OLD, NEW = keys(SECRET), keys(NEXT)
 
 
 class Told(NamedTuple):
-    """The answers of a service, its people named by number: the records of each, past revisions, conflicts and the feed."""
+    """The answers of a service, its people named by number: records of each, past revisions, conflicts and the feed."""
 
     records: list[list[tuple[str, int]]]
     history: list[tuple[int, int]]

@@ -151,6 +151,11 @@ WRONG: Sequence[Mistake] = (
     Mistake("gateway", "ISSUERS", "something else, beside a development issuer", "{directory}", REFUSED, "HUTONG_"),
     Mistake("gateway", "CORS_ORIGINS", "a name without its scheme", "code.example.cn", REFUSED, "HUTONG_CORS"),
     Mistake("gateway", "PASS_KEY", "something else", "{directory}", REFUSED, "HUTONG_PASS_KEY"),
+    Mistake(
+        "gateway", "CERTIFICATE_SIGNERS", "a folder of none", "{empty_folder}", REFUSED, "HUTONG_CERTIFICATE_SIGNERS"
+    ),
+    Mistake("gateway", "CERTIFICATE_TRUST", "a folder of none", "{empty_folder}", REFUSED, "HUTONG_CERTIFICATE_TRUST"),
+    Mistake("lookup", "CERTIFICATE_TRUST", "a folder of none", "{empty_folder}", REFUSED, "HUTONG_CERTIFICATE_TRUST"),
     Mistake("gateway", "DEVELOPMENT", "a file", "{directory}", REFUSED, "HUTONG_DEVELOPMENT"),
     Mistake("gateway", "SAMPLE_PEOPLE", "something else", "{directory}", REFUSED, "HUTONG_SAMPLE_PEOPLE"),
     Mistake("430000", "ACCESS_TABLE", "something else, without certificates", "{directory}", SERVED),

@@ -23,20 +23,24 @@ select key from person
 async def read_state(connection: Any) -> KeyState:
     """Returns which keys the store has."""
     row = await connection.fetchrow(
-        "select secret_fingerprint, key_version, moved_keys, older_secrets from store_owner"
+        "select secret_fingerprint, coalesce(key_version, 0), coalesce(moved_keys, 0), coalesce(older_secrets, '') "
+        "from store_owner left join key_move on true"
     )
     return KeyState(*row)
 
 
 async def begin(connection: Any, fingerprint: bytes, version: int) -> None:
     """Notes the version that is written from now on; a later one that stands there already stays."""
-    await connection.execute(
-        "update store_owner set secret_fingerprint = $1, key_version = $2, older_secrets = $3, "
-        "moved_keys = moved_keys + 1 where key_version < $2",
-        fingerprint,
-        version,
-        b"".join(older_with(await read_state(connection), fingerprint)),
-    )
+    state = await read_state(connection)
+    if state.version < version:
+        await connection.execute("update store_owner set secret_fingerprint = $1", fingerprint)
+        await connection.execute("delete from key_move")
+        await connection.execute(
+            "insert into key_move (key_version, moved_keys, older_secrets) values ($1, $2, $3)",
+            version,
+            state.moved + 1,
+            b"".join(older_with(state, fingerprint)),
+        )
 
 
 async def connected(connection: Any, keys: Sequence[bytes]) -> Sequence[bytes]:
@@ -87,12 +91,12 @@ async def move(connection: Any, moves: Mapping[bytes, bytes]) -> None:
         *pairs,
     )
     if changed:
-        await connection.execute("update store_owner set moved_keys = moved_keys + 1")
+        await connection.execute("update key_move set moved_keys = moved_keys + 1")
 
 
 async def end(connection: Any, version: int) -> bool:
     """Notes that all keys are of the version that is written, if so."""
     if await older(connection, version, 1):
         return False
-    done: str = await connection.execute("update store_owner set older_secrets = '' where key_version = $1", version)
+    done: str = await connection.execute("update key_move set older_secrets = '' where key_version = $1", version)
     return done != "UPDATE 0"

@@ -22,7 +22,8 @@ select key from person
 def read_state(read: sqlite3.Connection) -> KeyState:
     """Returns which keys the store has."""
     fingerprint, version, moved, older_secrets = read.execute(
-        "select secret_fingerprint, key_version, moved_keys, older_secrets from store_owner"
+        "select secret_fingerprint, coalesce(key_version, 0), coalesce(moved_keys, 0), coalesce(older_secrets, x'') "
+        "from store_owner left join key_move on true"
     ).fetchone()
     return KeyState(fingerprint, version, moved, older_secrets)
 
@@ -32,11 +33,13 @@ def begin(write: sqlite3.Connection, fingerprint: bytes, version: int) -> None:
     # From here on, what is taken out is overwritten in the file.
     write.execute("pragma secure_delete = on")
     with written(write):
-        write.execute(
-            "update store_owner set secret_fingerprint = ?1, key_version = ?2, older_secrets = ?3, "
-            "moved_keys = moved_keys + 1 where key_version < ?2",
-            (fingerprint, version, b"".join(older_with(read_state(write), fingerprint))),
-        )
+        state = read_state(write)
+        if state.version < version:
+            older_secrets = b"".join(older_with(state, fingerprint))
+            write.execute("update store_owner set secret_fingerprint = ?", (fingerprint,))
+            write.execute(
+                "insert or replace into key_move values (1, ?, ?, ?)", (version, state.moved + 1, older_secrets)
+            )
 
 
 def connected(read: sqlite3.Connection, keys: Sequence[bytes]) -> Sequence[bytes]:
@@ -89,7 +92,7 @@ def move(write: sqlite3.Connection, moves: Mapping[bytes, bytes]) -> None:
                 write.execute(f"update holder_link set {column} = ? where {column} = ?", (moves[old], old))
             write.execute("update or replace holder_switch set person_key = ? where person_key = ?", (moves[old], old))
         if write.total_changes != before:
-            write.execute("update store_owner set moved_keys = moved_keys + 1")
+            write.execute("update key_move set moved_keys = moved_keys + 1")
 
 
 def end(write: sqlite3.Connection, version: int) -> bool:
@@ -97,7 +100,7 @@ def end(write: sqlite3.Connection, version: int) -> bool:
     with written(write):
         if older(write, version, 1):
             return False
-        ended = write.execute("update store_owner set older_secrets = x'' where key_version = ?", (version,)).rowcount
+        ended = write.execute("update key_move set older_secrets = x'' where key_version = ?", (version,)).rowcount
     # The log has old keys until it is written back, which waits for readers: then the next one does it.
     write.execute("pragma wal_checkpoint(truncate)")
     return bool(ended)

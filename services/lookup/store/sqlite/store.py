@@ -80,7 +80,7 @@ class SqliteHolderStore:
         SchemaError."""
         with self._transaction():
             self._write.execute(
-                "insert or ignore into store_owner (only_row, secret_fingerprint, feed_id) values (1, ?, ?)",
+                "insert or ignore into store_owner values (1, ?, ?)",
                 (owner.secret_fingerprint, token_hex(16)),
             )
             noted, feed_id = self._write.execute("select secret_fingerprint, feed_id from store_owner").fetchone()

@@ -255,7 +255,7 @@ MIGRATIONS = (
     Migration(8, "selections of records", _SELECTION),
     Migration(9, "whose the store is", _OWNER),
     Migration(10, "selections as known then", _PAST),
-    Migration(11, "keys that are moved to another version", _KEYS),
+    Migration(11, "keys that are moved to another version", _KEYS, adds=True),
 )
 
 SCHEMA = Schema(
