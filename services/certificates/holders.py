@@ -19,8 +19,8 @@ class HolderSeal:
     """Seals person keys into certificates, and opens them."""
 
     def __init__(self, secret: str, keys: PersonKeys | None = None) -> None:
-        """`secret` is the mesh's, as `parse_mesh_secret` reads it; `keys` are those of the process, which are renewed with
-        it. Raises MeshSecretError."""
+        """`secret` is the mesh's, as `parse_mesh_secret` reads it; `keys` are those of the process, which are renewed
+        with it. Raises MeshSecretError."""
         root = parse_mesh_secret(secret).root
         self._cipher = AESSIV(hmac.digest(root, b"hutong certificate holder", "sha512"))
         self._keys = keys or PersonKeys(secret.encode())

@@ -67,7 +67,8 @@ with recursive asked (key) as (
     select person.asked, link.other_key from person join holder_link as link on link.person_key = person.key
 )
 select latest.at, moved.keys, person.asked, person.key, switch.region, switch.scope, switch.sequence
-from ({_LATEST}) as latest (at) cross join (select coalesce(max(moved_keys), 0) from key_move) as moved (keys) left join person on true
+from ({_LATEST}) as latest (at) cross join (select coalesce(max(moved_keys), 0) from key_move) as moved (keys)
+left join person on true
 left join holder_switch as switch on switch.person_key = person.key
 """
 # The log is found person by person: `offset 0` keeps the planner, which takes people to have more of it than they have,
