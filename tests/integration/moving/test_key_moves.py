@@ -68,10 +68,10 @@ async def told(records: Records, people: Sequence[bytes]) -> Told:
 
 
 @pytest.fixture
-async def store(store_url: str) -> AsyncIterator[RecordStore]:
-    """An empty store under the first version."""
+async def store(store_url: str, secret: Path) -> AsyncIterator[RecordStore]:
+    """An empty store under the first version, whose new connections go by the file of the secret."""
     settings = Settings(region="430000", mesh_secret=SECRET, store_url=store_url, store_migrate=True)
-    store = open_store(settings, alone=False)
+    store = open_store(settings, SecretFile(SECRET, secret), alone=False)
     yield store
     await store.close()
 
@@ -161,10 +161,10 @@ async def test_a_move_that_was_ended_goes_on(store: RecordStore, secret: Path, m
     first = Records(store, ManualClock(), secret=SECRET, secret_file=str(secret))
     await filled(first)
     before = await told(first, OLD)
+    put(secret, NEXT)
     await begin(store)
     (person,) = await store.older_people(2, 1)
     await store.move_keys({person[0]: PersonKeys(NEXT.encode()).under(2, person[0])})
-    put(secret, NEXT)
     file = SecretFile(NEXT, secret)
     versions = KeyVersions(store, file)
     await versions.look()
@@ -184,14 +184,16 @@ async def test_whoever_lacks_the_new_version_is_refused(store: RecordStore, secr
     unaware = Records(store, ManualClock(), secret=SECRET)
     await filled(unaware)
     assert 1 == len(await unaware.of(OLD[0]))
+    put(secret, NEXT)
     await begin(store)
     assert "OTHER_SECRET" == (await refused(unaware.of(OLD[0]))).reason
     assert "OTHER_SECRET" == (await refused(unaware.submit("S9", OLD[0], result(-8.0, -4.0)))).reason
 
 
-async def test_a_version_that_is_still_needed_is_missed(store: RecordStore, store_url: str):
+async def test_a_version_that_is_still_needed_is_missed(store: RecordStore, store_url: str, secret: Path):
     """Who starts without it, while keys of it are left, is refused: they would be nobody's."""
     await filled(Records(store, ManualClock(), secret=SECRET))
+    put(secret, NEXT)
     await begin(store)
     too_early = Records(store, ManualClock(), secret=DONE)
     assert "OTHER_SECRET" == (await refused(too_early.of(NEW[0]))).reason
