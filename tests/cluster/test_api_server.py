@@ -1,5 +1,5 @@
-"""What the API server and its controllers make of the overlays, whether or not there is a node: they are admitted,
-pruned, healed and deleted as k8s/README.md says."""
+"""The API server and its controllers admit, prune, heal and delete the overlays as k8s/README.md says, whether or not
+there is a node."""
 
 import re
 import time
@@ -155,8 +155,8 @@ def _claims(kubectl: Kubectl, namespace: str, wanted: set[str]) -> dict[str, str
 
 
 def test_a_stateful_set_whose_pods_never_got_ready_takes_the_right_version(kubectl, hutong, tmp_path):
-    """By `kubectl apply` alone: with another management policy the pods of the wrong version would stay for ever. Here
-    no image is found, so that the pods of either version are never Ready."""
+    """It takes `kubectl apply` alone: with another management policy the pods of the wrong version would stay for ever.
+    No image is found here, so that the pods of either version are never Ready."""
     overlay = own(tmp_path)
     for tag in ("wrong", "right"):
         overlay.tag = tag

@@ -17,7 +17,7 @@ BOUND_SECONDS = 600.0
 
 
 class Counts(NamedTuple):
-    """What the clients saw since they began: see load_pod.py."""
+    """The clients' counts since they began: see load_pod.py."""
 
     answers: int
     failed: dict[str, int]
@@ -26,7 +26,7 @@ class Counts(NamedTuple):
 
     @property
     def harm(self) -> tuple[dict[str, int], int]:
-        """What must be nothing: codes that were none, and connections that ended without a word."""
+        """Returns what must be nothing: codes that were none, and connections that ended without a word."""
         return self.failed, self.lost
 
 
