@@ -69,7 +69,8 @@ log = logging.getLogger("hutong.gateway")
 NAME = "gateway"
 _CONTRACT = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
 _DEFAULT_PURPOSES = {
-    f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION for method in ("ClaimResult", "SwitchScope")
+    f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION
+    for method in ("ClaimResult", "SwitchScope", "RequestCorrection")
 }
 
 

@@ -2,7 +2,16 @@
 
 from services.runtime.resilience.overload import Weight
 
-HEAVY = frozenset({"BatchShowHealthCodes", "CheckDestinations", "ListResults", "BatchListResults", "ListAccesses"})
+HEAVY = frozenset(
+    {
+        "BatchShowHealthCodes",
+        "CheckDestinations",
+        "ListResults",
+        "BatchListResults",
+        "ListHolderCorrectionRequests",
+        "ListAccesses",
+    }
+)
 """The methods of HealthCodeService that ask for many codes, or many sources."""
 
 

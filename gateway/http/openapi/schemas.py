@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.http.requests import bodies
-from gateway.http.views import accesses, batches, code, errors, passes, regions, results, samples
+from gateway.http.views import accesses, batches, code, corrections, errors, passes, regions, results, samples
 
 Json = dict[str, Any]
 
@@ -18,6 +18,8 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.BatchResultsRequest,
     bodies.ClaimRequest,
     bodies.SwitchRequest,
+    bodies.CorrectRequest,
+    bodies.CorrectionsRequest,
     bodies.PassRequest,
     bodies.SignInRequest,
 )
@@ -30,6 +32,8 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     results.BatchResultsResponse,
     results.ClaimResponse,
     results.SwitchResponse,
+    corrections.CorrectResponse,
+    corrections.CorrectionsResponse,
     accesses.AccessesResponse,
     passes.PassResponse,
     passes.TrustBundle,

@@ -15,8 +15,12 @@ from hutong.lookup.v1.holder_service_pb2 import (
     LinkDocumentsRequest,
     LinkDocumentsResponse,
     LinkedDocuments,
+    ListHolderCorrectionRequestsRequest,
+    ListHolderCorrectionRequestsResponse,
     ListLinkedDocumentsRequest,
     ListLinkedDocumentsResponse,
+    RequestCorrectionRequest,
+    RequestCorrectionResponse,
     SwitchScopeRequest,
     SwitchScopeResponse,
     UnlinkDocumentsRequest,
@@ -36,6 +40,7 @@ from services.common.requests.violations import Violations, violation
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, Decision, Link, Switch, Unlink
 from services.lookup.holders.change_feed import FeedBatch, HolderFeed
 from services.lookup.holders.claims import Claimer
+from services.lookup.holders.corrections import Corrections
 from services.lookup.identity import OwnIdentity
 from services.lookup.store.protocol import HolderStore
 from services.runtime.feeds.commit_signal import CommitSignal
@@ -94,6 +99,7 @@ class HolderServicer:
         store: HolderStore,
         feed: HolderFeed,
         claimer: Claimer,
+        corrections: Corrections,
         identity: OwnIdentity,
         clock: Callable[[], Instant],
     ) -> None:
@@ -102,6 +108,7 @@ class HolderServicer:
         self._signal = CommitSignal()
         self._tail = Tail(_Messages(feed, identity), self._signal)
         self._claimer = claimer
+        self._corrections = corrections
         self._identity = identity
         self._clock = clock
 
@@ -181,6 +188,31 @@ class HolderServicer:
         await self._identity.require(request.store)
         record, created = await self._claimer.claim(key, request.region, named, current_call().purpose, request_id)
         return ClaimResultResponse(record=record, created=created, identity=await self._identity.now())
+
+    async def RequestCorrection(self, request: RequestCorrectionRequest) -> RequestCorrectionResponse:
+        """See the contract. Raises FailedPrecondition (REGION_NOT_ON_MESH) besides."""
+        violations = Violations()
+        key = violations.read(b"", partial(self._keys.of_subject, request.subject))
+        violations.add(fields.region(request.region))
+        texts = {"source_id": request.source_id, "text": request.text}
+        violations.add(fields.not_the_subjects(texts, request.subject))
+        violations.add(_request_id(request.request_id, request.subject))
+        violations.refuse()
+        await self._identity.require(request.store)
+        kept = await self._corrections.request(key, request, current_call().purpose)
+        return RequestCorrectionResponse(
+            correction_request=kept.correction_request, created=kept.created, identity=await self._identity.now()
+        )
+
+    async def ListHolderCorrectionRequests(
+        self, request: ListHolderCorrectionRequestsRequest
+    ) -> ListHolderCorrectionRequestsResponse:
+        """See the contract."""
+        key = self._keys.of_subject(request.subject)
+        requests, coverage = await self._corrections.listed(key, current_call().purpose)
+        return ListHolderCorrectionRequestsResponse(
+            correction_requests=requests, coverage=coverage, identity=await self._identity.now()
+        )
 
     async def WatchHolders(self, request: WatchHoldersRequest) -> AsyncIterator[SharedMessage]:
         """See the contract. Raises FailedPrecondition (FEED_REBUILT) for a sequence beyond the last one."""

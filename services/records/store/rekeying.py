@@ -26,7 +26,7 @@ def _sqlite(connection: sqlite3.Connection, own: Own, secret: MeshSecret) -> int
         own(key)
     connection.create_function("own_body", 2, lambda body, key: _moved_body(body, key, own(key)), deterministic=True)
     connection.execute("update revision set body = own_body(body, person_key), person_key = own_key(person_key)")
-    for table in ("identity", "former_holder", "count_accused"):
+    for table in ("identity", "former_holder", "count_accused", "correction_request"):
         connection.execute(f"update {table} set person_key = own_key(person_key)")
     columns = "number, region, source_id, revision, reason, person_key, content"
     for number, region, source_id, revision, reason, key, content in connection.execute(
@@ -43,14 +43,15 @@ def _sqlite(connection: sqlite3.Connection, own: Own, secret: MeshSecret) -> int
 
 async def _postgres(connection: Any, own: Own, secret: MeshSecret) -> int:
     await connection.execute(
-        "lock table revision, identity, former_holder, count_accused, conflict, answer, store_owner "
-        "in access exclusive mode"
+        "lock table revision, identity, former_holder, count_accused, conflict, correction_request, answer, "
+        "store_owner in access exclusive mode"
     )
     people: int = await connection.fetchval("select count(distinct person_key) from revision")
     await map_keys(
         connection,
         "select person_key from revision union select person_key from identity union select person_key from "
-        "former_holder union select person_key from count_accused union select person_key from conflict",
+        "former_holder union select person_key from count_accused union select person_key from conflict union "
+        "select person_key from correction_request",
         own,
     )
     await connection.execute(
@@ -59,7 +60,7 @@ async def _postgres(connection: Any, own: Own, secret: MeshSecret) -> int:
         "from moved_key where person_key = old_key and position($1::bytea || old_key in body) > 0",
         _BODY_FIELD,
     )
-    for table in ("revision", "identity", "former_holder", "count_accused"):
+    for table in ("revision", "identity", "former_holder", "count_accused", "correction_request"):
         await connection.execute(f"update {table} set person_key = new_key from moved_key where person_key = old_key")
     rows = await connection.fetch(
         "select number, region, source_id, revision, reason, person_key, content from conflict"

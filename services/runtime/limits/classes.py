@@ -30,9 +30,10 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         "hutong.verdict.v1.VerdictService": ("ComputeVerdict", "EvaluateEvidence"),
     },
     LimitClass.SEARCH: {
-        "hutong.gateway.v1.HealthCodeService": ("ListResults", "ListAccesses"),
+        "hutong.gateway.v1.HealthCodeService": ("ListResults", "ListAccesses", "ListHolderCorrectionRequests"),
         "hutong.lookup.v1.EvidenceService": ("GetEvidence",),
-        "hutong.lookup.v1.HolderService": ("ListLinkedDocuments",),
+        "hutong.lookup.v1.HolderService": ("ListLinkedDocuments", "ListHolderCorrectionRequests"),
+        "hutong.records.v1.CorrectionService": ("ListHolderCorrectionRequests",),
         "hutong.records.v1.RecordReadService": ("ListRecords", "GetRecordHistory"),
     },
     LimitClass.BATCH: {
@@ -43,8 +44,14 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         "hutong.records.v1.RecordReadService": ("BatchListRecords", "BatchListRecordsAtInstants"),
     },
     LimitClass.WRITE: {
-        "hutong.gateway.v1.HealthCodeService": ("ClaimResult", "SwitchScope"),
-        "hutong.lookup.v1.HolderService": ("LinkDocuments", "UnlinkDocuments", "SwitchScope", "ClaimResult"),
+        "hutong.gateway.v1.HealthCodeService": ("ClaimResult", "SwitchScope", "RequestCorrection"),
+        "hutong.lookup.v1.HolderService": (
+            "LinkDocuments",
+            "UnlinkDocuments",
+            "SwitchScope",
+            "ClaimResult",
+            "RequestCorrection",
+        ),
         "hutong.records.v1.RecordWriteService": (
             "SubmitRecord",
             "BatchSubmitRecords",
@@ -56,12 +63,14 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         ),
         "hutong.records.v1.RecordIntakeService": ("StreamRecords",),
         "hutong.records.v1.ConflictService": ("SettleConflict",),
+        "hutong.records.v1.CorrectionService": ("RequestCorrection", "AnswerCorrectionRequest"),
         "hutong.records.v1.RestorationService": ("GiveBack",),
         "hutong.records.v1.FollowingService": ("AcceptFeed",),
         "hutong.audit.v1.WitnessService": ("CosignCheckpoint",),
     },
     LimitClass.SUPERVISION: {
         "hutong.records.v1.ConflictService": ("ListConflicts",),
+        "hutong.records.v1.CorrectionService": ("ListCorrectionRequests", "GetCorrectionRequestCounts"),
         "hutong.records.v1.FollowingService": ("ListFollowedRegions",),
         "hutong.records.v1.LaboratoryQualityService": (
             "GetLaboratoryQuality",

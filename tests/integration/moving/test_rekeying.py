@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import asyncpg
 import pytest
-from hutong.common.v1.subject_pb2 import DocumentType
+from hutong.common.v1.subject_pb2 import DocumentType, Purpose, Subject
+from hutong.records.v1.correction_service_pb2 import CorrectionRequestKind, RequestCorrectionRequest
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.documents import PersonKeys
@@ -47,6 +48,24 @@ async def filled(url: str) -> None:
             await records.submit(source_id, people[who], result(-9.0, -5.0))
         await records.retract("S3", 1)
         await refused(records.submit("S4", people[0], result(-9.0, -5.0)))
+        await records.calls.RequestCorrection(
+            RequestCorrectionRequest(
+                region="430000",
+                source_id="S1",
+                subjects=[Subject(person_key=people[0])],
+                kind=CorrectionRequestKind.CORRECTION_REQUEST_KIND_WRONG_TIME,
+                purpose=Purpose.PURPOSE_HOLDER_DECISION,
+            )
+        )
+    finally:
+        await store.close()
+
+
+async def corrections(url: str, text: str) -> list[list[str]]:
+    """Returns the ids of the records that each person, as they are found under a secret, asked to have corrected."""
+    store = open_store(settings(url, text))
+    try:
+        return [[one.source_id for one in await store.correction_requests_of([who])] for who in keys(text)]
     finally:
         await store.close()
 
@@ -73,6 +92,7 @@ async def test_everybody_is_found_under_the_new_version(store_url: str):
     before = await ids(store_url, SECRET)
     assert 3 == await rekey(REKEYING, store_url, NEXT, parse_mesh_secret(NEXT))
     after = await ids(store_url, NEXT)
+    assert [["S1"], [], []] == await corrections(store_url, NEXT)
     assert without_keys(before) == without_keys(after)
     assert {key for person in after for _, _, key in person} <= set(keys(NEXT))
     store = open_store(settings(store_url, NEXT))

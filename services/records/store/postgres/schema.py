@@ -226,6 +226,29 @@ create index revision_by_latest on revision (
 create index revision_unweighed on revision (person_key) where latest_at = 4611686018427387904;
 """
 
+_CORRECTION_REQUESTS = """
+create table correction_request (
+    number bigint generated always as identity primary key,
+    correction_request_id text not null unique,
+    region text not null,
+    source_id text not null,
+    revision integer not null,
+    person_key bytea not null,
+    laboratory text not null,
+    kind integer not null,
+    text text not null,
+    requested_at bigint not null,
+    answer integer not null,
+    corrected_by integer not null,
+    forwarded_to text not null,
+    answer_text text not null,
+    answered_by text not null,
+    answered_at bigint
+);
+create index correction_request_by_person on correction_request (person_key, number);
+create index correction_request_by_record on correction_request (region, source_id);
+"""
+
 MIGRATIONS = (
     Migration(
         1,
@@ -247,6 +270,8 @@ MIGRATIONS = (
     Migration(8, "selections of records", _SELECTION),
     Migration(9, "whose the store is", _OWNER),
     Migration(10, "selections as known then", _PAST),
+    # On Citus it stays on the coordinator: it is small, and no statement reads it together with what is distributed.
+    Migration(11, "correction requests", _CORRECTION_REQUESTS),
 )
 
 SCHEMA = Schema(
