@@ -6,6 +6,7 @@ from gateway.codes.cache.entry import BOUND_SECONDS
 from services.runtime.settings.environment import ServerSettings, require_secret
 from services.runtime.settings.kinds import (
     Count,
+    Directory,
     File,
     Listen,
     Members,
@@ -53,6 +54,12 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     pass_key: File = ""
     """The key (P-256, PEM) from which the keys of passes come; all replicas have the same. Empty: with a development
     issuer one that is made in its folder, else no passes are issued."""
+    certificate_signers: Directory = ""
+    """The regions' signers of test certificates: for each a certificate `NAME.pem` that names its region, and its key
+    `NAME.key`; a folder that is read again when it changes. Empty: no certificates are issued."""
+    certificate_trust: Directory = ""
+    """The certificates of those who may sign test certificates (`*.pem`), and the list of revoked ones (`revoked.txt`):
+    a folder that is read again when it changes, the same as lookup's. Empty: no certificates are verified."""
     cors_origins: Origins = ()
     """The origins, such as https://code.example.cn, whose pages may call the API from a browser. Empty: none but the
     gateway's own."""

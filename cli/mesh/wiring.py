@@ -55,6 +55,7 @@ def lookup(
         store_migrate=True,
         mesh_secret=plan.secret,
         directory=str(plan.directory),
+        certificate_trust=str(plan.signers),
         audit=plan.audit(LOOKUP),
         **tls_settings(plan, LOOKUP),
     )
@@ -101,6 +102,8 @@ async def gateway(
         limits=dict(plan.limits),
         audit=plan.audit(GATEWAY),
         development=plan.development,
+        certificate_signers=str(plan.signers),
+        certificate_trust=str(plan.signers),
         **tls_settings(plan, GATEWAY),
     )
     gateway = build(

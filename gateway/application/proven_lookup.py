@@ -6,6 +6,8 @@ from hutong.lookup.v1.holder_service_pb2 import (
     ClaimResultResponse,
     ListHolderCorrectionRequestsRequest,
     ListHolderCorrectionRequestsResponse,
+    PresentCertificateRequest,
+    PresentCertificateResponse,
     RequestCorrectionRequest,
     RequestCorrectionResponse,
     SwitchScopeRequest,
@@ -36,6 +38,14 @@ class ProvenLookup:
         asked = ClaimResultRequest(store=self._mesh.lookup.message())
         asked.MergeFrom(request)
         response = await self._holders.ClaimResult(asked)
+        self._mesh.check_lookup(response.identity, LOOKUP)
+        return response
+
+    async def PresentCertificate(self, request: PresentCertificateRequest) -> PresentCertificateResponse:
+        """See hutong.lookup.v1.HolderService."""
+        asked = PresentCertificateRequest(store=self._mesh.lookup.message())
+        asked.MergeFrom(request)
+        response = await self._holders.PresentCertificate(asked)
         self._mesh.check_lookup(response.identity, LOOKUP)
         return response
 

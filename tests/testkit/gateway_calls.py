@@ -14,9 +14,13 @@ from tests.testkit.servers.gateway_clients import SHOW
 CONTRACT = pb.DESCRIPTOR.services_by_name["HealthCodeService"]
 TABLE = read_table()
 HERE, THERE = "110000", "430000"
-DEFAULTS = dict.fromkeys(("ClaimResult", "SwitchScope", "RequestCorrection"), Purpose.PURPOSE_HOLDER_DECISION)
+DECISIONS = ("ClaimResult", "SwitchScope", "RequestCorrection", "PresentCertificate")
+DEFAULTS = dict.fromkeys(DECISIONS, Purpose.PURPOSE_HOLDER_DECISION)
 OPEN = {"ListRegions", "GetTrustBundle"}
 """What is about nobody, and answered to anybody."""
+NAMELESS = OPEN | {"VerifyCertificate"}
+"""What names nobody."""
+TEXT = "HC1:NCFOXN"
 
 
 class Person(NamedTuple):
@@ -65,6 +69,9 @@ def over_http(case: Case) -> tuple[str, str, Any]:
         "ListHolderCorrectionRequests": ("POST", "/v1/corrections:list", {"document": person}),
         "ListAccesses": ("GET", "/v1/accesses", None),
         "IssuePass": ("POST", "/v1/passes:issue", query),
+        "IssueCertificate": ("POST", "/v1/certificates:issue", query),
+        "VerifyCertificate": ("POST", "/v1/certificates:verify", {"text": TEXT}),
+        "PresentCertificate": ("POST", "/v1/certificates:present", {**query, "text": TEXT}),
         "GetTrustBundle": ("GET", "/v1/trustBundle", None),
         "ListRegions": ("GET", "/v1/regions", None),
     }
@@ -86,7 +93,7 @@ def over_grpc(case: Case) -> Any:
         message.queries.add(document=named, region=case.region)
     elif name == "BatchListResults":
         message.documents.append(named)
-    elif name not in OPEN:
+    elif name not in NAMELESS:
         message.document.CopyFrom(named)
         if name == "CheckDestinations":
             message.regions.append(case.region)
@@ -96,6 +103,8 @@ def over_grpc(case: Case) -> Any:
             message.source_id, message.kind = "S1", 3
         if name == "SwitchScope":
             message.scope = 1
+    if name in ("VerifyCertificate", "PresentCertificate"):
+        message.text = TEXT
     return message
 
 
@@ -105,7 +114,9 @@ def expected(caller: str, own: tuple[bytes, ...], case: Case) -> str:
     purpose = (case.purpose or DEFAULTS.get(case.method, Purpose.PURPOSE_SHOW_CODE)) if asks else 0
     name = f"{CONTRACT.full_name}/{case.method}"
     regions = [(path, case.region) for path in TABLE.rules[name].regions]
-    denial = TABLE.check(caller, name, purpose, regions, lambda: asks and case.person.key not in own)
+    denial = TABLE.check(
+        caller, name, purpose, regions, lambda: case.method not in NAMELESS and case.person.key not in own
+    )
     if denial is None:
         return "answered"
     return "unauthenticated" if caller == ANONYMOUS else "denied"

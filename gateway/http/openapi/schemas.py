@@ -6,7 +6,18 @@ from typing import Any
 import msgspec
 
 from gateway.http.requests import bodies
-from gateway.http.views import accesses, batches, code, corrections, errors, passes, regions, results, samples
+from gateway.http.views import (
+    accesses,
+    batches,
+    certificates,
+    code,
+    corrections,
+    errors,
+    passes,
+    regions,
+    results,
+    samples,
+)
 
 Json = dict[str, Any]
 
@@ -21,6 +32,9 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.CorrectRequest,
     bodies.CorrectionsRequest,
     bodies.PassRequest,
+    bodies.CertificateRequest,
+    bodies.VerifyRequest,
+    bodies.PresentRequest,
     bodies.SignInRequest,
 )
 ANSWERS: Sequence[type[msgspec.Struct]] = (
@@ -37,6 +51,9 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     accesses.AccessesResponse,
     passes.PassResponse,
     passes.TrustBundle,
+    certificates.CertificateResponse,
+    certificates.VerificationResponse,
+    certificates.PresentationResponse,
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
     samples.SignInResponse,

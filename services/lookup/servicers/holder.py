@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
+from typing import Protocol
 
 from hutong.common.v1.identity_pb2 import StoreIdentity
-from hutong.common.v1.subject_pb2 import Subject
+from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.lookup.v1.holder_service_pb2 import (
     BatchListLinkedDocumentsRequest,
     BatchListLinkedDocumentsResponse,
@@ -19,6 +20,8 @@ from hutong.lookup.v1.holder_service_pb2 import (
     ListHolderCorrectionRequestsResponse,
     ListLinkedDocumentsRequest,
     ListLinkedDocumentsResponse,
+    PresentCertificateRequest,
+    PresentCertificateResponse,
     RequestCorrectionRequest,
     RequestCorrectionResponse,
     SwitchScopeRequest,
@@ -39,7 +42,7 @@ from services.common.requests.paging import digest, page_size, read_token, write
 from services.common.requests.violations import Violations, violation
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, Decision, Link, Switch, Unlink
 from services.lookup.holders.change_feed import FeedBatch, HolderFeed
-from services.lookup.holders.claims import Claimer
+from services.lookup.holders.claims import Claimed, Claimer
 from services.lookup.holders.corrections import Corrections
 from services.lookup.identity import OwnIdentity
 from services.lookup.store.protocol import HolderStore
@@ -90,8 +93,19 @@ class _Messages:
         return Step(after, batch.position, SharedMessage(response), batch.as_of is not None)
 
 
+class Presenter(Protocol):
+    """Takes certificates as evidence."""
+
+    async def present(
+        self, key: bytes, region: str, certificate: str, purpose: Purpose.ValueType, request_id: str
+    ) -> Claimed:
+        """Keeps what a certificate proves in a region's record. Raises ServiceError."""
+        ...
+
+
 class HolderServicer:
-    """Serves hutong.lookup.v1.HolderService. `clock` gives the present instant."""
+    """Serves hutong.lookup.v1.HolderService. `clock` gives the present instant; without a presenter no certificates are
+    taken."""
 
     def __init__(
         self,
@@ -100,6 +114,7 @@ class HolderServicer:
         feed: HolderFeed,
         claimer: Claimer,
         corrections: Corrections,
+        presenter: Presenter | None,
         identity: OwnIdentity,
         clock: Callable[[], Instant],
     ) -> None:
@@ -109,6 +124,7 @@ class HolderServicer:
         self._tail = Tail(_Messages(feed, identity), self._signal)
         self._claimer = claimer
         self._corrections = corrections
+        self._presenter = presenter
         self._identity = identity
         self._clock = clock
 
@@ -213,6 +229,26 @@ class HolderServicer:
         return ListHolderCorrectionRequestsResponse(
             correction_requests=requests, coverage=coverage, identity=await self._identity.now()
         )
+
+    async def PresentCertificate(self, request: PresentCertificateRequest) -> PresentCertificateResponse:
+        """See the contract."""
+        violations = Violations()
+        key = violations.read(b"", partial(self._keys.of_subject, request.subject))
+        violations.add(fields.region(request.region))
+        violations.add(fields.certificate(request.certificate, "certificate"))
+        violations.add(_request_id(request.request_id, request.subject))
+        violations.refuse()
+        await self._identity.require(request.store)
+        if self._presenter is None:
+            raise FailedPrecondition(
+                "CERTIFICATES_NOT_TAKEN",
+                "本系统没有受信的证书签发者，不接受证书",
+                "No signer of certificates is trusted here: none is taken",
+            )
+        record, created = await self._presenter.present(
+            key, request.region, request.certificate, current_call().purpose, request.request_id.lower()
+        )
+        return PresentCertificateResponse(record=record, created=created, identity=await self._identity.now())
 
     async def WatchHolders(self, request: WatchHoldersRequest) -> AsyncIterator[SharedMessage]:
         """See the contract. Raises FailedPrecondition (FEED_REBUILT) for a sequence beyond the last one."""

@@ -26,11 +26,16 @@ class LimitClass(StrEnum):
 
 _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
     LimitClass.CODE: {
-        "hutong.gateway.v1.HealthCodeService": ("ShowHealthCode", "IssuePass"),
+        "hutong.gateway.v1.HealthCodeService": ("ShowHealthCode", "IssuePass", "VerifyCertificate"),
         "hutong.verdict.v1.VerdictService": ("ComputeVerdict", "EvaluateEvidence"),
     },
     LimitClass.SEARCH: {
-        "hutong.gateway.v1.HealthCodeService": ("ListResults", "ListAccesses", "ListHolderCorrectionRequests"),
+        "hutong.gateway.v1.HealthCodeService": (
+            "ListResults",
+            "ListAccesses",
+            "ListHolderCorrectionRequests",
+            "IssueCertificate",
+        ),
         "hutong.lookup.v1.EvidenceService": ("GetEvidence",),
         "hutong.lookup.v1.HolderService": ("ListLinkedDocuments", "ListHolderCorrectionRequests"),
         "hutong.records.v1.CorrectionService": ("ListHolderCorrectionRequests",),
@@ -44,13 +49,19 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         "hutong.records.v1.RecordReadService": ("BatchListRecords", "BatchListRecordsAtInstants"),
     },
     LimitClass.WRITE: {
-        "hutong.gateway.v1.HealthCodeService": ("ClaimResult", "SwitchScope", "RequestCorrection"),
+        "hutong.gateway.v1.HealthCodeService": (
+            "ClaimResult",
+            "SwitchScope",
+            "RequestCorrection",
+            "PresentCertificate",
+        ),
         "hutong.lookup.v1.HolderService": (
             "LinkDocuments",
             "UnlinkDocuments",
             "SwitchScope",
             "ClaimResult",
             "RequestCorrection",
+            "PresentCertificate",
         ),
         "hutong.records.v1.RecordWriteService": (
             "SubmitRecord",

@@ -59,6 +59,12 @@ class HolderServiceStub:
     """
     ListHolderCorrectionRequests: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.ListHolderCorrectionRequestsRequest, _holder_service_pb2.ListHolderCorrectionRequestsResponse]
     """What the person asked to have corrected, in every region, and what was answered."""
+    PresentCertificate: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.PresentCertificateRequest, _holder_service_pb2.PresentCertificateResponse]
+    """Makes the result that a certificate of another region proves part of a region's own record, as a copy of channel
+    CERTIFICATE that names its original. Twice is once. FAILED_PRECONDITION with the reason why the certificate is not
+    believed, OTHER_HOLDER among them; RESULT_IS_LOCAL, REGION_NOT_ON_MESH, CLAIM_RETRACTED as of ClaimResult;
+    CERTIFICATES_NOT_TAKEN where lookup trusts no signer.
+    """
     WatchHolders: _grpc.UnaryStreamMultiCallable[_holder_service_pb2.WatchHoldersRequest, _holder_service_pb2.WatchHoldersResponse]
     """What holders changed after a sequence, as a stream that does not end; an empty batch at least every second as a
     sign of life. The sequence starts at 1. However it ends, go on from the sequence of the last message that was read.
@@ -98,6 +104,12 @@ class HolderServiceAsyncStub(HolderServiceStub):
     """
     ListHolderCorrectionRequests: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.ListHolderCorrectionRequestsRequest, _holder_service_pb2.ListHolderCorrectionRequestsResponse]  # type: ignore[assignment]
     """What the person asked to have corrected, in every region, and what was answered."""
+    PresentCertificate: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.PresentCertificateRequest, _holder_service_pb2.PresentCertificateResponse]  # type: ignore[assignment]
+    """Makes the result that a certificate of another region proves part of a region's own record, as a copy of channel
+    CERTIFICATE that names its original. Twice is once. FAILED_PRECONDITION with the reason why the certificate is not
+    believed, OTHER_HOLDER among them; RESULT_IS_LOCAL, REGION_NOT_ON_MESH, CLAIM_RETRACTED as of ClaimResult;
+    CERTIFICATES_NOT_TAKEN where lookup trusts no signer.
+    """
     WatchHolders: _aio.UnaryStreamMultiCallable[_holder_service_pb2.WatchHoldersRequest, _holder_service_pb2.WatchHoldersResponse]  # type: ignore[assignment]
     """What holders changed after a sequence, as a stream that does not end; an empty batch at least every second as a
     sign of life. The sequence starts at 1. However it ends, go on from the sequence of the last message that was read.
@@ -182,6 +194,18 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_holder_service_pb2.ListHolderCorrectionRequestsResponse, _abc.Awaitable[_holder_service_pb2.ListHolderCorrectionRequestsResponse]]:
         """What the person asked to have corrected, in every region, and what was answered."""
+
+    @_abc_1.abstractmethod
+    def PresentCertificate(
+        self,
+        request: _holder_service_pb2.PresentCertificateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holder_service_pb2.PresentCertificateResponse, _abc.Awaitable[_holder_service_pb2.PresentCertificateResponse]]:
+        """Makes the result that a certificate of another region proves part of a region's own record, as a copy of channel
+        CERTIFICATE that names its original. Twice is once. FAILED_PRECONDITION with the reason why the certificate is not
+        believed, OTHER_HOLDER among them; RESULT_IS_LOCAL, REGION_NOT_ON_MESH, CLAIM_RETRACTED as of ClaimResult;
+        CERTIFICATES_NOT_TAKEN where lookup trusts no signer.
+        """
 
     @_abc_1.abstractmethod
     def WatchHolders(
