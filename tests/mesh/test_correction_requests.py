@@ -1,5 +1,5 @@
-"""What a person finds wrong reaches the laboratory's queue from the gateway, and the answer comes back, in one process:
-over HTTP as a holder, by `hutong laboratory corrections` as the laboratory's region."""
+"""A correction request reaches the laboratory's queue from the gateway, and its answer comes back, in one process: over
+HTTP as a holder, by `hutong laboratory corrections` as the laboratory's region."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What a person asked to have corrected, and what was answered."""
+"""Correction requests of a person and their answers, as JSON."""
 
 from typing import Annotated
 

@@ -1,5 +1,4 @@
-"""What people find wrong with their own records reaches the laboratory's queue and comes back answered, over every
-backend."""
+"""Correction requests reach the laboratory's queue and come back answered, over every backend."""
 
 import asyncio
 from typing import Any

@@ -271,7 +271,7 @@ MIGRATIONS = (
     Migration(9, "whose the store is", _OWNER),
     Migration(10, "selections as known then", _PAST),
     # On Citus it stays on the coordinator: it is small, and no statement reads it together with what is distributed.
-    Migration(11, "correction requests", _CORRECTION_REQUESTS),
+    Migration(11, "correction requests", _CORRECTION_REQUESTS, adds=True),
 )
 
 SCHEMA = Schema(

@@ -255,7 +255,7 @@ MIGRATIONS = (
     Migration(8, "selections of records", _SELECTION),
     Migration(9, "whose the store is", _OWNER),
     Migration(10, "selections as known then", _PAST),
-    Migration(11, "correction requests", _CORRECTION_REQUESTS),
+    Migration(11, "correction requests", _CORRECTION_REQUESTS, adds=True),
 )
 
 SCHEMA = Schema("records", "revision", MIGRATIONS, application_id=int.from_bytes(b"htRc"))
