@@ -188,7 +188,7 @@ function resultItem(view, laboratory, asked) {
 
 function claimButton(view, item, region, standing) {
   const record = view.record, request = requestId();
-  const button = el("button", { type: "button", "data-action": "claim", onclick: async () => {
+  const button = el("button", { type: "button", "data-claim": true, onclick: async () => {
     button.disabled = true;
     try {
       await call("/v1/results:claim", { document: person().document, region, originRegion: view.originRegion,
