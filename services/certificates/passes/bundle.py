@@ -15,6 +15,7 @@ from typing import Any
 import cbor2
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from services.certificates.cbor import read_cbor
 from services.certificates.keys import KEY_ID_BYTES, KeyRing, PublicKey, VerifyingKey, usable
 from services.certificates.passes.contents import RestsOn
 from services.certificates.refusals import CertificateRefused, Reason
@@ -124,7 +125,7 @@ def read_bundle(encoded: bytes, roots: KeyRing[PassKey]) -> Bundle:
         raise CertificateRefused(Reason.CERTIFICATE_TOO_LARGE, f"more than {MAX_BUNDLE_BYTES} bytes within")
     payload, _ = verified_payload(signed, roots)
     try:
-        body: dict[int, Any] = cbor2.loads(payload)
+        body: dict[int, Any] = read_cbor(payload)
         records = body[RECORDS]
         return Bundle(
             number=body[NUMBER],
@@ -134,7 +135,7 @@ def read_bundle(encoded: bytes, roots: KeyRing[PassKey]) -> Bundle:
             void_records=frozenset(records[start : start + 8] for start in range(0, len(records), 8)),
             void_intervals=tuple(VoidInterval(a, _instant(b), _instant(c)) for a, b, c in body[LABORATORIES]),
         )
-    except (TypeError, ValueError, LookupError, OverflowError, cbor2.CBORDecodeError) as error:
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
         raise CertificateRefused(Reason.CLAIMS_MALFORMED, type(error).__name__) from None
 
 
