@@ -1,13 +1,16 @@
 """The Dockerfile's images hold what their services need, and nothing is built from what the context leaves out."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import msgspec
 import pytest
 
+from services.common.release import RELEASE
 from tests.testkit.checks.manifests import K8S, SETTINGS
 from tests.testkit.tools import ROOT
 
@@ -70,3 +73,20 @@ def test_an_image_holds_all_its_service_imports(service, tmp_path):
     paths = done.stdout.split()
     assert str(tmp_path / module.replace(".", "/") / "__main__.py") in paths
     assert [] == [path for path in paths if not path.startswith(str(tmp_path))]
+
+
+def test_no_service_needs_to_be_installed():
+    """An image holds a service's code, and no package of that name: who asks for its metadata would not start."""
+    asking = [
+        path.relative_to(ROOT)
+        for folder in ("services", "gateway")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"importlib\.metadata|importlib import metadata|pkg_resources", path.read_text(encoding="utf-8"))
+    ]
+    assert [] == asking
+
+
+def test_the_packages_are_of_the_release_that_the_code_says():
+    """Both versions, which go together, and the one that verdicts and reports name."""
+    for path in (ROOT / "pyproject.toml", ROOT / "protos/pyproject.toml"):
+        assert RELEASE == tomllib.loads(path.read_text(encoding="utf-8"))["project"]["version"]

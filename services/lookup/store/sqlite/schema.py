@@ -66,7 +66,7 @@ MIGRATIONS = (
     Migration(1, "holders", _HOLDERS),
     Migration(2, "as known then", _KNOWN_THEN),
     Migration(3, "owner", _OWNER),
-    Migration(4, "proven members", _PROVEN_MEMBERS),
+    Migration(4, "proven members", _PROVEN_MEMBERS, adds=True),
 )
 
 SCHEMA = Schema("lookup", "holder_log", MIGRATIONS, application_id=int.from_bytes(b"htLk"))
