@@ -14,7 +14,7 @@ SECONDS = 15.0
 
 
 class GatewayRefusal(Exception):
-    """What the gateway answered instead of what was asked for. `unreachable` where it did not answer at all."""
+    """The refusal of what a gateway was asked. `unreachable` where it did not answer at all."""
 
     def __init__(self, text: Text, *, unreachable: bool = False) -> None:
         super().__init__(str(text))

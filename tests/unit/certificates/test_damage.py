@@ -1,4 +1,4 @@
-"""Whatever is done to a certificate, at whichever layer, ends in a refusal with its reason, in little memory."""
+"""A certificate that is damaged, at whichever layer, is refused with a reason, in little memory."""
 
 import json
 import tracemalloc
@@ -20,8 +20,18 @@ from services.certificates.refusals import CertificateRefused, Reason
 from services.certificates.signature import signed_bytes
 from services.certificates.trust import Trust, signer_of
 from services.certificates.verification import verify
-from tests.unit.certificates.test_published_vectors import VECTORS, clock
-from tests.unit.certificates.test_stages import KEY, NOW, SIGNER, around, certificate, claims, pem, refusal
+from tests.testkit.builders.certificates import (
+    KEY,
+    NOW,
+    SIGNER,
+    VECTORS,
+    around,
+    certificate,
+    claims,
+    clock,
+    pem,
+    refusal,
+)
 
 ODD: tuple[Any, ...] = (
     0,

@@ -1,4 +1,4 @@
-"""Whose a certificate is, which record it proves, whether it was revoked, and who signs it."""
+"""A certificate names its holder to the mesh alone, and the record that it proves; signers and lists come and go."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -21,8 +21,8 @@ from services.certificates.trust_folder import LOOK_SECONDS, TrustFolder
 from services.certificates.verification import verify
 from services.common.documents import PersonKeys
 from services.common.mesh_secret import MeshSecret, mesh_secret_text
+from tests.testkit.builders.certificates import HOLDER, KEY, NOW, SIGNER, certificate, pem, result
 from tests.testkit.secret import SECRET
-from tests.unit.certificates.test_stages import HOLDER, KEY, NOW, SIGNER, certificate, pem, result
 
 ROOT_SECRET, FIRST, SECOND = b"root of sixteen bytes", b"first of sixteen bytes", b"second of sixteen bytes"
 OLD = mesh_secret_text(MeshSecret(ROOT_SECRET, {1: FIRST, 2: SECOND}, 1))
