@@ -71,8 +71,6 @@ WRONG: Sequence[Mistake] = (
     Mistake("lookup", "MESH_SECRET", "an old secret", "{secret}", REFUSED, "another secret"),
     Mistake("verdict", "MESH_SECRET", "an old secret", "{secret}", SERVED, "OTHER_SECRET"),
     Mistake("gateway", "MESH_SECRET", "an old secret", "{secret}", SERVED, "OTHER_SECRET"),
-    Mistake("430000", "MESH_SECRET_VERSION", "one that there is not", "7", REFUSED, "HUTONG_MESH_SECRET"),
-    Mistake("gateway", "MESH_SECRET_VERSION", "one that there is not", "7", REFUSED, "HUTONG_MESH_SECRET"),
     # Whose records these are.
     Mistake("430000", "REGION", "a neighbour's region", "110000", REFUSED, "belongs to 430000, not to 110000"),
     Mistake("430000", "REGION", "the nation", "nation", REFUSED, "belongs to 430000, not to nation"),
@@ -102,6 +100,14 @@ WRONG: Sequence[Mistake] = (
     ),
     Mistake("430000", "STORE_MIGRATE", "false, on a store that is made", "false", SERVED),
     Mistake("lookup", "STORE_MIGRATE", "false, on a store that is made", "false", SERVED),
+    Mistake(
+        "430000", "STORE_URL_FILE", "a file as well", "{directory}", REFUSED, "HUTONG_STORE_URL and HUTONG_STORE_URL_"
+    ),
+    Mistake(
+        "lookup", "STORE_URL_FILE", "a file as well", "{directory}", REFUSED, "HUTONG_STORE_URL and HUTONG_STORE_URL_"
+    ),
+    Mistake("430000", "READ_STORE_URL_FILE", "another file", "{directory}", REFUSED, "HUTONG_READ_STORE_URL_FILE"),
+    Mistake("gateway", "REDIS_URL_FILE", "another file", "{directory}", REFUSED, "HUTONG_REDIS_URL_FILE: begins"),
     Mistake("430000", "READ_STORE_URL", "a replica, of a file", "postgresql://127.0.0.1:1/x", REFUSED, "HUTONG_READ"),
     # Who is on the mesh.
     Mistake("nation", "DIRECTORY", "none", "", SERVED, "the list names no store"),
