@@ -20,7 +20,7 @@ from services.certificates.refusals import CertificateRefused, Reason
 from services.certificates.signature import signed_bytes
 from services.certificates.trust import Trust, signer_of
 from services.certificates.verification import verify
-from tests.testkit.builders.certificates import (
+from tests.testkit.certificates import (
     KEY,
     NOW,
     SIGNER,

@@ -21,7 +21,7 @@ from services.certificates.trust_folder import LOOK_SECONDS, TrustFolder
 from services.certificates.verification import verify
 from services.common.documents import PersonKeys
 from services.common.mesh_secret import MeshSecret, mesh_secret_text
-from tests.testkit.builders.certificates import HOLDER, KEY, NOW, SIGNER, certificate, pem, result
+from tests.testkit.certificates import HOLDER, KEY, NOW, SIGNER, certificate, pem, result
 from tests.testkit.secret import SECRET
 
 ROOT_SECRET, FIRST, SECOND = b"root of sixteen bytes", b"first of sixteen bytes", b"second of sixteen bytes"

@@ -9,7 +9,7 @@ import pytest
 from services.certificates.refusals import CertificateRefused, Reason
 from services.certificates.trust import Trust, signer_of
 from services.certificates.verification import verify
-from tests.testkit.builders.certificates import VECTORS, clock
+from tests.testkit.certificates import VECTORS, clock
 
 pytestmark = pytest.mark.skipif(not VECTORS, reason="the published vectors are not on this machine")
 

@@ -18,7 +18,7 @@ from services.certificates.keys import KeyUnusable
 from services.certificates.refusals import TEXTS, CertificateRefused, Reason
 from services.certificates.trust import Trust, trust_of
 from services.certificates.verification import verify
-from tests.testkit.builders.certificates import (
+from tests.testkit.certificates import (
     KEY,
     NOW,
     SIGNER,
