@@ -15,7 +15,7 @@ from gateway.application.first_contact import FirstContact
 from gateway.application.proven_lookup import ProvenLookup
 from gateway.application.readiness import Probe
 from gateway.application.samples import SampleDependant, SamplePerson
-from gateway.application.weights import HEAVY
+from gateway.application.weights import HEAVY, HEAVY_PURPOSES
 from gateway.certificates.certificates import Certificates, CertificateSources
 from gateway.certificates.signers import SignerFolder
 from gateway.codes.cache.entry import BOUND_SECONDS
@@ -38,7 +38,7 @@ from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
 from gateway.pages.sign_in import sign_in_routes
-from gateway.passes.keys import PassKeys, kept_pass_keys, read_pass_keys
+from gateway.passes.keys import PassKeyFile, kept_pass_keys
 from gateway.passes.passes import Passes, PassSources
 from gateway.passes.voids import Voids
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
@@ -116,14 +116,14 @@ def open_limiter(settings: GatewaySettings, fingerprint: bytes) -> Limiter | Non
     return process_limiter(settings, shared)
 
 
-def open_pass_keys(settings: GatewaySettings) -> PassKeys | None:
+def open_pass_keys(settings: GatewaySettings) -> PassKeyFile | None:
     """Returns the keys of passes, None where there are none. Raises SettingsError for a key that will not do."""
     name = "HUTONG_PASS_KEY" if settings.pass_key else "HUTONG_DEVELOPMENT"
     try:
         if settings.pass_key:
-            return read_pass_keys(Path(settings.pass_key))
+            return PassKeyFile(Path(settings.pass_key))
         if settings.development:
-            return kept_pass_keys(Path(settings.development))
+            return PassKeyFile(kept_pass_keys(Path(settings.development)))
     except (OSError, ValueError) as error:
         raise SettingsError(f"{name}: {error}") from None
     log.warning("no pass key: passes are not issued")
@@ -240,7 +240,7 @@ def build(
     return Gateway(
         service=Service(
             name=NAME,
-            bindings=[Binding(_CONTRACT, servicer, guard, heavy=HEAVY)],
+            bindings=[Binding(_CONTRACT, servicer, guard, heavy=HEAVY, heavy_purposes=HEAVY_PURPOSES)],
             pings=probe.pings,
             background=[
                 policies.keep,

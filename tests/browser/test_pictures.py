@@ -75,6 +75,23 @@ def sheet(action: str, key: str) -> Show:
     return show
 
 
+def of_results(button: str, filled: str = "") -> Show:
+    """Returns what shows what a button of the results of a sample person opens, with a text filled in and sent."""
+
+    async def show(phone: Phone) -> Page:
+        page = await sheet("results", "hunan")(phone)
+        await page.locator(button).first.click()
+        if filled:
+            await page.locator("#presented").fill(filled)
+            await page.locator("form button").click()
+            await expect(page.locator("form [role=alert]")).not_to_have_text("")
+        else:
+            await expect(page.locator("#sheetBody")).not_to_have_text(re.compile("正在更新|Updating"))
+        return page
+
+    return show
+
+
 async def entry(phone: Phone) -> Page:
     """Shows the choice of a sample person."""
     page = await phone.page("/")
@@ -184,6 +201,12 @@ STATES: Mapping[str, tuple[str, str, Show]] = {
     "where": ("能去哪", "Where to", sheet("where", "sichuan")),
     "results": ("检测结果", "Results", sheet("results", "hunan")),
     "correction": ("纠错与答复", "A correction and its answer", answered),
+    "certificate": ("检测证明", "Certificate", of_results("[data-certificate]")),
+    "present": ("出示外地证明", "Presenting a certificate", of_results("[data-present]")),
+    "present-refused": (
+        "证明未通过核验", "A certificate that is not believed",
+        of_results("[data-present]", "HC1:NCFOXN"),
+    ),
     "missing": ("还缺什么", "What is missing", sheet("missing", "overdue")),
     "looks": ("谁查过我", "Who looked", sheet("looks", "beijing")),
     "venue-ready": ("场所：等候", "Venue: ready", venue()),
@@ -240,7 +263,7 @@ def test_every_state_has_its_picture() -> None:
     assert page() == PAGE.read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif("PICTURES" not in os.environ, reason="PICTURES=1 makes the pictures")
+@pytest.mark.skipif("PICTURES" not in os.environ, reason="PICTURES=1 makes the pictures, PICTURES=NAME one of them")
 @pytest.mark.timeout(600)
 @pytest.mark.asyncio(loop_scope="session")
 async def test_the_pictures_are_made(browser: Browser, tmp_path: Path) -> None:

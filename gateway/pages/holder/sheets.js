@@ -167,7 +167,8 @@ function results() {
     const silent = silentOf(answer.coverage).length > 0;
     const items = answer.results.map(view => resultItem(view, laboratoryOf(answer, view.record), asked));
     return [silent && el("p", { role: "alert" }, t("notEveryone")), unheard && el("p", { role: "alert" }, t("unheard")),
-      items.length ? el("ul", { class: "plain" }, ...items) : !silent && el("p", {}, t("none2"))];
+      items.length ? el("ul", { class: "plain" }, ...items) : !silent && el("p", {}, t("none2")),
+      el("button", { type: "button", "data-present": true, onclick: present }, t("present"))];
   });
 }
 
@@ -183,6 +184,8 @@ function resultItem(view, laboratory, asked) {
   if (record.kind === "RESULT") item.append(wrong(record, laboratory, asked));
   const elsewhere = view.originRegion !== region && record.region !== region && !view.copiedTo.includes(region);
   if (record.kind === "RESULT" && elsewhere && here && here.onMesh) item.append(claimButton(view, item, region, standing));
+  if (certifiable(record))
+    item.append(el("button", { type: "button", "data-certificate": true, onclick: () => certificate(record) }, t("certificate")));
   return item;
 }
 
