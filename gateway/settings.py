@@ -7,6 +7,7 @@ from services.runtime.settings.environment import ServerSettings, require_secret
 from services.runtime.settings.kinds import (
     Count,
     File,
+    Flag,
     Listen,
     Members,
     Name,
@@ -15,6 +16,7 @@ from services.runtime.settings.kinds import (
     Rate,
     RedisUrl,
     SomeSeconds,
+    StoreUrl,
     Target,
     up_to,
 )
@@ -53,6 +55,13 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     pass_key: File = ""
     """The key (P-256, PEM) from which the keys of passes come; all replicas have the same. Empty: with a development
     issuer one that is made in its folder, else no passes are issued."""
+    supervision_store: StoreUrl = ""
+    """Where figures and refusals are kept for supervision: sqlite:///relative/path, sqlite:////absolute/path for a
+    gateway that is alone, or postgresql://user@host/database for all replicas. Empty: they are kept nowhere."""
+    supervision_migrate: Flag = False
+    """Makes that store when it is not there, and brings its tables up to date. Otherwise `hutong migrate` does."""
+    supervision_days: Count = 180
+    """For how many days a refusal is kept, to be opened again. Figures stay: they name nobody."""
     cors_origins: Origins = ()
     """The origins, such as https://code.example.cn, whose pages may call the API from a browser. Empty: none but the
     gateway's own."""
