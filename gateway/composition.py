@@ -14,8 +14,10 @@ from gateway.application.application import Application
 from gateway.application.first_contact import FirstContact
 from gateway.application.proven_lookup import ProvenLookup
 from gateway.application.readiness import Probe
-from gateway.application.samples import SamplePerson
+from gateway.application.samples import SampleDependant, SamplePerson
 from gateway.application.weights import HEAVY
+from gateway.certificates.certificates import Certificates, CertificateSources
+from gateway.certificates.signers import SignerFolder
 from gateway.codes.cache.entry import BOUND_SECONDS
 from gateway.codes.cache.memory import MemoryCache
 from gateway.codes.cache.protocol import HOLDERS, VerdictCache
@@ -46,8 +48,11 @@ from gateway.settings import GatewaySettings
 from gateway.supervision.recorder import Recorder
 from gateway.supervision.store.opening import open_store
 from gateway.supervision.supervision import Supervision
+from services.certificates.holders import HolderSeal
+from services.certificates.trust_folder import TrustFolder
 from services.common import mesh_secret
 from services.common.documents import PersonKeys
+from services.common.errors import Text
 from services.common.identities import secret_fingerprint
 from services.common.regions import NATION
 from services.runtime.access.guard import TableGuard
@@ -76,7 +81,8 @@ NAME = "gateway"
 _CONTRACT = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
 _SUPERVISION = supervision_service_pb2.DESCRIPTOR.services_by_name["SupervisionService"]
 _DEFAULT_PURPOSES = {
-    f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION for method in ("ClaimResult", "SwitchScope")
+    f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION
+    for method in ("ClaimResult", "SwitchScope", "PresentCertificate")
 } | dict.fromkeys(
     (
         f"{_SUPERVISION.full_name}/ListRefusals",
@@ -138,10 +144,25 @@ def open_pass_keys(settings: GatewaySettings) -> PassKeys | None:
     return None
 
 
-def _names(people: Sequence[SamplePerson] | None, keys: PersonKeys) -> Mapping[bytes, str]:
+def open_certificates(settings: GatewaySettings, names: Mapping[bytes, Text]) -> CertificateSources:
+    """Returns the means to issue and to believe certificates. Raises SettingsError for a folder that will not do."""
+    name = "HUTONG_CERTIFICATE_SIGNERS"
+    try:
+        signers = SignerFolder(Path(settings.certificate_signers)) if settings.certificate_signers else None
+        name = "HUTONG_CERTIFICATE_TRUST"
+        trust = TrustFolder(Path(settings.certificate_trust)) if settings.certificate_trust else None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{name}: {error}") from None
+    return CertificateSources(signers, trust, HolderSeal(settings.mesh_secret), names)
+
+
+def _names(people: Sequence[SamplePerson] | None, keys: PersonKeys) -> Mapping[bytes, Text]:
+    # A dependant, whom a guardian shows, has a name too.
+    named: list[SamplePerson | SampleDependant] = [*(people or ())]
+    named += [dependant for one in people or () for dependant in one.dependants]
     return {
-        keys.of_number(DocumentType.Value(f"DOCUMENT_TYPE_{one.document.type}"), one.document.number): one.name.zh
-        for one in people or ()
+        keys.of_number(DocumentType.Value(f"DOCUMENT_TYPE_{one.document.type}"), one.document.number): one.name
+        for one in named
     }
 
 
@@ -226,8 +247,11 @@ def build(
     accesses = Accesses(settings.audit, admission)
     pass_keys = open_pass_keys(settings)
     voids = Voids(nation, clock)
-    pass_sources = PassSources(pass_keys, voids, _names(sample_people, keys)) if pass_keys else None
+    names = _names(sample_people, keys)
+    masked_names = {person: name.zh for person, name in names.items()}
+    pass_sources = PassSources(pass_keys, voids, masked_names) if pass_keys else None
     passes = Passes(application, lookup, pass_sources, clock=clock, news_seconds=settings.news_seconds)
+    certificates = Certificates(application, lookup, lookup, open_certificates(settings, names), clock)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(holders_news)
     probe = Probe(cache, digests, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
@@ -239,17 +263,18 @@ def build(
     named = NamedCallers(Purpose.PURPOSE_SHOW_CODE, _DEFAULT_PURPOSES)
     guard = TableGuard(access_table(settings), named, persons=NamedPersons(keys))
     routes = {
-        **api_routes(application, accesses, passes),
+        **api_routes(application, accesses, passes, certificates),
         **supervision_routes(supervision, stores or {}, policies),
         **page_routes(sample_people, sign_in=bool(identities.development and sample_people)),
         **sign_in_routes(identities.development, sample_people),
     }
 
+    servicer = HealthCodeServicer(application, accesses, passes, certificates)
     return Gateway(
         service=Service(
             name=NAME,
             bindings=[
-                Binding(_CONTRACT, HealthCodeServicer(application, accesses, passes), guard, heavy=HEAVY),
+                Binding(_CONTRACT, servicer, guard, heavy=HEAVY),
                 Binding(_SUPERVISION, SupervisionServicer(supervision), guard, heavy=HEAVY),
             ],
             pings=probe.pings,

@@ -6,6 +6,7 @@ from gateway.codes.cache.entry import BOUND_SECONDS
 from services.runtime.settings.environment import ServerSettings, require_secret
 from services.runtime.settings.kinds import (
     Count,
+    Directory,
     File,
     Flag,
     Listen,
@@ -62,6 +63,12 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """Makes that store when it is not there, and brings its tables up to date. Otherwise `hutong migrate` does."""
     supervision_days: Count = 180
     """For how many days a refusal is kept, to be opened again. Figures stay: they name nobody."""
+    certificate_signers: Directory = ""
+    """The regions' signers of test certificates: for each a certificate `NAME.pem` that names its region, and its key
+    `NAME.key`; a folder that is read again when it changes. Empty: no certificates are issued."""
+    certificate_trust: Directory = ""
+    """The certificates of those who may sign test certificates (`*.pem`), and the list of revoked ones (`revoked.txt`):
+    a folder that is read again when it changes, the same as lookup's. Empty: no certificates are verified."""
     cors_origins: Origins = ()
     """The origins, such as https://code.example.cn, whose pages may call the API from a browser. Empty: none but the
     gateway's own."""

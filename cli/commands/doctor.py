@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from services.common.mesh_directory import MeshDirectory
 
 _DESCRIPTION = """\
-询问互通网的每个服务：能否连上、是不是该是的那个库、密钥是否相同、名单是否一致、时钟是否准确、政策是否齐全。
+询问互通网的每个服务：能否连上、是不是该是的那个库、密钥是否相同、名单是否一致、时钟是否准确、政策是否齐全、证书是否将到期。
 不改变任何东西，也不读取任何人的数据。
 
 Asks every service of a mesh: is it reachable, is it the store that is meant, are secrets the same, do the lists of
-members agree, are clocks right, is there a policy for everybody? Changes nothing, and reads nobody's data.
+members agree, are clocks right, is there a policy for everybody, are certificates renewed? Changes nothing,
+and reads nobody's data.
 
 退出状态 exit status:
   0  一切正常 nothing is wrong

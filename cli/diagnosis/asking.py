@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol, cast
@@ -15,6 +15,7 @@ from hutong.lookup.v1.region_directory_service_pb2 import ListRegionsRequest, Li
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, BatchListRecordsResponse
 from hutong.verdict.v1.policy_service_pb2 import GetPolicyDigestsRequest, GetPolicyDigestsResponse
 
+from cli.diagnosis.certificates import shown_certificate
 from cli.diagnosis.facts import GatewayFacts, LookupFacts, MeshFacts, StoreAnswer, StoreFacts, VerdictFacts
 from services.common.documents import PERSON_KEY_BYTES
 from services.common.errors import ServiceError
@@ -80,6 +81,10 @@ async def ask_all(members: MeshDirectory, addresses: Addresses) -> MeshFacts:
             ]
             lookup = group.create_task(_lookup(addresses)) if addresses.lookup else None
             verdict = group.create_task(_verdict(addresses)) if addresses.verdict else None
+            certificates = [
+                group.create_task(shown_certificate(name, address, SECONDS))
+                for name, address in _certified(members, addresses)
+            ]
             gateway = group.create_task(asyncio.to_thread(_gateway, addresses.gateway)) if addresses.gateway else None
     finally:
         leave(token)
@@ -88,7 +93,20 @@ async def ask_all(members: MeshDirectory, addresses: Addresses) -> MeshFacts:
         None if lookup is None else lookup.result(),
         None if verdict is None else verdict.result(),
         None if gateway is None else gateway.result(),
+        [seen for task in certificates if (seen := task.result()) is not None],
     )
+
+
+def _certified(members: MeshDirectory, addresses: Addresses) -> Iterator[tuple[str, str]]:
+    """Yields the names and addresses of those who show certificates."""
+    if addresses.of_lookup is not None:
+        yield from ((name, member.records) for name, member in members.members.items())
+    if addresses.of_gateway is not None:
+        yield from (
+            (name, address)
+            for name, address in (("lookup", addresses.lookup), ("verdict", addresses.verdict))
+            if address
+        )
 
 
 async def _store(name: str, address: str, files: TlsFiles | None) -> StoreFacts:

@@ -60,6 +60,17 @@ class GatewayFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """The certificate that a service showed at an instant, by the clock of whoever asked, and when it begins and
+    ends."""
+
+    name: str
+    seen_at: Instant
+    begins_at: Instant
+    ends_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class MeshFacts:
     """Everything that a diagnosis rests on. None: there was no address to ask at."""
 
@@ -67,3 +78,4 @@ class MeshFacts:
     lookup: LookupFacts | None = None
     verdict: VerdictFacts | None = None
     gateway: GatewayFacts | None = None
+    certificates: Sequence[CertificateFacts] = ()

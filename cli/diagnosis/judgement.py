@@ -2,8 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from cli.diagnosis.facts import GatewayFacts, LookupFacts, MeshFacts, StoreAnswer, StoreFacts, VerdictFacts
+from cli.diagnosis.facts import (
+    CertificateFacts,
+    GatewayFacts,
+    LookupFacts,
+    MeshFacts,
+    StoreAnswer,
+    StoreFacts,
+    VerdictFacts,
+)
 from services.common.errors import Text, Unavailable
 from services.common.identities import FEED_CHANGED, OTHER_SECRET, RECORDS, ExpectedStore
 from services.common.instants import SECOND
@@ -14,6 +23,8 @@ CLOCK_ALLOWANCE = SECOND
 """How far a store's clock may be off (docs/decisions/0009), in microseconds."""
 LAG_ALLOWANCE = 5 * SECOND
 """How far behind the nation may be, in microseconds."""
+LIFE_SHARE = 4
+"""A certificate has at least one in so many parts of its life left: it is renewed long before."""
 HOLDERS = "holders"
 """The gateway's name for lookup's feed."""
 
@@ -37,6 +48,7 @@ def findings(members: MeshDirectory, facts: MeshFacts, secret_fingerprint: bytes
         *(_lookup(facts.lookup, members) if facts.lookup is not None else ()),
         *(_verdict(facts.verdict, members) if facts.verdict is not None else ()),
         *(_gateway(facts.gateway, members) if facts.gateway is not None else ()),
+        *(finding for certificate in facts.certificates for finding in _certificate(certificate)),
     ]
 
 
@@ -189,6 +201,23 @@ def _gateway(gateway: GatewayFacts, members: MeshDirectory) -> Iterator[Finding]
             "gateway",
             "DIRECTORY_DIFFERS",
             Text(f"网关的名单不同：{names}", f"the gateway's list is another one: {names}"),
+        )
+
+
+def _certificate(certificate: CertificateFacts) -> Iterator[Finding]:
+    left = certificate.ends_at - certificate.seen_at
+    end = datetime.fromtimestamp(certificate.ends_at / SECOND, UTC).isoformat(timespec="minutes")
+    if left <= 0:
+        yield Finding(
+            certificate.name,
+            "CERTIFICATE_ENDED",
+            Text(f"证书已于 {end} 到期，无人再与其通信", f"its certificate ended at {end}: nobody talks to it"),
+        )
+    elif left * LIFE_SHARE < certificate.ends_at - certificate.begins_at:
+        yield Finding(
+            certificate.name,
+            "CERTIFICATE_ENDS",
+            Text(f"证书将于 {end} 到期，尚未续期", f"its certificate ends at {end} and was not renewed"),
         )
 
 

@@ -41,6 +41,7 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
             "STORE_URL": plan.store_url(name),
             "STORE_MIGRATE": "true",
             "DIRECTORY": str(plan.directory),
+            "CERTIFICATE_TRUST": str(plan.signers),
         }
     elif name == VERDICT:
         own = {"LOOKUP": plan.address(LOOKUP), "POLICIES": str(plan.policies.resolve()) if plan.policies else ""}
@@ -55,6 +56,8 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
             "DEVELOPMENT": plan.development,
             "SUPERVISION_STORE": plan.store_url(SUPERVISION),
             "SUPERVISION_MIGRATE": "true",
+            "CERTIFICATE_SIGNERS": str(plan.signers),
+            "CERTIFICATE_TRUST": str(plan.signers),
             "SAMPLE_PEOPLE": str(plan.samples.resolve()) if plan.samples else "",
         }
     return common | own

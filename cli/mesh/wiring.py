@@ -48,6 +48,7 @@ def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping
         store_migrate=True,
         mesh_secret=plan.secret,
         directory=str(plan.directory),
+        certificate_trust=str(plan.signers),
         audit=plan.audit(LOOKUP),
         **tls_settings(plan, LOOKUP),
     )
@@ -98,6 +99,8 @@ async def gateway(
         development=plan.development,
         supervision_store=plan.store_url(SUPERVISION),
         supervision_migrate=True,
+        certificate_signers=str(plan.signers),
+        certificate_trust=str(plan.signers),
         **tls_settings(plan, GATEWAY),
     )
     gateway = build(

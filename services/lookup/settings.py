@@ -1,7 +1,7 @@
 """The settings of the lookup service."""
 
 from services.runtime.settings.environment import ServerSettings, require_secret
-from services.runtime.settings.kinds import Flag, Members, Name, SomeSeconds, StoreUrl
+from services.runtime.settings.kinds import Directory, Flag, Members, Name, SomeSeconds, StoreUrl
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
@@ -22,6 +22,10 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     nation's and the gateway's."""
     source_timeout: SomeSeconds = 1.0
     """What one record store may take to answer; less when the caller has less time."""
+    certificate_trust: Directory = ""
+    """The certificates of those who may sign test certificates (`*.pem`), and the list of revoked ones (`revoked.txt`):
+    a folder that is read again when it changes. Empty: no certificates are taken as evidence. Needs the extra
+    `certificates`."""
     replica: Name = ""
     """The name of this process among those over one store, the same after a restart; the machine's when empty."""
 

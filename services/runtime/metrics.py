@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from services.runtime.telemetry.tally import Durations, Level, Tally
 from services.runtime.tls.identity import SCHEME, TRUST_DOMAIN
@@ -13,6 +13,17 @@ OVERLOADED = Counter(
     "hutong_overloaded",
     "Calls that were refused because as many were under way as may be, by weight: LIGHT, and HEAVY, refused first.",
     ["weight"],
+)
+CERTIFICATE_BEGINS = Gauge(
+    "hutong_certificate_begins_seconds",
+    "When the certificate in force begins, in seconds since the epoch, by the name that it proves.",
+    ["principal"],
+)
+CERTIFICATE_ENDS = Gauge(
+    "hutong_certificate_ends_seconds",
+    "When the certificate in force ends, in seconds since the epoch, by the name that it proves: less than a quarter "
+    "of its life before, it should have been renewed.",
+    ["principal"],
 )
 CALLS = Tally(
     "hutong_calls",

@@ -1,12 +1,12 @@
 """Puts the verdict service together: the only module that knows its adapters."""
 
-from importlib.metadata import version
 from pathlib import Path
 
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
 from services.common.documents import PersonKeys
 from services.common.identities import HOLDERS, ExpectedStore, secret_fingerprint
+from services.common.release import RELEASE
 from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
@@ -64,7 +64,7 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
                     lookup,
                     PersonKeys(secret),
                     clock,
-                    version("hutong"),
+                    RELEASE,
                 ),
             ),
             Binding(POLICIES, PolicyServicer(registry)),

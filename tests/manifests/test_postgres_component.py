@@ -142,7 +142,7 @@ def test_the_readme_names_what_is_there():
     assert {f"k8s/{name}" for name in KUSTOMIZATIONS} <= set(paths)
     assert [] == [path for path in paths if not (K8S.parent / path).exists()]
     modules = {WORDS[n + 1] for n, word in enumerate(WORDS) if word == "-m"}
-    assert {"services.records.migrate", "services.records.purge"} == modules
+    assert {f"services.records.{name}" for name in ("backup", "migrate", "purge")} == modules
     metrics = {word for word in WORDS if word.startswith("hutong_")}
     code = "".join(path.read_text() for path in K8S.parent.glob("services/*/metrics.py"))
     assert metrics
@@ -165,7 +165,7 @@ def test_the_readme_s_commands_are_about_what_is_there(objects):
     assert pod.removesuffix("-0") in by_name(base, "StatefulSet")
     (init,) = {words[words.index("-c") + 1] for words in commands if "-c" in words}
     assert init in {each["name"] for _, template in templates(objects) for each in containers(template)}
-    (purge,) = [words[words.index("services.records.purge") + 1 :] for words in commands if "exec" in words]
+    (purge,) = [words[words.index(name) + 1 :] for words in commands if (name := "services.records.purge") in words]
     jobs = [template for one, template in templates(objects) if one["kind"] == "CronJob"]
     assert [purge] * len(jobs) == [containers(template)[0]["command"][3:] for template in jobs]
 

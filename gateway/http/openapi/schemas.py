@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.http.requests import bodies
 from gateway.http.supervision import tables
-from gateway.http.views import accesses, batches, code, errors, passes, regions, results, samples
+from gateway.http.views import accesses, batches, certificates, code, errors, passes, regions, results, samples
 
 Json = dict[str, Any]
 
@@ -20,6 +20,9 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.ClaimRequest,
     bodies.SwitchRequest,
     bodies.PassRequest,
+    bodies.CertificateRequest,
+    bodies.VerifyRequest,
+    bodies.PresentRequest,
     bodies.SignInRequest,
     bodies.SupervisorSignInRequest,
     bodies.ReopenRequest,
@@ -44,6 +47,9 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     accesses.AccessesResponse,
     passes.PassResponse,
     passes.TrustBundle,
+    certificates.CertificateResponse,
+    certificates.VerificationResponse,
+    certificates.PresentationResponse,
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
     samples.SignInResponse,

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from services.common.errors import Unavailable
 from services.common.instants import Instant
 from services.lookup.domain.holders import Command, Decision, HolderEvent, KeyAt, Person
+from services.lookup.domain.members import ProvenMember
 from services.lookup.domain.outages import OutageNote
 from services.runtime.clock import Clock
 
@@ -59,6 +60,12 @@ class HolderStore(Protocol):
     async def notes_at(self, instants: Sequence[Instant]) -> Sequence[Sequence[OutageNote]]:
         """Returns, for each instant, the notes that tell which sources were down at it, in order of time: see
         `down_at`."""
+
+    async def proven_members(self) -> Sequence[ProvenMember]:
+        """Returns the list of members that was proven last, by name; empty for none."""
+
+    async def prove_members(self, members: Sequence[ProvenMember]) -> None:
+        """Keeps a list of members in place of the former one; when this returns, it is durable."""
 
     async def ping(self) -> None:
         """Returns when the store answers."""

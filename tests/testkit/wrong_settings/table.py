@@ -104,7 +104,7 @@ WRONG: Sequence[Mistake] = (
     Mistake("lookup", "STORE_MIGRATE", "false, on a store that is made", "false", SERVED),
     Mistake("430000", "READ_STORE_URL", "a replica, of a file", "postgresql://127.0.0.1:1/x", REFUSED, "HUTONG_READ"),
     # Who is on the mesh.
-    Mistake("nation", "DIRECTORY", "none", "", SERVED, "another list"),
+    Mistake("nation", "DIRECTORY", "none", "", SERVED, "the list names no store"),
     Mistake("nation", "DIRECTORY", "a stale one, without a region", "{stale}", SERVED, "another list"),
     Mistake("nation", "DIRECTORY", "two addresses swapped", "{swapped}", SERVED, "WRONG_STORE"),
     Mistake("nation", "DIRECTORY", "a copy's region", "{copy_region}", SERVED, "another list"),
@@ -121,7 +121,7 @@ WRONG: Sequence[Mistake] = (
     Mistake("lookup", "DIRECTORY", "a region of another secret", "{foreign_region}", SERVED, "OTHER_SECRET"),
     Mistake("lookup", "DIRECTORY", "another feed", "{wrong_feed}", SERVED, "FEED_CHANGED"),
     Mistake("lookup", "DIRECTORY", "a mode of another region", "{wrong_mode}", SERVED, "another list"),
-    Mistake("lookup", "DIRECTORY", "without the nation", "{no_nation}", SERVED, "another list"),
+    Mistake("lookup", "DIRECTORY", "without the nation", "{no_nation}", SERVED, "and this one has none"),
     Mistake("lookup", "DIRECTORY", "a region that nobody serves", "{more}", SERVED, "another list"),
     Mistake("gateway", "DIRECTORY", "none", "", REFUSED, "HUTONG_DIRECTORY"),
     Mistake("gateway", "DIRECTORY", "without the nation", "{no_nation}", REFUSED, "HUTONG_DIRECTORY"),
@@ -153,6 +153,11 @@ WRONG: Sequence[Mistake] = (
     Mistake("gateway", "ISSUERS", "something else, beside a development issuer", "{directory}", REFUSED, "HUTONG_"),
     Mistake("gateway", "CORS_ORIGINS", "a name without its scheme", "code.example.cn", REFUSED, "HUTONG_CORS"),
     Mistake("gateway", "PASS_KEY", "something else", "{directory}", REFUSED, "HUTONG_PASS_KEY"),
+    Mistake(
+        "gateway", "CERTIFICATE_SIGNERS", "a folder of none", "{empty_folder}", REFUSED, "HUTONG_CERTIFICATE_SIGNERS"
+    ),
+    Mistake("gateway", "CERTIFICATE_TRUST", "a folder of none", "{empty_folder}", REFUSED, "HUTONG_CERTIFICATE_TRUST"),
+    Mistake("lookup", "CERTIFICATE_TRUST", "a folder of none", "{empty_folder}", REFUSED, "HUTONG_CERTIFICATE_TRUST"),
     Mistake("gateway", "DEVELOPMENT", "a file", "{directory}", REFUSED, "HUTONG_DEVELOPMENT"),
     Mistake("gateway", "SAMPLE_PEOPLE", "something else", "{directory}", REFUSED, "HUTONG_SAMPLE_PEOPLE"),
     Mistake("430000", "ACCESS_TABLE", "something else, without certificates", "{directory}", SERVED),
@@ -164,9 +169,7 @@ WRONG: Sequence[Mistake] = (
     Mistake("lookup", "REPLICA", "a neighbour's name", "430000", SERVED),
     Mistake("gateway", "CACHE_ENTRIES", "hardly any", "1", SERVED),
     Mistake("gateway", "SUPERVISION_STORE", "a region's", "{copy_430000}", REFUSED, "something else"),
-    Mistake(
-        "gateway", "SUPERVISION_STORE", "a path of nothing", "{empty}", REFUSED, "no store of supervision"
-    ),
+    Mistake("gateway", "SUPERVISION_STORE", "a path of nothing", "{empty}", REFUSED, "no store of supervision"),
     Mistake("gateway", "SUPERVISION_MIGRATE", "true, without a store", "true", SERVED),
     Mistake("gateway", "SUPERVISION_DAYS", "one", "1", SERVED),
     Mistake("gateway", "LISTEN", "a misspelt name: HUTONG_LISTN", "misspelt", REFUSED, "did you mean HUTONG_LISTEN"),

@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity
 
-from cli.diagnosis.facts import GatewayFacts, LookupFacts, MeshFacts, StoreAnswer, StoreFacts, VerdictFacts
+from cli.diagnosis.facts import (
+    CertificateFacts,
+    GatewayFacts,
+    LookupFacts,
+    MeshFacts,
+    StoreAnswer,
+    StoreFacts,
+    VerdictFacts,
+)
 from cli.diagnosis.judgement import findings
 from services.common.identities import RECORDS
 from services.common.instants import SECOND, Instant
@@ -121,3 +129,22 @@ def test_secrets_that_differ_are_found_without_knowing_the_right_one():
 def test_a_service_that_does_not_agree_is_named(facts, expected):
     """What was not asked is not judged."""
     assert expected == found(facts)
+
+
+@pytest.mark.parametrize(
+    ("left", "life", "expected"),
+    [
+        (8, 24, []),
+        (6, 24, []),
+        (5.9, 24, [("verdict", "CERTIFICATE_ENDS")]),
+        (0, 24, [("verdict", "CERTIFICATE_ENDED")]),
+        (-100, 24, [("verdict", "CERTIFICATE_ENDED")]),
+        (24 * 30, 24 * 90, []),
+        (24 * 20, 24 * 90, [("verdict", "CERTIFICATE_ENDS")]),
+    ],
+)
+def test_a_certificate_is_renewed_while_a_quarter_of_its_life_is_left(left, life, expected):
+    """Short ones and long ones alike; hours."""
+    ends = NOW + round(left * 3_600 * SECOND)
+    facts = CertificateFacts("verdict", NOW, Instant(ends - life * 3_600 * SECOND), Instant(ends))
+    assert expected == found(replace(REST, certificates=[facts]))

@@ -24,6 +24,7 @@ from services.lookup.domain.holders import (
     people,
     people_known_at,
 )
+from services.lookup.domain.members import ProvenMember
 from services.lookup.domain.outages import NOTE_LIFETIME, OutageNote
 from services.lookup.store import rows
 from services.lookup.store.owner import require_secret
@@ -95,6 +96,7 @@ from unnest($1::bigint[]) with ordinality as given (at, place) cross join latera
 """
 _EARLIER = "select action, person_key, other_key, region, scope, cause from holder_log where request_id = $1"
 _LAST = "select coalesce(max(sequence), 0) from holder_log"
+_PROVEN_MEMBERS = "select name, entry, feed_id from proven_member order by name"
 _NOTE_OWNER = "insert into store_owner (secret_fingerprint, feed_id) values ($1, $2) on conflict do nothing"
 _OWNER = "select secret_fingerprint, feed_id from store_owner"
 
@@ -206,6 +208,19 @@ class PostgresHolderStore:
             for place, *note in await connection.fetch(_NOTES, instants, NOTE_LIFETIME):
                 notes[place - 1].append(rows.note(note))
         return notes
+
+    async def proven_members(self) -> list[ProvenMember]:
+        """See HolderStore."""
+        async with self._connection() as connection:
+            return [ProvenMember(*row) for row in await connection.fetch(_PROVEN_MEMBERS)]
+
+    async def prove_members(self, members: Sequence[ProvenMember]) -> None:
+        """See HolderStore."""
+        async with self._connection() as connection, connection.transaction():
+            # Two replicas that prove theirs at once do so one after the other.
+            await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+            await connection.execute("delete from proven_member")
+            await connection.executemany("insert into proven_member values ($1, $2, $3)", members)
 
     async def ping(self) -> None:
         """See HolderStore."""

@@ -54,10 +54,19 @@ create table if not exists store_owner (
 ) strict;
 """
 
+_PROVEN_MEMBERS = """
+create table if not exists proven_member (
+    name text primary key,
+    entry text not null,
+    feed_id text not null
+) strict, without rowid;
+"""
+
 MIGRATIONS = (
     Migration(1, "holders", _HOLDERS),
     Migration(2, "as known then", _KNOWN_THEN),
     Migration(3, "owner", _OWNER),
+    Migration(4, "proven members", _PROVEN_MEMBERS, adds=True),
 )
 
 SCHEMA = Schema("lookup", "holder_log", MIGRATIONS, application_id=int.from_bytes(b"htLk"))

@@ -30,6 +30,7 @@ from services.lookup.domain.holders import (
     people,
     people_known_at,
 )
+from services.lookup.domain.members import ProvenMember
 from services.lookup.domain.outages import NOTE_LIFETIME, OutageNote
 from services.lookup.store import rows
 from services.lookup.store.owner import require_secret
@@ -148,6 +149,15 @@ class SqliteHolderStore:
                 for at in instants
             ]
 
+    async def proven_members(self) -> list[ProvenMember]:
+        """See HolderStore."""
+        with guard(unavailable):
+            return [ProvenMember(*row) for row in self._read.execute(sql.PROVEN_MEMBERS)]
+
+    async def prove_members(self, members: Sequence[ProvenMember]) -> None:
+        """See HolderStore."""
+        await self._in_writer(lambda: self._prove(members))
+
     async def ping(self) -> None:
         """See HolderStore."""
         await self.last()
@@ -182,6 +192,11 @@ class SqliteHolderStore:
     def _note(self, notes: Sequence[OutageNote]) -> None:
         with self._transaction():
             self._write.executemany("insert or ignore into source_note values (?, ?, ?, ?)", notes)
+
+    def _prove(self, members: Sequence[ProvenMember]) -> None:
+        with self._transaction():
+            self._write.execute("delete from proven_member")
+            self._write.executemany("insert into proven_member values (?, ?, ?)", members)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
