@@ -53,7 +53,6 @@ from services.certificates.trust_folder import TrustFolder
 from services.common import mesh_secret
 from services.common.documents import PersonKeys
 from services.common.errors import Text
-from services.common.identities import secret_fingerprint
 from services.common.regions import NATION
 from services.runtime.access.guard import TableGuard
 from services.runtime.access.persons import NamedPersons
@@ -71,6 +70,7 @@ from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.security import Security
 from services.runtime.service import Service, access_table
 from services.runtime.settings.environment import SettingsError
+from services.runtime.settings.secret_file import SecretFile, process_secret
 from services.runtime.telemetry.trace import Traces, asked_at_most
 from services.runtime.tls.credentials import server_credentials
 from services.runtime.tls.files import TlsFiles
@@ -144,7 +144,7 @@ def open_pass_keys(settings: GatewaySettings) -> PassKeys | None:
     return None
 
 
-def open_certificates(settings: GatewaySettings, names: Mapping[bytes, Text]) -> CertificateSources:
+def open_certificates(settings: GatewaySettings, names: Mapping[bytes, Text], keys: PersonKeys) -> CertificateSources:
     """Returns the means to issue and to believe certificates. Raises SettingsError for a folder that will not do."""
     name = "HUTONG_CERTIFICATE_SIGNERS"
     try:
@@ -153,7 +153,7 @@ def open_certificates(settings: GatewaySettings, names: Mapping[bytes, Text]) ->
         trust = TrustFolder(Path(settings.certificate_trust)) if settings.certificate_trust else None
     except (OSError, ValueError) as error:
         raise SettingsError(f"{name}: {error}") from None
-    return CertificateSources(signers, trust, HolderSeal(settings.mesh_secret), names)
+    return CertificateSources(signers, trust, HolderSeal(settings.mesh_secret, keys), names)
 
 
 def _names(people: Sequence[SamplePerson] | None, keys: PersonKeys) -> Mapping[bytes, Text]:
@@ -184,6 +184,7 @@ def build(
     clock: Clock = system_clock,
     close: Callable[[], Awaitable[None]] | None = None,
     files: TlsFiles | None = None,
+    secret: SecretFile | None = None,
 ) -> Gateway:
     """Builds a gateway over these ports.
 
@@ -195,8 +196,8 @@ def build(
     """
     if not 0 < settings.news_seconds <= BOUND_SECONDS:
         raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
-    secret = settings.mesh_secret.encode()
-    fingerprint = secret_fingerprint(secret)
+    secret = secret or process_secret(settings)
+    fingerprint = secret.own_fingerprint
     mesh = MeshIdentity(fingerprint, directory_version)
     nation = RecordsNews(NATION, news, clock, mesh, secret_fingerprint=fingerprint)
     holders_news = HoldersNews(holder_feed, clock, mesh)
@@ -224,7 +225,7 @@ def build(
         news_seconds=settings.news_seconds,
         region_feeds=frozenset(feeds) - {NATION, HOLDERS},
     )
-    keys = PersonKeys(secret)
+    keys = secret.keys
     admission = Admission(keys)
     lookup = ProvenLookup(evidence, holders, mesh)
     root = mesh_secret.parse_mesh_secret(settings.mesh_secret).root
@@ -251,7 +252,7 @@ def build(
     masked_names = {person: name.zh for person, name in names.items()}
     pass_sources = PassSources(pass_keys, voids, masked_names) if pass_keys else None
     passes = Passes(application, lookup, pass_sources, clock=clock, news_seconds=settings.news_seconds)
-    certificates = Certificates(application, lookup, lookup, open_certificates(settings, names), clock)
+    certificates = Certificates(application, lookup, lookup, open_certificates(settings, names, keys), clock)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(holders_news)
     probe = Probe(cache, digests, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
@@ -291,6 +292,7 @@ def build(
             files=files,
             auditor=auditor,
             limiter=limiter,
+            secret=secret,
         ),
         app=HttpApplication(
             routes,

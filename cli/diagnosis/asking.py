@@ -35,6 +35,7 @@ CONNECTIONS = 3
 """So many connections to each store: where several stores are behind one name, they meet more than one."""
 
 _FEED = re.compile(r'^hutong_gateway_news_age_seconds\{feed="([^"]+)"\}', re.MULTILINE)
+_SECRET = re.compile(r'^hutong_mesh_secret_version\{which="current"\} (\S+)', re.MULTILINE)
 
 
 class RecordsStore(Protocol):
@@ -137,7 +138,7 @@ async def _lookup(addresses: Addresses) -> LookupFacts:
     listed = {region.region: region.records_address for region in response.regions if region.records_address}
     if response.nation_address:
         listed[NATION] = response.nation_address
-    return LookupFacts(addresses.lookup, response.directory_version, listed)
+    return LookupFacts(addresses.lookup, response.directory_version, listed, identity=response.identity)
 
 
 async def _verdict(addresses: Addresses) -> VerdictFacts:
@@ -157,7 +158,10 @@ def _gateway(address: str) -> GatewayFacts:
     except (URLError, OSError, ValueError) as error:
         return GatewayFacts(address, error=str(error))
     components = cast(Mapping[str, str], ready.get("components", {}))
-    return GatewayFacts(address, components, frozenset(_FEED.findall(text)))
+    version = _SECRET.search(text)
+    return GatewayFacts(
+        address, components, frozenset(_FEED.findall(text)), None if version is None else round(float(version[1]))
+    )
 
 
 def _read(url: str) -> bytes:

@@ -37,6 +37,7 @@ class LookupFacts:
     version: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
+    identity: StoreIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,14 @@ class VerdictFacts:
 
 @dataclass(frozen=True, slots=True)
 class GatewayFacts:
-    """The state of the gateway's components, by name, and whose news it hears; `error` is why that could not be
+    """The state of the gateway's components, by name, and whose news it hears, and the version of the
+    secret that it goes by; `error` is why that could not be
     had."""
 
     address: str
     components: Mapping[str, str] = field(default_factory=dict)
     feeds: frozenset[str] = frozenset()
+    secret_version: int | None = None
     error: str = ""
 
 

@@ -18,15 +18,16 @@ from services.common.mesh_secret import parse_mesh_secret
 class HolderSeal:
     """Seals person keys into certificates, and opens them."""
 
-    def __init__(self, secret: str) -> None:
-        """`secret` is the mesh's, as `parse_mesh_secret` reads it. Raises MeshSecretError."""
+    def __init__(self, secret: str, keys: PersonKeys | None = None) -> None:
+        """`secret` is the mesh's, as `parse_mesh_secret` reads it; `keys` are those of the process, which are renewed
+        with it. Raises MeshSecretError."""
         root = parse_mesh_secret(secret).root
         self._cipher = AESSIV(hmac.digest(root, b"hutong certificate holder", "sha512"))
-        self._keys = PersonKeys(secret.encode())
+        self._keys = keys or PersonKeys(secret.encode())
 
     def seal(self, person: bytes, identifier: str) -> bytes:
         """Returns a person key as the certificate with this identifier (UVCI) carries it."""
-        return self._cipher.encrypt(person, [identifier.encode()])
+        return self._cipher.encrypt(self._keys.told(person), [identifier.encode()])
 
     def open(self, sealed: bytes, identifier: str) -> bytes | None:
         """Returns the person key, under the version of the secret that is current here; None where it was not sealed by

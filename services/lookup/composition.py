@@ -7,7 +7,6 @@ from socket import gethostname
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
 
 from services.common.documents import PersonKeys
-from services.common.identities import secret_fingerprint
 from services.common.instants import Instant
 from services.lookup.domain.directory import Directory
 from services.lookup.evidence.gatherer import Gatherer
@@ -25,6 +24,7 @@ from services.lookup.servicers.directory import RegionDirectoryServicer
 from services.lookup.servicers.evidence import EvidenceServicer
 from services.lookup.servicers.holder import HolderServicer, Presenter
 from services.lookup.settings import Settings
+from services.lookup.store.keyed import KeyedHolderStore
 from services.lookup.store.opening import open_checked_store as open_checked_store
 from services.lookup.store.opening import open_store
 from services.lookup.store.protocol import HolderStore
@@ -33,10 +33,12 @@ from services.runtime.clock import system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.rpc.health import Ping
-from services.runtime.rpc.person_keys import received_keys
+from services.runtime.rpc.person_keys import message_keys
 from services.runtime.service import Background, Service
 from services.runtime.settings.directory import read_directory
 from services.runtime.settings.environment import SettingsError
+from services.runtime.settings.secret_file import process_secret
+from services.runtime.storage.key_moves import KeyMover, KeyVersions
 from services.runtime.tls.identity import principal, store_of
 from services.runtime.tls.process import process_files
 
@@ -49,7 +51,11 @@ DIRECTORY = region_directory_service_pb2.DESCRIPTOR.services_by_name["RegionDire
 
 
 def open_presenter(
-    settings: Settings, gatherer: Gatherer, intakes: Mapping[str, RecordsIntake], clock: Callable[[], Instant]
+    settings: Settings,
+    gatherer: Gatherer,
+    intakes: Mapping[str, RecordsIntake],
+    keys: PersonKeys,
+    clock: Callable[[], Instant],
 ) -> Presenter | None:
     """Returns what takes certificates as evidence, None where no signer is trusted. Raises SettingsError for a folder
     that will not do."""
@@ -64,7 +70,7 @@ def open_presenter(
         trust = TrustFolder(Path(settings.certificate_trust))
     except (OSError, ValueError) as error:
         raise SettingsError(f"HUTONG_CERTIFICATE_TRUST: {error}") from None
-    believed = BelievedCertificates(trust, HolderSeal(settings.mesh_secret))
+    believed = BelievedCertificates(trust, HolderSeal(settings.mesh_secret, keys))
     return CertificateKeeper(believed, gatherer, intakes, clock)
 
 
@@ -86,7 +92,8 @@ def build(
     members = read_directory(settings.directory)
     listed = sources is None
     files = process_files(settings, PRINCIPAL)
-    channels = Channels(NAME, files, received_keys(settings.mesh_secret))
+    secret = process_secret(settings)
+    channels = Channels(NAME, files, message_keys(secret))
     if sources is None:
         sources = {
             name: channels.remote(RecordsSource, member.records, service=f"records {name}", peer=store_of(name))
@@ -99,27 +106,29 @@ def build(
         }
 
     directory = Directory(sources, members)
-    store = store or open_store(settings)
+    store = store or open_store(settings, secret)
+    versions = KeyVersions(store, secret)
+    mover = KeyMover(NAME, versions, store, secret)
+    store = KeyedHolderStore(store, versions)
     outages = Outages(store, settings.replica or gethostname(), clock)
-    secret = settings.mesh_secret.encode()
     feeds = {name: member.feed for name, member in members.members.items() if member.feed}
-    fingerprint = secret_fingerprint(secret)
+    fingerprint = secret.own_fingerprint
     identities = SourceIdentities(sources, fingerprint, feeds)
     version = members.version if settings.directory else ""
-    identity = OwnIdentity(store, identities, secret_fingerprint=fingerprint, directory_version=version)
+    identity = OwnIdentity(store, identities, versions, secret_fingerprint=fingerprint, directory_version=version)
     tables = LaboratoryTables()
     asked = Sources(sources, identities, tables, outages, settings.source_timeout)
-    keys = PersonKeys(secret)
+    keys = secret.keys
     gatherer = Gatherer(directory, store, asked, tables, outages, settings.source_timeout, clock)
     proven = {
         region: ProvenIntake(intake, region, identities) for region, intake in intakes.items() if region in sources
     }
-    presenter = open_presenter(settings, gatherer, proven, clock)
+    presenter = open_presenter(settings, gatherer, proven, keys, clock)
     claimer = Claimer(gatherer, proven)
     holders = HolderServicer(keys, store, HolderFeed(store, clock), claimer, presenter, identity, clock)
 
     pings: dict[str, Ping] = {"store": store.ping}
-    background: list[Background] = []
+    background: list[Background] = [mover.run]
     if listed:
         contact = FirstContact(sources, identities, members, store)
         pings["members"] = contact.ping
@@ -142,5 +151,6 @@ def build(
         background=background,
         close=close,
         files=files,
-        auditor=process_auditor(settings, NAME, clock, files=files),
+        auditor=process_auditor(settings, NAME, clock, keys, files),
+        secret=secret,
     )

@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
-from services.common.documents import PersonKeys
-from services.common.identities import secret_fingerprint
 from services.common.mesh_directory import Member, MeshDirectory
+from services.common.mesh_secret import parse_mesh_secret
 from services.common.regions import NATION, divisions
 from services.records.store.owner import Owner
 from services.runtime.settings.directory import read_directory
@@ -68,7 +67,7 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
             raise SettingsError(f"HUTONG_KEEPS: {others} have stores of their own: what is written here they never see")
         if self.read_store_url and self.store_url.startswith("sqlite:"):
             raise SettingsError("HUTONG_READ_STORE_URL: a file has no replica, only a store on PostgreSQL")
-        self.person_keys()
+        self.check_secret()
 
     @property
     def followed(self) -> Mapping[str, Member]:
@@ -112,11 +111,12 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
 
     def owner(self) -> Owner:
         """Returns whose the store is that these settings are for."""
-        return Owner(self.region, secret_fingerprint(self.mesh_secret.encode()))
+        secret = parse_mesh_secret(self.mesh_secret)
+        return Owner(self.region, secret.fingerprint(), lambda: secret.fingerprints)
 
-    def person_keys(self) -> PersonKeys:
-        """Returns the maker of person keys. Raises SettingsError when the secret is too short."""
+    def check_secret(self) -> None:
+        """Raises SettingsError when the secret is too short."""
         try:
-            return PersonKeys(self.mesh_secret.encode())
+            parse_mesh_secret(self.mesh_secret)
         except ValueError as error:
             raise SettingsError(f"HUTONG_MESH_SECRET: {error}") from None

@@ -63,3 +63,16 @@ def principal_label(caller: str, *, proven: bool) -> str:
 def _label(caller: str) -> str:
     match = _SERVICE.match(caller)
     return UNPROVEN if match is None else match[1]
+
+
+OLDER_KEYS: Final = Gauge(
+    "hutong_older_person_keys",
+    "1 while a store may still have person keys of another version of the mesh's secret than it writes, by store.",
+    ["store"],
+)
+SECRET_VERSION: Final = Gauge(
+    "hutong_mesh_secret_version",
+    "The versions of the mesh's secret that this process goes by: the current one, under which it tells others person "
+    "keys, and the newest and the oldest that it understands.",
+    ["which"],
+)

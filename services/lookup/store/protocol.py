@@ -10,18 +10,25 @@ from services.lookup.domain.holders import Command, Decision, HolderEvent, KeyAt
 from services.lookup.domain.members import ProvenMember
 from services.lookup.domain.outages import OutageNote
 from services.runtime.clock import Clock
+from services.runtime.storage.key_moves import KeyMoves
 
 log = logging.getLogger("hutong.lookup.store")
 
 
 class CurrentPeople(NamedTuple):
-    """The people behind some keys now. `latest` is no earlier than the instant of any commit that was seen."""
+    """The people behind some keys now. `latest` is no earlier than the instant of any commit that was seen,
+    `moved_keys` how often keys had been moved to another version of the secret; -1 where that happened meanwhile."""
 
     people: Mapping[bytes, Person]
     latest: Instant
+    moved_keys: int = 0
 
 
-class HolderStore(Protocol):
+class KeysMovedError(Exception):
+    """The store writes keys of another version than a command's: nothing was stored."""
+
+
+class HolderStore(KeyMoves, Protocol):
     """An append-only log of what holders changed, the links and switches that follow from it, and an append-only log of
     the outages of sources.
 
@@ -43,9 +50,13 @@ class HolderStore(Protocol):
     async def settle(self, at: Instant, now: Instant) -> None:
         """Returns when no commit can any more bear an instant at or before `at`: see CommitClock.settle."""
 
-    async def commit(self, command: Command, clock: Clock) -> Decision:
+    async def commit(self, command: Command, clock: Clock, key_version: int | None = None) -> Decision:
         """Decides and writes one command, at an instant later than that of every commit before; when this returns, it
-        is durable. Commands take effect one after another. Raises what `decide` raises."""
+        is durable. Commands take effect one after another. Raises what `decide` raises, and
+        KeysMovedError where the store does not write the version that the command's keys are of."""
+
+    async def connected(self, keys: Sequence[bytes]) -> Sequence[bytes]:
+        """Returns these keys, and all that were ever linked to them."""
 
     async def changes(self, after: int, most: int) -> list[HolderEvent]:
         """Returns up to `most` entries of the log after a sequence, in order. They become visible in order, without

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from services.common.mesh_secret import mesh_secret_text, parse_mesh_secret
+from services.common.mesh_secret import parse_mesh_secret
 from services.runtime.resilience.overload import CONCURRENCY
 from services.runtime.settings.kinds import (
     CollectorUrl,
@@ -24,7 +24,6 @@ from services.runtime.settings.kinds import (
     Share,
     SomeSeconds,
     Targets,
-    Version,
 )
 from services.runtime.settings.names import PREFIX, unknown
 
@@ -66,18 +65,16 @@ def load(kind: type[T], environ: Mapping[str, str]) -> T:
 
 
 def _read_secret(values: dict[str, Any]) -> None:
-    """Puts the secret of the file that is named, and the version that is, in the secret's place. Raises
+    """Puts the secret of the file that is named in the secret's place. Raises
     SettingsError."""
-    path, version = values.get("mesh_secret_file"), values.get("mesh_secret_version")
+    path = values.get("mesh_secret_file")
     try:
         if path:
             if values.get("mesh_secret"):
                 raise SettingsError("HUTONG_MESH_SECRET and HUTONG_MESH_SECRET_FILE: one of them is given")
             values["mesh_secret"] = Path(path).read_text(encoding="utf-8")
         if values.get("mesh_secret"):
-            secret = parse_mesh_secret(values["mesh_secret"])
-            if version:
-                values["mesh_secret"] = mesh_secret_text(secret.with_current(version))
+            parse_mesh_secret(values["mesh_secret"])
     except (OSError, ValueError) as error:
         variable = "HUTONG_MESH_SECRET_FILE" if path else "HUTONG_MESH_SECRET"
         raise SettingsError(f"{variable}: {error}") from None
@@ -127,10 +124,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The secret under which person keys are made, the same in every process of a mesh; while it is changed, in several
     versions (docs/runbook/changing-the-secret.md)."""
     mesh_secret_file: File = ""
-    """A file with the secret, in place of mesh_secret: a process's environment is seen by more than its files."""
-    mesh_secret_version: Version = 0
-    """The version of the secret that this process makes keys under, where it is not the one that the secret calls
-    current: while one is changed, a store's service stays with the version of its store. 0: the current one."""
+    """A file with the secret, in place of mesh_secret: a process's environment is seen by more than its files, and
+    a file is read again when it changes."""
     tls_certificate: File = ""
     """This process's certificate with its chain, PEM. With it all gRPC is mutual TLS 1.3, and callers are whom their
     certificates name. Certificate, key and trust are given together; the files may change while the process runs."""

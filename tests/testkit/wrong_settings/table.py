@@ -71,8 +71,6 @@ WRONG: Sequence[Mistake] = (
     Mistake("lookup", "MESH_SECRET", "an old secret", "{secret}", REFUSED, "another secret"),
     Mistake("verdict", "MESH_SECRET", "an old secret", "{secret}", SERVED, "OTHER_SECRET"),
     Mistake("gateway", "MESH_SECRET", "an old secret", "{secret}", SERVED, "OTHER_SECRET"),
-    Mistake("430000", "MESH_SECRET_VERSION", "one that there is not", "7", REFUSED, "HUTONG_MESH_SECRET"),
-    Mistake("gateway", "MESH_SECRET_VERSION", "one that there is not", "7", REFUSED, "HUTONG_MESH_SECRET"),
     # Whose records these are.
     Mistake("430000", "REGION", "a neighbour's region", "110000", REFUSED, "belongs to 430000, not to 110000"),
     Mistake("430000", "REGION", "the nation", "nation", REFUSED, "belongs to 430000, not to nation"),
