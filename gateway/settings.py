@@ -40,6 +40,9 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     The same file as lookup's and the nation's."""
     redis_url: RedisUrl = ""
     """The shared cache, such as redis://cache:6379/0. Empty: a cache within the process."""
+    redis_url_file: File = ""
+    """A file with that URL, in place of redis_url: it may hold a password, and a process's environment is seen by more
+    than its files. Read once, at start."""
     redis_timeout: SomeSeconds = 0.05
     """How long a command to Redis may take before the gateway goes on without it."""
     cache_entries: Count = 200_000

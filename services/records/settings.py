@@ -9,6 +9,7 @@ from services.records.store.owner import Owner
 from services.runtime.settings.directory import read_directory
 from services.runtime.settings.environment import ServerSettings, SettingsError
 from services.runtime.settings.kinds import (
+    File,
     Flag,
     Hours,
     Members,
@@ -34,8 +35,13 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     store_url: StoreUrl
     """Where records are kept: sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database.
     Several hosts (postgresql://user@a:5432,b:5432/database) may be primary: the one that can be written is found."""
+    store_url_file: File = ""
+    """A file with that URL, in place of store_url: it may hold a password, and a process's environment is seen by more
+    than its files. Read once, at start."""
     read_store_url: ReplicaUrl = ""
     """A replica of a PostgreSQL store, from which people are read while it keeps up. Empty: there is none."""
+    read_store_url_file: File = ""
+    """A file with that URL, in place of read_store_url; an empty file: there is none."""
     directory: Members = ""
     """Who is on the mesh; the nation follows those regions. The same file as lookup's and the gateway's."""
     clock_skew: Seconds = 600.0

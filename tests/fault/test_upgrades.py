@@ -25,8 +25,6 @@ from tests.testkit.golden.scenario import Scenario
 from tests.testkit.servers.mixed_mesh import MixedMesh, release_before, unpack
 from tests.testkit.tools import ROOT
 
-pytestmark = [pytest.mark.mesh, pytest.mark.slow]
-
 RELEASE = "1b95afec1fb7"
 """The release before, until versions have tags: the commit that was last delivered."""
 WHOLE = os.environ.get("UPGRADES") == "all"
@@ -34,6 +32,8 @@ WHOLE = os.environ.get("UPGRADES") == "all"
 order, in which each service is upgraded before those that it calls, and two cases on each mix."""
 PARTS: tuple[tuple[str, ...], ...] = ((GATEWAY,), (VERDICT,), (LOOKUP,), (NATION,), REGIONS if WHOLE else ("430000",))
 """What is restarted together."""
+
+pytestmark = [pytest.mark.mesh, pytest.mark.slow, pytest.mark.timeout(1800 if WHOLE else 300)]
 
 
 def mixes() -> Iterator[int]:

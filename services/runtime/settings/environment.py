@@ -39,16 +39,20 @@ class SettingsError(Exception):
 def load(kind: type[T], environ: Mapping[str, str]) -> T:
     """Settings of this kind from the variables that begin with HUTONG_, such as HUTONG_LISTEN for `listen`.
 
-    Lists are comma-separated; maps are `key=value` pairs, comma-separated. Raises SettingsError, also for a name that
-    no service knows; those of other services are left to them.
+    Lists are comma-separated; maps are `key=value` pairs, comma-separated. Where there is a field `NAME_file`, what
+    stands in that file is the value of NAME. Raises SettingsError, also for a name that no service knows; those of
+    other services are left to them.
     """
     fields = msgspec.structs.fields(kind)
-    for mistake in unknown(environ, {field.name.upper() for field in fields}):
+    names = {field.name for field in fields}
+    for mistake in unknown(environ, {name.upper() for name in names}):
         raise SettingsError(mistake)
     values: dict[str, Any] = {}
     for field in fields:
         variable = PREFIX + field.name.upper()
         raw = environ.get(variable)
+        if f"{field.name}_file" in names and field.name != "mesh_secret":
+            variable, raw = value_or_file(variable, environ)
         if raw is None:
             if field.required:
                 raise SettingsError(f"{variable} is missing")
@@ -62,6 +66,22 @@ def load(kind: type[T], environ: Mapping[str, str]) -> T:
         return kind(**values)
     except ValueError as error:
         raise SettingsError(str(error)) from None
+
+
+def value_or_file(variable: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Returns the variable that gives a value, itself or that of a file (`…_FILE`), and the value: of a file what
+    stands in it, without space around it; None where neither is given. Raises SettingsError."""
+    raw, path = environ.get(variable), environ.get(f"{variable}_FILE")
+    if not path:
+        return variable, raw
+    if raw:
+        raise SettingsError(f"{variable} and {variable}_FILE: one of them is given")
+    try:
+        return f"{variable}_FILE", Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        # Never what stands in the file.
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise SettingsError(f"{variable}_FILE: {path}: {why}") from None
 
 
 def _read_secret(values: dict[str, Any]) -> None:

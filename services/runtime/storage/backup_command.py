@@ -1,11 +1,11 @@
 """The command that backs up a store's SQLite file, beside the service that writes to it."""
 
 import argparse
-import os
 import sqlite3
 import sys
 from pathlib import Path
 
+from services.runtime.settings.arguments import or_setting
 from services.runtime.storage.migration_command import POSTGRES, file_of
 from services.runtime.storage.schema import SchemaError, Schemas
 from services.runtime.storage.sqlite.backup import back_up
@@ -15,9 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what the command takes."""
     parser.add_argument(
         "--store-url",
-        default=os.environ.get("HUTONG_STORE_URL"),
+        default="",
+        type=or_setting("HUTONG_STORE_URL"),
         metavar="URL",
-        help="sqlite:///path；缺省为 / by default HUTONG_STORE_URL",
+        help="sqlite:///path；缺省为 / by default HUTONG_STORE_URL(_FILE)",
     )
     parser.add_argument("backup", type=Path, metavar="FILE", help="备份文件，尚不存在 / the backup, not there yet")
 

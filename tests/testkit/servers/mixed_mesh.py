@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Collection
 from pathlib import Path
 
-from cli.mesh.child import Child, Proof
+from cli.mesh.child import Child, ChildFailedError, Proof
 from cli.mesh.environment import MODULES, environment
 from cli.mesh.per_process import ProcessMesh
 from cli.mesh.plan import OPERATOR, PRINCIPALS
@@ -58,10 +58,21 @@ class MixedMesh(ProcessMesh):
             log.write_text("", encoding="utf-8")
             environ = environment(self.plan, name)
             if is_before:
-                # The folder that it is started in, which is this tree's, comes not before.
-                environ |= {"PYTHONPATH": f"{self.before}:{self.before / 'protos'}", "PYTHONSAFEPATH": "1"}
+                environ = self._of_before(environ)
             files = files_of(self.plan.endpoints(0), OPERATOR)
             proof = None if files is None else Proof(files, PRINCIPALS[name])
             self._children[name] = Child(name, MODULES[name], self.plan.address(name), environ, log, proof)
-            await self.start(name)
+            try:
+                await self.start(name)
+            except ChildFailedError as error:
+                raise AssertionError(f"{error}: {log.read_text(encoding='utf-8')[-500:]}") from None
             assert (_MARK in log.read_text(encoding="utf-8")) == is_before, f"{name} is of the other version"
+
+    def _of_before(self, environ: dict[str, str]) -> dict[str, str]:
+        """Returns the environment of a program of before: as its own manifests would have it, without settings that
+        came later, which it would refuse as misspelt."""
+        # The folder that it is started in, which is this tree's, comes not before.
+        paths = {"PYTHONPATH": f"{self.before}:{self.before / 'protos'}", "PYTHONSAFEPATH": "1"}
+        names = (self.before / "services/runtime/settings/names.py").read_text(encoding="utf-8").split('"""')[3].split()
+        known = {key: value for key, value in environ.items() if key.removeprefix("HUTONG_") in names}
+        return {key: value for key, value in environ.items() if not key.startswith("HUTONG_")} | known | paths

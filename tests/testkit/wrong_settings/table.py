@@ -100,6 +100,14 @@ WRONG: Sequence[Mistake] = (
     ),
     Mistake("430000", "STORE_MIGRATE", "false, on a store that is made", "false", SERVED),
     Mistake("lookup", "STORE_MIGRATE", "false, on a store that is made", "false", SERVED),
+    Mistake(
+        "430000", "STORE_URL_FILE", "a file as well", "{directory}", REFUSED, "HUTONG_STORE_URL and HUTONG_STORE_URL_"
+    ),
+    Mistake(
+        "lookup", "STORE_URL_FILE", "a file as well", "{directory}", REFUSED, "HUTONG_STORE_URL and HUTONG_STORE_URL_"
+    ),
+    Mistake("430000", "READ_STORE_URL_FILE", "another file", "{directory}", REFUSED, "HUTONG_READ_STORE_URL_FILE"),
+    Mistake("gateway", "REDIS_URL_FILE", "another file", "{directory}", REFUSED, "HUTONG_REDIS_URL_FILE: begins"),
     Mistake("430000", "READ_STORE_URL", "a replica, of a file", "postgresql://127.0.0.1:1/x", REFUSED, "HUTONG_READ"),
     # Who is on the mesh.
     Mistake("nation", "DIRECTORY", "none", "", SERVED, "the list names no store"),
