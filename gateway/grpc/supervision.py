@@ -1,5 +1,7 @@
 """SupervisionService: translates the contract to the application and back."""
 
+from collections.abc import AsyncIterator
+
 from hutong.gateway.v1 import supervision_service_pb2 as pb
 
 from gateway.grpc.counting import counted
@@ -27,3 +29,8 @@ class SupervisionServicer:
     async def ReopenRefusal(self, request: pb.ReopenRefusalRequest) -> pb.ReopenRefusalResponse:
         """Judges a refused question again."""
         return await self._supervision.reopen(request, current_call().purpose)
+
+    async def StreamOpenData(self, request: pb.StreamOpenDataRequest) -> AsyncIterator[pb.StreamOpenDataResponse]:
+        """Gives the figures to be published."""
+        async for piece in await self._supervision.open_data(request):
+            yield pb.StreamOpenDataResponse(csv=piece)

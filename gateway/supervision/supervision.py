@@ -1,7 +1,7 @@
 """Answers what supervisors ask about figures and refusals. No answer names a person."""
 
-from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import date
 
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import supervision_service_pb2 as pb
@@ -9,12 +9,13 @@ from hutong.verdict.v1.verdict_pb2 import PolicyRef, Verdict
 
 from gateway.codes.codes import Codes
 from gateway.codes.query import CodeQuery
+from gateway.supervision.open_data import open_data
 from gateway.supervision.outcomes import Measure, reason_codes
 from gateway.supervision.recorder import Recorder
 from gateway.supervision.store.protocol import SupervisionStore
-from gateway.supervision.store.values import Cell, KeptRefusal, Place
+from gateway.supervision.store.values import Cell, KeptRefusal, Place, day_text
 from services.common.documents import PersonKeys
-from services.common.errors import Code, NotFound, ServiceError, Text, Violation
+from services.common.errors import Code, NotFound, ServiceError, Text, Violation, invalid
 from services.common.instants import Instant, calendar_day, to_timestamp
 from services.common.requests import fields
 from services.common.requests.paging import digest_of, page_size, read_token, write_token
@@ -35,11 +36,6 @@ FIELDS = {
     Measure.REPEAT_TEST_AVOIDED: "repeat_tests_avoided",
 }
 """The field of each measure in the contract."""
-
-
-def day_text(day: int) -> str:
-    """Returns a numbered day as the contract writes it."""
-    return (_EPOCH + timedelta(days=day)).isoformat()
 
 
 class Days:
@@ -132,6 +128,14 @@ class Supervision:
         if len(kept) > size:
             token = write_token(question, (kept[size - 1].first_shown_at, kept[size - 1].refusal_id))
         return pb.ListRefusalsResponse(refusals=[_refusal(one) for one in kept[:size]], next_page_token=token)
+
+    async def open_data(self, request: pb.StreamOpenDataRequest) -> AsyncIterator[bytes]:
+        """Returns the figures of closed days as CSV, piece by piece. Raises InvalidArgument (DAY_FORMAT, DAY_RANGE)."""
+        yesterday = calendar_day(self._clock()) - 1
+        days = Days("", request.first_day, request.last_day, yesterday)
+        if days.last > yesterday:
+            raise invalid("last_day", "DAY_RANGE", "末日至迟为昨天", "The last day is yesterday at the latest")
+        return open_data(await self._store(), days.first, days.last)
 
     async def reopen(self, request: pb.ReopenRefusalRequest, purpose: Purpose.ValueType) -> pb.ReopenRefusalResponse:
         """Judges a refused question again, at its instant and as known then. The trail says whose it was. Raises

@@ -132,6 +132,7 @@ SUPERVISION: Mapping[str, tuple[str, str, Any]] = {
         "/v1/supervision/refusals:reopen",
         {"refusalId": "00" * 16},
     ),
+    "hutong.gateway.v1.SupervisionService/StreamOpenData": ("GET", "/v1/supervision/openData", None),
     "hutong.records.v1.LaboratoryQualityService/ListLaboratoryQuality": ("GET", "/v1/supervision/laboratories", None),
     "hutong.records.v1.LaboratoryQualityService/ListOverdueSamples": ("GET", "/v1/supervision/overdueSamples", None),
     "hutong.records.v1.ConflictService/ListConflicts": ("GET", "/v1/supervision/conflicts", None),

@@ -314,6 +314,12 @@ def _table(operation: str, summary: str, description: str, schema: str, paramete
     return {"get": {**call["get"], "security": [{"token": []}]}}
 
 
+def _file(operation: str, summary: str, description: str, parameters: list[Json]) -> Json:
+    call = _table(operation, summary, description, "Problem", parameters)["get"]
+    del call["responses"]["200"]["content"]["application/json"]
+    return {"get": {**call, "parameters": call["parameters"][:-1]}}
+
+
 def _supervision() -> Json:
     return {
         "/v1/supervision/figures": _table(
@@ -337,6 +343,25 @@ def _supervision() -> Json:
             ("ReopenRequest", {"refusalId": "00000000000000000000000000000000"}),
             ("Reopened", None),
             tag="监督 Supervision",
+        ),
+        "/v1/supervision/openData": _file(
+            "streamOpenData",
+            "公开数据 · Open data",
+            "已过之日的统计，小数不公布，合计亦不泄露。 Of closed days; small figures are hidden, and no sum tells them.",
+            _DAYS,
+        ),
+        "/v1/supervision/openDataDictionary": _get(
+            "getOpenDataDictionary",
+            "监督 Supervision",
+            "公开数据的说明 · The data dictionary",
+            "每列的含义。 What each column means.",
+            {
+                "200": {
+                    "description": "成功。 Answered.",
+                    "headers": {"traceparent": {"$ref": "#/components/headers/traceparent"}},
+                    "content": {"text/csv": {"schema": {"type": "string"}}},
+                }
+            },
         ),
         "/v1/supervision/laboratories": _table(
             "listLaboratoryQuality",

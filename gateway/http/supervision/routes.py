@@ -11,16 +11,18 @@ from hutong.verdict.v1 import policy_service_pb2
 
 from gateway.http.requests import bodies
 from gateway.http.requests.decoder import Decoder
-from gateway.http.routing import ContractRoute, Incoming, Reply, Route
+from gateway.http.routing import ContractRoute, Incoming, Reply, Route, fixed
 from gateway.http.supervision import tables
 from gateway.http.views.answer import Answer, encode, instant
 from gateway.ports import Policies, StoreFigures
+from gateway.supervision.open_data import dictionary
 from gateway.supervision.supervision import Supervision
 from services.common.errors import invalid
 from services.common.regions import NATION
 from services.runtime.rpc.call import current_call
 
 CSV = b"text/csv; charset=utf-8"
+_DICTIONARY = ((b"content-disposition", b'attachment; filename="dictionary.csv"'),)
 MOST_ROWS = 50_000
 """A CSV has all pages, but no more rows than that: the days are then to be narrowed."""
 
@@ -227,6 +229,17 @@ class SupervisionApi:
             return Reply(tables.csv_of(tables.PolicyRow, rows), content_type=CSV)
         return Reply(encode(tables.PoliciesTable(rows)))
 
+    def open_data_request(self, incoming: Incoming) -> tuple[pb.StreamOpenDataRequest, None]:
+        """Reads GET /v1/supervision/openData."""
+        query = _Query(incoming, ("firstDay", "lastDay"))
+        return pb.StreamOpenDataRequest(first_day=query.text("firstDay"), last_day=query.text("lastDay")), None
+
+    async def open_data(self, asked: None, request: pb.StreamOpenDataRequest) -> Reply:
+        """Answers GET /v1/supervision/openData."""
+        pieces = await self._supervision.open_data(request)
+        name = b'attachment; filename="recognition.csv"'
+        return Reply(b"", content_type=CSV, headers=((b"content-disposition", name),), pieces=pieces)
+
     def _store(self, asked: Asked) -> StoreFigures:
         store = self._stores.get(asked.store or NATION)
         if store is None:
@@ -274,6 +287,10 @@ def supervision_routes(
             _SUPERVISION, "ListRefusals", api.refusals_request, api.refusals, method="GET"
         ),
         "/v1/supervision/refusals:reopen": ContractRoute(_SUPERVISION, "ReopenRefusal", api.reopen_request, api.reopen),
+        "/v1/supervision/openData": ContractRoute(
+            _SUPERVISION, "StreamOpenData", api.open_data_request, api.open_data, method="GET"
+        ),
+        "/v1/supervision/openDataDictionary": fixed("openDataDictionary", dictionary(), CSV, _DICTIONARY),
         "/v1/supervision/laboratories": ContractRoute(
             _QUALITY, "ListLaboratoryQuality", api.laboratories_request, api.laboratories, method="GET"
         ),

@@ -1,8 +1,14 @@
 """The values that a store of supervision holds; days are numbers in the calendar of UTC+8, from 1970-01-01."""
 
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from services.common.instants import Instant
+
+
+def day_text(day: int) -> str:
+    """Returns a numbered day as the contract writes it, such as 2022-08-05."""
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
 class Mark(NamedTuple):

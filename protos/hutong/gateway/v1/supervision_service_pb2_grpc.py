@@ -51,6 +51,11 @@ class SupervisionServiceStub:
                 request_serializer=hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.ReopenRefusalRequest.SerializeToString,
                 response_deserializer=hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.ReopenRefusalResponse.FromString,
                 _registered_method=True)
+        self.StreamOpenData = channel.unary_stream(
+                '/hutong.gateway.v1.SupervisionService/StreamOpenData',
+                request_serializer=hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.StreamOpenDataRequest.SerializeToString,
+                response_deserializer=hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.StreamOpenDataResponse.FromString,
+                _registered_method=True)
 
 
 class SupervisionServiceServicer:
@@ -80,6 +85,14 @@ class SupervisionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamOpenData(self, request, context):
+        """The figures of closed days to be published, as CSV: small ones are hidden so that no sum tells them. GET
+        /v1/supervision/openData; what the columns mean: GET /v1/supervision/openDataDictionary
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SupervisionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +110,11 @@ def add_SupervisionServiceServicer_to_server(servicer, server):
                     servicer.ReopenRefusal,
                     request_deserializer=hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.ReopenRefusalRequest.FromString,
                     response_serializer=hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.ReopenRefusalResponse.SerializeToString,
+            ),
+            'StreamOpenData': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamOpenData,
+                    request_deserializer=hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.StreamOpenDataRequest.FromString,
+                    response_serializer=hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.StreamOpenDataResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +200,33 @@ class SupervisionService:
             '/hutong.gateway.v1.SupervisionService/ReopenRefusal',
             hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.ReopenRefusalRequest.SerializeToString,
             hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.ReopenRefusalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamOpenData(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hutong.gateway.v1.SupervisionService/StreamOpenData',
+            hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.StreamOpenDataRequest.SerializeToString,
+            hutong_dot_gateway_dot_v1_dot_supervision__service__pb2.StreamOpenDataResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class SupervisionServiceStub:
     """Judges again what was refused, at that instant and as known then. POST /v1/supervision/refusals:reopen
     NOT_FOUND with reason REFUSAL_NOT_FOUND when there is none, or none any more.
     """
+    StreamOpenData: _grpc.UnaryStreamMultiCallable[_supervision_service_pb2.StreamOpenDataRequest, _supervision_service_pb2.StreamOpenDataResponse]
+    """The figures of closed days to be published, as CSV: small ones are hidden so that no sum tells them. GET
+    /v1/supervision/openData; what the columns mean: GET /v1/supervision/openDataDictionary
+    """
 
 @_typing.type_check_only
 class SupervisionServiceAsyncStub(SupervisionServiceStub):
@@ -58,6 +62,10 @@ class SupervisionServiceAsyncStub(SupervisionServiceStub):
     ReopenRefusal: _aio.UnaryUnaryMultiCallable[_supervision_service_pb2.ReopenRefusalRequest, _supervision_service_pb2.ReopenRefusalResponse]  # type: ignore[assignment]
     """Judges again what was refused, at that instant and as known then. POST /v1/supervision/refusals:reopen
     NOT_FOUND with reason REFUSAL_NOT_FOUND when there is none, or none any more.
+    """
+    StreamOpenData: _aio.UnaryStreamMultiCallable[_supervision_service_pb2.StreamOpenDataRequest, _supervision_service_pb2.StreamOpenDataResponse]  # type: ignore[assignment]
+    """The figures of closed days to be published, as CSV: small ones are hidden so that no sum tells them. GET
+    /v1/supervision/openData; what the columns mean: GET /v1/supervision/openDataDictionary
     """
 
 class SupervisionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -89,6 +97,16 @@ class SupervisionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_supervision_service_pb2.ReopenRefusalResponse, _abc.Awaitable[_supervision_service_pb2.ReopenRefusalResponse]]:
         """Judges again what was refused, at that instant and as known then. POST /v1/supervision/refusals:reopen
         NOT_FOUND with reason REFUSAL_NOT_FOUND when there is none, or none any more.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamOpenData(
+        self,
+        request: _supervision_service_pb2.StreamOpenDataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_supervision_service_pb2.StreamOpenDataResponse], _abc.AsyncIterator[_supervision_service_pb2.StreamOpenDataResponse]]:
+        """The figures of closed days to be published, as CSV: small ones are hidden so that no sum tells them. GET
+        /v1/supervision/openData; what the columns mean: GET /v1/supervision/openDataDictionary
         """
 
 def add_SupervisionServiceServicer_to_server(servicer: SupervisionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

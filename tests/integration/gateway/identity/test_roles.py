@@ -188,7 +188,7 @@ async def test_every_route_is_a_call_that_is_tried_or_open_to_all() -> None:
     routes = compose(Mesh(), GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0")).app.routes
     tried = {path for _, path, _ in (*map(over_http, cases(*PEOPLE)), *SUPERVISION.values())}
     assert tried == {path for path, route in routes.items() if not route.open}
-    pages = {"/", "/check", "/docs", "/openapi.json"}
+    pages = {"/", "/check", "/docs", "/openapi.json", "/supervision", "/v1/supervision/openDataDictionary"}
     installation = {"/worker.js", "/manifest.webmanifest", "/check.webmanifest"}
     icons = {"/icon.svg", "/icon-192.png", "/icon-512.png"}
     assert pages | installation | icons == {path for path, route in routes.items() if route.open}
