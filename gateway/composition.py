@@ -15,7 +15,7 @@ from gateway.application.first_contact import FirstContact
 from gateway.application.proven_lookup import ProvenLookup
 from gateway.application.readiness import Probe
 from gateway.application.samples import SampleDependant, SamplePerson
-from gateway.application.weights import HEAVY
+from gateway.application.weights import HEAVY, HEAVY_PURPOSES
 from gateway.certificates.certificates import Certificates, CertificateSources
 from gateway.certificates.signers import SignerFolder
 from gateway.codes.cache.entry import BOUND_SECONDS
@@ -275,7 +275,7 @@ def build(
         service=Service(
             name=NAME,
             bindings=[
-                Binding(_CONTRACT, servicer, guard, heavy=HEAVY),
+                Binding(_CONTRACT, servicer, guard, heavy=HEAVY, heavy_purposes=HEAVY_PURPOSES),
                 Binding(_SUPERVISION, SupervisionServicer(supervision), guard, heavy=HEAVY),
             ],
             pings=probe.pings,

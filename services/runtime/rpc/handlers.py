@@ -88,7 +88,9 @@ class Handlers:
             return grpc.unary_stream_rpc_method_handler(self._stream(pipeline, name, handler), **codec)
         weight = Weight.HEAVY if method.name in binding.heavy else Weight.LIGHT
         codec["request_deserializer"] = self._while_there_is_room(codec["request_deserializer"], weight)
-        return grpc.unary_unary_rpc_method_handler(self._unary(pipeline, name, handler, weight), **codec)
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(pipeline, name, handler, weight, binding.heavy_purposes), **codec
+        )
 
     def _encoded(self, response: Answer) -> bytes:
         message = response.message if isinstance(response, SharedMessage) else response
@@ -104,9 +106,10 @@ class Handlers:
 
         return decoded
 
-    def _unary(self, pipeline: Pipeline, name: str, handler: Any, weight: Weight) -> Any:
+    def _unary(self, pipeline: Pipeline, name: str, handler: Any, least: Weight, heavy_purposes: frozenset[int]) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
             call: Call | None = None
+            weight = Weight.HEAVY if heavy_purposes and _purpose(request) in heavy_purposes else least
             try:
                 self.overload.begin(weight)
             except ServiceError as error:
@@ -284,3 +287,7 @@ def _holds_many(message: Descriptor, within: frozenset[str] = frozenset()) -> bo
         for field in message.fields
         if field.message_type is not None
     )
+
+
+def _purpose(request: Decoded) -> int:
+    return getattr(request, "purpose", 0)

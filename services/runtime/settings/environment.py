@@ -174,8 +174,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     is to do. For inside a cluster, and nobody else. Empty: nowhere."""
     concurrency: Count = CONCURRENCY
     """How many calls that are answered once may be under way at a time, over every port together; at the gateway a
-    quarter of them for many codes or for results. Beyond that the next are refused: RESOURCE_EXHAUSTED with RetryInfo,
-    over HTTP 503 with Retry-After (OVERLOADED). Health and metrics are not counted."""
+    quarter of them for many codes, for results or for supervision, and the last quarter for none of these. Beyond that
+    the next are refused: RESOURCE_EXHAUSTED with RetryInfo, over HTTP 503 with Retry-After (OVERLOADED). Health and
+    metrics are not counted."""
     drain_wait: Seconds = 0.0
     """After SIGTERM: how long to go on serving while load balancers notice that the process is no longer healthy."""
     drain_grace: Seconds = 5.0
