@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hutong.common.v1 import text_pb2 as hutong_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&hutong/verdict/v1/policy_service.proto\x12\x11hutong.verdict.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bhutong/common/v1/text.proto\"\xb3\x01\n\x06Policy\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tpolicy_id\x18\x02 \x01(\t\x12.\n\x05title\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x63ontent_hash\x18\x05 \x01(\x0c\x12\x0c\n\x04yaml\x18\x06 \x01(\t\"%\n\x10GetPolicyRequest\x12\x11\n\tpolicy_id\x18\x01 \x01(\t\">\n\x11GetPolicyResponse\x12)\n\x06policy\x18\x01 \x01(\x0b\x32\x19.hutong.verdict.v1.Policy\"L\n\x13ListPoliciesRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x14ListPoliciesResponse\x12+\n\x08policies\x18\x01 \x03(\x0b\x32\x19.hutong.verdict.v1.Policy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x19\n\x17GetPolicyDigestsRequest\"\xc4\x01\n\x18GetPolicyDigestsResponse\x12I\n\x07\x64igests\x18\x01 \x03(\x0b\x32\x38.hutong.verdict.v1.GetPolicyDigestsResponse.DigestsEntry\x12-\n\tloaded_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0c\x44igestsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"\x1d\n\x1b\x46indStricterPoliciesRequest\"\x87\x01\n\x0eStricterPolicy\x12)\n\x06policy\x18\x01 \x01(\x0b\x32\x19.hutong.verdict.v1.Policy\x12\x38\n\x0f\x63ounter_example\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x10\n\x08\x64\x65\x63lared\x18\x03 \x01(\x08\"S\n\x1c\x46indStricterPoliciesResponse\x12\x33\n\x08policies\x18\x01 \x03(\x0b\x32!.hutong.verdict.v1.StricterPolicy2\xae\x03\n\rPolicyService\x12V\n\tGetPolicy\x12#.hutong.verdict.v1.GetPolicyRequest\x1a$.hutong.verdict.v1.GetPolicyResponse\x12_\n\x0cListPolicies\x12&.hutong.verdict.v1.ListPoliciesRequest\x1a\'.hutong.verdict.v1.ListPoliciesResponse\x12k\n\x10GetPolicyDigests\x12*.hutong.verdict.v1.GetPolicyDigestsRequest\x1a+.hutong.verdict.v1.GetPolicyDigestsResponse\x12w\n\x14\x46indStricterPolicies\x12..hutong.verdict.v1.FindStricterPoliciesRequest\x1a/.hutong.verdict.v1.FindStricterPoliciesResponseB\xc5\x01\n\x15\x63om.hutong.verdict.v1B\x12PolicyServiceProtoP\x01Z2hutong.internal/protos/hutong/verdict/v1;verdictv1\xa2\x02\x03HVX\xaa\x02\x11Hutong.Verdict.V1\xca\x02\x11Hutong\\Verdict\\V1\xe2\x02\x1dHutong\\Verdict\\V1\\GPBMetadata\xea\x02\x13Hutong::Verdict::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&hutong/verdict/v1/policy_service.proto\x12\x11hutong.verdict.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bhutong/common/v1/text.proto\"\xb3\x01\n\x06Policy\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tpolicy_id\x18\x02 \x01(\t\x12.\n\x05title\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x63ontent_hash\x18\x05 \x01(\x0c\x12\x0c\n\x04yaml\x18\x06 \x01(\t\"%\n\x10GetPolicyRequest\x12\x11\n\tpolicy_id\x18\x01 \x01(\t\">\n\x11GetPolicyResponse\x12)\n\x06policy\x18\x01 \x01(\x0b\x32\x19.hutong.verdict.v1.Policy\"L\n\x13ListPoliciesRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x14ListPoliciesResponse\x12+\n\x08policies\x18\x01 \x03(\x0b\x32\x19.hutong.verdict.v1.Policy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x19\n\x17GetPolicyDigestsRequest\"\xdd\x01\n\x18GetPolicyDigestsResponse\x12I\n\x07\x64igests\x18\x01 \x03(\x0b\x32\x38.hutong.verdict.v1.GetPolicyDigestsResponse.DigestsEntry\x12-\n\tloaded_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fprogram_version\x18\x03 \x01(\t\x1a.\n\x0c\x44igestsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"\x1d\n\x1b\x46indStricterPoliciesRequest\"\x87\x01\n\x0eStricterPolicy\x12)\n\x06policy\x18\x01 \x01(\x0b\x32\x19.hutong.verdict.v1.Policy\x12\x38\n\x0f\x63ounter_example\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x10\n\x08\x64\x65\x63lared\x18\x03 \x01(\x08\"S\n\x1c\x46indStricterPoliciesResponse\x12\x33\n\x08policies\x18\x01 \x03(\x0b\x32!.hutong.verdict.v1.StricterPolicy2\xae\x03\n\rPolicyService\x12V\n\tGetPolicy\x12#.hutong.verdict.v1.GetPolicyRequest\x1a$.hutong.verdict.v1.GetPolicyResponse\x12_\n\x0cListPolicies\x12&.hutong.verdict.v1.ListPoliciesRequest\x1a\'.hutong.verdict.v1.ListPoliciesResponse\x12k\n\x10GetPolicyDigests\x12*.hutong.verdict.v1.GetPolicyDigestsRequest\x1a+.hutong.verdict.v1.GetPolicyDigestsResponse\x12w\n\x14\x46indStricterPolicies\x12..hutong.verdict.v1.FindStricterPoliciesRequest\x1a/.hutong.verdict.v1.FindStricterPoliciesResponseB\xc5\x01\n\x15\x63om.hutong.verdict.v1B\x12PolicyServiceProtoP\x01Z2hutong.internal/protos/hutong/verdict/v1;verdictv1\xa2\x02\x03HVX\xaa\x02\x11Hutong.Verdict.V1\xca\x02\x11Hutong\\Verdict\\V1\xe2\x02\x1dHutong\\Verdict\\V1\\GPBMetadata\xea\x02\x13Hutong::Verdict::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,15 +49,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPOLICYDIGESTSREQUEST']._serialized_start=580
   _globals['_GETPOLICYDIGESTSREQUEST']._serialized_end=605
   _globals['_GETPOLICYDIGESTSRESPONSE']._serialized_start=608
-  _globals['_GETPOLICYDIGESTSRESPONSE']._serialized_end=804
-  _globals['_GETPOLICYDIGESTSRESPONSE_DIGESTSENTRY']._serialized_start=758
-  _globals['_GETPOLICYDIGESTSRESPONSE_DIGESTSENTRY']._serialized_end=804
-  _globals['_FINDSTRICTERPOLICIESREQUEST']._serialized_start=806
-  _globals['_FINDSTRICTERPOLICIESREQUEST']._serialized_end=835
-  _globals['_STRICTERPOLICY']._serialized_start=838
-  _globals['_STRICTERPOLICY']._serialized_end=973
-  _globals['_FINDSTRICTERPOLICIESRESPONSE']._serialized_start=975
-  _globals['_FINDSTRICTERPOLICIESRESPONSE']._serialized_end=1058
-  _globals['_POLICYSERVICE']._serialized_start=1061
-  _globals['_POLICYSERVICE']._serialized_end=1491
+  _globals['_GETPOLICYDIGESTSRESPONSE']._serialized_end=829
+  _globals['_GETPOLICYDIGESTSRESPONSE_DIGESTSENTRY']._serialized_start=783
+  _globals['_GETPOLICYDIGESTSRESPONSE_DIGESTSENTRY']._serialized_end=829
+  _globals['_FINDSTRICTERPOLICIESREQUEST']._serialized_start=831
+  _globals['_FINDSTRICTERPOLICIESREQUEST']._serialized_end=860
+  _globals['_STRICTERPOLICY']._serialized_start=863
+  _globals['_STRICTERPOLICY']._serialized_end=998
+  _globals['_FINDSTRICTERPOLICIESRESPONSE']._serialized_start=1000
+  _globals['_FINDSTRICTERPOLICIESRESPONSE']._serialized_end=1083
+  _globals['_POLICYSERVICE']._serialized_start=1086
+  _globals['_POLICYSERVICE']._serialized_end=1516
 # @@protoc_insertion_point(module_scope)
