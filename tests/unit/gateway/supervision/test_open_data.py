@@ -1,4 +1,4 @@
-"""What is published gives no small figure away, whoever adds and whoever knows the rule."""
+"""Gives no small figure away in what is published, whoever adds and whoever knows the rule."""
 
 import csv
 import io
