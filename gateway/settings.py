@@ -66,6 +66,9 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """Makes that store when it is not there, and brings its tables up to date. Otherwise `hutong migrate` does."""
     supervision_days: Count = 180
     """For how many days a refusal is kept, to be opened again. Figures stay: they name nobody."""
+    """The key (P-256, PEM) from which the keys of passes come; all replicas have the same file, which is read again
+    when it changes: the first key in it signs, further ones are published with it (`hutong pass-key`). Empty: with a
+    development issuer one that is made in its folder, else no passes are issued."""
     certificate_signers: Directory = ""
     """The regions' signers of test certificates: for each a certificate `NAME.pem` that names its region, and its key
     `NAME.key`; a folder that is read again when it changes. Empty: no certificates are issued."""
