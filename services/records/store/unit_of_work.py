@@ -68,7 +68,8 @@ class Known:
 class Plan:
     """The plan of a commit: what to append, in this order, new records, further revisions, laboratories; where the
     followed region's cursor goes; conflicts to keep, and how one is settled; ids that change hands; and the answer to
-    the request, given the instant of the commit."""
+    the request, given the instant of the commit. `written_by` names who writes what is new; copies say it
+    themselves."""
 
     answer: Callable[[Instant], bytes]
     revisions: Sequence[NewRevision] = ()
@@ -78,6 +79,7 @@ class Plan:
     settled: Settled | None = None
     firsts: Sequence[FirstRevision] = ()
     moved: Sequence[Moved] = ()
+    written_by: str = ""
 
     @property
     def count(self) -> int:
