@@ -30,6 +30,16 @@ def code_history(lengths: Sequence[int]) -> Benchmark:
     return CodeHistory(lengths)
 
 
+def capacity(rows: Sequence[int]) -> Benchmark:
+    """The benchmark of capacity with these numbers of rows. Raises CannotRunError when what it imports is not
+    installed."""
+    try:
+        from bench.benchmarks.capacity import Capacity
+    except ModuleNotFoundError as error:
+        raise CannotRunError(f"未安装 {error.name}", f"{error.name} is not installed") from error
+    return Capacity(rows)
+
+
 def intake_into(store_url: str) -> Benchmark:
     """The benchmark of intake into a store that is there, beside one of its own. Raises CannotRunError when what it
     imports is not installed."""

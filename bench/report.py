@@ -1,6 +1,7 @@
 """The report of a benchmark: figures of several rounds, their medians and spread, and ours beside the yardstick."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from statistics import median, quantiles
 from typing import Any
 
@@ -68,10 +69,12 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that one benchmark measured. `notes` say how, for who wants to know what the figures include."""
+    """All that one benchmark measured. `notes` say how, for who wants to know what the figures include; `figures` are
+    what a page is made of, in the JSON alone."""
 
     measures: tuple[Measure, ...]
     notes: tuple[Text, ...] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _series(series: Series) -> dict[str, Any]:
@@ -104,6 +107,7 @@ def as_json(name: str, title: Text, machine: str, report: Report) -> dict[str, A
             for measure in report.measures
         ],
         "notes": [{"zh": note.zh, "en": note.en} for note in report.notes],
+        **({"figures": report.figures} if report.figures else {}),
     }
 
 

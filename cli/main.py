@@ -17,6 +17,7 @@ COMMANDS = (
     Command("laboratory", "cli.commands.laboratory.command", "检测机构的质量 / the quality of laboratories"),
     Command("policy", "cli.commands.policy.command", "检查、测试、解释政策 / check, test and explain policies"),
     Command("migrate", "cli.commands.migrate", "建库或更新表结构 / make a store, or bring its tables up to date"),
+    Command("backup", "cli.commands.backup", "备份库与审计日志 / back up a store or an audit trail"),
     Command("shadow", "cli.commands.shadow", "以本地答案与互通网比对 / compare a region's answers with the mesh's"),
     Command("conform", "cli.commands.conform", "按公布的用例核对 / check a target by published cases"),
     Command("doctor", "cli.commands.doctor", "检查各服务是否一致 / do all services agree"),

@@ -10,9 +10,10 @@ from gateway.settings import GatewaySettings
 from services.common.regions import NATION
 from services.runtime.program import main
 from services.runtime.rpc.channel import Channels
-from services.runtime.rpc.person_keys import received_keys
+from services.runtime.rpc.person_keys import message_keys
 from services.runtime.settings.directory import read_directory
 from services.runtime.settings.environment import SettingsError
+from services.runtime.settings.secret_file import process_secret
 from services.runtime.tls.identity import principal, store_of
 from services.runtime.tls.process import process_files
 
@@ -26,7 +27,8 @@ def wire(settings: GatewaySettings) -> Gateway:
     if directory.nation is None:
         raise SettingsError("HUTONG_DIRECTORY: without the nation's records nobody says which cached codes to drop")
     files = process_files(settings, PRINCIPAL)
-    channels = Channels("gateway", files, received_keys(settings.mesh_secret))
+    secret = process_secret(settings)
+    channels = Channels("gateway", files, message_keys(secret))
     lookup = principal("mesh/lookup")
 
     def change_feed(region: str, target: str) -> ChangeFeed:
@@ -45,6 +47,7 @@ def wire(settings: GatewaySettings) -> Gateway:
         sample_people=read_people(Path(settings.sample_people)) if settings.sample_people else None,
         close=channels.close,
         files=files,
+        secret=secret,
     )
 
 

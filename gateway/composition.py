@@ -14,8 +14,10 @@ from gateway.application.application import Application
 from gateway.application.first_contact import FirstContact
 from gateway.application.proven_lookup import ProvenLookup
 from gateway.application.readiness import Probe
-from gateway.application.samples import SamplePerson
-from gateway.application.weights import HEAVY
+from gateway.application.samples import SampleDependant, SamplePerson
+from gateway.application.weights import HEAVY, HEAVY_PURPOSES
+from gateway.certificates.certificates import Certificates, CertificateSources
+from gateway.certificates.signers import SignerFolder
 from gateway.codes.cache.entry import BOUND_SECONDS
 from gateway.codes.cache.memory import MemoryCache
 from gateway.codes.cache.protocol import HOLDERS, VerdictCache
@@ -41,8 +43,10 @@ from gateway.passes.passes import Passes, PassSources
 from gateway.passes.voids import Voids
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from gateway.settings import GatewaySettings
+from services.certificates.holders import HolderSeal
+from services.certificates.trust_folder import TrustFolder
 from services.common.documents import PersonKeys
-from services.common.identities import secret_fingerprint
+from services.common.errors import Text
 from services.common.regions import NATION
 from services.runtime.access.guard import TableGuard
 from services.runtime.access.persons import NamedPersons
@@ -60,6 +64,7 @@ from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.security import Security
 from services.runtime.service import Service, access_table
 from services.runtime.settings.environment import SettingsError
+from services.runtime.settings.secret_file import SecretFile, process_secret
 from services.runtime.telemetry.trace import Traces, asked_at_most
 from services.runtime.tls.credentials import server_credentials
 from services.runtime.tls.files import TlsFiles
@@ -69,7 +74,8 @@ log = logging.getLogger("hutong.gateway")
 NAME = "gateway"
 _CONTRACT = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
 _DEFAULT_PURPOSES = {
-    f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION for method in ("ClaimResult", "SwitchScope")
+    f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION
+    for method in ("ClaimResult", "SwitchScope", "PresentCertificate")
 }
 
 
@@ -124,10 +130,25 @@ def open_pass_keys(settings: GatewaySettings) -> PassKeys | None:
     return None
 
 
-def _names(people: Sequence[SamplePerson] | None, keys: PersonKeys) -> Mapping[bytes, str]:
+def open_certificates(settings: GatewaySettings, names: Mapping[bytes, Text], keys: PersonKeys) -> CertificateSources:
+    """Returns the means to issue and to believe certificates. Raises SettingsError for a folder that will not do."""
+    name = "HUTONG_CERTIFICATE_SIGNERS"
+    try:
+        signers = SignerFolder(Path(settings.certificate_signers)) if settings.certificate_signers else None
+        name = "HUTONG_CERTIFICATE_TRUST"
+        trust = TrustFolder(Path(settings.certificate_trust)) if settings.certificate_trust else None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{name}: {error}") from None
+    return CertificateSources(signers, trust, HolderSeal(settings.mesh_secret, keys), names)
+
+
+def _names(people: Sequence[SamplePerson] | None, keys: PersonKeys) -> Mapping[bytes, Text]:
+    # A dependant, whom a guardian shows, has a name too.
+    named: list[SamplePerson | SampleDependant] = [*(people or ())]
+    named += [dependant for one in people or () for dependant in one.dependants]
     return {
-        keys.of_number(DocumentType.Value(f"DOCUMENT_TYPE_{one.document.type}"), one.document.number): one.name.zh
-        for one in people or ()
+        keys.of_number(DocumentType.Value(f"DOCUMENT_TYPE_{one.document.type}"), one.document.number): one.name
+        for one in named
     }
 
 
@@ -147,6 +168,7 @@ def build(
     clock: Clock = system_clock,
     close: Callable[[], Awaitable[None]] | None = None,
     files: TlsFiles | None = None,
+    secret: SecretFile | None = None,
 ) -> Gateway:
     """Builds a gateway over these ports.
 
@@ -157,8 +179,8 @@ def build(
     """
     if not 0 < settings.news_seconds <= BOUND_SECONDS:
         raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
-    secret = settings.mesh_secret.encode()
-    fingerprint = secret_fingerprint(secret)
+    secret = secret or process_secret(settings)
+    fingerprint = secret.own_fingerprint
     mesh = MeshIdentity(fingerprint, directory_version)
     nation = RecordsNews(NATION, news, clock, mesh, secret_fingerprint=fingerprint)
     holders_news = HoldersNews(holder_feed, clock, mesh)
@@ -186,15 +208,18 @@ def build(
         news_seconds=settings.news_seconds,
         region_feeds=frozenset(feeds) - {NATION, HOLDERS},
     )
-    keys = PersonKeys(secret)
+    keys = secret.keys
     admission = Admission(keys)
     lookup = ProvenLookup(evidence, holders, mesh)
     application = Application(admission, codes, policies, evidence=lookup, holders=lookup, regions=regions)
     accesses = Accesses(settings.audit, admission)
     pass_keys = open_pass_keys(settings)
     voids = Voids(nation, clock)
-    pass_sources = PassSources(pass_keys, voids, _names(sample_people, keys)) if pass_keys else None
+    names = _names(sample_people, keys)
+    masked_names = {person: name.zh for person, name in names.items()}
+    pass_sources = PassSources(pass_keys, voids, masked_names) if pass_keys else None
     passes = Passes(application, lookup, pass_sources, clock=clock, news_seconds=settings.news_seconds)
+    certificates = Certificates(application, lookup, lookup, open_certificates(settings, names, keys), clock)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(holders_news)
     probe = Probe(cache, policies, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
@@ -206,15 +231,16 @@ def build(
     named = NamedCallers(Purpose.PURPOSE_SHOW_CODE, _DEFAULT_PURPOSES)
     guard = TableGuard(access_table(settings), named, persons=NamedPersons(keys))
     routes = {
-        **api_routes(application, accesses, passes),
+        **api_routes(application, accesses, passes, certificates),
         **page_routes(sample_people, sign_in=bool(identities.development and sample_people)),
         **sign_in_routes(identities.development, sample_people),
     }
 
+    servicer = HealthCodeServicer(application, accesses, passes, certificates)
     return Gateway(
         service=Service(
             name=NAME,
-            bindings=[Binding(_CONTRACT, HealthCodeServicer(application, accesses, passes), guard, heavy=HEAVY)],
+            bindings=[Binding(_CONTRACT, servicer, guard, heavy=HEAVY, heavy_purposes=HEAVY_PURPOSES)],
             pings=probe.pings,
             background=[
                 policies.keep,
@@ -228,6 +254,7 @@ def build(
             files=files,
             auditor=auditor,
             limiter=limiter,
+            secret=secret,
         ),
         app=HttpApplication(
             routes,

@@ -40,6 +40,11 @@ class Holders(Protocol):
     ) -> holder_service_pb2.ClaimResultResponse:
         """See hutong.lookup.v1.HolderService."""
 
+    async def PresentCertificate(
+        self, request: holder_service_pb2.PresentCertificateRequest
+    ) -> holder_service_pb2.PresentCertificateResponse:
+        """See hutong.lookup.v1.HolderService."""
+
     async def SwitchScope(
         self, request: holder_service_pb2.SwitchScopeRequest
     ) -> holder_service_pb2.SwitchScopeResponse:

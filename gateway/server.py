@@ -15,7 +15,7 @@ from gateway.settings import HEAD_SECONDS, IDLE_SECONDS, GatewaySettings
 from services.runtime.process import stop_signal
 from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.listening import CannotListenError, listening_socket
-from services.runtime.rpc.person_keys import received_keys
+from services.runtime.rpc.person_keys import message_keys
 from services.runtime.rpc.server import Server
 from services.runtime.service import stream_limits_of
 from services.runtime.settings.environment import SettingsError
@@ -130,7 +130,7 @@ class GatewayServer:
             operations_listen=settings.operations_listen,
             auditor=service.auditor,
             limiter=service.limiter,
-            receive=received_keys(settings.mesh_secret),
+            keys=message_keys(gateway.service.secret),
             addresses=Addresses(settings.trusted_proxies),
             streams=stream_limits_of(settings),
         )

@@ -6,6 +6,7 @@ from gateway.codes.cache.entry import BOUND_SECONDS
 from services.runtime.settings.environment import ServerSettings, require_secret
 from services.runtime.settings.kinds import (
     Count,
+    Directory,
     File,
     Listen,
     Members,
@@ -37,6 +38,9 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     The same file as lookup's and the nation's."""
     redis_url: RedisUrl = ""
     """The shared cache, such as redis://cache:6379/0. Empty: a cache within the process."""
+    redis_url_file: File = ""
+    """A file with that URL, in place of redis_url: it may hold a password, and a process's environment is seen by more
+    than its files. Read once, at start."""
     redis_timeout: SomeSeconds = 0.05
     """How long a command to Redis may take before the gateway goes on without it."""
     cache_entries: Count = 200_000
@@ -53,6 +57,12 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     pass_key: File = ""
     """The key (P-256, PEM) from which the keys of passes come; all replicas have the same. Empty: with a development
     issuer one that is made in its folder, else no passes are issued."""
+    certificate_signers: Directory = ""
+    """The regions' signers of test certificates: for each a certificate `NAME.pem` that names its region, and its key
+    `NAME.key`; a folder that is read again when it changes. Empty: no certificates are issued."""
+    certificate_trust: Directory = ""
+    """The certificates of those who may sign test certificates (`*.pem`), and the list of revoked ones (`revoked.txt`):
+    a folder that is read again when it changes, the same as lookup's. Empty: no certificates are verified."""
     cors_origins: Origins = ()
     """The origins, such as https://code.example.cn, whose pages may call the API from a browser. Empty: none but the
     gateway's own."""

@@ -99,7 +99,7 @@ class PostgresServer:
         """Kills every one of its processes at once, none of which gets to write another word."""
         # Stopped first, so that it starts no more of them meanwhile.
         self.process.send_signal(signal.SIGSTOP)
-        pids = [self.process.pid, *_children(self.process.pid)]
+        pids = [self.process.pid, *children(self.process.pid)]
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -225,7 +225,8 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _children(parent: int) -> list[int]:
+def children(parent: int) -> list[int]:
+    """Returns the processes that a process has started and that live."""
     pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
     return [pid for pid in pids if (stat := _stat(pid)) and int(stat[1]) == parent]
 

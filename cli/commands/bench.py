@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "holder's tests, such as 1,10,200,2000",
     )
     parser.add_argument(
+        "--rows",
+        type=_lengths,
+        metavar="N,N,…",
+        help="仅 capacity：库中的行数 / capacity only: how many rows the stores have, such as 10000,1000000",
+    )
+    parser.add_argument(
         "--store",
         metavar="URL",
         help="仅 intake：写入该库，与本机单节点之比；库须已迁移，数据会留下 / "
@@ -87,6 +93,9 @@ def run(args: argparse.Namespace) -> int:
     if args.history and args.name != "codes":
         complain(Text("--history 只用于 codes", "--history goes with codes alone"))
         return Exit.USAGE
+    if args.rows and args.name != "capacity":
+        complain(Text("--rows 只用于 capacity", "--rows goes with capacity alone"))
+        return Exit.USAGE
     if args.store and args.name != "intake":
         complain(Text("--store 只用于 intake", "--store goes with intake alone"))
         return Exit.USAGE
@@ -95,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
         try:
             if args.history is not None:
                 benchmark = registry.code_history(args.history)
+            elif args.rows is not None:
+                benchmark = registry.capacity(args.rows)
             elif args.store is not None:
                 benchmark = registry.intake_into(args.store)
             else:

@@ -132,11 +132,11 @@ def _verify(paths: list[str]) -> int:
 
 
 async def _play(args: argparse.Namespace) -> "Report":
-    from importlib.metadata import version
     from uuid import uuid4
 
     from cli.conformance.outcomes import Report, as_text
     from services.common.instants import format_rfc3339
+    from services.common.release import RELEASE
     from services.runtime.clock import system_clock
 
     run_id, now = uuid4().hex[:12], system_clock()
@@ -152,7 +152,7 @@ async def _play(args: argparse.Namespace) -> "Report":
         cases_digest=digest,
         run_id=run_id,
         at=format_rfc3339(now),
-        software=version("hutong"),
+        software=RELEASE,
         outcomes=outcomes,
     )
     print(as_text(report))

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from cli.diagnosis.asking import Addresses
     from cli.diagnosis.judgement import Finding
     from services.common.mesh_directory import MeshDirectory
+    from services.common.mesh_secret import MeshSecret
 
 _DESCRIPTION = """\
-询问互通网的每个服务：能否连上、是不是该是的那个库、密钥是否相同、名单是否一致、时钟是否准确、政策是否齐全。
+询问互通网的每个服务：能否连上、是不是该是的那个库、密钥是否相同、名单是否一致、时钟是否准确、政策是否齐全、证书是否将到期。
 不改变任何东西，也不读取任何人的数据。
 
 Asks every service of a mesh: is it reachable, is it the store that is meant, are secrets the same, do the lists of
-members agree, are clocks right, is there a policy for everybody? Changes nothing, and reads nobody's data.
+members agree, are clocks right, is there a policy for everybody, are certificates renewed? Changes nothing,
+and reads nobody's data.
 
 退出状态 exit status:
   0  一切正常 nothing is wrong
@@ -57,12 +59,12 @@ def run(args: argparse.Namespace) -> int:
     from cli.diagnosis.judgement import findings
 
     try:
-        members, addresses, fingerprint = _meant(args)
+        members, addresses, secret = _meant(args)
     except (OSError, ValueError) as error:
         complain(Text(f"无法开始：{error}", f"cannot begin: {error}"))
         return Exit.USAGE
     facts = asyncio.run(ask_all(members, addresses))
-    wrong = findings(members, facts, fingerprint)
+    wrong = findings(members, facts, secret)
     asked = len(facts.stores) + sum(one is not None for one in (facts.lookup, facts.verdict, facts.gateway))
     for finding in wrong:
         _print(finding)
@@ -72,23 +74,25 @@ def run(args: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _meant(args: argparse.Namespace) -> "tuple[MeshDirectory, Addresses, bytes | None]":
-    """Returns the list that should hold, where the others are, and the secret's fingerprint where it is known. Raises
+def _meant(args: argparse.Namespace) -> "tuple[MeshDirectory, Addresses, MeshSecret | None]":
+    """Returns the list that should hold, where the others are, and the secret where it is known. Raises
     OSError and ValueError."""
     from cli.diagnosis.asking import Addresses
     from cli.mesh.data import SECRET_FILE
     from cli.mesh.endpoints import read_endpoints
     from cli.mesh.plan import GATEWAY, LOOKUP, PRINCIPALS
     from cli.mesh.target import certificate_of, files_of
-    from services.common.identities import secret_fingerprint
+    from services.common.mesh_secret import parse_mesh_secret
     from services.runtime.settings.directory import read_directory
 
     secret = os.environ.get("HUTONG_MESH_SECRET", "")
+    if secret_file := os.environ.get("HUTONG_MESH_SECRET_FILE", ""):
+        secret = Path(secret_file).read_text(encoding="utf-8")
     if args.directory is not None:
         members = read_directory(str(args.directory))
         files = None if args.tls is None else certificate_of(args.tls)
         addresses = Addresses(args.lookup, args.verdict, args.gateway, files, files)
-        return members, addresses, secret_fingerprint(secret.encode()) if secret else None
+        return members, addresses, parse_mesh_secret(secret) if secret else None
     endpoints = read_endpoints(args.data)
     if endpoints is None:
         raise ValueError(f"{args.data}: 没有运行的互通网 / no mesh is running from there; name a --directory")
@@ -101,7 +105,7 @@ def _meant(args: argparse.Namespace) -> "tuple[MeshDirectory, Addresses, bytes |
         files_of(endpoints, PRINCIPALS[LOOKUP]),
         files_of(endpoints, PRINCIPALS[GATEWAY]),
     )
-    return members, addresses, secret_fingerprint(secret.encode())
+    return members, addresses, parse_mesh_secret(secret)
 
 
 def _print(finding: "Finding") -> None:

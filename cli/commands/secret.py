@@ -1,7 +1,6 @@
-"""`hutong secret add|use|rekey`: changes the mesh's secret, version by version."""
+"""`hutong secret add|use|drop`: changes the mesh's secret, version by version."""
 
 import argparse
-import asyncio
 import os
 import secrets
 from collections.abc import Callable
@@ -15,9 +14,10 @@ if TYPE_CHECKING:
     from services.common.mesh_secret import MeshSecret
 
 _DESCRIPTION = """\
-更换互通网的密钥：先加一个版本，再让各库改用它，最后删去旧版本。步骤见 docs/runbook/changing-the-secret.md。
-Changes the mesh's secret: a version is added, stores are brought to it, the old one is removed. The steps:
-docs/runbook/changing-the-secret.md."""
+更换互通网的密钥：先加一个版本，再改用它，各库自行换用，最后删去旧版本，服务不停。
+步骤见 docs/runbook/changing-the-secret.md。
+Changes the mesh's secret: a version is added, then used, stores go over to it by themselves while they are served, the
+old one is removed. The steps: docs/runbook/changing-the-secret.md."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,13 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     drop = commands.add_parser("drop", help="删去旧版本 / remove an old version, which is then useless")
     drop.add_argument("version", type=int, help="版本号 / its number")
     drop.set_defaults(run=run_drop)
-    rekey = commands.add_parser("rekey", help="让停下的库改用当前版本 / bring a stopped store to the current version")
-    rekey.add_argument("store", choices=("records", "lookup"), help="库的种类 / the kind of store")
-    rekey.add_argument(
-        "--store-url", required=True, metavar="URL", help="sqlite:///path, postgresql://user@host/database"
-    )
-    rekey.set_defaults(run=run_rekey)
-    for command in (add, use, drop, rekey):
+    for command in (add, use, drop):
         command.add_argument("--file", type=Path, required=True, help="密钥文件 / the file of the secret")
 
 
@@ -78,8 +72,15 @@ def run_add(args: argparse.Namespace) -> int:
 
 
 def run_use(args: argparse.Namespace) -> int:
-    """Makes a version the current one."""
-    return _changed(args.file, lambda secret: secret.with_current(args.version))
+    """Makes a version the current one. There is no way back to a lesser one: stores do not go there."""
+    from services.common.mesh_secret import MeshSecret, MeshSecretError
+
+    def use(secret: MeshSecret) -> MeshSecret:
+        if args.version < secret.current:
+            raise MeshSecretError(f"version {args.version} is before the current one; add another instead")
+        return secret.with_current(args.version)
+
+    return _changed(args.file, use)
 
 
 def run_drop(args: argparse.Namespace) -> int:
@@ -93,25 +94,3 @@ def run_drop(args: argparse.Namespace) -> int:
         return MeshSecret(secret.root, rest, secret.current)
 
     return _changed(args.file, drop)
-
-
-def run_rekey(args: argparse.Namespace) -> int:
-    """Brings the keys of one store to the current version."""
-    from services.common.mesh_secret import MeshSecretError, parse_mesh_secret
-    from services.lookup.store.rekeying import REKEYING as LOOKUP
-    from services.records.store.rekeying import REKEYING as RECORDS
-    from services.runtime.settings.environment import SettingsError
-    from services.runtime.storage.rekeying import rekey
-
-    try:
-        text = args.file.read_text(encoding="utf-8")
-        secret = parse_mesh_secret(text)
-        people = asyncio.run(rekey({"records": RECORDS, "lookup": LOOKUP}[args.store], args.store_url, text, secret))
-    except (OSError, MeshSecretError, SettingsError) as error:
-        complain(Text("不能改", str(error)))
-        return Exit.USAGE
-    except Exception as error:  # noqa: BLE001  # a database's own words are what an operator needs here
-        complain(Text("库没有改动", f"nothing was changed: {type(error).__name__}: {error}"))
-        return Exit.UNREACHABLE
-    print(f"{people} 人已改用版本 {secret.current} / {people} people are under version {secret.current}")
-    return Exit.OK

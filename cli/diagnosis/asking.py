@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol, cast
@@ -15,6 +15,7 @@ from hutong.lookup.v1.region_directory_service_pb2 import ListRegionsRequest, Li
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest, BatchListRecordsResponse
 from hutong.verdict.v1.policy_service_pb2 import GetPolicyDigestsRequest, GetPolicyDigestsResponse
 
+from cli.diagnosis.certificates import shown_certificate
 from cli.diagnosis.facts import GatewayFacts, LookupFacts, MeshFacts, StoreAnswer, StoreFacts, VerdictFacts
 from services.common.documents import PERSON_KEY_BYTES
 from services.common.errors import ServiceError
@@ -34,6 +35,7 @@ CONNECTIONS = 3
 """So many connections to each store: where several stores are behind one name, they meet more than one."""
 
 _FEED = re.compile(r'^hutong_gateway_news_age_seconds\{feed="([^"]+)"\}', re.MULTILINE)
+_SECRET = re.compile(r'^hutong_mesh_secret_version\{which="current"\} (\S+)', re.MULTILINE)
 
 
 class RecordsStore(Protocol):
@@ -80,6 +82,10 @@ async def ask_all(members: MeshDirectory, addresses: Addresses) -> MeshFacts:
             ]
             lookup = group.create_task(_lookup(addresses)) if addresses.lookup else None
             verdict = group.create_task(_verdict(addresses)) if addresses.verdict else None
+            certificates = [
+                group.create_task(shown_certificate(name, address, SECONDS))
+                for name, address in _certified(members, addresses)
+            ]
             gateway = group.create_task(asyncio.to_thread(_gateway, addresses.gateway)) if addresses.gateway else None
     finally:
         leave(token)
@@ -88,7 +94,20 @@ async def ask_all(members: MeshDirectory, addresses: Addresses) -> MeshFacts:
         None if lookup is None else lookup.result(),
         None if verdict is None else verdict.result(),
         None if gateway is None else gateway.result(),
+        [seen for task in certificates if (seen := task.result()) is not None],
     )
+
+
+def _certified(members: MeshDirectory, addresses: Addresses) -> Iterator[tuple[str, str]]:
+    """Yields the names and addresses of those who show certificates."""
+    if addresses.of_lookup is not None:
+        yield from ((name, member.records) for name, member in members.members.items())
+    if addresses.of_gateway is not None:
+        yield from (
+            (name, address)
+            for name, address in (("lookup", addresses.lookup), ("verdict", addresses.verdict))
+            if address
+        )
 
 
 async def _store(name: str, address: str, files: TlsFiles | None) -> StoreFacts:
@@ -119,7 +138,7 @@ async def _lookup(addresses: Addresses) -> LookupFacts:
     listed = {region.region: region.records_address for region in response.regions if region.records_address}
     if response.nation_address:
         listed[NATION] = response.nation_address
-    return LookupFacts(addresses.lookup, response.directory_version, listed)
+    return LookupFacts(addresses.lookup, response.directory_version, listed, identity=response.identity)
 
 
 async def _verdict(addresses: Addresses) -> VerdictFacts:
@@ -139,7 +158,10 @@ def _gateway(address: str) -> GatewayFacts:
     except (URLError, OSError, ValueError) as error:
         return GatewayFacts(address, error=str(error))
     components = cast(Mapping[str, str], ready.get("components", {}))
-    return GatewayFacts(address, components, frozenset(_FEED.findall(text)))
+    version = _SECRET.search(text)
+    return GatewayFacts(
+        address, components, frozenset(_FEED.findall(text)), None if version is None else round(float(version[1]))
+    )
 
 
 def _read(url: str) -> bytes:

@@ -37,6 +37,7 @@ class LookupFacts:
     version: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
+    identity: StoreIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,26 @@ class VerdictFacts:
 
 @dataclass(frozen=True, slots=True)
 class GatewayFacts:
-    """The state of the gateway's components, by name, and whose news it hears; `error` is why that could not be
+    """The state of the gateway's components, by name, and whose news it hears, and the version of the
+    secret that it goes by; `error` is why that could not be
     had."""
 
     address: str
     components: Mapping[str, str] = field(default_factory=dict)
     feeds: frozenset[str] = frozenset()
+    secret_version: int | None = None
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """The certificate that a service showed at an instant, by the clock of whoever asked, and when it begins and
+    ends."""
+
+    name: str
+    seen_at: Instant
+    begins_at: Instant
+    ends_at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +81,4 @@ class MeshFacts:
     lookup: LookupFacts | None = None
     verdict: VerdictFacts | None = None
     gateway: GatewayFacts | None = None
+    certificates: Sequence[CertificateFacts] = ()

@@ -1,19 +1,33 @@
 """Judges what the services of a mesh say: whether each is the one that is meant, and whether all agree. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from cli.diagnosis.facts import GatewayFacts, LookupFacts, MeshFacts, StoreAnswer, StoreFacts, VerdictFacts
+from hutong.common.v1.identity_pb2 import StoreIdentity
+
+from cli.diagnosis.facts import (
+    CertificateFacts,
+    GatewayFacts,
+    LookupFacts,
+    MeshFacts,
+    StoreAnswer,
+    StoreFacts,
+    VerdictFacts,
+)
 from services.common.errors import Text, Unavailable
 from services.common.identities import FEED_CHANGED, OTHER_SECRET, RECORDS, ExpectedStore
 from services.common.instants import SECOND
 from services.common.mesh_directory import MeshDirectory
+from services.common.mesh_secret import MeshSecret
 from services.common.regions import NATION, divisions
 
 CLOCK_ALLOWANCE = SECOND
 """How far a store's clock may be off (docs/decisions/0009), in microseconds."""
 LAG_ALLOWANCE = 5 * SECOND
 """How far behind the nation may be, in microseconds."""
+LIFE_SHARE = 4
+"""A certificate has at least one in so many parts of its life left: it is renewed long before."""
 HOLDERS = "holders"
 """The gateway's name for lookup's feed."""
 
@@ -27,20 +41,21 @@ class Finding:
     text: Text
 
 
-def findings(members: MeshDirectory, facts: MeshFacts, secret_fingerprint: bytes | None) -> list[Finding]:
-    """Returns everything that is wrong. `members` is the list that should hold; without a fingerprint the stores' are
-    only held against one another."""
+def findings(members: MeshDirectory, facts: MeshFacts, secret: MeshSecret | None) -> list[Finding]:
+    """Returns everything that is wrong. `members` is the list that should hold; without a secret the stores' are only
+    held against one another."""
     return [
-        *(finding for store in facts.stores for finding in _store(store, members, secret_fingerprint)),
-        *_one_secret(facts, secret_fingerprint),
+        *(finding for store in facts.stores for finding in _store(store, members, secret)),
+        *_one_secret(facts, secret),
         *_following(facts, members),
-        *(_lookup(facts.lookup, members) if facts.lookup is not None else ()),
+        *(_lookup(facts.lookup, members, secret) if facts.lookup is not None else ()),
         *(_verdict(facts.verdict, members) if facts.verdict is not None else ()),
-        *(_gateway(facts.gateway, members) if facts.gateway is not None else ()),
+        *(_gateway(facts.gateway, members, secret) if facts.gateway is not None else ()),
+        *(finding for certificate in facts.certificates for finding in _certificate(certificate)),
     ]
 
 
-def _store(store: StoreFacts, members: MeshDirectory, secret_fingerprint: bytes | None) -> Iterator[Finding]:
+def _store(store: StoreFacts, members: MeshDirectory, secret: MeshSecret | None) -> Iterator[Finding]:
     if store.error:
         yield _unreachable(store.name, store.address, store.error)
     if not store.answers:
@@ -48,13 +63,17 @@ def _store(store: StoreFacts, members: MeshDirectory, secret_fingerprint: bytes 
     first = store.answers[0].identity
     member = members.members[store.name]
     # Of a secret that is not known here, the store's own is as good as any.
-    expected = ExpectedStore(RECORDS, store.name, secret_fingerprint or first.secret_fingerprint, member.feed)
+    expected = ExpectedStore(RECORDS, store.name, first.secret_fingerprint, member.feed)
+    if secret is not None and first.secret_fingerprint not in secret.fingerprints:
+        expected = replace(expected, secret_fingerprint=secret.fingerprint())
     for answer in store.answers:
         try:
             expected.check(answer.identity)
         except Unavailable as error:
             yield Finding(store.name, error.reason, error.text)
             return
+    if secret is not None:
+        yield from _older_secret(store.name, first, secret)
     feeds = sorted({answer.identity.feed_id for answer in store.answers})
     if len(feeds) > 1:
         yield Finding(
@@ -69,6 +88,30 @@ def _store(store: StoreFacts, members: MeshDirectory, secret_fingerprint: bytes 
         yield from _clock(store.name, store.answers[-1])
     else:
         yield from _lag(store.answers[-1])
+
+
+def _older_secret(name: str, identity: StoreIdentity, secret: MeshSecret) -> Iterator[Finding]:
+    """Yields what is wrong with one that still goes by a version of the secret before the current one."""
+    current = secret.fingerprint()
+    if identity.secret_fingerprint != current:
+        yield _secret_not_taken(name)
+    older = [fingerprint for fingerprint in identity.older_secret_fingerprints if fingerprint != current]
+    if older:
+        named = ", ".join(_version(fingerprint, secret) for fingerprint in older)
+        text = Text(
+            f"仍有密钥版本 {named} 的人员标识",
+            f"it still has, or may have, person keys of version {named} of the secret",
+        )
+        yield Finding(name, "OLDER_KEYS", text)
+
+
+def _secret_not_taken(name: str) -> Finding:
+    text = Text("尚未改用密钥的当前版本", "it does not go by the current version of the secret yet")
+    return Finding(name, "SECRET_NOT_TAKEN", text)
+
+
+def _version(fingerprint: bytes, secret: MeshSecret) -> str:
+    return next((str(one) for one in sorted(secret.versions) if secret.fingerprint(one) == fingerprint), "?")
 
 
 def _clock(name: str, answer: StoreAnswer) -> Iterator[Finding]:
@@ -97,8 +140,8 @@ def _lag(answer: StoreAnswer) -> Iterator[Finding]:
         yield Finding(NATION, "NATION_BEHIND", text)
 
 
-def _one_secret(facts: MeshFacts, secret_fingerprint: bytes | None) -> Iterator[Finding]:
-    if secret_fingerprint is not None:
+def _one_secret(facts: MeshFacts, secret: MeshSecret | None) -> Iterator[Finding]:
+    if secret is not None:
         return
     by_secret: dict[bytes, list[str]] = {}
     for store in facts.stores:
@@ -144,10 +187,12 @@ def _following(facts: MeshFacts, members: MeshDirectory) -> Iterator[Finding]:
             )
 
 
-def _lookup(lookup: LookupFacts, members: MeshDirectory) -> Iterator[Finding]:
+def _lookup(lookup: LookupFacts, members: MeshDirectory, secret: MeshSecret | None) -> Iterator[Finding]:
     if lookup.error:
         yield _unreachable("lookup", lookup.address, lookup.error)
         return
+    if secret is not None and lookup.identity is not None:
+        yield from _older_secret("lookup", lookup.identity, secret)
     if lookup.version == members.version:
         return
     listed = {name: member.records for name, member in members.members.items()}
@@ -175,13 +220,15 @@ def _verdict(verdict: VerdictFacts, members: MeshDirectory) -> Iterator[Finding]
         )
 
 
-def _gateway(gateway: GatewayFacts, members: MeshDirectory) -> Iterator[Finding]:
+def _gateway(gateway: GatewayFacts, members: MeshDirectory, secret: MeshSecret | None) -> Iterator[Finding]:
     if gateway.error:
         yield _unreachable("gateway", gateway.address, gateway.error)
         return
     for component, trouble in sorted(gateway.components.items()):
         if trouble:
             yield Finding("gateway", "GATEWAY_DEGRADED", Text(f"{component}：{trouble}", f"{component}: {trouble}"))
+    if secret is not None and gateway.secret_version not in (None, secret.current):
+        yield _secret_not_taken("gateway")
     heard = gateway.feeds - {HOLDERS}
     if heard and heard != members.members.keys():
         names = ", ".join(sorted(heard ^ members.members.keys()))
@@ -189,6 +236,23 @@ def _gateway(gateway: GatewayFacts, members: MeshDirectory) -> Iterator[Finding]
             "gateway",
             "DIRECTORY_DIFFERS",
             Text(f"网关的名单不同：{names}", f"the gateway's list is another one: {names}"),
+        )
+
+
+def _certificate(certificate: CertificateFacts) -> Iterator[Finding]:
+    left = certificate.ends_at - certificate.seen_at
+    end = datetime.fromtimestamp(certificate.ends_at / SECOND, UTC).isoformat(timespec="minutes")
+    if left <= 0:
+        yield Finding(
+            certificate.name,
+            "CERTIFICATE_ENDED",
+            Text(f"证书已于 {end} 到期，无人再与其通信", f"its certificate ended at {end}: nobody talks to it"),
+        )
+    elif left * LIFE_SHARE < certificate.ends_at - certificate.begins_at:
+        yield Finding(
+            certificate.name,
+            "CERTIFICATE_ENDS",
+            Text(f"证书将于 {end} 到期，尚未续期", f"its certificate ends at {end} and was not renewed"),
         )
 
 

@@ -41,6 +41,7 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
             "STORE_URL": plan.store_url(name),
             "STORE_MIGRATE": "true",
             "DIRECTORY": str(plan.directory),
+            "CERTIFICATE_TRUST": str(plan.signers),
         }
     elif name == VERDICT:
         own = {"LOOKUP": plan.address(LOOKUP), "POLICIES": str(plan.policies.resolve()) if plan.policies else ""}
@@ -53,6 +54,8 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
             "DIRECTORY": str(plan.directory),
             "REDIS_URL": plan.redis,
             "DEVELOPMENT": plan.development,
+            "CERTIFICATE_SIGNERS": str(plan.signers),
+            "CERTIFICATE_TRUST": str(plan.signers),
             "SAMPLE_PEOPLE": str(plan.samples.resolve()) if plan.samples else "",
         }
     return common | own

@@ -4,13 +4,15 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
+from cli.certificates.authority import utc_now
+from cli.certificates.signers import keep_signers
 from cli.mesh import wiring
 from cli.mesh.directory import write_directory
 from cli.mesh.node import Node, grpc_service
 from cli.mesh.plan import GATEWAY, LOOKUP, PRINCIPALS, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
 from cli.mesh.stores import STORES, note_stores, require_stores
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
-from services.common.regions import NATION
+from services.common.regions import NATION, divisions
 from services.lookup.ports import RecordsIntake, RecordsSource
 from services.records.ports import Region
 from services.runtime.rpc.binding import Binding
@@ -70,6 +72,7 @@ class EmbeddedMesh:
         store is gone."""
         require_stores(self.plan)
         write_directory(self.plan)
+        keep_signers(self.plan.signers, divisions(), utc_now())
         for name in SERVICES:
             await self._nodes[name].start()
         note_stores(self.plan)

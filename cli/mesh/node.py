@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from services.common.errors import Unavailable
 from services.runtime.rpc.binding import Binding, local
+from services.runtime.rpc.person_keys import message_keys
 from services.runtime.rpc.port import contract_methods, implemented
 from services.runtime.rpc.server import Server
 from services.runtime.service import Service, limiter_of, security_of
@@ -39,6 +40,7 @@ def grpc_service(build: Callable[[], Service], settings: ServerSettings) -> Laun
                 security=security_of(service, settings),
                 regions=service.regions,
                 auditor=service.auditor,
+                keys=message_keys(service.secret),
                 limiter=limiter_of(service, settings),
             )
             await server.start(settings.listen)

@@ -6,6 +6,8 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 
+from cli.certificates.authority import utc_now
+from cli.certificates.signers import keep_signers
 from cli.mesh.child import Child, ChildFailedError, Proof
 from cli.mesh.data import DataDirectoryError
 from cli.mesh.directory import write_directory
@@ -13,7 +15,7 @@ from cli.mesh.environment import MODULES, environment
 from cli.mesh.plan import GATEWAY, LOOKUP, OPERATOR, PRINCIPALS, REGIONS, SERVICES, VERDICT, Plan
 from cli.mesh.stores import STORES, note_stores, require_stores
 from cli.mesh.target import files_of
-from services.common.regions import NATION
+from services.common.regions import NATION, divisions
 
 log = logging.getLogger("hutong.mesh")
 
@@ -66,6 +68,7 @@ class ProcessMesh:
         store is gone."""
         require_stores(self.plan)
         write_directory(self.plan)
+        keep_signers(self.plan.signers, divisions(), utc_now())
         self._wanted.update(SERVICES)
         for wave in _WAVES:
             await asyncio.gather(*(self.start(name) for name in wave))

@@ -97,6 +97,11 @@ class Plan:
         return str(self.data.resolve() / "development")
 
     @property
+    def signers(self) -> Path:
+        """The folder of the regions' signers of test certificates, and so of those that are trusted."""
+        return self.data.resolve() / "signers"
+
+    @property
     def directory(self) -> Path:
         """The file that lists who is on the mesh."""
         return self.data.resolve() / "directory.yaml"

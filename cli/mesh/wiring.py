@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from cli.mesh.certificates import tls_settings
+from cli.mesh.data import SECRET_FILE
 from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PRINCIPALS, REGIONS, VERDICT, Plan
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
 from services.common.regions import NATION
@@ -31,6 +32,7 @@ def records(plan: Plan, store: str, feeds: Mapping[str, Region]) -> Service:
         store_url=plan.store_url(store),
         store_migrate=True,
         mesh_secret=plan.secret,
+        mesh_secret_file=str(plan.data.resolve() / SECRET_FILE),
         directory=str(plan.directory) if store == NATION else "",
         audit=plan.audit(store),
         **tls_settings(plan, store),
@@ -47,7 +49,9 @@ def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping
         store_url=plan.store_url(LOOKUP),
         store_migrate=True,
         mesh_secret=plan.secret,
+        mesh_secret_file=str(plan.data.resolve() / SECRET_FILE),
         directory=str(plan.directory),
+        certificate_trust=str(plan.signers),
         audit=plan.audit(LOOKUP),
         **tls_settings(plan, LOOKUP),
     )
@@ -61,7 +65,11 @@ def verdict(plan: Plan, evidence: EvidenceSource) -> Service:
 
     policies = str(plan.policies.resolve()) if plan.policies else ""
     settings = Settings(
-        mesh_secret=plan.secret, policies=policies, audit=plan.audit(VERDICT), **tls_settings(plan, VERDICT)
+        mesh_secret=plan.secret,
+        mesh_secret_file=str(plan.data.resolve() / SECRET_FILE),
+        policies=policies,
+        audit=plan.audit(VERDICT),
+        **tls_settings(plan, VERDICT),
     )
     return build(settings, evidence=evidence)
 
@@ -89,11 +97,14 @@ async def gateway(
         http_listen=plan.address(HTTP),
         operations_listen=plan.address(OPERATIONS),
         mesh_secret=plan.secret,
+        mesh_secret_file=str(plan.data.resolve() / SECRET_FILE),
         reflection=True,
         redis_url=plan.redis,
         limits=dict(plan.limits),
         audit=plan.audit(GATEWAY),
         development=plan.development,
+        certificate_signers=str(plan.signers),
+        certificate_trust=str(plan.signers),
         **tls_settings(plan, GATEWAY),
     )
     gateway = build(

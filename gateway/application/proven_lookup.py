@@ -4,6 +4,8 @@ from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, Batch
 from hutong.lookup.v1.holder_service_pb2 import (
     ClaimResultRequest,
     ClaimResultResponse,
+    PresentCertificateRequest,
+    PresentCertificateResponse,
     SwitchScopeRequest,
     SwitchScopeResponse,
 )
@@ -32,6 +34,14 @@ class ProvenLookup:
         asked = ClaimResultRequest(store=self._mesh.lookup.message())
         asked.MergeFrom(request)
         response = await self._holders.ClaimResult(asked)
+        self._mesh.check_lookup(response.identity, LOOKUP)
+        return response
+
+    async def PresentCertificate(self, request: PresentCertificateRequest) -> PresentCertificateResponse:
+        """See hutong.lookup.v1.HolderService."""
+        asked = PresentCertificateRequest(store=self._mesh.lookup.message())
+        asked.MergeFrom(request)
+        response = await self._holders.PresentCertificate(asked)
         self._mesh.check_lookup(response.identity, LOOKUP)
         return response
 

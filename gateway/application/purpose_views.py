@@ -19,6 +19,8 @@ _HOLDER = frozenset((Purpose.PURPOSE_SHOW_CODE, Purpose.PURPOSE_HOLDER_DECISION)
 _SERVICE = _HOLDER | {Purpose.PURPOSE_REGIONAL_SERVICE}
 _RECORDS = _SERVICE | _SUPERVISION
 _ALL = _RECORDS | _VENUE
+_ISSUERS = _SERVICE | {Purpose.PURPOSE_RECORD_KEEPING}
+_VERIFIERS = _ALL | {Purpose.PURPOSE_RECORD_KEEPING}
 _NOBODY: frozenset[Purpose.ValueType] = frozenset()
 
 
@@ -42,6 +44,14 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
     "hutong.gateway.v1.ListAccessesResponse": _seen(_HOLDER, "accesses next_page_token"),
     "hutong.gateway.v1.Access": _seen(_HOLDER, "at caller method purpose outcome trace_id"),
     "hutong.gateway.v1.IssuePassResponse": _seen(_HOLDER, "text issued_at expires_at masked_name qr_svg code"),
+    "hutong.gateway.v1.IssueCertificateResponse": _seen(_ISSUERS, "text identifier issued_at expires_at qr_svg qr_png"),
+    # Whoever was handed a certificate sees of it what can be compared with the person who stands there.
+    "hutong.gateway.v1.VerifyCertificateResponse": _seen(_VERIFIERS, "verified reason text certificate"),
+    "hutong.gateway.v1.CertificateView": _seen(
+        _VERIFIERS,
+        "group masked_name born result nucleic_acid sampled_at issued_at expires_at region country standing_checked",
+    ),
+    "hutong.gateway.v1.PresentCertificateResponse": _seen(_SERVICE, "record created"),
     "hutong.gateway.v1.SwitchScopeResponse": _seen(_SERVICE, "scope"),
     # A venue sees the colour, the word, the scene and until when; supervision why, and not the test itself.
     "hutong.verdict.v1.Verdict": {
@@ -69,7 +79,7 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
     "hutong.lookup.v1.Region": _seen(
         _RECORDS, "region display_name health_code bloc interop_mode on_mesh scope_switch records_address"
     ),
-    "hutong.common.v1.LocalizedText": _seen(_ALL, "zh en"),
+    "hutong.common.v1.LocalizedText": _seen(_VERIFIERS, "zh en"),
     "hutong.common.v1.Error": _seen(_ALL, "code reason message violations metadata"),
     "hutong.common.v1.FieldViolation": _seen(_ALL, "field reason message"),
 }

@@ -1,9 +1,14 @@
 """The weights of what the gateway is asked, the same over every transport."""
 
+from hutong.common.v1.subject_pb2 import Purpose
+
 from services.runtime.resilience.overload import Weight
 
 HEAVY = frozenset({"BatchShowHealthCodes", "CheckDestinations", "ListResults", "BatchListResults", "ListAccesses"})
 """The methods of HealthCodeService that ask for many codes, or many sources."""
+
+HEAVY_PURPOSES = frozenset({Purpose.PURPOSE_SUPERVISION})
+"""The purposes that can wait: who looks things over asks again when holders and venues have been served."""
 
 
 def weight_of(method: str) -> Weight:

@@ -6,11 +6,13 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
+from hutong.gateway.v1 import certificate_pb2
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
 from gateway.application.accesses import Accesses
 from gateway.application.application import Application
 from gateway.application.purpose_views import narrowed
+from gateway.certificates.certificates import Certificates
 from gateway.codes.codes import Shown, Summaries
 from gateway.metrics import REQUESTS
 from gateway.passes.passes import Passes
@@ -61,8 +63,11 @@ def _counted(method: Method[Request, Response]) -> Method[Request, Response]:
 class HealthCodeServicer:
     """Serves hutong.gateway.v1.HealthCodeService. The purpose is the one the call was admitted under."""
 
-    def __init__(self, application: Application, accesses: Accesses, passes: Passes) -> None:
+    def __init__(
+        self, application: Application, accesses: Accesses, passes: Passes, certificates: Certificates
+    ) -> None:
         self._application = application
+        self._certificates = certificates
         self._passes = passes
         self._accesses = accesses
 
@@ -135,6 +140,27 @@ class HealthCodeServicer:
     async def GetTrustBundle(self, request: pb.GetTrustBundleRequest) -> pb.GetTrustBundleResponse:
         """Makes the trust bundle."""
         return await self._passes.bundle()
+
+    @_counted
+    async def IssueCertificate(
+        self, request: certificate_pb2.IssueCertificateRequest
+    ) -> certificate_pb2.IssueCertificateResponse:
+        """Issues a certificate."""
+        return await self._certificates.issue(request, _purpose())
+
+    @_counted
+    async def VerifyCertificate(
+        self, request: certificate_pb2.VerifyCertificateRequest
+    ) -> certificate_pb2.VerifyCertificateResponse:
+        """Verifies a certificate."""
+        return await self._certificates.verify(request, _purpose())
+
+    @_counted
+    async def PresentCertificate(
+        self, request: certificate_pb2.PresentCertificateRequest
+    ) -> certificate_pb2.PresentCertificateResponse:
+        """Presents a certificate as evidence."""
+        return await self._certificates.present(request, _purpose())
 
     @_counted
     async def ListRegions(self, request: pb.ListRegionsRequest) -> pb.ListRegionsResponse:

@@ -3,18 +3,21 @@
 from collections.abc import Mapping, MutableSequence, Sequence
 from urllib.parse import parse_qsl
 
+from hutong.gateway.v1 import certificate_pb2
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 from hutong.gateway.v1.health_code_service_pb2 import DestinationView
 
 from gateway.application.accesses import Accesses
 from gateway.application.application import Application
 from gateway.application.purpose_views import narrowed
+from gateway.certificates.certificates import Certificates
 from gateway.http.requests import bodies
 from gateway.http.requests.decoder import Decoder
 from gateway.http.routing import ContractRoute, Incoming, Reply, Route
 from gateway.http.views.accesses import accesses_response
 from gateway.http.views.answer import Answer, encode
 from gateway.http.views.batches import batch_show_response, destinations_response
+from gateway.http.views.certificates import certificate_response, presentation_response, verification_response
 from gateway.http.views.code import code_pieces
 from gateway.http.views.passes import bundle_response, pass_response
 from gateway.http.views.regions import regions_response
@@ -40,6 +43,9 @@ class Requests:
         self._results = Decoder(bodies.ResultsRequest)
         self._batch_results = Decoder(bodies.BatchResultsRequest)
         self._pass = Decoder(bodies.PassRequest)
+        self._certificate = Decoder(bodies.CertificateRequest)
+        self._verify = Decoder(bodies.VerifyRequest)
+        self._present = Decoder(bodies.PresentRequest)
         self._claim = Decoder(bodies.ClaimRequest)
         self._switch = Decoder(bodies.SwitchRequest)
 
@@ -109,6 +115,28 @@ class Requests:
         self._pass(incoming.body).fill(request)
         return request, _NONE
 
+    def issue_certificate(self, incoming: Incoming) -> tuple[certificate_pb2.IssueCertificateRequest, Violations]:
+        """Reads POST /v1/certificates:issue."""
+        request = certificate_pb2.IssueCertificateRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        self._certificate(incoming.body).fill(request)
+        return request, _NONE
+
+    def verify_certificate(self, incoming: Incoming) -> tuple[certificate_pb2.VerifyCertificateRequest, Violations]:
+        """Reads POST /v1/certificates:verify."""
+        request = certificate_pb2.VerifyCertificateRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        violations: list[Violation] = []
+        self._verify(incoming.body).fill(request, violations)
+        return request, violations
+
+    def present_certificate(self, incoming: Incoming) -> tuple[certificate_pb2.PresentCertificateRequest, Violations]:
+        """Reads POST /v1/certificates:present."""
+        request = certificate_pb2.PresentCertificateRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        self._present(incoming.body).fill(request)
+        return request, _NONE
+
     def trust_bundle(self, incoming: Incoming) -> tuple[pb.GetTrustBundleRequest, Violations]:
         """Reads GET /v1/trustBundle."""
         return pb.GetTrustBundleRequest(), _NONE
@@ -123,8 +151,11 @@ class Requests:
 class Api:
     """Asks the application, and shows its answers as JSON."""
 
-    def __init__(self, application: Application, accesses: Accesses, passes: Passes) -> None:
+    def __init__(
+        self, application: Application, accesses: Accesses, passes: Passes, certificates: Certificates
+    ) -> None:
         self._application = application
+        self._certificates = certificates
         self._passes = passes
         self._accesses = accesses
 
@@ -182,6 +213,28 @@ class Api:
         purpose = current_call().purpose
         return _json(pass_response(narrowed(await self._passes.issue(request, purpose), purpose)))
 
+    async def issue_certificate(
+        self, violations: Violations, request: certificate_pb2.IssueCertificateRequest
+    ) -> Reply:
+        """Answers POST /v1/certificates:issue."""
+        purpose = current_call().purpose
+        return _json(certificate_response(narrowed(await self._certificates.issue(request, purpose), purpose)))
+
+    async def verify_certificate(
+        self, violations: Violations, request: certificate_pb2.VerifyCertificateRequest
+    ) -> Reply:
+        """Answers POST /v1/certificates:verify."""
+        purpose = current_call().purpose
+        verified = await self._certificates.verify(request, purpose, violations)
+        return _json(verification_response(narrowed(verified, purpose)))
+
+    async def present_certificate(
+        self, violations: Violations, request: certificate_pb2.PresentCertificateRequest
+    ) -> Reply:
+        """Answers POST /v1/certificates:present."""
+        purpose = current_call().purpose
+        return _json(presentation_response(narrowed(await self._certificates.present(request, purpose), purpose)))
+
     async def trust_bundle(self, violations: Violations, request: pb.GetTrustBundleRequest) -> Reply:
         """Answers GET /v1/trustBundle."""
         return _json(bundle_response(await self._passes.bundle()))
@@ -191,9 +244,11 @@ class Api:
         return _json(regions_response(await self._application.regions(request)))
 
 
-def api_routes(application: Application, accesses: Accesses, passes: Passes) -> Mapping[str, Route]:
+def api_routes(
+    application: Application, accesses: Accesses, passes: Passes, certificates: Certificates
+) -> Mapping[str, Route]:
     """Returns the calls of the API by path."""
-    requests, api = Requests(), Api(application, accesses, passes)
+    requests, api = Requests(), Api(application, accesses, passes, certificates)
     routes: Mapping[str, Route] = {
         "/v1/healthCode:show": ContractRoute(_CONTRACT, "ShowHealthCode", requests.show, api.show),
         "/v1/healthCode:batchShow": ContractRoute(
@@ -212,6 +267,15 @@ def api_routes(application: Application, accesses: Accesses, passes: Passes) -> 
         ),
         "/v1/accesses": ContractRoute(_CONTRACT, "ListAccesses", requests.accesses, api.accesses, method="GET"),
         "/v1/passes:issue": ContractRoute(_CONTRACT, "IssuePass", requests.issue_pass, api.issue_pass),
+        "/v1/certificates:issue": ContractRoute(
+            _CONTRACT, "IssueCertificate", requests.issue_certificate, api.issue_certificate
+        ),
+        "/v1/certificates:verify": ContractRoute(
+            _CONTRACT, "VerifyCertificate", requests.verify_certificate, api.verify_certificate
+        ),
+        "/v1/certificates:present": ContractRoute(
+            _CONTRACT, "PresentCertificate", requests.present_certificate, api.present_certificate, changes=True
+        ),
         "/v1/trustBundle": ContractRoute(
             _CONTRACT, "GetTrustBundle", requests.trust_bundle, api.trust_bundle, method="GET"
         ),

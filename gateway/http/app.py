@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from gateway.application.weights import HEAVY_PURPOSES
 from gateway.http.asgi import Receive, Scope, Send
 from gateway.http.bodies import BodyHeaders, read_body
 from gateway.http.connections import WHOLE
@@ -17,7 +18,7 @@ from gateway.identity.callers import DEVELOPMENT, NOBODY, Callers
 from gateway.identity.origins import Origins
 from gateway.metrics import REQUESTS
 from services.common.errors import DeadlineExceeded, ServiceError, Text, invalid
-from services.runtime.resilience.overload import Overload
+from services.runtime.resilience.overload import Overload, Weight
 from services.runtime.rpc.addresses import Addresses
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.errors import internal
@@ -154,6 +155,8 @@ class HttpApplication:
     ) -> Reply:
         weight = route.weight
         if weight is not None:
+            if purpose in HEAVY_PURPOSES:
+                weight = Weight.HEAVY
             self._overload.begin(weight)
         try:
             body = b""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hutong.common.v1.subject_pb2 import DocumentType, Purpose
+from hutong.gateway.v1.certificate_pb2 import CertificateFormat
 from hutong.gateway.v1.health_code_service_pb2 import DestinationView, Freshness
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.lookup.v1.region_pb2 import InteropMode, Scope
@@ -42,6 +43,7 @@ class EnumNames:
 
 
 ACTION = EnumNames(RevisionAction, "REVISION_ACTION_")
+CERTIFICATE_FORMAT = EnumNames(CertificateFormat, "CERTIFICATE_FORMAT_")
 CHANNEL = EnumNames(Channel, "CHANNEL_")
 COLOUR = EnumNames(Colour, "COLOUR_")
 DESTINATION_VIEW = EnumNames(DestinationView, "DESTINATION_VIEW_")

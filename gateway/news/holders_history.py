@@ -16,7 +16,7 @@ from services.runtime.resilience.backoff import Backoff
 from services.runtime.resilience.watchdog import alive
 
 PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 1.0
 
 
 class Mark(NamedTuple):

@@ -55,7 +55,7 @@ class Voids:
 
     async def run(self) -> None:
         """Hears the feed, forever."""
-        backoff = Backoff(0.2, 2.0)
+        backoff = Backoff(0.2, 1.0)
         cursor: FeedCursor | None = None
         while True:
             try:

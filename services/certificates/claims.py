@@ -1,4 +1,8 @@
-"""The claims around a certificate's contents: issuer, issued at, until when (CWT, RFC 8392; hcert-spec 3.3)."""
+"""The claims around a certificate's contents: issuer, issued at, until when (CWT, RFC 8392; hcert-spec 3.3).
+
+A region of a mesh says besides, in a claim of the private range, which of its records the certificate proves. Readers
+of other countries leave it alone.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -6,10 +10,12 @@ from typing import Any
 
 import cbor2
 
+from services.certificates.provenance import Provenance, read_provenance
 from services.certificates.refusals import CertificateRefused, Reason
 
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, cbor2.CBORDecodeError)
 ISSUER, EXPIRES, ISSUED, HCERT, EU_DCC = 1, 4, 6, -260, 1
+PROVENANCE = -65_701
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,7 @@ class Claims:
     issued_at: datetime
     expires_at: datetime
     contents: dict[str, Any]
+    provenance: Provenance | None = None
 
     def check(self, at: datetime) -> None:
         """Raises CertificateRefused unless the certificate is valid at an instant (aware), both ends included."""
@@ -30,14 +37,15 @@ class Claims:
 
     def encoded(self) -> bytes:
         """Returns the claims as CBOR."""
-        return cbor2.dumps(
-            {
-                ISSUER: self.issuer,
-                EXPIRES: int(self.expires_at.timestamp()),
-                ISSUED: int(self.issued_at.timestamp()),
-                HCERT: {EU_DCC: self.contents},
-            }
-        )
+        stated: dict[int, Any] = {
+            ISSUER: self.issuer,
+            EXPIRES: int(self.expires_at.timestamp()),
+            ISSUED: int(self.issued_at.timestamp()),
+            HCERT: {EU_DCC: self.contents},
+        }
+        if self.provenance is not None:
+            stated[PROVENANCE] = self.provenance.encoded()
+        return cbor2.dumps(stated)
 
 
 def claims(payload: bytes) -> Claims:
@@ -49,6 +57,7 @@ def claims(payload: bytes) -> Claims:
             issued_at=_instant(decoded[ISSUED]),
             expires_at=_instant(decoded[EXPIRES]),
             contents=_plain(decoded[HCERT][EU_DCC]),
+            provenance=read_provenance(decoded[PROVENANCE]) if PROVENANCE in decoded else None,
         )
     except _UNREADABLE as error:
         raise CertificateRefused(Reason.CLAIMS_MALFORMED, type(error).__name__) from None

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 
 from services.certificates.claims import Claims
 from services.certificates.envelope import wrapped
+from services.certificates.provenance import Provenance
 from services.certificates.schema.contents import DETECTED, NOT_DETECTED, NUCLEIC_ACID, contents
 from services.certificates.signature import signed_bytes
 from services.certificates.trust import Kind, Signer
@@ -16,11 +17,12 @@ COVID_19 = "840539006"  # SNOMED CT
 
 @dataclass(frozen=True)
 class Holder:
-    """The holder of a certificate. `surname` and `given_name` are as in a passport (ICAO 9303): A to Z and `<`."""
+    """The holder of a certificate. `surname` and `given_name` are as in a passport (ICAO 9303): A to Z and `<`; `born`
+    is None where the date of birth is not known."""
 
     surname: str
     given_name: str
-    born: date
+    born: date | None
     written_name: str = ""
 
 
@@ -36,9 +38,17 @@ class Result:
 
 
 def issue(
-    holder: Holder, result: Result, *, signer: Signer, key: bytes, issued_at: datetime, valid_for: timedelta
+    holder: Holder,
+    result: Result,
+    *,
+    signer: Signer,
+    key: bytes,
+    issued_at: datetime,
+    valid_for: timedelta,
+    provenance: Provenance | None = None,
 ) -> str:
-    """Returns the text of a certificate, signed with a signer's private key (PEM).
+    """Returns the text of a certificate, signed with a signer's private key (PEM). One without a provenance can be
+    verified, and cannot be presented to a mesh as evidence: nothing binds it to a person.
 
     Raises CertificateRefused where the content violates the schema, and ValueError where the signer may not sign tests
     or the key is another's.
@@ -52,7 +62,7 @@ def issue(
             "gnt": holder.given_name,
             **({"fn": holder.written_name} if holder.written_name else {}),
         },
-        "dob": holder.born.isoformat(),
+        "dob": holder.born.isoformat() if holder.born else "",
         "t": [
             {
                 "tg": COVID_19,
@@ -67,5 +77,5 @@ def issue(
         ],
     }
     contents(content)
-    claims = Claims(COUNTRY, issued_at, issued_at + valid_for, content)
+    claims = Claims(COUNTRY, issued_at, issued_at + valid_for, content, provenance)
     return wrapped(signed_bytes(claims.encoded(), key, signer))

@@ -7,7 +7,8 @@ from services.common.errors import Text
 
 
 class Reason(StrEnum):
-    """The reasons, in the order of the stages, then those of a gate. The first that applies is given."""
+    """The reasons, in the order of the stages, then those of presenting it as evidence and of a gate. The first that
+    applies is given."""
 
     PREFIX_UNKNOWN = "PREFIX_UNKNOWN"
     BASE45_MALFORMED = "BASE45_MALFORMED"
@@ -24,6 +25,9 @@ class Reason(StrEnum):
     ISSUER_WRONG = "ISSUER_WRONG"
     SCHEMA_VIOLATED = "SCHEMA_VIOLATED"
     REVOKED = "REVOKED"
+    NO_NUCLEIC_ACID_TEST = "NO_NUCLEIC_ACID_TEST"
+    HOLDER_NOT_NAMED = "HOLDER_NOT_NAMED"
+    OTHER_HOLDER = "OTHER_HOLDER"
     BUNDLE_OUT_OF_ORDER = "BUNDLE_OUT_OF_ORDER"
     NO_PASS = "NO_PASS"
     OTHER_REGION = "OTHER_REGION"
@@ -51,6 +55,12 @@ TEXTS = {
     Reason.ISSUER_WRONG: Text("签发者无权以该地区的名义签发", "the signer may not sign in the name of this region"),
     Reason.SCHEMA_VIOLATED: Text("证书内容不符合规范", "its content does not follow the schema"),
     Reason.REVOKED: Text("所依据的检测结果已作废", "a result that it rests on is void"),
+    Reason.NO_NUCLEIC_ACID_TEST: Text("不是核酸检测证明", "it is no certificate of a nucleic-acid test"),
+    Reason.HOLDER_NOT_NAMED: Text(
+        "证书未注明由哪份证件持有，不能作为依据，请向签发地区重新申领",
+        "it does not say whose document it belongs to, and is no evidence; have the issuing region issue it anew",
+    ),
+    Reason.OTHER_HOLDER: Text("这是他人的证书", "this is somebody else's certificate"),
     Reason.BUNDLE_OUT_OF_ORDER: Text("更新包的次序不对", "the bundle is not later, or follows one that is not here"),
     Reason.NO_PASS: Text("这不是通行码，请出示当前的通行码", "this is no pass; show the pass of this moment"),
     Reason.OTHER_REGION: Text("这是其他地区的通行码", "this pass is of another region"),

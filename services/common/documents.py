@@ -23,7 +23,7 @@ from services.common.id_numbers import (
     from_legacy,
     is_resident_id,
 )
-from services.common.mesh_secret import SEALED_BYTES, Seal, parse_mesh_secret
+from services.common.mesh_secret import SEALED_BYTES, MeshSecret, Seal, parse_mesh_secret
 
 PERSON_KEY_BYTES = 1 + SEALED_BYTES
 _NOBODY = 0
@@ -194,7 +194,11 @@ def holds_number_of(document: Document, text: str) -> bool:
 
 
 class PersonKeys:
-    """Turns documents into person keys under the mesh's secret, and keys of its other versions into those of one."""
+    """Turns documents into person keys under the mesh's secret, and keys of its other versions into those of one.
+
+    An object keeps to the version that was current when it was made, its own, for as long as it lives: within a process
+    there is one. The secret that it understands may be renewed meanwhile, and what it says to others is said under the
+    version that is current by then."""
 
     def __init__(self, text: bytes) -> None:
         """`text` is what parse_mesh_secret reads. Raises MeshSecretError."""
@@ -203,16 +207,42 @@ class PersonKeys:
         self._hmac = hmac.new(secret.root, digestmod="sha256")
         self._resident = self._hmac.copy()
         self._resident.update(f"{_NAMES[_RESIDENT_ID]}:".encode())
-        self._seals = {version: Seal(value) for version, value in secret.versions.items()}
-        self._seal = self._seals[secret.current].seal
+        self._own = {secret.current: Seal(secret.versions[secret.current])}
+        self._seal = self._own[secret.current].seal
         self._version = bytes([secret.current])
+        self._seals: dict[int, Seal] = {}
+        self._accepted = frozenset(secret.versions)
+        self._current = secret.current
         # No number is None, not even one that is missing.
         self._latest: tuple[int, str | None, bytes] = (_UNSPECIFIED, None, b"")
+        self.renew(secret)
+
+    def renew(self, secret: MeshSecret) -> None:
+        """Goes by a secret of the same root from now on. Of what comes in it takes keys of no other versions; for a
+        store that still has some, it forgets none that it has known."""
+        self._seals = self._seals | {version: Seal(value) for version, value in secret.versions.items()} | self._own
+        self._accepted = frozenset(secret.versions)
+        self._current = secret.current
 
     @property
     def version(self) -> int:
-        """The version that keys are made under."""
+        """The version that keys are made under, its own."""
         return self._version[0]
+
+    @property
+    def current(self) -> int:
+        """The version that others are told keys under."""
+        return self._current
+
+    @property
+    def versions(self) -> list[int]:
+        """The versions that are known, ascending."""
+        return sorted(self._seals)
+
+    @property
+    def one_version(self) -> bool:
+        """Tells that no key of another version than its own can be met: nothing needs to be looked at."""
+        return len(self._seals) == 1
 
     def of(self, document: Document, field: str = "document") -> bytes:
         """Returns the key of a document's holder: 16 bytes, the first its version. Raises InvalidArgument as
@@ -226,9 +256,26 @@ class PersonKeys:
         return key
 
     def under_every_version(self, key: bytes) -> list[bytes]:
-        """Returns the keys of the person whose key this is, under every version of the secret that is known here."""
+        """Returns the keys of the person whose key this is, under every version of the secret that is known here.
+        Raises as `own`."""
+        if len(key) != PERSON_KEY_BYTES or key[0] == _NOBODY:
+            return [key]
         value = self._seals[self._version[0]].open(self.own(key)[1:])
         return [bytes([version]) + seal.seal(value) for version, seal in self._seals.items()]
+
+    def under(self, version: int, key: bytes) -> bytes:
+        """Returns the key, under a version, of the person whose key this is. Raises InvalidArgument
+        (PERSON_KEY_VERSION) when one of the two versions is not understood."""
+        if key[:1] == bytes([version]) or len(key) != PERSON_KEY_BYTES or key[0] == _NOBODY:
+            return key
+        seal, other = self._seals.get(key[0]), self._seals.get(version)
+        if seal is None or other is None:
+            raise _unknown_version()
+        return bytes([version]) + other.seal(seal.open(key[1:]))
+
+    def told(self, key: bytes) -> bytes:
+        """Returns the key that others are told of the person whose key this is. Raises as `under`."""
+        return self.under(self._current, key)
 
     def of_number(self, document_type: DocumentType.ValueType, number: str, field: str = "document") -> bytes:
         """Returns the person key of a document that is not a message. Raises as `of`."""
@@ -245,17 +292,14 @@ class PersonKeys:
     def own(self, key: bytes) -> bytes:
         """Returns the key, under the version that keys are made under here, of the person whose key this is. Raises
         InvalidArgument (PERSON_KEY_VERSION) for a version that is not understood."""
-        if key[:1] == self._version or len(key) != PERSON_KEY_BYTES or key[0] == _NOBODY:
-            return key
-        seal = self._seals.get(key[0])
-        if seal is None:
-            raise invalid(
-                "person_key",
-                "PERSON_KEY_VERSION",
-                "人员标识的密钥版本未知",
-                "The person key was made under a version of the mesh's secret that is not known here",
-            )
-        return self._version + self._seal(seal.open(key[1:]))
+        return self.under(self._version[0], key)
+
+    def received(self, key: bytes) -> bytes:
+        """Returns the same of a key that came in from outside. Raises as `own`, also for a version that was taken
+        away."""
+        if len(key) == PERSON_KEY_BYTES and key[0] != _NOBODY and key[0] not in self._accepted:
+            raise _unknown_version()
+        return self.own(key)
 
     def of_subject(self, subject: Subject, field: str = "subject") -> bytes:
         """Returns the person key that a subject names. Raises InvalidArgument (SUBJECT_REQUIRED, PERSON_KEY_LENGTH, or
@@ -270,3 +314,12 @@ class PersonKeys:
         if named == "document":
             return self.of(subject.document, f"{field}.document")
         raise invalid(field, "SUBJECT_REQUIRED", "须指明人员", "The person is required")
+
+
+def _unknown_version() -> InvalidArgument:
+    return invalid(
+        "person_key",
+        "PERSON_KEY_VERSION",
+        "人员标识的密钥版本未知",
+        "The person key was made under a version of the mesh's secret that is not known here",
+    )

@@ -28,6 +28,11 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feed: str = ""
     """The feed that it must have; empty: whichever it has when it is first met."""
 
+    @property
+    def digest(self) -> str:
+        """Names what the list says of it: 16 hexadecimal digits."""
+        return sha256(msgspec.json.encode(self)).hexdigest()[:16]
+
 
 class MeshDirectory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everybody on the mesh. A region that is not in it has its records kept by the nation."""

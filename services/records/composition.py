@@ -42,6 +42,7 @@ from services.records.servicers import (
 )
 from services.records.servicers.writer import Writer
 from services.records.settings import Settings
+from services.records.store.keyed.store import KeyedStore
 from services.records.store.opening import open_replica, open_store
 from services.records.store.protocols.reads import RecordReads
 from services.records.store.protocols.record_store import RecordStore
@@ -52,8 +53,10 @@ from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.rpc.health import Ping
-from services.runtime.rpc.person_keys import received_keys
+from services.runtime.rpc.person_keys import message_keys
 from services.runtime.service import Background, Service
+from services.runtime.settings.secret_file import process_secret
+from services.runtime.storage.key_moves import KeyMover, KeyVersions
 from services.runtime.tls.identity import store_of
 from services.runtime.tls.process import process_files
 
@@ -95,19 +98,24 @@ def build(
     """
     followed = settings.followed
     keeps = settings.kept_regions(followed if feeds is None else feeds.keys())
-    keys = settings.person_keys()
+    settings.check_secret()
+    secret = process_secret(settings)
+    keys = secret.keys
     files = process_files(settings, store_of(settings.region))
-    channels = Channels(f"records-{settings.region}", files, received_keys(settings.mesh_secret))
+    channels = Channels(f"records-{settings.region}", files, message_keys(secret))
     regions = feeds
     if regions is None:
         regions = {
             code: channels.remote(Region, member.records, service=f"records-{code}", peer=store_of(code))
             for code, member in followed.items()
         }
-    if store is None:
-        store = open_store(settings)
-    if replica is None:
-        replica = open_replica(settings)
+    store = store or open_store(settings, secret)
+    replica = replica or open_replica(settings, secret)
+    versions = KeyVersions(store, secret)
+    mover = KeyMover(f"records-{settings.region}", versions, store, secret)
+    store = KeyedStore(store, versions)
+    if replica is not None:
+        replica = KeyedStore(replica, KeyVersions(replica, secret))
     reads: RecordReads = store if replica is None else ReplicaReads(store, replica, clock)
     name = settings.region
     owner = settings.owner()
@@ -126,7 +134,7 @@ def build(
         )
         for code, region in regions.items()
     ]
-    identity = OwnIdentity(owner, followers, store, directory_version=settings.directory_version)
+    identity = OwnIdentity(owner, followers, store, versions, directory_version=settings.directory_version)
     completeness = Completeness(followers, store, clock)
     feed = ChangeFeed(name, store, completeness.as_of)
     writer = Writer(name, store, signal, keeps, clock)
@@ -153,6 +161,7 @@ def build(
             clock=clock,
         )
         background.append(metrics.run)
+    background.append(mover.run)
     background.append(AnswerRetention(store, clock, settings.answers_kept).run)
     background.append(EarlierRevisions(store).run)
 
@@ -187,5 +196,6 @@ def build(
         close=close,
         files=files,
         regions=keeps,
-        auditor=process_auditor(settings, f"records-{name}", clock, files=files),
+        auditor=process_auditor(settings, f"records-{name}", clock, keys, files),
+        secret=secret,
     )

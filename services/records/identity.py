@@ -33,18 +33,33 @@ class FeedEnd(Protocol):
         """Returns the end of the feed. Raises Unavailable."""
 
 
+class Versions(Protocol):
+    """The versions of the mesh's secret in a store."""
+
+    @property
+    def older(self) -> Sequence[bytes]:
+        """The fingerprints of versions that are still being left."""
+
+
 class OwnIdentity:
     """Says who a store is: always the same region and secret, the feed that was read, the feeds it follows now."""
 
     def __init__(
-        self, owner: Owner, followed: Sequence[Followed], store: FeedEnd, *, directory_version: str = ""
+        self,
+        owner: Owner,
+        followed: Sequence[Followed],
+        store: FeedEnd,
+        versions: Versions,
+        *,
+        directory_version: str = "",
     ) -> None:
         """`directory_version` names the list of members by which regions are followed."""
         self._owner = owner
         self._followed = followed
         self._store = store
+        self._versions = versions
         self._directory_version = directory_version
-        self._said: tuple[str, ...] = ()
+        self._said: tuple[tuple[str, ...], Sequence[bytes]] | None = None
         self._identity = StoreIdentity()
         self._feed_id = ""
         self._looked = float("-inf")
@@ -52,13 +67,15 @@ class OwnIdentity:
     def of_feed(self, feed_id: str) -> StoreIdentity:
         """Returns the identity with the feed that an answer was read from. The message is shared: nobody may change
         it."""
-        said = (feed_id, *(followed.feed_id for followed in self._followed))
+        older = self._versions.older
+        said = (feed_id, *(followed.feed_id for followed in self._followed)), older
         if said != self._said:
             self._identity = StoreIdentity(
                 kind=RECORDS,
                 region=self._owner.region,
                 feed_id=feed_id,
                 secret_fingerprint=self._owner.secret_fingerprint,
+                older_secret_fingerprints=older,
                 follows=sorted(
                     (FollowedFeed(region=one.region, feed_id=one.feed_id) for one in self._followed),
                     key=lambda feed: feed.region,

@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Mapping
 
-from services.common.documents import PersonKeys
-from services.common.identities import secret_fingerprint
 from services.common.mesh_directory import Member, MeshDirectory
+from services.common.mesh_secret import parse_mesh_secret
 from services.common.regions import NATION, divisions
 from services.records.store.owner import Owner
 from services.runtime.settings.directory import read_directory
 from services.runtime.settings.environment import ServerSettings, SettingsError
 from services.runtime.settings.kinds import (
+    File,
     Flag,
     Hours,
     Members,
@@ -35,8 +35,13 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
     store_url: StoreUrl
     """Where records are kept: sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user@host/database.
     Several hosts (postgresql://user@a:5432,b:5432/database) may be primary: the one that can be written is found."""
+    store_url_file: File = ""
+    """A file with that URL, in place of store_url: it may hold a password, and a process's environment is seen by more
+    than its files. Read once, at start."""
     read_store_url: ReplicaUrl = ""
     """A replica of a PostgreSQL store, from which people are read while it keeps up. Empty: there is none."""
+    read_store_url_file: File = ""
+    """A file with that URL, in place of read_store_url; an empty file: there is none."""
     directory: Members = ""
     """Who is on the mesh; the nation follows those regions. The same file as lookup's and the gateway's."""
     clock_skew: Seconds = 600.0
@@ -68,7 +73,7 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
             raise SettingsError(f"HUTONG_KEEPS: {others} have stores of their own: what is written here they never see")
         if self.read_store_url and self.store_url.startswith("sqlite:"):
             raise SettingsError("HUTONG_READ_STORE_URL: a file has no replica, only a store on PostgreSQL")
-        self.person_keys()
+        self.check_secret()
 
     @property
     def followed(self) -> Mapping[str, Member]:
@@ -112,11 +117,12 @@ class Settings(ServerSettings, frozen=True, kw_only=True):
 
     def owner(self) -> Owner:
         """Returns whose the store is that these settings are for."""
-        return Owner(self.region, secret_fingerprint(self.mesh_secret.encode()))
+        secret = parse_mesh_secret(self.mesh_secret)
+        return Owner(self.region, secret.fingerprint(), lambda: secret.fingerprints)
 
-    def person_keys(self) -> PersonKeys:
-        """Returns the maker of person keys. Raises SettingsError when the secret is too short."""
+    def check_secret(self) -> None:
+        """Raises SettingsError when the secret is too short."""
         try:
-            return PersonKeys(self.mesh_secret.encode())
+            parse_mesh_secret(self.mesh_secret)
         except ValueError as error:
             raise SettingsError(f"HUTONG_MESH_SECRET: {error}") from None

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from services.runtime.telemetry.tally import Durations, Level, Tally
 from services.runtime.tls.identity import SCHEME, TRUST_DOMAIN
@@ -13,6 +13,17 @@ OVERLOADED = Counter(
     "hutong_overloaded",
     "Calls that were refused because as many were under way as may be, by weight: LIGHT, and HEAVY, refused first.",
     ["weight"],
+)
+CERTIFICATE_BEGINS = Gauge(
+    "hutong_certificate_begins_seconds",
+    "When the certificate in force begins, in seconds since the epoch, by the name that it proves.",
+    ["principal"],
+)
+CERTIFICATE_ENDS = Gauge(
+    "hutong_certificate_ends_seconds",
+    "When the certificate in force ends, in seconds since the epoch, by the name that it proves: less than a quarter "
+    "of its life before, it should have been renewed.",
+    ["principal"],
 )
 CALLS = Tally(
     "hutong_calls",
@@ -52,3 +63,16 @@ def principal_label(caller: str, *, proven: bool) -> str:
 def _label(caller: str) -> str:
     match = _SERVICE.match(caller)
     return UNPROVEN if match is None else match[1]
+
+
+OLDER_KEYS: Final = Gauge(
+    "hutong_older_person_keys",
+    "1 while a store may still have person keys of another version of the mesh's secret than it writes, by store.",
+    ["store"],
+)
+SECRET_VERSION: Final = Gauge(
+    "hutong_mesh_secret_version",
+    "The versions of the mesh's secret that this process goes by: the current one, under which it tells others person "
+    "keys, and the newest and the oldest that it understands.",
+    ["which"],
+)

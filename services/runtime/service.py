@@ -18,11 +18,12 @@ from services.runtime.resilience.tasks import end
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.health import Ping
 from services.runtime.rpc.listening import CannotListenError
-from services.runtime.rpc.person_keys import received_keys
+from services.runtime.rpc.person_keys import message_keys
 from services.runtime.rpc.security import NO_SECURITY, Security, mutual_tls
 from services.runtime.rpc.server import Server
 from services.runtime.rpc.streams import StreamLimits
 from services.runtime.settings.environment import ServerSettings, SettingsError
+from services.runtime.settings.secret_file import SecretFile
 from services.runtime.tls.files import TlsFiles
 
 log = logging.getLogger("hutong.service")
@@ -48,6 +49,8 @@ class Service:
     """What writes down the calls that it answers; None for a process that keeps no audit trail."""
     regions: Collection[str] = ()
     """The regions whose store it is."""
+    secret: SecretFile | None = None
+    """The mesh's secret, looked at again while it runs."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -113,7 +116,7 @@ async def serve(service: Service, settings: ServerSettings) -> None:
         operations_listen=settings.operations_listen,
         auditor=service.auditor,
         limiter=limiter_of(service, settings),
-        receive=received_keys(settings.mesh_secret),
+        keys=message_keys(service.secret),
         streams=stream_limits_of(settings),
     )
     async with service.running():

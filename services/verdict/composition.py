@@ -1,19 +1,19 @@
 """Puts the verdict service together: the only module that knows its adapters."""
 
-from importlib.metadata import version
 from pathlib import Path
 
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
-from services.common.documents import PersonKeys
-from services.common.identities import HOLDERS, ExpectedStore, secret_fingerprint
+from services.common.identities import HOLDERS, ExpectedStore
+from services.common.release import RELEASE
 from services.runtime.audit.process import process_auditor
 from services.runtime.clock import Clock, system_clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
 from services.runtime.rpc.health import Ping
-from services.runtime.rpc.person_keys import received_keys
+from services.runtime.rpc.person_keys import message_keys
 from services.runtime.service import Background, Service
+from services.runtime.settings.secret_file import process_secret
 from services.runtime.tls.identity import principal
 from services.runtime.tls.process import process_files
 from services.verdict.first_contact import FirstContact
@@ -37,13 +37,13 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
     Evidence comes from `evidence`, or over gRPC from `settings.lookup`. Raises PolicyFileError or OSError when the
     policies cannot be loaded, ValueError when the mesh's secret is too short.
     """
-    secret = settings.mesh_secret.encode()
     registry = PolicyRegistry(
         Path(settings.policies) if settings.policies else DEFAULT_DIRECTORY, clock, poll=settings.policy_poll
     )
     files = process_files(settings, PRINCIPAL)
-    channels = Channels(NAME, files, received_keys(settings.mesh_secret))
-    lookup = ExpectedStore(HOLDERS, "", secret_fingerprint(secret))
+    secret = process_secret(settings)
+    channels = Channels(NAME, files, message_keys(secret))
+    lookup = ExpectedStore(HOLDERS, "", secret.own_fingerprint)
     pings: dict[str, Ping] = {"policies": registry.ping}
     background: list[Background] = [registry.watch]
     if evidence is None:
@@ -62,9 +62,9 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
                     registry,
                     evidence,
                     lookup,
-                    PersonKeys(secret),
+                    secret.keys,
                     clock,
-                    version("hutong"),
+                    RELEASE,
                 ),
             ),
             Binding(POLICIES, PolicyServicer(registry)),
@@ -73,5 +73,6 @@ def build(settings: Settings, *, evidence: EvidenceSource | None = None, clock: 
         background=background,
         close=channels.close,
         files=files,
-        auditor=process_auditor(settings, NAME, clock, files=files),
+        auditor=process_auditor(settings, NAME, clock, secret.keys, files),
+        secret=secret,
     )

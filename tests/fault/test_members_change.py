@@ -14,8 +14,8 @@ from hutong.records.v1.record_write_service_pb2_grpc import RecordWriteServiceSt
 
 from cli.diagnosis.asking import Addresses, ask_all
 from cli.diagnosis.judgement import findings
-from services.common.identities import secret_fingerprint
 from services.common.mesh_directory import MeshDirectory, parse_directory
+from services.common.mesh_secret import parse_mesh_secret
 from services.verdict.policy.files import DEFAULT_DIRECTORY
 from tests.testkit.directories import directory_file
 from tests.testkit.secret import SECRET
@@ -115,9 +115,7 @@ def _members(path: str) -> MeshDirectory:
 async def _looked_over(mesh: SmallMesh, members: MeshDirectory) -> set[tuple[str, str]]:
     """Returns what `hutong doctor` finds wrong: with whom, and why."""
     facts = await ask_all(members, Addresses(mesh.addresses["lookup"], mesh.addresses["verdict"]))
-    return {
-        (finding.subject, finding.reason) for finding in findings(members, facts, secret_fingerprint(SECRET.encode()))
-    }
+    return {(finding.subject, finding.reason) for finding in findings(members, facts, parse_mesh_secret(SECRET))}
 
 
 async def _in_force(mesh: SmallMesh) -> None:

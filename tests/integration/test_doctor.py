@@ -12,8 +12,8 @@ from cli.diagnosis.asking import Addresses, ask_all
 from cli.diagnosis.judgement import findings
 from cli.mesh import embedded
 from cli.mesh.in_process import EmbeddedMesh
-from services.common.identities import secret_fingerprint
 from services.common.mesh_directory import Member, MeshDirectory
+from services.common.mesh_secret import parse_mesh_secret
 from services.runtime.settings.directory import read_directory
 
 BEIJING, HUNAN = "110000", "430000"
@@ -21,7 +21,7 @@ BEIJING, HUNAN = "110000", "430000"
 
 async def found(members: MeshDirectory, addresses: Addresses, secret: bytes) -> set[tuple[str, str]]:
     """Subject and reason of everything that is wrong, but for what a loaded machine's clock says."""
-    wrong = findings(members, await ask_all(members, addresses), secret_fingerprint(secret))
+    wrong = findings(members, await ask_all(members, addresses), parse_mesh_secret(secret.decode()))
     return {(one.subject, one.reason) for one in wrong if one.reason not in ("NATION_BEHIND", "CLOCK_OFF")}
 
 

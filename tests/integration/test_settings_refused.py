@@ -21,6 +21,14 @@ OWN = {
 WRONG: list[tuple[str, dict[str, str | None], str]] = [
     ("services.records", {"STORE_URL": None}, "HUTONG_STORE_URL is missing"),
     ("services.lookup", {"STORE_URL": None}, "HUTONG_STORE_URL is missing"),
+    ("services.records", {"STORE_URL": None, "STORE_URL_FILE": "{tmp}/no"}, "HUTONG_STORE_URL_FILE: {tmp}/no: No"),
+    (
+        "services.records",
+        {"STORE_URL": None, "STORE_URL_FILE": "{tmp}/url"},
+        "HUTONG_STORE_URL_FILE: begins with sql",
+    ),
+    ("services.lookup", {"STORE_URL_FILE": "{tmp}/url"}, "HUTONG_STORE_URL and HUTONG_STORE_URL_FILE: one of them is"),
+    ("gateway", {"REDIS_URL_FILE": "{tmp}/url"}, "HUTONG_REDIS_URL_FILE: begins with redis://"),
     ("services.records", {"LOG_LEVEL": "LOUD"}, "HUTONG_LOG_LEVEL: expected DEBUG, INFO, WARNING or ERROR, not 'LOUD'"),
     ("services.records", {"LISTEN": "127.0.0.1"}, "HUTONG_LISTEN: expected host:port"),
     ("services.records", {"STORE_URL": "sqlite:////dev/null/records.db"}, "HUTONG_STORE_URL: /dev/null is not a dir"),
@@ -52,6 +60,7 @@ WRONG: list[tuple[str, dict[str, str | None], str]] = [
 async def test_a_wrong_setting_ends_in_a_sentence(module, variables, said, tmp_path: Path):
     """No traceback, no secret, nothing served."""
     (tmp_path / "people.json").write_text("{")
+    (tmp_path / "url").write_text("mysql://me:word@h/db")
     directory_file(tmp_path / "directory.yml", {"nation": "127.0.0.1:1"})
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

@@ -47,7 +47,7 @@ OF_A_STORE = {
     *("backup", "citus", "cloudnative-pg", "directory", "external-secrets/store", "mtls/nation", "mtls/province"),
     *("mtls/region", "mtls/store", "network-policies/nation", "network-policies/region", "postgres", "restore"),
 }
-ELSEWHERE = {"lookup-postgres", "mtls", "shared"}
+ELSEWHERE = {"backup/lookup", "lookup-postgres", "mtls", "restore/lookup", "shared"}
 """Those that the overlays, or a test of their own, put on a mesh."""
 EVERY = os.environ.get("COMBINATIONS") == "all"
 """Every pair as well, and not only each alone and all together: COMBINATIONS=all."""

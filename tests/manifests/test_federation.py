@@ -198,19 +198,29 @@ def test_one_way_leads_in_and_one_out(federation):
 def test_backups_are_of_databases_that_are_there(federation):
     """Every night, of each store; and a store made of its backup names where that is."""
     for objects in federation.values():
-        (schedule,) = of_kind(objects, "ScheduledBackup")
-        cluster = by_name(objects, "Cluster")[schedule["spec"]["cluster"]["name"]]
-        assert cluster["spec"]["backup"]["barmanObjectStore"]["destinationPath"]
-        assert 6 == len(schedule["spec"]["schedule"].split())
+        clusters = by_name(objects, "Cluster")
+        schedules = of_kind(objects, "ScheduledBackup")
+        assert clusters.keys() == {schedule["spec"]["cluster"]["name"] for schedule in schedules}
+        for schedule in schedules:
+            assert 6 == len(schedule["spec"]["schedule"].split())
+        places = {cluster["spec"]["backup"]["barmanObjectStore"]["destinationPath"] for cluster in clusters.values()}
+        assert len(clusters) == len(places)
 
 
-def test_a_store_is_made_of_its_backup(tmp_path):
-    """The component of a restore, on the province: instead of an empty database the one of the object store."""
-    text = (K8S / "overlays/region/kustomization.yaml").read_text(encoding="utf-8")
-    assert "../../components/backup\n" in text
-    changed = text.replace("components/backup\n", "components/restore\n").replace("../..", str(K8S))
-    objects = built_at(tmp_path, changed)
-    (cluster,) = of_kind(objects, "Cluster")
+@pytest.mark.parametrize(
+    ("overlay", "component", "name"), [("region", "backup", "records-db"), ("nation", "backup/lookup", "lookup-db")]
+)
+def test_a_store_is_made_of_its_backup(overlay, component, name, tmp_path):
+    """The component of a restore, on the province and on the mesh: instead of an empty database the one of the object
+    store."""
+    text = (K8S / f"overlays/{overlay}/kustomization.yaml").read_text(encoding="utf-8")
+    assert f"../../components/{component}\n" in text
+    changed = text.replace(f"components/{component}\n", f"components/{component.replace('backup', 'restore')}\n")
+    changed = changed.replace("- store\n", f"- {K8S}/overlays/{overlay}/store\n")
+    if overlay == "nation":
+        (tmp_path / "directory.yaml").write_text((K8S / "overlays/nation/directory.yaml").read_text(encoding="utf-8"))
+    objects = built_at(tmp_path, changed.replace("../..", str(K8S)))
+    cluster = by_name(objects, "Cluster")[name]
     validate(cluster)
     (source,) = cluster["spec"]["externalClusters"]
     assert "initdb" not in cluster["spec"]["bootstrap"]

@@ -24,6 +24,7 @@ from tests.testkit.checks.manifests import (
     environment,
     of_kind,
     rendered,
+    secret_files,
     selects,
     service_of,
     settings_of,
@@ -137,10 +138,13 @@ def test_every_variable_is_a_setting_of_its_service(objects, tmp_path):
         # What the cluster has and this machine has not: secrets, and the volume of a store.
         (tmp_path / "secret").write_text(SECRET)
         here = {"HUTONG_MESH_SECRET_FILE": f"{tmp_path}/secret"}
-        if "HUTONG_STORE_URL" in found:
+        if found.get("HUTONG_STORE_URL"):
             here["HUTONG_STORE_URL"] = f"sqlite:///{tmp_path}/store.db"
-        if "HUTONG_READ_STORE_URL" in found:
-            here["HUTONG_READ_STORE_URL"] = "postgresql://replica/records"
+        urls = {"STORE_URL": "postgresql://host/records", "READ_STORE_URL": "", "REDIS_URL": "redis://host"}
+        for name, url in urls.items():
+            if f"HUTONG_{name}_FILE" in found:
+                (tmp_path / name).write_text(url)
+                here[f"HUTONG_{name}_FILE"] = f"{tmp_path}/{name}"
         if "HUTONG_DIRECTORY" in found:
             (tmp_path / "directory.yaml").write_text(directory_text(objects, pod))
             here["HUTONG_DIRECTORY"] = f"{tmp_path}/directory.yaml"
@@ -317,6 +321,17 @@ def test_the_mesh_s_secret_is_a_file(objects):
         secret = by_name(objects, "Secret")[volumes[mount["name"]]["secret"]["secretName"]]
         assert mount["readOnly"]
         assert name in secret["data"]
+
+
+def test_no_secret_is_in_an_environment(objects):
+    """Of no container of anything; each file that a variable names is one that the container has."""
+    for one, template in templates(objects):
+        for each in containers(template):
+            assert [] == [entry["name"] for entry in each.get("env", []) if "valueFrom" in entry], title(one)
+            files = secret_files(objects, one, each)
+            told = variables(objects, each)
+            urls = {value for key, value in told.items() if key.endswith("_URL_FILE")}
+            assert urls <= files.keys(), title(one)
 
 
 def test_a_store_on_disk_is_on_its_volume(objects):

@@ -214,7 +214,8 @@ def told(objects: list[Object], pod: Object, here: Path) -> dict[str, str]:
     if directory := directory_text(objects, pod):
         (here / "directory.yaml").write_text(directory)
         settings["HUTONG_DIRECTORY"] = f"{here}/directory.yaml"
-    if "HUTONG_STORE_URL" in settings:
+    if "HUTONG_STORE_URL" in settings or "HUTONG_STORE_URL_FILE" in settings:
         settings["HUTONG_STORE_URL"] = f"sqlite:///{here}/store.db"
-    settings.pop("HUTONG_READ_STORE_URL", None)
+    for variable in ("HUTONG_STORE_URL_FILE", "HUTONG_READ_STORE_URL_FILE", "HUTONG_REDIS_URL_FILE"):
+        settings.pop(variable, None)
     return settings

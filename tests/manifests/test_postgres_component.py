@@ -21,6 +21,7 @@ from tests.testkit.checks.manifests import (
     environment,
     of_kind,
     rendered,
+    secret_files,
     selects,
     service_of,
     settings_of,
@@ -50,23 +51,34 @@ def stores(objects: list[Object]) -> list[Object]:
     return found
 
 
+def secret_of(template: Object, volume: str) -> str:
+    """Returns the name of the Secret that a volume of a pod is made of."""
+    (found,) = [one for one in template["spec"]["volumes"] if one["name"] == volume]
+    return str(found["secret"]["secretName"])
+
+
 def test_every_store_of_the_overlay_is_in_a_database(objects):
     """Each in one of its own, by its own Secret; no volume is left, and more than one pod shares the work."""
     urls = set()
     for one in stores(objects):
-        (url,) = [entry for entry in container(one)["env"] if entry["name"] == "HUTONG_STORE_URL"]
-        urls.add(url["valueFrom"]["secretKeyRef"]["name"])
+        assert "/etc/hutong-store/store-url" == environment(objects, one)["HUTONG_STORE_URL_FILE"]
+        urls.add(secret_of(one["spec"]["template"], "store"))
         assert "volumeClaimTemplates" not in one["spec"]
         mounts = {(mount["name"], mount["mountPath"]) for mount in container(one)["volumeMounts"]}
-        assert {("tmp", "/tmp"), ("secret", "/etc/hutong-secret")} == mounts - {("directory", "/etc/hutong")}
+        assert mounts - {("directory", "/etc/hutong")} == {
+            *(("tmp", "/tmp"), ("secret", "/etc/hutong-secret"), ("store", "/etc/hutong-store"))
+        }
         assert 2 <= one["spec"]["replicas"]
     assert len(stores(objects)) == len(STORES) == len(urls)
 
 
 def test_reads_go_to_a_standby_where_one_is_named(objects):
-    """The setting is there for every store, and stays empty where the Secret has no such address."""
-    with_standby = ["HUTONG_READ_STORE_URL" in environment(objects, one) for one in stores(objects)]
-    assert {True, False} == set(with_standby)
+    """The file is there for every store, and empty where there is no such address."""
+    with_standby = [
+        secret_files(objects, one, container(one))[environment(objects, one)["HUTONG_READ_STORE_URL_FILE"]]
+        for one in stores(objects)
+    ]
+    assert {"replace-me", ""} == set(with_standby)
 
 
 def test_tables_are_migrated_before_the_pod_starts(objects):
@@ -75,7 +87,9 @@ def test_tables_are_migrated_before_the_pod_starts(objects):
         (migrate,) = one["spec"]["template"]["spec"]["initContainers"]
         assert container(one)["image"] == migrate["image"]
         (only,) = migrate["env"]
-        assert ("HUTONG_STORE_URL", "migrate-url") == (only["name"], only["valueFrom"]["secretKeyRef"]["key"])
+        assert ("HUTONG_STORE_URL_FILE", "/etc/hutong-store/migrate-url") == (only["name"], only["value"])
+        assert [only["value"]] == list(secret_files(objects, one, migrate))
+        assert only["value"] not in secret_files(objects, one, container(one)), "the owner's, for the migration alone"
         assert ["/app/bin/python", "-m", "services.records.migrate"] == migrate["command"]
 
 
@@ -89,9 +103,8 @@ def test_a_year_is_kept(objects):
         assert ("Forbid", 5) == (spec["concurrencyPolicy"], len(spec["schedule"].split()))
         (purge,) = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"]
         assert ["--older-than", "365d"] == purge["command"][3:]
-        assert variables(objects, purge)["HUTONG_STORE_URL"]
-        (only,) = purge["env"]
-        databases.add(only["valueFrom"]["secretKeyRef"]["name"])
+        assert variables(objects, purge)["HUTONG_STORE_URL_FILE"] in secret_files(objects, job, purge)
+        databases.add(secret_of(spec["jobTemplate"]["spec"]["template"], "store"))
     assert len(jobs) == len(databases)
 
 
@@ -129,7 +142,7 @@ def test_every_reference_of_the_secrets_is_a_placeholder(objects):
     """What is committed is no URL, so that nothing starts with it."""
     found = [one for name, one in by_name(objects, "Secret").items() if name.startswith("records-store-")]
     assert len(stores(objects)) == len(found)
-    assert {b"replace-me"} == {base64.b64decode(value) for one in found for value in one["data"].values()}
+    assert {b"replace-me", b""} == {base64.b64decode(value) for one in found for value in one["data"].values()}
 
 
 README = (K8S / "README.md").read_text(encoding="utf-8")
@@ -142,7 +155,7 @@ def test_the_readme_names_what_is_there():
     assert {f"k8s/{name}" for name in KUSTOMIZATIONS} <= set(paths)
     assert [] == [path for path in paths if not (K8S.parent / path).exists()]
     modules = {WORDS[n + 1] for n, word in enumerate(WORDS) if word == "-m"}
-    assert {"services.records.migrate", "services.records.purge"} == modules
+    assert {f"services.records.{name}" for name in ("backup", "migrate", "purge")} == modules
     metrics = {word for word in WORDS if word.startswith("hutong_")}
     code = "".join(path.read_text() for path in K8S.parent.glob("services/*/metrics.py"))
     assert metrics
@@ -165,7 +178,7 @@ def test_the_readme_s_commands_are_about_what_is_there(objects):
     assert pod.removesuffix("-0") in by_name(base, "StatefulSet")
     (init,) = {words[words.index("-c") + 1] for words in commands if "-c" in words}
     assert init in {each["name"] for _, template in templates(objects) for each in containers(template)}
-    (purge,) = [words[words.index("services.records.purge") + 1 :] for words in commands if "exec" in words]
+    (purge,) = [words[words.index(name) + 1 :] for words in commands if (name := "services.records.purge") in words]
     jobs = [template for one, template in templates(objects) if one["kind"] == "CronJob"]
     assert [purge] * len(jobs) == [containers(template)[0]["command"][3:] for template in jobs]
 
@@ -186,9 +199,8 @@ def test_secrets_of_one_s_own_take_the_places_of_the_placeholders(tmp_path):
     made = [one for one in yaml.safe_load_all(rendered(str(tmp_path))) if one]
     secrets = by_name(made, "Secret")
     for _, template in templates(made):
-        for each in containers(template):
-            for entry in each.get("env", []):
-                if "valueFrom" in entry:
-                    reference = entry["valueFrom"]["secretKeyRef"]
-                    value = base64.b64decode(secrets[reference["name"]]["data"][reference["key"]])
-                    assert f"one's own {reference['key']}" == value.decode()
+        for volume in template["spec"]["volumes"]:
+            if "secret" in volume:
+                data = secrets[volume["secret"]["secretName"]]["data"]
+                for item in volume["secret"].get("items", []):
+                    assert f"one's own {item['key']}" == base64.b64decode(data[item["key"]]).decode()

@@ -1,6 +1,8 @@
 """A mesh whose services prove their names: on whose behalf, tokens beside certificates, and renewal under load."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from hutong.verdict.v1.verdict_service_pb2_grpc import VerdictServiceStub
 
 from cli.certificates.authority import utc_now
 from cli.certificates.development import TRUST, certificate_folder, write_certificates
+from cli.diagnosis.asking import Addresses, ask_all
+from cli.diagnosis.judgement import findings
 from cli.mesh import processes
 from cli.mesh.per_process import ProcessMesh
 from cli.mesh.plan import PRINCIPALS, system_of
@@ -26,6 +30,7 @@ from services.common.regions import NATION
 from services.runtime.audit.entry import Entry
 from services.runtime.audit.opening import keeper_of
 from services.runtime.audit.trail import search
+from services.runtime.settings.directory import read_directory
 from services.runtime.tls.credentials import channel_credentials
 from services.runtime.tls.files import TlsFiles
 from services.runtime.tls.identity import ANONYMOUS, Principal, principal
@@ -138,3 +143,56 @@ async def test_certificates_are_renewed_under_load(mesh: ProcessMesh) -> None:
     await asyncio.gather(*asking)
     assert {200} == set(statuses)
     assert 100 < len(statuses)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_certificates_that_have_ended_name_their_services_and_a_renewal_heals(mesh: ProcessMesh) -> None:
+    """A region's and verdict's: no code is false meanwhile, doctor says whose ended, and nobody is restarted."""
+    folder = mesh.plan.data / "certificates"
+    ended = {BEIJING: PRINCIPALS[BEIJING], "verdict": PRINCIPALS["verdict"]}
+    person = PEOPLE[0]
+    document = {"type": "RESIDENT_ID", "number": person.document.number}
+    issuer = DevelopmentIssuer(mesh.plan.data / "development")
+    headers = {"authorization": f"Bearer {issuer.token({'role': 'holder', 'document': document})}"}
+
+    async def code() -> tuple[str, str, str]:
+        """Its status, its freshness, and what coverage says of the region."""
+        body = {"document": document, "region": BEIJING, "refresh": True}
+        async with httpx.AsyncClient(base_url=mesh.http, timeout=30, headers=headers) as client:
+            reply = (await client.post("/v1/healthCode:show", json=body)).json()
+        covered = {one["source"]: one["status"] for one in reply.get("coverage", [])}
+        return reply.get("status", ""), reply.get("freshness", ""), covered.get(BEIJING, "")
+
+    async def until(what: Callable[[tuple[str, str, str]], bool]) -> tuple[str, str, str]:
+        async with asyncio.timeout(120):
+            while not what(shown := await code()):
+                assert shown[0] in (right[0], "UNDETERMINED", ""), shown
+                await asyncio.sleep(0.5)
+        return shown
+
+    async def doctor() -> set[tuple[str, str]]:
+        members = read_directory(str(mesh.plan.directory))
+        addresses = Addresses(
+            mesh.endpoints.lookup,
+            mesh.endpoints.verdict,
+            of_lookup=material(folder, PRINCIPALS["lookup"]),
+            of_gateway=material(folder, PRINCIPALS["gateway"]),
+        )
+        found = findings(members, await ask_all(members, addresses), None)
+        return {(one.subject, one.reason) for one in found if one.reason.startswith("CERTIFICATE")}
+
+    right = await code()
+    assert ("COMPUTED", "OK") == right[1:]
+    assert set() == await doctor()
+    write_certificates(folder, ended.values(), now=utc_now() - timedelta(days=1), days=0.5)
+    # Connections that are open live on for half a minute.
+    await until(lambda shown: shown[1] != "COMPUTED")
+    async with asyncio.timeout(30):
+        while {(name, "CERTIFICATE_ENDED") for name in ended} != await doctor():
+            await asyncio.sleep(0.5)
+    write_certificates(folder, [ended["verdict"]], now=utc_now())
+    shown = await until(lambda shown: "UNREACHABLE" == shown[2])
+    assert "UNDETERMINED" == shown[0] or right[0] == shown[0]
+    write_certificates(folder, [ended[BEIJING]], now=utc_now())
+    assert right == await until(lambda shown: shown == right)
+    assert set() == await doctor()

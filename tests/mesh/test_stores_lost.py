@@ -17,6 +17,7 @@ from hutong.verdict.v1 import verdict_service_pb2
 from hutong.verdict.v1.verdict_pb2 import Status, Verdict
 
 from cli.mesh import embedded, per_process, processes
+from cli.mesh.child import ChildFailedError
 from cli.mesh.client import MeshClient
 from cli.mesh.data import DataDirectoryError
 from cli.mesh.directory import write_directory
@@ -194,8 +195,7 @@ async def test_a_file_that_is_gone_is_not_made_anew(mesh: Mesh, tmp_path: Path) 
 
 
 async def test_swapped_addresses_are_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two stores' addresses are exchanged in the directory: what could not be asked is named, and nobody is told that
-    there is no test."""
+    """Two stores' addresses are exchanged in the directory: lookup is never ready with it, and names both."""
 
     def swapped(plan: Plan) -> None:
         write_directory(plan)
@@ -204,16 +204,8 @@ async def test_swapped_addresses_are_no_answer(tmp_path: Path, monkeypatch: pyte
         plan.directory.write_text(beijing.join(pieces))
 
     monkeypatch.setattr(per_process, "write_directory", swapped)
-    async with (
-        processes(tmp_path) as running,
-        MeshClient(running.endpoints, "test") as client,
-        Connection(running.endpoints.verdict) as verdicts,
-    ):
-        mesh = Mesh(running, client, remote("verdict", "test", verdicts, _VERDICTS), None)
-        await mesh.submit(BEIJING, "X1", WELL, NEGATIVE)
-        await mesh.submit(HUNAN, "X2", SICK, POSITIVE)
-        for who, region in ((WELL, BEIJING), (SICK, HUNAN), (SICK, BEIJING)):
-            verdict = await mesh.verdict(region, who)
-            assert verdict.status == Status.STATUS_UNDETERMINED
-            reasons = {source.reason for source in verdict.coverage if source.source in (HUNAN, BEIJING)}
-            assert reasons == {"WRONG_STORE"}
+    with pytest.raises(ChildFailedError, match="lookup"):
+        async with processes(tmp_path):
+            pass
+    log = (tmp_path / "logs" / "lookup.log").read_text()
+    assert all(f"{name}: WRONG_STORE" in log for name in (HUNAN, BEIJING)), log

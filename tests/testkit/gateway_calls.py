@@ -14,9 +14,12 @@ from tests.testkit.servers.gateway_clients import SHOW
 CONTRACT = pb.DESCRIPTOR.services_by_name["HealthCodeService"]
 TABLE = read_table()
 HERE, THERE = "110000", "430000"
-DEFAULTS = {"ClaimResult": Purpose.PURPOSE_HOLDER_DECISION, "SwitchScope": Purpose.PURPOSE_HOLDER_DECISION}
+DEFAULTS = dict.fromkeys(("ClaimResult", "SwitchScope", "PresentCertificate"), Purpose.PURPOSE_HOLDER_DECISION)
 OPEN = {"ListRegions", "GetTrustBundle"}
 """What is about nobody, and answered to anybody."""
+NAMELESS = OPEN | {"VerifyCertificate"}
+"""What names nobody."""
+TEXT = "HC1:NCFOXN"
 
 
 class Person(NamedTuple):
@@ -63,6 +66,9 @@ def over_http(case: Case) -> tuple[str, str, Any]:
         "SwitchScope": ("POST", "/v1/healthCode:switchScope", {**query, "scope": "LOCAL"}),
         "ListAccesses": ("GET", "/v1/accesses", None),
         "IssuePass": ("POST", "/v1/passes:issue", query),
+        "IssueCertificate": ("POST", "/v1/certificates:issue", query),
+        "VerifyCertificate": ("POST", "/v1/certificates:verify", {"text": TEXT}),
+        "PresentCertificate": ("POST", "/v1/certificates:present", {**query, "text": TEXT}),
         "GetTrustBundle": ("GET", "/v1/trustBundle", None),
         "ListRegions": ("GET", "/v1/regions", None),
     }
@@ -84,7 +90,7 @@ def over_grpc(case: Case) -> Any:
         message.queries.add(document=named, region=case.region)
     elif name == "BatchListResults":
         message.documents.append(named)
-    elif name not in OPEN:
+    elif name not in NAMELESS:
         message.document.CopyFrom(named)
         if name == "CheckDestinations":
             message.regions.append(case.region)
@@ -92,6 +98,8 @@ def over_grpc(case: Case) -> Any:
             message.region = case.region
         if name == "SwitchScope":
             message.scope = 1
+    if name in ("VerifyCertificate", "PresentCertificate"):
+        message.text = TEXT
     return message
 
 
@@ -101,7 +109,9 @@ def expected(caller: str, own: tuple[bytes, ...], case: Case) -> str:
     purpose = (case.purpose or DEFAULTS.get(case.method, Purpose.PURPOSE_SHOW_CODE)) if asks else 0
     name = f"{CONTRACT.full_name}/{case.method}"
     regions = [(path, case.region) for path in TABLE.rules[name].regions]
-    denial = TABLE.check(caller, name, purpose, regions, lambda: asks and case.person.key not in own)
+    denial = TABLE.check(
+        caller, name, purpose, regions, lambda: case.method not in NAMELESS and case.person.key not in own
+    )
     if denial is None:
         return "answered"
     return "unauthenticated" if caller == ANONYMOUS else "denied"

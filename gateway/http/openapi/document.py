@@ -194,6 +194,32 @@ def _calls() -> Json:
             ("PassRequest", examples.SHOW),
             ("PassResponse", examples.PASS),
         ),
+        "/v1/certificates:issue": _post(
+            "issueCertificate",
+            "核酸检测证明 · Issue a certificate",
+            "由地区签名的一次检测结果，任何 HCERT 阅读器都能核验。本人可为自己申领；地区系统与检测机构须填写姓名。"
+            " One result, signed by its region: any reader of HCERTs verifies it. People ask for their own; a region's system"
+            " and a laboratory state the holder's name.",
+            ("CertificateRequest", examples.CERTIFICATE_ASKED),
+            ("CertificateResponse", examples.CERTIFICATE),
+        ),
+        "/v1/certificates:verify": _post(
+            "verifyCertificate",
+            "核验证书 · Verify a certificate",
+            "签名、签发者的权限、有效期、内容规范、是否作废；不可信时说明原因，不算出错。"
+            " Signature, key usage, validity, schema, revocation; why it is not believed is an answer, no error.",
+            ("VerifyRequest", {"text": examples.CERTIFICATE["text"]}),
+            ("VerificationResponse", examples.VERIFICATION),
+        ),
+        "/v1/certificates:present": _post(
+            "presentCertificate",
+            "出示外地证书 · Present a certificate",
+            "其他地区的证书成为本地区的依据（渠道 CERTIFICATE），注明出处；须是本人的证书；重复出示等于一次。"
+            " A certificate of another region becomes evidence in this one (channel CERTIFICATE), with its provenance; it must"
+            " be the holder's own; twice is once.",
+            ("PresentRequest", {**examples.CLAIM, "text": examples.CERTIFICATE["text"]}),
+            ("PresentationResponse", {"record": examples.CERTIFIED, "created": True}),
+        ),
         "/v1/trustBundle": _get(
             "getTrustBundle",
             "通行码 Passes",

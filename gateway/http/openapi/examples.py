@@ -133,3 +133,38 @@ PASS: Json = {
     "code": CODE,
 }
 BUNDLE: Json = {"bundle": "eNo=", "root": "MFkw", "madeAt": "2022-08-06T09:00:00+08:00"}
+
+CERTIFICATE_ASKED: Json = {"document": DOCUMENT, "region": "430000", "formats": ["QR_SVG"]}
+CERTIFICATE: Json = {
+    "text": "HC1:NCFOXN",
+    "identifier": "URN:UVCI:01:CN:430000/0B9C5A1D4F2E7A6B8C3D1E5F#M",
+    "issuedAt": "2022-08-05T14:00:00+08:00",
+    "expiresAt": "2022-08-12T14:00:00+08:00",
+    "qrSvg": "<svg/>",
+    "qrPng": None,
+}
+VERIFICATION: Json = {
+    "verified": True,
+    "reason": None,
+    "text": None,
+    "certificate": {
+        "group": "t",
+        "maskedName": "W* X*",
+        "born": "12-31",
+        "result": "NEGATIVE",
+        "nucleicAcid": True,
+        "sampledAt": "2022-08-05T08:10:00+08:00",
+        "issuedAt": "2022-08-05T14:00:00+08:00",
+        "expiresAt": "2022-08-12T14:00:00+08:00",
+        "region": "430000",
+        "country": "CN",
+        "standingChecked": True,
+    },
+}
+CERTIFIED: Json = {
+    **_RECORD,
+    "region": "110000",
+    "sourceId": "cert-430000-XY-20220805-0042",
+    "channel": "CERTIFICATE",
+    "origin": _REF,
+}

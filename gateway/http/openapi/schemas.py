@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.http.requests import bodies
-from gateway.http.views import accesses, batches, code, errors, passes, regions, results, samples
+from gateway.http.views import accesses, batches, certificates, code, errors, passes, regions, results, samples
 
 Json = dict[str, Any]
 
@@ -19,6 +19,9 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.ClaimRequest,
     bodies.SwitchRequest,
     bodies.PassRequest,
+    bodies.CertificateRequest,
+    bodies.VerifyRequest,
+    bodies.PresentRequest,
     bodies.SignInRequest,
 )
 ANSWERS: Sequence[type[msgspec.Struct]] = (
@@ -33,6 +36,9 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     accesses.AccessesResponse,
     passes.PassResponse,
     passes.TrustBundle,
+    certificates.CertificateResponse,
+    certificates.VerificationResponse,
+    certificates.PresentationResponse,
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
     samples.SignInResponse,

@@ -11,10 +11,11 @@ from typing import Annotated
 
 import msgspec
 from hutong.common.v1 import subject_pb2
+from hutong.gateway.v1 import certificate_pb2
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
 from gateway.http.fields import REQUIRED, RegionCode, asked_instant, described, one_of
-from gateway.http.names import DESTINATION_VIEW, DOCUMENT_TYPE, SCENE, SCOPE
+from gateway.http.names import CERTIFICATE_FORMAT, DESTINATION_VIEW, DOCUMENT_TYPE, SCENE, SCOPE
 from gateway.http.requests.instants import read_instant
 from services.common.errors import Violation
 from services.common.requests.batches import MOST_IN_BATCH
@@ -195,6 +196,71 @@ class PassRequest(Body):
         self.document.fill(message.document)
         message.region = self.region
         message.scene = SCENE.number(self.scene)  # type: ignore[assignment]  # an open enum
+
+
+class HolderName(Body):
+    """持有人姓名，由地区系统或检测机构填写。 The holder's name, as a region's system or a laboratory vouches for it."""
+
+    surname: Annotated[str, described("护照上的姓，如 WANG。 As in a passport."), REQUIRED] = ""
+    given_name: Annotated[str, described("护照上的名，如 XIAOMING。 As in a passport.")] = ""
+    written_name: Annotated[str, described("姓名原文，如 王小明。 As it is written.")] = ""
+
+    def fill(self, message: certificate_pb2.HolderName) -> None:
+        """Writes itself into the contract's form."""
+        message.surname = self.surname
+        message.given_name = self.given_name
+        message.written_name = self.written_name
+
+
+class CertificateRequest(Body):
+    """申领核酸检测证明。 Ask for a test certificate."""
+
+    document: Annotated[Document, REQUIRED] = msgspec.field(default_factory=Document)
+    region: Annotated[RegionCode, REQUIRED] = ""
+    source_id: (
+        Annotated[str, described("结果在该地区的编号；缺省为最新一次。 Its id there; the newest when absent.")] | None
+    ) = None
+    name: Annotated[HolderName, described("本人申领时不填。 Left out by people themselves.")] | None = None
+    formats: Annotated[list[str], described("文本之外还要什么。 What is wanted besides the text.", items={"type": "string", "enum": list(CERTIFICATE_FORMAT.values)})] | None = None  # fmt: skip
+
+    def fill(self, message: certificate_pb2.IssueCertificateRequest) -> None:
+        """Writes itself into the contract's form."""
+        self.document.fill(message.document)
+        message.region = self.region
+        message.source_id = self.source_id or ""
+        if self.name is not None:
+            self.name.fill(message.name)
+        for name in self.formats or ():
+            message.formats.append(CERTIFICATE_FORMAT.number(name))  # type: ignore[arg-type]  # an open enum
+
+
+class VerifyRequest(Body):
+    """核验一张证书。 Verify a certificate."""
+
+    text: Annotated[str, described("证书文本，HC1: 开头。 The certificate's text, from HC1: on."), REQUIRED] = ""
+    at: AskedAt | None = None
+
+    def fill(self, message: certificate_pb2.VerifyCertificateRequest, violations: MutableSequence[Violation]) -> None:
+        """Writes itself into the contract's form; adds a violation when the instant is none."""
+        message.text = self.text
+        if self.at is not None:
+            read_instant(self.at, message.at, "at", violations)
+
+
+class PresentRequest(Body):
+    """出示其他地区的证书，作为本地区的依据。 Present a certificate of another region as evidence in this one."""
+
+    document: Annotated[Document, REQUIRED] = msgspec.field(default_factory=Document)
+    region: Annotated[RegionCode, REQUIRED] = ""
+    text: Annotated[str, described("证书文本，HC1: 开头。 The certificate's text, from HC1: on."), REQUIRED] = ""
+    request_id: RequestId | None = None
+
+    def fill(self, message: certificate_pb2.PresentCertificateRequest) -> None:
+        """Writes itself into the contract's form."""
+        self.document.fill(message.document)
+        message.region = self.region
+        message.text = self.text
+        message.request_id = self.request_id or ""
 
 
 class ClaimRequest(Body):

@@ -4,6 +4,7 @@ A certificate of an earlier version is one of 1.3, which only made fields option
 are left alone. Instants are RFC 3339 with an offset, dates ISO 8601.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -47,6 +48,15 @@ class Test(msgspec.Struct):
     nm: Text80 | None = None
     ma: str | None = None
     tc: Text80 | None = None
+
+    @property
+    def sampled_at(self) -> datetime:
+        """Returns when the sample was taken (aware). Raises CertificateRefused where the text is no instant, such as a
+        30th of February."""
+        try:
+            return datetime.fromisoformat(self.sc.upper())
+        except ValueError:
+            raise CertificateRefused(Reason.SCHEMA_VIOLATED, "t.sc: no such instant") from None
 
     @property
     def positive(self) -> bool:
@@ -108,6 +118,7 @@ def contents(decoded: Any) -> Contents:
     if sum(len(entries) for entries in (read.t or [], read.v or [], read.r or [])) != 1:
         raise CertificateRefused(Reason.SCHEMA_VIOLATED, "t, v, r: not exactly one entry")
     for test in read.t or []:
+        _ = test.sampled_at
         if test.tt == RAPID_ANTIGEN and test.ma is not None and test.ma not in DEVICES:
             raise CertificateRefused(Reason.SCHEMA_VIOLATED, "t.ma: not a device of the common list")
     return read

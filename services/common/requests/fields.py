@@ -80,6 +80,14 @@ def _document_number(field: str) -> list[Violation]:
     )
 
 
+def certificate(text: str, field: str = "text") -> list[Violation]:
+    """The text of a certificate; whether it is one is for the stages of reading it to say. Reason
+    CERTIFICATE_REQUIRED."""
+    if text.strip():
+        return []
+    return violation(field, "CERTIFICATE_REQUIRED", "须填写证书文本", "The certificate's text is required")
+
+
 def source_id(value: str, field: str = "source_id") -> list[Violation]:
     """The laboratory's id of a sample. Reasons SOURCE_ID_REQUIRED, SOURCE_ID_FORMAT, DOCUMENT_NUMBER_NOT_ALLOWED."""
     return printable_id(value, field, "SOURCE_ID", "样本编号", "sample's id")

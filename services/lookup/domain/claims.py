@@ -54,9 +54,7 @@ def choose(records: Iterable[TestRecord], region: str, named: Identity | None) -
             continue
         if home(record) == region:
             if named is not None:
-                raise FailedPrecondition(
-                    "RESULT_IS_LOCAL", "该结果本就属于该地区", "The result is the region's own already"
-                )
+                raise result_is_local()
             continue
         if record.region == region:
             # A copy claimed before; it stands in for the original only where the original cannot be seen.
@@ -69,6 +67,11 @@ def choose(records: Iterable[TestRecord], region: str, named: Identity | None) -
     return max(results.values(), key=_age, default=None)
 
 
+def result_is_local() -> FailedPrecondition:
+    """Returns the error of a result that comes from the region itself."""
+    return FailedPrecondition("RESULT_IS_LOCAL", "该结果本就属于该地区", "The result is the region's own already")
+
+
 def claim(record: TestRecord) -> Claim:
     """The copy of a result, with its provenance: the same for the original and for any copy of it."""
     content = RecordContent()
@@ -76,7 +79,7 @@ def claim(record: TestRecord) -> Claim:
     content.channel = Channel.CHANNEL_HEALTH_CODE
     if not record.content.HasField("origin"):
         content.origin.CopyFrom(Origin(region=record.region, source_id=record.source_id, revision=record.revision))
-    return Claim(_copy_id(*identity(record)), content)
+    return Claim(copy_id("claim", *identity(record)), content)
 
 
 def copy_in(records: Iterable[TestRecord], region: str, source_id: str) -> TestRecord | None:
@@ -113,8 +116,9 @@ def _age(record: TestRecord) -> tuple[int, int, Identity]:
     return (sampled, reported, identity(record))
 
 
-def _copy_id(region: str, source_id: str) -> str:
-    plain = f"claim-{region}-{source_id}"
+def copy_id(word: str, region: str, source_id: str) -> str:
+    """Returns the id of a copy that came to be in a way: `claim` or `cert`."""
+    plain = f"{word}-{region}-{source_id}"
     if len(plain) <= MOST_ID:
         return plain
-    return f"claim-{region}-{sha256(source_id.encode()).hexdigest()[:48]}"
+    return f"{word}-{region}-{sha256(source_id.encode()).hexdigest()[:48]}"

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.records.v1.record_read_service_pb2 import (
     BatchListRecordsAtInstantsRequest,
@@ -17,13 +16,13 @@ from hutong.records.v1.record_read_service_pb2 import (
 )
 from msgspec.structs import replace
 
-from services.common.documents import PERSON_KEY_BYTES
 from services.common.errors import Code, ServiceError
 from services.common.identities import REASONS
 from services.common.instants import to_timestamp
 from services.lookup.evidence.identities import SourceIdentities
 from services.lookup.evidence.laboratory_tables import LaboratoryTables
 from services.lookup.evidence.outages import Outages
+from services.lookup.evidence.sign_of_life import sign_of_life
 from services.lookup.evidence.source_answers import (
     MalformedAnswerError,
     SourceAnswer,
@@ -53,9 +52,6 @@ LAG_SECONDS = 0.1
 PROBE_SECONDS = 0.7
 """How long one probe may take. With the breaker's pause it stays below a second: so soon is a source that came back
 noticed."""
-
-NOBODY = bytes(PERSON_KEY_BYTES)
-"""The key a probe asks for: no document has it, so no person's data is touched."""
 
 
 class Sources:
@@ -209,24 +205,16 @@ class Sources:
 
     def _prober(self, source: str) -> Probe:
         store = self._stores[source]
-        question = SourceQuestion(Purpose.PURPOSE_SUPERVISION, None)
 
         async def probe() -> bool | None:
-            call = within(PROBE_SECONDS)
             started = time.monotonic()
-            # Probes go on for as long as an outage does: no traces of them.
-            token = enter(replace(call, trace=replace(call.trace, sampled=False)))
             try:
-                async with asyncio.timeout(PROBE_SECONDS):
-                    response = await store.BatchListRecords(_request(question, [NOBODY], {}))
+                response = await sign_of_life(store, PROBE_SECONDS)
                 self._identities.check(source, response.identity, response.behind)
             except Exception as error:  # noqa: BLE001  # still down, in whatever way
                 if _reason(error) in REASONS:
                     self._identities.note(source, _reason(error), error)
                 return None if time.monotonic() - started > PROBE_SECONDS + LAG_SECONDS else False
-            finally:
-                # The next probe gets time of its own, not what this one has left.
-                leave(token)
             return True
 
         return probe

@@ -55,14 +55,7 @@ class Claimer:
         Raises FailedPrecondition (REGION_NOT_ON_MESH, RESULT_IS_LOCAL, CLAIM_RETRACTED), NotFound (RESULT_NOT_FOUND),
         Unavailable (SOURCES_UNREACHABLE), and what the region's store raises.
         """
-        intake = self._intakes.get(region)
-        if intake is None:
-            raise FailedPrecondition(
-                "REGION_NOT_ON_MESH",
-                "该地区未接入，无法写入",
-                "The region has no store on the mesh to write to",
-                {"region": region},
-            )
+        intake = intake_of(self._intakes, region)
         for attempt in range(1, ATTEMPTS + 1):
             gathered = await self._gather(key, region, named, purpose)
             records = [record for evidence in gathered for record in evidence.records]
@@ -75,27 +68,51 @@ class Claimer:
             wanted = claims.claim(found)
             copy = claims.copy_in(records, region, wanted.source_id)
             try:
-                return await _write(intake, key, region, wanted, copy, request_id)
+                return await write_copy(intake, key, region, wanted, copy, request_id)
             except ServiceError as error:
-                # Somebody wrote between the look and the write.
-                if error.reason not in ("RECORD_CONFLICT", "REVISION_MISMATCH") or attempt == ATTEMPTS:
+                if not written_meanwhile(error) or attempt == ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
     async def _gather(
         self, key: bytes, region: str, named: claims.Identity | None, purpose: Purpose.ValueType
     ) -> Sequence[Evidence]:
-        now = time.monotonic()
-        deadline = now + (current_call().deadline - now) * GATHERING_SHARE
         # The region that keeps the original is asked as well: the nation may not have heard of it yet.
         regions = [region] if named is None else list(dict.fromkeys((region, named[0])))
-        questions = [EvidenceQuestion(key, asked, Scope.SCOPE_NATIONAL, None, deadline) for asked in regions]
-        gathered = [Evidence() for _ in questions]
-        await self._gatherer.fill(purpose, questions, gathered)
-        return gathered
+        return await gather_in(self._gatherer, key, regions, purpose)
 
 
-async def _write(
+async def gather_in(
+    gatherer: Gatherer, key: bytes, regions: Sequence[str], purpose: Purpose.ValueType
+) -> Sequence[Evidence]:
+    """Returns what is known of a person for each of these regions, in a share of the time that the call has left."""
+    now = time.monotonic()
+    deadline = now + (current_call().deadline - now) * GATHERING_SHARE
+    questions = [EvidenceQuestion(key, asked, Scope.SCOPE_NATIONAL, None, deadline) for asked in regions]
+    gathered = [Evidence() for _ in questions]
+    await gatherer.fill(purpose, questions, gathered)
+    return gathered
+
+
+def intake_of(intakes: Mapping[str, RecordsIntake], region: str) -> RecordsIntake:
+    """Returns the intake of a region. Raises FailedPrecondition (REGION_NOT_ON_MESH)."""
+    intake = intakes.get(region)
+    if intake is None:
+        raise FailedPrecondition(
+            "REGION_NOT_ON_MESH",
+            "该地区未接入，无法写入",
+            "The region has no store on the mesh to write to",
+            {"region": region},
+        )
+    return intake
+
+
+def written_meanwhile(error: ServiceError) -> bool:
+    """Tells whether a write failed because somebody wrote between the look and the write."""
+    return error.reason in ("RECORD_CONFLICT", "REVISION_MISMATCH")
+
+
+async def write_copy(
     intake: RecordsIntake,
     key: bytes,
     region: str,
@@ -103,6 +120,8 @@ async def _write(
     copy: TestRecord | None,
     request_id: str,
 ) -> Claimed:
+    """Writes a copy into a region's record, or brings the one that it holds up to date. Raises FailedPrecondition
+    (CLAIM_RETRACTED) where the region withdrew it, and what the region's store raises."""
     # What the holder asked for to show a code is written to keep records: no other purpose writes.
     purpose = Purpose.PURPOSE_RECORD_KEEPING
     if copy is None:

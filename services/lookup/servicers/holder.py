@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
+from typing import Protocol
 
 from hutong.common.v1.identity_pb2 import StoreIdentity
-from hutong.common.v1.subject_pb2 import Subject
+from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.lookup.v1.holder_service_pb2 import (
     BatchListLinkedDocumentsRequest,
     BatchListLinkedDocumentsResponse,
@@ -17,6 +18,8 @@ from hutong.lookup.v1.holder_service_pb2 import (
     LinkedDocuments,
     ListLinkedDocumentsRequest,
     ListLinkedDocumentsResponse,
+    PresentCertificateRequest,
+    PresentCertificateResponse,
     SwitchScopeRequest,
     SwitchScopeResponse,
     UnlinkDocumentsRequest,
@@ -35,7 +38,7 @@ from services.common.requests.paging import digest, page_size, read_token, write
 from services.common.requests.violations import Violations, violation
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, Decision, Link, Switch, Unlink
 from services.lookup.holders.change_feed import FeedBatch, HolderFeed
-from services.lookup.holders.claims import Claimer
+from services.lookup.holders.claims import Claimed, Claimer
 from services.lookup.identity import OwnIdentity
 from services.lookup.store.protocol import HolderStore
 from services.runtime.feeds.commit_signal import CommitSignal
@@ -85,8 +88,19 @@ class _Messages:
         return Step(after, batch.position, SharedMessage(response), batch.as_of is not None)
 
 
+class Presenter(Protocol):
+    """Takes certificates as evidence."""
+
+    async def present(
+        self, key: bytes, region: str, certificate: str, purpose: Purpose.ValueType, request_id: str
+    ) -> Claimed:
+        """Keeps what a certificate proves in a region's record. Raises ServiceError."""
+        ...
+
+
 class HolderServicer:
-    """Serves hutong.lookup.v1.HolderService. `clock` gives the present instant."""
+    """Serves hutong.lookup.v1.HolderService. `clock` gives the present instant; without a presenter no certificates are
+    taken."""
 
     def __init__(
         self,
@@ -94,6 +108,7 @@ class HolderServicer:
         store: HolderStore,
         feed: HolderFeed,
         claimer: Claimer,
+        presenter: Presenter | None,
         identity: OwnIdentity,
         clock: Callable[[], Instant],
     ) -> None:
@@ -102,6 +117,7 @@ class HolderServicer:
         self._signal = CommitSignal()
         self._tail = Tail(_Messages(feed, identity), self._signal)
         self._claimer = claimer
+        self._presenter = presenter
         self._identity = identity
         self._clock = clock
 
@@ -181,6 +197,26 @@ class HolderServicer:
         await self._identity.require(request.store)
         record, created = await self._claimer.claim(key, request.region, named, current_call().purpose, request_id)
         return ClaimResultResponse(record=record, created=created, identity=await self._identity.now())
+
+    async def PresentCertificate(self, request: PresentCertificateRequest) -> PresentCertificateResponse:
+        """See the contract."""
+        violations = Violations()
+        key = violations.read(b"", partial(self._keys.of_subject, request.subject))
+        violations.add(fields.region(request.region))
+        violations.add(fields.certificate(request.certificate, "certificate"))
+        violations.add(_request_id(request.request_id, request.subject))
+        violations.refuse()
+        await self._identity.require(request.store)
+        if self._presenter is None:
+            raise FailedPrecondition(
+                "CERTIFICATES_NOT_TAKEN",
+                "本系统没有受信的证书签发者，不接受证书",
+                "No signer of certificates is trusted here: none is taken",
+            )
+        record, created = await self._presenter.present(
+            key, request.region, request.certificate, current_call().purpose, request.request_id.lower()
+        )
+        return PresentCertificateResponse(record=record, created=created, identity=await self._identity.now())
 
     async def WatchHolders(self, request: WatchHoldersRequest) -> AsyncIterator[SharedMessage]:
         """See the contract. Raises FailedPrecondition (FEED_REBUILT) for a sequence beyond the last one."""

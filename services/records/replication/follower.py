@@ -49,7 +49,7 @@ from services.runtime.resilience.watchdog import alive
 log = logging.getLogger("hutong.records.follower")
 
 FIRST_WAIT = 0.1
-LONGEST_WAIT = 2.0
+LONGEST_WAIT = 1.0
 """Seconds between attempts to reach a region that is down: doubling, with jitter."""
 
 SILENCE_SECONDS = 5.0

@@ -2,13 +2,13 @@
 
 import argparse
 import asyncio
-import os
 import re
 import sys
 
 from services.common.errors import ServiceError
 from services.common.regions import NATION
 from services.records.retention.purge import purge
+from services.runtime.settings.arguments import or_setting
 from services.runtime.settings.environment import SettingsError
 
 _AGE = re.compile(r"([1-9][0-9]{0,5})(d|h)")
@@ -26,13 +26,12 @@ the audit trail is not kept here and stays."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    url = os.environ.get("HUTONG_STORE_URL")
     parser.add_argument(
         "--store-url",
-        default=url,
-        required=not url,
+        default="",
+        type=or_setting("HUTONG_STORE_URL", required=True),
         metavar="URL",
-        help="sqlite:///路径 path, postgresql://…，缺省为 HUTONG_STORE_URL / by default HUTONG_STORE_URL",
+        help="sqlite:///路径 path, postgresql://…，缺省为 HUTONG_STORE_URL / by default HUTONG_STORE_URL(_FILE)",
     )
     parser.add_argument(
         "--older-than", required=True, type=_age, metavar="AGE", help="如 365d、48h / such as 365d or 48h"

@@ -108,7 +108,7 @@ class WriteServicer(LaboratoryMethods):
             return Plan(lambda _: b"", appended, conflicts=[of_submission(submission, decision, call.caller)])
 
         claim = None if is_retraction(submission.correction) else submission.person_key
-        touch = Touch({submission.id: claim}, request=request_key(request, request.request_id))
+        touch = Touch({submission.id: claim}, request=request_key(request, request.request_id, self._keys))
         try:
             response = pb.SubmitRecordResponse.FromString(await self._writer.commit(touch, decide))
         except ServiceError as error:
@@ -163,7 +163,7 @@ class WriteServicer(LaboratoryMethods):
             answer = pb.BatchSubmitRecordsResponse(rows=rows).SerializeToString()
             return Plan(lambda _: answer, appended, conflicts=kept)
 
-        touch = Touch(claims, request=request_key(request, request.request_id))
+        touch = Touch(claims, request=request_key(request, request.request_id, self._keys))
         response = pb.BatchSubmitRecordsResponse.FromString(await self._writer.commit(touch, decide))
         outcomes = [row.outcome for row in response.rows]
         for outcome in set(outcomes):

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 
 from google.protobuf.message import Message
 
+from services.common.documents import PersonKeys
 from services.common.errors import FailedPrecondition, Violation
 from services.common.requests import fields
 from services.common.requests.violations import refuse as refuse_all
@@ -18,6 +20,7 @@ from services.records.store.unit_of_work import Decide, Known, Plan, RequestKey,
 from services.runtime.clock import Clock
 from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.call import current_call
+from services.runtime.rpc.person_keys import with_keys
 from services.runtime.tls.identity import laboratory_ids, store_of
 
 NOT_KEPT = "REGION_NOT_KEPT"
@@ -80,10 +83,18 @@ def refuse(violations: list[Violation], region: str = "", region_field: str = "r
     refuse_all(violations)
 
 
-def request_key(request: Message, request_id: str) -> RequestKey | None:
-    """Names a request across retries, within its caller's own requests; None when it has no request_id."""
+def request_key(request: Message, request_id: str, keys: PersonKeys | None = None) -> RequestKey | None:
+    """Names a request across retries, within its caller's own requests; None when it has no request_id. With the keys
+    of the people it may name, it is the same under every version of them."""
     if not request_id:
         return None
-    method = request.DESCRIPTOR.full_name
-    said = method.encode() + b"\0" + request.SerializeToString(deterministic=True)
-    return RequestKey(f"{current_call().caller}/{request_id.lower()}", blake2b(said, digest_size=16).digest())
+    name = f"{current_call().caller}/{request_id.lower()}"
+    if keys is None or keys.one_version:
+        return RequestKey(name, _fingerprint(request))
+    same = {version: _fingerprint(with_keys(request, partial(keys.under, version))) for version in keys.versions}
+    return RequestKey(name, same[keys.current], frozenset(same.values()))
+
+
+def _fingerprint(request: Message) -> bytes:
+    said = request.DESCRIPTOR.full_name.encode() + b"\0" + request.SerializeToString(deterministic=True)
+    return blake2b(said, digest_size=16).digest()

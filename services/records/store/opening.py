@@ -11,6 +11,7 @@ from services.records.store.protocols.record_store import RecordStore
 from services.records.store.protocols.retention import RecordPurge
 from services.records.store.sqlite.store import SqliteStore
 from services.runtime.settings.environment import SettingsError
+from services.runtime.settings.secret_file import SecretFile
 from services.runtime.storage.schema import SchemaError
 
 if TYPE_CHECKING:
@@ -20,16 +21,17 @@ _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-def open_store(settings: Settings, *, alone: bool = True) -> RecordStore:
+def open_store(settings: Settings, secret: SecretFile | None = None, *, alone: bool = True) -> RecordStore:
     """Returns the store that `store_url` names; PostgreSQL is reached when first asked. With `store_migrate` it is
-    made, or brought up to date, if need be. A file is locked, unless somebody else may serve it as well (`alone`).
+    made, or brought up to date, if need be. A file is locked, unless somebody else may serve it as well (`alone`). With
+    `secret`, it may be of any version that is known by the time.
 
     Raises SettingsError for any other scheme, and for a file that is not there, not up to date, of something else,
     somebody else's or served by another process; Unavailable for a file that cannot be opened.
     """
     url = settings.store_url
     if url.startswith(_SQLITE):
-        return _open_file(settings, migrates=settings.store_migrate, owner=settings.owner(), alone=alone)
+        return _open_file(settings, migrates=settings.store_migrate, owner=_owner(settings, secret), alone=alone)
     if url.startswith(_POSTGRES):
         # Its driver is an optional dependency.
         from services.records.store.postgres.store import PostgresStore
@@ -40,18 +42,18 @@ def open_store(settings: Settings, *, alone: bool = True) -> RecordStore:
             statement_seconds=settings.statement_timeout,
             migrates=settings.store_migrate,
             drives_copies=settings.region == NATION,
-            owner=settings.owner(),
+            owner=_owner(settings, secret),
         )
     raise SettingsError("HUTONG_STORE_URL: begins with sqlite:/// or postgresql://")
 
 
-def open_replica(settings: Settings) -> RecordStore | None:
+def open_replica(settings: Settings, secret: SecretFile | None = None) -> RecordStore | None:
     """Returns the replica that `read_store_url` names, reached when first asked; None where it names none. One of
     another store's is unavailable."""
-    return _replica(settings, settings.store_pool) if settings.read_store_url else None
+    return _replica(settings, settings.store_pool, secret) if settings.read_store_url else None
 
 
-def _replica(settings: Settings, pool_size: int) -> "PostgresStore":
+def _replica(settings: Settings, pool_size: int, secret: SecretFile | None = None) -> "PostgresStore":
     from services.records.store.postgres.store import PostgresStore
 
     return PostgresStore(
@@ -59,7 +61,7 @@ def _replica(settings: Settings, pool_size: int) -> "PostgresStore":
         pool_size=pool_size,
         statement_seconds=settings.statement_timeout,
         is_replica=True,
-        owner=settings.owner(),
+        owner=_owner(settings, secret),
     )
 
 
@@ -105,6 +107,11 @@ async def open_checked_store(settings: Settings) -> RecordStore:
         )
         await _check(looking, "HUTONG_STORE_URL")
     return open_store(settings)
+
+
+def _owner(settings: Settings, secret: SecretFile | None) -> Owner:
+    owner = settings.owner()
+    return owner if secret is None else owner._replace(understood=lambda: secret.current().fingerprints)
 
 
 async def _check(looking: "PostgresStore", variable: str) -> None:

@@ -1,5 +1,6 @@
 """The owner of a store: noted in it when it is made, and compared whenever it is opened."""
 
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from services.common.regions import NATION
@@ -7,10 +8,12 @@ from services.runtime.storage.schema import SchemaError
 
 
 class Owner(NamedTuple):
-    """The region, or "nation", whose records a store keeps, and the fingerprint of the secret of its person keys."""
+    """The region, or "nation", whose records a store keeps, and the fingerprint of the secret of its person keys; and
+    the fingerprints of other versions of it that are understood by now."""
 
     region: str
     secret_fingerprint: bytes
+    understood: Callable[[], Collection[bytes]] = tuple
 
     def require(self, noted: "Owner") -> None:
         """Raises SchemaError unless a store is noted as this owner's."""
@@ -19,7 +22,7 @@ class Owner(NamedTuple):
                 f"这是 {noted.region} 的记录库，不是 {self.region} 的 / "
                 f"this store belongs to {noted.region}, not to {self.region}"
             )
-        if noted.secret_fingerprint != self.secret_fingerprint:
+        if noted.secret_fingerprint != self.secret_fingerprint and noted.secret_fingerprint not in self.understood():
             raise SchemaError(
                 "库中的人员标识以另一密钥（HUTONG_MESH_SECRET）生成，换了密钥就再也查不到任何人 / "
                 "the person keys in this store were made under another secret (HUTONG_MESH_SECRET): "

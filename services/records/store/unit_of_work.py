@@ -23,6 +23,8 @@ class RequestKey:
 
     key: str
     fingerprint: bytes
+    same: frozenset[bytes] = frozenset()
+    """Its fingerprints with people's keys of other versions: an earlier attempt may have been kept under one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,12 @@ class Touch:
     conflict: str = ""
     batch: BatchKey | None = None
     others: Collection[PersonRecord] = ()
+    key_version: int | None = None
+    """The version that the keys of what is decided are of, where it matters: see KeysMovedError."""
+
+
+class KeysMovedError(Exception):
+    """The store writes keys of another version than the decision's: nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,13 @@ Decide = Callable[[Known], Plan]
 """Decides, or raises ServiceError, upon which nothing is stored. Pure: it may run in another thread, or twice."""
 
 
+def check_key_version(touch: Touch, written: int) -> None:
+    """Raises KeysMovedError unless the store still writes the version that a decision's keys are of; `written` is read
+    with the head locked."""
+    if touch.key_version is not None and touch.key_version != written:
+        raise KeysMovedError
+
+
 def batch_gap() -> FailedPrecondition:
     """Returns the error for a batch that would leave a gap in its session."""
     return FailedPrecondition(
@@ -100,7 +115,7 @@ def batch_gap() -> FailedPrecondition:
 
 def check_retry(request: RequestKey, fingerprint: bytes) -> None:
     """Raises InvalidArgument (REQUEST_ID_REUSED) when an answered request was another one."""
-    if request.fingerprint != fingerprint:
+    if fingerprint != request.fingerprint and fingerprint not in request.same:
         raise invalid(
             "request_id",
             "REQUEST_ID_REUSED",

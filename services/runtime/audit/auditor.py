@@ -43,6 +43,7 @@ class Auditor:
 
     def __init__(self, kept: AuditLog, keys: PersonKeys, clock: Clock, cosigning: Opening | None = None) -> None:
         self._log = kept
+        self._keys = keys
         self._persons = NamedPersons(keys)
         self._clock = clock
         self._cosigning = cosigning or _by_nobody
@@ -68,6 +69,8 @@ class Auditor:
         return concerned
 
     def _line(self, call: Call, method: str, request: Message, outcome: str, digest: str) -> bytes:
+        # Lines are read for longer than this process lives, and its version is known.
+        told = self._keys.told
         return to_line(
             Entry(
                 at=self._clock(),
@@ -75,7 +78,7 @@ class Auditor:
                 method=method,
                 purpose=_PURPOSES.get(call.purpose, ""),
                 outcome=outcome,
-                persons=tuple([person.hex() for person in self._named(call, request)]),
+                persons=tuple([told(person).hex() for person in self._named(call, request)]),
                 answer=digest,
                 trace=call.trace.hex_id,
                 users=() if call.users == (call.caller,) else call.users,

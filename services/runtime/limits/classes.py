@@ -26,11 +26,11 @@ class LimitClass(StrEnum):
 
 _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
     LimitClass.CODE: {
-        "hutong.gateway.v1.HealthCodeService": ("ShowHealthCode", "IssuePass"),
+        "hutong.gateway.v1.HealthCodeService": ("ShowHealthCode", "IssuePass", "VerifyCertificate"),
         "hutong.verdict.v1.VerdictService": ("ComputeVerdict", "EvaluateEvidence"),
     },
     LimitClass.SEARCH: {
-        "hutong.gateway.v1.HealthCodeService": ("ListResults", "ListAccesses"),
+        "hutong.gateway.v1.HealthCodeService": ("ListResults", "ListAccesses", "IssueCertificate"),
         "hutong.lookup.v1.EvidenceService": ("GetEvidence",),
         "hutong.lookup.v1.HolderService": ("ListLinkedDocuments",),
         "hutong.records.v1.RecordReadService": ("ListRecords", "GetRecordHistory"),
@@ -43,8 +43,14 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         "hutong.records.v1.RecordReadService": ("BatchListRecords", "BatchListRecordsAtInstants"),
     },
     LimitClass.WRITE: {
-        "hutong.gateway.v1.HealthCodeService": ("ClaimResult", "SwitchScope"),
-        "hutong.lookup.v1.HolderService": ("LinkDocuments", "UnlinkDocuments", "SwitchScope", "ClaimResult"),
+        "hutong.gateway.v1.HealthCodeService": ("ClaimResult", "SwitchScope", "PresentCertificate"),
+        "hutong.lookup.v1.HolderService": (
+            "LinkDocuments",
+            "UnlinkDocuments",
+            "SwitchScope",
+            "ClaimResult",
+            "PresentCertificate",
+        ),
         "hutong.records.v1.RecordWriteService": (
             "SubmitRecord",
             "BatchSubmitRecords",

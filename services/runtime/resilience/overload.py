@@ -10,7 +10,8 @@ from services.common.errors import Code, ServiceError, Text
 from services.runtime.metrics import CALLS_IN_FLIGHT, OVERLOADED
 
 HEAVY_SHARE = 4
-"""Of the calls that may be under way, one in so many may be a heavy one."""
+"""Of the calls that may be under way, one in so many may be a heavy one; and the last one in so many is for light
+ones."""
 
 CONCURRENCY = 1_000
 """How many calls may be under way unless a setting says otherwise."""
@@ -26,15 +27,18 @@ class Weight(IntEnum):
 
 
 class Overload:
-    """Counts the calls under way. `most` of any kind may be, and a quarter as many heavy ones, at least one."""
+    """Counts the calls under way. `most` may be, the last quarter of them light ones; and a quarter as many heavy ones,
+    at least one. So it is the heavy ones that are refused first, and all of them before the first light one."""
 
     def __init__(self, most: int = CONCURRENCY) -> None:
-        self._most = (most, max(1, most // HEAVY_SHARE))
+        share = most // HEAVY_SHARE
+        self._most = (most, max(1, share))
+        self._whole = (most, max(1, most - share))
         self._under_way = [0, 0]
 
     def full(self, weight: Weight) -> bool:
         """Tells if there are as many as may be."""
-        return sum(self._under_way) >= self._most[0] or self._under_way[weight] >= self._most[weight]
+        return sum(self._under_way) >= self._whole[weight] or self._under_way[weight] >= self._most[weight]
 
     def begin(self, weight: Weight) -> None:
         """Counts one more. Raises ServiceError (RESOURCE_EXHAUSTED, OVERLOADED) when there are as many as may be."""

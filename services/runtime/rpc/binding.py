@@ -36,6 +36,8 @@ class Binding:
     guard: Guard = field(default_factory=NamedCallers)
     heavy: frozenset[str] = frozenset()
     """Its methods that are refused first when there is too much to do."""
+    heavy_purposes: frozenset[int] = frozenset()
+    """Purposes for which each method is refused first as well."""
     needs: frozenset[str] = frozenset()
     """Components that this contract needs and the service's others can do without, such as what writes need."""
 

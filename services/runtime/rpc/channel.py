@@ -17,7 +17,7 @@ from services.runtime.rpc.call import current_call
 from services.runtime.rpc.connection import Connection
 from services.runtime.rpc.errors import from_rpc_error
 from services.runtime.rpc.peers import CALLER_KEY, USERS_KEY
-from services.runtime.rpc.person_keys import Receive
+from services.runtime.rpc.person_keys import MessageKeys
 from services.runtime.rpc.port import contract_methods, implemented, response_class
 from services.runtime.telemetry.trace import current_trace
 from services.runtime.tls.channel import CertifiedChannels
@@ -37,12 +37,12 @@ LONGEST_WAIT = 0.2
 
 class Channels:
     """The channels that one process, `caller`, opens: one for each target, closed together. With certificates, both
-    sides prove their names. `receive` looks over every answer."""
+    sides prove their names. `keys` looks over what is sent and what is answered."""
 
-    def __init__(self, caller: str, files: TlsFiles | None = None, receive: Receive | None = None) -> None:
+    def __init__(self, caller: str, files: TlsFiles | None = None, keys: MessageKeys | None = None) -> None:
         self._caller = caller
         self._files = files
-        self._receive = receive
+        self._keys = keys
         self._connections: dict[tuple[str, Principal], Connection] = {}
 
     async def __aenter__(self) -> Self:
@@ -60,7 +60,7 @@ class Channels:
         if connection is None:
             opener = None if self._files is None else CertifiedChannels(self._files, peer)
             connection = self._connections[target, peer] = Connection(target, opener)
-        return remote(port, connection, service=service, caller=self._caller, receive=self._receive)
+        return remote(port, connection, service=service, caller=self._caller, keys=self._keys)
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -68,7 +68,7 @@ class Channels:
             await connection.close()
 
 
-def remote(port: type[P], connection: Connection, *, service: str, caller: str, receive: Receive | None = None) -> P:
+def remote(port: type[P], connection: Connection, *, service: str, caller: str, keys: MessageKeys | None = None) -> P:
     """Returns a port that calls over a connection; `service` names the other side in errors.
 
     Its methods raise ServiceError. One that is answered once is tried again while the service is UNAVAILABLE, so writes
@@ -78,7 +78,7 @@ def remote(port: type[P], connection: Connection, *, service: str, caller: str, 
     return implemented(
         port,
         {
-            name: remote_method(method, connection, service=service, caller=caller, receive=receive)
+            name: remote_method(method, connection, service=service, caller=caller, keys=keys)
             for name, method in methods.items()
         },
     )
@@ -90,25 +90,26 @@ def remote_method(
     *,
     service: str,
     caller: str,
-    receive: Receive | None = None,
+    keys: MessageKeys | None = None,
 ) -> Callable[..., Any]:
     """Returns a function that calls one method over a connection."""
     if not method.server_streaming:
-        return _unary(service, caller, _Method(connection, method, "unary_unary", receive))
+        return _unary(service, caller, _Method(connection, method, "unary_unary", keys))
     if method.client_streaming:
-        return _duplex(service, caller, _Method(connection, method, "stream_stream", receive))
-    return _stream(service, caller, _Method(connection, method, "unary_stream", receive))
+        return _duplex(service, caller, _Method(connection, method, "stream_stream", keys))
+    return _stream(service, caller, _Method(connection, method, "unary_stream", keys))
 
 
 class _Method:
     """One method over whatever channel a connection has at the moment."""
 
-    def __init__(self, connection: Connection, method: MethodDescriptor, kind: str, receive: Receive | None) -> None:
+    def __init__(self, connection: Connection, method: MethodDescriptor, kind: str, keys: MessageKeys | None) -> None:
         self.connection = connection
         self._path = f"/{method.containing_service.full_name}/{method.name}"
         self._kind = kind
         parse = response_class(method).FromString
-        self._parse = parse if receive is None else lambda data: receive(parse(data))
+        self._parse = parse if keys is None else lambda data: keys.received(parse(data))
+        self._serialize = _serialized if keys is None else lambda request: keys.sent(request).SerializeToString()
         self._channel: grpc.aio.Channel | None = None
         self._invoke: Any = None
 
@@ -119,10 +120,14 @@ class _Method:
             self._channel = channel
             self._invoke = getattr(channel, self._kind)(
                 self._path,
-                request_serializer=lambda request: request.SerializeToString(),
+                request_serializer=self._serialize,
                 response_deserializer=self._parse,
             )
         return self._invoke
+
+
+def _serialized(request: Message) -> bytes:
+    return request.SerializeToString()
 
 
 def _metadata(caller: str) -> list[tuple[str, str]]:

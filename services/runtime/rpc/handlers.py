@@ -24,7 +24,7 @@ from services.runtime.rpc.errors import DETAILS_KEY, STATUS_CODES, draining, to_
 from services.runtime.rpc.failures import log_failure
 from services.runtime.rpc.parts import has_too_many_parts
 from services.runtime.rpc.peers import Peers
-from services.runtime.rpc.person_keys import Receive
+from services.runtime.rpc.person_keys import MessageKeys
 from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import request_class
 from services.runtime.rpc.shared_message import Answer, SharedMessage
@@ -67,7 +67,7 @@ Decoded = Message | Refused
 class Handlers:
     """Makes the handlers of one server. `peers` names callers, `traces` makes a call's trace of the caller's,
     `draining` is set when streams are to end, `streams` bounds them, `overload` bounds what is answered once,
-    `addresses` tells where calls come from, `receive` looks over every request."""
+    `addresses` tells where calls come from, `keys` looks over every request and answer."""
 
     peers: Peers
     traces: Traces
@@ -75,20 +75,29 @@ class Handlers:
     streams: OpenStreams
     overload: Overload
     addresses: Addresses
-    receive: Receive | None = None
+    keys: MessageKeys | None = None
 
     def of(self, pipeline: Pipeline, binding: Binding, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
         """Returns the handler of one method."""
         name = f"{binding.contract.full_name}/{method.name}"
         handler = getattr(binding.servicer, method.name)
-        codec: Any = {"request_deserializer": _decoder(method, self.receive), "response_serializer": _encoded}
+        codec: Any = {"request_deserializer": _decoder(method, self.keys), "response_serializer": self._encoded}
         if method.client_streaming:
             return grpc.stream_stream_rpc_method_handler(self._duplex(pipeline, name, handler), **codec)
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(self._stream(pipeline, name, handler), **codec)
         weight = Weight.HEAVY if method.name in binding.heavy else Weight.LIGHT
         codec["request_deserializer"] = self._while_there_is_room(codec["request_deserializer"], weight)
-        return grpc.unary_unary_rpc_method_handler(self._unary(pipeline, name, handler, weight), **codec)
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(pipeline, name, handler, weight, binding.heavy_purposes), **codec
+        )
+
+    def _encoded(self, response: Answer) -> bytes:
+        message = response.message if isinstance(response, SharedMessage) else response
+        told = message if self.keys is None else self.keys.sent(message)
+        if told is message and isinstance(response, SharedMessage):
+            return response.encoded()
+        return told.SerializeToString()
 
     def _while_there_is_room(self, decode: Callable[[bytes], Decoded], weight: Weight) -> Callable[[bytes], Decoded]:
         def decoded(data: bytes) -> Decoded:
@@ -97,9 +106,10 @@ class Handlers:
 
         return decoded
 
-    def _unary(self, pipeline: Pipeline, name: str, handler: Any, weight: Weight) -> Any:
+    def _unary(self, pipeline: Pipeline, name: str, handler: Any, least: Weight, heavy_purposes: frozenset[int]) -> Any:
         async def serve(request: Decoded, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
             call: Call | None = None
+            weight = Weight.HEAVY if heavy_purposes and _purpose(request) in heavy_purposes else least
             try:
                 self.overload.begin(weight)
             except ServiceError as error:
@@ -249,7 +259,7 @@ def _counted(method: str, request: Decoded, call: Call) -> Message:
     return _accepted(request)
 
 
-def _decoder(method: MethodDescriptor, receive: Receive | None) -> Callable[[bytes], Decoded]:
+def _decoder(method: MethodDescriptor, keys: MessageKeys | None) -> Callable[[bytes], Decoded]:
     parse = request_class(method).FromString
     most = None if _holds_many(method.input_type) else SINGLE_BYTES
 
@@ -261,7 +271,7 @@ def _decoder(method: MethodDescriptor, receive: Receive | None) -> Callable[[byt
             return Refused(_TOO_LARGE)
         try:
             request = parse(data)
-            return request if receive is None else receive(request)
+            return request if keys is None else keys.received(request)
         except DecodeError:
             return Refused(_MALFORMED)
         except ServiceError as error:
@@ -279,5 +289,5 @@ def _holds_many(message: Descriptor, within: frozenset[str] = frozenset()) -> bo
     )
 
 
-def _encoded(response: Answer) -> bytes:
-    return response.encoded() if isinstance(response, SharedMessage) else response.SerializeToString()
+def _purpose(request: Decoded) -> int:
+    return getattr(request, "purpose", 0)

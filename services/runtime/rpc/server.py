@@ -18,7 +18,7 @@ from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.handlers import Handlers
 from services.runtime.rpc.health import DRAINING, Degraded, Health, Ping
 from services.runtime.rpc.listening import CannotListenError
-from services.runtime.rpc.person_keys import Receive
+from services.runtime.rpc.person_keys import MessageKeys
 from services.runtime.rpc.pipeline import Auditor, Limiter, Pipeline
 from services.runtime.rpc.security import NO_SECURITY, Security
 from services.runtime.rpc.streams import STREAM_LIMITS, OpenStreams, StreamLimits
@@ -78,7 +78,7 @@ class Server:
     is where operators and the probes of a cluster ask over HTTP, without certificates: health and metrics alone, from a
     thread of their own. `overload` counts the calls under way, with those of the process's other doors, `streams`
     bounds what is watched, `limiter` what one caller asks; `addresses` tells where calls come from. `auditor` writes
-    down what is answered, `receive` looks over every request.
+    down what is answered, `keys` looks over every request and answer.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Server:
         auditor: Auditor | None = None,
         limiter: Limiter | None = None,
         addresses: Addresses | None = None,
-        receive: Receive | None = None,
+        keys: MessageKeys | None = None,
         streams: StreamLimits = STREAM_LIMITS,
     ) -> None:
         self._service = service
@@ -118,7 +118,7 @@ class Server:
             OpenStreams(streams),
             overload or Overload(),
             addresses or Addresses(),
-            receive,
+            keys,
         )
         for binding in bindings:
             pipeline = Pipeline(service, security.guarded(binding, regions).guard, auditor, limiter)

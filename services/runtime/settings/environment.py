@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from services.common.mesh_secret import mesh_secret_text, parse_mesh_secret
+from services.common.mesh_secret import parse_mesh_secret
 from services.runtime.resilience.overload import CONCURRENCY
 from services.runtime.settings.kinds import (
     CollectorUrl,
@@ -24,7 +24,6 @@ from services.runtime.settings.kinds import (
     Share,
     SomeSeconds,
     Targets,
-    Version,
 )
 from services.runtime.settings.names import PREFIX, unknown
 
@@ -40,16 +39,20 @@ class SettingsError(Exception):
 def load(kind: type[T], environ: Mapping[str, str]) -> T:
     """Settings of this kind from the variables that begin with HUTONG_, such as HUTONG_LISTEN for `listen`.
 
-    Lists are comma-separated; maps are `key=value` pairs, comma-separated. Raises SettingsError, also for a name that
-    no service knows; those of other services are left to them.
+    Lists are comma-separated; maps are `key=value` pairs, comma-separated. Where there is a field `NAME_file`, what
+    stands in that file is the value of NAME. Raises SettingsError, also for a name that no service knows; those of
+    other services are left to them.
     """
     fields = msgspec.structs.fields(kind)
-    for mistake in unknown(environ, {field.name.upper() for field in fields}):
+    names = {field.name for field in fields}
+    for mistake in unknown(environ, {name.upper() for name in names}):
         raise SettingsError(mistake)
     values: dict[str, Any] = {}
     for field in fields:
         variable = PREFIX + field.name.upper()
         raw = environ.get(variable)
+        if f"{field.name}_file" in names and field.name != "mesh_secret":
+            variable, raw = value_or_file(variable, environ)
         if raw is None:
             if field.required:
                 raise SettingsError(f"{variable} is missing")
@@ -65,19 +68,33 @@ def load(kind: type[T], environ: Mapping[str, str]) -> T:
         raise SettingsError(str(error)) from None
 
 
+def value_or_file(variable: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Returns the variable that gives a value, itself or that of a file (`…_FILE`), and the value: of a file what
+    stands in it, without space around it; None where neither is given. Raises SettingsError."""
+    raw, path = environ.get(variable), environ.get(f"{variable}_FILE")
+    if not path:
+        return variable, raw
+    if raw:
+        raise SettingsError(f"{variable} and {variable}_FILE: one of them is given")
+    try:
+        return f"{variable}_FILE", Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        # Never what stands in the file.
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise SettingsError(f"{variable}_FILE: {path}: {why}") from None
+
+
 def _read_secret(values: dict[str, Any]) -> None:
-    """Puts the secret of the file that is named, and the version that is, in the secret's place. Raises
+    """Puts the secret of the file that is named in the secret's place. Raises
     SettingsError."""
-    path, version = values.get("mesh_secret_file"), values.get("mesh_secret_version")
+    path = values.get("mesh_secret_file")
     try:
         if path:
             if values.get("mesh_secret"):
                 raise SettingsError("HUTONG_MESH_SECRET and HUTONG_MESH_SECRET_FILE: one of them is given")
             values["mesh_secret"] = Path(path).read_text(encoding="utf-8")
         if values.get("mesh_secret"):
-            secret = parse_mesh_secret(values["mesh_secret"])
-            if version:
-                values["mesh_secret"] = mesh_secret_text(secret.with_current(version))
+            parse_mesh_secret(values["mesh_secret"])
     except (OSError, ValueError) as error:
         variable = "HUTONG_MESH_SECRET_FILE" if path else "HUTONG_MESH_SECRET"
         raise SettingsError(f"{variable}: {error}") from None
@@ -127,10 +144,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The secret under which person keys are made, the same in every process of a mesh; while it is changed, in several
     versions (docs/runbook/changing-the-secret.md)."""
     mesh_secret_file: File = ""
-    """A file with the secret, in place of mesh_secret: a process's environment is seen by more than its files."""
-    mesh_secret_version: Version = 0
-    """The version of the secret that this process makes keys under, where it is not the one that the secret calls
-    current: while one is changed, a store's service stays with the version of its store. 0: the current one."""
+    """A file with the secret, in place of mesh_secret: a process's environment is seen by more than its files, and
+    a file is read again when it changes."""
     tls_certificate: File = ""
     """This process's certificate with its chain, PEM. With it all gRPC is mutual TLS 1.3, and callers are whom their
     certificates name. Certificate, key and trust are given together; the files may change while the process runs."""
@@ -159,8 +174,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     is to do. For inside a cluster, and nobody else. Empty: nowhere."""
     concurrency: Count = CONCURRENCY
     """How many calls that are answered once may be under way at a time, over every port together; at the gateway a
-    quarter of them for many codes or for results. Beyond that the next are refused: RESOURCE_EXHAUSTED with RetryInfo,
-    over HTTP 503 with Retry-After (OVERLOADED). Health and metrics are not counted."""
+    quarter of them for many codes, for results or for supervision, and the last quarter for none of these. Beyond that
+    the next are refused: RESOURCE_EXHAUSTED with RetryInfo, over HTTP 503 with Retry-After (OVERLOADED). Health and
+    metrics are not counted."""
     drain_wait: Seconds = 0.0
     """After SIGTERM: how long to go on serving while load balancers notice that the process is no longer healthy."""
     drain_grace: Seconds = 5.0

@@ -2,11 +2,11 @@
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from services.runtime.settings.arguments import or_setting
 from services.runtime.settings.environment import SettingsError
 from services.runtime.storage.postgres.statements import LEDGER, script
 from services.runtime.storage.schema import Migration, Schemas
@@ -63,9 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what the command takes."""
     parser.add_argument(
         "--store-url",
-        default=os.environ.get("HUTONG_STORE_URL"),
+        default="",
+        type=or_setting("HUTONG_STORE_URL"),
         metavar="URL",
-        help="sqlite:///path, postgresql://user@host/database；缺省为 / by default HUTONG_STORE_URL",
+        help="sqlite:///path, postgresql://user@host/database；缺省为 / by default HUTONG_STORE_URL(_FILE)",
     )
     parser.add_argument(
         "--distribute",

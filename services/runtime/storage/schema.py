@@ -1,6 +1,8 @@
 """The tables of a store as numbered migrations: the same for every service and for both engines. Values alone.
 
-A migration that was released is never edited: a change is a new one.
+A migration that was released is never edited: a change is a new one. One that only adds leaves the tables to programs
+that do not know it, which go on with them and may be started on them: services of two releases run side by side over
+one store (docs/upgrade.md). So what a release takes away, the release before has stopped to use.
 """
 
 from collections.abc import Sequence
@@ -18,7 +20,8 @@ class Migration:
     `columns`, in SQLite, are added after the statements unless they are there: table, name, definition. In PostgreSQL
     `hashed` are the tables that are created by hash, each with its column: in `statements`, {table} stands for how that
     table is partitioned; `shared` are those that become reference tables on Citus; `rows` are statements that follow
-    once the tables are there.
+    once the tables are there. `adds` says that it only adds what programs before it need not know: a table, an index, a
+    column that has a default.
     """
 
     number: int
@@ -28,6 +31,7 @@ class Migration:
     hashed: Sequence[tuple[str, str]] = ()
     shared: Sequence[str] = ()
     rows: str = ""
+    adds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

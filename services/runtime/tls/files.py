@@ -7,12 +7,14 @@ that does not fit together (a certificate whose key has not arrived yet) leaves 
 import logging
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from services.common.instants import SECOND, Instant
+from services.runtime.metrics import CERTIFICATE_BEGINS, CERTIFICATE_ENDS, principal_label
 from services.runtime.tls.identity import Principal
 from services.runtime.tls.trust import TlsError, Trust, UntrustedError, principal_in, read_trust
 
@@ -24,13 +26,14 @@ LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Material:
-    """The files that a process proves its name with, and whom it trusts. `ends_at` is the end of the certificate
-    (UTC)."""
+    """The files that a process proves its name with, and whom it trusts. `begins_at` and `ends_at` are those of the
+    certificate (UTC)."""
 
     principal: Principal
     chain: bytes
     key: bytes
     trust: Trust
+    begins_at: Instant
     ends_at: Instant
 
 
@@ -47,9 +50,12 @@ def read_material(certificate: Path, key: Path, trust: Path) -> Material:
     public = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if leaf.public_key().public_bytes(*public) != private.public_key().public_bytes(*public):
         raise TlsError(f"{key}: is not the key of {certificate}")
-    return Material(
-        name, chain, key_pem, read_trust(trust), Instant(round(leaf.not_valid_after_utc.timestamp() * SECOND))
-    )
+    begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    return Material(name, chain, key_pem, read_trust(trust), _instant(begins), _instant(ends))
+
+
+def _instant(moment: datetime) -> Instant:
+    return Instant(round(moment.timestamp() * SECOND))
 
 
 class TlsFiles:
@@ -61,6 +67,7 @@ class TlsFiles:
         self._seen = self._state()
         self._material = read_material(*self._paths)
         self._looked = time.monotonic()
+        _tell(self._material)
 
     def current(self) -> Material:
         """Returns the material in force: the same object until the files change. Called from any thread."""
@@ -72,6 +79,7 @@ class TlsFiles:
                 try:
                     self._material = read_material(*self._paths)
                     self._seen = state
+                    _tell(self._material)
                     log.info("certificate renewed", extra={"principal": self._material.principal})
                 except TlsError as error:
                     log.warning("certificate not renewed: %s", error)
@@ -84,3 +92,9 @@ class TlsFiles:
             return tuple((path.name, status.st_mtime_ns, status.st_ino) for path in paths if (status := path.stat()))
         except OSError:
             return ()
+
+
+def _tell(material: Material) -> None:
+    label = principal_label(material.principal, proven=True)
+    CERTIFICATE_BEGINS.labels(label).set(material.begins_at / SECOND)
+    CERTIFICATE_ENDS.labels(label).set(material.ends_at / SECOND)

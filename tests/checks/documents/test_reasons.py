@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from google.protobuf.descriptor import EnumDescriptor
 from hutong.common.v1 import subject_pb2
-from hutong.gateway.v1 import health_code_service_pb2
+from hutong.gateway.v1 import certificate_pb2, health_code_service_pb2
 from hutong.lookup.v1 import evidence_service_pb2, region_pb2
 from hutong.records.v1 import record_pb2, record_write_service_pb2
 from hutong.verdict.v1 import verdict_pb2
@@ -20,6 +20,7 @@ WORD = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 
 CONTRACTS = (
     subject_pb2,
+    certificate_pb2,
     health_code_service_pb2,
     evidence_service_pb2,
     region_pb2,

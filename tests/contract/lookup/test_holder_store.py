@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.common.errors import AlreadyExists, FailedPrecondition, NotFound
 from services.common.instants import Instant
 from services.lookup.domain.holders import MOST_DOCUMENTS, HolderEvent, Link, Person, Unlink
+from services.lookup.domain.members import ProvenMember
 from services.lookup.store.protocol import HolderStore
 from tests.testkit.servers.holder_store import (
     JILIN,
@@ -190,3 +191,14 @@ async def test_people_agree_with_sets_of_links(store: HolderStore, operations: l
         document: (document, *sorted(group - {document})) for group in groups if len(group) > 1 for document in group
     }
     assert {k: person.keys for k, person in (await store.people(documents)).people.items()} == expected
+
+
+async def test_the_list_that_was_proven_last_is_kept(store: HolderStore) -> None:
+    """A later one takes the place of the former as a whole, also when two are proven at once."""
+    assert not await store.proven_members()
+    first = [ProvenMember("110000", "a", "feed"), ProvenMember("nation", "b", "")]
+    await store.prove_members(first)
+    assert first == list(await store.proven_members())
+    others = [[ProvenMember("430000", "c", ""), ProvenMember("nation", entry, "")] for entry in ("d", "e")]
+    await asyncio.gather(*(store.prove_members(members) for members in others))
+    assert list(await store.proven_members()) in others

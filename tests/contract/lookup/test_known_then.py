@@ -68,7 +68,7 @@ async def test_people_as_known_then_are_the_people_told_then(
         with suppress(NotFound):
             await store.commit(command, clock)
         told.append(await store.people(documents))
-    for people, latest in told:
+    for people, latest, _ in told:
         assert await known_at(store, documents, latest) == people
 
 
@@ -137,7 +137,7 @@ async def test_what_is_being_committed_is_waited_for_or_comes_later(url: str) ->
             while not over.is_set():
                 at = system_clock()
                 await store.settle(at, system_clock())
-                people, latest = await store.people(keys)
+                people, latest, _ = await store.people(keys)
                 if latest <= at:
                     told.append((at, people))
                 await asyncio.sleep(0)

@@ -25,6 +25,8 @@ async def test_a_store_that_is_gone_is_unavailable(store: HolderStore) -> None:
         store.last(),
         store.note([OutageNote(NOW, "nation", "one", SourceState.DOWN)]),
         store.notes_at([NOW]),
+        store.proven_members(),
+        store.prove_members([]),
         store.ping(),
     ):
         with pytest.raises(Unavailable) as failed:

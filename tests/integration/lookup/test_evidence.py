@@ -19,7 +19,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 
 from services.common.documents import PersonKeys
 from services.common.errors import Code, ServiceError
-from services.lookup.evidence.sources import NOBODY
+from services.lookup.evidence.sign_of_life import NOBODY
 from tests.testkit.fakes.record_store import content
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.lookup_service import DECISION, PURPOSE, Start, key, lookup, mesh, person, query

@@ -16,6 +16,7 @@ from hutong.lookup.v1.holder_service_pb2 import ClaimResultRequest, LinkDocument
 from hutong.records.v1 import record_read_service_pb2, record_write_service_pb2
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from cli.mesh.child import healthy
 from services.lookup.composition import DIRECTORY, EVIDENCE, HOLDERS, NAME, build
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.connection import Connection
@@ -161,7 +162,11 @@ async def process(tmp_path: Path, directory: str) -> AsyncIterator[tuple[asyncio
                 said = json.loads(line)
                 if said["message"] == "serving":
                     break
-        channel = Connection(f"127.0.0.1:{said['port']}")
+        address = f"127.0.0.1:{said['port']}"
+        async with asyncio.timeout(30):
+            while not await healthy(address):
+                await asyncio.sleep(0.05)
+        channel = Connection(address)
         try:
             yield running, remote(NAME, "test", channel, [EVIDENCE, HOLDERS, DIRECTORY])
         finally:

@@ -13,7 +13,8 @@ from hutong.lookup.v1.evidence_service_pb2 import (
 )
 from prometheus_client import REGISTRY
 
-from services.lookup.evidence.sources import NOBODY, PROBE_SECONDS
+from services.lookup.evidence.sign_of_life import NOBODY
+from services.lookup.evidence.sources import PROBE_SECONDS
 from services.runtime.resilience.breaker import PAUSE_SECONDS
 from tests.testkit.fakes.record_store import BROKEN, DEAD, RecordStore
 from tests.testkit.servers.lookup_service import PURPOSE, Start, deadline, key, lookup, mesh, query

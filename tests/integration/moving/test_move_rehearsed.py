@@ -20,6 +20,7 @@ from tests.testkit.calls import remote
 from tests.testkit.directories import directory_file
 from tests.testkit.servers.forks import Forks
 from tests.testkit.servers.intake_client import BATCH, source_id
+from tests.testkit.servers.intake_progress import acknowledged, progress
 from tests.testkit.servers.postgres import PostgresServer
 from tests.testkit.servers.records_process import RecordsProcess
 from tests.testkit.servers.records_service import opened
@@ -43,19 +44,6 @@ async def _start_move(old: str, new: str) -> asyncio.subprocess.Process:
         stdout=PIPE,
         stderr=PIPE,
     )
-
-
-def _acknowledged(file: Path) -> int:
-    lines = file.read_text().split("\n")[:-1]
-    return int(lines[-1]) if lines else 0
-
-
-async def _progress(files: list[Path], batches: int) -> None:
-    """Returns when each laboratory got so many acknowledgements more."""
-    before = [_acknowledged(file) for file in files]
-    async with asyncio.timeout(60):
-        while any(_acknowledged(file) < stood + batches for file, stood in zip(files, before, strict=True)):
-            await asyncio.sleep(0.02)
 
 
 async def _followed(address: str) -> following_service_pb2.FollowedRegion:
@@ -88,7 +76,7 @@ async def test_moved_under_intake(kind: str, tmp_path: Path, postgres_server: Po
         for number, (file, session) in enumerate(zip(files, sessions, strict=True)):
             file.touch()
             laboratories.append(await forks.fork("laboratory", region.address, session, str(number), str(file), PAUSE))
-        await _progress(files, 40)
+        await progress(files, 40)
         feed_before = (await _followed(nation.address)).feed_id
 
         for _ in range(KILLS):
@@ -106,7 +94,7 @@ async def test_moved_under_intake(kind: str, tmp_path: Path, postgres_server: Po
         await region.end(signal.SIGKILL)
         region.move_to(new)
         await region.start()
-        await _progress(files, 20)
+        await progress(files, 20)
         for pid in laboratories:
             assert await forks.kill(pid) == -signal.SIGKILL
         assert await region.end() == 0
@@ -130,7 +118,7 @@ async def test_moved_under_intake(kind: str, tmp_path: Path, postgres_server: Po
     stored = Counter(TestRecord.FromString(change.body).source_id for change in changes)
     expected: Counter[str] = Counter()
     for number, (file, stand) in enumerate(zip(files, stands, strict=True)):
-        assert 0 < _acknowledged(file) <= stand
+        assert 0 < acknowledged(file) <= stand
         expected.update(source_id(number, n) for n in range(stand * BATCH))
     assert (Counter(), Counter()) == (expected - stored, stored - expected)
     async with opened(sqlite_url(tmp_path, "nation"), "nation") as store:

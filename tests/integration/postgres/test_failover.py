@@ -12,6 +12,7 @@ import pytest
 from bench.servers.postgres import PostgresServer, start
 from services.common.errors import ServiceError, Unavailable
 from services.lookup.domain.holders import Link
+from services.lookup.store.owner import Owner
 from services.lookup.store.postgres.store import PostgresHolderStore
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.values.records import LATEST
@@ -87,9 +88,7 @@ async def test_connections_to_a_demoted_primary_are_left_for_the_new_one_behind_
         url = f"postgresql://hutong@{name.address}/postgres"
         await execute(primary, "create database lookup")
         store = PostgresStore(url, migrates=True)
-        holders = PostgresHolderStore(
-            f"postgresql://hutong@{name.address}/lookup", secret_fingerprint=bytes(8), migrates=True
-        )
+        holders = PostgresHolderStore(f"postgresql://hutong@{name.address}/lookup", Owner(bytes(8)), migrates=True)
         records = Records(store, ManualClock())
         await asyncio.gather(*(records.submit(f"TUBE-{n}", person(n), result()) for n in (1, 2)))
         await holders.commit(Link(person(1), person(2), "", ""), ManualClock())

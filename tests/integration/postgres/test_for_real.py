@@ -20,9 +20,10 @@ from services.records.store.values.feed import Head
 from services.records.store.values.records import People
 from services.runtime.clock import system_clock
 from services.runtime.storage.migration_command import migrate
+from services.runtime.storage.postgres import migration
 from services.runtime.storage.postgres.migration import check
-from services.runtime.storage.postgres.statements import NOTE, statements
-from services.runtime.storage.schema import SchemaError
+from services.runtime.storage.postgres.statements import NOTE, script, statements
+from services.runtime.storage.schema import Migration, Schema, SchemaError
 from tests.testkit.builders.records import person, result, submission
 from tests.testkit.clocks import ManualClock
 from tests.testkit.secret import SECRET
@@ -87,7 +88,7 @@ async def test_what_an_earlier_program_noted_is_taken_over(postgres_url, schemas
     await check(connection, schemas.postgres)
     assert [] == await migrate(schemas, postgres_url)
     rows = await connection.fetch("select number from store_migration where store = $1", schemas.store)
-    assert [one.number for one in schemas.postgres.migrations] == sorted(row[0] for row in rows)
+    assert [one.number for one in schemas.postgres.migrations if not one.adds] == sorted(row[0] for row in rows)
     await connection.close()
 
 
@@ -137,6 +138,29 @@ async def test_a_newer_database_is_refused(postgres_url):
     await connection.close()
     with pytest.raises(SchemaError, match="update it"):
         await PostgresStore(postgres_url).check_schema()
+
+
+async def test_a_program_goes_on_with_what_was_only_added(postgres_url):
+    """It finds its tables, and migrates nothing; what is more than an addition is refused."""
+    first = Migration(1, "first", "create table first (a int);")
+    second = Migration(2, "second", "create table second (a int);", adds=True)
+    third = Migration(3, "third", "drop table first;")
+    before, now, later = (Schema("tests", "first", [first, second, third][:count]) for count in (1, 2, 3))
+    connection = await asyncpg.connect(postgres_url)
+    assert [first, second] == list(await migration.migrate(connection, now))
+    assert [] == list(await migration.migrate(connection, now))
+    assert [] == list(await migration.migrate(connection, before))
+    assert 2 == await migration.version(connection, now)
+    assert [third] == list(await migration.migrate(connection, later))
+    for each in (before, now):
+        with pytest.raises(SchemaError, match="at 3, this program knows only"):
+            await migration.check(connection, each)
+    # What is printed for who applies it by hand notes the same.
+    fourth = Migration(4, "fourth", "create table fourth (a int);", adds=True)
+    await connection.execute(script("tests", fourth, distribute=False))
+    assert 4 == await migration.version(connection, now)
+    await migration.check(connection, later)
+    await connection.close()
 
 
 async def test_tables_made_before_migrations_existed_are_taken_over(postgres_url):

@@ -7,6 +7,7 @@ import pytest
 
 from services.common.errors import Unavailable
 from services.common.identities import secret_fingerprint
+from services.lookup.store.owner import Owner
 from services.lookup.store.postgres.store import PostgresHolderStore
 from services.records.store.postgres.store import PostgresStore
 from tests.testkit.builders.records import person, result, submission
@@ -29,7 +30,7 @@ async def test_every_connection_limits_its_statements(postgres_url, postgres_ser
         assert ("2500ms", "2500ms") == tuple(await store._run(lambda connection: connection.fetchrow(LIMITS)))
         await store.close()
     holders = PostgresHolderStore(
-        await postgres_server.create_database(), secret_fingerprint(SECRET.encode()), timeout=2.5, migrates=True
+        await postgres_server.create_database(), Owner(secret_fingerprint(SECRET.encode())), timeout=2.5, migrates=True
     )
     async with holders._connection() as connection:
         assert ("2500ms", "2500ms") == tuple(await connection.fetchrow(LIMITS))

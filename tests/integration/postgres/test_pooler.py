@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from services.lookup.domain.holders import Link
+from services.lookup.store.owner import Owner
 from services.lookup.store.postgres.store import PostgresHolderStore
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.schemas import SCHEMAS
@@ -72,7 +73,7 @@ async def test_a_move_takes_no_pooler(port: int, postgres_url: str) -> None:
 async def test_holders_are_linked_through_it(port: int, postgres_url: str) -> None:
     """Two replicas, each of which makes the tables if need be."""
     url = through(port, postgres_url)
-    stores = [PostgresHolderStore(url, secret_fingerprint=bytes(8), migrates=True) for _ in range(2)]
+    stores = [PostgresHolderStore(url, Owner(bytes(8)), migrates=True) for _ in range(2)]
     await stores[0].ping()
     for number, store in enumerate(stores * 5):
         await store.commit(Link(person(2 * number), person(2 * number + 1), "", ""), ManualClock())

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack
 from typing import NamedTuple, Protocol
 
 import asyncpg
@@ -12,10 +13,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hutong.common.v1.subject_pb2 import Subject
 from hutong.records.v1.record_read_service_pb2 import BatchListRecordsRequest
 from hutong.records.v1.record_write_service_pb2 import SubmitRecordRequest
+from hutong.verdict.v1.verdict_pb2 import Status
+from hutong.verdict.v1.verdict_service_pb2 import ComputeVerdictRequest, VerdictQuery
 
 from bench.servers.postgres import CannotStartError, PostgresServer, start
 from services.common.errors import Code, ServiceError, Unavailable
-from services.common.instants import SECOND, Instant, from_timestamp
+from services.common.instants import SECOND, Instant, from_timestamp, to_timestamp
+from services.lookup.composition import build as build_lookup
 from services.lookup.ports import RecordsIntake, RecordsSource
 from services.records.domain.selection import Selection
 from services.records.store.postgres.store import PostgresStore
@@ -24,9 +28,16 @@ from services.records.store.values.records import People
 from services.runtime.clock import system_clock
 from services.runtime.rpc.channel import Channels
 from services.runtime.rpc.server import Server
+from services.runtime.service import Service
 from services.runtime.tls.identity import store_of
+from services.verdict.composition import build as build_verdict
+from services.verdict.settings import Settings as VerdictSettings
 from tests.testkit.builders.records import KEEP, SHOW, person, result, submission
+from tests.testkit.calls import local
+from tests.testkit.directories import directory_file
 from tests.testkit.needs import missing
+from tests.testkit.secret import SECRET
+from tests.testkit.servers.lookup_service import settings as lookup_settings
 from tests.testkit.servers.postgres_standby import caught_up, pause_replay, resume_replay, standby_of
 from tests.testkit.servers.proxy import Proxy
 from tests.testkit.servers.records_service import Records
@@ -276,6 +287,64 @@ async def test_a_store_whose_primary_is_gone_is_still_asked_by_callers_that_heed
                     await asyncio.sleep(0.05)
     finally:
         await server.drain(0, 0)
+
+
+async def test_the_mesh_judges_by_the_standby_and_says_as_of_when(mesh, tmp_path):
+    """Verdict asks lookup, and lookup the store, over wires whose callers heed health: the primary is gone, and who was
+    negative is still recognised, from an answer whose `as_of` is from before; a write says why it cannot be done."""
+    now = system_clock()
+    fresh = result(PAST, PAST)
+    fresh.sampled_at.CopyFrom(to_timestamp(Instant(now - 7_200 * SECOND)))
+    fresh.reported_at.CopyFrom(to_timestamp(Instant(now - 3_600 * SECOND)))
+    await mesh.pod.records.submit("S1-fresh", person(4), fresh)
+    await caught_up(*mesh.servers)
+    async with AsyncExitStack() as stack:
+
+        async def serve(service: Service) -> str:
+            await stack.enter_async_context(service.running())
+            server = Server(service.name, service.bindings, service.pings)
+            address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
+            stack.push_async_callback(server.drain, 0, 0)
+            return address
+
+        records = await serve(mesh.pod.records.service)
+        directory = directory_file(tmp_path / "directory.yaml", {"430000": records})
+        lookup = await serve(build_lookup(lookup_settings(tmp_path, directory=directory, plaintext=True)))
+        verdict = build_verdict(VerdictSettings(mesh_secret=SECRET, lookup=lookup, plaintext=True))
+        await stack.enter_async_context(verdict.running())
+        verdicts = local(verdict.name, "tests", verdict.bindings)
+        query = VerdictQuery(subject=Subject(person_key=person(4)), region="430000")
+
+        async def judged() -> tuple[Status.ValueType, Instant]:
+            answer = (await verdicts.ComputeVerdict(ComputeVerdictRequest(query=query, purpose=SHOW))).verdict
+            (of_store,) = (source for source in answer.coverage if source.source == "430000")
+            return answer.status, from_timestamp(of_store.as_of)
+
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    if (await judged())[0] == Status.STATUS_RECOGNISED:
+                        break
+                except ServiceError:
+                    # Who is asked may not have been looked at yet.
+                    await asyncio.sleep(0.1)
+        before = system_clock()
+        await asyncio.to_thread(mesh.servers.primary.crash)
+        try:
+            until = time.monotonic() + 3
+            while time.monotonic() < until:
+                status, as_of = await judged()
+                assert (Status.STATUS_RECOGNISED, True) == (status, as_of <= before)
+                await asyncio.sleep(0.1)
+            channels = await stack.enter_async_context(Channels("test"))
+            store = channels.remote(Store, records, service="records", peer=store_of("430000"))
+            with pytest.raises(ServiceError) as refused:
+                await store.SubmitRecord(
+                    SubmitRecordRequest(submission=submission("S5", person(5), result(PAST, PAST)), purpose=KEEP)
+                )
+            assert (Code.UNAVAILABLE, "STORE_UNAVAILABLE") == (refused.value.code, refused.value.reason)
+        finally:
+            await asyncio.to_thread(mesh.servers.primary.revive)
 
 
 async def test_a_query_that_replay_cancels_is_asked_again(mesh):

@@ -1,6 +1,7 @@
 """SQLite files made by earlier programs open with all they hold; those of later ones are refused."""
 
 import asyncio
+import re
 import sqlite3
 import stat
 import sys
@@ -18,6 +19,7 @@ from services.common.instants import Instant
 from services.lookup.domain.holders import Link, Switch
 from services.lookup.settings import Settings as LookupSettings
 from services.lookup.store.opening import open_store as open_holder_store
+from services.lookup.store.postgres import schema as holders_in_postgres
 from services.lookup.store.sqlite import schema as holders
 from services.records.domain.replication import Cursor
 from services.records.settings import Settings
@@ -27,8 +29,8 @@ from services.records.store.sqlite.schema import MIGRATIONS, SCHEMA
 from services.records.store.unit_of_work import Plan, Touch
 from services.records.store.values.records import LATEST
 from services.runtime.settings.environment import SettingsError
-from services.runtime.storage.schema import Migration, Schema
-from services.runtime.storage.sqlite.migration import file_version, migrate_file
+from services.runtime.storage.schema import Migration, Schema, SchemaError
+from services.runtime.storage.sqlite.migration import check_file, file_version, migrate_file
 from tests.testkit.builders.records import person, result
 from tests.testkit.clocks import ManualClock
 from tests.testkit.secret import SECRET
@@ -119,6 +121,51 @@ def test_a_migration_is_whole_or_not_at_all(tmp_path):
         with pytest.raises(sqlite3.OperationalError, match="nowhere"):
             migrate_file(file, Schema("tests", "first", [first, bad]))
         assert (1, ["first"]) == (file_version(file), tables(file))
+
+
+def test_a_program_goes_on_with_what_was_only_added(tmp_path):
+    """It opens the file, and migrates nothing; the program that made it knows how far it is. What is more than an
+    addition is refused."""
+    first = Migration(1, "first", "create table first (a);")
+    second = Migration(2, "second", "create table second (a);", adds=True)
+    third = Migration(3, "third", "drop table first;")
+    before, now, later = (Schema("tests", "first", [first, second, third][:count]) for count in (1, 2, 3))
+    with sqlite3.connect(tmp_path / "file.db", isolation_level=None) as file:
+        assert [first, second] == migrate_file(file, now)
+        assert [] == migrate_file(file, now)
+        assert [] == migrate_file(file, before)
+        assert 2 == file_version(file)
+        assert [(1,)] == list(file.execute("pragma user_version"))
+        assert [third] == migrate_file(file, later)
+        for schema_ in (before, now):
+            with pytest.raises(SchemaError, match="at 3, this program knows only"):
+                check_file(file, schema_)
+
+
+ADDITIONS = [
+    r"create table (if not exists )?\w+ \(.*\)( strict)?(, without rowid)?( \{\w+\})?",
+    r"create index (if not exists )?\w+ on \w+.*",
+    r"alter table \w+ add column \w+ .* default .*",
+]
+
+
+@pytest.mark.parametrize(
+    "each",
+    [
+        one
+        for made in (MIGRATIONS, schema.MIGRATIONS, holders.MIGRATIONS, holders_in_postgres.MIGRATIONS)
+        for one in made
+        if one.adds
+    ],
+    ids=lambda one: one.name,
+)
+def test_what_says_that_it_only_adds_only_adds(each):
+    """Tables, plain indexes, and columns that have a default."""
+    assert not each.rows
+    assert all("default" in definition for _, _, definition in each.columns)
+    statements = [" ".join(one.split()) for one in each.statements.split(";") if one.strip()]
+    assert statements
+    assert [] == [one for one in statements if not any(re.fullmatch(pattern, one) for pattern in ADDITIONS)]
 
 
 async def test_a_file_ahead_of_the_program_is_refused_with_a_sentence(tmp_path):

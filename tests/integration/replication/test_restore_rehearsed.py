@@ -1,5 +1,5 @@
-"""The runbook of restoring a region, rehearsed: backed up under intake, lost, restored, while intake goes on. Nothing
-that was acknowledged is lost, and nobody is milder for a moment."""
+"""The runbook of restoring a region, and the nation, rehearsed on both engines: backed up under intake, lost, restored,
+while intake goes on. Nothing that was acknowledged is lost, and nobody is milder for a moment."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,6 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hutong.records.v1 import conflict_service_pb2 as cpb
 from hutong.records.v1.record_pb2 import RevisionAction, TestResult
 
@@ -14,8 +15,9 @@ from services.common.errors import Unavailable
 from services.records.replication import follower as following
 from tests.testkit.builders.records import KEEP, person, result, sampling
 from tests.testkit.clocks import ManualClock
+from tests.testkit.servers.backups import BackedUp, backed_up
 from tests.testkit.servers.records_service import Records, caught_up, nation, opened
-from tests.testkit.servers.store_urls import sqlite_copy, sqlite_url
+from tests.testkit.servers.store_urls import sqlite_url
 
 NEGATIVE, POSITIVE = result(), result(outcome=TestResult.TEST_RESULT_POSITIVE)
 RETRACTED = RevisionAction.REVISION_ACTION_RETRACTED
@@ -96,21 +98,35 @@ async def stands(records: Records, people: list[bytes]) -> dict[str, tuple[bytes
     }
 
 
-async def test_restored_under_intake(tmp_path: Path, nation_url: str, monkeypatch: Any) -> None:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+async def lost(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BackedUp]:
+    """Returns the store that will be lost, on each engine."""
+    async with backed_up(request.param, tmp_path, "records") as store:
+        yield store
+
+
+async def backed_up_under_intake(store: BackedUp, laboratory: Laboratory, region: Records) -> None:
+    """Backs the store up while the laboratory works, which goes on for a while after it."""
+    backup = asyncio.create_task(store.back_up())
+    while not backup.done():
+        await laboratory.work(region, 1)
+        await asyncio.sleep(0.02)
+    await backup
+    await laboratory.work(region, 30)
+
+
+async def test_a_region_restored_under_intake(tmp_path: Path, lost: BackedUp, monkeypatch: Any) -> None:
     """Every person who was shown to be positive stays so all along, and in the end region and nation have it all."""
     monkeypatch.setattr(following, "LONGEST_WAIT", 0.1)
-    line, before, after = Line(), Laboratory(0), Laboratory(1000)
-    async with opened(nation_url, "nation") as store:
+    line, before, after = Line(), Laboratory(0), Laboratory(100_000)
+    async with opened(sqlite_url(tmp_path, "nation"), "nation") as store:
         whole = nation(store, {"430000": line})
         async with whole.service.running():
-            async with opened(sqlite_url(tmp_path, "region")) as region_store:
+            async with opened(lost.url) as region_store:
                 region = Records(region_store, ManualClock())
                 line.calls = region.calls
                 await before.work(region, 30)
-                intake = asyncio.create_task(before.work(region, 60))
-                await asyncio.sleep(0.02)
-                sqlite_copy(tmp_path, "region", "backup")
-                await intake
+                await backed_up_under_intake(lost, before, region)
                 await caught_up(whole, region)
                 line.calls = None
             shown = before.positive()
@@ -131,8 +147,7 @@ async def test_restored_under_intake(tmp_path: Path, nation_url: str, monkeypatc
 
             watching = asyncio.create_task(watch())
             try:
-                sqlite_copy(tmp_path, "backup", "restored")
-                async with opened(sqlite_url(tmp_path, "restored")) as region_store:
+                async with opened(await lost.restore()) as region_store:
                     restored = Records(region_store, ManualClock())
                     restored.clock.forward(7200)
                     assert len(await stands(restored, [who for who, _ in before.acknowledged.values()])) < len(
@@ -155,3 +170,29 @@ async def test_restored_under_intake(tmp_path: Path, nation_url: str, monkeypatc
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
             assert milder == []
+
+
+async def test_the_nation_restored_under_intake(tmp_path: Path, lost: BackedUp, monkeypatch: Any) -> None:
+    """What it had followed since its backup it follows again, though the region goes on meanwhile."""
+    monkeypatch.setattr(following, "LONGEST_WAIT", 0.1)
+    laboratory = Laboratory(0)
+    async with opened(sqlite_url(tmp_path, "region")) as region_store:
+        region = Records(region_store, ManualClock())
+        async with opened(lost.url, "nation") as store:
+            whole = nation(store, {"430000": region.calls})
+            async with whole.service.running():
+                await laboratory.work(region, 30)
+                await caught_up(whole, region)
+                await backed_up_under_intake(lost, laboratory, region)
+                await caught_up(whole, region)
+        await laboratory.work(region, 10)
+        people = list({who for who, _ in laboratory.acknowledged.values()})
+        async with opened(await lost.restore(), "nation") as store:
+            whole = nation(store, {"430000": region.calls})
+            missing = laboratory.acknowledged.keys() - (await stands(whole, people)).keys()
+            assert len(missing) > 10, "the backup is an older one"
+            async with whole.service.running():
+                await laboratory.work(region, 10)
+                await caught_up(whole, region)
+                assert await stands(whole, people) == laboratory.acknowledged
+                assert await stands(region, people) == laboratory.acknowledged

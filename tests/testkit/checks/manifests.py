@@ -1,5 +1,6 @@
 """Kustomizations, built, and what their objects say of one another."""
 
+import base64
 import importlib
 import shutil
 from collections.abc import Iterator
@@ -118,6 +119,29 @@ def variables(objects: list[Object], of: Object) -> dict[str, str]:
         else:
             reference = entry["valueFrom"]["configMapKeyRef"]
             found[entry["name"]] = maps[reference["name"]]["data"][reference["key"]]
+    return found
+
+
+def secret_files(objects: list[Object], workload: Object, of: Object) -> dict[str, str]:
+    """Returns the files of Secrets that a container has, by path, in clear text; of a vault's, the template. Raises
+    KeyError for one that is not there."""
+    secrets = {
+        one["metadata"]["name"]: {key: base64.b64decode(value).decode() for key, value in one["data"].items()}
+        for one in objects
+        if one["kind"] == "Secret"
+    }
+    for one in (made for made in objects if made["kind"] == "ExternalSecret"):
+        target = one["spec"]["target"]
+        plain = {entry["secretKey"]: "of a vault" for entry in one["spec"]["data"]}
+        secrets[target["name"]] = target.get("template", {}).get("data", plain)
+    template = workload["spec"].get("jobTemplate", workload)["spec"]["template"]
+    volumes = {volume["name"]: volume["secret"] for volume in template["spec"]["volumes"] if "secret" in volume}
+    found: dict[str, str] = {}
+    for mount in of["volumeMounts"]:
+        if volume := volumes.get(mount["name"]):
+            data = secrets.get(volume["secretName"], {})
+            items = volume.get("items") or [{"key": key, "path": key} for key in data]
+            found |= {f"{mount['mountPath']}/{item['path']}": data[item["key"]] for item in items if data}
     return found
 
 

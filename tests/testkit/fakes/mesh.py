@@ -234,6 +234,18 @@ class Mesh:
         self.records[person].append(copy)
         return holder_service_pb2.ClaimResultResponse(record=copy, created=True, identity=self.lookup_identity())
 
+    async def PresentCertificate(
+        self, request: holder_service_pb2.PresentCertificateRequest
+    ) -> holder_service_pb2.PresentCertificateResponse:
+        self.calls["present"] += 1
+        if self.failing is not None:
+            raise self.failing
+        person, region = request.subject.person_key, request.region
+        kept = record(person, region, "cert-S1", channel=4)
+        kept.content.origin.region, kept.content.origin.source_id = "430000", "S1"
+        self.records[person].append(kept)
+        return holder_service_pb2.PresentCertificateResponse(record=kept, created=True, identity=self.lookup_identity())
+
     async def SwitchScope(
         self, request: holder_service_pb2.SwitchScopeRequest
     ) -> holder_service_pb2.SwitchScopeResponse:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 import grpc
 import httpx
-from hutong.common.v1.subject_pb2 import Document, DocumentType
+from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose
+from hutong.gateway.v1 import certificate_pb2
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 from hutong.gateway.v1.health_code_service_pb2_grpc import HealthCodeServiceStub
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
@@ -41,6 +42,10 @@ class Wallet:
         self._issuer = DevelopmentIssuer(Path(folder))
         self._tokens: dict[tuple[tuple[str, str], ...], str] = {}
 
+    def laboratory(self, region: str, laboratory: str) -> str:
+        """Returns the authorization of a laboratory."""
+        return f"Bearer {self._issuer.token({'role': 'laboratory', 'region': region, 'sub': laboratory})}"
+
     def authorization(self, *people: Person) -> str:
         """Returns the authorization of a person, or of a guardian of several."""
         first, *others = unique = list({(one["type"], one["number"]): None for one in people})
@@ -55,6 +60,9 @@ class Wallet:
 
 def _shown(document: tuple[str, str]) -> dict[str, str]:
     return {"type": document[0], "number": document[1]}
+
+
+NAME = {"surname": "WANG", "givenName": "XIAOMING", "writtenName": "王小明"}
 
 
 class HealthCodeClient(Protocol):
@@ -77,6 +85,15 @@ class HealthCodeClient(Protocol):
 
     async def switch(self, person: Person, region: str, scope: str) -> Answer:
         """The scope that now applies."""
+
+    async def certify(self, person: Person, region: str, source_id: str, laboratory: str) -> Answer:
+        """The text of a certificate that a laboratory asks for."""
+
+    async def verify(self, person: Person, text: str) -> Answer:
+        """The view of a certificate, or the reason why it is not believed."""
+
+    async def present(self, person: Person, region: str, text: str) -> Answer:
+        """The copy that a region keeps of what a certificate proves."""
 
 
 class HttpClient:
@@ -143,6 +160,37 @@ class HttpClient:
     async def switch(self, person: Person, region: str, scope: str) -> Answer:
         body = {"document": person, "region": region, "scope": scope}
         return await self._post("/v1/healthCode:switchScope", body, person)
+
+    async def certify(self, person: Person, region: str, source_id: str, laboratory: str) -> Answer:
+        body = {"document": person, "region": region, "sourceId": source_id, "name": NAME}
+        headers = {
+            "authorization": self._wallet.laboratory(region, laboratory),
+            "hutong-purpose": "RECORD_KEEPING",
+        }
+        reply = await self._client.post("/v1/certificates:issue", json=body, headers=headers)
+        answer: Answer = reply.json()
+        return {"text": answer["text"]} if reply.status_code == 200 else {"error": answer["reason"]}
+
+    async def verify(self, person: Person, text: str) -> Answer:
+        answer = await self._post("/v1/certificates:verify", {"text": text}, person)
+        seen = answer["certificate"]
+        if seen is None:
+            return {"reason": answer["reason"]}
+        return {name: seen[name] for name in ("maskedName", "born", "result", "region", "standingChecked")}
+
+    async def present(self, person: Person, region: str, text: str) -> Answer:
+        body = {"document": person, "region": region, "text": text}
+        answer = await self._post("/v1/certificates:present", body, person)
+        if "error" in answer:
+            return {"error": answer["error"]}
+        record = answer["record"]
+        return {
+            "created": answer["created"],
+            "region": record["region"],
+            "channel": record["channel"],
+            "origin": record["origin"]["region"],
+            "result": record["result"],
+        }
 
 
 def _given_json(person: Person, region: str, scope: str | None, code: Answer) -> Given:
@@ -242,6 +290,50 @@ class GrpcClient:
         request = pb.SwitchScopeRequest(document=_document(person), region=region, scope=Scope.Value("SCOPE_" + scope))
         reply = await self._call("SwitchScope", request, person)
         return reply if isinstance(reply, dict) else {"scope": Scope.Name(reply.scope).removeprefix("SCOPE_")}
+
+    async def certify(self, person: Person, region: str, source_id: str, laboratory: str) -> Answer:
+        request = certificate_pb2.IssueCertificateRequest(
+            document=_document(person),
+            region=region,
+            source_id=source_id,
+            name=certificate_pb2.HolderName(
+                surname=NAME["surname"], given_name=NAME["givenName"], written_name=NAME["writtenName"]
+            ),
+            purpose=Purpose.PURPOSE_RECORD_KEEPING,
+        )
+        metadata = [("hutong-caller", "golden"), ("authorization", self._wallet.laboratory(region, laboratory))]
+        try:
+            return {"text": (await self._stub.IssueCertificate(request, timeout=15, metadata=metadata)).text}
+        except grpc.aio.AioRpcError as rpc_error:
+            return {"error": from_rpc_error(rpc_error, "gateway").reason}
+
+    async def verify(self, person: Person, text: str) -> Answer:
+        request = certificate_pb2.VerifyCertificateRequest(text=text)
+        reply = await self._call("VerifyCertificate", request, person)
+        if not reply.verified:
+            return {"reason": reply.reason}
+        seen = reply.certificate
+        return {
+            "maskedName": seen.masked_name,
+            "born": seen.born,
+            "result": TestResult.Name(seen.result).removeprefix("TEST_RESULT_"),
+            "region": seen.region,
+            "standingChecked": seen.standing_checked,
+        }
+
+    async def present(self, person: Person, region: str, text: str) -> Answer:
+        request = certificate_pb2.PresentCertificateRequest(document=_document(person), region=region, text=text)
+        reply = await self._call("PresentCertificate", request, person)
+        if isinstance(reply, dict):
+            return {"error": reply["error"]}
+        record = reply.record
+        return {
+            "created": reply.created,
+            "region": record.region,
+            "channel": Channel.Name(record.content.channel).removeprefix("CHANNEL_"),
+            "origin": record.content.origin.region,
+            "result": TestResult.Name(record.content.result).removeprefix("TEST_RESULT_"),
+        }
 
 
 def _query(

@@ -2,6 +2,7 @@
 and rollouts as a Deployment and a StatefulSet make them."""
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ from dnslib.server import BaseResolver, DNSLogger, DNSServer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cli.mesh.ports import free_port
+from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.server import Server
 from services.runtime.service import Service
 
@@ -74,8 +76,26 @@ class Pod(Protocol):
 P = TypeVar("P", bound=Pod)
 
 
+class _Counted:
+    """A servicer whose calls that are answered once are counted: `count` is called for each."""
+
+    def __init__(self, servicer: object, binding: Binding, count: Callable[[], None]) -> None:
+        for method in binding.contract.methods:
+            handler = getattr(servicer, method.name)
+            setattr(self, method.name, handler if method.server_streaming else _counting(handler, count))
+
+
+def _counting(handler: Callable[[Any], Awaitable[Any]], count: Callable[[], None]) -> Callable[[Any], Awaitable[Any]]:
+    async def call(request: Any) -> Any:
+        count()
+        return await handler(request)
+
+    return call
+
+
 class Replica:
-    """The pod of a service that speaks gRPC alone."""
+    """The pod of a service that speaks gRPC alone. `calls` counts those that it was asked and that are answered
+    once."""
 
     def __init__(self, build: Build, address: str, port: int, start_seconds: float = START_SECONDS) -> None:
         """`start_seconds` is how long it may take to get ready."""
@@ -86,18 +106,26 @@ class Replica:
         self._stack = AsyncExitStack()
         self._server: Server | None = None
         self.service: Service | None = None
+        self.calls = 0
 
     async def start(self) -> None:
         """Starts it and returns when its readiness probe succeeds."""
         service = self.service = self._build()
         await self._stack.enter_async_context(service.running())
-        server = self._server = Server(service.name, service.bindings, service.pings)
+        bindings = [
+            dataclasses.replace(binding, servicer=_Counted(binding.servicer, binding, self._count))
+            for binding in service.bindings
+        ]
+        server = self._server = Server(service.name, bindings, service.pings)
         await server.start(f"{self.address}:{self._port}")
         async with grpc.aio.insecure_channel(f"{self.address}:{self._port}") as channel:
             health = health_pb2_grpc.HealthStub(channel)
             async with asyncio.timeout(self._start_seconds):
                 while (await health.Check(health_pb2.HealthCheckRequest())).status != 1:
                     await asyncio.sleep(0.05)
+
+    def _count(self) -> None:
+        self.calls += 1
 
     async def terminate(self, wait: float) -> None:
         """Ends it as SIGTERM does; it serves on for `wait` seconds."""

@@ -65,7 +65,7 @@ class GatewayPod:
 class KeptConnections:
     """Clients that each keep a connection to one of the pods until it is said to be over, and ask for codes that are
     not cached. `lost` counts ends without a word, `failures` are answers that were no code, `last_answers` those that
-    said that they are their connection's last."""
+    said that they are their connection's last; `answered` counts all."""
 
     def __init__(self, gateways: Workload[GatewayPod], clients: int) -> None:
         self._gateways = gateways
@@ -73,7 +73,7 @@ class KeptConnections:
         self._numbers = count(50_000_000)
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._answers = 0
+        self.answered = 0
         self.lost = 0
         self.last_answers = 0
         self.failures: list[str] = []
@@ -88,9 +88,9 @@ class KeptConnections:
 
     async def answers(self, number: int) -> None:
         """Returns when so many more came."""
-        until = self._answers + number
+        until = self.answered + number
         async with asyncio.timeout(ANSWERS_SECONDS):
-            while self._answers < until:
+            while self.answered < until:
                 await asyncio.sleep(0.02)
 
     async def _client(self) -> None:
@@ -121,7 +121,7 @@ class KeptConnections:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
             answer = await reader.readexactly(length)
-            self._answers += 1
+            self.answered += 1
             if b" 200 " not in head.split(b"\r\n")[0] or b"UNDETERMINED" in answer:
                 self.failures.append(f"{head[:40]!r} {answer[:300]!r}")
             last = b"connection: close" in head

@@ -48,10 +48,17 @@ class Records:
         keeps: tuple[str, ...] = (),
         replica: RecordStore | None = None,
         secret: str = SECRET,
+        secret_file: str = "",
     ) -> None:
         self.store = store
         self.clock = clock
-        settings = Settings(region=region, mesh_secret=secret, keeps=keeps, store_url="sqlite:///of-no-use.db")
+        settings = Settings(
+            region=region,
+            mesh_secret=secret,
+            mesh_secret_file=secret_file,
+            keeps=keeps,
+            store_url="sqlite:///of-no-use.db",
+        )
         self.service = build(settings, store=store, replica=replica, clock=clock, feeds=feeds or {})
         self.calls: Any = local(self.service.name, "tests", self.service.bindings)
 

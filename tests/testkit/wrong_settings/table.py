@@ -71,8 +71,6 @@ WRONG: Sequence[Mistake] = (
     Mistake("lookup", "MESH_SECRET", "an old secret", "{secret}", REFUSED, "another secret"),
     Mistake("verdict", "MESH_SECRET", "an old secret", "{secret}", SERVED, "OTHER_SECRET"),
     Mistake("gateway", "MESH_SECRET", "an old secret", "{secret}", SERVED, "OTHER_SECRET"),
-    Mistake("430000", "MESH_SECRET_VERSION", "one that there is not", "7", REFUSED, "HUTONG_MESH_SECRET"),
-    Mistake("gateway", "MESH_SECRET_VERSION", "one that there is not", "7", REFUSED, "HUTONG_MESH_SECRET"),
     # Whose records these are.
     Mistake("430000", "REGION", "a neighbour's region", "110000", REFUSED, "belongs to 430000, not to 110000"),
     Mistake("430000", "REGION", "the nation", "nation", REFUSED, "belongs to 430000, not to nation"),
@@ -102,9 +100,17 @@ WRONG: Sequence[Mistake] = (
     ),
     Mistake("430000", "STORE_MIGRATE", "false, on a store that is made", "false", SERVED),
     Mistake("lookup", "STORE_MIGRATE", "false, on a store that is made", "false", SERVED),
+    Mistake(
+        "430000", "STORE_URL_FILE", "a file as well", "{directory}", REFUSED, "HUTONG_STORE_URL and HUTONG_STORE_URL_"
+    ),
+    Mistake(
+        "lookup", "STORE_URL_FILE", "a file as well", "{directory}", REFUSED, "HUTONG_STORE_URL and HUTONG_STORE_URL_"
+    ),
+    Mistake("430000", "READ_STORE_URL_FILE", "another file", "{directory}", REFUSED, "HUTONG_READ_STORE_URL_FILE"),
+    Mistake("gateway", "REDIS_URL_FILE", "another file", "{directory}", REFUSED, "HUTONG_REDIS_URL_FILE: begins"),
     Mistake("430000", "READ_STORE_URL", "a replica, of a file", "postgresql://127.0.0.1:1/x", REFUSED, "HUTONG_READ"),
     # Who is on the mesh.
-    Mistake("nation", "DIRECTORY", "none", "", SERVED, "another list"),
+    Mistake("nation", "DIRECTORY", "none", "", SERVED, "the list names no store"),
     Mistake("nation", "DIRECTORY", "a stale one, without a region", "{stale}", SERVED, "another list"),
     Mistake("nation", "DIRECTORY", "two addresses swapped", "{swapped}", SERVED, "WRONG_STORE"),
     Mistake("nation", "DIRECTORY", "a copy's region", "{copy_region}", SERVED, "another list"),
@@ -121,7 +127,7 @@ WRONG: Sequence[Mistake] = (
     Mistake("lookup", "DIRECTORY", "a region of another secret", "{foreign_region}", SERVED, "OTHER_SECRET"),
     Mistake("lookup", "DIRECTORY", "another feed", "{wrong_feed}", SERVED, "FEED_CHANGED"),
     Mistake("lookup", "DIRECTORY", "a mode of another region", "{wrong_mode}", SERVED, "another list"),
-    Mistake("lookup", "DIRECTORY", "without the nation", "{no_nation}", SERVED, "another list"),
+    Mistake("lookup", "DIRECTORY", "without the nation", "{no_nation}", SERVED, "and this one has none"),
     Mistake("lookup", "DIRECTORY", "a region that nobody serves", "{more}", SERVED, "another list"),
     Mistake("gateway", "DIRECTORY", "none", "", REFUSED, "HUTONG_DIRECTORY"),
     Mistake("gateway", "DIRECTORY", "without the nation", "{no_nation}", REFUSED, "HUTONG_DIRECTORY"),
@@ -153,6 +159,11 @@ WRONG: Sequence[Mistake] = (
     Mistake("gateway", "ISSUERS", "something else, beside a development issuer", "{directory}", REFUSED, "HUTONG_"),
     Mistake("gateway", "CORS_ORIGINS", "a name without its scheme", "code.example.cn", REFUSED, "HUTONG_CORS"),
     Mistake("gateway", "PASS_KEY", "something else", "{directory}", REFUSED, "HUTONG_PASS_KEY"),
+    Mistake(
+        "gateway", "CERTIFICATE_SIGNERS", "a folder of none", "{empty_folder}", REFUSED, "HUTONG_CERTIFICATE_SIGNERS"
+    ),
+    Mistake("gateway", "CERTIFICATE_TRUST", "a folder of none", "{empty_folder}", REFUSED, "HUTONG_CERTIFICATE_TRUST"),
+    Mistake("lookup", "CERTIFICATE_TRUST", "a folder of none", "{empty_folder}", REFUSED, "HUTONG_CERTIFICATE_TRUST"),
     Mistake("gateway", "DEVELOPMENT", "a file", "{directory}", REFUSED, "HUTONG_DEVELOPMENT"),
     Mistake("gateway", "SAMPLE_PEOPLE", "something else", "{directory}", REFUSED, "HUTONG_SAMPLE_PEOPLE"),
     Mistake("430000", "ACCESS_TABLE", "something else, without certificates", "{directory}", SERVED),

@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cli.main import main
 from services.common.errors import Unavailable
 from services.common.instants import Instant
+from services.runtime.audit.copying import copy_trail
 from services.runtime.audit.entry import Entry, to_line
 from services.runtime.audit.log import AuditLog
 from services.runtime.audit.note import COSIGNED, Checkpoint, NoteError, Signer, read_checkpoint, read_verifier, signed
-from services.runtime.audit.opening import VERIFIER
+from services.runtime.audit.opening import KEY, VERIFIER, keeper_of, open_log
 from services.runtime.audit.segments import CHECKPOINT, AuditError, segments
 from services.runtime.audit.trail import check_proof, prove, search, verify
 
@@ -252,3 +253,56 @@ def test_a_key_that_is_none_is_refused(text):
     """A verifier's key says its own id."""
     with pytest.raises(NoteError):
         read_verifier(text)
+
+
+async def test_a_backup_that_is_made_while_lines_are_written_is_whole(tmp_path):
+    """Again and again into the same folder: each time every line up to the latest checkpoint, and never fewer. It is
+    held against what others keep; the key is not in it."""
+    folder, backup = tmp_path / "trail", tmp_path / "backup"
+    log = open_log(folder, "test")
+    stop = asyncio.Event()
+
+    async def write() -> None:
+        number = 0
+        while not stop.is_set():
+            await asyncio.gather(*(log.append(to_line(entry(number + place))) for place in range(5)))
+            number += 5
+
+    log._segment_lines = 20
+    writing = asyncio.create_task(write())
+    sizes, note = [], ""
+    for _ in range(6):
+        before = log.size
+        while log.size < before + 15:
+            await asyncio.sleep(0.001)
+        note = await log.checkpoint()
+        sizes.append((await asyncio.to_thread(copy_trail, folder, backup)).lines)
+    stop.set()
+    await writing
+    await log.close()
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] == read_checkpoint(note, keeper_of(folder)).size
+    assert 2 < len(segments(backup)) <= len(segments(folder))
+    assert not (backup / KEY).exists()
+    assert sizes[-1] == verify(backup, keeper_of(backup), {"a witness": note}).lines
+    assert 0 == main(["backup", "audit", str(folder), str(backup)])
+    assert log.size == len(list(search(backup, keeper_of(backup).name)))
+
+
+async def test_a_backup_is_not_replaced_by_less_nor_by_another_trail(tmp_path, capsys):
+    """Of a trail that lost its tail, was changed, or is another process's: refused, and the backup is as it was."""
+    folder, backup = tmp_path / "trail", tmp_path / "backup"
+    for lines in (30, 5):
+        log = open_log(folder, "test")
+        await asyncio.gather(*(log.append(to_line(entry(number))) for number in range(lines)))
+        await log.close()
+        if lines == 30:
+            assert 30 == copy_trail(folder, backup).lines
+            # The disk of the process is lost; it begins anew.
+            folder.rename(tmp_path / "lost")
+    assert 3 == main(["backup", "audit", str(folder), str(backup)])
+    assert "another trail" in capsys.readouterr().err
+    (older,) = segments(tmp_path / "lost")
+    older.write_bytes(b"".join(older.read_bytes().splitlines(keepends=True)[:20]))
+    assert 3 == main(["backup", "audit", str(tmp_path / "lost"), str(backup)])
+    assert 30 == verify(backup, keeper_of(backup)).lines

@@ -5,26 +5,37 @@ from dataclasses import replace
 import pytest
 from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity
 
-from cli.diagnosis.facts import GatewayFacts, LookupFacts, MeshFacts, StoreAnswer, StoreFacts, VerdictFacts
+from cli.diagnosis.facts import (
+    CertificateFacts,
+    GatewayFacts,
+    LookupFacts,
+    MeshFacts,
+    StoreAnswer,
+    StoreFacts,
+    VerdictFacts,
+)
 from cli.diagnosis.judgement import findings
 from services.common.identities import RECORDS
 from services.common.instants import SECOND, Instant
 from services.common.mesh_directory import Member, MeshDirectory
+from services.common.mesh_secret import MeshSecret, parse_mesh_secret
 from services.common.regions import NATION
 
 BEIJING, HUNAN = "110000", "430000"
 NOW = Instant(1_790_000_000 * SECOND)
-SECRET = b"8 bytes!"
+SECRET = parse_mesh_secret("root: the root of the mesh\n1: the first version\n2: the second version\ncurrent: 2\n")
+CURRENT, OLDER = SECRET.fingerprint(2), SECRET.fingerprint(1)
 MEMBERS = MeshDirectory(Member("n:1"), {BEIJING: Member("b:1"), HUNAN: Member("h:1")})
 
 
-def identity(region: str, *follows: str, feed: str = "", secret: bytes = SECRET) -> StoreIdentity:
+def identity(region: str, *follows: str, feed: str = "", secret: bytes = CURRENT, older: bytes = b"") -> StoreIdentity:
     """Returns the identity that a store says."""
     return StoreIdentity(
         kind=RECORDS,
         region=region,
         feed_id=feed or f"feed of {region}",
         secret_fingerprint=secret,
+        older_secret_fingerprints=[older] if older else [],
         follows=[FollowedFeed(region=one, feed_id=f"feed of {one}") for one in follows],
     )
 
@@ -52,7 +63,7 @@ REST = MeshFacts(
 )
 
 
-def found(facts: MeshFacts = REST, secret: bytes | None = SECRET, **others: StoreFacts) -> list[tuple[str, str]]:
+def found(facts: MeshFacts = REST, secret: MeshSecret | None = SECRET, **others: StoreFacts) -> list[tuple[str, str]]:
     """Subject and reason of everything that is wrong."""
     stores = {**RIGHT, **{name.removeprefix("_"): facts for name, facts in others.items()}}
     return [(one.subject, one.reason) for one in findings(MEMBERS, replace(facts, stores=[*stores.values()]), secret)]
@@ -121,3 +132,45 @@ def test_secrets_that_differ_are_found_without_knowing_the_right_one():
 def test_a_service_that_does_not_agree_is_named(facts, expected):
     """What was not asked is not judged."""
     assert expected == found(facts)
+
+
+def test_who_still_needs_the_old_secret_is_named():
+    """A store that has keys of it, one that has not read the new file, lookup and the gateway likewise."""
+    stores = {
+        "_110000": store(BEIJING, identity(BEIJING, older=OLDER)),
+        "_430000": store(HUNAN, identity(HUNAN, secret=OLDER, older=OLDER)),
+    }
+    lookup, gateway = REST.lookup, REST.gateway
+    assert lookup is not None
+    assert gateway is not None
+    facts = replace(
+        REST,
+        lookup=replace(lookup, identity=StoreIdentity(secret_fingerprint=CURRENT, older_secret_fingerprints=[OLDER])),
+        gateway=replace(gateway, secret_version=1),
+    )
+    assert [
+        (BEIJING, "OLDER_KEYS"),
+        (HUNAN, "SECRET_NOT_TAKEN"),
+        (HUNAN, "OLDER_KEYS"),
+        ("lookup", "OLDER_KEYS"),
+        ("gateway", "SECRET_NOT_TAKEN"),
+    ] == found(facts, _110000=stores["_110000"], _430000=stores["_430000"])
+
+
+@pytest.mark.parametrize(
+    ("left", "life", "expected"),
+    [
+        (8, 24, []),
+        (6, 24, []),
+        (5.9, 24, [("verdict", "CERTIFICATE_ENDS")]),
+        (0, 24, [("verdict", "CERTIFICATE_ENDED")]),
+        (-100, 24, [("verdict", "CERTIFICATE_ENDED")]),
+        (24 * 30, 24 * 90, []),
+        (24 * 20, 24 * 90, [("verdict", "CERTIFICATE_ENDS")]),
+    ],
+)
+def test_a_certificate_is_renewed_while_a_quarter_of_its_life_is_left(left, life, expected):
+    """Short ones and long ones alike; hours."""
+    ends = NOW + round(left * 3_600 * SECOND)
+    facts = CertificateFacts("verdict", NOW, Instant(ends - life * 3_600 * SECOND), Instant(ends))
+    assert expected == found(replace(REST, certificates=[facts]))

@@ -131,6 +131,7 @@ def test_each_process_is_told_settings_it_has(plan, name):
     struct = getattr(importlib.import_module(module), kind)
     told = settings(plan, name)
     write_directory(plan)
+    plan.signers.mkdir()
     (plan.data / SECRET_FILE).write_text(plan.secret)
     assert {key.lower() for key in told} - {field.name for field in msgspec.structs.fields(struct)} == set()
     loaded = load(struct, environment(plan, name))

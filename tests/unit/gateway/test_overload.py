@@ -36,7 +36,18 @@ def test_what_has_ended_makes_room():
     admitted(overload, Weight.LIGHT, 10)
     assert 0 == admitted(overload, Weight.HEAVY, 1)
     overload.end(Weight.LIGHT)
-    assert 1 == admitted(overload, Weight.HEAVY, 2)
+    assert 1 == admitted(overload, Weight.LIGHT, 2)
+
+
+def test_no_light_one_is_refused_while_a_heavy_one_is_let_in():
+    """The last quarter is kept for light ones."""
+    overload = Overload(8)
+    assert 6 == admitted(overload, Weight.LIGHT, 6)
+    assert 0 == admitted(overload, Weight.HEAVY, 1)
+    assert 2 == admitted(overload, Weight.LIGHT, 10)
+    for _ in range(3):
+        overload.end(Weight.LIGHT)
+    assert 1 == admitted(overload, Weight.HEAVY, 10)
 
 
 async def test_a_gateway_with_too_much_to_do_says_so():

@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
+from cli.main import main
 from services.runtime.settings.environment import ServerSettings, SettingsError, load, shape_of
-from services.runtime.settings.kinds import StoreUrl, Target
+from services.runtime.settings.kinds import File, StoreUrl, Target
 
 
 class Settings(ServerSettings, frozen=True, kw_only=True):
@@ -142,6 +143,44 @@ def test_a_target_is_an_address_or_a_name_of_grpc(target, fits):
     _, kind = shape_of(Target)
     assert kind is not None
     assert fits == (kind.wrong(target) == "")
+
+
+class WithFile(ServerSettings, frozen=True, kw_only=True):
+    """Settings of which one may stand in a file."""
+
+    store_url: StoreUrl
+    store_url_file: File = ""
+
+
+def test_a_value_may_stand_in_a_file(tmp_path):
+    """Without the line's end; in the place of the variable, and never beside it."""
+    path = tmp_path / "url"
+    path.write_text("postgresql://user:word@host/database\n")
+    settings = load(WithFile, {"HUTONG_STORE_URL_FILE": str(path), "HUTONG_STORE_URL": ""})
+    assert "postgresql://user:word@host/database" == settings.store_url
+    with pytest.raises(SettingsError, match="one of them is given"):
+        load(WithFile, {"HUTONG_STORE_URL_FILE": str(path), "HUTONG_STORE_URL": "postgresql://host/x"})
+    for content in (b"mysql://user:word@host/x", b"\xff word"):
+        path.write_bytes(content)
+        with pytest.raises(SettingsError) as refused:
+            load(WithFile, {"HUTONG_STORE_URL_FILE": str(path)})
+        assert str(refused.value).startswith("HUTONG_STORE_URL_FILE: ")
+        assert "word" not in str(refused.value)
+
+
+def test_a_command_takes_the_url_from_the_same_file(tmp_path, monkeypatch, capsys):
+    """Where its command line gives none."""
+    (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/lookup.db\n")
+    monkeypatch.setenv("HUTONG_STORE_URL_FILE", str(tmp_path / "url"))
+    assert 0 == main(["migrate", "lookup"])
+    assert (tmp_path / "lookup.db").exists()
+    assert 0 == main(["migrate", "lookup", "--store-url", f"sqlite:///{tmp_path}/other.db"])
+    assert (tmp_path / "other.db").exists()
+    monkeypatch.setenv("HUTONG_STORE_URL_FILE", "/nowhere/url")
+    with pytest.raises(SystemExit) as ended:
+        main(["migrate", "lookup"])
+    assert 2 == ended.value.code
+    assert "HUTONG_STORE_URL_FILE: /nowhere/url" in capsys.readouterr().err
 
 
 def test_a_file_of_sqlite_lies_where_it_can_be_written(tmp_path):

@@ -192,6 +192,6 @@ def test_explain_lists_what_a_caller_may_do(capsys):
     assert 0 == main(["access", "explain", "region/430000/laboratory/xiangya"])
     lines = capsys.readouterr().out.splitlines()
     assert f"{WRITE}SubmitRecord  RECORD_KEEPING  own  own laboratory" in lines
-    assert 7 == len(lines)
+    assert 9 == len(lines)
     assert 0 == main(["access", "explain", "mesh/stranger"])
     assert "denied everything" in capsys.readouterr().out

@@ -57,6 +57,7 @@ class StoreIdentity(_message.Message):
     SECRET_FINGERPRINT_FIELD_NUMBER: _builtins.int
     FOLLOWS_FIELD_NUMBER: _builtins.int
     DIRECTORY_VERSION_FIELD_NUMBER: _builtins.int
+    OLDER_SECRET_FINGERPRINTS_FIELD_NUMBER: _builtins.int
     kind: Global___StoreKind.ValueType
     """What it keeps."""
     region: _builtins.str
@@ -77,6 +78,12 @@ class StoreIdentity(_message.Message):
         it takes for those of the stores it asks.
         """
 
+    @_builtins.property
+    def older_secret_fingerprints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """While its keys are moved to another version of the secret, the fingerprints of those versions of which it may still
+        have some: none may be taken away before it has no more. 8 bytes each.
+        """
+
     def __init__(
         self,
         *,
@@ -86,10 +93,11 @@ class StoreIdentity(_message.Message):
         secret_fingerprint: _builtins.bytes = ...,
         follows: _abc.Iterable[Global___FollowedFeed] | None = ...,
         directory_version: _builtins.str = ...,
+        older_secret_fingerprints: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_version", b"directory_version", "feed_id", b"feed_id", "follows", b"follows", "kind", b"kind", "region", b"region", "secret_fingerprint", b"secret_fingerprint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_version", b"directory_version", "feed_id", b"feed_id", "follows", b"follows", "kind", b"kind", "older_secret_fingerprints", b"older_secret_fingerprints", "region", b"region", "secret_fingerprint", b"secret_fingerprint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from hutong.gateway.v1 import certificate_pb2 as hutong_dot_gateway_dot_v1_dot_certificate__pb2
 from hutong.gateway.v1 import health_code_service_pb2 as hutong_dot_gateway_dot_v1_dot_health__code__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -84,6 +85,21 @@ class HealthCodeServiceStub:
                 '/hutong.gateway.v1.HealthCodeService/GetTrustBundle',
                 request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleRequest.SerializeToString,
                 response_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleResponse.FromString,
+                _registered_method=True)
+        self.IssueCertificate = channel.unary_unary(
+                '/hutong.gateway.v1.HealthCodeService/IssueCertificate',
+                request_serializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.IssueCertificateRequest.SerializeToString,
+                response_deserializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.IssueCertificateResponse.FromString,
+                _registered_method=True)
+        self.VerifyCertificate = channel.unary_unary(
+                '/hutong.gateway.v1.HealthCodeService/VerifyCertificate',
+                request_serializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.VerifyCertificateRequest.SerializeToString,
+                response_deserializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.VerifyCertificateResponse.FromString,
+                _registered_method=True)
+        self.PresentCertificate = channel.unary_unary(
+                '/hutong.gateway.v1.HealthCodeService/PresentCertificate',
+                request_serializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.PresentCertificateRequest.SerializeToString,
+                response_deserializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.PresentCertificateResponse.FromString,
                 _registered_method=True)
         self.ListRegions = channel.unary_unary(
                 '/hutong.gateway.v1.HealthCodeService/ListRegions',
@@ -168,6 +184,30 @@ class HealthCodeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssueCertificate(self, request, context):
+        """A test certificate (核酸检测证明): a result of a region, signed by it, that any verifier of HCERTs reads.
+        POST /v1/certificates:issue. FAILED_PRECONDITION: CERTIFICATES_NOT_ISSUED where the gateway has no key of the region,
+        RESULT_NOT_FOUND, RESULT_NOT_CERTIFIABLE, HOLDER_NAME_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyCertificate(self, request, context):
+        """Tells whether a certificate is believed, and why not. POST /v1/certificates:verify. One that is not is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PresentCertificate(self, request, context):
+        """Makes the result that a certificate proves part of a region's record, as a copy of channel CERTIFICATE. Twice is once.
+        POST /v1/certificates:present. FAILED_PRECONDITION with the reason why the certificate is not believed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRegions(self, request, context):
         """The regions. GET /v1/regions
         """
@@ -227,6 +267,21 @@ def add_HealthCodeServiceServicer_to_server(servicer, server):
                     servicer.GetTrustBundle,
                     request_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleRequest.FromString,
                     response_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleResponse.SerializeToString,
+            ),
+            'IssueCertificate': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueCertificate,
+                    request_deserializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.IssueCertificateRequest.FromString,
+                    response_serializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.IssueCertificateResponse.SerializeToString,
+            ),
+            'VerifyCertificate': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyCertificate,
+                    request_deserializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.VerifyCertificateRequest.FromString,
+                    response_serializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.VerifyCertificateResponse.SerializeToString,
+            ),
+            'PresentCertificate': grpc.unary_unary_rpc_method_handler(
+                    servicer.PresentCertificate,
+                    request_deserializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.PresentCertificateRequest.FromString,
+                    response_serializer=hutong_dot_gateway_dot_v1_dot_certificate__pb2.PresentCertificateResponse.SerializeToString,
             ),
             'ListRegions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRegions,
@@ -505,6 +560,87 @@ class HealthCodeService:
             '/hutong.gateway.v1.HealthCodeService/GetTrustBundle',
             hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleRequest.SerializeToString,
             hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.GetTrustBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueCertificate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.gateway.v1.HealthCodeService/IssueCertificate',
+            hutong_dot_gateway_dot_v1_dot_certificate__pb2.IssueCertificateRequest.SerializeToString,
+            hutong_dot_gateway_dot_v1_dot_certificate__pb2.IssueCertificateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyCertificate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.gateway.v1.HealthCodeService/VerifyCertificate',
+            hutong_dot_gateway_dot_v1_dot_certificate__pb2.VerifyCertificateRequest.SerializeToString,
+            hutong_dot_gateway_dot_v1_dot_certificate__pb2.VerifyCertificateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PresentCertificate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.gateway.v1.HealthCodeService/PresentCertificate',
+            hutong_dot_gateway_dot_v1_dot_certificate__pb2.PresentCertificateRequest.SerializeToString,
+            hutong_dot_gateway_dot_v1_dot_certificate__pb2.PresentCertificateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from hutong.gateway.v1 import certificate_pb2 as _certificate_pb2
 from hutong.gateway.v1 import health_code_service_pb2 as _health_code_service_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -57,6 +58,17 @@ class HealthCodeServiceStub:
     """
     GetTrustBundle: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.GetTrustBundleRequest, _health_code_service_pb2.GetTrustBundleResponse]
     """What a gate needs to check passes: keys, signed time, what is void. GET /v1/trustBundle"""
+    IssueCertificate: _grpc.UnaryUnaryMultiCallable[_certificate_pb2.IssueCertificateRequest, _certificate_pb2.IssueCertificateResponse]
+    """A test certificate (核酸检测证明): a result of a region, signed by it, that any verifier of HCERTs reads.
+    POST /v1/certificates:issue. FAILED_PRECONDITION: CERTIFICATES_NOT_ISSUED where the gateway has no key of the region,
+    RESULT_NOT_FOUND, RESULT_NOT_CERTIFIABLE, HOLDER_NAME_UNKNOWN.
+    """
+    VerifyCertificate: _grpc.UnaryUnaryMultiCallable[_certificate_pb2.VerifyCertificateRequest, _certificate_pb2.VerifyCertificateResponse]
+    """Tells whether a certificate is believed, and why not. POST /v1/certificates:verify. One that is not is no error."""
+    PresentCertificate: _grpc.UnaryUnaryMultiCallable[_certificate_pb2.PresentCertificateRequest, _certificate_pb2.PresentCertificateResponse]
+    """Makes the result that a certificate proves part of a region's record, as a copy of channel CERTIFICATE. Twice is once.
+    POST /v1/certificates:present. FAILED_PRECONDITION with the reason why the certificate is not believed.
+    """
     ListRegions: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.ListRegionsRequest, _health_code_service_pb2.ListRegionsResponse]
     """The regions. GET /v1/regions"""
 
@@ -89,6 +101,17 @@ class HealthCodeServiceAsyncStub(HealthCodeServiceStub):
     """
     GetTrustBundle: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.GetTrustBundleRequest, _health_code_service_pb2.GetTrustBundleResponse]  # type: ignore[assignment]
     """What a gate needs to check passes: keys, signed time, what is void. GET /v1/trustBundle"""
+    IssueCertificate: _aio.UnaryUnaryMultiCallable[_certificate_pb2.IssueCertificateRequest, _certificate_pb2.IssueCertificateResponse]  # type: ignore[assignment]
+    """A test certificate (核酸检测证明): a result of a region, signed by it, that any verifier of HCERTs reads.
+    POST /v1/certificates:issue. FAILED_PRECONDITION: CERTIFICATES_NOT_ISSUED where the gateway has no key of the region,
+    RESULT_NOT_FOUND, RESULT_NOT_CERTIFIABLE, HOLDER_NAME_UNKNOWN.
+    """
+    VerifyCertificate: _aio.UnaryUnaryMultiCallable[_certificate_pb2.VerifyCertificateRequest, _certificate_pb2.VerifyCertificateResponse]  # type: ignore[assignment]
+    """Tells whether a certificate is believed, and why not. POST /v1/certificates:verify. One that is not is no error."""
+    PresentCertificate: _aio.UnaryUnaryMultiCallable[_certificate_pb2.PresentCertificateRequest, _certificate_pb2.PresentCertificateResponse]  # type: ignore[assignment]
+    """Makes the result that a certificate proves part of a region's record, as a copy of channel CERTIFICATE. Twice is once.
+    POST /v1/certificates:present. FAILED_PRECONDITION with the reason why the certificate is not believed.
+    """
     ListRegions: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.ListRegionsRequest, _health_code_service_pb2.ListRegionsResponse]  # type: ignore[assignment]
     """The regions. GET /v1/regions"""
 
@@ -178,6 +201,35 @@ class HealthCodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_health_code_service_pb2.GetTrustBundleResponse, _abc.Awaitable[_health_code_service_pb2.GetTrustBundleResponse]]:
         """What a gate needs to check passes: keys, signed time, what is void. GET /v1/trustBundle"""
+
+    @_abc_1.abstractmethod
+    def IssueCertificate(
+        self,
+        request: _certificate_pb2.IssueCertificateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_certificate_pb2.IssueCertificateResponse, _abc.Awaitable[_certificate_pb2.IssueCertificateResponse]]:
+        """A test certificate (核酸检测证明): a result of a region, signed by it, that any verifier of HCERTs reads.
+        POST /v1/certificates:issue. FAILED_PRECONDITION: CERTIFICATES_NOT_ISSUED where the gateway has no key of the region,
+        RESULT_NOT_FOUND, RESULT_NOT_CERTIFIABLE, HOLDER_NAME_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyCertificate(
+        self,
+        request: _certificate_pb2.VerifyCertificateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_certificate_pb2.VerifyCertificateResponse, _abc.Awaitable[_certificate_pb2.VerifyCertificateResponse]]:
+        """Tells whether a certificate is believed, and why not. POST /v1/certificates:verify. One that is not is no error."""
+
+    @_abc_1.abstractmethod
+    def PresentCertificate(
+        self,
+        request: _certificate_pb2.PresentCertificateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_certificate_pb2.PresentCertificateResponse, _abc.Awaitable[_certificate_pb2.PresentCertificateResponse]]:
+        """Makes the result that a certificate proves part of a region's record, as a copy of channel CERTIFICATE. Twice is once.
+        POST /v1/certificates:present. FAILED_PRECONDITION with the reason why the certificate is not believed.
+        """
 
     @_abc_1.abstractmethod
     def ListRegions(

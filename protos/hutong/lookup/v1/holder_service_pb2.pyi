@@ -486,6 +486,88 @@ class ClaimResultResponse(_message.Message):
 Global___ClaimResultResponse: _TypeAlias = ClaimResultResponse  # noqa: Y015
 
 @_typing.final
+class PresentCertificateRequest(_message.Message):
+    """Presents a certificate as evidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region whose record it becomes part of; required, one that is on the mesh."""
+    certificate: _builtins.str
+    """The certificate: `HC1:` and base45; required."""
+    purpose: _subject_pb2.Purpose.ValueType
+    """Why the data is touched; required."""
+    request_id: _builtins.str
+    """A UUID chosen by the caller, the same in every retry."""
+    @_builtins.property
+    def subject(self) -> _subject_pb2.Subject:
+        """The holder; required: the certificate must be of one of their documents."""
+
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
+    def __init__(
+        self,
+        *,
+        subject: _subject_pb2.Subject | None = ...,
+        region: _builtins.str = ...,
+        certificate: _builtins.str = ...,
+        purpose: _subject_pb2.Purpose.ValueType = ...,
+        request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "purpose", b"purpose", "region", b"region", "request_id", b"request_id", "store", b"store", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PresentCertificateRequest: _TypeAlias = PresentCertificateRequest  # noqa: Y015
+
+@_typing.final
+class PresentCertificateResponse(_message.Message):
+    """The result that a certificate proves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """Whether this call made it; false when it had been presented before."""
+    @_builtins.property
+    def record(self) -> _record_pb2.TestRecord:
+        """The copy in the region's own record, its origin set."""
+
+    @_builtins.property
+    def identity(self) -> _identity_pb2.StoreIdentity:
+        """Who answered."""
+
+    def __init__(
+        self,
+        *,
+        record: _record_pb2.TestRecord | None = ...,
+        created: _builtins.bool = ...,
+        identity: _identity_pb2.StoreIdentity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "record", b"record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "identity", b"identity", "record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PresentCertificateResponse: _TypeAlias = PresentCertificateResponse  # noqa: Y015
+
+@_typing.final
 class WatchHoldersRequest(_message.Message):
     """Asks to be told what holders change."""
 

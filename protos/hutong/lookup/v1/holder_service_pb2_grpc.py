@@ -66,6 +66,11 @@ class HolderServiceStub:
                 request_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultRequest.SerializeToString,
                 response_deserializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultResponse.FromString,
                 _registered_method=True)
+        self.PresentCertificate = channel.unary_unary(
+                '/hutong.lookup.v1.HolderService/PresentCertificate',
+                request_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.PresentCertificateRequest.SerializeToString,
+                response_deserializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.PresentCertificateResponse.FromString,
+                _registered_method=True)
         self.WatchHolders = channel.unary_stream(
                 '/hutong.lookup.v1.HolderService/WatchHolders',
                 request_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.WatchHoldersRequest.SerializeToString,
@@ -123,6 +128,16 @@ class HolderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PresentCertificate(self, request, context):
+        """Makes the result that a certificate of another region proves part of a region's own record, as a copy of channel
+        CERTIFICATE that names its original. Twice is once. FAILED_PRECONDITION with the reason why the certificate is not
+        believed, OTHER_HOLDER among them; RESULT_IS_LOCAL, REGION_NOT_ON_MESH, CLAIM_RETRACTED as of ClaimResult;
+        CERTIFICATES_NOT_TAKEN where lookup trusts no signer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchHolders(self, request, context):
         """What holders changed after a sequence, as a stream that does not end; an empty batch at least every second as a
         sign of life. The sequence starts at 1. However it ends, go on from the sequence of the last message that was read.
@@ -166,6 +181,11 @@ def add_HolderServiceServicer_to_server(servicer, server):
                     servicer.ClaimResult,
                     request_deserializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultRequest.FromString,
                     response_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultResponse.SerializeToString,
+            ),
+            'PresentCertificate': grpc.unary_unary_rpc_method_handler(
+                    servicer.PresentCertificate,
+                    request_deserializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.PresentCertificateRequest.FromString,
+                    response_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.PresentCertificateResponse.SerializeToString,
             ),
             'WatchHolders': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchHolders,
@@ -337,6 +357,33 @@ class HolderService:
             '/hutong.lookup.v1.HolderService/ClaimResult',
             hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultRequest.SerializeToString,
             hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PresentCertificate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.lookup.v1.HolderService/PresentCertificate',
+            hutong_dot_lookup_dot_v1_dot_holder__service__pb2.PresentCertificateRequest.SerializeToString,
+            hutong_dot_lookup_dot_v1_dot_holder__service__pb2.PresentCertificateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,12 @@ class HolderServiceStub:
     reason RESULT_NOT_FOUND when no such result is known; UNAVAILABLE with reason SOURCES_UNREACHABLE when it might
     be but could not be asked for; FAILED_PRECONDITION with reason REGION_NOT_ON_MESH where there is no store to write to.
     """
+    PresentCertificate: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.PresentCertificateRequest, _holder_service_pb2.PresentCertificateResponse]
+    """Makes the result that a certificate of another region proves part of a region's own record, as a copy of channel
+    CERTIFICATE that names its original. Twice is once. FAILED_PRECONDITION with the reason why the certificate is not
+    believed, OTHER_HOLDER among them; RESULT_IS_LOCAL, REGION_NOT_ON_MESH, CLAIM_RETRACTED as of ClaimResult;
+    CERTIFICATES_NOT_TAKEN where lookup trusts no signer.
+    """
     WatchHolders: _grpc.UnaryStreamMultiCallable[_holder_service_pb2.WatchHoldersRequest, _holder_service_pb2.WatchHoldersResponse]
     """What holders changed after a sequence, as a stream that does not end; an empty batch at least every second as a
     sign of life. The sequence starts at 1. However it ends, go on from the sequence of the last message that was read.
@@ -83,6 +89,12 @@ class HolderServiceAsyncStub(HolderServiceStub):
     """Makes a result kept elsewhere part of a region's own record, with its provenance. Twice is once. NOT_FOUND with
     reason RESULT_NOT_FOUND when no such result is known; UNAVAILABLE with reason SOURCES_UNREACHABLE when it might
     be but could not be asked for; FAILED_PRECONDITION with reason REGION_NOT_ON_MESH where there is no store to write to.
+    """
+    PresentCertificate: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.PresentCertificateRequest, _holder_service_pb2.PresentCertificateResponse]  # type: ignore[assignment]
+    """Makes the result that a certificate of another region proves part of a region's own record, as a copy of channel
+    CERTIFICATE that names its original. Twice is once. FAILED_PRECONDITION with the reason why the certificate is not
+    believed, OTHER_HOLDER among them; RESULT_IS_LOCAL, REGION_NOT_ON_MESH, CLAIM_RETRACTED as of ClaimResult;
+    CERTIFICATES_NOT_TAKEN where lookup trusts no signer.
     """
     WatchHolders: _aio.UnaryStreamMultiCallable[_holder_service_pb2.WatchHoldersRequest, _holder_service_pb2.WatchHoldersResponse]  # type: ignore[assignment]
     """What holders changed after a sequence, as a stream that does not end; an empty batch at least every second as a
@@ -148,6 +160,18 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a result kept elsewhere part of a region's own record, with its provenance. Twice is once. NOT_FOUND with
         reason RESULT_NOT_FOUND when no such result is known; UNAVAILABLE with reason SOURCES_UNREACHABLE when it might
         be but could not be asked for; FAILED_PRECONDITION with reason REGION_NOT_ON_MESH where there is no store to write to.
+        """
+
+    @_abc_1.abstractmethod
+    def PresentCertificate(
+        self,
+        request: _holder_service_pb2.PresentCertificateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holder_service_pb2.PresentCertificateResponse, _abc.Awaitable[_holder_service_pb2.PresentCertificateResponse]]:
+        """Makes the result that a certificate of another region proves part of a region's own record, as a copy of channel
+        CERTIFICATE that names its original. Twice is once. FAILED_PRECONDITION with the reason why the certificate is not
+        believed, OTHER_HOLDER among them; RESULT_IS_LOCAL, REGION_NOT_ON_MESH, CLAIM_RETRACTED as of ClaimResult;
+        CERTIFICATES_NOT_TAKEN where lookup trusts no signer.
         """
 
     @_abc_1.abstractmethod

@@ -54,10 +54,31 @@ create table if not exists store_owner (
 );
 """
 
+_PROVEN_MEMBERS = """
+create table if not exists proven_member (
+    name text primary key,
+    entry text not null,
+    feed_id text not null
+);
+"""
+
+_KEYS = """
+-- The version of the mesh's secret that keys are written under, how often keys were moved from one to another, and the
+-- fingerprints of those of which some may be left. No row: keys are of the owner's version, and never were moved.
+create table key_move (
+    only_row boolean primary key default true check (only_row),
+    key_version integer not null,
+    moved_keys bigint not null,
+    older_secrets bytea not null
+);
+"""
+
 MIGRATIONS = (
     Migration(1, "holders", _HOLDERS),
     Migration(2, "as known then", _KNOWN_THEN),
     Migration(3, "owner", _OWNER),
+    Migration(4, "proven members", _PROVEN_MEMBERS, adds=True),
+    Migration(5, "keys that are moved to another version", _KEYS, adds=True),
 )
 
 SCHEMA = Schema(

@@ -4,7 +4,7 @@ One command is decided and written at a time: an advisory lock, held until the c
 order of commits, so a follower never sees a number before a lesser one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -24,13 +24,16 @@ from services.lookup.domain.holders import (
     people,
     people_known_at,
 )
+from services.lookup.domain.members import ProvenMember
 from services.lookup.domain.outages import NOTE_LIFETIME, OutageNote
 from services.lookup.store import rows
-from services.lookup.store.owner import require_secret
+from services.lookup.store.owner import Owner
+from services.lookup.store.postgres import key_moves as key_moves
 from services.lookup.store.postgres.schema import SCHEMA
-from services.lookup.store.protocol import CurrentPeople, unavailable
+from services.lookup.store.protocol import CurrentPeople, KeysMovedError, unavailable
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
+from services.runtime.storage.key_moves import KeyState
 from services.runtime.storage.postgres.pool import Connections, Database
 
 _LOCK = 0x686F6C646572  # "holder": the name of the lock among the database's advisory locks
@@ -63,8 +66,9 @@ with recursive asked (key) as (
     union
     select person.asked, link.other_key from person join holder_link as link on link.person_key = person.key
 )
-select latest.at, person.asked, person.key, switch.region, switch.scope, switch.sequence
-from ({_LATEST}) as latest (at) left join person on true
+select latest.at, moved.keys, person.asked, person.key, switch.region, switch.scope, switch.sequence
+from ({_LATEST}) as latest (at) cross join (select coalesce(max(moved_keys), 0) from key_move) as moved (keys)
+left join person on true
 left join holder_switch as switch on switch.person_key = person.key
 """
 # The log is found person by person: `offset 0` keeps the planner, which takes people to have more of it than they have,
@@ -95,6 +99,7 @@ from unnest($1::bigint[]) with ordinality as given (at, place) cross join latera
 """
 _EARLIER = "select action, person_key, other_key, region, scope, cause from holder_log where request_id = $1"
 _LAST = "select coalesce(max(sequence), 0) from holder_log"
+_PROVEN_MEMBERS = "select name, entry, feed_id from proven_member order by name"
 _NOTE_OWNER = "insert into store_owner (secret_fingerprint, feed_id) values ($1, $2) on conflict do nothing"
 _OWNER = "select secret_fingerprint, feed_id from store_owner"
 
@@ -105,16 +110,15 @@ class PostgresHolderStore:
     def __init__(
         self,
         url: str,
-        secret_fingerprint: bytes,
+        owner: Owner,
         *,
         pool_size: int = 8,
         timeout: float = 2.0,
         migrates: bool = False,
     ) -> None:
         """`timeout` is what one statement or connection attempt may take, in seconds. The tables must be there, up to
-        date; `migrates` makes them so. `secret_fingerprint` is that of the mesh's secret: a store of another is
-        unavailable."""
-        self._secret_fingerprint = secret_fingerprint
+        date; `migrates` makes them so. `owner` says of which mesh: a store of another is unavailable."""
+        self._owner = owner
         self._connections = Connections(
             Database(
                 url,
@@ -137,9 +141,9 @@ class PostgresHolderStore:
 
     async def _own(self, connection: Any) -> None:
         """Compares whose the database is, and notes it in one where that was never noted. Raises SchemaError."""
-        await connection.execute(_NOTE_OWNER, self._secret_fingerprint, token_hex(16))
+        await connection.execute(_NOTE_OWNER, self._owner.secret_fingerprint, token_hex(16))
         row = await connection.fetchrow(_OWNER)
-        require_secret(row["secret_fingerprint"], self._secret_fingerprint)
+        self._owner.require(row["secret_fingerprint"])
 
     async def feed_id(self) -> str:
         """See HolderStore."""
@@ -150,7 +154,7 @@ class PostgresHolderStore:
         """See HolderStore."""
         async with self._connection() as connection:
             found = await connection.fetch(_PEOPLE, keys)
-        return CurrentPeople(people(row[1:] for row in found if row[1] is not None), Instant(found[0][0]))
+        return CurrentPeople(people(row[2:] for row in found if row[2] is not None), Instant(found[0][0]), found[0][1])
 
     async def people_known_at(self, keys: Sequence[KeyAt]) -> dict[KeyAt, Person]:
         """See HolderStore."""
@@ -162,12 +166,14 @@ class PostgresHolderStore:
         """See HolderStore."""
         await self._stamps.settle(at, now)
 
-    async def commit(self, command: Command, clock: Clock) -> Decision:
+    async def commit(self, command: Command, clock: Clock, key_version: int | None = None) -> Decision:
         """See HolderStore."""
         tokens: list[int] = []
         try:
             async with self._connection() as connection, connection.transaction():
                 await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+                if key_version not in (None, (await key_moves.read_state(connection)).version):
+                    raise KeysMovedError
                 decision = decide(command, await self._neighbourhood(connection, command))
                 if decision.changes:
                     token, stamp = self._stamps.begin(clock)
@@ -177,6 +183,39 @@ class PostgresHolderStore:
             for token in tokens:
                 self._stamps.end(token)
         return decision
+
+    async def key_state(self) -> KeyState:
+        """See KeyMoves."""
+        async with self._connection() as connection:
+            return await key_moves.read_state(connection)
+
+    async def begin_key_move(self, fingerprint: bytes, version: int) -> None:
+        """See KeyMoves."""
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+            await key_moves.begin(connection, fingerprint, version)
+
+    async def older_people(self, version: int, most: int) -> Sequence[Sequence[bytes]]:
+        """See KeyMoves."""
+        async with self._connection() as connection:
+            return await key_moves.older(connection, version, most)
+
+    async def connected(self, keys: Sequence[bytes]) -> Sequence[bytes]:
+        """See HolderStore."""
+        async with self._connection() as connection:
+            return await key_moves.connected(connection, keys)
+
+    async def move_keys(self, moves: Mapping[bytes, bytes]) -> None:
+        """See KeyMoves."""
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+            await key_moves.move(connection, moves)
+
+    async def end_key_move(self, version: int) -> bool:
+        """See KeyMoves."""
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+            return await key_moves.end(connection, version)
 
     async def changes(self, after: int, most: int) -> list[HolderEvent]:
         """See HolderStore."""
@@ -206,6 +245,19 @@ class PostgresHolderStore:
             for place, *note in await connection.fetch(_NOTES, instants, NOTE_LIFETIME):
                 notes[place - 1].append(rows.note(note))
         return notes
+
+    async def proven_members(self) -> list[ProvenMember]:
+        """See HolderStore."""
+        async with self._connection() as connection:
+            return [ProvenMember(*row) for row in await connection.fetch(_PROVEN_MEMBERS)]
+
+    async def prove_members(self, members: Sequence[ProvenMember]) -> None:
+        """See HolderStore."""
+        async with self._connection() as connection, connection.transaction():
+            # Two replicas that prove theirs at once do so one after the other.
+            await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+            await connection.execute("delete from proven_member")
+            await connection.executemany("insert into proven_member values ($1, $2, $3)", members)
 
     async def ping(self) -> None:
         """See HolderStore."""

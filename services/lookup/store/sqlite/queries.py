@@ -19,6 +19,7 @@ select switch.person_key, switch.region, switch.scope, switch.sequence
 from person join holder_switch as switch on switch.person_key = person.key
 """
 
+PROVEN_MEMBERS = "select name, entry, feed_id from proven_member order by name"
 EARLIER = "select action, person_key, other_key, region, scope, cause from holder_log where request_id = ?"
 LATEST = "select coalesce((select recorded_at from holder_log order by sequence desc limit 1), 0)"
 NOTES = """

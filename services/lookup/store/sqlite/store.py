@@ -6,7 +6,7 @@ disk, take place one after another in a thread.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice, repeat
@@ -30,14 +30,17 @@ from services.lookup.domain.holders import (
     people,
     people_known_at,
 )
+from services.lookup.domain.members import ProvenMember
 from services.lookup.domain.outages import NOTE_LIFETIME, OutageNote
 from services.lookup.store import rows
-from services.lookup.store.owner import require_secret
-from services.lookup.store.protocol import CurrentPeople, unavailable
+from services.lookup.store.owner import Owner
+from services.lookup.store.protocol import CurrentPeople, KeysMovedError, unavailable
+from services.lookup.store.sqlite import key_moves as key_moves
 from services.lookup.store.sqlite import queries as sql
 from services.lookup.store.sqlite.schema import SCHEMA
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
+from services.runtime.storage.key_moves import KeyState
 from services.runtime.storage.sqlite.file import connect, guard, open_alone, open_file
 from services.runtime.storage.sqlite.lock import FileLock
 
@@ -50,9 +53,9 @@ _BLOCK = 250
 class SqliteHolderStore:
     """See HolderStore. One process at a time may write to the file."""
 
-    def __init__(self, path: Path, secret_fingerprint: bytes, *, migrates: bool = False, alone: bool = False) -> None:
-        """Opens the file; `migrates` makes it, or brings it up to date; `alone` locks it. `secret_fingerprint` is that
-        of the mesh's secret. Raises Unavailable when that cannot be done, and SchemaError for a file that will not
+    def __init__(self, path: Path, owner: Owner, *, migrates: bool = False, alone: bool = False) -> None:
+        """Opens the file; `migrates` makes it, or brings it up to date; `alone` locks it. `owner` says of which
+        mesh. Raises Unavailable when that cannot be done, and SchemaError for a file that will not
         do."""
         self._lock: FileLock | None = None
         with guard(unavailable):
@@ -61,7 +64,7 @@ class SqliteHolderStore:
             else:
                 self._write = open_file(path, SCHEMA, migrates=migrates)
             try:
-                self._feed_id = self._own(secret_fingerprint)
+                self._feed_id = self._own(owner)
             except BaseException:
                 self._write.close()
                 if self._lock is not None:
@@ -72,15 +75,16 @@ class SqliteHolderStore:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="holder-store")
         self._stamps = CommitClock()
 
-    def _own(self, secret_fingerprint: bytes) -> str:
+    def _own(self, owner: Owner) -> str:
         """Compares whose the file is, and notes it in one where that was never noted; returns its feed's id. Raises
         SchemaError."""
         with self._transaction():
             self._write.execute(
-                "insert or ignore into store_owner values (1, ?, ?)", (secret_fingerprint, token_hex(16))
+                "insert or ignore into store_owner values (1, ?, ?)",
+                (owner.secret_fingerprint, token_hex(16)),
             )
             noted, feed_id = self._write.execute("select secret_fingerprint, feed_id from store_owner").fetchone()
-            require_secret(noted, secret_fingerprint)
+            owner.require(noted)
         return str(feed_id)
 
     async def feed_id(self) -> str:
@@ -90,6 +94,7 @@ class SqliteHolderStore:
     async def people(self, keys: Sequence[bytes]) -> CurrentPeople:
         """See HolderStore. Most people have neither a second document nor a switch: that is found out first."""
         with guard(unavailable):
+            moved_before = key_moves.read_state(self._read).moved
             known: list[bytes] = []
             remaining = iter(keys)
             while block := list(islice(remaining, _BLOCK)):
@@ -101,8 +106,9 @@ class SqliteHolderStore:
             for start in range(0, len(known), _BLOCK):
                 block = known[start : start + _BLOCK]
                 found.extend(self._read.execute(sql.people(len(block)), block))
+            moved_keys = key_moves.read_state(self._read).moved
         # Taken after reading: what was committed meanwhile, and seen or not, is counted in.
-        return CurrentPeople(people(found), self._latest)
+        return CurrentPeople(people(found), self._latest, moved_keys if moved_keys == moved_before else -1)
 
     async def people_known_at(self, keys: Sequence[KeyAt]) -> dict[KeyAt, Person]:
         """See HolderStore."""
@@ -118,9 +124,36 @@ class SqliteHolderStore:
         """See HolderStore."""
         await self._stamps.settle(at, now)
 
-    async def commit(self, command: Command, clock: Clock) -> Decision:
+    async def commit(self, command: Command, clock: Clock, key_version: int | None = None) -> Decision:
         """See HolderStore."""
-        return await self._in_writer(lambda: self._commit(command, clock))
+        return await self._in_writer(lambda: self._commit(command, clock, key_version))
+
+    async def key_state(self) -> KeyState:
+        """See KeyMoves."""
+        with guard(unavailable):
+            return key_moves.read_state(self._read)
+
+    async def begin_key_move(self, fingerprint: bytes, version: int) -> None:
+        """See KeyMoves."""
+        await self._in_writer(lambda: key_moves.begin(self._write, fingerprint, version))
+
+    async def older_people(self, version: int, most: int) -> Sequence[Sequence[bytes]]:
+        """See KeyMoves."""
+        with guard(unavailable):
+            return key_moves.older(self._read, version, most)
+
+    async def connected(self, keys: Sequence[bytes]) -> Sequence[bytes]:
+        """See HolderStore."""
+        with guard(unavailable):
+            return key_moves.connected(self._read, keys)
+
+    async def move_keys(self, moves: Mapping[bytes, bytes]) -> None:
+        """See KeyMoves."""
+        await self._in_writer(lambda: key_moves.move(self._write, moves))
+
+    async def end_key_move(self, version: int) -> bool:
+        """See KeyMoves."""
+        return await self._in_writer(lambda: key_moves.end(self._write, version))
 
     async def changes(self, after: int, most: int) -> list[HolderEvent]:
         """See HolderStore."""
@@ -148,6 +181,15 @@ class SqliteHolderStore:
                 for at in instants
             ]
 
+    async def proven_members(self) -> list[ProvenMember]:
+        """See HolderStore."""
+        with guard(unavailable):
+            return [ProvenMember(*row) for row in self._read.execute(sql.PROVEN_MEMBERS)]
+
+    async def prove_members(self, members: Sequence[ProvenMember]) -> None:
+        """See HolderStore."""
+        await self._in_writer(lambda: self._prove(members))
+
     async def ping(self) -> None:
         """See HolderStore."""
         await self.last()
@@ -167,10 +209,12 @@ class SqliteHolderStore:
             # RuntimeError is the executor's word for being closed.
             raise unavailable(error) from None
 
-    def _commit(self, command: Command, clock: Clock) -> Decision:
+    def _commit(self, command: Command, clock: Clock, key_version: int | None) -> Decision:
         token, stamp = self._stamps.begin(clock)
         try:
             with self._transaction():
+                if key_version not in (None, key_moves.read_state(self._write).version):
+                    raise KeysMovedError
                 decision = decide(command, self._neighbourhood(command))
                 if decision.changes:
                     self._latest = Instant(max(stamp, self._latest + 1))
@@ -182,6 +226,11 @@ class SqliteHolderStore:
     def _note(self, notes: Sequence[OutageNote]) -> None:
         with self._transaction():
             self._write.executemany("insert or ignore into source_note values (?, ?, ?, ?)", notes)
+
+    def _prove(self, members: Sequence[ProvenMember]) -> None:
+        with self._transaction():
+            self._write.execute("delete from proven_member")
+            self._write.executemany("insert into proven_member values (?, ?, ?)", members)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -27,7 +27,7 @@ async def own(connection: asyncpg.Connection, owner: Owner) -> None:
         other = await connection.fetchval("select region from identity where region <> $1 limit 1", owner.region)
         owner.require_records_of(other)
         await connection.execute(
-            "insert into store_owner (region, secret_fingerprint) values ($1, $2) on conflict do nothing", *owner
+            "insert into store_owner (region, secret_fingerprint) values ($1, $2) on conflict do nothing", *owner[:2]
         )
         # Another process may have been first.
         row = await connection.fetchrow(_OWNER)

@@ -31,13 +31,13 @@ _ORIGINALS_OF_OTHERS = 50
 _CURRENT = "superseded_at = 4611686018427387904"
 _NO_END = (
     "null::bigint as laboratory_sequence, null::bigint as sequence, null::bigint as head_at, null::bigint as purged, "
-    "null as feed_id"
+    "null as feed_id, null::bigint as moved_keys"
 )
 _NO_ROW = (
     "null::int, null::bytea, null, null, null::bigint, null, null::bytea, null::bigint, null::bigint, null::int, "
     "null::boolean"
 )
-_END = f"{_NO_ROW}, laboratory_sequence, sequence, recorded_at, purged_before, feed_id from feed_head"
+_END = f"{_NO_ROW}, laboratory_sequence, sequence, recorded_at, purged_before, feed_id, moved_keys from feed_head"
 _NEWEST_FIRST = 'latest_at desc, region collate "C", source_id collate "C"'
 _OLDEST_FIRST = 'latest_at, region collate "C", source_id collate "C"'
 
@@ -193,7 +193,7 @@ select person_key, region, source_id from former_holder
 where (region, source_id) in (select * from unnest($1::text[], $2::text[]))
 """
 
-_END_COLUMNS = ("laboratory_sequence", "sequence", "head_at", "purged", "feed_id")
+_END_COLUMNS = ("laboratory_sequence", "sequence", "head_at", "purged", "feed_id", "moved_keys")
 """The columns of the end of the feed, in the order of its fields."""
 
 
@@ -205,6 +205,7 @@ class _End(NamedTuple):
     recorded_at: Instant
     purged_before: Instant
     feed_id: str
+    moved_keys: int
 
 
 class _Answer:
@@ -229,6 +230,7 @@ class _Answer:
             Instant(min(end.recorded_at for end in ends)),
             Instant(max(end.purged_before for end in ends)),
             ends[-1].feed_id,
+            ends[-1].moved_keys if len({end.moved_keys for end in ends}) == 1 else -1,
         )
 
     def of(self, part: int, key: bytes) -> list[WeighedRecord]:
@@ -262,8 +264,11 @@ async def people(
         rows = await connection.fetch(_TOGETHER_THEN if then else _TOGETHER, keys, *asked)
     answer = _Answer(rows)
     choices = {key: _choice(answer, key, selection) for key in keys}
-    await _add_originals(connection, choices, last_known)
-    return _people(*selected(choices), answer.end)
+    end = answer.end
+    if await _add_originals(connection, choices, last_known):
+        moved_keys = await connection.fetchval("select moved_keys from feed_head")
+        end = end if moved_keys == end.moved_keys else end._replace(moved_keys=-1)
+    return _people(*selected(choices), end)
 
 
 def _choice(answer: _Answer, key: bytes, selection: Selection) -> Chosen[WeighedRecord]:
@@ -283,16 +288,18 @@ def _choice(answer: _Answer, key: bytes, selection: Selection) -> Chosen[Weighed
 
 async def _add_originals(
     connection: asyncpg.Connection, choices: Mapping[bytes, Chosen[WeighedRecord]], known_at: Instant
-) -> None:
+) -> bool:
+    """Returns whether anything had to be asked."""
     originals = {(key, *original) for key, choice in choices.items() for original in choice.wanted.originals}
     if not originals:
-        return
+        return False
     # An original may be another document's, which may be the same person's, or may have been.
     ids = columns(sorted({original[1:] for original in originals}), 2)
     held = [*await connection.fetch(HELD, *ids), *await connection.fetch(_FORMER, *ids)]
     originals |= {(row["person_key"], row["region"], row["source_id"]) for row in held if row["person_key"] in choices}
     for row in await connection.fetch(_ORIGINALS, *columns(sorted(originals), 3), known_at):
         choices[row["person_key"]].add([WeighedRecord(*row)])
+    return True
 
 
 def _people(
@@ -300,4 +307,13 @@ def _people(
     left_out: Mapping[bytes, Mapping[str, LeftOut]],
     end: _End,
 ) -> People:
-    return People(records, end.laboratories, end.recorded_at, end.sequence, end.purged_before, left_out, end.feed_id)
+    return People(
+        records,
+        end.laboratories,
+        end.recorded_at,
+        end.sequence,
+        end.purged_before,
+        left_out,
+        end.feed_id,
+        end.moved_keys,
+    )

@@ -14,6 +14,7 @@ from services.records.domain.selection import Selection
 from services.records.store.errors import unavailable
 from services.records.store.owner import Owner
 from services.records.store.postgres import correction as correction
+from services.records.store.postgres import key_moves as key_moves
 from services.records.store.postgres import unit_of_work as writing
 from services.records.store.postgres.by_time import by_time
 from services.records.store.postgres.figure_store import PostgresFigureStore
@@ -29,6 +30,7 @@ from services.records.store.values.feed import ChangeRow, DueCopy, Head, Lag
 from services.records.store.values.records import LaboratoryRow, People, Purged, RevisionBodies
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
+from services.runtime.storage.key_moves import KeyState
 from services.runtime.storage.postgres.pool import Connections, Database
 
 _PERSON_OF = "select person_key from identity where region = $1 and source_id = $2"
@@ -254,6 +256,49 @@ class PostgresStore:
                 return await weigh(connection, most)
 
         return await self._run(write)
+
+    async def key_state(self) -> KeyState:
+        """See KeyMoves."""
+        return await self._run(key_moves.read_state)
+
+    async def begin_key_move(self, fingerprint: bytes, version: int) -> None:
+        """See KeyMoves."""
+
+        async def begin(connection: asyncpg.Connection) -> None:
+            async with connection.transaction():
+                await key_moves.begin(connection, fingerprint, version)
+
+        await self._run(begin)
+
+    async def older_people(self, version: int, most: int) -> Sequence[Sequence[bytes]]:
+        """See KeyMoves."""
+        return await self._run(lambda connection: key_moves.older(connection, version, most))
+
+    async def holders(self, ids: Sequence[RecordId]) -> Sequence[bytes]:
+        """See RecordKeyMoves."""
+        columns = list(map(list, zip(*ids, strict=True))) if ids else [[], []]
+        rows = await self._run(lambda connection: connection.fetch(writing.HELD, *columns))
+        return [row[2] for row in rows]
+
+    async def move_keys(self, moves: Mapping[bytes, bytes]) -> None:
+        """See KeyMoves."""
+
+        async def move(connection: asyncpg.Connection) -> None:
+            async with connection.transaction():
+                if self._connections.distributed:
+                    await connection.execute(writing.SHARD_AFTER_SHARD)
+                await key_moves.move(connection, moves)
+
+        await self._run(move)
+
+    async def end_key_move(self, version: int) -> bool:
+        """See KeyMoves."""
+
+        async def end(connection: asyncpg.Connection) -> bool:
+            async with connection.transaction():
+                return await key_moves.end(connection, version)
+
+        return await self._run(end)
 
     async def batches(self, session: str) -> int:
         """See RecordStore."""

@@ -27,7 +27,16 @@ from services.records.domain.revisions import PersonRecord, RecordId, StoredRevi
 from services.records.store.postgres import correction as correction
 from services.records.store.postgres.binary_copy import first_revisions, identities
 from services.records.store.rows import MARK_BYTES, REVISION_COLUMNS, laboratory_rows, revision_rows, superseded_rows
-from services.records.store.unit_of_work import Decide, Known, Plan, RequestKey, Touch, batch_gap, check_retry
+from services.records.store.unit_of_work import (
+    Decide,
+    Known,
+    Plan,
+    RequestKey,
+    Touch,
+    batch_gap,
+    check_key_version,
+    check_retry,
+)
 from services.runtime.clock import Clock
 
 _CLAIM = """
@@ -103,7 +112,7 @@ MANY = 200
 
 # In parallel a statement would hold all shards that it writes, not rows, until the commit. One after the other, in the
 # order of shards, it holds rows, and no two statements wait for each other in a circle.
-_SHARD_AFTER_SHARD = "set local citus.multi_shard_modify_mode = 'sequential'"
+SHARD_AFTER_SHARD = "set local citus.multi_shard_modify_mode = 'sequential'"
 
 
 async def transact(
@@ -118,7 +127,7 @@ async def transact(
     """Writes as RecordStore.commit does, within a transaction of READ COMMITTED that the caller commits; `stamp` gives
     the instant that it bears. `distributed`: the database is a cluster's."""
     if distributed:
-        await connection.execute(_SHARD_AFTER_SHARD)
+        await connection.execute(SHARD_AFTER_SHARD)
     if touch.request is not None:
         answered = await _answered(connection, touch.request)
         if answered is not None:
@@ -137,7 +146,7 @@ async def transact(
         # It rests on revisions that others may follow up meanwhile. With the head locked nobody can: once more.
         await connection.execute(_LOCK_HEAD)
         plan = decide(await _known(connection, touch, held, cursor, distributed=distributed))
-    now = await _append(connection, plan, stamp, drives_copies)
+    now = await _append(connection, plan, stamp, drives_copies, touch)
     answer = plan.answer(now)
     if plan.cursor is not None:
         await connection.execute(
@@ -261,11 +270,16 @@ async def _histories(
     return histories
 
 
-async def _append(connection: asyncpg.Connection, plan: Plan, stamp: Clock, drives_copies: bool) -> Instant:
+async def _append(
+    connection: asyncpg.Connection, plan: Plan, stamp: Clock, drives_copies: bool, touch: Touch
+) -> Instant:
     count = plan.count
+    if plan.conflicts and not count:
+        check_key_version(touch, await connection.fetchval("select key_version from feed_head for update"))
     if not count:
         return stamp()
-    head: Any = await connection.fetchrow("select sequence, recorded_at from feed_head for update")
+    head: Any = await connection.fetchrow("select sequence, recorded_at, key_version from feed_head for update")
+    check_key_version(touch, head[2])
     before, recorded_at = int(head[0]), Instant(max(head[1] + 1, stamp()))
     if plan.firsts:
         source = first_revisions(plan.firsts, before, recorded_at, plan.written_by)

@@ -9,6 +9,7 @@ from services.records.store.protocols.figures import FigureStore, RecordsByTime
 from services.records.store.protocols.following import Cursors, LagLog
 from services.records.store.protocols.histories import RecordHistories
 from services.records.store.protocols.intake_sessions import AnswerLog, IntakeSessions
+from services.records.store.protocols.key_moves import RecordKeyMoves
 from services.records.store.protocols.laboratories import LaboratoryLog
 from services.records.store.protocols.reads import PersonRoll, RecordReads
 from services.records.store.protocols.retention import RecordPurge, Weighing
@@ -32,6 +33,7 @@ class RecordStore(
     RecordPurge,
     PersonRoll,
     Weighing,
+    RecordKeyMoves,
     Protocol,
 ):
     """One database of records, opened."""

@@ -16,7 +16,9 @@ def own(connection: sqlite3.Connection, owner: Owner) -> None:
         if row is None:
             other = connection.execute("select region from identity where region <> ? limit 1", (owner.region,))
             owner.require_records_of(next((region for (region,) in other), None))
-            connection.execute("insert into store_owner values (1, ?, ?)", owner)
+            connection.execute(
+                "insert into store_owner (only_row, region, secret_fingerprint) values (1, ?, ?)", owner[:2]
+            )
         else:
             owner.require(Owner(*row))
         connection.execute("commit")

@@ -213,6 +213,14 @@ create index revision_retracted on revision (person_key) where retracted and sup
 create index revision_unweighed on revision (person_key) where latest_at = 4611686018427387904;
 """
 
+_KEYS = """
+-- The version of the mesh's secret that keys are written under, 0 as long as the owner's fingerprint alone tells it,
+-- how often keys were moved from one to another, and the fingerprints of those of which some may be left.
+alter table feed_head add column key_version integer not null default 0;
+alter table feed_head add column moved_keys integer not null default 0;
+alter table feed_head add column older_secrets blob not null default x'';
+"""
+
 MIGRATIONS = (
     Migration(1, "records", _RECORDS),
     Migration(2, "intake sessions", _INTAKE),
@@ -232,6 +240,7 @@ MIGRATIONS = (
     Migration(8, "selections of records", _SELECTION),
     Migration(9, "whose the store is", _OWNER),
     Migration(10, "selections as known then", _PAST),
+    Migration(11, "keys that are moved to another version", _KEYS, adds=True),
 )
 
 SCHEMA = Schema("records", "revision", MIGRATIONS, application_id=int.from_bytes(b"htRc"))

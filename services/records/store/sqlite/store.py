@@ -23,6 +23,7 @@ from services.records.store.owner import Owner
 from services.records.store.rows import CONFLICT_COLUMNS
 from services.records.store.seen_feed import SeenFeed
 from services.records.store.selection import selected
+from services.records.store.sqlite import key_moves as key_moves
 from services.records.store.sqlite.figures import CHANGES, SqliteFigureStore
 from services.records.store.sqlite.file import guarded
 from services.records.store.sqlite.owner import own
@@ -36,6 +37,7 @@ from services.records.store.values.feed import ChangeRow, DueCopy, Head, Lag
 from services.records.store.values.records import CurrentRecord, LaboratoryRow, People, Purged, RevisionBodies
 from services.runtime.clock import Clock
 from services.runtime.storage.commit_clock import CommitClock
+from services.runtime.storage.key_moves import KeyState
 from services.runtime.storage.sqlite.file import connect, open_alone, open_file
 from services.runtime.storage.sqlite.lock import FileLock
 
@@ -121,6 +123,7 @@ class SqliteStore:
         records: dict[bytes, Sequence[CurrentRecord]] = {}
         left_out: dict[bytes, Mapping[str, LeftOut]] = {}
         with guarded():
+            moved_before = self._read.execute("select moved_keys from feed_head").fetchone()[0]
             for start in range(0, len(person_keys), AT_ONCE):
                 if start:
                     await asyncio.sleep(0)
@@ -132,10 +135,17 @@ class SqliteStore:
                 records.update(given)
                 left_out.update(left)
             # Read last: of what a purge took meanwhile it tells.
-            laboratories, purged_before, feed_id = self._read.execute(
-                "select laboratory_sequence, purged_before, feed_id from feed_head"
+            laboratories, purged_before, feed_id, moved = self._read.execute(
+                "select laboratory_sequence, purged_before, feed_id, moved_keys from feed_head"
             ).fetchone()
-        return People(records, laboratories, purged_before=Instant(purged_before), left_out=left_out, feed_id=feed_id)
+        return People(
+            records,
+            laboratories,
+            purged_before=Instant(purged_before),
+            left_out=left_out,
+            feed_id=feed_id,
+            moved_keys=moved if moved == moved_before else -1,
+        )
 
     async def person_keys(self, after: bytes, most: int) -> Sequence[bytes]:
         """See PersonRoll."""
@@ -298,6 +308,34 @@ class SqliteStore:
     async def weigh(self, most: int) -> int:
         """See Weighing."""
         return await self._in_writer(lambda: weigh(self._write, most))
+
+    async def key_state(self) -> KeyState:
+        """See KeyMoves."""
+        with guarded():
+            return key_moves.read_state(self._read)
+
+    async def begin_key_move(self, fingerprint: bytes, version: int) -> None:
+        """See KeyMoves."""
+        await self._in_writer(lambda: key_moves.begin(self._write, fingerprint, version))
+
+    async def older_people(self, version: int, most: int) -> Sequence[Sequence[bytes]]:
+        """See KeyMoves."""
+        with guarded():
+            return key_moves.older(self._read, version, most)
+
+    async def holders(self, ids: Sequence[RecordId]) -> Sequence[bytes]:
+        """See RecordKeyMoves."""
+        with guarded():
+            query = "select person_key from identity where region = ? and source_id = ?"
+            return [key for record_id in ids for (key,) in self._read.execute(query, record_id)]
+
+    async def move_keys(self, moves: Mapping[bytes, bytes]) -> None:
+        """See KeyMoves."""
+        await self._in_writer(lambda: key_moves.move(self._write, moves))
+
+    async def end_key_move(self, version: int) -> bool:
+        """See KeyMoves."""
+        return await self._in_writer(lambda: key_moves.end(self._write, version))
 
     async def _in_writer(self, work: Callable[[], T]) -> T:
         def written() -> T:

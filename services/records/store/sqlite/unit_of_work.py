@@ -21,7 +21,16 @@ from services.records.store.rows import (
     revision_rows,
     superseded_rows,
 )
-from services.records.store.unit_of_work import BatchKey, Decide, Known, Plan, Touch, batch_gap, check_retry
+from services.records.store.unit_of_work import (
+    BatchKey,
+    Decide,
+    Known,
+    Plan,
+    Touch,
+    batch_gap,
+    check_key_version,
+    check_retry,
+)
 from services.runtime.clock import Clock
 
 # Moves a session on, or stays where it is when the batch was committed before; no row when one before it is missing.
@@ -59,7 +68,7 @@ def transact(
         answer = _answered(write, touch)
         if answer is None:
             plan = decide(_known(write, touch))
-            now = _append(write, plan, clock(), drives_copies)
+            now = _append(write, plan, clock(), drives_copies, touch)
             if touch.batch is not None:
                 _move(write, touch.batch, now)
             answer = plan.answer(now)
@@ -162,8 +171,10 @@ def as_cursor(row: tuple[str, int, int, bytes, int] | None) -> Cursor:
     return Cursor() if row is None else Cursor(row[0], row[1], Instant(row[2]), row[3], bool(row[4]))
 
 
-def _append(connection: sqlite3.Connection, plan: Plan, now: Instant, drives_copies: bool) -> Instant:
+def _append(connection: sqlite3.Connection, plan: Plan, now: Instant, drives_copies: bool, touch: Touch) -> Instant:
     count = plan.count
+    if count or plan.conflicts:
+        check_key_version(touch, connection.execute("select key_version from feed_head").fetchone()[0])
     if not count:
         return now
     # Numbers come from the one row of feed_head, within the transaction: none is lost to a rollback, and SQLite lets

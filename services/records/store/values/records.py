@@ -33,7 +33,8 @@ class People(NamedTuple):
     gave has everything up to `as_of`, and the feed up to `sequence`; where `as_of` is None, it has all there is. What
     is missing, and was last revised before `purged_before`, may have been purged. `left_out` is what a selection left
     out of each person's records, if anything: see domain.selection.Chosen. `feed_id` names the
-    history that was read.
+    history that was read. `moved_keys` is how often keys had been moved to another version of the secret, and
+    -1 where that happened in the midst of reading.
     """
 
     records: Mapping[bytes, Sequence[CurrentRecord]]
@@ -43,6 +44,7 @@ class People(NamedTuple):
     purged_before: Instant = Instant(0)
     left_out: Mapping[bytes, Mapping[str, LeftOut]] = {}
     feed_id: str = ""
+    moved_keys: int = 0
 
 
 class LaboratoryRow(NamedTuple):

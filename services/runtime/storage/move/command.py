@@ -2,12 +2,12 @@
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Protocol
 
+from services.runtime.settings.arguments import or_setting
 from services.runtime.settings.environment import SettingsError
 from services.runtime.storage.migration_command import POSTGRES, file_of
 from services.runtime.storage.move.mover import Move, MoveError
@@ -47,15 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what the command takes."""
     parser.add_argument(
         "--store-url",
-        default=os.environ.get("HUTONG_STORE_URL"),
+        default="",
+        type=or_setting("HUTONG_STORE_URL"),
         metavar="URL",
-        help="旧库，缺省为 HUTONG_STORE_URL / the store to move, by default HUTONG_STORE_URL",
+        help="旧库，缺省为 HUTONG_STORE_URL / the store to move, by default HUTONG_STORE_URL(_FILE)",
     )
     parser.add_argument(
         "--to",
-        default=os.environ.get(TO_VARIABLE),
+        default="",
+        type=or_setting(TO_VARIABLE),
         metavar="URL",
-        help=f"新库：空的，或尚无文件；缺省为 {TO_VARIABLE} / empty, or no file yet; by default {TO_VARIABLE}",
+        help=f"新库：空的，或尚无文件；缺省为 {TO_VARIABLE} / empty, or no file yet; by default {TO_VARIABLE}(_FILE)",
     )
     parser.add_argument(
         "--copy-only",

@@ -6,7 +6,14 @@ from typing import NamedTuple
 import asyncpg
 
 from services.runtime.storage.move.state import NOTE_TABLE, Note, State, require_served, require_unmoved
-from services.runtime.storage.postgres.statements import LEDGER, NOTE, one_by_one, statements
+from services.runtime.storage.postgres.statements import (
+    ADDITIONS,
+    LEDGER,
+    NOTE,
+    NOTE_ADDITION,
+    one_by_one,
+    statements,
+)
 from services.runtime.storage.schema import Migration, Schema, SchemaError, ahead, another, behind
 
 _OTHERS = "select 1 from store_migration where store <> $1 limit 1"
@@ -20,7 +27,7 @@ class _Applied(NamedTuple):
 
 async def version(connection: asyncpg.Connection, schema: Schema) -> int:
     """The number of the last migration applied; 0 in an empty database."""
-    return max((one.number for one in await _applied(connection, schema)), default=0)
+    return _last(await _applied(connection, schema), await _added(connection, schema))
 
 
 async def is_distributed(connection: asyncpg.Connection, schema: Schema) -> bool:
@@ -37,10 +44,10 @@ async def read_note(connection: asyncpg.Connection) -> Note | None:
 
 
 async def check(connection: asyncpg.Connection, schema: Schema) -> None:
-    """Raises SchemaError unless every migration, and none that this program does not know, was applied."""
+    """Raises SchemaError unless every migration was applied, and none that this program must know and does not."""
+    if (needed := _last(await _applied(connection, schema))) > schema.newest:
+        raise ahead(schema, "database", needed)
     number = await version(connection, schema)
-    if number > schema.newest:
-        raise ahead(schema, "database", number)
     if number < schema.newest:
         raise behind(schema, "database", number)
 
@@ -63,7 +70,7 @@ async def migrate(connection: asyncpg.Connection, schema: Schema, *, distribute:
             await connection.executemany(NOTE, [(schema.store, *one) for one in before])
             if not before and await connection.fetchval(_OTHERS, schema.store):
                 raise another(schema, "database")
-            number = max((one.number for one in before), default=0)
+            number = _last(before, await _added(connection, schema))
             note = await read_note(connection)
             require_served(note)
             if number < schema.newest:
@@ -80,13 +87,17 @@ async def migrate(connection: asyncpg.Connection, schema: Schema, *, distribute:
             sql = statements(migration, distribute=distributed)
             for statement in one_by_one(sql) if distributed else [sql]:
                 await connection.execute(statement)
-            await connection.execute(NOTE, schema.store, migration.number, migration.name, distributed)
+            if migration.adds:
+                await connection.execute(ADDITIONS)
+                await connection.execute(NOTE_ADDITION, schema.store, migration.number, migration.name)
+            else:
+                await connection.execute(NOTE, schema.store, migration.number, migration.name, distributed)
             applied.append(migration)
 
 
 async def _applied(connection: asyncpg.Connection, schema: Schema) -> Sequence[_Applied]:
-    """Returns the migrations applied, in order, by the ledger or, in a database not migrated since, by an earlier
-    one."""
+    """Returns the migrations applied that a program must know, in order, by the ledger or, in a database not migrated
+    since, by an earlier one."""
     if await _has_table(connection, "store_migration"):
         rows = await connection.fetch(
             "select number, name, distributed from store_migration where store = $1 order by number", schema.store
@@ -97,6 +108,20 @@ async def _applied(connection: asyncpg.Connection, schema: Schema) -> Sequence[_
         if await _has_table(connection, ledger.table):
             return sorted(_Applied(*row) for row in await connection.fetch(ledger.rows))
     return ()
+
+
+async def _added(connection: asyncpg.Connection, schema: Schema) -> Sequence[int]:
+    """Returns the numbers of the migrations applied that only add."""
+    if not await _has_table(connection, "store_addition"):
+        return ()
+    return [
+        row["number"]
+        for row in await connection.fetch("select number from store_addition where store = $1", schema.store)
+    ]
+
+
+def _last(applied: Sequence[_Applied], added: Sequence[int] = ()) -> int:
+    return max([*(one.number for one in applied), *added], default=0)
 
 
 async def _has_table(connection: asyncpg.Connection, table: str) -> bool:

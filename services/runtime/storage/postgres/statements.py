@@ -21,6 +21,18 @@ create table if not exists store_migration (
 """
 """What was applied to a database, by kind of store."""
 
+ADDITIONS = """
+create table if not exists store_addition (
+    store text not null,
+    number integer not null,
+    name text not null,
+    applied_at timestamptz not null default now(),
+    primary key (store, number)
+)
+"""
+"""The same of migrations that only add: programs that do not know one do not look here, and go on."""
+
+NOTE_ADDITION = "insert into store_addition (store, number, name) values ($1, $2, $3)"
 NOTE = "insert into store_migration (store, number, name, distributed) values ($1, $2, $3, $4) on conflict do nothing"
 
 
@@ -56,6 +68,10 @@ def one_by_one(sql: str) -> Sequence[str]:
 def script(store: str, migration: Migration, *, distribute: bool) -> str:
     """The same with its line of the ledger, for who applies it by hand."""
     name = migration.name.replace("'", "''")
-    line = f"('{store}', {migration.number}, '{name}', {str(distribute).lower()})"
-    note = f"insert into store_migration (store, number, name, distributed) values {line};"
+    if migration.adds:
+        line = f"('{store}', {migration.number}, '{name}')"
+        note = f"{ADDITIONS.strip()};\ninsert into store_addition (store, number, name) values {line};"
+    else:
+        line = f"('{store}', {migration.number}, '{name}', {str(distribute).lower()})"
+        note = f"insert into store_migration (store, number, name, distributed) values {line};"
     return "\n".join(["begin;", statements(migration, distribute=distribute), note, "commit;"])

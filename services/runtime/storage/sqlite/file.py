@@ -38,6 +38,19 @@ def guard(unavailable: Unavailable) -> Iterator[None]:
         raise unavailable(error) from None
 
 
+@contextmanager
+def written(connection: sqlite3.Connection) -> Iterator[None]:
+    """A transaction that writes: all or nothing. Raises sqlite3.Error."""
+    connection.execute("begin immediate")
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
+
+
 def connect(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     """A connection to a file that is there, which begins no transaction by itself. Raises sqlite3.Error."""
     connection = _plain(path, busy_seconds)

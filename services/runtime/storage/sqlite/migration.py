@@ -1,10 +1,15 @@
-"""Numbered migrations of a SQLite file. Its number stands in `pragma user_version`, its kind in `application_id`."""
+"""Numbered migrations of a SQLite file. Its kind stands in `pragma application_id`, and in `user_version` the number
+that a program must know to work with it: migrations that only add are noted in a table of their own, where programs
+that do not know them do not look."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 from services.runtime.storage.move.state import NOTE_TABLE, Note, State, require_served, require_unmoved
 from services.runtime.storage.schema import Migration, Schema, ahead, another, behind
+
+_ADDITIONS = "schema_addition"
+_NOTE_ADDITIONS = f"create table if not exists {_ADDITIONS} (number integer primary key, name text not null) strict"
 
 
 class File(Protocol):
@@ -16,7 +21,7 @@ class File(Protocol):
 
 def file_version(file: File) -> int:
     """The number of the last migration applied; 0 for an empty file, and for one made before files had numbers."""
-    return _number(file, "user_version")
+    return max(_number(file, "user_version"), _addition(file))
 
 
 def is_empty(file: File) -> bool:
@@ -33,10 +38,11 @@ def require_own(file: File, schema: Schema) -> None:
 
 
 def check_file(file: File, schema: Schema, *, behind_too: bool = True) -> None:
-    """Raises SchemaError for a file that is ahead of this program and, unless told otherwise, for one behind it."""
+    """Raises SchemaError for a file that is ahead of this program by more than additions and, unless told otherwise,
+    for one behind it."""
+    if (needed := _number(file, "user_version")) > schema.newest:
+        raise ahead(schema, "file", needed)
     number = file_version(file)
-    if number > schema.newest:
-        raise ahead(schema, "file", number)
     if number < schema.newest and behind_too:
         raise behind(schema, "file", number)
 
@@ -86,7 +92,19 @@ def _apply(file: File, migration: Migration) -> None:
     for table, column, definition in migration.columns:
         if not list(file.execute("select 1 from pragma_table_info(?) where name = ?", (table, column))):
             file.execute(f"alter table {table} add column {column} {definition}")
-    file.execute(f"pragma user_version = {migration.number}")
+    if migration.adds:
+        file.execute(_NOTE_ADDITIONS)
+        file.execute(f"insert into {_ADDITIONS} values (?, ?)", (migration.number, migration.name))
+    else:
+        file.execute(f"pragma user_version = {migration.number}")
+
+
+def _addition(file: File) -> int:
+    """Returns the number of the last migration that was applied of those that only add; 0 without any."""
+    if not _has_table(file, _ADDITIONS):
+        return 0
+    ((number,),) = file.execute(f"select coalesce(max(number), 0) from {_ADDITIONS}")
+    return int(number)
 
 
 def _number(file: File, pragma: str) -> int:

@@ -24,6 +24,7 @@ from tests.testkit.fakes.mesh import DOCUMENT, PERSON, Mesh, compose, record, se
 from tests.testkit.gateway_calls import (
     CONTRACT,
     HERE,
+    NAMELESS,
     OPEN,
     Case,
     Person,
@@ -174,12 +175,13 @@ def test_the_table_gives_roles_what_they_are_for() -> None:
     }
     about = {role: {name for name, *_ in given} for role, given in seen.items()}
     assert set(CONTRACT.methods_by_name) == about["holder"] == about["guardian"]
-    assert {"ShowHealthCode", "BatchShowHealthCodes", *OPEN} == about["venue"]
-    assert OPEN == about["laboratory"] == about["operator"] == about["nobody"]
+    assert {"ShowHealthCode", "BatchShowHealthCodes", *NAMELESS} == about["venue"]
+    assert {"IssueCertificate", *NAMELESS} == about["laboratory"]
+    assert OPEN == about["operator"] == about["nobody"]
     assert {"ClaimResult", "SwitchScope"}.isdisjoint(about["supervisor"])
-    answered = {(person, name) for name, _, person, _ in seen["holder"] if name not in OPEN}
+    answered = {(person, name) for name, _, person, _ in seen["holder"] if name not in NAMELESS}
     assert {PERSON} == {person for person, _ in answered}
-    assert {HERE} == {region for name, _, _, region in seen["venue"] if name not in OPEN}
+    assert {HERE} == {region for name, _, _, region in seen["venue"] if name not in NAMELESS}
     reading = Purpose.PURPOSE_SHOW_CODE
     assert not [case for given in seen.values() for case in given if case[0] == "ClaimResult" and case[1] == reading]
 

@@ -52,6 +52,8 @@ KNOWN_BY_CONTENT = {
     "AcceptFeed": "the feed that it names is accepted once, however often it is named",
     "GiveBack": "a revision that is there is not stored again",
     "IssuePass": "nothing is kept of a pass that was issued, and a second one is as good",
+    "IssueCertificate": "nothing is kept of it, and a second one has the same identifier",
+    "VerifyCertificate": "it reads",
 }
 """What writes without a request id, and why a retry is no new request all the same."""
 

@@ -1,0 +1,1 @@
+"""docs/capacity.md: its text, and how it is made of a benchmark's figures."""
