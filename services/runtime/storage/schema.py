@@ -77,6 +77,11 @@ class Schemas:
         """The kind of store."""
         return self.sqlite.store
 
+    @property
+    def newest(self) -> int:
+        """The number of the last migration, of either engine."""
+        return max(self.sqlite.newest, self.postgres.newest)
+
 
 def how_to_migrate(store: str) -> str:
     """The part of a sentence that says how the tables of a store come up to date."""

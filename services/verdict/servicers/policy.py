@@ -5,6 +5,7 @@ from hutong.verdict.v1 import policy_service_pb2 as pb
 from services.common.errors import NotFound, invalid
 from services.common.instants import to_timestamp
 from services.common.requests.paging import bad_page_token, digest_of, page_size, read_token, write_token
+from services.runtime.version import VERSION
 from services.verdict.domain.policy.compiled import CompiledNotice, CompiledPolicy
 from services.verdict.policy.registry import PolicyRegistry
 from services.verdict.servicers.translation import localized
@@ -53,7 +54,9 @@ class PolicyServicer:
     async def GetPolicyDigests(self, request: pb.GetPolicyDigestsRequest) -> pb.GetPolicyDigestsResponse:
         """The digest of every division, also of those without a policy: one may come."""
         return pb.GetPolicyDigestsResponse(
-            digests=self._registry.policies.digests, loaded_at=to_timestamp(self._registry.loaded_at)
+            digests=self._registry.policies.digests,
+            loaded_at=to_timestamp(self._registry.loaded_at),
+            program_version=VERSION,
         )
 
 

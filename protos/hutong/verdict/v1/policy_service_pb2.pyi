@@ -215,6 +215,9 @@ class GetPolicyDigestsResponse(_message.Message):
 
     DIGESTS_FIELD_NUMBER: _builtins.int
     LOADED_AT_FIELD_NUMBER: _builtins.int
+    PROGRAM_VERSION_FIELD_NUMBER: _builtins.int
+    program_version: _builtins.str
+    """The version of the program that answers, such as "0.1.0"."""
     @_builtins.property
     def digests(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
         """By region's GB/T 2260 code: 8 bytes that change whenever any policy the region's verdicts rest on changes."""
@@ -228,10 +231,11 @@ class GetPolicyDigestsResponse(_message.Message):
         *,
         digests: _abc.Mapping[_builtins.str, _builtins.bytes] | None = ...,
         loaded_at: _timestamp_pb2.Timestamp | None = ...,
+        program_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["loaded_at", b"loaded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digests", b"digests", "loaded_at", b"loaded_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digests", b"digests", "loaded_at", b"loaded_at", "program_version", b"program_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
