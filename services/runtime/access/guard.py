@@ -20,6 +20,13 @@ def _token_missing() -> ServiceError:
     return ServiceError(Code.UNAUTHENTICATED, "TOKEN_MISSING", text)
 
 
+def _origin_denied(field: str) -> ServiceError:
+    text = Text(
+        "检测机构不得提交其他地区记录的副本", "A laboratory reports its own tests, and no copy of another region's"
+    )
+    return ServiceError(Code.PERMISSION_DENIED, "ORIGIN_DENIED", text, [Violation(field, "ORIGIN_DENIED", text)])
+
+
 def _error(denial: Denial) -> ServiceError:
     if denial.reason == "PURPOSE_DENIED":
         return purpose_denied()
@@ -33,11 +40,7 @@ def _error(denial: Denial) -> ServiceError:
     if denial.reason == "LABORATORY_DENIED":
         return laboratory_denied(denial.field)
     if denial.reason == "ORIGIN_DENIED":
-        text = Text(
-            "检测机构不得提交其他地区记录的副本", "A laboratory reports its own tests, and no copy of another region's"
-        )
-        where = [Violation(denial.field, "ORIGIN_DENIED", text)]
-        return ServiceError(Code.PERMISSION_DENIED, "ORIGIN_DENIED", text, where)
+        return _origin_denied(denial.field)
     text = Text("调用方无权调用此方法", "The caller may not call this method")
     return ServiceError(Code.PERMISSION_DENIED, "ACCESS_DENIED", text)
 

@@ -1,4 +1,4 @@
-"""What is offered below TLS 1.3 gets no answer about anybody, from any port that has certificates."""
+"""A client that offers less than TLS 1.3 gets no answer about anybody, from any port that has certificates."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Whether it is better not to ask a Redis, as one of its uses in a process knows it, and as all of them do."""
+"""The circuits that stand before one use of a Redis: one of its own, and one that all uses in the process share."""
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
