@@ -11,9 +11,9 @@ from cli.mesh.directory import write_directory
 from cli.mesh.node import Node, grpc_service
 from cli.mesh.plan import GATEWAY, LOOKUP, PRINCIPALS, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
 from cli.mesh.stores import STORES, note_stores, require_stores
-from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
 from services.common.regions import NATION, divisions
-from services.lookup.ports import RecordsIntake, RecordsSource
+from services.lookup.ports import CorrectionStore, RecordsIntake, RecordsSource
 from services.records.ports import Region
 from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
@@ -51,6 +51,9 @@ class EmbeddedMesh:
                 store: self._nodes[store].port(RecordsSource, caller=PRINCIPALS[LOOKUP]) for store in RECORD_STORES
             },
             intakes={region: self._nodes[region].port(RecordsIntake, caller=PRINCIPALS[LOOKUP]) for region in REGIONS},
+            corrections={
+                store: self._nodes[store].port(CorrectionStore, caller=PRINCIPALS[LOOKUP]) for store in RECORD_STORES
+            },
         )
 
     def _verdict(self) -> Service:
@@ -65,6 +68,10 @@ class EmbeddedMesh:
             holder_feed=self._nodes[LOOKUP].port(HolderFeed, caller=PRINCIPALS[GATEWAY]),
             regions=self._nodes[LOOKUP].port(Regions, caller=PRINCIPALS[GATEWAY]),
             news={store: self._nodes[store].port(ChangeFeed, caller=PRINCIPALS[GATEWAY]) for store in RECORD_STORES},
+            policies=self._nodes[VERDICT].port(Policies, caller=PRINCIPALS[GATEWAY]),
+            stores={
+                store: self._nodes[store].port(StoreFigures, caller=PRINCIPALS[GATEWAY]) for store in RECORD_STORES
+            },
         )
 
     async def start_all(self) -> None:
