@@ -27,6 +27,7 @@ COMMANDS = (
     Command("certs", "cli.commands.certs", "为开发签发证书 / certificates for development"),
     Command("certificate", "cli.commands.certificate", "核酸证书：签发、核验 / test certificates: issue, verify"),
     Command("secret", "cli.commands.secret", "更换密钥 / change the mesh's secret"),
+    Command("pass-key", "cli.commands.pass_key", "更换通行码密钥 / change the key that signs passes"),
     Command("access", "cli.commands.access", "谁可调用什么 / who may call what"),
     Command("token", "cli.commands.token", "开发用令牌 / a token for development"),
     Command("bench", "cli.commands.bench", "性能基准 / benchmarks"),

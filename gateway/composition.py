@@ -38,7 +38,7 @@ from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
 from gateway.pages.routes import page_routes
 from gateway.pages.sign_in import sign_in_routes
-from gateway.passes.keys import PassKeys, kept_pass_keys, read_pass_keys
+from gateway.passes.keys import PassKeyFile, kept_pass_keys
 from gateway.passes.passes import Passes, PassSources
 from gateway.passes.voids import Voids
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
@@ -116,14 +116,14 @@ def open_limiter(settings: GatewaySettings, fingerprint: bytes) -> Limiter | Non
     return process_limiter(settings, shared)
 
 
-def open_pass_keys(settings: GatewaySettings) -> PassKeys | None:
+def open_pass_keys(settings: GatewaySettings) -> PassKeyFile | None:
     """Returns the keys of passes, None where there are none. Raises SettingsError for a key that will not do."""
     name = "HUTONG_PASS_KEY" if settings.pass_key else "HUTONG_DEVELOPMENT"
     try:
         if settings.pass_key:
-            return read_pass_keys(Path(settings.pass_key))
+            return PassKeyFile(Path(settings.pass_key))
         if settings.development:
-            return kept_pass_keys(Path(settings.development))
+            return PassKeyFile(kept_pass_keys(Path(settings.development)))
     except (OSError, ValueError) as error:
         raise SettingsError(f"{name}: {error}") from None
     log.warning("no pass key: passes are not issued")

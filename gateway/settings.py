@@ -55,8 +55,9 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """The folder of a development issuer's key: the gateway issues its own tokens, and calls without one are those of a
     development principal. On loopback alone, without HUTONG_ISSUERS; the folder is made when it is not there."""
     pass_key: File = ""
-    """The key (P-256, PEM) from which the keys of passes come; all replicas have the same. Empty: with a development
-    issuer one that is made in its folder, else no passes are issued."""
+    """The key (P-256, PEM) from which the keys of passes come; all replicas have the same file, which is read again
+    when it changes: the first key in it signs, further ones are published with it (`hutong pass-key`). Empty: with a
+    development issuer one that is made in its folder, else no passes are issued."""
     certificate_signers: Directory = ""
     """The regions' signers of test certificates: for each a certificate `NAME.pem` that names its region, and its key
     `NAME.key`; a folder that is read again when it changes. Empty: no certificates are issued."""
