@@ -55,6 +55,12 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
     ),
     "hutong.gateway.v1.PresentCertificateResponse": _seen(_SERVICE, "record created"),
     "hutong.gateway.v1.SwitchScopeResponse": _seen(_SERVICE, "scope"),
+    "hutong.gateway.v1.ListRefusalsResponse": _seen(_SUPERVISION, "refusals next_page_token"),
+    "hutong.gateway.v1.Refusal": _seen(
+        _SUPERVISION,
+        "refusal_id region scene scope status notice at known_at first_shown_at policy reasons silent_sources",
+    ),
+    "hutong.gateway.v1.ReopenRefusalResponse": _seen(_SUPERVISION, "refusal verdict same"),
     # A venue sees the colour, the word, the scene and until when; supervision why, and not the test itself.
     "hutong.verdict.v1.Verdict": {
         **_seen(_ALL, "status colour scene valid_until"),

@@ -191,6 +191,11 @@ class Mesh:
             raise self.failing
         return policy_service_pb2.GetPolicyDigestsResponse(digests=self.digests)
 
+    async def FindStricterPolicies(
+        self, request: policy_service_pb2.FindStricterPoliciesRequest
+    ) -> policy_service_pb2.FindStricterPoliciesResponse:
+        return policy_service_pb2.FindStricterPoliciesResponse()
+
     # The lookup service.
 
     async def BatchGetEvidence(
@@ -395,6 +400,7 @@ def compose(mesh: Mesh, settings: GatewaySettings | None = None, **overrides: ob
         holder_feed=mesh,
         regions=mesh,
         news=mesh,
+        policies=mesh,
         clock=mesh.clock,
         **overrides,  # type: ignore[arg-type]
     )
