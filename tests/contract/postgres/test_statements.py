@@ -20,9 +20,9 @@ from tests.testkit.checks.store_walk import OWNER, PEOPLE, SOURCE, walk
 
 pytestmark = pytest.mark.postgres
 
-STORE = sorted(
-    path for path in Path(str(stores.__file__)).parent.glob("postgres/*.py") if path.stem not in {"schema", "migration"}
-)
+# A move of keys to another version of the secret has tests of its own, and is none of what the walk asks for.
+NOT_WALKED = {"key_moves", "migration", "schema"}
+STORE = sorted(path for path in Path(str(stores.__file__)).parent.glob("postgres/*.py") if path.stem not in NOT_WALKED)
 
 
 @pytest.fixture
