@@ -15,6 +15,7 @@ from typing import Any
 import cbor2
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from services.certificates.cbor import read_cbor
 from services.certificates.keys import KEY_ID_BYTES, KeyRing, PublicKey, VerifyingKey, usable
 from services.certificates.passes.contents import RestsOn
 from services.certificates.refusals import CertificateRefused, Reason
@@ -129,7 +130,7 @@ def read_bundle(encoded: bytes, roots: KeyRing[PassKey]) -> Bundle:
         raise CertificateRefused(Reason.CERTIFICATE_TOO_LARGE, f"more than {MAX_BUNDLE_BYTES} bytes within")
     payload, _ = verified_payload(signed, roots)
     try:
-        body: dict[int, Any] = cbor2.loads(payload)
+        body: dict[int, Any] = read_cbor(payload)
         records = body[RECORDS]
         return Bundle(
             number=body[NUMBER],
@@ -140,7 +141,7 @@ def read_bundle(encoded: bytes, roots: KeyRing[PassKey]) -> Bundle:
             void_intervals=tuple(VoidInterval(a, _instant(b), _instant(c)) for a, b, c in body[LABORATORIES]),
             roots=tuple(one.encoded for one in map(root_key, body.get(ROOTS, ()))),
         )
-    except (TypeError, ValueError, LookupError, OverflowError, cbor2.CBORDecodeError) as error:
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
         raise CertificateRefused(Reason.CLAIMS_MALFORMED, type(error).__name__) from None
 
 
