@@ -14,7 +14,7 @@ from services.runtime.access.table import default_table
 from services.runtime.audit.cosigning import COSIGNED as FOLDER
 from services.runtime.audit.cosigning import Cosigning, Witness, consistency_proof
 from services.runtime.audit.log import AuditLog
-from services.runtime.audit.note import COSIGNED, SIGNED, Signer, Verifier, read_checkpoint, read_verifier
+from services.runtime.audit.note import COSIGNED, SIGNED, Signer, read_checkpoint, read_verifier
 from services.runtime.audit.opening import keeper_of, open_log, signer_in
 from services.runtime.audit.process import witness_bindings
 from services.runtime.audit.tree import Range, leaf_hash, roots_of_consistency
@@ -78,7 +78,7 @@ async def test_a_trail_that_grows_is_signed_again_and_again(tmp_path: Path, witn
     folder = tmp_path / "trail"
     for step, size in enumerate((3, 8, 9, 20)):
         note = await grown(folder, size - (0, 3, 8, 9)[step])
-        cosigning = Cosigning(folder, keeper_of(folder), {"test": witness})
+        cosigning = Cosigning(folder, {"test": witness})
         witness.away = True
         await cosigning.cosign(note)
         witness.away = False
@@ -90,7 +90,7 @@ async def test_a_witness_that_knows_where_it_stood_is_asked_once(tmp_path: Path,
     """And the same checkpoint again is signed again."""
     folder = tmp_path / "trail"
     note = await grown(folder, 4)
-    cosigning = Cosigning(folder, keeper_of(folder), {"test": witness})
+    cosigning = Cosigning(folder, {"test": witness})
     await cosigning.cosign(note)
     await cosigning.cosign(await grown(folder, 4))
     await cosigning.cosign(await grown(folder, 0))
@@ -114,7 +114,7 @@ def cut(folder: Path) -> None:
 async def test_what_its_keeper_rewrites_is_not_signed(tmp_path: Path, witness: Counted, change: Callable[[Path], None]):
     """With the key in hand, and however long it grows again: the witness has the old checkpoint and refuses the new."""
     folder = tmp_path / "trail"
-    await Cosigning(folder, keeper_of_new(folder), {"test": witness}).cosign(await grown(folder, 6))
+    await Cosigning(folder, {"test": witness}).cosign(await grown(folder, 6))
     change(folder)
     note = await grown(folder, 9, "other")
     with pytest.raises(FailedPrecondition) as raised:
@@ -127,14 +127,8 @@ async def test_what_its_keeper_rewrites_is_not_signed(tmp_path: Path, witness: C
             )
         )
     assert "CHECKPOINT_INCONSISTENT" == raised.value.reason
-    await Cosigning(folder, keeper_of(folder), {"test": witness}).cosign(note)
+    await Cosigning(folder, {"test": witness}).cosign(note)
     assert 6 == cosigned(folder, witness)
-
-
-def keeper_of_new(folder: Path) -> Verifier:
-    """Returns the key of a trail that is begun by it."""
-    signer_in(folder, "hutong/test/0", SIGNED)
-    return keeper_of(folder)
 
 
 async def test_another_key_under_the_same_name_is_refused(tmp_path: Path, witness: Counted):
@@ -221,7 +215,7 @@ async def test_every_witness_signs_and_none_waits_for_another(tmp_path: Path):
         return found
 
     note = await grown(folder, 3)
-    cosigning = Cosigning(folder, keeper_of(folder), witnesses)
+    cosigning = Cosigning(folder, witnesses)
     await cosigning.cosign(note)
     assert {"nation/records": 3, "supervisor/witness": 3} == sizes()
     witnesses["nation/records"].away = True
@@ -254,7 +248,7 @@ async def test_the_supervisor_signs_over_mutual_tls(tmp_path: Path):
             note = await grown(folder, 3)
             async with Channels(name, files(name)) as channels:
                 witness = channels.remote(Witness, f"127.0.0.1:{port}", service="witness", peer=supervisor)
-                await Cosigning(folder, keeper_of(folder), {"supervisor/witness": witness}).cosign(note)
+                await Cosigning(folder, {"supervisor/witness": witness}).cosign(note)
             signed[name] = (folder / FOLDER / "supervisor-witness").exists()
     finally:
         await server.drain(0.0, 1.0)
