@@ -26,8 +26,8 @@ from tests.testkit.secret import SECRET
 from tests.testkit.servers.cluster import Load, Replica, Workload, cluster
 from tests.testkit.servers.mesh_on_names import HOME, NATION, mesh_on_names
 
-AWAY_SECONDS = 17.0
-"""After so long gRPC's own resolver asks for a name that has no address for the next time about 9 s later."""
+AWAY_SECONDS = 19.0
+"""After so long gRPC's own resolver asks for a name that has no address for the next time some 7 s later."""
 BOUND_SECONDS = 2.0
 TTL = 0.5
 TICK = 0.02
