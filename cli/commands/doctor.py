@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from services.common.mesh_secret import MeshSecret
 
 _DESCRIPTION = """\
-询问互通网的每个服务：能否连上、是不是该是的那个库、密钥是否相同、名单是否一致、时钟是否准确、政策是否齐全、证书是否将到期。
+询问互通网的每个服务：能否连上、是不是该是的那个库、密钥是否相同、名单是否一致、时钟是否准确、政策是否齐全、证书是否将到期、版本与表结构是否一致。
 不改变任何东西，也不读取任何人的数据。
 
 Asks every service of a mesh: is it reachable, is it the store that is meant, are secrets the same, do the lists of
-members agree, are clocks right, is there a policy for everybody, are certificates renewed? Changes nothing,
-and reads nobody's data.
+members agree, are clocks right, is there a policy for everybody, are certificates renewed, and are
+versions and schemas the same? Changes nothing, and reads nobody's data.
 
 退出状态 exit status:
   0  一切正常 nothing is wrong
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Asks, judges, and prints a line for each thing that is wrong."""
     from cli.diagnosis.asking import ask_all
-    from cli.diagnosis.judgement import findings
+    from cli.diagnosis.judgement import findings, versions
 
     try:
         members, addresses, secret = _meant(args)
@@ -70,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
         _print(finding)
     if wrong:
         return Exit.WAITING
-    print(f"{asked} 个服务，一切正常 / {asked} services, nothing is wrong")
+    version = "".join(f" ({one})" for one in versions(facts))
+    print(f"{asked} 个服务，一切正常 / {asked} services, nothing is wrong{version}")
     return Exit.OK
 
 

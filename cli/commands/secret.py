@@ -1,7 +1,6 @@
 """`hutong secret add|use|drop`: changes the mesh's secret, version by version."""
 
 import argparse
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -38,26 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _changed(path: Path, change: "Callable[[MeshSecret], MeshSecret]") -> int:
+    from cli.private_file import replace_private
     from services.common.mesh_secret import MeshSecretError, mesh_secret_text, parse_mesh_secret
 
     try:
         secret = change(parse_mesh_secret(path.read_text(encoding="utf-8")))
-        _write(path, mesh_secret_text(secret))
+        replace_private(path, mesh_secret_text(secret))
     except (OSError, MeshSecretError) as error:
         complain(Text("密钥文件不能改", str(error)))
         return Exit.USAGE
     print(f"版本 / versions: {', '.join(map(str, sorted(secret.versions)))}; 当前 / current: {secret.current}")
     return Exit.OK
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def run_add(args: argparse.Namespace) -> int:

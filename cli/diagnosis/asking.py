@@ -35,6 +35,7 @@ CONNECTIONS = 3
 """So many connections to each store: where several stores are behind one name, they meet more than one."""
 
 _FEED = re.compile(r'^hutong_gateway_news_age_seconds\{feed="([^"]+)"\}', re.MULTILINE)
+_BUILD = re.compile(r'^hutong_build_info\{version="([^"]+)"\}', re.MULTILINE)
 _SECRET = re.compile(r'^hutong_mesh_secret_version\{which="current"\} (\S+)', re.MULTILINE)
 
 
@@ -148,7 +149,7 @@ async def _verdict(addresses: Addresses) -> VerdictFacts:
             response = await policies.GetPolicyDigests(GetPolicyDigestsRequest())
         except ServiceError as error:
             return VerdictFacts(addresses.verdict, error=error.reason)
-    return VerdictFacts(addresses.verdict, frozenset(response.digests))
+    return VerdictFacts(addresses.verdict, frozenset(response.digests), response.program_version)
 
 
 def _gateway(address: str) -> GatewayFacts:
@@ -158,9 +159,13 @@ def _gateway(address: str) -> GatewayFacts:
     except (URLError, OSError, ValueError) as error:
         return GatewayFacts(address, error=str(error))
     components = cast(Mapping[str, str], ready.get("components", {}))
-    version = _SECRET.search(text)
+    version, build = _SECRET.search(text), _BUILD.search(text)
     return GatewayFacts(
-        address, components, frozenset(_FEED.findall(text)), None if version is None else round(float(version[1]))
+        address,
+        components,
+        frozenset(_FEED.findall(text)),
+        None if version is None else round(float(version[1])),
+        "" if build is None else build[1],
     )
 
 

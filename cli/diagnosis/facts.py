@@ -42,23 +42,25 @@ class LookupFacts:
 
 @dataclass(frozen=True, slots=True)
 class VerdictFacts:
-    """The policies in use: the regions that have any; `error` is why that could not be had."""
+    """The policies in use: the regions that have any, and the program's version; `error` is why that could not be
+    had."""
 
     address: str
     regions: frozenset[str] = frozenset()
+    program_version: str = ""
     error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayFacts:
-    """The state of the gateway's components, by name, and whose news it hears, and the version of the
-    secret that it goes by; `error` is why that could not be
-    had."""
+    """The state of the gateway's components, by name, whose news it hears, the version of the secret that it goes by
+    and that of the program; `error` is why that could not be had."""
 
     address: str
     components: Mapping[str, str] = field(default_factory=dict)
     feeds: frozenset[str] = frozenset()
     secret_version: int | None = None
+    program_version: str = ""
     error: str = ""
 
 

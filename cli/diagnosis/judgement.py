@@ -51,8 +51,42 @@ def findings(members: MeshDirectory, facts: MeshFacts, secret: MeshSecret | None
         *(_lookup(facts.lookup, members, secret) if facts.lookup is not None else ()),
         *(_verdict(facts.verdict, members) if facts.verdict is not None else ()),
         *(_gateway(facts.gateway, members, secret) if facts.gateway is not None else ()),
+        *_versions(facts),
         *(finding for certificate in facts.certificates for finding in _certificate(certificate)),
     ]
+
+
+def versions(facts: MeshFacts) -> dict[str, list[str]]:
+    """Returns the versions of the programs that answered, with the names of the services of each. Those before versions
+    were told are "?"."""
+    told: list[tuple[str, str]] = [
+        (answer.identity.program_version, store.name) for store in facts.stores for answer in store.answers
+    ]
+    if facts.lookup is not None and facts.lookup.identity is not None and not facts.lookup.error:
+        told.append((facts.lookup.identity.program_version, "lookup"))
+    if facts.verdict is not None and not facts.verdict.error:
+        told.append((facts.verdict.program_version, "verdict"))
+    if facts.gateway is not None and not facts.gateway.error:
+        told.append((facts.gateway.program_version, "gateway"))
+    by_version: dict[str, list[str]] = {}
+    for version, name in dict.fromkeys(told):
+        by_version.setdefault(version or "?", []).append(name)
+    return dict(sorted(by_version.items()))
+
+
+def _versions(facts: MeshFacts) -> Iterator[Finding]:
+    """Two releases run side by side during an upgrade, and no longer; stores are served by one schema."""
+    schemas: dict[int, list[str]] = {}
+    for store in facts.stores:
+        for schema in dict.fromkeys(answer.identity.schema for answer in store.answers):
+            schemas.setdefault(schema, []).append(store.name)
+    for reason, zh, en, groups in (
+        ("VERSIONS_DIFFER", "各服务版本不同", "services are of several versions", versions(facts)),
+        ("SCHEMAS_DIFFER", "各记录库的表结构不同", "stores of records are of several schemas", schemas),
+    ):
+        if len(groups) > 1:
+            named = "; ".join(f"{one}: {', '.join(names)}" for one, names in sorted(groups.items()))
+            yield Finding("mesh", reason, Text(f"{zh}：{named}", f"{en}: {named}"))
 
 
 def _store(store: StoreFacts, members: MeshDirectory, secret: MeshSecret | None) -> Iterator[Finding]:

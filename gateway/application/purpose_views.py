@@ -44,7 +44,9 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
     "hutong.gateway.v1.ListAccessesResponse": _seen(_HOLDER, "accesses next_page_token"),
     "hutong.gateway.v1.Access": _seen(_HOLDER, "at caller method purpose outcome trace_id"),
     "hutong.gateway.v1.IssuePassResponse": _seen(_HOLDER, "text issued_at expires_at masked_name qr_svg code"),
-    "hutong.gateway.v1.IssueCertificateResponse": _seen(_ISSUERS, "text identifier issued_at expires_at qr_svg qr_png"),
+    "hutong.gateway.v1.IssueCertificateResponse": _seen(
+        _ISSUERS, "text identifier issued_at expires_at qr_svg qr_png pdf"
+    ),
     # Whoever was handed a certificate sees of it what can be compared with the person who stands there.
     "hutong.gateway.v1.VerifyCertificateResponse": _seen(_VERIFIERS, "verified reason text certificate"),
     "hutong.gateway.v1.CertificateView": _seen(
@@ -53,6 +55,12 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
     ),
     "hutong.gateway.v1.PresentCertificateResponse": _seen(_SERVICE, "record created"),
     "hutong.gateway.v1.SwitchScopeResponse": _seen(_SERVICE, "scope"),
+    "hutong.gateway.v1.ListRefusalsResponse": _seen(_SUPERVISION, "refusals next_page_token"),
+    "hutong.gateway.v1.Refusal": _seen(
+        _SUPERVISION,
+        "refusal_id region scene scope status notice at known_at first_shown_at policy reasons silent_sources",
+    ),
+    "hutong.gateway.v1.ReopenRefusalResponse": _seen(_SUPERVISION, "refusal verdict same"),
     # A venue sees the colour, the word, the scene and until when; supervision why, and not the test itself.
     "hutong.verdict.v1.Verdict": {
         **_seen(_ALL, "status colour scene valid_until"),

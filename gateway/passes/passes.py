@@ -22,10 +22,10 @@ from hutong.records.v1.record_pb2 import TestRecord
 from hutong.verdict.v1.verdict_pb2 import Verdict
 
 from gateway.application.application import Application
-from gateway.passes.keys import PassKeys
+from gateway.passes.keys import PassKeyFile, PassKeys
 from gateway.passes.voids import Voids
 from gateway.ports import Evidence
-from services.certificates.passes.bundle import Bundle, PassKey
+from services.certificates.passes.bundle import ROOT_REGION, Bundle, PassKey
 from services.certificates.passes.contents import (
     NONCE_BYTES,
     Pass,
@@ -48,7 +48,7 @@ class PassSources:
     """The means to issue passes: the keys, what is void, and the names of those people that the gateway knows by name,
     by person key."""
 
-    keys: PassKeys
+    keys: PassKeyFile
     voids: Voids
     names: Mapping[bytes, str]
 
@@ -99,8 +99,9 @@ class Passes:
             issued_at=issued_at,
             expires_at=_end(verdict, issued_at),
         )
-        key = sources.keys.regions[request.region]
-        text_ = issue_pass(contents, key.pem, _pass_key(request.region, sources.keys, issued_at))
+        keys = sources.keys.current[0]
+        key = keys.regions[request.region]
+        text_ = issue_pass(contents, key.pem, _pass_key(request.region, keys, issued_at))
         return IssuePassResponse(
             text=text_,
             issued_at=_timestamp(contents.issued_at),
@@ -120,16 +121,18 @@ class Passes:
             text = "近来听不到变更，不知哪些结果已作废", "The changes are not heard: what is void is not known"
             raise Unavailable("VOIDS_UNKNOWN", *text)
         made_at = to_datetime(now).astimezone(UTC).replace(microsecond=0)
+        keys = sources.keys.current
         bundle = Bundle(
             number=now // 1000,
             after=0,
             made_at=made_at,
-            keys=tuple(_pass_key(region, sources.keys, made_at) for region in sources.keys.regions),
+            keys=tuple(_pass_key(region, one, made_at) for one in keys for region in one.regions),
             void_records=sources.voids.records,
             void_intervals=sources.voids.intervals,
+            roots=tuple(one.root.public_bytes for one in keys),
         )
-        root = sources.keys.root
-        signer = PassKey("000000", root.public_key, made_at, made_at)
+        root = keys[0].root
+        signer = PassKey(ROOT_REGION, root.public_key, made_at, made_at)
         return GetTrustBundleResponse(
             bundle=bundle.encoded(root.pem, signer), root=root.public_bytes, made_at=_timestamp(made_at)
         )

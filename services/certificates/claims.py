@@ -10,10 +10,11 @@ from typing import Any
 
 import cbor2
 
+from services.certificates.cbor import read_cbor
 from services.certificates.provenance import Provenance, read_provenance
 from services.certificates.refusals import CertificateRefused, Reason
 
-_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, cbor2.CBORDecodeError)
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, OSError)
 ISSUER, EXPIRES, ISSUED, HCERT, EU_DCC = 1, 4, 6, -260, 1
 PROVENANCE = -65_701
 
@@ -51,7 +52,7 @@ class Claims:
 def claims(payload: bytes) -> Claims:
     """Returns the claims of a signed payload. Raises CertificateRefused."""
     try:
-        decoded = cbor2.loads(payload)
+        decoded = read_cbor(payload)
         read = Claims(
             issuer=_text(decoded.get(ISSUER, "")),
             issued_at=_instant(decoded[ISSUED]),

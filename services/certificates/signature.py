@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives import serialization
 from cwt import COSE, COSEKey, VerifyError
 from cwt.cose_key_interface import COSEKeyInterface
 
+from services.certificates.cbor import CborMalformed, read_cbor
 from services.certificates.keys import KeyRing, KeyT, VerifyingKey, algorithm
 from services.certificates.refusals import CertificateRefused, Reason
 
@@ -61,11 +62,11 @@ def _verifying_key(signer: VerifyingKey) -> COSEKeyInterface:
 
 def _message(signed: bytes) -> list[Any]:
     try:
-        decoded = cbor2.loads(signed)
+        decoded = read_cbor(signed)
         while isinstance(decoded, cbor2.CBORTag) and decoded.tag in {CWT, COSE_SIGN1}:
             decoded = decoded.value
-    except (cbor2.CBORDecodeError, ValueError, RecursionError) as error:
-        raise CertificateRefused(Reason.CBOR_MALFORMED) from error
+    except CborMalformed as error:
+        raise CertificateRefused(Reason.CBOR_MALFORMED, str(error)) from None
     if not isinstance(decoded, list) or len(decoded) != 4 or not all(isinstance(decoded[i], bytes) for i in (0, 2, 3)):
         raise CertificateRefused(Reason.CBOR_MALFORMED, "not a COSE_Sign1 message")
     return decoded
@@ -73,9 +74,9 @@ def _message(signed: bytes) -> list[Any]:
 
 def _header(encoded: bytes) -> dict[Any, Any]:
     try:
-        header = cbor2.loads(encoded) if encoded else {}
-    except (cbor2.CBORDecodeError, ValueError, RecursionError) as error:
-        raise CertificateRefused(Reason.CBOR_MALFORMED) from error
+        header = read_cbor(encoded) if encoded else {}
+    except CborMalformed as error:
+        raise CertificateRefused(Reason.CBOR_MALFORMED, str(error)) from None
     if not isinstance(header, dict):
         raise CertificateRefused(Reason.CBOR_MALFORMED, "the protected header is not a map")
     return header

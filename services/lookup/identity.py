@@ -8,6 +8,8 @@ from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity
 
 from services.common.identities import HOLDERS, require_meant
 from services.lookup.evidence.identities import SourceIdentities
+from services.lookup.store.schemas import SCHEMAS
+from services.runtime.version import VERSION
 
 LOOK_SECONDS = 1.0
 """How often the store is asked for its feed."""
@@ -68,6 +70,8 @@ class OwnIdentity:
                     FollowedFeed(region=source, feed_id=feed) for source, feed in sorted(self._sources.feeds().items())
                 ],
                 directory_version=self._directory_version,
+                program_version=VERSION,
+                schema=SCHEMAS.newest,
             )
             self._said = said
         return self._identity

@@ -8,7 +8,9 @@ from hutong.common.v1.identity_pb2 import FollowedFeed, StoreIdentity
 
 from services.common.identities import RECORDS, require_meant
 from services.records.store.owner import Owner
+from services.records.store.schemas import SCHEMAS
 from services.records.store.values.feed import Head
+from services.runtime.version import VERSION
 
 LOOK_SECONDS = 1.0
 """How often a store that is only written to is asked for its feed."""
@@ -81,6 +83,8 @@ class OwnIdentity:
                     key=lambda feed: feed.region,
                 ),
                 directory_version=self._directory_version,
+                program_version=VERSION,
+                schema=SCHEMAS.newest,
             )
             self._said = said
         return self._identity

@@ -8,12 +8,15 @@ from prometheus_client import Counter, Gauge
 
 from services.runtime.telemetry.tally import Durations, Level, Tally
 from services.runtime.tls.identity import SCHEME, TRUST_DOMAIN
+from services.runtime.version import VERSION
 
 OVERLOADED = Counter(
     "hutong_overloaded",
     "Calls that were refused because as many were under way as may be, by weight: LIGHT, and HEAVY, refused first.",
     ["weight"],
 )
+BUILD = Gauge("hutong_build_info", "1, by the version of the program that runs.", ["version"])
+BUILD.labels(VERSION).set(1)
 CERTIFICATE_BEGINS = Gauge(
     "hutong_certificate_begins_seconds",
     "When the certificate in force begins, in seconds since the epoch, by the name that it proves.",

@@ -236,9 +236,9 @@ async def test_a_person_with_no_mouse_gets_through_all_of_it(phone: Phone) -> No
         await expect(page.locator(f"#sheetBody {shown}").first).to_be_visible()
         await expect(page.locator("#sheetBody")).not_to_have_text("正在更新……")
         if action == "results":
-            await tab_to("#sheetBody li button")
+            await tab_to("#sheetBody [data-claim]")
             await page.keyboard.press("Enter")
-            await expect(page.locator("#sheetBody li button")).to_have_count(0)
+            await expect(page.locator("#sheetBody [data-claim]")).to_have_count(0)
             await expect(page.locator("#sheetBody li [role=status]")).to_be_focused()
         await page.keyboard.press("Escape")
         await expect(page.locator("#sheet")).not_to_be_visible()

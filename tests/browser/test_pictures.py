@@ -74,6 +74,23 @@ def sheet(action: str, key: str) -> Show:
     return show
 
 
+def of_results(button: str, filled: str = "") -> Show:
+    """Returns what shows what a button of the results of a sample person opens, with a text filled in and sent."""
+
+    async def show(phone: Phone) -> Page:
+        page = await sheet("results", "hunan")(phone)
+        await page.locator(button).first.click()
+        if filled:
+            await page.locator("#presented").fill(filled)
+            await page.locator("form button").click()
+            await expect(page.locator("form [role=alert]")).not_to_have_text("")
+        else:
+            await expect(page.locator("#sheetBody")).not_to_have_text(re.compile("正在更新|Updating"))
+        return page
+
+    return show
+
+
 async def entry(phone: Phone) -> Page:
     """Shows the choice of a sample person."""
     page = await phone.page("/")
@@ -133,6 +150,12 @@ STATES: Mapping[str, tuple[str, str, Show]] = {
     "why": ("为什么", "Why", sheet("why", "henan")),
     "where": ("能去哪", "Where to", sheet("where", "sichuan")),
     "results": ("检测结果", "Results", sheet("results", "hunan")),
+    "certificate": ("检测证明", "Certificate", of_results("[data-certificate]")),
+    "present": ("出示外地证明", "Presenting a certificate", of_results("[data-present]")),
+    "present-refused": (
+        "证明未通过核验", "A certificate that is not believed",
+        of_results("[data-present]", "HC1:NCFOXN"),
+    ),
     "missing": ("还缺什么", "What is missing", sheet("missing", "overdue")),
     "looks": ("谁查过我", "Who looked", sheet("looks", "beijing")),
     "venue-ready": ("场所：等候", "Venue: ready", venue()),
@@ -175,7 +198,7 @@ def test_every_state_has_its_picture() -> None:
     assert page() == PAGE.read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif("PICTURES" not in os.environ, reason="PICTURES=1 makes the pictures")
+@pytest.mark.skipif("PICTURES" not in os.environ, reason="PICTURES=1 makes the pictures, PICTURES=NAME one of them")
 @pytest.mark.timeout(600)
 @pytest.mark.asyncio(loop_scope="session")
 async def test_the_pictures_are_made(browser: Browser, tmp_path: Path) -> None:
@@ -186,6 +209,8 @@ async def test_the_pictures_are_made(browser: Browser, tmp_path: Path) -> None:
         converter = await browser.new_page()
         for language, locale in LANGUAGES.items():
             for name, (_, _, show) in STATES.items():
+                if os.environ["PICTURES"] not in ("1", name):
+                    continue
                 async with phone_at(browser, mesh_of_one(), port, locale, device_scale_factor=1) as phone:
                     shown = await show(phone)
                     await asyncio.sleep(0.1)

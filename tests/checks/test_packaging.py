@@ -9,7 +9,7 @@ import pytest
 from tests.testkit.tools import ROOT, passes
 
 UNBUILT = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
-DATA = {".csv", ".yaml", ".json", ".html", ".css", ".js", ".svg", ".sql", ".mjs", ".png"}
+DATA = {".csv", ".yaml", ".json", ".html", ".css", ".js", ".svg", ".sql", ".mjs", ".png", ".ttf"}
 
 
 @pytest.fixture(scope="module")

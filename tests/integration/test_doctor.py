@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from cli.diagnosis.asking import Addresses, ask_all
-from cli.diagnosis.judgement import findings
+from cli.diagnosis.judgement import findings, versions
 from cli.mesh import embedded
 from cli.mesh.in_process import EmbeddedMesh
 from services.common.mesh_directory import Member, MeshDirectory
 from services.common.mesh_secret import parse_mesh_secret
 from services.runtime.settings.directory import read_directory
+from services.runtime.version import VERSION
 
 BEIJING, HUNAN = "110000", "430000"
 
@@ -47,10 +48,12 @@ async def _diagnose(mesh: EmbeddedMesh) -> None:
         # Followers and gateway have to hear everybody once before nothing is left to say.
         while await found(members, addresses, secret):
             await asyncio.sleep(0.2)
+    served = versions(await ask_all(members, addresses))
+    assert {VERSION: [*members.members, "lookup", "verdict", "gateway"]} == served
     wrong = await found(swapped(members), addresses, secret)
     assert {(BEIJING, "WRONG_STORE"), (HUNAN, "WRONG_STORE"), ("lookup", "DIRECTORY_DIFFERS")} == wrong
     stores = {(name, "OTHER_SECRET") for name in members.members}
-    assert stores == await found(members, addresses, b"another secret, long enough")
+    assert {*stores, ("lookup", "SECRET_NOT_TAKEN")} == await found(members, addresses, b"another secret, long enough")
     fewer = MeshDirectory(members.nation, {code: one for code, one in members.regions.items() if code != HUNAN})
     wrong = await found(fewer, addresses, secret)
     expected = {(HUNAN, "REGION_NOT_LISTED"), ("lookup", "DIRECTORY_DIFFERS"), ("gateway", "DIRECTORY_DIFFERS")}

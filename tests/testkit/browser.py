@@ -3,11 +3,15 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from shutil import which
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from cli.certificates.authority import utc_now
+from cli.certificates.signers import write_signer
 from gateway.application.samples import SampleDependant, SampleDocument, SamplePerson
 from gateway.settings import GatewaySettings
 from services.common.errors import Text
@@ -29,6 +33,8 @@ PEOPLE = [
         (SampleDependant(ONE[0].name, ONE[0].document),),
     ),
 ]
+SIGNERS = TemporaryDirectory()
+write_signer(Path(SIGNERS.name), "430000", utc_now())
 CHINESE, ENGLISH = "zh-CN", "en-GB"
 PASS_TEXT = "last.pass.text"
 PATIENCE = 30_000
@@ -69,7 +75,12 @@ class Phone(NamedTuple):
 
 def settings(port: int = 0) -> GatewaySettings:
     """Returns the settings of a gateway that signs sample people in."""
-    return GatewaySettings(mesh_secret=SECRET, http_listen=f"127.0.0.1:{port}")
+    return GatewaySettings(
+        mesh_secret=SECRET,
+        http_listen=f"127.0.0.1:{port}",
+        certificate_signers=SIGNERS.name,
+        certificate_trust=SIGNERS.name,
+    )
 
 
 @asynccontextmanager

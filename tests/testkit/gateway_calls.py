@@ -1,6 +1,6 @@
 """Every call of the gateway, about two people in two regions, for every purpose: and what the table says of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose
@@ -122,6 +122,31 @@ def expected_over_http(caller: str, own: tuple[bytes, ...], case: Case) -> str:
     if case.method == "ListAccesses" and own:
         case = case._replace(person=case.person._replace(key=own[0]))
     return expected(caller, own, case)
+
+
+SUPERVISION: Mapping[str, tuple[str, str, Any]] = {
+    "hutong.gateway.v1.SupervisionService/ListFigures": ("GET", "/v1/supervision/figures", None),
+    "hutong.gateway.v1.SupervisionService/ListRefusals": ("GET", "/v1/supervision/refusals", None),
+    "hutong.gateway.v1.SupervisionService/ReopenRefusal": (
+        "POST",
+        "/v1/supervision/refusals:reopen",
+        {"refusalId": "00" * 16},
+    ),
+    "hutong.gateway.v1.SupervisionService/StreamOpenData": ("GET", "/v1/supervision/openData", None),
+    "hutong.records.v1.LaboratoryQualityService/ListLaboratoryQuality": ("GET", "/v1/supervision/laboratories", None),
+    "hutong.records.v1.LaboratoryQualityService/ListOverdueSamples": ("GET", "/v1/supervision/overdueSamples", None),
+    "hutong.records.v1.ConflictService/ListConflicts": ("GET", "/v1/supervision/conflicts", None),
+    "hutong.verdict.v1.PolicyService/FindStricterPolicies": ("GET", "/v1/supervision/policies", None),
+}
+"""What supervisors ask over HTTP, by the method of the contract whose right it takes: verb, path, body."""
+
+
+def expected_of_supervision(caller: str, method: str, purpose: Purpose.ValueType) -> str:
+    """Returns what the table says of a call of supervision, for a purpose or, where that is 0, none."""
+    stated = purpose or Purpose.PURPOSE_SUPERVISION
+    if TABLE.check(caller, method, stated if TABLE.rules[method].purposes else 0, []) is None:
+        return "answered"
+    return "unauthenticated" if caller == ANONYMOUS else "denied"
 
 
 def outcome_of_status(status: int) -> str:

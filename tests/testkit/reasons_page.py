@@ -99,6 +99,8 @@ DO: Mapping[str, str] = {
     "CERTIFICATE_REQUIRED": "send the text that the QR code says, from `HC1:` on",
     "VERDICT_STALE": "ask again; meanwhile show the last code, which says how old it is",
     "VOIDS_UNKNOWN": "the gate goes on with the bundle that it has, and asks again",
+    "NO_SUPERVISION_STORE": "the operator has to give the gateways a store (HUTONG_SUPERVISION_STORE) first",
+    "REFUSAL_NOT_FOUND": "list the refusals again; one is kept for HUTONG_SUPERVISION_DAYS",
     "NO_AUDIT_TRAIL": "the operator has to keep a trail (HUTONG_AUDIT) before anybody can be told of it",
     "AUDIT_UNREADABLE": "ask again; the operator looks at the trail",
     "PERSON_DENIED": "ask about yourself, or about a dependant whom the token names",

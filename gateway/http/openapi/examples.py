@@ -142,6 +142,7 @@ CERTIFICATE: Json = {
     "expiresAt": "2022-08-12T14:00:00+08:00",
     "qrSvg": "<svg/>",
     "qrPng": None,
+    "pdf": None,
 }
 VERIFICATION: Json = {
     "verified": True,

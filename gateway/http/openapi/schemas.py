@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.http.requests import bodies
+from gateway.http.supervision import tables
 from gateway.http.views import accesses, batches, certificates, code, errors, passes, regions, results, samples
 
 Json = dict[str, Any]
@@ -23,6 +24,16 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.VerifyRequest,
     bodies.PresentRequest,
     bodies.SignInRequest,
+    bodies.SupervisorSignInRequest,
+    bodies.ReopenRequest,
+)
+TABLES: Sequence[type[msgspec.Struct]] = (
+    tables.FiguresTable,
+    tables.RefusalsTable,
+    tables.LaboratoriesTable,
+    tables.OverdueTable,
+    tables.ConflictsTable,
+    tables.PoliciesTable,
 )
 ANSWERS: Sequence[type[msgspec.Struct]] = (
     code.HealthCode,
@@ -42,6 +53,8 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
     samples.SignInResponse,
+    *TABLES,
+    tables.Reopened,
     errors.Problem,
 )
 

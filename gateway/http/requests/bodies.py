@@ -311,6 +311,16 @@ class SignInRequest(Body):
     document: Annotated[Document, REQUIRED] = msgspec.field(default_factory=Document)
 
 
+class SupervisorSignInRequest(Body):
+    """以样例监督人员登录。 Signs in as the sample supervisor."""
+
+
+class ReopenRequest(Body):
+    """重开一次未认可。 Judges a refusal again."""
+
+    refusal_id: Annotated[str, described("编号。 Its id."), REQUIRED] = ""
+
+
 def page_size(size: int) -> int:
     """Returns a page size that the contract can carry. Raises InvalidArgument (PAGE_SIZE)."""
     if not -(2**31) <= size < 2**31:

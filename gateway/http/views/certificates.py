@@ -24,6 +24,7 @@ class CertificateResponse(Answer, frozen=True):
         Annotated[str, described("二维码图片，Base64，按需。 The QR code as a PNG image in Base64, where asked for.")]
         | None
     )
+    pdf: Annotated[str, described("A4 打印页，Base64，按需。 A page of A4 in Base64, where asked for.")] | None
 
 
 class CertificateView(Answer, frozen=True):
@@ -70,6 +71,7 @@ def certificate_response(message: pb.IssueCertificateResponse) -> CertificateRes
         answer.instant(message.expires_at),
         message.qr_svg or None,
         b64encode(message.qr_png).decode() or None,
+        b64encode(message.pdf).decode() or None,
     )
 
 

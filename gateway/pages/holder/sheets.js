@@ -107,7 +107,8 @@ function results() {
     const answer = await listResults(), silent = silentOf(answer.coverage).length > 0;
     const items = answer.results.map(view => resultItem(view, laboratoryOf(answer, view.record)));
     return [silent && el("p", { role: "alert" }, t("notEveryone")),
-      items.length ? el("ul", { class: "plain" }, ...items) : !silent && el("p", {}, t("none2"))];
+      items.length ? el("ul", { class: "plain" }, ...items) : !silent && el("p", {}, t("none2")),
+      el("button", { type: "button", "data-present": true, onclick: present }, t("present"))];
   });
 }
 
@@ -123,12 +124,14 @@ function resultItem(view, laboratory) {
   if (record.kind === "RESULT") item.append(wrong(record, laboratory));
   const elsewhere = view.originRegion !== region && record.region !== region && !view.copiedTo.includes(region);
   if (record.kind === "RESULT" && elsewhere && here && here.onMesh) item.append(claimButton(view, item, region, standing));
+  if (certifiable(record))
+    item.append(el("button", { type: "button", "data-certificate": true, onclick: () => certificate(record) }, t("certificate")));
   return item;
 }
 
 function claimButton(view, item, region, standing) {
   const record = view.record, request = requestId();
-  const button = el("button", { type: "button", onclick: async () => {
+  const button = el("button", { type: "button", "data-claim": true, onclick: async () => {
     button.disabled = true;
     try {
       await call("/v1/results:claim", { document: person().document, region, originRegion: view.originRegion,

@@ -25,7 +25,7 @@ export class Refused extends Error {
 }
 
 export class Gate {
-  // roots: SubjectPublicKeyInfo (DER) of the keys whose bundles are taken. keysMayBe: seconds.
+  // roots: SubjectPublicKeyInfo (DER) of the keys whose bundles are taken, until one of them names others. keysMayBe: seconds.
   constructor({ region, scene, roots, keysMayBe = 3 * 86400 }) {
     this.region = region;
     this.scene = scene;
@@ -41,7 +41,7 @@ export class Gate {
     const roots = await Promise.all(this.roots.map((key) => named({ encoded: key })));
     const { payload } = await verified(signed, roots);
     const body = decoded(payload);
-    const [made, number, after, keys, records, laboratories] = [1, 2, 3, 4, 5, 6].map((key) => body.get(key));
+    const [made, number, after, keys, records, laboratories, next] = [1, 2, 3, 4, 5, 6, 7].map((key) => body.get(key));
     const later = {
       made, number, after,
       keys: await Promise.all(
@@ -60,6 +60,7 @@ export class Gate {
       later.laboratories = [...now.laboratories, ...later.laboratories];
     }
     this.bundle = later;
+    if (next !== undefined && next.length > 0) this.roots = next;
   }
 
   // Returns the pass of a text, at a clock in seconds since 1970; throws Refused. What it shows, the guard still looks at.

@@ -16,11 +16,33 @@ function seenBefore() {
   return new Map((kept.get("seen") || []).filter(([, at]) => at >= since));
 }
 
+// The first root that a gate was given, and then those that a bundle names which one of them signed.
+function rootsKept() {
+  const first = kept.get("root");
+  return kept.get("roots") || (first ? [first] : []);
+}
+
+function newGate(roots) {
+  return new Gate({ region: $("region").value, scene: Number($("scene").value), roots: roots.map(bytes) });
+}
+
+// Returns the roots after a bundle, or null where none of those that are believed signed it.
+async function rootsAfter(roots, bundle) {
+  const taker = newGate(roots);
+  try {
+    await taker.take(bytes(bundle));
+  } catch (error) {
+    if (error instanceof Refused) return null;
+    throw error;
+  }
+  return taker.roots.map(root => btoa(String.fromCharCode(...root)));
+}
+
 async function rebuild() {
-  const seen = gate ? gate.seen : seenBefore(), root = kept.get("root");
-  gate = new Gate({ region: $("region").value, scene: Number($("scene").value), roots: root ? [bytes(root)] : [] });
+  const seen = gate ? gate.seen : seenBefore(), roots = rootsKept();
+  gate = newGate(roots);
   gate.seen = seen;
-  if (!trust || !root) return;
+  if (!trust || roots.length === 0) return;
   try {
     await gate.take(bytes(trust.bundle));
   } catch (error) {
@@ -36,11 +58,11 @@ async function fetchTrust() {
     const fromKept = reply.headers.get("hutong-kept") !== null;
     online = reply.ok && !fromKept;
     if (reply.ok && (!fromKept || !trust)) {
-      const root = kept.get("root");
-      otherRoot = root !== null && root !== next.root;
+      const believed = rootsKept(), roots = await rootsAfter(believed.length ? believed : [next.root], next.bundle);
+      otherRoot = roots === null;
       if (!otherRoot) {
         clockOff = online && Math.abs(Date.parse(next.madeAt) - (began + Date.now()) / 2) > CLOCK;
-        kept.set("root", next.root);
+        kept.set("roots", roots);
         kept.set("trust", next);
         trust = next;
         busy = busy.then(rebuild);

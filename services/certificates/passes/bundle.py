@@ -15,13 +15,15 @@ from typing import Any
 import cbor2
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from services.certificates.cbor import read_cbor
 from services.certificates.keys import KEY_ID_BYTES, KeyRing, PublicKey, VerifyingKey, usable
 from services.certificates.passes.contents import RestsOn
 from services.certificates.refusals import CertificateRefused, Reason
 from services.certificates.signature import signed_bytes, verified_payload
 
 MAX_BUNDLE_BYTES = 1_000_000
-MADE, NUMBER, AFTER, KEYS, RECORDS, LABORATORIES = range(1, 7)
+ROOT_REGION = "000000"
+MADE, NUMBER, AFTER, KEYS, RECORDS, LABORATORIES, ROOTS = range(1, 8)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Bundle:
     keys: tuple[PassKey, ...]
     void_records: frozenset[bytes]
     void_intervals: tuple[VoidInterval, ...]
+    roots: tuple[bytes, ...] = ()
+    """The roots whose bundles are believed from this one on (SubjectPublicKeyInfo, DER); none: those that were."""
 
     def voids(self, ground: RestsOn) -> bool:
         """Tells if a record that a pass rests on is void."""
@@ -96,7 +100,7 @@ class Bundle:
 
     def encoded(self, key: bytes, root: VerifyingKey) -> bytes:
         """Returns the bundle, signed with the private key (PEM) of a root, compressed."""
-        body = {
+        body: dict[int, Any] = {
             MADE: int(self.made_at.timestamp()),
             NUMBER: self.number,
             AFTER: self.after,
@@ -110,6 +114,8 @@ class Bundle:
                 for one in self.void_intervals
             ],
         }
+        if self.roots:
+            body[ROOTS] = list(self.roots)
         return zlib.compress(signed_bytes(cbor2.dumps(body), key, root), 9)
 
 
@@ -124,7 +130,7 @@ def read_bundle(encoded: bytes, roots: KeyRing[PassKey]) -> Bundle:
         raise CertificateRefused(Reason.CERTIFICATE_TOO_LARGE, f"more than {MAX_BUNDLE_BYTES} bytes within")
     payload, _ = verified_payload(signed, roots)
     try:
-        body: dict[int, Any] = cbor2.loads(payload)
+        body: dict[int, Any] = read_cbor(payload)
         records = body[RECORDS]
         return Bundle(
             number=body[NUMBER],
@@ -133,9 +139,15 @@ def read_bundle(encoded: bytes, roots: KeyRing[PassKey]) -> Bundle:
             keys=tuple(_key(*key) for key in body[KEYS]),
             void_records=frozenset(records[start : start + 8] for start in range(0, len(records), 8)),
             void_intervals=tuple(VoidInterval(a, _instant(b), _instant(c)) for a, b, c in body[LABORATORIES]),
+            roots=tuple(one.encoded for one in map(root_key, body.get(ROOTS, ()))),
         )
-    except (TypeError, ValueError, LookupError, OverflowError, cbor2.CBORDecodeError) as error:
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
         raise CertificateRefused(Reason.CLAIMS_MALFORMED, type(error).__name__) from None
+
+
+def root_key(encoded: bytes) -> PassKey:
+    """Returns a root by its public key (SubjectPublicKeyInfo, DER). Raises ValueError."""
+    return PassKey(ROOT_REGION, usable(load_der_public_key(encoded)), _instant(0), _instant(0))
 
 
 def _key(region: int, encoded: bytes, begins: int, ends: int) -> PassKey:

@@ -12,6 +12,7 @@ from typing import Any
 
 import cbor2
 
+from services.certificates.cbor import CborMalformed, read_cbor
 from services.certificates.claims import EXPIRES, ISSUED, ISSUER
 from services.certificates.envelope import wrapped
 from services.certificates.keys import VerifyingKey
@@ -84,9 +85,9 @@ class Pass:
 def read_pass(payload: bytes) -> Pass:
     """Returns the pass of a verified payload. Raises CertificateRefused; a certificate of a test is no pass."""
     try:
-        decoded = cbor2.loads(payload)
-    except (cbor2.CBORDecodeError, ValueError, RecursionError) as error:
-        raise CertificateRefused(Reason.CLAIMS_MALFORMED) from error
+        decoded = read_cbor(payload)
+    except CborMalformed as error:
+        raise CertificateRefused(Reason.CLAIMS_MALFORMED, str(error)) from None
     if not isinstance(decoded, dict) or PASS not in decoded:
         raise CertificateRefused(Reason.NO_PASS)
     try:

@@ -1,12 +1,13 @@
 """The gate: it checks passes with no network, fails closed, and says which of its own or the pass's faults it is."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.certificates.envelope import unwrapped
 from services.certificates.keys import KeyRing
-from services.certificates.passes.bundle import Bundle
+from services.certificates.passes.bundle import Bundle, read_bundle, root_key
 from services.certificates.passes.contents import Pass, read_pass
 from services.certificates.refusals import CertificateRefused, Reason
 from services.certificates.signature import verified_payload
@@ -29,9 +30,12 @@ class GateRules:
 
 
 class Gate:
-    """A gate with a bundle. It keeps the nonces of the passes that it saw, so that a picture of one is noticed."""
+    """A gate with a bundle, and the roots whose bundles it takes. It keeps the nonces of the passes that it saw, so
+    that a picture of one is noticed."""
 
-    def __init__(self, rules: GateRules, bundle: Bundle | None = None) -> None:
+    def __init__(self, rules: GateRules, bundle: Bundle | None = None, roots: Sequence[bytes] = ()) -> None:
+        """`roots` came with the gate: SubjectPublicKeyInfo, DER. Raises ValueError for what is none."""
+        self._roots = tuple(root_key(root) for root in roots)
         self._rules = rules
         self._bundle = bundle
         self._seen: OrderedDict[bytes, datetime] = OrderedDict()
@@ -40,6 +44,18 @@ class Gate:
     def bundle(self) -> Bundle | None:
         """Returns what the gate knows."""
         return self._bundle
+
+    @property
+    def roots(self) -> tuple[bytes, ...]:
+        """Returns the roots whose bundles it takes now: those that the last one named."""
+        return tuple(root.encoded for root in self._roots)
+
+    def take_signed(self, encoded: bytes) -> None:
+        """Takes a bundle that one of the roots signed. Raises CertificateRefused for another, and as `take`."""
+        bundle = read_bundle(encoded, KeyRing(self._roots))
+        self.take(bundle)
+        if bundle.roots:
+            self._roots = tuple(map(root_key, bundle.roots))
 
     def take(self, bundle: Bundle) -> None:
         """Takes a bundle. Raises CertificateRefused for one that is not later, or follows another than the gate has."""

@@ -90,6 +90,8 @@ class Mesh:
         self.batches: list[int] = []
         self.asked: list[verdict_service_pb2.VerdictQuery] = []
         self.failing: ServiceError | None = None
+        self.refusing: ServiceError | None = None
+        """What a certificate that is presented is refused with."""
         self.item_error: ServiceError | None = None
         self.shape: Callable[[Verdict], None] = lambda verdict: None
         self.gate: asyncio.Event | None = None
@@ -189,6 +191,11 @@ class Mesh:
             raise self.failing
         return policy_service_pb2.GetPolicyDigestsResponse(digests=self.digests)
 
+    async def FindStricterPolicies(
+        self, request: policy_service_pb2.FindStricterPoliciesRequest
+    ) -> policy_service_pb2.FindStricterPoliciesResponse:
+        return policy_service_pb2.FindStricterPoliciesResponse()
+
     # The lookup service.
 
     async def BatchGetEvidence(
@@ -238,8 +245,9 @@ class Mesh:
         self, request: holder_service_pb2.PresentCertificateRequest
     ) -> holder_service_pb2.PresentCertificateResponse:
         self.calls["present"] += 1
-        if self.failing is not None:
-            raise self.failing
+        refusal = self.failing or self.refusing
+        if refusal is not None:
+            raise refusal
         person, region = request.subject.person_key, request.region
         kept = record(person, region, "cert-S1", channel=4)
         kept.content.origin.region, kept.content.origin.source_id = "430000", "S1"
@@ -392,6 +400,7 @@ def compose(mesh: Mesh, settings: GatewaySettings | None = None, **overrides: ob
         holder_feed=mesh,
         regions=mesh,
         news=mesh,
+        policies=mesh,
         clock=mesh.clock,
         **overrides,  # type: ignore[arg-type]
     )

@@ -1,7 +1,6 @@
 """The published vectors of EU digital covid certificates: each is refused at the stage that it names, or not at all."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,8 @@ import pytest
 from services.certificates.refusals import CertificateRefused, Reason
 from services.certificates.trust import Trust, signer_of
 from services.certificates.verification import verify
-from tests.testkit.tools import ROOT
+from tests.testkit.certificates import VECTORS, clock
 
-VECTORS = sorted((ROOT.parent / "shared" / "data" / "hcert").glob("*.json"))
 pytestmark = pytest.mark.skipif(not VECTORS, reason="the published vectors are not on this machine")
 
 STAGES = {
@@ -28,12 +26,6 @@ STAGES = {
     Reason.KEY_USAGE_WRONG: "EXPECTEDKEYUSAGE",
     Reason.SCHEMA_VIOLATED: "EXPECTEDSCHEMAVALIDATION",
 }
-
-
-def clock(text: str) -> datetime:
-    """Returns a vector's validation clock; one without an offset is in UTC."""
-    instant = datetime.fromisoformat(text)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)

@@ -1,5 +1,6 @@
 """A diagnosis finds every mistake of configuration by its reason, and nothing where nothing is wrong."""
 
+import tomllib
 from dataclasses import replace
 
 import pytest
@@ -14,12 +15,14 @@ from cli.diagnosis.facts import (
     StoreFacts,
     VerdictFacts,
 )
-from cli.diagnosis.judgement import findings
+from cli.diagnosis.judgement import findings, versions
 from services.common.identities import RECORDS
 from services.common.instants import SECOND, Instant
 from services.common.mesh_directory import Member, MeshDirectory
 from services.common.mesh_secret import MeshSecret, parse_mesh_secret
 from services.common.regions import NATION
+from services.runtime.version import VERSION
+from tests.testkit.tools import ROOT
 
 BEIJING, HUNAN = "110000", "430000"
 NOW = Instant(1_790_000_000 * SECOND)
@@ -132,6 +135,43 @@ def test_secrets_that_differ_are_found_without_knowing_the_right_one():
 def test_a_service_that_does_not_agree_is_named(facts, expected):
     """What was not asked is not judged."""
     assert expected == found(facts)
+
+
+def test_versions_and_schemas_that_differ_are_told_with_whose_they_are():
+    """Of every service, of each replica behind a name, and of those that do not say yet."""
+
+    def served(name: str, version: str, schema: int) -> StoreIdentity:
+        told = identity(name, *((BEIJING, HUNAN) if name == NATION else ()))
+        told.program_version, told.schema = version, schema
+        return told
+
+    stores = {
+        NATION: store(NATION, served(NATION, "0.2.0", 11)),
+        "_110000": store(BEIJING, served(BEIJING, "0.2.0", 11), served(BEIJING, "0.1.0", 10)),
+        "_430000": store(HUNAN, served(HUNAN, "", 0)),
+    }
+    lookup, verdict, gateway = REST.lookup, REST.verdict, REST.gateway
+    assert lookup is not None
+    assert verdict is not None
+    assert gateway is not None
+    facts = replace(
+        REST,
+        lookup=replace(lookup, identity=StoreIdentity(secret_fingerprint=CURRENT, program_version="0.2.0")),
+        verdict=replace(verdict, program_version="0.2.0"),
+        gateway=replace(gateway, program_version="0.1.0"),
+    )
+    assert [("mesh", "VERSIONS_DIFFER"), ("mesh", "SCHEMAS_DIFFER")] == found(facts, SECRET, **stores)
+    told = versions(replace(facts, stores=[*stores.values()]))
+    assert told == {
+        "0.1.0": [BEIJING, "gateway"],
+        "0.2.0": [NATION, BEIJING, "lookup", "verdict"],
+        "?": [HUNAN],
+    }
+
+
+def test_the_version_is_that_of_the_distribution():
+    """It stands in the code as well, for an image has no more than that."""
+    assert VERSION == tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
 def test_who_still_needs_the_old_secret_is_named():

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhutong/common/v1/identity.proto\x12\x10hutong.common.v1\"\xe6\x01\n\rStoreIdentity\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.hutong.common.v1.StoreKind\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x03 \x01(\t\x12\x1a\n\x12secret_fingerprint\x18\x04 \x01(\x0c\x12/\n\x07\x66ollows\x18\x05 \x03(\x0b\x32\x1e.hutong.common.v1.FollowedFeed\x12\x19\n\x11\x64irectory_version\x18\x06 \x01(\t\x12!\n\x19older_secret_fingerprints\x18\x07 \x03(\x0c\"/\n\x0c\x46ollowedFeed\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x02 \x01(\t*V\n\tStoreKind\x12\x1a\n\x16STORE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12STORE_KIND_RECORDS\x10\x01\x12\x15\n\x11STORE_KIND_LOOKUP\x10\x02\x42\xb9\x01\n\x14\x63om.hutong.common.v1B\rIdentityProtoP\x01Z0hutong.internal/protos/hutong/common/v1;commonv1\xa2\x02\x03HCX\xaa\x02\x10Hutong.Common.V1\xca\x02\x10Hutong\\Common\\V1\xe2\x02\x1cHutong\\Common\\V1\\GPBMetadata\xea\x02\x12Hutong::Common::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhutong/common/v1/identity.proto\x12\x10hutong.common.v1\"\x8f\x02\n\rStoreIdentity\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.hutong.common.v1.StoreKind\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x03 \x01(\t\x12\x1a\n\x12secret_fingerprint\x18\x04 \x01(\x0c\x12/\n\x07\x66ollows\x18\x05 \x03(\x0b\x32\x1e.hutong.common.v1.FollowedFeed\x12\x19\n\x11\x64irectory_version\x18\x06 \x01(\t\x12!\n\x19older_secret_fingerprints\x18\x07 \x03(\x0c\x12\x17\n\x0fprogram_version\x18\x08 \x01(\t\x12\x0e\n\x06schema\x18\t \x01(\x05\"/\n\x0c\x46ollowedFeed\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x02 \x01(\t*V\n\tStoreKind\x12\x1a\n\x16STORE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12STORE_KIND_RECORDS\x10\x01\x12\x15\n\x11STORE_KIND_LOOKUP\x10\x02\x42\xb9\x01\n\x14\x63om.hutong.common.v1B\rIdentityProtoP\x01Z0hutong.internal/protos/hutong/common/v1;commonv1\xa2\x02\x03HCX\xaa\x02\x10Hutong.Common.V1\xca\x02\x10Hutong\\Common\\V1\xe2\x02\x1cHutong\\Common\\V1\\GPBMetadata\xea\x02\x12Hutong::Common::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,10 +32,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.common.v1.identity_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024com.hutong.common.v1B\rIdentityProtoP\001Z0hutong.internal/protos/hutong/common/v1;commonv1\242\002\003HCX\252\002\020Hutong.Common.V1\312\002\020Hutong\\Common\\V1\342\002\034Hutong\\Common\\V1\\GPBMetadata\352\002\022Hutong::Common::V1'
-  _globals['_STOREKIND']._serialized_start=335
-  _globals['_STOREKIND']._serialized_end=421
+  _globals['_STOREKIND']._serialized_start=376
+  _globals['_STOREKIND']._serialized_end=462
   _globals['_STOREIDENTITY']._serialized_start=54
-  _globals['_STOREIDENTITY']._serialized_end=284
-  _globals['_FOLLOWEDFEED']._serialized_start=286
-  _globals['_FOLLOWEDFEED']._serialized_end=333
+  _globals['_STOREIDENTITY']._serialized_end=325
+  _globals['_FOLLOWEDFEED']._serialized_start=327
+  _globals['_FOLLOWEDFEED']._serialized_end=374
 # @@protoc_insertion_point(module_scope)

@@ -58,6 +58,8 @@ class StoreIdentity(_message.Message):
     FOLLOWS_FIELD_NUMBER: _builtins.int
     DIRECTORY_VERSION_FIELD_NUMBER: _builtins.int
     OLDER_SECRET_FINGERPRINTS_FIELD_NUMBER: _builtins.int
+    PROGRAM_VERSION_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
     kind: Global___StoreKind.ValueType
     """What it keeps."""
     region: _builtins.str
@@ -72,6 +74,12 @@ class StoreIdentity(_message.Message):
     """Names what the list of who is on the mesh says by which its service goes, the nation's records or lookup: the same at
     all of them and at the gateway. Empty where it goes by none.
     """
+    program_version: _builtins.str
+    """The version of the program that serves it, such as "0.1.0"; for operators, who have two releases side by side during an
+    upgrade.
+    """
+    schema: _builtins.int
+    """The number of the last migration of its tables that this program knows; its tables have it, and may have more."""
     @_builtins.property
     def follows(self) -> _containers.RepeatedCompositeFieldContainer[Global___FollowedFeed]:
         """The regions whose feeds it follows, by code: of another region on the mesh it knows nothing. Of lookup: the feeds that
@@ -94,10 +102,12 @@ class StoreIdentity(_message.Message):
         follows: _abc.Iterable[Global___FollowedFeed] | None = ...,
         directory_version: _builtins.str = ...,
         older_secret_fingerprints: _abc.Iterable[_builtins.bytes] | None = ...,
+        program_version: _builtins.str = ...,
+        schema: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_version", b"directory_version", "feed_id", b"feed_id", "follows", b"follows", "kind", b"kind", "older_secret_fingerprints", b"older_secret_fingerprints", "region", b"region", "secret_fingerprint", b"secret_fingerprint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_version", b"directory_version", "feed_id", b"feed_id", "follows", b"follows", "kind", b"kind", "older_secret_fingerprints", b"older_secret_fingerprints", "program_version", b"program_version", "region", b"region", "schema", b"schema", "secret_fingerprint", b"secret_fingerprint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

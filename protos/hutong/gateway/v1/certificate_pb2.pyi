@@ -35,6 +35,8 @@ class _CertificateFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cer
     """The QR code as an SVG image."""
     CERTIFICATE_FORMAT_QR_PNG: _CertificateFormat.ValueType  # 2
     """The QR code as a PNG image."""
+    CERTIFICATE_FORMAT_PDF: _CertificateFormat.ValueType  # 3
+    """A page of A4 to print, in Chinese and English, with the QR code and nothing that is not in the file."""
 
 class CertificateFormat(_CertificateFormat, metaclass=_CertificateFormatEnumTypeWrapper):
     """A form of a certificate besides its text."""
@@ -45,6 +47,8 @@ CERTIFICATE_FORMAT_QR_SVG: CertificateFormat.ValueType  # 1
 """The QR code as an SVG image."""
 CERTIFICATE_FORMAT_QR_PNG: CertificateFormat.ValueType  # 2
 """The QR code as a PNG image."""
+CERTIFICATE_FORMAT_PDF: CertificateFormat.ValueType  # 3
+"""A page of A4 to print, in Chinese and English, with the QR code and nothing that is not in the file."""
 Global___CertificateFormat: _TypeAlias = CertificateFormat  # noqa: Y015
 
 @_typing.final
@@ -139,6 +143,7 @@ class IssueCertificateResponse(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     QR_SVG_FIELD_NUMBER: _builtins.int
     QR_PNG_FIELD_NUMBER: _builtins.int
+    PDF_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The certificate: `HC1:` and base45, what its QR code says."""
     identifier: _builtins.str
@@ -147,6 +152,8 @@ class IssueCertificateResponse(_message.Message):
     """The QR code as an SVG image, where asked for."""
     qr_png: _builtins.bytes
     """The QR code as a PNG image, where asked for."""
+    pdf: _builtins.bytes
+    """A page of A4 to print, where asked for."""
     @_builtins.property
     def issued_at(self) -> _timestamp_pb2.Timestamp:
         """When it was issued, to the second."""
@@ -164,10 +171,11 @@ class IssueCertificateResponse(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         qr_svg: _builtins.str = ...,
         qr_png: _builtins.bytes = ...,
+        pdf: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "issued_at", b"issued_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "identifier", b"identifier", "issued_at", b"issued_at", "qr_png", b"qr_png", "qr_svg", b"qr_svg", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "identifier", b"identifier", "issued_at", b"issued_at", "pdf", b"pdf", "qr_png", b"qr_png", "qr_svg", b"qr_svg", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

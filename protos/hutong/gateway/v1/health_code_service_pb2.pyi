@@ -1017,7 +1017,9 @@ class GetTrustBundleResponse(_message.Message):
     bundle: _builtins.bytes
     """The bundle, signed by the root and compressed; always a whole one."""
     root: _builtins.bytes
-    """The root's public key: SubjectPublicKeyInfo, DER. A gate keeps the first that it was given."""
+    """The root's public key: SubjectPublicKeyInfo, DER. A gate keeps the first that it was given, and goes by those that
+    a bundle names which it believes.
+    """
     @_builtins.property
     def made_at(self) -> _timestamp_pb2.Timestamp:
         """When the bundle was made, by the gateway's clock."""

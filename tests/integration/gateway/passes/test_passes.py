@@ -1,10 +1,12 @@
 """Passes and trust bundles, over both transports, checked by the gate that knows nothing but its bundle."""
 
+import asyncio
 import os
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,12 @@ from hutong.records.v1.laboratory_pb2 import Interval, Laboratory, Suspension
 from hutong.records.v1.record_pb2 import RevisionAction, TestResult
 from hutong.verdict.v1.verdict_pb2 import Verdict
 
-from gateway.passes.keys import KEY, kept_pass_keys, read_pass_keys
+from cli.main import main
+from gateway.passes.keys import KEY, PassKeyFile, kept_pass_keys, new_pass_keys, read_pass_keys
 from gateway.passes.passes import LIVES, masked
 from gateway.settings import GatewaySettings
 from services.certificates.keys import KeyRing, usable
-from services.certificates.passes.bundle import Bundle, PassKey, read_bundle
+from services.certificates.passes.bundle import Bundle, PassKey, read_bundle, root_key
 from services.certificates.passes.gate import Gate, GateRules
 from services.certificates.refusals import CertificateRefused, Reason
 from services.common.errors import Unavailable
@@ -226,11 +229,94 @@ async def test_without_a_key_it_is_said(tmp_path: Path) -> None:
 
 def test_the_key_is_made_once_and_is_its_owners(tmp_path: Path) -> None:
     """The same file gives the same keys."""
-    first = kept_pass_keys(tmp_path / "development")
-    again = read_pass_keys(tmp_path / "development" / KEY)
+    (first,) = read_pass_keys(kept_pass_keys(tmp_path / "development"))
+    (again,) = read_pass_keys(kept_pass_keys(tmp_path / "development"))
     assert first.root.public_bytes == again.root.public_bytes
     assert first.regions["110000"].public_bytes == again.regions["110000"].public_bytes
     assert 0o600 == os.stat(tmp_path / "development" / KEY).st_mode & 0o777
+
+
+def run_pass_key(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """Runs `hutong pass-key`; returns the names of the keys, the one that signs first."""
+    assert 0 == main(["pass-key", *words])
+    return [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+
+
+async def test_the_key_changes_while_passes_are_shown(
+    gateway: Gateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the route of the runbook: each pass is believed by the gate that has no bundle but those of each step, and the
+    gate, which began with the first root, takes every bundle; then the first root signs nothing that it takes."""
+    file = ("--file", str(tmp_path / KEY))
+    (first,) = run_pass_key(capsys, "list", *file)
+    reply = (await gateway.http.get(BUNDLE)).json()
+    gate = Gate(GateRules("110000", 0), roots=[b64decode(reply["root"])])
+    gate.take_signed(b64decode(reply["bundle"]))
+    signed_by_first = b64decode(reply["bundle"])
+    shown: list[str] = []
+
+    async def show() -> None:
+        while True:
+            text = (await gateway.issue()).json()["text"]
+            gate.check(text, datetime.now(UTC))
+            shown.append(text)
+            await asyncio.sleep(0.01)
+
+    async def published(count: int, root: str) -> None:
+        async def there() -> bool:
+            reply = (await gateway.http.get(BUNDLE)).json()
+            bundle = read_bundle(b64decode(reply["bundle"]), KeyRing([root_key(b64decode(reply["root"]))]))
+            name = sha256(b64decode(reply["root"])).hexdigest()[: len(root)]
+            return (len(bundle.roots), name) == (count, root)
+
+        await until(there)
+
+    showing = asyncio.create_task(show())
+    _, second = run_pass_key(capsys, "add", *file)
+    await published(2, first)
+    gate.take_signed(b64decode((await gateway.http.get(BUNDLE)).json()["bundle"]))
+    assert [second, first] == run_pass_key(capsys, "use", second, *file)
+    # The gate has no bundle of the second root yet, and believes its passes.
+    await published(2, second)
+    await until_more(shown)
+    gate.take_signed(b64decode((await gateway.http.get(BUNDLE)).json()["bundle"]))
+    assert [second] == run_pass_key(capsys, "drop", first, *file)
+    await published(1, second)
+    await until_more(shown)
+    showing.cancel()
+    await asyncio.wait([showing])
+    assert showing.cancelled(), showing.exception()
+    gate.take_signed(b64decode((await gateway.http.get(BUNDLE)).json()["bundle"]))
+    for refused in (lambda: gate.take_signed(signed_by_first), lambda: gate.check(shown[0], datetime.now(UTC))):
+        with pytest.raises(CertificateRefused) as caught:
+            refused()
+        assert Reason.SIGNER_UNKNOWN is caught.value.reason
+
+
+async def until_more(shown: list[str]) -> None:
+    """Returns once some more passes were shown."""
+    before = len(shown)
+
+    async def more() -> bool:
+        return len(shown) > before + 3
+
+    await until(more)
+
+
+async def test_a_file_of_keys_that_will_not_do_changes_nothing(tmp_path: Path) -> None:
+    """What was read last goes on signing, until the file is right again."""
+    path = kept_pass_keys(tmp_path)
+    now = [0.0]
+    keys = PassKeyFile(path, lambda: now[0])
+    (first,) = keys.current
+    right = path.read_text()
+    for wrong in ("", right * 2, right.replace("A", "B", 5), "no key"):
+        path.write_text(wrong)
+        now[0] += 10
+        assert first.root.public_bytes == keys.current[0].root.public_bytes
+    path.write_text(right + new_pass_keys().root.pem.decode())
+    now[0] += 10
+    assert 2 == len(keys.current)
 
 
 @pytest.mark.parametrize(("name", "seen"), [("张三", "张*"), ("Li Wei", "L* W*"), ("", "")])

@@ -10,7 +10,7 @@ from tests.testkit.tools import ROOT
 
 PROTOS = ROOT / "protos"
 
-READS = ("Get", "List", "Compute", "Evaluate", "Show", "Check")
+READS = ("Get", "List", "Compute", "Evaluate", "Show", "Check", "Find", "Reopen")
 STREAMS = ("Watch", "Stream")
 PERSONAL = {"subject", "document", "query", "judge"}
 NO_BATCH = {
