@@ -15,6 +15,7 @@ COMMANDS = (
     Command("up", "cli.commands.up", "在本机运行整个互通网 / run the whole mesh on this machine"),
     Command("import", "cli.commands.import_", "导入检验机构的结果文件 / import a laboratory's result file"),
     Command("laboratory", "cli.commands.laboratory.command", "检测机构的质量 / the quality of laboratories"),
+    Command("supervision", "cli.commands.supervision.command", "监督：导出公开数据 / supervision: open data"),
     Command("policy", "cli.commands.policy.command", "检查、测试、解释政策 / check, test and explain policies"),
     Command("migrate", "cli.commands.migrate", "建库或更新表结构 / make a store, or bring its tables up to date"),
     Command("backup", "cli.commands.backup", "备份库与审计日志 / back up a store or an audit trail"),

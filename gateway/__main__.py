@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gateway.application.samples import read_people
 from gateway.composition import Gateway, build
-from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
 from gateway.server import serve
 from gateway.settings import GatewaySettings
 from services.common.regions import NATION
@@ -34,6 +34,9 @@ def wire(settings: GatewaySettings) -> Gateway:
     def change_feed(region: str, target: str) -> ChangeFeed:
         return channels.remote(ChangeFeed, target, service="records", peer=store_of(region))
 
+    def store_figures(region: str, target: str) -> StoreFigures:
+        return channels.remote(StoreFigures, target, service="records", peer=store_of(region))
+
     return build(
         settings,
         verdict=channels.remote(VerdictSource, settings.verdict, service="verdict", peer=principal("mesh/verdict")),
@@ -43,6 +46,11 @@ def wire(settings: GatewaySettings) -> Gateway:
         regions=channels.remote(Regions, settings.lookup, service="lookup", peer=lookup),
         news=change_feed(NATION, directory.nation.records),
         region_news={region: change_feed(region, member.records) for region, member in directory.regions.items()},
+        policies=channels.remote(Policies, settings.verdict, service="verdict", peer=principal("mesh/verdict")),
+        stores={
+            NATION: store_figures(NATION, directory.nation.records),
+            **{region: store_figures(region, member.records) for region, member in directory.regions.items()},
+        },
         directory_version=directory.version,
         sample_people=read_people(Path(settings.sample_people)) if settings.sample_people else None,
         close=channels.close,

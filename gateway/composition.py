@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hutong.common.v1.subject_pb2 import DocumentType, Purpose
-from hutong.gateway.v1 import health_code_service_pb2
+from hutong.gateway.v1 import health_code_service_pb2, supervision_service_pb2
 
 from gateway.application.accesses import Accesses
 from gateway.application.admission import Admission
@@ -26,8 +26,10 @@ from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
 from gateway.grpc.servicer import HealthCodeServicer
+from gateway.grpc.supervision import SupervisionServicer
 from gateway.http.api import api_routes
 from gateway.http.app import HttpApplication, Pipelines
+from gateway.http.supervision.routes import supervision_routes
 from gateway.http.views.code import code_body
 from gateway.identity.callers import Callers, TokenPeers
 from gateway.identity.development import DevelopmentIssuer
@@ -41,10 +43,14 @@ from gateway.pages.sign_in import sign_in_routes
 from gateway.passes.keys import PassKeyFile, kept_pass_keys
 from gateway.passes.passes import Passes, PassSources
 from gateway.passes.voids import Voids
-from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
 from gateway.settings import GatewaySettings
+from gateway.supervision.recorder import Recorder
+from gateway.supervision.store.opening import open_store
+from gateway.supervision.supervision import Supervision
 from services.certificates.holders import HolderSeal
 from services.certificates.trust_folder import TrustFolder
+from services.common import mesh_secret
 from services.common.documents import PersonKeys
 from services.common.errors import Text
 from services.common.regions import NATION
@@ -73,10 +79,18 @@ log = logging.getLogger("hutong.gateway")
 
 NAME = "gateway"
 _CONTRACT = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
+_SUPERVISION = supervision_service_pb2.DESCRIPTOR.services_by_name["SupervisionService"]
 _DEFAULT_PURPOSES = {
     f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION
-    for method in ("ClaimResult", "SwitchScope", "PresentCertificate")
-}
+    for method in ("ClaimResult", "SwitchScope", "RequestCorrection", "PresentCertificate")
+} | dict.fromkeys(
+    (
+        f"{_SUPERVISION.full_name}/ListRefusals",
+        f"{_SUPERVISION.full_name}/ReopenRefusal",
+        "hutong.records.v1.ConflictService/ListConflicts",
+    ),
+    Purpose.PURPOSE_SUPERVISION,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +175,9 @@ def build(
     holder_feed: HolderFeed,
     regions: Regions,
     news: ChangeFeed,
+    policies: Policies,
     region_news: Mapping[str, ChangeFeed] | None = None,
+    stores: Mapping[str, StoreFigures] | None = None,
     directory_version: str = "",
     sample_people: Sequence[SamplePerson] | None = None,
     cache: VerdictCache | None = None,
@@ -173,9 +189,10 @@ def build(
     """Builds a gateway over these ports.
 
     `news` is the nation's change feed, `region_news` those of regions whose own changes are to reach the cache
-    directly; `directory_version` names the list of members; `sample_people` are shown by the embedded mesh and only
-    there. The gateway closes a cache it opened itself or was given, then calls `close`. Raises ValueError when the
-    mesh's secret is too short or the bound on news too long.
+    directly; `policies` and `stores`, by region and "nation", are what supervisors are told of; `directory_version`
+    names the list of members; `sample_people` are shown by the embedded mesh and only there. The gateway closes a cache
+    it opened itself or was given, then calls `close`. Raises ValueError when the mesh's secret is too short or the
+    bound on news too long, and SettingsError for a store of supervision that will not do.
     """
     if not 0 < settings.news_seconds <= BOUND_SECONDS:
         raise ValueError(f"HUTONG_NEWS_SECONDS: more than 0 and at most {BOUND_SECONDS:g}")
@@ -190,12 +207,12 @@ def build(
     feeds = tuple(source.name for source in sources)
     if cache is None:
         cache = open_cache(settings, feeds, clock)
-    policies = PolicyDigests(verdict)
+    digests = PolicyDigests(verdict)
     verdicts = VerdictClient(verdict, mesh, clock, seconds=settings.compute_seconds)
     single_flight = SingleFlight(
         cache,
         verdicts,
-        policies,
+        digests,
         render=code_body,
         clock=clock,
         seconds=settings.compute_seconds,
@@ -203,7 +220,7 @@ def build(
     codes = Codes(
         cache,
         single_flight,
-        policies,
+        digests,
         clock=clock,
         news_seconds=settings.news_seconds,
         region_feeds=frozenset(feeds) - {NATION, HOLDERS},
@@ -211,7 +228,23 @@ def build(
     keys = secret.keys
     admission = Admission(keys)
     lookup = ProvenLookup(evidence, holders, mesh)
-    application = Application(admission, codes, policies, evidence=lookup, holders=lookup, regions=regions)
+    root = mesh_secret.parse_mesh_secret(settings.mesh_secret).root
+    supervision_store = open_store(
+        settings.supervision_store, mesh_secret.secret_fingerprint(root), migrates=settings.supervision_migrate
+    )
+    recorder = None
+    if supervision_store is not None:
+        recorder = Recorder(supervision_store, root, clock, days=settings.supervision_days)
+    supervision = Supervision(supervision_store, recorder, codes, keys, clock)
+    application = Application(
+        admission,
+        codes,
+        digests,
+        evidence=lookup,
+        holders=lookup,
+        regions=regions,
+        **({"shows": recorder.record} if recorder else {}),
+    )
     accesses = Accesses(settings.audit, admission)
     pass_keys = open_pass_keys(settings)
     voids = Voids(nation, clock)
@@ -222,7 +255,7 @@ def build(
     certificates = Certificates(application, lookup, lookup, open_certificates(settings, names, keys), clock)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(holders_news)
-    probe = Probe(cache, policies, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
+    probe = Probe(cache, digests, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
     overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock, keys, files)
@@ -232,6 +265,7 @@ def build(
     guard = TableGuard(access_table(settings), named, persons=NamedPersons(keys))
     routes = {
         **api_routes(application, accesses, passes, certificates),
+        **supervision_routes(supervision, stores or {}, policies),
         **page_routes(sample_people, sign_in=bool(identities.development and sample_people)),
         **sign_in_routes(identities.development, sample_people),
     }
@@ -240,17 +274,21 @@ def build(
     return Gateway(
         service=Service(
             name=NAME,
-            bindings=[Binding(_CONTRACT, servicer, guard, heavy=HEAVY, heavy_purposes=HEAVY_PURPOSES)],
+            bindings=[
+                Binding(_CONTRACT, servicer, guard, heavy=HEAVY, heavy_purposes=HEAVY_PURPOSES),
+                Binding(_SUPERVISION, SupervisionServicer(supervision), guard, heavy=HEAVY),
+            ],
             pings=probe.pings,
             background=[
-                policies.keep,
+                digests.keep,
                 first_contact.run,
                 updater.run,
                 HoldersHistory(holder_feed, mesh).run,
                 *([voids.run] if pass_sources else []),
+                *([recorder.run] if recorder else []),
                 *(source.run for source in identities.tokens.sources),
             ],
-            close=_closing(cache, verdicts, limiter, close),
+            close=_closing(cache, verdicts, limiter, recorder, close),
             files=files,
             auditor=auditor,
             limiter=limiter,
@@ -286,9 +324,12 @@ def _closing(
     cache: VerdictCache,
     verdicts: VerdictClient,
     limiter: Limiter | None,
+    recorder: Recorder | None,
     close: Callable[[], Awaitable[None]] | None,
 ) -> Callable[[], Awaitable[None]]:
     async def close_all() -> None:
+        if recorder is not None:
+            await recorder.close()
         await verdicts.close()
         await cache.close()
         if limiter is not None:

@@ -53,6 +53,11 @@ DIRECTORY_DIFFERS = Gauge(
     "1 while a service goes by another list of members than this gateway: nation or lookup.",
     ["service"],
 )
+SUPERVISION_LOST = Tally(
+    "hutong_gateway_supervision_lost",
+    "What supervision did not get, because its store could not be written for long: MARK, of a figure, or REFUSAL.",
+    ["what"],
+)
 FEEDS_BEGUN = Tally(
     "hutong_gateway_feeds_begun",
     "How often a feed was followed anew, because its store went back or was made anew, or the cache was empty.",

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
-from hutong.records.v1 import change_feed_service_pb2
+from hutong.records.v1 import change_feed_service_pb2, conflict_service_pb2, laboratory_quality_service_pb2
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
 
@@ -21,6 +21,34 @@ class VerdictSource(Protocol):
         self, request: policy_service_pb2.GetPolicyDigestsRequest
     ) -> policy_service_pb2.GetPolicyDigestsResponse:
         """See hutong.verdict.v1.PolicyService."""
+
+
+class Policies(Protocol):
+    """Knows the policies: the verdict service."""
+
+    async def FindStricterPolicies(
+        self, request: policy_service_pb2.FindStricterPoliciesRequest
+    ) -> policy_service_pb2.FindStricterPoliciesResponse:
+        """See hutong.verdict.v1.PolicyService."""
+
+
+class StoreFigures(Protocol):
+    """Tells how a store's laboratories work, and what somebody has to settle: a records service."""
+
+    async def ListLaboratoryQuality(
+        self, request: laboratory_quality_service_pb2.ListLaboratoryQualityRequest
+    ) -> laboratory_quality_service_pb2.ListLaboratoryQualityResponse:
+        """See hutong.records.v1.LaboratoryQualityService."""
+
+    async def ListOverdueSamples(
+        self, request: laboratory_quality_service_pb2.ListOverdueSamplesRequest
+    ) -> laboratory_quality_service_pb2.ListOverdueSamplesResponse:
+        """See hutong.records.v1.LaboratoryQualityService."""
+
+    async def ListConflicts(
+        self, request: conflict_service_pb2.ListConflictsRequest
+    ) -> conflict_service_pb2.ListConflictsResponse:
+        """See hutong.records.v1.ConflictService."""
 
 
 class Evidence(Protocol):
@@ -48,6 +76,16 @@ class Holders(Protocol):
     async def SwitchScope(
         self, request: holder_service_pb2.SwitchScopeRequest
     ) -> holder_service_pb2.SwitchScopeResponse:
+        """See hutong.lookup.v1.HolderService."""
+
+    async def RequestCorrection(
+        self, request: holder_service_pb2.RequestCorrectionRequest
+    ) -> holder_service_pb2.RequestCorrectionResponse:
+        """See hutong.lookup.v1.HolderService."""
+
+    async def ListHolderCorrectionRequests(
+        self, request: holder_service_pb2.ListHolderCorrectionRequestsRequest
+    ) -> holder_service_pb2.ListHolderCorrectionRequestsResponse:
         """See hutong.lookup.v1.HolderService."""
 
 

@@ -8,6 +8,7 @@ from services.runtime.settings.kinds import (
     Count,
     Directory,
     File,
+    Flag,
     Listen,
     Members,
     Name,
@@ -16,6 +17,7 @@ from services.runtime.settings.kinds import (
     Rate,
     RedisUrl,
     SomeSeconds,
+    StoreUrl,
     Target,
     up_to,
 )
@@ -58,6 +60,13 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     """The key (P-256, PEM) from which the keys of passes come; all replicas have the same file, which is read again
     when it changes: the first key in it signs, further ones are published with it (`hutong pass-key`). Empty: with a
     development issuer one that is made in its folder, else no passes are issued."""
+    supervision_store: StoreUrl = ""
+    """Where figures and refusals are kept for supervision: sqlite:///relative/path, sqlite:////absolute/path for a
+    gateway that is alone, or postgresql://user@host/database for all replicas. Empty: they are kept nowhere."""
+    supervision_migrate: Flag = False
+    """Makes that store when it is not there, and brings its tables up to date. Otherwise `hutong migrate` does."""
+    supervision_days: Count = 180
+    """For how many days a refusal is kept, to be opened again. Figures stay: they name nobody."""
     certificate_signers: Directory = ""
     """The regions' signers of test certificates: for each a certificate `NAME.pem` that names its region, and its key
     `NAME.key`; a folder that is read again when it changes. Empty: no certificates are issued."""

@@ -3,11 +3,16 @@
 import argparse
 from functools import partial
 
+from gateway.supervision.store.schemas import SCHEMAS as SUPERVISION
 from services.lookup.store.schemas import SCHEMAS as LOOKUP
 from services.records.store.schemas import SCHEMAS as RECORDS
 from services.runtime.storage import migration_command
 
-_STORES = ((RECORDS, "记录库 / a store of records"), (LOOKUP, "关联信息库 / lookup's store"))
+_STORES = (
+    (RECORDS, "记录库 / a store of records"),
+    (LOOKUP, "关联信息库 / lookup's store"),
+    (SUPERVISION, "监督统计库 / the store of supervision"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

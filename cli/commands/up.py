@@ -194,6 +194,7 @@ async def _start(mesh: "RunningMesh", args: argparse.Namespace, began: float) ->
     from cli.mesh.client import MeshClient
     from cli.mesh.per_process import ProcessMesh
     from cli.mesh.welcome import own_command, welcome
+    from cli.samples.showing import show_people
     from cli.samples.start import load_samples
     from services.runtime.clock import system_clock
 
@@ -201,6 +202,7 @@ async def _start(mesh: "RunningMesh", args: argparse.Namespace, began: float) ->
     if not args.no_samples:
         async with MeshClient(mesh.endpoints, "hutong-up") as client:
             await load_samples(client, system_clock)
+        await asyncio.to_thread(show_people, mesh.endpoints.http)
     seconds = perf_counter() - began
     print(welcome(mesh.endpoints, args.data, seconds, own_command(), samples=not args.no_samples), flush=True)
     if isinstance(mesh, ProcessMesh):

@@ -3,7 +3,7 @@
 from cli.mesh.certificates import tls_settings
 from cli.mesh.child import inherited_environment
 from cli.mesh.data import SECRET_FILE
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, RECORD_STORES, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, RECORD_STORES, SUPERVISION, VERDICT, Plan
 from services.common.regions import NATION
 
 MODULES = dict.fromkeys(RECORD_STORES, "services.records") | {
@@ -54,6 +54,8 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
             "DIRECTORY": str(plan.directory),
             "REDIS_URL": plan.redis,
             "DEVELOPMENT": plan.development,
+            "SUPERVISION_STORE": plan.store_url(SUPERVISION),
+            "SUPERVISION_MIGRATE": "true",
             "CERTIFICATE_SIGNERS": str(plan.signers),
             "CERTIFICATE_TRUST": str(plan.signers),
             "SAMPLE_PEOPLE": str(plan.samples.resolve()) if plan.samples else "",

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cli.mesh.data import DataDirectoryError
-from cli.mesh.plan import LOOKUP, RECORD_STORES, Plan
+from cli.mesh.plan import LOOKUP, RECORD_STORES, SUPERVISION, Plan
 
-STORES = (*RECORD_STORES, LOOKUP)
+STORES = (*RECORD_STORES, LOOKUP, SUPERVISION)
 _LIST = "stores"
 
 
@@ -16,7 +16,7 @@ def require_stores(plan: Plan, names: Iterable[str] = STORES) -> None:
     for name in names:
         file = plan.store_file(name)
         if name in noted and not file.exists():
-            kind = "lookup" if name == LOOKUP else "records"
+            kind = name if name in (LOOKUP, SUPERVISION) else "records"
             make = f"`hutong migrate {kind} --store-url {plan.store_url(name)}`"
             raise DataDirectoryError(
                 f"库 {file} 不见了：从备份恢复；若确实要新建空库，用 {make}",

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 
 from cli.mesh.certificates import tls_settings
 from cli.mesh.data import SECRET_FILE
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PRINCIPALS, REGIONS, VERDICT, Plan
-from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Regions, VerdictSource
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PRINCIPALS, REGIONS, SUPERVISION, VERDICT, Plan
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
 from services.common.regions import NATION
-from services.lookup.ports import RecordsIntake, RecordsSource
+from services.lookup.ports import CorrectionStore, RecordsIntake, RecordsSource
 from services.records.ports import Region
 from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
@@ -40,8 +40,15 @@ def records(plan: Plan, store: str, feeds: Mapping[str, Region]) -> Service:
     return build(settings, feeds=feeds)
 
 
-def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping[str, RecordsIntake]) -> Service:
-    """The lookup service; `sources` are all records services, by region and "nation", `intakes` those of regions."""
+def lookup(
+    plan: Plan,
+    *,
+    sources: Mapping[str, RecordsSource],
+    intakes: Mapping[str, RecordsIntake],
+    corrections: Mapping[str, CorrectionStore],
+) -> Service:
+    """The lookup service; `sources` and `corrections` are all records services, by region and "nation", `intakes` those
+    of regions."""
     from services.lookup.composition import build
     from services.lookup.settings import Settings
 
@@ -55,7 +62,7 @@ def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping
         audit=plan.audit(LOOKUP),
         **tls_settings(plan, LOOKUP),
     )
-    return build(settings, sources=sources, intakes=intakes)
+    return build(settings, sources=sources, intakes=intakes, corrections=corrections)
 
 
 def verdict(plan: Plan, evidence: EvidenceSource) -> Service:
@@ -84,6 +91,8 @@ async def gateway(
     holder_feed: HolderFeed,
     regions: Regions,
     news: Mapping[str, ChangeFeed],
+    policies: Policies,
+    stores: Mapping[str, StoreFigures],
 ) -> AsyncIterator[Sequence[Binding]]:
     """Runs the gateway on its two ports meanwhile. Raises OSError when one is taken."""
     from gateway.application.samples import read_people
@@ -103,6 +112,8 @@ async def gateway(
         limits=dict(plan.limits),
         audit=plan.audit(GATEWAY),
         development=plan.development,
+        supervision_store=plan.store_url(SUPERVISION),
+        supervision_migrate=True,
         certificate_signers=str(plan.signers),
         certificate_trust=str(plan.signers),
         **tls_settings(plan, GATEWAY),
@@ -116,6 +127,8 @@ async def gateway(
         regions=regions,
         news=news[NATION],
         region_news={region: news[region] for region in REGIONS},
+        policies=policies,
+        stores=stores,
         directory_version=plan.members.version,
         sample_people=read_people(plan.samples) if plan.samples else None,
         files=process_files(settings, PRINCIPALS[GATEWAY]),

@@ -1,6 +1,6 @@
 """The application behind both transports: what a health-code client may ask, once its person is known."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from hutong.common.v1.subject_pb2 import Document, Purpose, Subject
@@ -24,6 +24,7 @@ from hutong.lookup.v1.region_pb2 import Region, Scope
 
 from gateway.application import results
 from gateway.application.admission import Admission
+from gateway.application.corrections import Corrections
 from gateway.application.directory import Directory
 from gateway.codes.codes import Codes, Shown
 from gateway.codes.policy_digests import PolicyDigests
@@ -52,6 +53,10 @@ def _results(person: bytes, evidence: Sequence[EvidenceMessage], size: int, toke
 _VIEWS = frozenset(DestinationView.values())
 
 
+def _unseen(query: CodeQuery, shown: Shown, purpose: Purpose.ValueType) -> None:
+    pass
+
+
 class Destination(NamedTuple):
     """A region, and the code there."""
 
@@ -71,20 +76,25 @@ class Application:
         evidence: Evidence,
         holders: Holders,
         regions: Regions,
+        shows: Callable[[CodeQuery, Shown, Purpose.ValueType], None] = _unseen,
     ) -> None:
+        """`shows` is told of every code that is shown where its holder stands."""
         self.admission = admission
         self.codes = codes
+        self.corrections = Corrections(admission, holders)
         self._policies = policies
         self._evidence = evidence
         self._holders = holders
         self._regions = regions
         self._directory = Directory(regions)
+        self._shows = shows
 
     async def show(self, query: CodeQuery, purpose: Purpose.ValueType) -> Shown:
         """Shows the code for one query."""
         shown = await self.codes.show(query, purpose)
         if shown.entry.unknown:
             count_unknown(1)
+        self._shows(query, shown, purpose)
         return shown
 
     async def show_many(
@@ -92,11 +102,20 @@ class Application:
     ) -> Sequence[Shown | ServiceError]:
         """Shows the codes for many queries, in order; one that was not admitted keeps its error."""
         admitted = [query for query in queries if isinstance(query, CodeQuery)]
-        shown = await self.codes.show_many(admitted, purpose)
-        answered = zip(admitted, shown, strict=True)
-        count_unknown(len({query.person for query, one in answered if isinstance(one, Shown) and one.entry.unknown}))
+        shown = await self._codes_of(admitted, purpose)
+        for query, one in zip(admitted, shown, strict=True):
+            if isinstance(one, Shown):
+                self._shows(query, one, purpose)
         codes = iter(shown)
         return [next(codes) if isinstance(query, CodeQuery) else query for query in queries]
+
+    async def _codes_of(
+        self, queries: Sequence[CodeQuery], purpose: Purpose.ValueType
+    ) -> Sequence[Shown | ServiceError]:
+        shown = await self.codes.show_many(queries, purpose)
+        answered = zip(queries, shown, strict=True)
+        count_unknown(len({query.person for query, one in answered if isinstance(one, Shown) and one.entry.unknown}))
+        return shown
 
     def admit_many(
         self, queries: Sequence[HealthCodeQuery], prior: Sequence[Sequence[Violation]] = ()
@@ -132,7 +151,7 @@ class Application:
         regions = regions or await self._policies.regions()
         directory = await self._directory.all()
         queries = [CodeQuery(person, region, at=at, scene=request.scene, born=born) for region in regions]
-        shown = await self.show_many(queries, purpose)
+        shown = await self._codes_of(queries, purpose)
         return [
             Destination(directory.get(region) or Region(region=region), code)
             for region, code in zip(regions, shown, strict=True)

@@ -1,28 +1,18 @@
 """HealthCodeService: translates the contract to the application and back."""
 
-from collections.abc import Awaitable, Callable
-from functools import wraps
-from typing import TypeVar
-
-from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import certificate_pb2
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
 from gateway.application.accesses import Accesses
 from gateway.application.application import Application
-from gateway.application.purpose_views import narrowed
 from gateway.certificates.certificates import Certificates
 from gateway.codes.codes import Shown, Summaries
-from gateway.metrics import REQUESTS
+from gateway.grpc.counting import counted
 from gateway.passes.passes import Passes
 from services.common.errors import ServiceError
 from services.runtime.rpc.call import current_call
 from services.runtime.rpc.errors import to_item_error
-
-Request = TypeVar("Request")
-Response = TypeVar("Response")
-Method = Callable[["HealthCodeServicer", Request], Awaitable[Response]]
 
 
 def _outcome(shown: Shown | ServiceError) -> pb.HealthCodeOutcome:
@@ -33,31 +23,6 @@ def _outcome(shown: Shown | ServiceError) -> pb.HealthCodeOutcome:
 
 def _purpose() -> Purpose.ValueType:
     return current_call().purpose
-
-
-def _counted(method: Method[Request, Response]) -> Method[Request, Response]:
-    """Counts a method's calls by how they end, and narrows their answers to what their purpose sees."""
-
-    @wraps(method)
-    async def counted(self: "HealthCodeServicer", request: Request) -> Response:
-        outcome = "CANCELLED"
-        try:
-            response = await method(self, request)
-            purpose = _purpose()
-            if purpose and isinstance(response, Message):
-                narrowed(response, purpose)
-            outcome = "OK"
-        except ServiceError as error:
-            outcome = error.code.name
-            raise
-        except Exception:
-            outcome = "INTERNAL"
-            raise
-        finally:
-            REQUESTS.add("grpc", method.__name__, outcome)
-        return response
-
-    return counted
 
 
 class HealthCodeServicer:
@@ -71,19 +36,19 @@ class HealthCodeServicer:
         self._passes = passes
         self._accesses = accesses
 
-    @_counted
+    @counted
     async def ShowHealthCode(self, request: pb.ShowHealthCodeRequest) -> pb.ShowHealthCodeResponse:
         """Shows one code."""
         query = self._application.admission.query(request.query, "query.")
         return (await self._application.show(query, _purpose())).message()
 
-    @_counted
+    @counted
     async def BatchShowHealthCodes(self, request: pb.BatchShowHealthCodesRequest) -> pb.BatchShowHealthCodesResponse:
         """Shows many codes."""
         codes = await self._application.show_many(self._application.admit_many(request.queries), _purpose())
         return pb.BatchShowHealthCodesResponse(outcomes=[_outcome(code) for code in codes])
 
-    @_counted
+    @counted
     async def CheckDestinations(self, request: pb.CheckDestinationsRequest) -> pb.CheckDestinationsResponse:
         """Shows one person's code in many regions."""
         destinations = await self._application.destinations(request, _purpose())
@@ -98,12 +63,12 @@ class HealthCodeServicer:
             ]
         )
 
-    @_counted
+    @counted
     async def ListResults(self, request: pb.ListResultsRequest) -> pb.ListResultsResponse:
         """Lists a person's results."""
         return await self._application.results(request, _purpose())
 
-    @_counted
+    @counted
     async def BatchListResults(self, request: pb.BatchListResultsRequest) -> pb.BatchListResultsResponse:
         """Lists many people's results."""
         pages = await self._application.results_of_many(request.documents, _purpose())
@@ -116,53 +81,65 @@ class HealthCodeServicer:
             ]
         )
 
-    @_counted
+    @counted
     async def ClaimResult(self, request: pb.ClaimResultRequest) -> pb.ClaimResultResponse:
         """Makes a result from elsewhere part of a region's record."""
         return await self._application.claim(request, _purpose())
 
-    @_counted
+    @counted
     async def SwitchScope(self, request: pb.SwitchScopeRequest) -> pb.SwitchScopeResponse:
         """Turns the holder's switch."""
         return await self._application.switch_scope(request, _purpose())
 
-    @_counted
+    @counted
+    async def RequestCorrection(self, request: pb.RequestCorrectionRequest) -> pb.RequestCorrectionResponse:
+        """Asks a laboratory to correct a record."""
+        return await self._application.corrections.request(request, _purpose())
+
+    @counted
+    async def ListHolderCorrectionRequests(
+        self, request: pb.ListHolderCorrectionRequestsRequest
+    ) -> pb.ListHolderCorrectionRequestsResponse:
+        """Lists what a person asked to have corrected."""
+        return await self._application.corrections.listed(request, _purpose())
+
+    @counted
     async def ListAccesses(self, request: pb.ListAccessesRequest) -> pb.ListAccessesResponse:
         """Lists who looked at a person."""
         return await self._accesses.list(request)
 
-    @_counted
+    @counted
     async def IssuePass(self, request: pb.IssuePassRequest) -> pb.IssuePassResponse:
         """Issues a pass."""
         return await self._passes.issue(request, _purpose())
 
-    @_counted
+    @counted
     async def GetTrustBundle(self, request: pb.GetTrustBundleRequest) -> pb.GetTrustBundleResponse:
         """Makes the trust bundle."""
         return await self._passes.bundle()
 
-    @_counted
+    @counted
     async def IssueCertificate(
         self, request: certificate_pb2.IssueCertificateRequest
     ) -> certificate_pb2.IssueCertificateResponse:
         """Issues a certificate."""
         return await self._certificates.issue(request, _purpose())
 
-    @_counted
+    @counted
     async def VerifyCertificate(
         self, request: certificate_pb2.VerifyCertificateRequest
     ) -> certificate_pb2.VerifyCertificateResponse:
         """Verifies a certificate."""
         return await self._certificates.verify(request, _purpose())
 
-    @_counted
+    @counted
     async def PresentCertificate(
         self, request: certificate_pb2.PresentCertificateRequest
     ) -> certificate_pb2.PresentCertificateResponse:
         """Presents a certificate as evidence."""
         return await self._certificates.present(request, _purpose())
 
-    @_counted
+    @counted
     async def ListRegions(self, request: pb.ListRegionsRequest) -> pb.ListRegionsResponse:
         """Lists the directory."""
         return await self._application.regions(request)

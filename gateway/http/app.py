@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.application.weights import HEAVY_PURPOSES
@@ -213,6 +213,9 @@ def _purpose(header: bytes | None) -> int:
 
 
 async def _send(send: Send, reply: Reply, trace: Trace, more: Iterable[tuple[bytes, bytes]], *, gzip: bool) -> None:
+    if reply.pieces is not None:
+        await _send_pieces(send, reply, reply.pieces, trace, more)
+        return
     size = len(reply.body) + len(reply.kept)
     compressible = size > LEAST_BYTES
     body = gzipped(reply.body, reply.kept) if compressible and gzip else reply.body + reply.kept
@@ -232,3 +235,20 @@ async def _send(send: Send, reply: Reply, trace: Trace, more: Iterable[tuple[byt
             headers.append((b"content-encoding", b"gzip"))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _send_pieces(
+    send: Send, reply: Reply, pieces: AsyncIterator[bytes], trace: Trace, more: Iterable[tuple[bytes, bytes]]
+) -> None:
+    """Sends a reply whose length is not known yet. What fails on the way breaks the connection off: nobody takes a part
+    for the whole."""
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"traceparent", trace.traceparent().encode()),
+        *reply.headers,
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    async for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

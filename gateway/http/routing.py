@@ -1,6 +1,6 @@
 """A route: one method of one path, from the bytes of a request to those of its reply."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -38,6 +38,8 @@ class Reply(NamedTuple):
     headers: Sequence[tuple[bytes, bytes]] = ()
     kept: bytes = b""
     kept_digest: bytes = b""
+    pieces: AsyncIterator[bytes] | None = None
+    """What follows, made while it is sent, of a length that nobody knows yet."""
 
 
 class Route(Protocol):

@@ -13,13 +13,14 @@ from gateway.pages.installation import installation_routes
 
 
 def page_routes(people: Sequence[SamplePerson] | None, *, sign_in: bool = False) -> Mapping[str, Route]:
-    """Returns the holder's page, the venue's, what installs them, the documentation, the description and, where there
-    are any, the sample people."""
+    """Returns the holder's page, the venue's, the supervisor's, what installs the first two, the documentation, the
+    description and, where there are any, the sample people."""
     described = document(people is not None, sign_in=sign_in)
     installed = {"/": assembled("holder/page.html"), "/check": assembled("venue/page.html")}
     routes = {
         "/": _page("home", installed["/"]),
         "/check": _page("check", installed["/check"]),
+        "/supervision": _page("supervision", assembled("supervision/page.html")),
         "/docs": _page("docs", docs.page(described)),
         "/openapi.json": fixed("openapi", encode(described)),
         **installation_routes(installed),

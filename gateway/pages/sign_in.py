@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from google.protobuf.empty_pb2 import Empty
 
 from gateway.application.samples import SampleDocument, SamplePerson
-from gateway.http.requests.bodies import SignInRequest
+from gateway.http.requests.bodies import SignInRequest, SupervisorSignInRequest
 from gateway.http.requests.decoder import Decoder
 from gateway.http.routing import Incoming, Reply, Route
 from gateway.http.views.answer import encode
@@ -51,13 +51,41 @@ class SignInRoute:
         return await pipeline.unary(self.operation, answer, Empty(), call, span_name=span_name)
 
 
+class SupervisorSignInRoute:
+    """POST /v1/sampleSupervisor:signIn."""
+
+    method = "POST"
+    operation = "SignInAsSupervisor"
+    weight = Weight.LIGHT
+    open = True
+    changes = True
+
+    def __init__(self, issuer: DevelopmentIssuer) -> None:
+        self._issuer = issuer
+        self._decode = Decoder(SupervisorSignInRequest)
+
+    async def serve(self, incoming: Incoming, call: Call, pipeline: Pipeline, span_name: str) -> Reply:
+        """See Route."""
+        self._decode(incoming.body)
+
+        async def answer(request: Empty) -> Reply:
+            token = self._issuer.token({"role": "supervisor", "sub": "sample"})
+            return Reply(encode(SignInResponse(token, TOKEN_SECONDS)), headers=((b"cache-control", b"no-store"),))
+
+        return await pipeline.unary(self.operation, answer, Empty(), call, span_name=span_name)
+
+
 def _claim(document: SampleDocument) -> dict[str, str]:
     return {"type": document.type, "number": document.number}
 
 
 def sign_in_routes(issuer: DevelopmentIssuer | None, people: Sequence[SamplePerson] | None) -> Mapping[str, Route]:
-    """Returns the path at which sample people sign in, where there are any and somebody issues tokens."""
+    """Returns the paths at which sample people and the sample supervisor sign in, where there are any and somebody
+    issues tokens."""
     if issuer is None or not people:
         return {}
-    route: Route = SignInRoute(issuer, people)
-    return {"/v1/samplePeople:signIn": route}
+    routes: Mapping[str, Route] = {
+        "/v1/samplePeople:signIn": SignInRoute(issuer, people),
+        "/v1/sampleSupervisor:signIn": SupervisorSignInRoute(issuer),
+    }
+    return routes

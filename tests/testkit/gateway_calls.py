@@ -1,6 +1,6 @@
 """Every call of the gateway, about two people in two regions, for every purpose: and what the table says of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose
@@ -14,7 +14,8 @@ from tests.testkit.servers.gateway_clients import SHOW
 CONTRACT = pb.DESCRIPTOR.services_by_name["HealthCodeService"]
 TABLE = read_table()
 HERE, THERE = "110000", "430000"
-DEFAULTS = dict.fromkeys(("ClaimResult", "SwitchScope", "PresentCertificate"), Purpose.PURPOSE_HOLDER_DECISION)
+DECISIONS = ("ClaimResult", "SwitchScope", "RequestCorrection", "PresentCertificate")
+DEFAULTS = dict.fromkeys(DECISIONS, Purpose.PURPOSE_HOLDER_DECISION)
 OPEN = {"ListRegions", "GetTrustBundle"}
 """What is about nobody, and answered to anybody."""
 NAMELESS = OPEN | {"VerifyCertificate"}
@@ -64,6 +65,8 @@ def over_http(case: Case) -> tuple[str, str, Any]:
         "BatchListResults": ("POST", "/v1/results:batchList", {"documents": [person]}),
         "ClaimResult": ("POST", "/v1/results:claim", query),
         "SwitchScope": ("POST", "/v1/healthCode:switchScope", {**query, "scope": "LOCAL"}),
+        "RequestCorrection": ("POST", "/v1/corrections:request", {**query, "sourceId": "S1", "kind": "WRONG_TIME"}),
+        "ListHolderCorrectionRequests": ("POST", "/v1/corrections:list", {"document": person}),
         "ListAccesses": ("GET", "/v1/accesses", None),
         "IssuePass": ("POST", "/v1/passes:issue", query),
         "IssueCertificate": ("POST", "/v1/certificates:issue", query),
@@ -94,8 +97,10 @@ def over_grpc(case: Case) -> Any:
         message.document.CopyFrom(named)
         if name == "CheckDestinations":
             message.regions.append(case.region)
-        elif name not in ("ListResults", "ListAccesses"):
+        elif name not in ("ListResults", "ListAccesses", "ListHolderCorrectionRequests"):
             message.region = case.region
+        if name == "RequestCorrection":
+            message.source_id, message.kind = "S1", 3
         if name == "SwitchScope":
             message.scope = 1
     if name in ("VerifyCertificate", "PresentCertificate"):
@@ -122,6 +127,31 @@ def expected_over_http(caller: str, own: tuple[bytes, ...], case: Case) -> str:
     if case.method == "ListAccesses" and own:
         case = case._replace(person=case.person._replace(key=own[0]))
     return expected(caller, own, case)
+
+
+SUPERVISION: Mapping[str, tuple[str, str, Any]] = {
+    "hutong.gateway.v1.SupervisionService/ListFigures": ("GET", "/v1/supervision/figures", None),
+    "hutong.gateway.v1.SupervisionService/ListRefusals": ("GET", "/v1/supervision/refusals", None),
+    "hutong.gateway.v1.SupervisionService/ReopenRefusal": (
+        "POST",
+        "/v1/supervision/refusals:reopen",
+        {"refusalId": "00" * 16},
+    ),
+    "hutong.gateway.v1.SupervisionService/StreamOpenData": ("GET", "/v1/supervision/openData", None),
+    "hutong.records.v1.LaboratoryQualityService/ListLaboratoryQuality": ("GET", "/v1/supervision/laboratories", None),
+    "hutong.records.v1.LaboratoryQualityService/ListOverdueSamples": ("GET", "/v1/supervision/overdueSamples", None),
+    "hutong.records.v1.ConflictService/ListConflicts": ("GET", "/v1/supervision/conflicts", None),
+    "hutong.verdict.v1.PolicyService/FindStricterPolicies": ("GET", "/v1/supervision/policies", None),
+}
+"""What supervisors ask over HTTP, by the method of the contract whose right it takes: verb, path, body."""
+
+
+def expected_of_supervision(caller: str, method: str, purpose: Purpose.ValueType) -> str:
+    """Returns what the table says of a call of supervision, for a purpose or, where that is 0, none."""
+    stated = purpose or Purpose.PURPOSE_SUPERVISION
+    if TABLE.check(caller, method, stated if TABLE.rules[method].purposes else 0, []) is None:
+        return "answered"
+    return "unauthenticated" if caller == ANONYMOUS else "denied"
 
 
 def outcome_of_status(status: int) -> str:

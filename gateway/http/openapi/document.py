@@ -59,14 +59,15 @@ def _post(
     summary: str,
     description: str,
     asks: tuple[str, Json],
-    gives: tuple[str, Json],
+    gives: tuple[str, Json | None],
     *,
     anonymous: bool = False,
+    tag: str = "健康码 Health code",
 ) -> Json:
     return {
         "post": {
             "operationId": operation,
-            "tags": ["健康码 Health code"],
+            "tags": [tag],
             "summary": summary,
             "description": description,
             "parameters": [
@@ -186,6 +187,23 @@ def _calls() -> Json:
             ("SwitchRequest", examples.SWITCH),
             ("SwitchResponse", {"scope": "NATIONAL"}),
         ),
+        "/v1/corrections:request": _post(
+            "requestCorrection",
+            "纠错 · Request a correction",
+            "本人的一条记录有误，送到检测机构的待办；记录所在地区联系不上则答 503，以同一 requestId 再试即可。"
+            " Something is wrong with one of the person's own records: it goes to the laboratory's queue. 503 when the"
+            " region that keeps the record cannot be asked; the same requestId makes it one request.",
+            ("CorrectRequest", examples.CORRECT),
+            ("CorrectResponse", {"correctionRequest": examples.CORRECTION, "created": True}),
+        ),
+        "/v1/corrections:list": _post(
+            "listHolderCorrectionRequests",
+            "纠错的答复 · List corrections",
+            "本人提过的纠错与检测机构的答复，新者在前。"
+            " What the person asked to have corrected, and what the laboratories answered, newest first.",
+            ("CorrectionsRequest", {"document": examples.RESULTS["document"]}),
+            ("CorrectionsResponse", {"correctionRequests": [examples.CORRECTION], "coverage": []}),
+        ),
         "/v1/passes:issue": _post(
             "issuePass",
             "通行码 · Issue a pass",
@@ -269,10 +287,135 @@ def _calls() -> Json:
     }
 
 
+_DAYS: list[Json] = [
+    {
+        "name": name,
+        "in": "query",
+        "schema": {"type": "string", "format": "date"},
+        "description": description,
+    }
+    for name, description in (
+        ("firstDay", "首日（UTC+8），缺省为末日前六天。 The first day (UTC+8); six days before the last when absent."),
+        ("lastDay", "末日，含；缺省为今天。 The last day, included; today when absent."),
+    )
+]
+_FORMAT: Json = {
+    "name": "format",
+    "in": "query",
+    "schema": {"type": "string", "enum": ["JSON", "CSV"], "default": "JSON"},
+    "description": "CSV 含全部各页。 The CSV has all pages.",
+}
+_REGION: Json = {
+    "name": "region",
+    "in": "query",
+    "schema": {"type": "string", "pattern": "^[0-9]{6}$"},
+    "description": "地区代码；缺省为全部。 A region's code; all when absent.",
+}
+_STORE: Json = {
+    "name": "store",
+    "in": "query",
+    "schema": {"type": "string"},
+    "description": "所问的库：地区代码，缺省为国家库。 The store that is asked: a region's code; the nation's when absent.",
+}
+_PURPOSE: Json = {"$ref": "#/components/parameters/purpose"}
+
+
+def _table(operation: str, summary: str, description: str, schema: str, parameters: list[Json]) -> Json:
+    answered = _answered("成功。 Answered.", schema, None)
+    answered["content"]["text/csv"] = {"schema": {"type": "string"}}
+    responses = {
+        "200": answered,
+        **{str(status): _problem(status) for status in (400, 401, 403, 429, 503, 504)},
+    }
+    call = _get(operation, "监督 Supervision", summary, description, responses, [*parameters, _FORMAT])
+    return {"get": {**call["get"], "security": [{"token": []}]}}
+
+
+def _file(operation: str, summary: str, description: str, parameters: list[Json]) -> Json:
+    call = _table(operation, summary, description, "Problem", parameters)["get"]
+    del call["responses"]["200"]["content"]["application/json"]
+    return {"get": {**call, "parameters": call["parameters"][:-1]}}
+
+
+def _supervision() -> Json:
+    return {
+        "/v1/supervision/figures": _table(
+            "listFigures",
+            "认可与未认可 · Figures",
+            "按日、地区、场所的人数，不含任何人。 By day, region and place; nobody is named.",
+            "FiguresTable",
+            [_REGION, *_DAYS, *_PAGE],
+        ),
+        "/v1/supervision/refusals": _table(
+            "listRefusals",
+            "逐次未认可 · Refusals",
+            "新者在前，每次均可按当时所知重开。 Newest first; each can be opened again as known then.",
+            "RefusalsTable",
+            [_PURPOSE, _REGION, *_DAYS, *_PAGE],
+        ),
+        "/v1/supervision/refusals:reopen": _post(
+            "reopenRefusal",
+            "重开一次未认可 · Open a refusal again",
+            "按当时所知、当时的规则重新判定。 Judged again, as known then, under the policy of then.",
+            ("ReopenRequest", {"refusalId": "00000000000000000000000000000000"}),
+            ("Reopened", None),
+            tag="监督 Supervision",
+        ),
+        "/v1/supervision/openData": _file(
+            "streamOpenData",
+            "公开数据 · Open data",
+            "已过之日的统计，小数不公布，合计亦不泄露。 Of closed days; small figures are hidden, and no sum tells them.",
+            _DAYS,
+        ),
+        "/v1/supervision/openDataDictionary": _get(
+            "getOpenDataDictionary",
+            "监督 Supervision",
+            "公开数据的说明 · The data dictionary",
+            "每列的含义。 What each column means.",
+            {
+                "200": {
+                    "description": "成功。 Answered.",
+                    "headers": {"traceparent": {"$ref": "#/components/headers/traceparent"}},
+                    "content": {"text/csv": {"schema": {"type": "string"}}},
+                }
+            },
+        ),
+        "/v1/supervision/laboratories": _table(
+            "listLaboratoryQuality",
+            "检测机构质量 · Laboratories",
+            "按采样日的时效、逾期、修订、撤回、矛盾。 By day of sampling: turnaround, overdue, amended, withdrawn.",
+            "LaboratoriesTable",
+            [_STORE, *_DAYS, *_PAGE],
+        ),
+        "/v1/supervision/overdueSamples": _table(
+            "listOverdueSamples",
+            "逾期样本 · Overdue samples",
+            "旧者在前，应致电其机构。 Oldest first, to call the laboratory.",
+            "OverdueTable",
+            [_STORE, *_DAYS, *_PAGE],
+        ),
+        "/v1/supervision/conflicts": _table(
+            "listConflicts",
+            "待处理的矛盾 · Conflicts",
+            "旧者在前。 Oldest first.",
+            "ConflictsTable",
+            [_PURPOSE, _STORE, *_PAGE],
+        ),
+        "/v1/supervision/policies": _table(
+            "findStricterPolicies",
+            "严于通知的规则 · Stricter policies",
+            "每条附一反例。 Each with a case that shows it.",
+            "PoliciesTable",
+            [],
+        ),
+    }
+
+
 _TAGS = {
     "健康码 Health code": "关于一个人的查询与决定。 What is asked and decided about a person.",
     "通行码 Passes": "无网络也能查验的通行码。 Passes that are checked with no network.",
     "地区 Regions": "谁在互通网上。 Who is on the mesh.",
+    "监督 Supervision": "监督人员所见，不含任何人。 What supervisors see; nobody is named.",
     "样例 Samples": "虚构的人员，仅供试用。 Invented people, to try it with.",
 }
 
@@ -285,8 +428,17 @@ def _tags(paths: Json) -> list[Json]:
 def document(sample_people: bool, *, sign_in: bool = False) -> Json:
     """Returns the OpenAPI document; with the sample people where they are served, and how they sign in where they
     can."""
-    paths = _calls()
+    paths = {**_calls(), **_supervision()}
     if sign_in:
+        paths["/v1/sampleSupervisor:signIn"] = _post(
+            "signInAsSupervisor",
+            "以样例监督人员登录 · Sign in as the sample supervisor",
+            "仅开发环境提供。 Only in development.",
+            ("SupervisorSignInRequest", {}),
+            ("SignInResponse", {"token": "eyJhbGciOiJFZERTQSJ9.eyJyb2xlIjoic3VwZXJ2aXNvciJ9.c2ln", "expiresIn": 43200}),
+            anonymous=True,
+            tag="监督 Supervision",
+        )
         paths["/v1/samplePeople:signIn"] = _post(
             "signIn",
             "以样例人员登录 · Sign in as a sample person",

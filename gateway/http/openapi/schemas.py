@@ -6,7 +6,19 @@ from typing import Any
 import msgspec
 
 from gateway.http.requests import bodies
-from gateway.http.views import accesses, batches, certificates, code, errors, passes, regions, results, samples
+from gateway.http.supervision import tables
+from gateway.http.views import (
+    accesses,
+    batches,
+    certificates,
+    code,
+    corrections,
+    errors,
+    passes,
+    regions,
+    results,
+    samples,
+)
 
 Json = dict[str, Any]
 
@@ -18,11 +30,23 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.BatchResultsRequest,
     bodies.ClaimRequest,
     bodies.SwitchRequest,
+    bodies.CorrectRequest,
+    bodies.CorrectionsRequest,
     bodies.PassRequest,
     bodies.CertificateRequest,
     bodies.VerifyRequest,
     bodies.PresentRequest,
     bodies.SignInRequest,
+    bodies.SupervisorSignInRequest,
+    bodies.ReopenRequest,
+)
+TABLES: Sequence[type[msgspec.Struct]] = (
+    tables.FiguresTable,
+    tables.RefusalsTable,
+    tables.LaboratoriesTable,
+    tables.OverdueTable,
+    tables.ConflictsTable,
+    tables.PoliciesTable,
 )
 ANSWERS: Sequence[type[msgspec.Struct]] = (
     code.HealthCode,
@@ -33,6 +57,8 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     results.BatchResultsResponse,
     results.ClaimResponse,
     results.SwitchResponse,
+    corrections.CorrectResponse,
+    corrections.CorrectionsResponse,
     accesses.AccessesResponse,
     passes.PassResponse,
     passes.TrustBundle,
@@ -42,6 +68,8 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     regions.RegionsResponse,
     samples.SamplePeopleResponse,
     samples.SignInResponse,
+    *TABLES,
+    tables.Reopened,
     errors.Problem,
 )
 

@@ -48,7 +48,8 @@ class Schema:
     """The tables of one kind of store in one engine.
 
     `store` names the kind, as `hutong migrate` takes it; every store of the kind has the table `own_table`.
-    `application_id` marks a SQLite file as one; `earlier` are ledgers of PostgreSQL databases, newest first.
+    `application_id` marks a SQLite file as one; `earlier` are ledgers of PostgreSQL databases, newest first; `module`
+    migrates it, where that is not services.STORE.migrate.
     """
 
     store: str
@@ -56,6 +57,7 @@ class Schema:
     migrations: Sequence[Migration]
     application_id: int = 0
     earlier: Sequence[EarlierLedger] = ()
+    module: str = ""
 
     @property
     def newest(self) -> int:
@@ -83,16 +85,17 @@ class Schemas:
         return max(self.sqlite.newest, self.postgres.newest)
 
 
-def how_to_migrate(store: str) -> str:
+def how_to_migrate(schema: Schema) -> str:
     """The part of a sentence that says how the tables of a store come up to date."""
-    return f"run `hutong migrate {store} --store-url URL` (or python -m services.{store}.migrate) first"
+    module = schema.module or f"services.{schema.store}.migrate"
+    return f"run `hutong migrate {schema.store} --store-url URL` (or python -m {module}) first"
 
 
 def behind(schema: Schema, place: str, number: int) -> SchemaError:
     """The error for tables at a lower number than this program needs."""
     needed = schema.newest
     return SchemaError(
-        f"the schema of the {place} is at {number}, this program needs {needed}: {how_to_migrate(schema.store)}"
+        f"the schema of the {place} is at {number}, this program needs {needed}: {how_to_migrate(schema)}"
     )
 
 
@@ -108,6 +111,4 @@ def another(schema: Schema, place: str) -> SchemaError:
 
 def absent(schema: Schema, place: str) -> SchemaError:
     """The error for a place that holds nothing."""
-    return SchemaError(
-        f"没有这个库 / there is no store of {schema.store} in this {place}: {how_to_migrate(schema.store)}"
-    )
+    return SchemaError(f"没有这个库 / there is no store of {schema.store} in this {place}: {how_to_migrate(schema)}")

@@ -1,5 +1,7 @@
 """PolicyService: the policies in use, for people and for caches."""
 
+import asyncio
+
 from hutong.verdict.v1 import policy_service_pb2 as pb
 
 from services.common.errors import NotFound, invalid
@@ -7,7 +9,9 @@ from services.common.instants import to_timestamp
 from services.common.requests.paging import bad_page_token, digest_of, page_size, read_token, write_token
 from services.runtime.version import VERSION
 from services.verdict.domain.policy.compiled import CompiledNotice, CompiledPolicy
+from services.verdict.domain.policy.policy_set import PolicySet
 from services.verdict.policy.registry import PolicyRegistry
+from services.verdict.policy.tools.strictness import counter_example
 from services.verdict.servicers.translation import localized
 
 
@@ -16,6 +20,7 @@ class PolicyServicer:
 
     def __init__(self, registry: PolicyRegistry) -> None:
         self._registry = registry
+        self._stricter: tuple[bytes, pb.FindStricterPoliciesResponse] | None = None
 
     async def GetPolicy(self, request: pb.GetPolicyRequest) -> pb.GetPolicyResponse:
         """Raises InvalidArgument (POLICY_ID_REQUIRED) and NotFound (POLICY_NOT_FOUND)."""
@@ -58,6 +63,26 @@ class PolicyServicer:
             loaded_at=to_timestamp(self._registry.loaded_at),
             program_version=VERSION,
         )
+
+    async def FindStricterPolicies(self, request: pb.FindStricterPoliciesRequest) -> pb.FindStricterPoliciesResponse:
+        """Decided once for a set of policies, in a thread: nobody's verdict waits for it."""
+        policies = self._registry.policies
+        if self._stricter is None or self._stricter[0] != policies.digest:
+            self._stricter = (policies.digest, await asyncio.to_thread(_stricter, policies))
+        return self._stricter[1]
+
+
+def _stricter(policies: PolicySet) -> pb.FindStricterPoliciesResponse:
+    response = pb.FindStricterPoliciesResponse()
+    for policy in policies.all_policies():
+        example = counter_example(policy, policies)
+        if example is not None:
+            response.policies.add(
+                policy=_message(policy),
+                counter_example=localized(example.text()),
+                declared=not policy.rules(example.scene).notice_rule.enforce,
+            )
+    return response
 
 
 def _key(version: CompiledPolicy | CompiledNotice) -> tuple[str, int]:

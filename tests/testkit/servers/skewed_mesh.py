@@ -156,6 +156,7 @@ async def skewed_mesh(data: Path, skews: Mapping[str, float]) -> AsyncIterator[S
             holder_feed=to_lookup,
             regions=to_lookup,
             news=port("gateway", NATION),
+            policies=port("gateway", "verdict"),
             region_news={region: port("gateway", region) for region in REGIONS},
             clock=clock("gateway"),
         )

@@ -240,3 +240,78 @@ class GetPolicyDigestsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPolicyDigestsResponse: _TypeAlias = GetPolicyDigestsResponse  # noqa: Y015
+
+@_typing.final
+class FindStricterPoliciesRequest(_message.Message):
+    """Asks for the policies that are stricter than the notice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindStricterPoliciesRequest: _TypeAlias = FindStricterPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class StricterPolicy(_message.Message):
+    """A policy that refuses what the notice recognises."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    COUNTER_EXAMPLE_FIELD_NUMBER: _builtins.int
+    DECLARED_FIELD_NUMBER: _builtins.int
+    declared: _builtins.bool
+    """The policy says itself that it does not carry the notice out yet (`notice: report`). Otherwise it is a mistake."""
+    @_builtins.property
+    def policy(self) -> Global___Policy:
+        """The policy, without its content."""
+
+    @_builtins.property
+    def counter_example(self) -> _text_pb2.LocalizedText:
+        """The shortest case: a person, a test, a place and an instant, and what the policy answers."""
+
+    def __init__(
+        self,
+        *,
+        policy: Global___Policy | None = ...,
+        counter_example: _text_pb2.LocalizedText | None = ...,
+        declared: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counter_example", b"counter_example", "policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counter_example", b"counter_example", "declared", b"declared", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StricterPolicy: _TypeAlias = StricterPolicy  # noqa: Y015
+
+@_typing.final
+class FindStricterPoliciesResponse(_message.Message):
+    """The policies that are stricter than the notice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___StricterPolicy]:
+        """By region and start."""
+
+    def __init__(
+        self,
+        *,
+        policies: _abc.Iterable[Global___StricterPolicy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindStricterPoliciesResponse: _TypeAlias = FindStricterPoliciesResponse  # noqa: Y015

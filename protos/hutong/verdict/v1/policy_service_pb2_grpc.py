@@ -50,6 +50,11 @@ class PolicyServiceStub:
                 request_serializer=hutong_dot_verdict_dot_v1_dot_policy__service__pb2.GetPolicyDigestsRequest.SerializeToString,
                 response_deserializer=hutong_dot_verdict_dot_v1_dot_policy__service__pb2.GetPolicyDigestsResponse.FromString,
                 _registered_method=True)
+        self.FindStricterPolicies = channel.unary_unary(
+                '/hutong.verdict.v1.PolicyService/FindStricterPolicies',
+                request_serializer=hutong_dot_verdict_dot_v1_dot_policy__service__pb2.FindStricterPoliciesRequest.SerializeToString,
+                response_deserializer=hutong_dot_verdict_dot_v1_dot_policy__service__pb2.FindStricterPoliciesResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
@@ -77,6 +82,13 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindStricterPolicies(self, request, context):
+        """The policies that are stricter than the national notice while both are in force, each with a case that shows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +106,11 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.GetPolicyDigests,
                     request_deserializer=hutong_dot_verdict_dot_v1_dot_policy__service__pb2.GetPolicyDigestsRequest.FromString,
                     response_serializer=hutong_dot_verdict_dot_v1_dot_policy__service__pb2.GetPolicyDigestsResponse.SerializeToString,
+            ),
+            'FindStricterPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindStricterPolicies,
+                    request_deserializer=hutong_dot_verdict_dot_v1_dot_policy__service__pb2.FindStricterPoliciesRequest.FromString,
+                    response_serializer=hutong_dot_verdict_dot_v1_dot_policy__service__pb2.FindStricterPoliciesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +195,33 @@ class PolicyService:
             '/hutong.verdict.v1.PolicyService/GetPolicyDigests',
             hutong_dot_verdict_dot_v1_dot_policy__service__pb2.GetPolicyDigestsRequest.SerializeToString,
             hutong_dot_verdict_dot_v1_dot_policy__service__pb2.GetPolicyDigestsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindStricterPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.verdict.v1.PolicyService/FindStricterPolicies',
+            hutong_dot_verdict_dot_v1_dot_policy__service__pb2.FindStricterPoliciesRequest.SerializeToString,
+            hutong_dot_verdict_dot_v1_dot_policy__service__pb2.FindStricterPoliciesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class PolicyServiceStub:
     """The policies, by region and start. Paged."""
     GetPolicyDigests: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetPolicyDigestsRequest, _policy_service_pb2.GetPolicyDigestsResponse]
     """A short digest of each region's policies: a cached verdict whose region's digest has changed is out of date."""
+    FindStricterPolicies: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.FindStricterPoliciesRequest, _policy_service_pb2.FindStricterPoliciesResponse]
+    """The policies that are stricter than the national notice while both are in force, each with a case that shows it."""
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
@@ -51,6 +53,8 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """The policies, by region and start. Paged."""
     GetPolicyDigests: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetPolicyDigestsRequest, _policy_service_pb2.GetPolicyDigestsResponse]  # type: ignore[assignment]
     """A short digest of each region's policies: a cached verdict whose region's digest has changed is out of date."""
+    FindStricterPolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.FindStricterPoliciesRequest, _policy_service_pb2.FindStricterPoliciesResponse]  # type: ignore[assignment]
+    """The policies that are stricter than the national notice while both are in force, each with a case that shows it."""
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     """The policies in use."""
@@ -78,5 +82,13 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_service_pb2.GetPolicyDigestsResponse, _abc.Awaitable[_policy_service_pb2.GetPolicyDigestsResponse]]:
         """A short digest of each region's policies: a cached verdict whose region's digest has changed is out of date."""
+
+    @_abc_1.abstractmethod
+    def FindStricterPolicies(
+        self,
+        request: _policy_service_pb2.FindStricterPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_service_pb2.FindStricterPoliciesResponse, _abc.Awaitable[_policy_service_pb2.FindStricterPoliciesResponse]]:
+        """The policies that are stricter than the national notice while both are in force, each with a case that shows it."""
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

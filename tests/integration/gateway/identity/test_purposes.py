@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import health_code_service_pb2 as pb
+from hutong.gateway.v1 import supervision_service_pb2
 from hutong.verdict.v1.scene_pb2 import Scene
 from hutong.verdict.v1.verdict_pb2 import Status, Verdict
 
@@ -21,7 +22,10 @@ from tests.testkit.builders.tokens import development
 from tests.testkit.fakes.mesh import NUMBER
 from tests.testkit.servers.gateway_clients import BODY, SHOW, GatewayClients, document_message
 
-CONTRACT = pb.DESCRIPTOR.services_by_name["HealthCodeService"]
+CONTRACTS = (
+    pb.DESCRIPTOR.services_by_name["HealthCodeService"],
+    supervision_service_pb2.DESCRIPTOR.services_by_name["SupervisionService"],
+)
 PURPOSES = [number for number in Purpose.values() if number]
 VENUE, SUPERVISION = Purpose.PURPOSE_VENUE_CHECK, Purpose.PURPOSE_SUPERVISION
 VENUE_TOKEN = {"role": "venue", "region": "110000", "sub": "south-station"}
@@ -32,9 +36,10 @@ OF_THE_ANSWER = {"freshness", "age"}
 
 def answers() -> Iterator[Descriptor]:
     """Yields the answers of every method that states a purpose."""
-    for method in CONTRACT.methods:
-        if "purpose" in method.input_type.fields_by_name:
-            yield method.output_type
+    for contract in CONTRACTS:
+        for method in contract.methods:
+            if "purpose" in method.input_type.fields_by_name:
+                yield method.output_type
 
 
 def kinds(kind: Descriptor, found: dict[str, Descriptor]) -> dict[str, Descriptor]:

@@ -26,10 +26,12 @@ from tests.testkit.gateway_calls import (
     HERE,
     NAMELESS,
     OPEN,
+    SUPERVISION,
     Case,
     Person,
     cases,
     expected,
+    expected_of_supervision,
     expected_over_http,
     outcome_of_status,
     over_grpc,
@@ -124,6 +126,35 @@ async def test_every_call_as_every_role_is_as_the_table_says(gateway: Gateway, r
     assert [] == wrong
 
 
+@pytest.mark.parametrize("role", list(ROLES))
+async def test_every_call_of_supervision_as_every_role_is_as_the_table_says(gateway: Gateway, role: str) -> None:
+    """For every purpose, also none."""
+    caller, claims, _ = ROLES[role]
+    token = None if claims is None else SIGNER.sign(claims)
+    wrong = []
+    for name, (method, path, body) in SUPERVISION.items():
+        for purpose in Purpose.values():
+            word = Purpose.Name(purpose).removeprefix("PURPOSE_") if purpose else ""
+            reply = await gateway.over_http(method, path, body, token, word)
+            assert reply.status_code != 500
+            said = outcome_of_status(reply.status_code)
+            if said != expected_of_supervision(caller, name, purpose):
+                wrong.append((name, word, said))
+    assert [] == wrong
+
+
+def test_supervisors_alone_are_told_of_figures_and_refusals() -> None:
+    """The table itself."""
+    about = {
+        role
+        for role, (caller, _, _) in ROLES.items()
+        for name in SUPERVISION
+        if "SupervisionService" in name
+        and expected_of_supervision(caller, name, Purpose.PURPOSE_SUPERVISION) == "answered"
+    }
+    assert {"supervisor"} == about
+
+
 NOW = int(time.time())
 BAD_TOKENS: dict[str, tuple[dict[str, Any], str]] = {
     "expired": ({"exp": NOW - 600}, "TOKEN_EXPIRED"),
@@ -155,9 +186,9 @@ async def test_every_call_with_a_bad_token_is_refused(gateway: Gateway, kind: st
 async def test_every_route_is_a_call_that_is_tried_or_open_to_all() -> None:
     """A route that is added stands in the matrix, or says that it is about nobody."""
     routes = compose(Mesh(), GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0")).app.routes
-    tried = {path for _, path, _ in map(over_http, cases(*PEOPLE))}
+    tried = {path for _, path, _ in (*map(over_http, cases(*PEOPLE)), *SUPERVISION.values())}
     assert tried == {path for path, route in routes.items() if not route.open}
-    pages = {"/", "/check", "/docs", "/openapi.json"}
+    pages = {"/", "/check", "/docs", "/openapi.json", "/supervision", "/v1/supervision/openDataDictionary"}
     installation = {"/worker.js", "/manifest.webmanifest", "/check.webmanifest"}
     icons = {"/icon.svg", "/icon-192.png", "/icon-512.png"}
     assert pages | installation | icons == {path for path, route in routes.items() if route.open}

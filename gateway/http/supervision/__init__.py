@@ -1,0 +1,1 @@
+"""The calls of supervisors over HTTP: tables, each as JSON and as CSV."""

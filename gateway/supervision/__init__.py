@@ -1,0 +1,1 @@
+"""Supervision: how recognition is carried out, counted and kept without the person in sight."""

@@ -1,0 +1,1 @@
+"""The store of figures and refusals, in each engine."""
