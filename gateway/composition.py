@@ -82,7 +82,7 @@ _CONTRACT = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeServi
 _SUPERVISION = supervision_service_pb2.DESCRIPTOR.services_by_name["SupervisionService"]
 _DEFAULT_PURPOSES = {
     f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION
-    for method in ("ClaimResult", "SwitchScope", "PresentCertificate")
+    for method in ("ClaimResult", "SwitchScope", "RequestCorrection", "PresentCertificate")
 } | dict.fromkeys(
     (
         f"{_SUPERVISION.full_name}/ListRefusals",

@@ -78,6 +78,16 @@ class Holders(Protocol):
     ) -> holder_service_pb2.SwitchScopeResponse:
         """See hutong.lookup.v1.HolderService."""
 
+    async def RequestCorrection(
+        self, request: holder_service_pb2.RequestCorrectionRequest
+    ) -> holder_service_pb2.RequestCorrectionResponse:
+        """See hutong.lookup.v1.HolderService."""
+
+    async def ListHolderCorrectionRequests(
+        self, request: holder_service_pb2.ListHolderCorrectionRequestsRequest
+    ) -> holder_service_pb2.ListHolderCorrectionRequestsResponse:
+        """See hutong.lookup.v1.HolderService."""
+
 
 class HolderFeed(Protocol):
     """Tells what holders change: the lookup service."""

@@ -13,7 +13,7 @@ from cli.mesh.plan import GATEWAY, LOOKUP, RECORD_STORES, REGIONS, SERVICES, VER
 from cli.mesh.stores import STORES, note_stores, require_stores
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
 from services.common.regions import NATION, divisions
-from services.lookup.ports import RecordsIntake, RecordsSource
+from services.lookup.ports import CorrectionStore, RecordsIntake, RecordsSource
 from services.records.ports import Region
 from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
@@ -49,6 +49,7 @@ class EmbeddedMesh:
             self.plan,
             sources={store: self._nodes[store].port(RecordsSource, caller=LOOKUP) for store in RECORD_STORES},
             intakes={region: self._nodes[region].port(RecordsIntake, caller=LOOKUP) for region in REGIONS},
+            corrections={store: self._nodes[store].port(CorrectionStore, caller=LOOKUP) for store in RECORD_STORES},
         )
 
     def _verdict(self) -> Service:

@@ -8,7 +8,7 @@ from cli.mesh.data import SECRET_FILE
 from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PRINCIPALS, REGIONS, SUPERVISION, VERDICT, Plan
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
 from services.common.regions import NATION
-from services.lookup.ports import RecordsIntake, RecordsSource
+from services.lookup.ports import CorrectionStore, RecordsIntake, RecordsSource
 from services.records.ports import Region
 from services.runtime.rpc.binding import Binding
 from services.runtime.service import Service
@@ -40,8 +40,15 @@ def records(plan: Plan, store: str, feeds: Mapping[str, Region]) -> Service:
     return build(settings, feeds=feeds)
 
 
-def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping[str, RecordsIntake]) -> Service:
-    """The lookup service; `sources` are all records services, by region and "nation", `intakes` those of regions."""
+def lookup(
+    plan: Plan,
+    *,
+    sources: Mapping[str, RecordsSource],
+    intakes: Mapping[str, RecordsIntake],
+    corrections: Mapping[str, CorrectionStore],
+) -> Service:
+    """The lookup service; `sources` and `corrections` are all records services, by region and "nation", `intakes` those
+    of regions."""
     from services.lookup.composition import build
     from services.lookup.settings import Settings
 
@@ -55,7 +62,7 @@ def lookup(plan: Plan, *, sources: Mapping[str, RecordsSource], intakes: Mapping
         audit=plan.audit(LOOKUP),
         **tls_settings(plan, LOOKUP),
     )
-    return build(settings, sources=sources, intakes=intakes)
+    return build(settings, sources=sources, intakes=intakes, corrections=corrections)
 
 
 def verdict(plan: Plan, evidence: EvidenceSource) -> Service:

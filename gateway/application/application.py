@@ -24,6 +24,7 @@ from hutong.lookup.v1.region_pb2 import Region, Scope
 
 from gateway.application import results
 from gateway.application.admission import Admission
+from gateway.application.corrections import Corrections
 from gateway.application.directory import Directory
 from gateway.codes.codes import Codes, Shown
 from gateway.codes.policy_digests import PolicyDigests
@@ -80,6 +81,7 @@ class Application:
         """`shows` is told of every code that is shown where its holder stands."""
         self.admission = admission
         self.codes = codes
+        self.corrections = Corrections(admission, holders)
         self._policies = policies
         self._evidence = evidence
         self._holders = holders

@@ -4,8 +4,12 @@ from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, Batch
 from hutong.lookup.v1.holder_service_pb2 import (
     ClaimResultRequest,
     ClaimResultResponse,
+    ListHolderCorrectionRequestsRequest,
+    ListHolderCorrectionRequestsResponse,
     PresentCertificateRequest,
     PresentCertificateResponse,
+    RequestCorrectionRequest,
+    RequestCorrectionResponse,
     SwitchScopeRequest,
     SwitchScopeResponse,
 )
@@ -50,5 +54,21 @@ class ProvenLookup:
         asked = SwitchScopeRequest(store=self._mesh.lookup.message())
         asked.MergeFrom(request)
         response = await self._holders.SwitchScope(asked)
+        self._mesh.check_lookup(response.identity, LOOKUP)
+        return response
+
+    async def RequestCorrection(self, request: RequestCorrectionRequest) -> RequestCorrectionResponse:
+        """See hutong.lookup.v1.HolderService."""
+        asked = RequestCorrectionRequest(store=self._mesh.lookup.message())
+        asked.MergeFrom(request)
+        response = await self._holders.RequestCorrection(asked)
+        self._mesh.check_lookup(response.identity, LOOKUP)
+        return response
+
+    async def ListHolderCorrectionRequests(
+        self, request: ListHolderCorrectionRequestsRequest
+    ) -> ListHolderCorrectionRequestsResponse:
+        """See hutong.lookup.v1.HolderService."""
+        response = await self._holders.ListHolderCorrectionRequests(request)
         self._mesh.check_lookup(response.identity, LOOKUP)
         return response

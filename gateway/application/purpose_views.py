@@ -41,6 +41,13 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
     "hutong.gateway.v1.ResultsOutcome": _seen(_RECORDS, "results error"),
     "hutong.gateway.v1.ResultView": _seen(_RECORDS, "record origin_region copied_to"),
     "hutong.gateway.v1.ClaimResultResponse": _seen(_SERVICE, "result created"),
+    "hutong.gateway.v1.RequestCorrectionResponse": _seen(_SERVICE, "correction_request created"),
+    "hutong.gateway.v1.ListHolderCorrectionRequestsResponse": _seen(_SERVICE, "correction_requests coverage"),
+    "hutong.records.v1.CorrectionRequest": _seen(
+        _SERVICE,
+        "correction_request_id region source_id revision laboratory kind text requested_at later_revision answer "
+        "corrected_by forwarded_to answer_text answered_at",
+    ),
     "hutong.gateway.v1.ListAccessesResponse": _seen(_HOLDER, "accesses next_page_token"),
     "hutong.gateway.v1.Access": _seen(_HOLDER, "at caller method purpose outcome trace_id"),
     "hutong.gateway.v1.IssuePassResponse": _seen(_HOLDER, "text issued_at expires_at masked_name qr_svg code"),

@@ -6,7 +6,7 @@ from services.runtime.resilience.overload import Weight
 
 HEAVY = frozenset(
     """
-    BatchShowHealthCodes CheckDestinations ListResults BatchListResults ListAccesses
+    BatchShowHealthCodes CheckDestinations ListResults BatchListResults ListAccesses ListHolderCorrectionRequests
     ListFigures ListRefusals ReopenRefusal
     ListLaboratoryQuality ListOverdueSamples ListConflicts FindStricterPolicies
     """.split()

@@ -92,6 +92,18 @@ class HealthCodeServicer:
         return await self._application.switch_scope(request, _purpose())
 
     @counted
+    async def RequestCorrection(self, request: pb.RequestCorrectionRequest) -> pb.RequestCorrectionResponse:
+        """Asks a laboratory to correct a record."""
+        return await self._application.corrections.request(request, _purpose())
+
+    @counted
+    async def ListHolderCorrectionRequests(
+        self, request: pb.ListHolderCorrectionRequestsRequest
+    ) -> pb.ListHolderCorrectionRequestsResponse:
+        """Lists what a person asked to have corrected."""
+        return await self._application.corrections.listed(request, _purpose())
+
+    @counted
     async def ListAccesses(self, request: pb.ListAccessesRequest) -> pb.ListAccessesResponse:
         """Lists who looked at a person."""
         return await self._accesses.list(request)

@@ -19,6 +19,7 @@ from gateway.http.views.answer import Answer, encode
 from gateway.http.views.batches import batch_show_response, destinations_response
 from gateway.http.views.certificates import certificate_response, presentation_response, verification_response
 from gateway.http.views.code import code_pieces
+from gateway.http.views.corrections import correct_response, corrections_response
 from gateway.http.views.passes import bundle_response, pass_response
 from gateway.http.views.regions import regions_response
 from gateway.http.views.results import batch_results_response, claim_response, results_response, switch_response
@@ -48,6 +49,8 @@ class Requests:
         self._present = Decoder(bodies.PresentRequest)
         self._claim = Decoder(bodies.ClaimRequest)
         self._switch = Decoder(bodies.SwitchRequest)
+        self._correct = Decoder(bodies.CorrectRequest)
+        self._corrections = Decoder(bodies.CorrectionsRequest)
 
     def show(self, incoming: Incoming) -> tuple[pb.ShowHealthCodeRequest, Violations]:
         """Reads POST /v1/healthCode:show."""
@@ -99,6 +102,20 @@ class Requests:
         request = pb.SwitchScopeRequest()
         request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
         self._switch(incoming.body).fill(request)
+        return request, _NONE
+
+    def correct(self, incoming: Incoming) -> tuple[pb.RequestCorrectionRequest, Violations]:
+        """Reads POST /v1/corrections:request."""
+        request = pb.RequestCorrectionRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        self._correct(incoming.body).fill(request)
+        return request, _NONE
+
+    def corrections(self, incoming: Incoming) -> tuple[pb.ListHolderCorrectionRequestsRequest, Violations]:
+        """Reads POST /v1/corrections:list."""
+        request = pb.ListHolderCorrectionRequestsRequest()
+        request.purpose = incoming.purpose  # type: ignore[assignment]  # an open enum
+        self._corrections(incoming.body).fill(request)
         return request, _NONE
 
     def accesses(self, incoming: Incoming) -> tuple[pb.ListAccessesRequest, Violations]:
@@ -204,6 +221,18 @@ class Api:
         purpose = current_call().purpose
         return _json(switch_response(narrowed(await self._application.switch_scope(request, purpose), purpose)))
 
+    async def correct(self, violations: Violations, request: pb.RequestCorrectionRequest) -> Reply:
+        """Answers POST /v1/corrections:request."""
+        purpose = current_call().purpose
+        kept = await self._application.corrections.request(request, purpose)
+        return _json(correct_response(narrowed(kept, purpose)))
+
+    async def corrections(self, violations: Violations, request: pb.ListHolderCorrectionRequestsRequest) -> Reply:
+        """Answers POST /v1/corrections:list."""
+        purpose = current_call().purpose
+        listed = await self._application.corrections.listed(request, purpose)
+        return _json(corrections_response(narrowed(listed, purpose)))
+
     async def accesses(self, violations: Violations, request: pb.ListAccessesRequest) -> Reply:
         """Answers GET /v1/accesses."""
         return _json(accesses_response(narrowed(await self._accesses.list(request), current_call().purpose)))
@@ -264,6 +293,12 @@ def api_routes(
         "/v1/results:claim": ContractRoute(_CONTRACT, "ClaimResult", requests.claim, api.claim, changes=True),
         "/v1/healthCode:switchScope": ContractRoute(
             _CONTRACT, "SwitchScope", requests.switch_scope, api.switch_scope, changes=True
+        ),
+        "/v1/corrections:request": ContractRoute(
+            _CONTRACT, "RequestCorrection", requests.correct, api.correct, changes=True
+        ),
+        "/v1/corrections:list": ContractRoute(
+            _CONTRACT, "ListHolderCorrectionRequests", requests.corrections, api.corrections
         ),
         "/v1/accesses": ContractRoute(_CONTRACT, "ListAccesses", requests.accesses, api.accesses, method="GET"),
         "/v1/passes:issue": ContractRoute(_CONTRACT, "IssuePass", requests.issue_pass, api.issue_pass),

@@ -8,6 +8,7 @@ from hutong.gateway.v1.certificate_pb2 import CertificateFormat
 from hutong.gateway.v1.health_code_service_pb2 import DestinationView, Freshness
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.lookup.v1.region_pb2 import InteropMode, Scope
+from hutong.records.v1.correction_service_pb2 import CorrectionAnswer, CorrectionRequestKind
 from hutong.records.v1.record_pb2 import Channel, RecordKind, RevisionAction, TestResult, Tube
 from hutong.verdict.v1.scene_pb2 import Scene
 from hutong.verdict.v1.verdict_pb2 import Colour, NoticeOutcome, Status
@@ -46,6 +47,8 @@ ACTION = EnumNames(RevisionAction, "REVISION_ACTION_")
 CERTIFICATE_FORMAT = EnumNames(CertificateFormat, "CERTIFICATE_FORMAT_")
 CHANNEL = EnumNames(Channel, "CHANNEL_")
 COLOUR = EnumNames(Colour, "COLOUR_")
+CORRECTION_ANSWER = EnumNames(CorrectionAnswer, "CORRECTION_ANSWER_")
+CORRECTION_KIND = EnumNames(CorrectionRequestKind, "CORRECTION_REQUEST_KIND_")
 DESTINATION_VIEW = EnumNames(DestinationView, "DESTINATION_VIEW_")
 DOCUMENT_TYPE = EnumNames(DocumentType, "DOCUMENT_TYPE_")
 FRESHNESS = EnumNames(Freshness, "FRESHNESS_")

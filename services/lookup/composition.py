@@ -17,9 +17,10 @@ from services.lookup.evidence.sources import Sources
 from services.lookup.first_contact import FirstContact
 from services.lookup.holders.change_feed import HolderFeed
 from services.lookup.holders.claims import Claimer
+from services.lookup.holders.corrections import Corrections
 from services.lookup.holders.proven_intake import ProvenIntake
 from services.lookup.identity import OwnIdentity
-from services.lookup.ports import RecordsIntake, RecordsSource
+from services.lookup.ports import CorrectionStore, RecordsIntake, RecordsSource
 from services.lookup.servicers.directory import RegionDirectoryServicer
 from services.lookup.servicers.evidence import EvidenceServicer
 from services.lookup.servicers.holder import HolderServicer, Presenter
@@ -79,15 +80,16 @@ def build(
     *,
     sources: Mapping[str, RecordsSource] | None = None,
     intakes: Mapping[str, RecordsIntake] | None = None,
+    corrections: Mapping[str, CorrectionStore] | None = None,
     store: HolderStore | None = None,
     clock: Callable[[], Instant] = system_clock,
 ) -> Service:
     """Puts the lookup service together, within a running event loop.
 
-    `sources` and `intakes` name the record stores by region code, `sources` also by "nation"; what is not given is
-    reached over gRPC where `settings.directory` says. A region without an intake takes no claims. Raises ValueError for
-    a source of another name or a store URL of an unknown kind, SettingsError for a store that will not do, Unavailable
-    when an SQLite file cannot be opened.
+    `sources`, `intakes` and `corrections` name the record stores by region code, the first and last also by "nation";
+    what is not given is reached over gRPC where `settings.directory` says. A region without an intake takes no claims.
+    Raises ValueError for a source of another name or a store URL of an unknown kind, SettingsError for a store that
+    will not do, Unavailable when an SQLite file cannot be opened.
     """
     members = read_directory(settings.directory)
     listed = sources is None
@@ -103,6 +105,13 @@ def build(
         intakes = {
             name: channels.remote(RecordsIntake, member.records, service=f"records {name}", peer=store_of(name))
             for name, member in members.regions.items()
+        }
+
+    if corrections is None:
+        corrections = {
+            name: channels.remote(CorrectionStore, member.records, service=f"records {name}", peer=store_of(name))
+            for name, member in members.members.items()
+            if name in sources
         }
 
     directory = Directory(sources, members)
@@ -125,7 +134,8 @@ def build(
     }
     presenter = open_presenter(settings, gatherer, proven, keys, clock)
     claimer = Claimer(gatherer, proven)
-    holders = HolderServicer(keys, store, HolderFeed(store, clock), claimer, presenter, identity, clock)
+    carried = Corrections(store, corrections, identities, settings.source_timeout)
+    holders = HolderServicer(keys, store, HolderFeed(store, clock), claimer, carried, presenter, identity, clock)
 
     pings: dict[str, Ping] = {"store": store.ping}
     background: list[Background] = [mover.run]

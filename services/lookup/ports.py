@@ -2,6 +2,12 @@
 
 from typing import Protocol
 
+from hutong.records.v1.correction_service_pb2 import (
+    ListHolderCorrectionRequestsRequest,
+    ListHolderCorrectionRequestsResponse,
+    RequestCorrectionRequest,
+    RequestCorrectionResponse,
+)
 from hutong.records.v1.record_read_service_pb2 import (
     BatchListRecordsAtInstantsRequest,
     BatchListRecordsAtInstantsResponse,
@@ -36,3 +42,15 @@ class RecordsIntake(Protocol):
 
     async def AmendRecord(self, request: AmendRecordRequest, /) -> AmendRecordResponse:
         """See hutong.records.v1.RecordWriteService. Raises ServiceError."""
+
+
+class CorrectionStore(Protocol):
+    """A store of test records that takes what people find wrong with their own."""
+
+    async def RequestCorrection(self, request: RequestCorrectionRequest, /) -> RequestCorrectionResponse:
+        """See hutong.records.v1.CorrectionService. Raises ServiceError."""
+
+    async def ListHolderCorrectionRequests(
+        self, request: ListHolderCorrectionRequestsRequest, /
+    ) -> ListHolderCorrectionRequestsResponse:
+        """See hutong.records.v1.CorrectionService. Raises ServiceError."""

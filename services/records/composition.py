@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from hutong.records.v1 import (
     change_feed_service_pb2,
     conflict_service_pb2,
+    correction_service_pb2,
     following_service_pb2,
     intake_service_pb2,
     laboratory_quality_service_pb2,
@@ -31,6 +32,7 @@ from services.records.retention.answers import AnswerRetention
 from services.records.retention.weighing import EarlierRevisions
 from services.records.servicers import (
     ConflictServicer,
+    CorrectionServicer,
     FeedServicer,
     FollowingServicer,
     IntakeServicer,
@@ -67,6 +69,7 @@ _FEED = change_feed_service_pb2.DESCRIPTOR.services_by_name["ChangeFeedService"]
 _RESTORATION = restoration_service_pb2.DESCRIPTOR.services_by_name["RestorationService"]
 _FOLLOWING = following_service_pb2.DESCRIPTOR.services_by_name["FollowingService"]
 _CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"]
+_CORRECTIONS = correction_service_pb2.DESCRIPTOR.services_by_name["CorrectionService"]
 _QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"]
 
 
@@ -188,6 +191,7 @@ def build(
             Binding(_RESTORATION, RestorationServicer(store, writer, identity), needs=primary),
             Binding(_FOLLOWING, FollowingServicer(followers, writer, identity), needs=primary),
             Binding(_CONFLICTS, ConflictServicer(store, writer, identity), needs=primary),
+            Binding(_CORRECTIONS, CorrectionServicer(store, writer, identity, keys), needs=primary),
             Binding(_QUALITY, QualityServicer(laboratory_figures, settings.overdue_hours, clock), needs=primary),
             *witness_bindings(settings.witness, f"hutong/witness/{name}", clock),
         ],

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from hutong.common.v1.text_pb2 import LocalizedText
+from hutong.records.v1.correction_service_pb2 import CorrectionAnswer
 from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import RecordKind
 from playwright.async_api import Page, Route, expect
 
 from services.common.errors import Unavailable
+from services.common.instants import parse_rfc3339, to_timestamp
 from tests.testkit.browser import CHINESE, ENGLISH, NARROW, PASS_TEXT, PHONE, Phone
 from tests.testkit.fakes.mesh import PERSON, record
 
@@ -194,6 +196,54 @@ async def test_a_result_that_is_wrong_says_who_can_correct_it(phone: Phone) -> N
     await expect(page.locator("#sheetBody details a")).to_have_attribute("href", "tel:073100000000")
 
 
+async def test_what_is_wrong_reaches_the_laboratory_and_its_answer_is_shown(phone: Phone) -> None:
+    """It is asked for once, waits, is answered, and the answer appears with its date, in both languages; one that could
+    not be sent keeps what was written."""
+    phone.mesh.laboratories = [LABORATORY]
+    page = await phone.holder()
+    await page.locator("[data-action=results]").click()
+    details = page.locator("#sheetBody details")
+    await details.locator("summary").click()
+    await details.locator("select").select_option("WRONG_TIME")
+    await details.locator("textarea").fill("是前一天晚上采的")
+    phone.mesh.failing = Unavailable("SERVICE_UNREACHABLE", "联系不上湖南", "Hunan cannot be reached")
+    await details.locator("form button").click()
+    await expect(details.locator("form [role=status]")).to_contain_text("联系不上湖南")
+    await expect(details.locator("textarea")).to_have_value("是前一天晚上采的")
+    assert [] == phone.mesh.corrections[PERSON]
+    phone.mesh.failing = None
+    await details.locator("form button").click()
+    await expect(details.locator("form [role=status]")).to_contain_text("已送达检测机构")
+    await expect(details.locator("li")).to_contain_text("等待检测机构答复")
+    [asked] = phone.mesh.corrections[PERSON]
+    assert ("430000", "S1", "是前一天晚上采的") == (asked.region, asked.source_id, asked.text)
+    await page.keyboard.press("Escape")
+    asked.answer, asked.answer_text = CorrectionAnswer.CORRECTION_ANSWER_CORRECTED, "已按采样记录更正"
+    asked.corrected_by = 2
+    asked.answered_at.CopyFrom(to_timestamp(parse_rfc3339("2022-08-06T09:30:00+08:00")))
+    await page.locator("[data-action=results]").click()
+    await expect(details.locator("li .said")).to_have_text("已更正（第 2 版），2022-08-06 09:30：已按采样记录更正")
+    await clean(page)
+    await fits(page)
+    await page.keyboard.press("Escape")
+    await page.locator("#language").click()
+    await page.locator("[data-action=results]").click()
+    await expect(details.locator("li .said")).to_have_text("Corrected (revision 2), 2022-08-06 09:30: 已按采样记录更正")
+
+
+async def test_a_number_in_what_is_written_is_refused(phone: Phone) -> None:
+    """And the page says so; nothing is sent on."""
+    page = await phone.holder()
+    await page.locator("[data-action=results]").click()
+    details = page.locator("#sheetBody details")
+    await details.locator("summary").click()
+    number = await page.evaluate("person().document.number")
+    await details.locator("textarea").fill(f"应为 {number}")
+    await details.locator("form button").click()
+    await expect(details.locator("form [role=status]")).to_contain_text("不得填写证件号码")
+    assert [] == phone.mesh.corrections[PERSON]
+
+
 async def test_a_guardian_shows_each_of_the_family(phone: Phone) -> None:
     """One tap changes over, and another's code is never shown for the one that was chosen."""
     page = await phone.page("/")
@@ -227,7 +277,7 @@ async def test_a_person_with_no_mouse_gets_through_all_of_it(phone: Phone) -> No
     for action, shown in (
         ("why", "li"),
         ("where", ".tiles button"),
-        ("results", "li button"),
+        ("results", "[data-claim]"),
         ("missing", "p"),
         ("looks", "p"),
     ):
@@ -239,7 +289,7 @@ async def test_a_person_with_no_mouse_gets_through_all_of_it(phone: Phone) -> No
             await tab_to("#sheetBody [data-claim]")
             await page.keyboard.press("Enter")
             await expect(page.locator("#sheetBody [data-claim]")).to_have_count(0)
-            await expect(page.locator("#sheetBody li [role=status]")).to_be_focused()
+            await expect(page.locator("#sheetBody li > [role=status]")).to_be_focused()
         await page.keyboard.press("Escape")
         await expect(page.locator("#sheet")).not_to_be_visible()
         await expect(page.locator(f"[data-action={action}]")).to_be_focused()

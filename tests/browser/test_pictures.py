@@ -1,4 +1,5 @@
-"""Each page and state has its picture in docs/pages.md, in both languages: `PICTURES=1` makes them anew."""
+"""Each page and state has its picture in docs/pages.md, in both languages: `PICTURES=1` makes them anew, and
+`PICTURES=green,stale` these alone."""
 
 import asyncio
 import os
@@ -13,13 +14,13 @@ from playwright.async_api import Browser, Page, expect
 from cli.mesh import embedded
 from cli.samples.people import PEOPLE
 from cli.samples.showing import queries
-from tests.testkit.browser import CHINESE, ENGLISH, PASS_TEXT, Phone, mesh_of_one, phone_at
+from tests.testkit.browser import CHINESE, ENGLISH, NARROW, PASS_TEXT, Phone, mesh_of_one, phone_at
 from tests.testkit.tools import ROOT
 
 FOLDER = ROOT / "docs" / "pictures"
 PAGE = ROOT / "docs" / "pages.md"
 LANGUAGES = {"zh": CHINESE, "en": ENGLISH}
-MOST_BYTES = 2_000_000
+MOST_BYTES = 2_400_000
 ORDER = [person.key for person in PEOPLE]
 TO_WEBP = """async png => {
   const image = await createImageBitmap(await (await fetch("data:image/png;base64," + png)).blob());
@@ -145,7 +146,56 @@ async def supervision_entry(phone: Phone) -> Page:
     return page
 
 
+async def answered(phone: Phone) -> Page:
+    """Shows what a person asked to have corrected, and the laboratory's answer."""
+    page = await signed_in("hunan")(phone)
+    record = (await page.evaluate("listResults()"))["results"][0]["record"]
+    asked = {name: record[name] for name in ("region", "sourceId", "revision", "laboratory")} | {
+        "id": "1f0c6a52b9d3e847",
+        "kind": "WRONG_TIME",
+        "text": "是前一天晚上采的",
+        "requestedAt": record["reportedAt"],
+        "laterRevision": None,
+        "answer": {
+            "answer": "STANDS",
+            "correctedBy": None,
+            "forwardedTo": None,
+            "text": "采样点记录为当天早上八点",
+            "answeredAt": record["reportedAt"],
+        },
+    }
+    answer = {"correctionRequests": [asked], "coverage": []}
+    await phone.context.route("**/v1/corrections:list", lambda route: route.fulfill(json=answer))
+    await page.locator("[data-action=results]").click()
+    await page.locator("#sheetBody .said").wait_for()
+    return page
+
+
+def dark(show: Show) -> Show:
+    """Returns what shows the same in the dark scheme."""
+
+    async def shown(phone: Phone) -> Page:
+        page = await show(phone)
+        await page.emulate_media(color_scheme="dark")
+        return page
+
+    return shown
+
+
+def narrow(show: Show) -> Show:
+    """Returns what shows the same on a phone of 320 pixels."""
+
+    async def shown(phone: Phone) -> Page:
+        page = await show(phone)
+        await page.set_viewport_size(NARROW)
+        return page
+
+    return shown
+
+
 ENDED = "Its window, counted from sampling, has ended"
+STALE = "last.code.freshness = 'STALE'; last.at -= 5400000"
+EXPIRED = "last.code.validUntil = last.code.at; last.at -= 90000000"
 NO_KEYS = "gate.bundle = trust = null; draw()"
 FORGED = "show({ reason: 'SIGNATURE_WRONG' })"
 USED = "await check(pass_); gate.seen.forEach((at, nonce) => gate.seen.set(nonce, at - 9)); await check(pass_)"
@@ -169,12 +219,13 @@ STATES: Mapping[str, tuple[str, str, Show]] = {
         "不查核酸", "Not required", judged("NOT_REQUIRED", "GREEN", "此处不要求核酸检测", "No test is required here")
     ),
     "offline": ("离线，码仍在有效期内", "Offline, the code still lives", offline),
-    "stale": ("旧码", "Old code", altered("last.code.freshness = 'STALE'; last.at -= 5400000")),
-    "expired": ("已失效", "Expired", altered("last.code.validUntil = last.code.at; last.at -= 90000000")),
+    "stale": ("旧码", "Old code", altered(STALE)),
+    "expired": ("已失效", "Expired", altered(EXPIRED)),
     "family": ("家人", "Family", signed_in("guardian")),
     "why": ("为什么", "Why", sheet("why", "henan")),
     "where": ("能去哪", "Where to", sheet("where", "sichuan")),
     "results": ("检测结果", "Results", sheet("results", "hunan")),
+    "correction": ("纠错与答复", "A correction and its answer", answered),
     "certificate": ("检测证明", "Certificate", of_results("[data-certificate]")),
     "present": ("出示外地证明", "Presenting a certificate", of_results("[data-present]")),
     "present-refused": (
@@ -200,6 +251,19 @@ STATES: Mapping[str, tuple[str, str, Show]] = {
     "supervision-laboratories": ("监督：检测机构", "Supervision: laboratories", supervision("laboratories")),
     "supervision-overdue": ("监督：逾期样本", "Supervision: overdue samples", supervision("overdue")),
     "supervision-conflicts": ("监督：矛盾", "Supervision: conflicts", supervision("conflicts")),
+    "green-dark": ("绿码，深色", "Green, dark", dark(signed_in("beijing"))),
+    "red-dark": ("红码，深色", "Red, dark", dark(signed_in("positive"))),
+    "stale-dark": ("旧码，深色", "Old code, dark", dark(altered(STALE))),
+    "expired-dark": ("已失效，深色", "Expired, dark", dark(altered(EXPIRED))),
+    "correction-dark": ("纠错与答复，深色", "A correction and its answer, dark", dark(answered)),
+    "venue-pass-dark": ("场所：放行，深色", "Venue: pass, dark", dark(venue(key="beijing"))),
+    "venue-used-dark": ("场所：截图，深色", "Venue: screenshot, dark", dark(venue(script=USED))),
+    "green-narrow": ("绿码，320 像素", "Green, 320 pixels", narrow(signed_in("beijing"))),
+    "stale-narrow": ("旧码，320 像素", "Old code, 320 pixels", narrow(altered(STALE))),
+    "expired-narrow": ("已失效，320 像素", "Expired, 320 pixels", narrow(altered(EXPIRED))),
+    "correction-narrow": ("纠错与答复，320 像素", "A correction and its answer, 320 pixels", narrow(answered)),
+    "venue-pass-narrow": ("场所：放行，320 像素", "Venue: pass, 320 pixels", narrow(venue(key="beijing"))),
+    "venue-used-narrow": ("场所：截图，320 像素", "Venue: screenshot, 320 pixels", narrow(venue(script=USED))),
 }  # fmt: skip
 """By name: what a state is called in both languages, and what shows it."""
 
@@ -217,9 +281,9 @@ def page() -> str:
     ]
     return (
         "# 网页 Pages\n\n"
-        "What a holder (`/`), a venue (`/check`) and a supervisor (`/supervision`) see, at the size of a phone.\n"
-        "`PICTURES=1 python -m pytest tests/browser/test_pictures.py` makes the pictures and this page, from a mesh\n"
-        "in one process.\n\n"
+        "What a holder (`/`), a venue (`/check`) and a supervisor (`/supervision`) see, at the size of a phone, some of\n"
+        "it in the dark and on a phone of 320 pixels. `PICTURES=1 python -m pytest tests/browser/test_pictures.py` makes\n"
+        "the pictures and this page, from a mesh in one process.\n\n"
         "| 状态 | State | 中文 | English |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 
@@ -243,7 +307,7 @@ async def test_the_pictures_are_made(browser: Browser, tmp_path: Path) -> None:
         converter = await browser.new_page()
         for language, locale in LANGUAGES.items():
             for name, (_, _, show) in STATES.items():
-                if os.environ["PICTURES"] not in ("1", name):
+                if os.environ["PICTURES"] != "1" and name not in os.environ["PICTURES"].split(","):
                     continue
                 async with phone_at(browser, mesh_of_one(), port, locale, device_scale_factor=1) as phone:
                     shown = await show(phone)

@@ -14,7 +14,8 @@ from tests.testkit.servers.gateway_clients import SHOW
 CONTRACT = pb.DESCRIPTOR.services_by_name["HealthCodeService"]
 TABLE = read_table()
 HERE, THERE = "110000", "430000"
-DEFAULTS = dict.fromkeys(("ClaimResult", "SwitchScope", "PresentCertificate"), Purpose.PURPOSE_HOLDER_DECISION)
+DECISIONS = ("ClaimResult", "SwitchScope", "RequestCorrection", "PresentCertificate")
+DEFAULTS = dict.fromkeys(DECISIONS, Purpose.PURPOSE_HOLDER_DECISION)
 OPEN = {"ListRegions", "GetTrustBundle"}
 """What is about nobody, and answered to anybody."""
 NAMELESS = OPEN | {"VerifyCertificate"}
@@ -64,6 +65,8 @@ def over_http(case: Case) -> tuple[str, str, Any]:
         "BatchListResults": ("POST", "/v1/results:batchList", {"documents": [person]}),
         "ClaimResult": ("POST", "/v1/results:claim", query),
         "SwitchScope": ("POST", "/v1/healthCode:switchScope", {**query, "scope": "LOCAL"}),
+        "RequestCorrection": ("POST", "/v1/corrections:request", {**query, "sourceId": "S1", "kind": "WRONG_TIME"}),
+        "ListHolderCorrectionRequests": ("POST", "/v1/corrections:list", {"document": person}),
         "ListAccesses": ("GET", "/v1/accesses", None),
         "IssuePass": ("POST", "/v1/passes:issue", query),
         "IssueCertificate": ("POST", "/v1/certificates:issue", query),
@@ -94,8 +97,10 @@ def over_grpc(case: Case) -> Any:
         message.document.CopyFrom(named)
         if name == "CheckDestinations":
             message.regions.append(case.region)
-        elif name not in ("ListResults", "ListAccesses"):
+        elif name not in ("ListResults", "ListAccesses", "ListHolderCorrectionRequests"):
             message.region = case.region
+        if name == "RequestCorrection":
+            message.source_id, message.kind = "S1", 3
         if name == "SwitchScope":
             message.scope = 1
     if name in ("VerifyCertificate", "PresentCertificate"):

@@ -132,6 +132,11 @@ DO: Mapping[str, str] = {
     "CONFLICT_SETTLED": "it was settled the other way; read it",
     "CONTENT_ENCODING_UNSUPPORTED": "compress the body by gzip, or not at all",
     "CONTENT_TYPE_UNSUPPORTED": "send `application/json`",
+    "CORRECTION_KIND_UNFIT": "choose a kind that fits: what waits is late, what was reported is wrong",
+    "CORRECTION_NOT_MADE": "amend or retract the record first, then answer",
+    "CORRECTION_REQUEST_ANSWERED": "read its answer; a new request may be made",
+    "CORRECTION_REQUEST_NOT_FOUND": "list the requests of this region",
+    "CORRECTION_REQUEST_OPEN": "wait for the answer to the request that is named",
     "DEADLINE_EXCEEDED": "give the call more time, or ask again",
     "DRAINING": "connect again, to another server, and go on from your cursor or acknowledgement",
     "EVIDENCE_INCOMPLETE": "report the trace id",
@@ -161,6 +166,7 @@ DO: Mapping[str, str] = {
     "POLICY_NOT_FOUND": "list the policies",
     "READER_TOO_SLOW": "read faster, or work elsewhere than where you read; open the stream again at the cursor, or the"
     " acknowledgement, of the last message that you read",
+    "RECORD_IS_COPY": "ask the region that keeps the original",
     "RECORD_CONFLICT": "look at what is stored; amend it by naming its revision, or let somebody settle the conflict",
     "RECORD_NOT_FOUND": "ask the store that keeps this region",
     "RECORD_RETRACTED": "it stays retracted; submit the test under another id if it holds again",
@@ -180,6 +186,7 @@ DO: Mapping[str, str] = {
     "SUSPENSION_CONFLICT": "another suspension has this id; take another",
     "SUSPENSION_LIFTED": "it was lifted; suspend under another id",
     "SUSPENSION_NOT_FOUND": "look at the laboratory's suspensions",
+    "TOO_MANY_CORRECTION_REQUESTS": "wait for answers, or until tomorrow",
     "TOO_MANY_DOCUMENTS": "a person has at most 16 documents; unlink one first",
     "WRONG_STORE": "another store answers at that address: mend the directory",
 }
@@ -234,6 +241,9 @@ VERDICT: Mapping[str, str] = {
 
 
 METADATA: Mapping[str, str] = {
+    "correction_request_id": "the request that waits for its answer",
+    "later_revision": "the record's newest revision since, 0 where there is none",
+    "origin_region": "the region that keeps the original",
     "size": "how many lines the witness has seen",
     "current_revision": "the revision that stands now: read it, decide, and name it",
     "feed_id": "the feed that the store has",

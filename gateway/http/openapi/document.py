@@ -187,6 +187,23 @@ def _calls() -> Json:
             ("SwitchRequest", examples.SWITCH),
             ("SwitchResponse", {"scope": "NATIONAL"}),
         ),
+        "/v1/corrections:request": _post(
+            "requestCorrection",
+            "纠错 · Request a correction",
+            "本人的一条记录有误，送到检测机构的待办；记录所在地区联系不上则答 503，以同一 requestId 再试即可。"
+            " Something is wrong with one of the person's own records: it goes to the laboratory's queue. 503 when the"
+            " region that keeps the record cannot be asked; the same requestId makes it one request.",
+            ("CorrectRequest", examples.CORRECT),
+            ("CorrectResponse", {"correctionRequest": examples.CORRECTION, "created": True}),
+        ),
+        "/v1/corrections:list": _post(
+            "listHolderCorrectionRequests",
+            "纠错的答复 · List corrections",
+            "本人提过的纠错与检测机构的答复，新者在前。"
+            " What the person asked to have corrected, and what the laboratories answered, newest first.",
+            ("CorrectionsRequest", {"document": examples.RESULTS["document"]}),
+            ("CorrectionsResponse", {"correctionRequests": [examples.CORRECTION], "coverage": []}),
+        ),
         "/v1/passes:issue": _post(
             "issuePass",
             "通行码 · Issue a pass",

@@ -134,6 +134,32 @@ PASS: Json = {
 }
 BUNDLE: Json = {"bundle": "eNo=", "root": "MFkw", "madeAt": "2022-08-06T09:00:00+08:00"}
 
+CORRECT: Json = {
+    "document": RESULTS["document"],
+    "region": "430000",
+    "sourceId": "S20220805-0001",
+    "kind": "WRONG_TIME",
+    "text": "采样是 8 月 4 日晚上",
+    "requestId": "123e4567-e89b-12d3-a456-426614174000",
+}
+CORRECTION: Json = {
+    "id": "1f0c6a52b9d3e847",
+    "region": "430000",
+    "sourceId": "S20220805-0001",
+    "revision": 1,
+    "laboratory": "430000-xiangya",
+    "kind": "WRONG_TIME",
+    "text": "采样是 8 月 4 日晚上",
+    "requestedAt": "2022-08-05T20:00:00+08:00",
+    "laterRevision": None,
+    "answer": {
+        "answer": "CORRECTED",
+        "correctedBy": 2,
+        "forwardedTo": None,
+        "text": "已按采样点记录更正",
+        "answeredAt": "2022-08-06T09:30:00+08:00",
+    },
+}
 CERTIFICATE_ASKED: Json = {"document": DOCUMENT, "region": "430000", "formats": ["QR_SVG"]}
 CERTIFICATE: Json = {
     "text": "HC1:NCFOXN",

@@ -7,7 +7,18 @@ import msgspec
 
 from gateway.http.requests import bodies
 from gateway.http.supervision import tables
-from gateway.http.views import accesses, batches, certificates, code, errors, passes, regions, results, samples
+from gateway.http.views import (
+    accesses,
+    batches,
+    certificates,
+    code,
+    corrections,
+    errors,
+    passes,
+    regions,
+    results,
+    samples,
+)
 
 Json = dict[str, Any]
 
@@ -19,6 +30,8 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.BatchResultsRequest,
     bodies.ClaimRequest,
     bodies.SwitchRequest,
+    bodies.CorrectRequest,
+    bodies.CorrectionsRequest,
     bodies.PassRequest,
     bodies.CertificateRequest,
     bodies.VerifyRequest,
@@ -44,6 +57,8 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     results.BatchResultsResponse,
     results.ClaimResponse,
     results.SwitchResponse,
+    corrections.CorrectResponse,
+    corrections.CorrectionsResponse,
     accesses.AccessesResponse,
     passes.PassResponse,
     passes.TrustBundle,

@@ -15,7 +15,7 @@ from hutong.gateway.v1 import certificate_pb2
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
 from gateway.http.fields import REQUIRED, RegionCode, asked_instant, described, one_of
-from gateway.http.names import CERTIFICATE_FORMAT, DESTINATION_VIEW, DOCUMENT_TYPE, SCENE, SCOPE
+from gateway.http.names import CERTIFICATE_FORMAT, CORRECTION_KIND, DESTINATION_VIEW, DOCUMENT_TYPE, SCENE, SCOPE
 from gateway.http.requests.instants import read_instant
 from services.common.errors import Violation
 from services.common.requests.batches import MOST_IN_BATCH
@@ -303,6 +303,48 @@ class SwitchRequest(Body):
         message.region = self.region
         message.scope = SCOPE.number(self.scope)  # type: ignore[assignment]  # an open enum
         message.request_id = self.request_id or ""
+
+
+class CorrectRequest(Body):
+    """纠错：请检测机构更正本人的一条记录。 Ask the laboratory to correct one of the person's own records."""
+
+    document: Annotated[Document, REQUIRED] = msgspec.field(default_factory=Document)
+    region: Annotated[RegionCode, REQUIRED] = ""
+    source_id: Annotated[
+        str, described("记录的编号；副本填原件的地区与编号。 Its id there; of a copy, the original's."), REQUIRED
+    ] = ""
+    kind: Annotated[
+        str,
+        one_of(
+            CORRECTION_KIND,
+            "NOT_MINE 不是我的, WRONG_RESULT 结果有误, WRONG_TIME 时间有误, MISSPELT 姓名或证件写错, RESULT_LATE 结果迟迟未出.",
+        ),
+        REQUIRED,
+    ] = ""
+    text: Annotated[
+        str,
+        described("补充说明，至多 200 字，不含证件号码。 At most 200 characters, no document numbers.", maxLength=200),
+    ] = ""
+    request_id: RequestId | None = None
+
+    def fill(self, message: pb.RequestCorrectionRequest) -> None:
+        """Writes itself into the contract's form."""
+        self.document.fill(message.document)
+        message.region = self.region
+        message.source_id = self.source_id
+        message.kind = CORRECTION_KIND.number(self.kind)  # type: ignore[assignment]  # an open enum
+        message.text = self.text
+        message.request_id = self.request_id or ""
+
+
+class CorrectionsRequest(Body):
+    """本人提过的纠错。 What has this person asked to have corrected?"""
+
+    document: Annotated[Document, REQUIRED] = msgspec.field(default_factory=Document)
+
+    def fill(self, message: pb.ListHolderCorrectionRequestsRequest) -> None:
+        """Writes itself into the contract's form."""
+        self.document.fill(message.document)
 
 
 class SignInRequest(Body):

@@ -95,24 +95,84 @@ function laboratoryOf(answer, record) {
 
 const telephone = contact => el("a", { class: "button", href: "tel:" + contact.replace(/[^+\d]/g, "") }, t("call") + contact);
 
-// Who can correct it is the laboratory that reported it; what names it is its number there.
-function wrong(record, laboratory) {
-  const id = record.origin && record.origin.sourceId || record.sourceId;
-  return el("details", {}, el("summary", {}, t("wrong")), el("p", {}, t("quote"), el("code", { translate: "no" }, id)),
+// Who can correct it is the laboratory that reported it; what names it is its number there. What is written reaches its
+// queue, and what it answers is shown here.
+function wrong(record, laboratory, asked) {
+  const original = record.origin && record.origin.sourceId ? record.origin : record;
+  const own = asked.filter(one => one.region === original.region && one.sourceId === original.sourceId);
+  const answers = el("ul", { class: "plain" }, ...own.map(correction));
+  const details = el("details", { open: own.length > 0 }, el("summary", {}, t("wrong")), answers,
+    correctionForm(record, original, made => {
+      if (!own.some(one => one.id === made.id)) own.unshift(made);
+      answers.replaceChildren(...own.map(correction));
+    }),
+    el("p", { class: "soft" }, t("quote"), el("code", { translate: "no" }, original.sourceId)),
     laboratory.contact ? telephone(laboratory.contact) : el("p", { class: "soft" }, t("noContact")));
+  return details;
+}
+
+// What people wrote is of the language that they wrote it in.
+const quoted = text => el("q", { lang: /[\u4e00-\u9fff]/.test(text) ? "zh-CN" : "en" }, text);
+
+function correction(one) {
+  const answer = one.answer;
+  const item = el("li", {}, el("strong", {}, t("corrections")[one.kind]), one.text && t("colon"), one.text && quoted(one.text), el("div", { class: "soft" }, t("askedOn") + when(one.requestedAt)));
+  if (answer) item.append(el("p", { class: "said" }, t("answers")[answer.answer].replace("{}", answer.correctedBy || answer.forwardedTo)
+    + t("comma") + when(answer.answeredAt) + t("colon"), quoted(answer.text)));
+  else item.append(el("p", {}, one.laterRevision ? t("newer") : t("waits")));
+  return item;
+}
+
+function correctionForm(record, original, kept) {
+  let request = requestId();
+  const result = record.kind === "RESULT", kinds = Object.keys(t("corrections")).filter(kind => kind !== (result ? "RESULT_LATE" : "WRONG_RESULT"));
+  const kind = el("select", { "aria-label": t("wrong") }, ...(result ? kinds : kinds.reverse()).map(value => el("option", { value }, t("corrections")[value])));
+  const text = el("textarea", { "aria-label": t("say"), placeholder: t("say"), maxlength: 200, rows: 2 });
+  const said = el("p", { role: "status", tabindex: "-1" }), send = el("button", {}, t("send"));
+  // What changed is another request; what is sent again as it was is the same.
+  for (const one of [kind, text]) one.addEventListener("input", () => { request = requestId(); });
+  return el("form", { onsubmit: async event => {
+    event.preventDefault();
+    send.disabled = true;
+    try {
+      const answer = await call("/v1/corrections:request", { document: person().document, region: original.region,
+        sourceId: original.sourceId, kind: kind.value, text: text.value.trim(), requestId: request });
+      kept(answer.correctionRequest);
+      said.textContent = "✓ " + t("sent");
+      text.value = "";
+      request = requestId();
+    } catch (error) {
+      const wrongs = error && error.violations || [];
+      said.textContent = t("noAnswer") + (wrongs.length ? wrongs.map(one => both(one.message)).join(t("comma"))
+        : error && error.reason ? saidOf(error) : t("notSent"));
+    }
+    send.disabled = false;
+    said.focus();
+  } }, kind, text, send, said);
+}
+
+// What was asked and answered stands beside the results; that it cannot be had does not hide them, and is said.
+async function listCorrections() {
+  try {
+    const answer = await call("/v1/corrections:list", { document: person().document });
+    return { asked: answer.correctionRequests, silent: silentOf(answer.coverage).length > 0 };
+  } catch {
+    return { asked: [], silent: true };
+  }
 }
 
 function results() {
   openSheet(t("results"), async () => {
-    const answer = await listResults(), silent = silentOf(answer.coverage).length > 0;
-    const items = answer.results.map(view => resultItem(view, laboratoryOf(answer, view.record)));
-    return [silent && el("p", { role: "alert" }, t("notEveryone")),
+    const [answer, { asked, silent: unheard }] = await Promise.all([listResults(), listCorrections()]);
+    const silent = silentOf(answer.coverage).length > 0;
+    const items = answer.results.map(view => resultItem(view, laboratoryOf(answer, view.record), asked));
+    return [silent && el("p", { role: "alert" }, t("notEveryone")), unheard && el("p", { role: "alert" }, t("unheard")),
       items.length ? el("ul", { class: "plain" }, ...items) : !silent && el("p", {}, t("none2")),
       el("button", { type: "button", "data-present": true, onclick: present }, t("present"))];
   });
 }
 
-function resultItem(view, laboratory) {
+function resultItem(view, laboratory, asked) {
   const record = view.record, region = $("region").value, here = regions[region];
   const kept = el("div", { class: "soft" });
   const standing = () => kept.replaceChildren(record.laboratory ? t("laboratory") + laboratory.name : "",
@@ -121,7 +181,7 @@ function resultItem(view, laboratory) {
   const word = record.kind === "SAMPLING" ? t("sampled") : t("result")[record.result] || record.result;
   const item = el("li", {}, el("strong", {}, word), " · ", t("from") + " " + place(view.originRegion),
     el("div", { class: "soft" }, times(record)), kept);
-  if (record.kind === "RESULT") item.append(wrong(record, laboratory));
+  if (record.kind === "RESULT") item.append(wrong(record, laboratory, asked));
   const elsewhere = view.originRegion !== region && record.region !== region && !view.copiedTo.includes(region);
   if (record.kind === "RESULT" && elsewhere && here && here.onMesh) item.append(claimButton(view, item, region, standing));
   if (certifiable(record))
@@ -154,19 +214,18 @@ function claimButton(view, item, region, standing) {
 // A sample that waits: since when, at which laboratory, whom to call.
 function missing() {
   openSheet(t("missing"), async () => {
-    const answer = await listResults();
+    const [answer, { asked, silent: unheard }] = await Promise.all([listResults(), listCorrections()]);
     const overdue = last && [...last.code.reasons, ...last.code.furtherReasons].some(one => one.code === "RESULT_OVERDUE");
     const items = answer.results.filter(view => view.record.kind === "SAMPLING").map(({ record, originRegion }) => {
       const laboratory = laboratoryOf(answer, record);
       return el("li", {}, el("strong", {}, t("sampled")), " · ", t("from") + " " + place(originRegion),
         el("div", {}, t("waiting") + span(now() - Date.parse(record.sampledAt || record.recordedAt), 2) + t("comma") + times(record)),
         el("div", {}, t("laboratory") + laboratory.name),
-        laboratory.contact ? telephone(laboratory.contact) : el("p", { class: "soft" }, t("noContact")),
-        overdue && el("p", {}, t("overdue")));
+        overdue && el("p", {}, t("overdue")), wrong(record, laboratory, asked));
     });
     const silent = silentOf(answer.coverage);
     return [items.length ? el("ul", { class: "plain" }, ...items) : el("p", {}, t("nothingMissing")),
-      ...listed(t("sources"), silent.map(one => place(one.source))),
+      unheard && el("p", { role: "alert" }, t("unheard")), ...listed(t("sources"), silent.map(one => place(one.source))),
       silent.length > 0 && el("p", { class: "soft" }, t("sourceHint"))];
   });
 }

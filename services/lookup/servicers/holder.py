@@ -16,10 +16,14 @@ from hutong.lookup.v1.holder_service_pb2 import (
     LinkDocumentsRequest,
     LinkDocumentsResponse,
     LinkedDocuments,
+    ListHolderCorrectionRequestsRequest,
+    ListHolderCorrectionRequestsResponse,
     ListLinkedDocumentsRequest,
     ListLinkedDocumentsResponse,
     PresentCertificateRequest,
     PresentCertificateResponse,
+    RequestCorrectionRequest,
+    RequestCorrectionResponse,
     SwitchScopeRequest,
     SwitchScopeResponse,
     UnlinkDocumentsRequest,
@@ -39,6 +43,7 @@ from services.common.requests.violations import Violations, violation
 from services.lookup.domain.holders import MOST_DOCUMENTS, Command, Decision, Link, Switch, Unlink
 from services.lookup.holders.change_feed import FeedBatch, HolderFeed
 from services.lookup.holders.claims import Claimed, Claimer
+from services.lookup.holders.corrections import Corrections
 from services.lookup.identity import OwnIdentity
 from services.lookup.store.protocol import HolderStore
 from services.runtime.feeds.commit_signal import CommitSignal
@@ -108,6 +113,7 @@ class HolderServicer:
         store: HolderStore,
         feed: HolderFeed,
         claimer: Claimer,
+        corrections: Corrections,
         presenter: Presenter | None,
         identity: OwnIdentity,
         clock: Callable[[], Instant],
@@ -117,6 +123,7 @@ class HolderServicer:
         self._signal = CommitSignal()
         self._tail = Tail(_Messages(feed, identity), self._signal)
         self._claimer = claimer
+        self._corrections = corrections
         self._presenter = presenter
         self._identity = identity
         self._clock = clock
@@ -197,6 +204,31 @@ class HolderServicer:
         await self._identity.require(request.store)
         record, created = await self._claimer.claim(key, request.region, named, current_call().purpose, request_id)
         return ClaimResultResponse(record=record, created=created, identity=await self._identity.now())
+
+    async def RequestCorrection(self, request: RequestCorrectionRequest) -> RequestCorrectionResponse:
+        """See the contract. Raises FailedPrecondition (REGION_NOT_ON_MESH) besides."""
+        violations = Violations()
+        key = violations.read(b"", partial(self._keys.of_subject, request.subject))
+        violations.add(fields.region(request.region))
+        texts = {"source_id": request.source_id, "text": request.text}
+        violations.add(fields.not_the_subjects(texts, request.subject))
+        violations.add(_request_id(request.request_id, request.subject))
+        violations.refuse()
+        await self._identity.require(request.store)
+        kept = await self._corrections.request(key, request, current_call().purpose)
+        return RequestCorrectionResponse(
+            correction_request=kept.correction_request, created=kept.created, identity=await self._identity.now()
+        )
+
+    async def ListHolderCorrectionRequests(
+        self, request: ListHolderCorrectionRequestsRequest
+    ) -> ListHolderCorrectionRequestsResponse:
+        """See the contract."""
+        key = self._keys.of_subject(request.subject)
+        requests, coverage = await self._corrections.listed(key, current_call().purpose)
+        return ListHolderCorrectionRequestsResponse(
+            correction_requests=requests, coverage=coverage, identity=await self._identity.now()
+        )
 
     async def PresentCertificate(self, request: PresentCertificateRequest) -> PresentCertificateResponse:
         """See the contract."""

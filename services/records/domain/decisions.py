@@ -193,7 +193,7 @@ def decide_amendment(
         return current
     _require(current, revision)
     if current.retracted:
-        raise _retracted(current)
+        raise record_retracted(current)
     return next_after(
         history, record_id, content, RevisionAction.REVISION_ACTION_AMENDED, cause, content_digest=content_digest
     )
@@ -209,7 +209,7 @@ def decide_retraction(history: History, record_id: RecordId, revision: int, caus
         return current
     _require(current, revision)
     if current.retracted:
-        raise _retracted(current)
+        raise record_retracted(current)
     content = current.message().content
     return next_after(
         history, record_id, content, RevisionAction.REVISION_ACTION_RETRACTED, cause, content_digest=current.digest
@@ -262,7 +262,8 @@ def _require(current: StoredRevision, revision: int) -> None:
         )
 
 
-def _retracted(current: StoredRevision) -> FailedPrecondition:
+def record_retracted(current: StoredRevision) -> FailedPrecondition:
+    """Returns the error for a record that was retracted."""
     return FailedPrecondition(
         "RECORD_RETRACTED",
         "该记录已撤回",

@@ -1,6 +1,7 @@
 """The services of a records store, as plain objects: limits, translate, call, translate."""
 
 from services.records.servicers.conflict import ConflictServicer
+from services.records.servicers.correction import CorrectionServicer
 from services.records.servicers.feed import FeedServicer
 from services.records.servicers.following import FollowingServicer
 from services.records.servicers.intake import IntakeServicer
@@ -12,6 +13,7 @@ from services.records.servicers.write import WriteServicer
 
 __all__ = [
     "ConflictServicer",
+    "CorrectionServicer",
     "FeedServicer",
     "FollowingServicer",
     "IntakeServicer",

@@ -47,6 +47,12 @@ settlement, cause, settled_by, settled_at
 """
 """In the order of a StoredConflict."""
 
+CORRECTION_REQUEST_COLUMNS = """
+number, correction_request_id, region, source_id, revision, person_key, laboratory, kind, text, requested_at, answer,
+corrected_by, forwarded_to, answer_text, answered_by, answered_at
+"""
+"""In the order of a StoredCorrectionRequest."""
+
 LaboratoryRevisionRow = tuple[str, int, int, bytes]
 """laboratory, revision, sequence, body. The column laboratory is the name it is kept by: see standing.kept_as."""
 

@@ -16,6 +16,7 @@ _WRITE_ORDER = (
     "origin_copy",
     "copy_due",
     "conflict",
+    "correction_request",
     "answer",
     "count_waiting",
     "count_accused",

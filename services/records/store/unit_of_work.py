@@ -11,6 +11,7 @@ from hutong.records.v1.laboratory_pb2 import Laboratory
 from services.common.errors import FailedPrecondition, invalid
 from services.common.instants import Instant
 from services.records.domain.conflicts import NewConflict, Settled, StoredConflict
+from services.records.domain.correction_requests import Answered, NewCorrectionRequest, StoredCorrectionRequest
 from services.records.domain.holders import Moved
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import FirstRevision, History, NewRevision, PersonRecord, RecordId
@@ -42,7 +43,8 @@ class Touch:
     `records`: ids, each with the person for whom it is claimed where there is no such record, or None to claim nothing.
     A claimed id must receive a revision by the same plan. `followed`: the region whose cursor moves. `conflict`: the
     one that is settled. `batch`: whose session moves on with the commit. `others`: what these people have, or had,
-    under ids that may be another person's.
+    under ids that may be another person's. `requester`: the keys of the person whose correction requests are looked at,
+    `correction_request`: the one that is answered.
     """
 
     records: Mapping[RecordId, bytes | None] = field(default_factory=dict)
@@ -52,6 +54,8 @@ class Touch:
     conflict: str = ""
     batch: BatchKey | None = None
     others: Collection[PersonRecord] = ()
+    requester: Collection[bytes] = ()
+    correction_request: str = ""
     key_version: int | None = None
     """The version that the keys of what is decided are of, where it matters: see KeysMovedError."""
 
@@ -63,20 +67,22 @@ class KeysMovedError(Exception):
 @dataclass(frozen=True, slots=True)
 class Known:
     """The state of what was touched. What is missing is not there. `histories` are of those whose the ids
-    are, `others` of who was asked for besides."""
+    are, `others` of who was asked for besides. `requests` are the newest of the requester, newest first."""
 
     histories: Mapping[RecordId, History]
     laboratories: Mapping[str, Laboratory]
     cursor: Cursor
     conflict: StoredConflict | None = None
     others: Mapping[PersonRecord, History] = field(default_factory=dict)
+    requests: Sequence[StoredCorrectionRequest] = ()
+    correction_request: StoredCorrectionRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The plan of a commit: what to append, in this order, new records, further revisions, laboratories; where the
-    followed region's cursor goes; conflicts to keep, and how one is settled; ids that change hands; and the answer to
-    the request, given the instant of the commit."""
+    followed region's cursor goes; conflicts to keep, and how one is settled; ids that change hands; a correction
+    request to keep, and how one is answered; and the answer to the request, given the instant of the commit."""
 
     answer: Callable[[Instant], bytes]
     revisions: Sequence[NewRevision] = ()
@@ -86,6 +92,8 @@ class Plan:
     settled: Settled | None = None
     firsts: Sequence[FirstRevision] = ()
     moved: Sequence[Moved] = ()
+    requested: NewCorrectionRequest | None = None
+    answered: Answered | None = None
 
     @property
     def count(self) -> int:

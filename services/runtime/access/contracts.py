@@ -9,6 +9,7 @@ from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_di
 from hutong.records.v1 import (
     change_feed_service_pb2,
     conflict_service_pb2,
+    correction_service_pb2,
     following_service_pb2,
     intake_service_pb2,
     laboratory_quality_service_pb2,
@@ -29,6 +30,7 @@ FILES = (
     region_directory_service_pb2.DESCRIPTOR,
     change_feed_service_pb2.DESCRIPTOR,
     conflict_service_pb2.DESCRIPTOR,
+    correction_service_pb2.DESCRIPTOR,
     following_service_pb2.DESCRIPTOR,
     intake_service_pb2.DESCRIPTOR,
     laboratory_quality_service_pb2.DESCRIPTOR,

@@ -30,9 +30,15 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         "hutong.verdict.v1.VerdictService": ("ComputeVerdict", "EvaluateEvidence"),
     },
     LimitClass.SEARCH: {
-        "hutong.gateway.v1.HealthCodeService": ("ListResults", "ListAccesses", "IssueCertificate"),
+        "hutong.gateway.v1.HealthCodeService": (
+            "ListResults",
+            "ListAccesses",
+            "ListHolderCorrectionRequests",
+            "IssueCertificate",
+        ),
         "hutong.lookup.v1.EvidenceService": ("GetEvidence",),
-        "hutong.lookup.v1.HolderService": ("ListLinkedDocuments",),
+        "hutong.lookup.v1.HolderService": ("ListLinkedDocuments", "ListHolderCorrectionRequests"),
+        "hutong.records.v1.CorrectionService": ("ListHolderCorrectionRequests",),
         "hutong.records.v1.RecordReadService": ("ListRecords", "GetRecordHistory"),
     },
     LimitClass.BATCH: {
@@ -43,12 +49,18 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         "hutong.records.v1.RecordReadService": ("BatchListRecords", "BatchListRecordsAtInstants"),
     },
     LimitClass.WRITE: {
-        "hutong.gateway.v1.HealthCodeService": ("ClaimResult", "SwitchScope", "PresentCertificate"),
+        "hutong.gateway.v1.HealthCodeService": (
+            "ClaimResult",
+            "SwitchScope",
+            "RequestCorrection",
+            "PresentCertificate",
+        ),
         "hutong.lookup.v1.HolderService": (
             "LinkDocuments",
             "UnlinkDocuments",
             "SwitchScope",
             "ClaimResult",
+            "RequestCorrection",
             "PresentCertificate",
         ),
         "hutong.records.v1.RecordWriteService": (
@@ -62,12 +74,14 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         ),
         "hutong.records.v1.RecordIntakeService": ("StreamRecords",),
         "hutong.records.v1.ConflictService": ("SettleConflict",),
+        "hutong.records.v1.CorrectionService": ("RequestCorrection", "AnswerCorrectionRequest"),
         "hutong.records.v1.RestorationService": ("GiveBack",),
         "hutong.records.v1.FollowingService": ("AcceptFeed",),
         "hutong.audit.v1.WitnessService": ("CosignCheckpoint",),
     },
     LimitClass.SUPERVISION: {
         "hutong.records.v1.ConflictService": ("ListConflicts",),
+        "hutong.records.v1.CorrectionService": ("ListCorrectionRequests", "GetCorrectionRequestCounts"),
         "hutong.records.v1.FollowingService": ("ListFollowedRegions",),
         "hutong.records.v1.LaboratoryQualityService": (
             "GetLaboratoryQuality",

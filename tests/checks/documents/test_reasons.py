@@ -8,7 +8,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from hutong.common.v1 import subject_pb2
 from hutong.gateway.v1 import certificate_pb2, health_code_service_pb2
 from hutong.lookup.v1 import evidence_service_pb2, region_pb2
-from hutong.records.v1 import record_pb2, record_write_service_pb2
+from hutong.records.v1 import correction_service_pb2, record_pb2, record_write_service_pb2
 from hutong.verdict.v1 import verdict_pb2
 
 from services.runtime.settings.names import NAMES, PREFIX
@@ -24,6 +24,7 @@ CONTRACTS = (
     health_code_service_pb2,
     evidence_service_pb2,
     region_pb2,
+    correction_service_pb2,
     record_pb2,
     record_write_service_pb2,
     verdict_pb2,
@@ -32,8 +33,11 @@ CONTRACTS = (
 OTHER_WORDS = {
     "BLOC_PARTNER": "a finding of hutong policy check",
     "CORRECTION_KIND": "a part of reasons: CORRECTION_KIND_REQUIRED, _UNKNOWN",
+    "CORRECTION_ANSWER": "a part of reasons: CORRECTION_ANSWER_REQUIRED, _UNKNOWN",
+    "CORRECTION_REQUEST_KIND": "a part of reasons: CORRECTION_REQUEST_KIND_REQUIRED, _UNKNOWN",
     "CURSOR_MOVED": "an outcome in the follower's log",
     "FILE_NAME": "a finding of hutong policy check",
+    "FORWARDED_TO": "a part of reasons: FORWARDED_TO_REQUIRED, _FORMAT",
     "HUTONG_MOVE_TO": "a variable of the commands that move a store",
     "HUTONG_STORE_MOVING": "what a database that is closed to writes says to a writer",
     "IN_FORCE": "a finding of hutong policy check",

@@ -7,8 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hutong.common.v1.subject_pb2 import DocumentType
+from hutong.common.v1.subject_pb2 import DocumentType, Purpose, Subject
 from hutong.records.v1.conflict_service_pb2 import ListConflictsRequest
+from hutong.records.v1.correction_service_pb2 import (
+    CorrectionRequest,
+    CorrectionRequestKind,
+    ListHolderCorrectionRequestsRequest,
+    RequestCorrectionRequest,
+)
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.documents import PersonKeys
@@ -22,7 +28,7 @@ from services.runtime.settings.environment import SettingsError
 from services.runtime.settings.secret_file import SecretFile
 from services.runtime.storage import key_moves
 from services.runtime.storage.key_moves import KeyMover, KeyVersions
-from tests.testkit.builders.records import KEEP, result
+from tests.testkit.builders.records import KEEP, SHOW, result
 from tests.testkit.clocks import ManualClock
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.records_service import Records, all_changes, refused
@@ -43,11 +49,13 @@ OLD, NEW = keys(SECRET), keys(NEXT)
 
 
 class Told(NamedTuple):
-    """The answers of a service, its people named by number: records of each, past revisions, conflicts and the feed."""
+    """The answers of a service, its people named by number: records of each, past revisions, conflicts, what each
+    asked to have corrected, and the feed."""
 
     records: list[list[tuple[str, int]]]
     history: list[tuple[int, int]]
     conflicts: list[tuple[str, int]]
+    corrections: list[list[str]]
     feed: list[tuple[str, int, int]]
 
 
@@ -60,11 +68,30 @@ async def told(records: Records, people: Sequence[bytes]) -> Told:
         [[(one.source_id, one.revision) for one in person.records] for person in answer.people],
         [(one.revision, number[one.person_key]) for one in await records.history("S3")],
         [(one.source_id, number[one.person_key]) for one in conflicts],
+        [[one.source_id for one in await asked_by(records, who)] for who in people],
         [
             (change.record.source_id, change.record.revision, number[change.record.person_key])
             for change in await all_changes(records)
         ],
     )
+
+
+async def asked_by(records: Records, who: bytes) -> Sequence[CorrectionRequest]:
+    """Returns what a person asked to have corrected."""
+    asked = ListHolderCorrectionRequestsRequest(subjects=[Subject(person_key=who)], purpose=SHOW)
+    return list((await records.calls.ListHolderCorrectionRequests(asked)).correction_requests)
+
+
+async def ask(records: Records, source_id: str, who: bytes) -> bool:
+    """Asks for a correction; returns whether that was new."""
+    asked = RequestCorrectionRequest(
+        region="430000",
+        source_id=source_id,
+        subjects=[Subject(person_key=who)],
+        kind=CorrectionRequestKind.CORRECTION_REQUEST_KIND_WRONG_TIME,
+        purpose=Purpose.PURPOSE_HOLDER_DECISION,
+    )
+    return bool((await records.calls.RequestCorrection(asked)).created)
 
 
 @pytest.fixture
@@ -98,6 +125,7 @@ async def filled(records: Records) -> None:
     await records.retract("S3", 1)
     await records.amend("S2", 1, result(-9.0, -4.0))
     await refused(records.submit("S4", OLD[0], result(-9.0, -5.0)))
+    assert await ask(records, "S0", OLD[0])
 
 
 async def begin(store: RecordStore, text: str = NEXT) -> MeshSecret:
@@ -125,6 +153,7 @@ async def test_both_services_tell_the_same_at_every_step(store: RecordStore, sec
             again = await service.submit("S0", who[0], result(-9.0, -5.0))
             assert SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED == again.outcome
             assert "RECORD_CONFLICT" == (await refused(service.submit("S4", who[0], result(-9.0, -5.0)))).reason
+            assert not await ask(service, "S0", who[0])
         await store.move_keys({key: moves.under(2, key) for person in people for key in person})
         steps += 1
     # A conflict is about two people; those who were written about were moved by it.

@@ -1,7 +1,9 @@
 """Everything a records store is asked to do, once: for tests that look at what it says to its database."""
 
+from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.records.v1 import conflict_service_pb2 as cpb
+from hutong.records.v1 import correction_service_pb2 as corrections
 from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 from hutong.records.v1.laboratory_pb2 import Interval
@@ -10,7 +12,7 @@ from hutong.records.v1.record_pb2 import Origin, TestResult
 from services.common.instants import DAY, HOUR, Instant, calendar_day
 from services.records.domain.quality import Sample
 from services.records.domain.replication import Cursor
-from services.records.domain.revisions import RecordId
+from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.domain.selection import Selection
 from services.records.quality.figure_counter import FigureCounter
 from services.records.quality.figures import LaboratoryFigures
@@ -106,6 +108,25 @@ async def _correct(records: Records) -> None:
             purpose=KEEP,
         )
         await records.calls.SettleConflict(taking)
+    asked = await records.calls.RequestCorrection(
+        corrections.RequestCorrectionRequest(
+            region="430000",
+            source_id=tube(6),
+            subjects=[Subject(person_key=person(6))],
+            kind=corrections.CorrectionRequestKind.CORRECTION_REQUEST_KIND_WRONG_TIME,
+            purpose=Purpose.PURPOSE_HOLDER_DECISION,
+            request_id=request_id(),
+        )
+    )
+    await records.calls.AnswerCorrectionRequest(
+        corrections.AnswerCorrectionRequestRequest(
+            region="430000",
+            correction_request_id=asked.correction_request.correction_request_id,
+            answer=corrections.CorrectionAnswer.CORRECTION_ANSWER_STANDS,
+            text="asked",
+            purpose=KEEP,
+        )
+    )
     laboratory = "430000-xiangya"
     await records.calls.PutLaboratory(
         wpb.PutLaboratoryRequest(
@@ -150,6 +171,10 @@ async def _read(store: Walked, records: Records) -> None:
     assert 2 == len(await store.laboratories(0))
     assert 0 == await store.batches("unknown")
     assert 3 == len(await store.conflicts(0, 10, True))
+    assert 1 == len(await store.correction_requests("430000", ["430000-xiangya"], 0, 10, True))
+    assert 1 == len(await store.correction_requests_of([person(6)]))
+    assert 1 == len(await store.correction_request_counts("430000"))
+    assert 1 == await store.newest_revision(PersonRecord(person(6), RecordId("430000", tube(6))))
     assert 1 == len(await store.former(RecordId("430000", tube(5))))
     found = [one async for batch in store.by_time(Instant(NOON - DAY), Instant(NOON + HOUR), LATEST) for one in batch]
     assert found

@@ -15,6 +15,7 @@ from hutong.lookup.v1.evidence_service_pb2 import Evidence, SourceCoverage, Sour
 from hutong.lookup.v1.region_pb2 import InteropMode, Region, Scope
 from hutong.records.v1 import change_feed_service_pb2
 from hutong.records.v1.change_feed_service_pb2 import Change, FeedCursor
+from hutong.records.v1.correction_service_pb2 import CorrectionRequest
 from hutong.records.v1.laboratory_pb2 import Laboratory
 from hutong.records.v1.record_pb2 import RecordContent, RevisionAction, TestRecord
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
@@ -98,6 +99,7 @@ class Mesh:
         self.digests = dict.fromkeys(divisions(), b"digest-1")
         self.unreachable: set[str] = set()
         self.laboratories: list[Laboratory] = []
+        self.corrections: defaultdict[bytes, list[CorrectionRequest]] = defaultdict(list)
         self.claimed: dict[tuple[bytes, str], TestRecord] = {}
         self.cut = self.holders_cut = False
         self.feed_id = "history-1"
@@ -260,6 +262,42 @@ class Mesh:
         self.calls["switch"] += 1
         self.scopes[request.subject.person_key, request.region] = request.scope
         return holder_service_pb2.SwitchScopeResponse(scope=request.scope, identity=self.lookup_identity())
+
+    async def RequestCorrection(
+        self, request: holder_service_pb2.RequestCorrectionRequest
+    ) -> holder_service_pb2.RequestCorrectionResponse:
+        self.calls["correction"] += 1
+        if self.failing is not None:
+            raise self.failing
+        kept = self.corrections[request.subject.person_key]
+        same = [one for one in kept if (one.source_id, one.kind) == (request.source_id, request.kind)]
+        if not same:
+            made = CorrectionRequest(
+                correction_request_id=f"K{len(kept)}",
+                region=request.region,
+                source_id=request.source_id,
+                revision=1,
+                laboratory="430000-xiangya",
+                kind=request.kind,
+                text=request.text,
+                requested_at=to_timestamp(self.clock()),
+            )
+            kept.insert(0, made)
+        return holder_service_pb2.RequestCorrectionResponse(
+            correction_request=kept[0], created=not same, identity=self.lookup_identity()
+        )
+
+    async def ListHolderCorrectionRequests(
+        self, request: holder_service_pb2.ListHolderCorrectionRequestsRequest
+    ) -> holder_service_pb2.ListHolderCorrectionRequestsResponse:
+        self.calls["corrections"] += 1
+        if self.failing is not None:
+            raise self.failing
+        return holder_service_pb2.ListHolderCorrectionRequestsResponse(
+            correction_requests=self.corrections[request.subject.person_key],
+            coverage=self._coverage("430000"),
+            identity=self.lookup_identity(),
+        )
 
     async def ListRegions(
         self, request: region_directory_service_pb2.ListRegionsRequest

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest
+from hutong.records.v1.correction_service_pb2 import ListCorrectionRequestsRequest
 from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 from hutong.records.v1.record_pb2 import RecordContent
 from hutong.records.v1.record_read_service_pb2 import ListRecordsRequest
@@ -86,7 +87,8 @@ def said_by(laboratory, method):
     }[method]
 
 
-WRITERS = sorted(name for name, rule in TABLE.rules.items() if rule.laboratories)
+QUEUE = "hutong.records.v1.CorrectionService/ListCorrectionRequests"
+WRITERS = sorted(name for name, rule in TABLE.rules.items() if rule.laboratories and name != QUEUE)
 
 
 @pytest.mark.parametrize("method", WRITERS)
@@ -98,6 +100,21 @@ def test_a_laboratory_writes_as_itself_alone(method):
     for other in ("430000-two", "110000-one", "430000-one-2", "on"):
         assert "LABORATORY_DENIED" == denied(one, method, said_by(other, method))
         assert denied(HUNAN, method, said_by(other, method)) is None
+
+
+def test_a_laboratory_lists_its_own_queue_alone():
+    """By its id, with its region's code or without; where it names none, the store goes by its name."""
+    one = principal("region/430000/laboratory/one")
+    keep = Purpose.PURPOSE_RECORD_KEEPING
+    for laboratory, reason in (
+        ("430000-one", None),
+        ("one", None),
+        ("", None),
+        ("430000-two", "LABORATORY_DENIED"),
+    ):
+        request = ListCorrectionRequestsRequest(region="430000", laboratory=laboratory, purpose=keep)
+        assert reason == denied(one, QUEUE, request)
+    assert "REGION_DENIED" == denied(one, QUEUE, ListCorrectionRequestsRequest(region="110000", purpose=keep))
 
 
 def test_every_request_with_a_record_in_it_is_held_to_the_laboratory():
@@ -192,6 +209,6 @@ def test_explain_lists_what_a_caller_may_do(capsys):
     assert 0 == main(["access", "explain", "region/430000/laboratory/xiangya"])
     lines = capsys.readouterr().out.splitlines()
     assert f"{WRITE}SubmitRecord  RECORD_KEEPING  own  own laboratory" in lines
-    assert 9 == len(lines)
+    assert 11 == len(lines)
     assert 0 == main(["access", "explain", "mesh/stranger"])
     assert "denied everything" in capsys.readouterr().out

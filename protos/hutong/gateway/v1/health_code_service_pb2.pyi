@@ -14,6 +14,7 @@ from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.common.v1 import text_pb2 as _text_pb2
 from hutong.lookup.v1 import evidence_service_pb2 as _evidence_service_pb2
 from hutong.lookup.v1 import region_pb2 as _region_pb2
+from hutong.records.v1 import correction_service_pb2 as _correction_service_pb2
 from hutong.records.v1 import record_pb2 as _record_pb2
 from hutong.verdict.v1 import scene_pb2 as _scene_pb2
 from hutong.verdict.v1 import verdict_pb2 as _verdict_pb2
@@ -795,6 +796,140 @@ class SwitchScopeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SwitchScopeResponse: _TypeAlias = SwitchScopeResponse  # noqa: Y015
+
+@_typing.final
+class RequestCorrectionRequest(_message.Message):
+    """Asks for a correction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region that keeps the record, of a copy that of its original; required."""
+    source_id: _builtins.str
+    """The record's id there; required."""
+    kind: _correction_service_pb2.CorrectionRequestKind.ValueType
+    """What is wrong; required."""
+    text: _builtins.str
+    """At most 200 characters, without document numbers; may be empty."""
+    request_id: _builtins.str
+    """A UUID chosen by the caller, the same in every retry."""
+    purpose: _subject_pb2.Purpose.ValueType
+    """Why; HOLDER_DECISION when unspecified."""
+    @_builtins.property
+    def document(self) -> _subject_pb2.Document:
+        """The document; required."""
+
+    def __init__(
+        self,
+        *,
+        document: _subject_pb2.Document | None = ...,
+        region: _builtins.str = ...,
+        source_id: _builtins.str = ...,
+        kind: _correction_service_pb2.CorrectionRequestKind.ValueType = ...,
+        text: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        purpose: _subject_pb2.Purpose.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "kind", b"kind", "purpose", b"purpose", "region", b"region", "request_id", b"request_id", "source_id", b"source_id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestCorrectionRequest: _TypeAlias = RequestCorrectionRequest  # noqa: Y015
+
+@_typing.final
+class RequestCorrectionResponse(_message.Message):
+    """The request as the region keeps it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTION_REQUEST_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """Whether this call made it; false when the same waits already."""
+    @_builtins.property
+    def correction_request(self) -> _correction_service_pb2.CorrectionRequest:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        correction_request: _correction_service_pb2.CorrectionRequest | None = ...,
+        created: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["correction_request", b"correction_request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction_request", b"correction_request", "created", b"created"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestCorrectionResponse: _TypeAlias = RequestCorrectionResponse  # noqa: Y015
+
+@_typing.final
+class ListHolderCorrectionRequestsRequest(_message.Message):
+    """Asks for what a person asked to have corrected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    purpose: _subject_pb2.Purpose.ValueType
+    """Why; SHOW_CODE when unspecified."""
+    @_builtins.property
+    def document(self) -> _subject_pb2.Document:
+        """The document; required."""
+
+    def __init__(
+        self,
+        *,
+        document: _subject_pb2.Document | None = ...,
+        purpose: _subject_pb2.Purpose.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHolderCorrectionRequestsRequest: _TypeAlias = ListHolderCorrectionRequestsRequest  # noqa: Y015
+
+@_typing.final
+class ListHolderCorrectionRequestsResponse(_message.Message):
+    """What a person asked to have corrected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTION_REQUESTS_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def correction_requests(self) -> _containers.RepeatedCompositeFieldContainer[_correction_service_pb2.CorrectionRequest]:
+        """Newest first, at most 100 of each region."""
+
+    @_builtins.property
+    def coverage(self) -> _containers.RepeatedCompositeFieldContainer[_evidence_service_pb2.SourceCoverage]:
+        """Which stores were asked, and whether they answered: of one that did not, nothing is said."""
+
+    def __init__(
+        self,
+        *,
+        correction_requests: _abc.Iterable[_correction_service_pb2.CorrectionRequest] | None = ...,
+        coverage: _abc.Iterable[_evidence_service_pb2.SourceCoverage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction_requests", b"correction_requests", "coverage", b"coverage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListHolderCorrectionRequestsResponse: _TypeAlias = ListHolderCorrectionRequestsResponse  # noqa: Y015
 
 @_typing.final
 class ListAccessesRequest(_message.Message):

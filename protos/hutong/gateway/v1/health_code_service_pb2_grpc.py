@@ -71,6 +71,16 @@ class HealthCodeServiceStub:
                 request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeRequest.SerializeToString,
                 response_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeResponse.FromString,
                 _registered_method=True)
+        self.RequestCorrection = channel.unary_unary(
+                '/hutong.gateway.v1.HealthCodeService/RequestCorrection',
+                request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.RequestCorrectionRequest.SerializeToString,
+                response_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.RequestCorrectionResponse.FromString,
+                _registered_method=True)
+        self.ListHolderCorrectionRequests = channel.unary_unary(
+                '/hutong.gateway.v1.HealthCodeService/ListHolderCorrectionRequests',
+                request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListHolderCorrectionRequestsRequest.SerializeToString,
+                response_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListHolderCorrectionRequestsResponse.FromString,
+                _registered_method=True)
         self.ListAccesses = channel.unary_unary(
                 '/hutong.gateway.v1.HealthCodeService/ListAccesses',
                 request_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListAccessesRequest.SerializeToString,
@@ -157,6 +167,21 @@ class HealthCodeServiceServicer:
 
     def SwitchScope(self, request, context):
         """Switches between the provincial and the national database for good. POST /v1/healthCode:switchScope
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestCorrection(self, request, context):
+        """纠错: asks the laboratory to correct one of the person's records. POST /v1/corrections:request. UNAVAILABLE when the
+        region that keeps the record cannot be asked: then it is asked again under the same request_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListHolderCorrectionRequests(self, request, context):
+        """What the person asked to have corrected, and what was answered. POST /v1/corrections:list
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -252,6 +277,16 @@ def add_HealthCodeServiceServicer_to_server(servicer, server):
                     servicer.SwitchScope,
                     request_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeRequest.FromString,
                     response_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeResponse.SerializeToString,
+            ),
+            'RequestCorrection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestCorrection,
+                    request_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.RequestCorrectionRequest.FromString,
+                    response_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.RequestCorrectionResponse.SerializeToString,
+            ),
+            'ListHolderCorrectionRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHolderCorrectionRequests,
+                    request_deserializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListHolderCorrectionRequestsRequest.FromString,
+                    response_serializer=hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListHolderCorrectionRequestsResponse.SerializeToString,
             ),
             'ListAccesses': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAccesses,
@@ -479,6 +514,60 @@ class HealthCodeService:
             '/hutong.gateway.v1.HealthCodeService/SwitchScope',
             hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeRequest.SerializeToString,
             hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.SwitchScopeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestCorrection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.gateway.v1.HealthCodeService/RequestCorrection',
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.RequestCorrectionRequest.SerializeToString,
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.RequestCorrectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHolderCorrectionRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.gateway.v1.HealthCodeService/ListHolderCorrectionRequests',
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListHolderCorrectionRequestsRequest.SerializeToString,
+            hutong_dot_gateway_dot_v1_dot_health__code__service__pb2.ListHolderCorrectionRequestsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,12 @@ class HealthCodeServiceStub:
     """Makes a result from elsewhere part of a region's record. POST /v1/results:claim"""
     SwitchScope: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.SwitchScopeRequest, _health_code_service_pb2.SwitchScopeResponse]
     """Switches between the provincial and the national database for good. POST /v1/healthCode:switchScope"""
+    RequestCorrection: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.RequestCorrectionRequest, _health_code_service_pb2.RequestCorrectionResponse]
+    """纠错: asks the laboratory to correct one of the person's records. POST /v1/corrections:request. UNAVAILABLE when the
+    region that keeps the record cannot be asked: then it is asked again under the same request_id.
+    """
+    ListHolderCorrectionRequests: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.ListHolderCorrectionRequestsRequest, _health_code_service_pb2.ListHolderCorrectionRequestsResponse]
+    """What the person asked to have corrected, and what was answered. POST /v1/corrections:list"""
     ListAccesses: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.ListAccessesRequest, _health_code_service_pb2.ListAccessesResponse]
     """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses"""
     IssuePass: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.IssuePassRequest, _health_code_service_pb2.IssuePassResponse]
@@ -93,6 +99,12 @@ class HealthCodeServiceAsyncStub(HealthCodeServiceStub):
     """Makes a result from elsewhere part of a region's record. POST /v1/results:claim"""
     SwitchScope: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.SwitchScopeRequest, _health_code_service_pb2.SwitchScopeResponse]  # type: ignore[assignment]
     """Switches between the provincial and the national database for good. POST /v1/healthCode:switchScope"""
+    RequestCorrection: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.RequestCorrectionRequest, _health_code_service_pb2.RequestCorrectionResponse]  # type: ignore[assignment]
+    """纠错: asks the laboratory to correct one of the person's records. POST /v1/corrections:request. UNAVAILABLE when the
+    region that keeps the record cannot be asked: then it is asked again under the same request_id.
+    """
+    ListHolderCorrectionRequests: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.ListHolderCorrectionRequestsRequest, _health_code_service_pb2.ListHolderCorrectionRequestsResponse]  # type: ignore[assignment]
+    """What the person asked to have corrected, and what was answered. POST /v1/corrections:list"""
     ListAccesses: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.ListAccessesRequest, _health_code_service_pb2.ListAccessesResponse]  # type: ignore[assignment]
     """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses"""
     IssuePass: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.IssuePassRequest, _health_code_service_pb2.IssuePassResponse]  # type: ignore[assignment]
@@ -175,6 +187,24 @@ class HealthCodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_health_code_service_pb2.SwitchScopeResponse, _abc.Awaitable[_health_code_service_pb2.SwitchScopeResponse]]:
         """Switches between the provincial and the national database for good. POST /v1/healthCode:switchScope"""
+
+    @_abc_1.abstractmethod
+    def RequestCorrection(
+        self,
+        request: _health_code_service_pb2.RequestCorrectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_health_code_service_pb2.RequestCorrectionResponse, _abc.Awaitable[_health_code_service_pb2.RequestCorrectionResponse]]:
+        """纠错: asks the laboratory to correct one of the person's records. POST /v1/corrections:request. UNAVAILABLE when the
+        region that keeps the record cannot be asked: then it is asked again under the same request_id.
+        """
+
+    @_abc_1.abstractmethod
+    def ListHolderCorrectionRequests(
+        self,
+        request: _health_code_service_pb2.ListHolderCorrectionRequestsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_health_code_service_pb2.ListHolderCorrectionRequestsResponse, _abc.Awaitable[_health_code_service_pb2.ListHolderCorrectionRequestsResponse]]:
+        """What the person asked to have corrected, and what was answered. POST /v1/corrections:list"""
 
     @_abc_1.abstractmethod
     def ListAccesses(

@@ -25,11 +25,13 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hutong.common.v1 import identity_pb2 as hutong_dot_common_dot_v1_dot_identity__pb2
 from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject__pb2
+from hutong.lookup.v1 import evidence_service_pb2 as hutong_dot_lookup_dot_v1_dot_evidence__service__pb2
 from hutong.lookup.v1 import region_pb2 as hutong_dot_lookup_dot_v1_dot_region__pb2
+from hutong.records.v1 import correction_service_pb2 as hutong_dot_records_dot_v1_dot_correction__service__pb2
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%hutong/lookup/v1/holder_service.proto\x12\x10hutong.lookup.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a\x1ehutong/records/v1/record.proto\"\xeb\x01\n\x14LinkDocumentsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12(\n\x05other\x18\x02 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"_\n\x15LinkDocumentsResponse\x12\x13\n\x0bperson_keys\x18\x01 \x03(\x0c\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xed\x01\n\x16UnlinkDocumentsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12(\n\x05other\x18\x02 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"a\n\x17UnlinkDocumentsResponse\x12\x13\n\x0bperson_keys\x18\x01 \x03(\x0c\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x9b\x01\n\x1aListLinkedDocumentsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"K\n\x1bListLinkedDocumentsResponse\x12\x13\n\x0bperson_keys\x18\x01 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x1f\x42\x61tchListLinkedDocumentsRequest\x12+\n\x08subjects\x18\x01 \x03(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"&\n\x0fLinkedDocuments\x12\x13\n\x0bperson_keys\x18\x01 \x03(\x0c\"U\n BatchListLinkedDocumentsResponse\x12\x31\n\x06people\x18\x01 \x03(\x0b\x32!.hutong.lookup.v1.LinkedDocuments\"\xe8\x01\n\x12SwitchScopeRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"p\n\x13SwitchScopeResponse\x12&\n\x05scope\x18\x01 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xf1\x01\n\x12\x43laimResultRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x15\n\rorigin_region\x18\x03 \x01(\t\x12\x18\n\x10origin_source_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12.\n\x05store\x18\x07 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x88\x01\n\x13\x43laimResultResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xdc\x01\n\x19PresentCertificateRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x8f\x01\n\x1aPresentCertificateResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\'\n\x13WatchHoldersRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\"f\n\x0cHolderChange\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x13\n\x0bperson_keys\x18\x02 \x03(\x0c\x12/\n\x0brecorded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb7\x01\n\x14WatchHoldersResponse\x12/\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1e.hutong.lookup.v1.HolderChange\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08identity\x18\x04 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity2\xdb\x06\n\rHolderService\x12`\n\rLinkDocuments\x12&.hutong.lookup.v1.LinkDocumentsRequest\x1a\'.hutong.lookup.v1.LinkDocumentsResponse\x12\x66\n\x0fUnlinkDocuments\x12(.hutong.lookup.v1.UnlinkDocumentsRequest\x1a).hutong.lookup.v1.UnlinkDocumentsResponse\x12r\n\x13ListLinkedDocuments\x12,.hutong.lookup.v1.ListLinkedDocumentsRequest\x1a-.hutong.lookup.v1.ListLinkedDocumentsResponse\x12\x81\x01\n\x18\x42\x61tchListLinkedDocuments\x12\x31.hutong.lookup.v1.BatchListLinkedDocumentsRequest\x1a\x32.hutong.lookup.v1.BatchListLinkedDocumentsResponse\x12Z\n\x0bSwitchScope\x12$.hutong.lookup.v1.SwitchScopeRequest\x1a%.hutong.lookup.v1.SwitchScopeResponse\x12Z\n\x0b\x43laimResult\x12$.hutong.lookup.v1.ClaimResultRequest\x1a%.hutong.lookup.v1.ClaimResultResponse\x12o\n\x12PresentCertificate\x12+.hutong.lookup.v1.PresentCertificateRequest\x1a,.hutong.lookup.v1.PresentCertificateResponse\x12_\n\x0cWatchHolders\x12%.hutong.lookup.v1.WatchHoldersRequest\x1a&.hutong.lookup.v1.WatchHoldersResponse0\x01\x42\xbe\x01\n\x14\x63om.hutong.lookup.v1B\x12HolderServiceProtoP\x01Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\xa2\x02\x03HLX\xaa\x02\x10Hutong.Lookup.V1\xca\x02\x10Hutong\\Lookup\\V1\xe2\x02\x1cHutong\\Lookup\\V1\\GPBMetadata\xea\x02\x12Hutong::Lookup::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%hutong/lookup/v1/holder_service.proto\x12\x10hutong.lookup.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a*hutong/records/v1/correction_service.proto\x1a\x1ehutong/records/v1/record.proto\"\xeb\x01\n\x14LinkDocumentsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12(\n\x05other\x18\x02 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"_\n\x15LinkDocumentsResponse\x12\x13\n\x0bperson_keys\x18\x01 \x03(\x0c\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xed\x01\n\x16UnlinkDocumentsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12(\n\x05other\x18\x02 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"a\n\x17UnlinkDocumentsResponse\x12\x13\n\x0bperson_keys\x18\x01 \x03(\x0c\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x9b\x01\n\x1aListLinkedDocumentsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"K\n\x1bListLinkedDocumentsResponse\x12\x13\n\x0bperson_keys\x18\x01 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x1f\x42\x61tchListLinkedDocumentsRequest\x12+\n\x08subjects\x18\x01 \x03(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"&\n\x0fLinkedDocuments\x12\x13\n\x0bperson_keys\x18\x01 \x03(\x0c\"U\n BatchListLinkedDocumentsResponse\x12\x31\n\x06people\x18\x01 \x03(\x0b\x32!.hutong.lookup.v1.LinkedDocuments\"\xe8\x01\n\x12SwitchScopeRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"p\n\x13SwitchScopeResponse\x12&\n\x05scope\x18\x01 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x31\n\x08identity\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xf1\x01\n\x12\x43laimResultRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x15\n\rorigin_region\x18\x03 \x01(\t\x12\x18\n\x10origin_source_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12.\n\x05store\x18\x07 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x88\x01\n\x13\x43laimResultResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x9f\x02\n\x18RequestCorrectionRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x36\n\x04kind\x18\x04 \x01(\x0e\x32(.hutong.records.v1.CorrectionRequestKind\x12\x0c\n\x04text\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12.\n\x05store\x18\x08 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xa1\x01\n\x19RequestCorrectionResponse\x12@\n\x12\x63orrection_request\x18\x01 \x01(\x0b\x32$.hutong.records.v1.CorrectionRequest\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"}\n#ListHolderCorrectionRequestsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\xd0\x01\n$ListHolderCorrectionRequestsResponse\x12\x41\n\x13\x63orrection_requests\x18\x01 \x03(\x0b\x32$.hutong.records.v1.CorrectionRequest\x12\x32\n\x08\x63overage\x18\x02 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\xdc\x01\n\x19PresentCertificateRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.hutong.common.v1.Subject\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\x8f\x01\n\x1aPresentCertificateResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x31\n\x08identity\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"\'\n\x13WatchHoldersRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\"f\n\x0cHolderChange\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x13\n\x0bperson_keys\x18\x02 \x03(\x0c\x12/\n\x0brecorded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb7\x01\n\x14WatchHoldersResponse\x12/\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1e.hutong.lookup.v1.HolderChange\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08identity\x18\x04 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity2\xd9\x08\n\rHolderService\x12`\n\rLinkDocuments\x12&.hutong.lookup.v1.LinkDocumentsRequest\x1a\'.hutong.lookup.v1.LinkDocumentsResponse\x12\x66\n\x0fUnlinkDocuments\x12(.hutong.lookup.v1.UnlinkDocumentsRequest\x1a).hutong.lookup.v1.UnlinkDocumentsResponse\x12r\n\x13ListLinkedDocuments\x12,.hutong.lookup.v1.ListLinkedDocumentsRequest\x1a-.hutong.lookup.v1.ListLinkedDocumentsResponse\x12\x81\x01\n\x18\x42\x61tchListLinkedDocuments\x12\x31.hutong.lookup.v1.BatchListLinkedDocumentsRequest\x1a\x32.hutong.lookup.v1.BatchListLinkedDocumentsResponse\x12Z\n\x0bSwitchScope\x12$.hutong.lookup.v1.SwitchScopeRequest\x1a%.hutong.lookup.v1.SwitchScopeResponse\x12Z\n\x0b\x43laimResult\x12$.hutong.lookup.v1.ClaimResultRequest\x1a%.hutong.lookup.v1.ClaimResultResponse\x12l\n\x11RequestCorrection\x12*.hutong.lookup.v1.RequestCorrectionRequest\x1a+.hutong.lookup.v1.RequestCorrectionResponse\x12\x8d\x01\n\x1cListHolderCorrectionRequests\x12\x35.hutong.lookup.v1.ListHolderCorrectionRequestsRequest\x1a\x36.hutong.lookup.v1.ListHolderCorrectionRequestsResponse\x12o\n\x12PresentCertificate\x12+.hutong.lookup.v1.PresentCertificateRequest\x1a,.hutong.lookup.v1.PresentCertificateResponse\x12_\n\x0cWatchHolders\x12%.hutong.lookup.v1.WatchHoldersRequest\x1a&.hutong.lookup.v1.WatchHoldersResponse0\x01\x42\xbe\x01\n\x14\x63om.hutong.lookup.v1B\x12HolderServiceProtoP\x01Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\xa2\x02\x03HLX\xaa\x02\x10Hutong.Lookup.V1\xca\x02\x10Hutong\\Lookup\\V1\xe2\x02\x1cHutong\\Lookup\\V1\\GPBMetadata\xea\x02\x12Hutong::Lookup::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,42 +39,50 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.lookup.v1.holder_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024com.hutong.lookup.v1B\022HolderServiceProtoP\001Z0hutong.internal/protos/hutong/lookup/v1;lookupv1\242\002\003HLX\252\002\020Hutong.Lookup.V1\312\002\020Hutong\\Lookup\\V1\342\002\034Hutong\\Lookup\\V1\\GPBMetadata\352\002\022Hutong::Lookup::V1'
-  _globals['_LINKDOCUMENTSREQUEST']._serialized_start=221
-  _globals['_LINKDOCUMENTSREQUEST']._serialized_end=456
-  _globals['_LINKDOCUMENTSRESPONSE']._serialized_start=458
-  _globals['_LINKDOCUMENTSRESPONSE']._serialized_end=553
-  _globals['_UNLINKDOCUMENTSREQUEST']._serialized_start=556
-  _globals['_UNLINKDOCUMENTSREQUEST']._serialized_end=793
-  _globals['_UNLINKDOCUMENTSRESPONSE']._serialized_start=795
-  _globals['_UNLINKDOCUMENTSRESPONSE']._serialized_end=892
-  _globals['_LISTLINKEDDOCUMENTSREQUEST']._serialized_start=895
-  _globals['_LISTLINKEDDOCUMENTSREQUEST']._serialized_end=1050
-  _globals['_LISTLINKEDDOCUMENTSRESPONSE']._serialized_start=1052
-  _globals['_LISTLINKEDDOCUMENTSRESPONSE']._serialized_end=1127
-  _globals['_BATCHLISTLINKEDDOCUMENTSREQUEST']._serialized_start=1129
-  _globals['_BATCHLISTLINKEDDOCUMENTSREQUEST']._serialized_end=1251
-  _globals['_LINKEDDOCUMENTS']._serialized_start=1253
-  _globals['_LINKEDDOCUMENTS']._serialized_end=1291
-  _globals['_BATCHLISTLINKEDDOCUMENTSRESPONSE']._serialized_start=1293
-  _globals['_BATCHLISTLINKEDDOCUMENTSRESPONSE']._serialized_end=1378
-  _globals['_SWITCHSCOPEREQUEST']._serialized_start=1381
-  _globals['_SWITCHSCOPEREQUEST']._serialized_end=1613
-  _globals['_SWITCHSCOPERESPONSE']._serialized_start=1615
-  _globals['_SWITCHSCOPERESPONSE']._serialized_end=1727
-  _globals['_CLAIMRESULTREQUEST']._serialized_start=1730
-  _globals['_CLAIMRESULTREQUEST']._serialized_end=1971
-  _globals['_CLAIMRESULTRESPONSE']._serialized_start=1974
-  _globals['_CLAIMRESULTRESPONSE']._serialized_end=2110
-  _globals['_PRESENTCERTIFICATEREQUEST']._serialized_start=2113
-  _globals['_PRESENTCERTIFICATEREQUEST']._serialized_end=2333
-  _globals['_PRESENTCERTIFICATERESPONSE']._serialized_start=2336
-  _globals['_PRESENTCERTIFICATERESPONSE']._serialized_end=2479
-  _globals['_WATCHHOLDERSREQUEST']._serialized_start=2481
-  _globals['_WATCHHOLDERSREQUEST']._serialized_end=2520
-  _globals['_HOLDERCHANGE']._serialized_start=2522
-  _globals['_HOLDERCHANGE']._serialized_end=2624
-  _globals['_WATCHHOLDERSRESPONSE']._serialized_start=2627
-  _globals['_WATCHHOLDERSRESPONSE']._serialized_end=2810
-  _globals['_HOLDERSERVICE']._serialized_start=2813
-  _globals['_HOLDERSERVICE']._serialized_end=3672
+  _globals['_LINKDOCUMENTSREQUEST']._serialized_start=306
+  _globals['_LINKDOCUMENTSREQUEST']._serialized_end=541
+  _globals['_LINKDOCUMENTSRESPONSE']._serialized_start=543
+  _globals['_LINKDOCUMENTSRESPONSE']._serialized_end=638
+  _globals['_UNLINKDOCUMENTSREQUEST']._serialized_start=641
+  _globals['_UNLINKDOCUMENTSREQUEST']._serialized_end=878
+  _globals['_UNLINKDOCUMENTSRESPONSE']._serialized_start=880
+  _globals['_UNLINKDOCUMENTSRESPONSE']._serialized_end=977
+  _globals['_LISTLINKEDDOCUMENTSREQUEST']._serialized_start=980
+  _globals['_LISTLINKEDDOCUMENTSREQUEST']._serialized_end=1135
+  _globals['_LISTLINKEDDOCUMENTSRESPONSE']._serialized_start=1137
+  _globals['_LISTLINKEDDOCUMENTSRESPONSE']._serialized_end=1212
+  _globals['_BATCHLISTLINKEDDOCUMENTSREQUEST']._serialized_start=1214
+  _globals['_BATCHLISTLINKEDDOCUMENTSREQUEST']._serialized_end=1336
+  _globals['_LINKEDDOCUMENTS']._serialized_start=1338
+  _globals['_LINKEDDOCUMENTS']._serialized_end=1376
+  _globals['_BATCHLISTLINKEDDOCUMENTSRESPONSE']._serialized_start=1378
+  _globals['_BATCHLISTLINKEDDOCUMENTSRESPONSE']._serialized_end=1463
+  _globals['_SWITCHSCOPEREQUEST']._serialized_start=1466
+  _globals['_SWITCHSCOPEREQUEST']._serialized_end=1698
+  _globals['_SWITCHSCOPERESPONSE']._serialized_start=1700
+  _globals['_SWITCHSCOPERESPONSE']._serialized_end=1812
+  _globals['_CLAIMRESULTREQUEST']._serialized_start=1815
+  _globals['_CLAIMRESULTREQUEST']._serialized_end=2056
+  _globals['_CLAIMRESULTRESPONSE']._serialized_start=2059
+  _globals['_CLAIMRESULTRESPONSE']._serialized_end=2195
+  _globals['_REQUESTCORRECTIONREQUEST']._serialized_start=2198
+  _globals['_REQUESTCORRECTIONREQUEST']._serialized_end=2485
+  _globals['_REQUESTCORRECTIONRESPONSE']._serialized_start=2488
+  _globals['_REQUESTCORRECTIONRESPONSE']._serialized_end=2649
+  _globals['_LISTHOLDERCORRECTIONREQUESTSREQUEST']._serialized_start=2651
+  _globals['_LISTHOLDERCORRECTIONREQUESTSREQUEST']._serialized_end=2776
+  _globals['_LISTHOLDERCORRECTIONREQUESTSRESPONSE']._serialized_start=2779
+  _globals['_LISTHOLDERCORRECTIONREQUESTSRESPONSE']._serialized_end=2987
+  _globals['_PRESENTCERTIFICATEREQUEST']._serialized_start=2990
+  _globals['_PRESENTCERTIFICATEREQUEST']._serialized_end=3210
+  _globals['_PRESENTCERTIFICATERESPONSE']._serialized_start=3213
+  _globals['_PRESENTCERTIFICATERESPONSE']._serialized_end=3356
+  _globals['_WATCHHOLDERSREQUEST']._serialized_start=3358
+  _globals['_WATCHHOLDERSREQUEST']._serialized_end=3397
+  _globals['_HOLDERCHANGE']._serialized_start=3399
+  _globals['_HOLDERCHANGE']._serialized_end=3501
+  _globals['_WATCHHOLDERSRESPONSE']._serialized_start=3504
+  _globals['_WATCHHOLDERSRESPONSE']._serialized_end=3687
+  _globals['_HOLDERSERVICE']._serialized_start=3690
+  _globals['_HOLDERSERVICE']._serialized_end=4803
 # @@protoc_insertion_point(module_scope)

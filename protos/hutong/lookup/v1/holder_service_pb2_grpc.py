@@ -66,6 +66,16 @@ class HolderServiceStub:
                 request_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultRequest.SerializeToString,
                 response_deserializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultResponse.FromString,
                 _registered_method=True)
+        self.RequestCorrection = channel.unary_unary(
+                '/hutong.lookup.v1.HolderService/RequestCorrection',
+                request_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.RequestCorrectionRequest.SerializeToString,
+                response_deserializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.RequestCorrectionResponse.FromString,
+                _registered_method=True)
+        self.ListHolderCorrectionRequests = channel.unary_unary(
+                '/hutong.lookup.v1.HolderService/ListHolderCorrectionRequests',
+                request_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ListHolderCorrectionRequestsRequest.SerializeToString,
+                response_deserializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ListHolderCorrectionRequestsResponse.FromString,
+                _registered_method=True)
         self.PresentCertificate = channel.unary_unary(
                 '/hutong.lookup.v1.HolderService/PresentCertificate',
                 request_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.PresentCertificateRequest.SerializeToString,
@@ -128,6 +138,22 @@ class HolderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestCorrection(self, request, context):
+        """Asks the laboratory of one of the person's records, under whichever of their documents, to correct it: see
+        hutong.records.v1.CorrectionService, whose errors come through. UNAVAILABLE when the region that keeps the record
+        cannot be asked: then nothing is kept, or the same asked again finds it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListHolderCorrectionRequests(self, request, context):
+        """What the person asked to have corrected, in every region, and what was answered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PresentCertificate(self, request, context):
         """Makes the result that a certificate of another region proves part of a region's own record, as a copy of channel
         CERTIFICATE that names its original. Twice is once. FAILED_PRECONDITION with the reason why the certificate is not
@@ -181,6 +207,16 @@ def add_HolderServiceServicer_to_server(servicer, server):
                     servicer.ClaimResult,
                     request_deserializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultRequest.FromString,
                     response_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultResponse.SerializeToString,
+            ),
+            'RequestCorrection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestCorrection,
+                    request_deserializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.RequestCorrectionRequest.FromString,
+                    response_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.RequestCorrectionResponse.SerializeToString,
+            ),
+            'ListHolderCorrectionRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHolderCorrectionRequests,
+                    request_deserializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ListHolderCorrectionRequestsRequest.FromString,
+                    response_serializer=hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ListHolderCorrectionRequestsResponse.SerializeToString,
             ),
             'PresentCertificate': grpc.unary_unary_rpc_method_handler(
                     servicer.PresentCertificate,
@@ -357,6 +393,60 @@ class HolderService:
             '/hutong.lookup.v1.HolderService/ClaimResult',
             hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultRequest.SerializeToString,
             hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ClaimResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestCorrection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.lookup.v1.HolderService/RequestCorrection',
+            hutong_dot_lookup_dot_v1_dot_holder__service__pb2.RequestCorrectionRequest.SerializeToString,
+            hutong_dot_lookup_dot_v1_dot_holder__service__pb2.RequestCorrectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHolderCorrectionRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.lookup.v1.HolderService/ListHolderCorrectionRequests',
+            hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ListHolderCorrectionRequestsRequest.SerializeToString,
+            hutong_dot_lookup_dot_v1_dot_holder__service__pb2.ListHolderCorrectionRequestsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,13 @@ class HolderServiceStub:
     reason RESULT_NOT_FOUND when no such result is known; UNAVAILABLE with reason SOURCES_UNREACHABLE when it might
     be but could not be asked for; FAILED_PRECONDITION with reason REGION_NOT_ON_MESH where there is no store to write to.
     """
+    RequestCorrection: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.RequestCorrectionRequest, _holder_service_pb2.RequestCorrectionResponse]
+    """Asks the laboratory of one of the person's records, under whichever of their documents, to correct it: see
+    hutong.records.v1.CorrectionService, whose errors come through. UNAVAILABLE when the region that keeps the record
+    cannot be asked: then nothing is kept, or the same asked again finds it.
+    """
+    ListHolderCorrectionRequests: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.ListHolderCorrectionRequestsRequest, _holder_service_pb2.ListHolderCorrectionRequestsResponse]
+    """What the person asked to have corrected, in every region, and what was answered."""
     PresentCertificate: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.PresentCertificateRequest, _holder_service_pb2.PresentCertificateResponse]
     """Makes the result that a certificate of another region proves part of a region's own record, as a copy of channel
     CERTIFICATE that names its original. Twice is once. FAILED_PRECONDITION with the reason why the certificate is not
@@ -90,6 +97,13 @@ class HolderServiceAsyncStub(HolderServiceStub):
     reason RESULT_NOT_FOUND when no such result is known; UNAVAILABLE with reason SOURCES_UNREACHABLE when it might
     be but could not be asked for; FAILED_PRECONDITION with reason REGION_NOT_ON_MESH where there is no store to write to.
     """
+    RequestCorrection: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.RequestCorrectionRequest, _holder_service_pb2.RequestCorrectionResponse]  # type: ignore[assignment]
+    """Asks the laboratory of one of the person's records, under whichever of their documents, to correct it: see
+    hutong.records.v1.CorrectionService, whose errors come through. UNAVAILABLE when the region that keeps the record
+    cannot be asked: then nothing is kept, or the same asked again finds it.
+    """
+    ListHolderCorrectionRequests: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.ListHolderCorrectionRequestsRequest, _holder_service_pb2.ListHolderCorrectionRequestsResponse]  # type: ignore[assignment]
+    """What the person asked to have corrected, in every region, and what was answered."""
     PresentCertificate: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.PresentCertificateRequest, _holder_service_pb2.PresentCertificateResponse]  # type: ignore[assignment]
     """Makes the result that a certificate of another region proves part of a region's own record, as a copy of channel
     CERTIFICATE that names its original. Twice is once. FAILED_PRECONDITION with the reason why the certificate is not
@@ -161,6 +175,25 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         reason RESULT_NOT_FOUND when no such result is known; UNAVAILABLE with reason SOURCES_UNREACHABLE when it might
         be but could not be asked for; FAILED_PRECONDITION with reason REGION_NOT_ON_MESH where there is no store to write to.
         """
+
+    @_abc_1.abstractmethod
+    def RequestCorrection(
+        self,
+        request: _holder_service_pb2.RequestCorrectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holder_service_pb2.RequestCorrectionResponse, _abc.Awaitable[_holder_service_pb2.RequestCorrectionResponse]]:
+        """Asks the laboratory of one of the person's records, under whichever of their documents, to correct it: see
+        hutong.records.v1.CorrectionService, whose errors come through. UNAVAILABLE when the region that keeps the record
+        cannot be asked: then nothing is kept, or the same asked again finds it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListHolderCorrectionRequests(
+        self,
+        request: _holder_service_pb2.ListHolderCorrectionRequestsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holder_service_pb2.ListHolderCorrectionRequestsResponse, _abc.Awaitable[_holder_service_pb2.ListHolderCorrectionRequestsResponse]]:
+        """What the person asked to have corrected, in every region, and what was answered."""
 
     @_abc_1.abstractmethod
     def PresentCertificate(

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
+from services.records.domain.correction_requests import StoredCorrectionRequest
 from services.records.domain.holders import Moved
 from services.records.domain.revisions import PersonRecord, StoredRevision
 from services.records.store.moved_keys import with_key
@@ -20,6 +21,7 @@ def written_touch(touch: Touch, write: Key, version: int) -> Touch:
         touch,
         records={record: None if key is None else write(key) for record, key in touch.records.items()},
         others=[PersonRecord(write(record.person_key), record.id) for record in touch.others],
+        requester=[write(key) for key in touch.requester],
         key_version=version,
     )
 
@@ -44,6 +46,8 @@ def _people(known: Known) -> Iterable[bytes]:
             yield revision.person_key
     if known.conflict is not None:
         yield known.conflict.person_key
+    for request in known.requests:
+        yield request.person_key
 
 
 def _own_known(known: Known, own: Key) -> Known:
@@ -60,12 +64,19 @@ def _own_known(known: Known, own: Key) -> Known:
             PersonRecord(own(record.person_key), record.id): [revision(one) for one in history]
             for record, history in known.others.items()
         },
+        [own_request(request, own) for request in known.requests],
+        None if known.correction_request is None else own_request(known.correction_request, own),
     )
 
 
 def own_conflict(conflict: StoredConflict, own: Key) -> StoredConflict:
     """Returns the same conflict with this process's own key."""
     return replace(conflict, person_key=own(conflict.person_key))
+
+
+def own_request(request: StoredCorrectionRequest, own: Key) -> StoredCorrectionRequest:
+    """Returns the same correction request with this process's own key."""
+    return replace(request, person_key=own(request.person_key))
 
 
 def _written_plan(plan: Plan, people: Iterable[bytes], write: Key) -> Plan:
@@ -89,5 +100,8 @@ def _written_plan(plan: Plan, people: Iterable[bytes], write: Key) -> Plan:
             new._replace(person_key=(key := write(new.person_key)), body=with_key(new.body, key)) for new in plan.firsts
         ],
         conflicts=[replace(one, person_key=write(one.person_key)) for one in plan.conflicts],
+        requested=None
+        if plan.requested is None
+        else replace(plan.requested, person_key=write(plan.requested.person_key)),
         moved=[Moved(one.id, write(one.former), write(one.holder)) for one in plan.moved],
     )

@@ -5,18 +5,19 @@ were moved is read again. Who is written about is moved first. Once all keys are
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeVar
 
 from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
+from services.records.domain.correction_requests import CorrectionRequestCount, StoredCorrectionRequest
 from services.records.domain.replication import Cursor
-from services.records.domain.revisions import RecordId
+from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.domain.selection import LeftOut, Selection
 from services.records.store.errors import unavailable
-from services.records.store.keyed.decisions import own_conflict, written_decide, written_touch
+from services.records.store.keyed.decisions import own_conflict, own_request, written_decide, written_touch
 from services.records.store.keyed.figures import KeyedFigures, own_changes
 from services.records.store.moved_keys import own_body, with_key
 from services.records.store.protocols.figures import FigureStore
@@ -117,6 +118,45 @@ class KeyedStore:
             return conflicts
         return [own_conflict(conflict, self._versions.keys.own) for conflict in conflicts]
 
+    async def correction_requests(
+        self, region: str, laboratories: Collection[str], after: int, most: int, answered_too: bool
+    ) -> Sequence[StoredCorrectionRequest]:
+        """See CorrectionRequestLog."""
+        return self._own(await self._store.correction_requests(region, laboratories, after, most, answered_too))
+
+    async def correction_request(self, correction_request_id: str) -> StoredCorrectionRequest | None:
+        """See CorrectionRequestLog."""
+        request = await self._store.correction_request(correction_request_id)
+        return None if request is None else self._own([request])[0]
+
+    async def correction_requests_of(self, person_keys: Collection[bytes]) -> Sequence[StoredCorrectionRequest]:
+        """See CorrectionRequestLog."""
+        asked = await self._asked(person_keys)
+        return self._own(await self._store.correction_requests_of(asked))
+
+    async def correction_request_counts(self, region: str) -> Sequence[CorrectionRequestCount]:
+        """See CorrectionRequestLog."""
+        return await self._store.correction_request_counts(region)
+
+    async def newest_revision(self, record: PersonRecord) -> int:
+        """See CorrectionRequestLog."""
+        records = [PersonRecord(key, record.id) for key in await self._asked([record.person_key])]
+
+        async def newest() -> int:
+            return max([await self._store.newest_revision(one) for one in records])
+
+        return await self._steadily(newest)
+
+    async def _asked(self, person_keys: Collection[bytes]) -> Sequence[bytes]:
+        """Returns every key under which people may stand."""
+        state = await self._versions.known()
+        if self._versions.plain(state):
+            return list(person_keys)
+        return [key for person in person_keys for key in self._versions.asked(state, person)]
+
+    def _own(self, requests: Sequence[StoredCorrectionRequest]) -> Sequence[StoredCorrectionRequest]:
+        return [own_request(request, self._versions.keys.own) for request in requests]
+
     async def by_time(
         self, first: Instant, end: Instant, known_at: Instant
     ) -> AsyncGenerator[Sequence[RevisionBodies], None]:
@@ -153,6 +193,7 @@ class KeyedStore:
         versions = self._versions
         named = {key for key in touch.records.values() if key is not None}
         named.update(record.person_key for record in touch.others)
+        named.update(touch.requester)
         named.update(await self._store.holders(list(touch.records)))
         moves = {
             key: written

@@ -8,7 +8,7 @@ import asyncpg
 from services.records.store.moved_keys import conflict_id, with_key
 from services.runtime.storage.key_moves import KeyState, older_with
 
-_REST = ("conflict", "former_holder", "count_accused")
+_REST = ("conflict", "former_holder", "count_accused", "correction_request")
 """Tables that may name people who have no records, or have them no longer; all of them are small."""
 _LOCK_HEAD = "select 1 from feed_head for update"
 
@@ -73,7 +73,7 @@ async def move(connection: asyncpg.Connection, moves: Mapping[bytes, bytes]) -> 
         )
     pairs = list(moves), list(moves.values())
     moved_rest = False
-    for table in ("former_holder", "count_accused"):
+    for table in ("former_holder", "count_accused", "correction_request"):
         changed: str = await connection.execute(
             f"update {table} as t set person_key = m.new from unnest($1::bytea[], $2::bytea[]) as m (old, new) "
             "where t.person_key = m.old",

@@ -49,6 +49,8 @@ delete from identity where person_key = $1 and region = $2 and source_id = $3 re
 
 _DELETE_FORMER = "delete from former_holder where person_key = $1 and region = $2 and source_id = $3"
 
+_DELETE_REQUESTS = "delete from correction_request where person_key = $1 and region = $2 and source_id = $3"
+
 
 async def purge(connection: asyncpg.Connection, before: Instant, position: int, most: int) -> Purged:
     """Purges as RecordPurge.purge does, within a transaction that the caller commits."""
@@ -72,6 +74,7 @@ async def purge(connection: asyncpg.Connection, before: Instant, position: int, 
         # Where the id is another's by now, all but the revisions is theirs.
         gone = [RecordId(*row) for row in await connection.fetchmany(_DELETE_IDENTITY, doomed)]
         await connection.executemany(_DELETE_FORMER, doomed)
+        await connection.executemany(_DELETE_REQUESTS, doomed)
         theirs = {record[1:] for record in doomed} - set(gone)
         places = [(row[1], row[2], row[3]) for row in deleted if (row[2], row[3]) not in theirs]
     if gone:

@@ -1,6 +1,6 @@
 """Records in PostgreSQL, for a region of millions and for several replicas of the service at once."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -8,12 +8,14 @@ import asyncpg
 
 from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
+from services.records.domain.correction_requests import CorrectionRequestCount, StoredCorrectionRequest
 from services.records.domain.replication import Cursor
-from services.records.domain.revisions import RecordId
+from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.domain.selection import Selection
 from services.records.store.errors import unavailable
 from services.records.store.owner import Owner
 from services.records.store.postgres import correction as correction
+from services.records.store.postgres import correction_requests as correction_requests
 from services.records.store.postgres import key_moves as key_moves
 from services.records.store.postgres import unit_of_work as writing
 from services.records.store.postgres.by_time import by_time
@@ -198,6 +200,30 @@ class PostgresStore:
     async def conflicts(self, after: int, most: int, settled_too: bool) -> Sequence[StoredConflict]:
         """See RecordStore."""
         return await self._run(lambda connection: correction.conflicts(connection, after, most, settled_too))
+
+    async def correction_requests(
+        self, region: str, laboratories: Collection[str], after: int, most: int, answered_too: bool
+    ) -> Sequence[StoredCorrectionRequest]:
+        """See CorrectionRequestLog."""
+        return await self._run(
+            lambda connection: correction_requests.listed(connection, region, laboratories, after, most, answered_too)
+        )
+
+    async def correction_request(self, correction_request_id: str) -> StoredCorrectionRequest | None:
+        """See CorrectionRequestLog."""
+        return await self._run(lambda connection: correction_requests.one(connection, correction_request_id))
+
+    async def correction_requests_of(self, person_keys: Collection[bytes]) -> Sequence[StoredCorrectionRequest]:
+        """See CorrectionRequestLog."""
+        return await self._run(lambda connection: correction_requests.of_person(connection, person_keys))
+
+    async def correction_request_counts(self, region: str) -> Sequence[CorrectionRequestCount]:
+        """See CorrectionRequestLog."""
+        return await self._run(lambda connection: correction_requests.counts(connection, region))
+
+    async def newest_revision(self, record: PersonRecord) -> int:
+        """See CorrectionRequestLog."""
+        return await self._run(lambda connection: correction_requests.newest_revision(connection, record))
 
     async def note_lag(self, lag: Lag) -> None:
         """See RecordStore."""

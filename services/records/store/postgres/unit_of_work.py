@@ -25,6 +25,7 @@ from services.common.instants import Instant
 from services.records.domain.replication import Cursor
 from services.records.domain.revisions import PersonRecord, RecordId, StoredRevision
 from services.records.store.postgres import correction as correction
+from services.records.store.postgres import correction_requests as correction_requests
 from services.records.store.postgres.binary_copy import first_revisions, identities
 from services.records.store.rows import MARK_BYTES, REVISION_COLUMNS, laboratory_rows, revision_rows, superseded_rows
 from services.records.store.unit_of_work import (
@@ -137,7 +138,7 @@ async def transact(
     ):
         raise batch_gap()
     cursor = await _cursor(connection, touch)
-    if touch.conflict:
+    if _rests_on_holder(touch):
         # Whose the record is must not change between the look and the lock.
         await connection.execute(_LOCK_HEAD)
     held = await _claim(connection, touch, distributed=distributed)
@@ -159,6 +160,7 @@ async def transact(
             plan.cursor.rereading,
         )
     await correction.keep_conflicts(connection, plan, now)
+    await correction_requests.keep(connection, plan, now)
     if touch.request is not None:
         key, fingerprint = touch.request.key, touch.request.fingerprint
         await connection.execute("insert into answer values ($1, $2, $3, $4)", key, fingerprint, answer, now)
@@ -230,9 +232,14 @@ async def _copied(connection: asyncpg.Connection, claimed: list[tuple[str, str, 
     return True
 
 
+def _rests_on_holder(touch: Touch) -> bool:
+    return bool(touch.conflict or touch.requester or touch.correction_request)
+
+
 def _locks_head(touch: Touch) -> bool:
-    # Conflicts are written with the head locked, so one that is settled is locked after it.
-    return bool(touch.laboratories or touch.conflict)
+    # Conflicts are written with the head locked, so one that is settled is locked after it. Of correction requests,
+    # which are few, the head's lock is the only one.
+    return bool(touch.laboratories) or _rests_on_holder(touch)
 
 
 async def _known(
@@ -255,7 +262,13 @@ async def _known(
         if holders.get(record.id, record.person_key) != record.person_key
     ]
     return Known(
-        histories, laboratories, cursor, conflict, await _histories(connection, others, distributed=distributed)
+        histories,
+        laboratories,
+        cursor,
+        conflict,
+        await _histories(connection, others, distributed=distributed),
+        await correction_requests.of_person(connection, touch.requester) if touch.requester else (),
+        await correction_requests.one(connection, touch.correction_request) if touch.correction_request else None,
     )
 
 

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from services.records.store.protocols.conflict_log import ConflictLog
 from services.records.store.protocols.copy_queue import CopyQueue
+from services.records.store.protocols.correction_requests import CorrectionRequestLog
 from services.records.store.protocols.feed_log import FeedLog
 from services.records.store.protocols.figures import FigureStore, RecordsByTime
 from services.records.store.protocols.following import Cursors, LagLog
@@ -29,6 +30,7 @@ class RecordStore(
     LagLog,
     CopyQueue,
     ConflictLog,
+    CorrectionRequestLog,
     RecordsByTime,
     RecordPurge,
     PersonRoll,

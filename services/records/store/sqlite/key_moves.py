@@ -7,7 +7,7 @@ from services.records.store.moved_keys import conflict_id, with_key
 from services.runtime.storage.key_moves import KeyState, older_with
 from services.runtime.storage.sqlite.file import written
 
-_REST = ("conflict", "former_holder", "count_accused")
+_REST = ("conflict", "former_holder", "count_accused", "correction_request")
 """Tables that may name people who have no records, or have them no longer; all of them are small."""
 
 
@@ -66,7 +66,7 @@ def move(write: sqlite3.Connection, moves: Mapping[bytes, bytes]) -> None:
                 "update identity set person_key = ? where region = ? and source_id = ? and person_key = ?",
                 [(new, *record_id, old) for record_id in ids],
             )
-            for table in ("former_holder", "count_accused"):
+            for table in ("former_holder", "count_accused", "correction_request"):
                 write.execute(f"update or replace {table} set person_key = ? where person_key = ?", (new, old))
         _move_conflicts(write, moves)
         if write.total_changes == before:

@@ -28,7 +28,8 @@ def purge(write: sqlite3.Connection, before: Instant, position: int, most: int) 
             if max(recorded_at for _, recorded_at, _ in revisions) < before:
                 write.execute("delete from revision where person_key = ? and region = ? and source_id = ?", identity)
                 whose = "where person_key = ? and region = ? and source_id = ?"
-                write.execute(f"delete from former_holder {whose}", identity)
+                for table in ("former_holder", "correction_request"):
+                    write.execute(f"delete from {table} {whose}", identity)
                 # Where the id is another's by now, all but the revisions is theirs.
                 if write.execute(f"delete from identity {whose}", identity).rowcount:
                     for table in ("conflict", "copy_due", "origin_copy"):

@@ -221,6 +221,29 @@ alter table feed_head add column moved_keys integer not null default 0;
 alter table feed_head add column older_secrets blob not null default x'';
 """
 
+_CORRECTION_REQUESTS = """
+create table correction_request (
+    number integer primary key,
+    correction_request_id text not null unique,
+    region text not null,
+    source_id text not null,
+    revision integer not null,
+    person_key blob not null,
+    laboratory text not null,
+    kind integer not null,
+    text text not null,
+    requested_at integer not null,
+    answer integer not null,
+    corrected_by integer not null,
+    forwarded_to text not null,
+    answer_text text not null,
+    answered_by text not null,
+    answered_at integer
+);
+create index correction_request_by_person on correction_request (person_key, number);
+create index correction_request_by_record on correction_request (region, source_id);
+"""
+
 MIGRATIONS = (
     Migration(1, "records", _RECORDS),
     Migration(2, "intake sessions", _INTAKE),
@@ -241,6 +264,7 @@ MIGRATIONS = (
     Migration(9, "whose the store is", _OWNER),
     Migration(10, "selections as known then", _PAST),
     Migration(11, "keys that are moved to another version", _KEYS, adds=True),
+    Migration(12, "correction requests", _CORRECTION_REQUESTS, adds=True),
 )
 
 SCHEMA = Schema("records", "revision", MIGRATIONS, application_id=int.from_bytes(b"htRc"))

@@ -7,15 +7,16 @@ acknowledged survives a kill and a power cut.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from services.common.instants import Instant
 from services.records.domain.conflicts import StoredConflict
+from services.records.domain.correction_requests import CorrectionRequestCount, StoredCorrectionRequest
 from services.records.domain.replication import Cursor
-from services.records.domain.revisions import RecordId
+from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.domain.selection import LeftOut, Selection
 from services.records.store.by_time import Place
 from services.records.store.errors import unavailable
@@ -23,6 +24,7 @@ from services.records.store.owner import Owner
 from services.records.store.rows import CONFLICT_COLUMNS
 from services.records.store.seen_feed import SeenFeed
 from services.records.store.selection import selected
+from services.records.store.sqlite import correction_requests as correction_requests
 from services.records.store.sqlite import key_moves as key_moves
 from services.records.store.sqlite.figures import CHANGES, SqliteFigureStore
 from services.records.store.sqlite.file import guarded
@@ -241,6 +243,33 @@ class SqliteStore:
                 (after, settled_too, most),
             )
             return [StoredConflict(*row) for row in rows]
+
+    async def correction_requests(
+        self, region: str, laboratories: Collection[str], after: int, most: int, answered_too: bool
+    ) -> Sequence[StoredCorrectionRequest]:
+        """See CorrectionRequestLog."""
+        with guarded():
+            return correction_requests.listed(self._read, region, laboratories, after, most, answered_too)
+
+    async def correction_request(self, correction_request_id: str) -> StoredCorrectionRequest | None:
+        """See CorrectionRequestLog."""
+        with guarded():
+            return correction_requests.one(self._read, correction_request_id)
+
+    async def correction_requests_of(self, person_keys: Collection[bytes]) -> Sequence[StoredCorrectionRequest]:
+        """See CorrectionRequestLog."""
+        with guarded():
+            return correction_requests.of_person(self._read, person_keys)
+
+    async def correction_request_counts(self, region: str) -> Sequence[CorrectionRequestCount]:
+        """See CorrectionRequestLog."""
+        with guarded():
+            return correction_requests.counts(self._read, region)
+
+    async def newest_revision(self, record: PersonRecord) -> int:
+        """See CorrectionRequestLog."""
+        with guarded():
+            return correction_requests.newest_revision(self._read, record)
 
     async def note_lag(self, lag: Lag) -> None:
         """See RecordStore."""

@@ -21,6 +21,7 @@ from services.records.store.rows import (
     revision_rows,
     superseded_rows,
 )
+from services.records.store.sqlite import correction_requests
 from services.records.store.unit_of_work import (
     BatchKey,
     Decide,
@@ -81,6 +82,7 @@ def transact(
             if plan.settled is not None:
                 settled = plan.settled
                 write.execute(_SETTLE, (settled.settlement, settled.cause, settled.by, now, settled.conflict_id))
+            correction_requests.keep(write, plan, now)
             if touch.request is not None:
                 kept = (touch.request.key, touch.request.fingerprint, answer, now)
                 write.execute("insert into answer values (?, ?, ?, ?)", kept)
@@ -163,7 +165,9 @@ def _known(connection: sqlite3.Connection, touch: Touch) -> Known:
         if (holder := histories.get(record.id)) and holder[-1].person_key != record.person_key
         if (history := _history_of(connection, record))
     }
-    return Known(histories, laboratories, as_cursor(cursor), conflict, others)
+    requests = correction_requests.of_person(connection, touch.requester) if touch.requester else ()
+    answered = correction_requests.one(connection, touch.correction_request) if touch.correction_request else None
+    return Known(histories, laboratories, as_cursor(cursor), conflict, others, requests, answered)
 
 
 def as_cursor(row: tuple[str, int, int, bytes, int] | None) -> Cursor:

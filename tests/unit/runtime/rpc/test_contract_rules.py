@@ -18,6 +18,8 @@ NO_BATCH = {
     "CheckDestinations",
     # A person asks who looked at them; nobody asks this about others.
     "ListAccesses",
+    # Nor what others asked to have corrected.
+    "ListHolderCorrectionRequests",
 }
 
 
@@ -57,7 +59,10 @@ KNOWN_BY_CONTENT = {
 }
 """What writes without a request id, and why a retry is no new request all the same."""
 
-NO_PAGES = {"ListFollowedRegions": "there are at most as many as provinces"}
+NO_PAGES = {
+    "ListFollowedRegions": "there are at most as many as provinces",
+    "ListHolderCorrectionRequests": "a person makes few, and the newest hundred of each store are given",
+}
 """Lists that need no pages, and why."""
 
 
