@@ -281,9 +281,9 @@ def page() -> str:
     ]
     return (
         "# 网页 Pages\n\n"
-        "What a holder (`/`), a venue (`/check`) and a supervisor (`/supervision`) see, at the size of a phone, some of\n"
-        "it in the dark and on a phone of 320 pixels. `PICTURES=1 python -m pytest tests/browser/test_pictures.py` makes\n"
-        "the pictures and this page, from a mesh in one process.\n\n"
+        "What a holder (`/`), a venue (`/check`) and a supervisor (`/supervision`) see, at the size of a phone, some\n"
+        "of it in the dark and on a phone of 320 pixels. `PICTURES=1 python -m pytest tests/browser/test_pictures.py`\n"
+        "makes the pictures and this page, from a mesh in one process.\n\n"
         "| 状态 | State | 中文 | English |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 
