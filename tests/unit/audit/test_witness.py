@@ -11,7 +11,7 @@ from services.common.instants import Instant
 from services.runtime.audit.cosigning import COSIGNED as FOLDER
 from services.runtime.audit.cosigning import Cosigning, consistency_proof
 from services.runtime.audit.log import AuditLog
-from services.runtime.audit.note import COSIGNED, SIGNED, Signer, Verifier, read_checkpoint, read_verifier
+from services.runtime.audit.note import COSIGNED, SIGNED, Signer, read_checkpoint, read_verifier
 from services.runtime.audit.opening import keeper_of, open_log, signer_in
 from services.runtime.audit.tree import Range, leaf_hash, roots_of_consistency
 from services.runtime.audit.witness import WitnessServicer
@@ -68,7 +68,7 @@ async def test_a_trail_that_grows_is_signed_again_and_again(tmp_path: Path, witn
     folder = tmp_path / "trail"
     for step, size in enumerate((3, 8, 9, 20)):
         note = await grown(folder, size - (0, 3, 8, 9)[step])
-        cosigning = Cosigning(folder, keeper_of(folder), {"test": witness})
+        cosigning = Cosigning(folder, {"test": witness})
         witness.away = True
         await cosigning.cosign(note)
         witness.away = False
@@ -80,7 +80,7 @@ async def test_a_witness_that_knows_where_it_stood_is_asked_once(tmp_path: Path,
     """And the same checkpoint again is signed again."""
     folder = tmp_path / "trail"
     note = await grown(folder, 4)
-    cosigning = Cosigning(folder, keeper_of(folder), {"test": witness})
+    cosigning = Cosigning(folder, {"test": witness})
     await cosigning.cosign(note)
     await cosigning.cosign(await grown(folder, 4))
     await cosigning.cosign(await grown(folder, 0))
@@ -104,7 +104,7 @@ def cut(folder: Path) -> None:
 async def test_what_its_keeper_rewrites_is_not_signed(tmp_path: Path, witness: Counted, change: Callable[[Path], None]):
     """With the key in hand, and however long it grows again: the witness has the old checkpoint and refuses the new."""
     folder = tmp_path / "trail"
-    await Cosigning(folder, keeper_of_new(folder), {"test": witness}).cosign(await grown(folder, 6))
+    await Cosigning(folder, {"test": witness}).cosign(await grown(folder, 6))
     change(folder)
     note = await grown(folder, 9, "other")
     with pytest.raises(FailedPrecondition) as raised:
@@ -117,14 +117,8 @@ async def test_what_its_keeper_rewrites_is_not_signed(tmp_path: Path, witness: C
             )
         )
     assert "CHECKPOINT_INCONSISTENT" == raised.value.reason
-    await Cosigning(folder, keeper_of(folder), {"test": witness}).cosign(note)
+    await Cosigning(folder, {"test": witness}).cosign(note)
     assert 6 == cosigned(folder, witness)
-
-
-def keeper_of_new(folder: Path) -> Verifier:
-    """Returns the key of a trail that is begun by it."""
-    signer_in(folder, "hutong/test/0", SIGNED)
-    return keeper_of(folder)
 
 
 async def test_another_key_under_the_same_name_is_refused(tmp_path: Path, witness: Counted):
