@@ -1,4 +1,4 @@
-"""`hutong audit verify|search|prove|check|witness`: what an audit trail says, and the proof that it says so."""
+"""`hutong audit verify|search|prove|check|rotate|witness`: what an audit trail says, and the proof that it says so."""
 
 import argparse
 import os
@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_folder(prove)
     prove.add_argument("number", type=int, help="行号，search 所示 / the line's number, as search shows it")
     prove.set_defaults(run=run_prove)
+    rotate = commands.add_parser("rotate", help="换用新的签名密钥 / hand a trail over to another signing key")
+    _add_folder(rotate)
+    rotate.set_defaults(run=run_rotate)
     witness = commands.add_parser(
         "witness", help="为他人的日志联署检查点，如监管方 / co-sign the checkpoints of others' trails, as a supervisor"
     )
@@ -74,6 +77,20 @@ def run_witness(args: argparse.Namespace) -> int:
     except (SettingsError, WrongPrincipalError) as error:
         complain(Text("不能见证", str(error)))
         return Exit.USAGE
+    return Exit.OK
+
+
+def run_rotate(args: argparse.Namespace) -> int:
+    """Makes the next key of a trail, to which its process hands it over with the next checkpoint."""
+    from services.runtime.audit.opening import prepare_next_key
+    from services.runtime.audit.segments import AuditError
+
+    try:
+        prepare_next_key(args.folder)
+    except AuditError as error:
+        complain(Text("不能换用", str(error)))
+        return Exit.USAGE
+    print("写日志的进程在下一检查点交接 / the process that keeps the trail hands it over with its next checkpoint")
     return Exit.OK
 
 

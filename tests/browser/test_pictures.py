@@ -13,13 +13,14 @@ from playwright.async_api import Browser, Page, expect
 
 from cli.mesh import embedded
 from cli.samples.people import PEOPLE
+from cli.samples.showing import queries
 from tests.testkit.browser import CHINESE, ENGLISH, NARROW, PASS_TEXT, Phone, mesh_of_one, phone_at
 from tests.testkit.tools import ROOT
 
 FOLDER = ROOT / "docs" / "pictures"
 PAGE = ROOT / "docs" / "pages.md"
 LANGUAGES = {"zh": CHINESE, "en": ENGLISH}
-MOST_BYTES = 1_800_000
+MOST_BYTES = 2_400_000
 ORDER = [person.key for person in PEOPLE]
 TO_WEBP = """async png => {
   const image = await createImageBitmap(await (await fetch("data:image/png;base64," + png)).blob());
@@ -121,6 +122,30 @@ def venue(scene: str = "0", script: str = "", key: str | None = None) -> Show:
     return show
 
 
+def supervision(view: str, *, opens: bool = False) -> Show:
+    """Returns what shows the supervisor a view of how the sample people fared, and a refusal that is opened again."""
+
+    async def show(phone: Phone) -> Page:
+        await phone.context.request.post("/v1/healthCode:batchShow", data={"queries": queries()})
+        page = await phone.page("/supervision")
+        await page.locator("#sample").click()
+        await page.locator(f"[data-view={view}]").click()
+        await expect(page.locator("#note")).to_have_text("")
+        if opens:
+            await page.locator("#table tbody button").first.click()
+            await expect(page.locator("#sheet")).to_be_visible()
+        return page
+
+    return show
+
+
+async def supervision_entry(phone: Phone) -> Page:
+    """Shows how a supervisor signs in."""
+    page = await phone.page("/supervision")
+    await page.locator("#sample").wait_for()
+    return page
+
+
 async def answered(phone: Phone) -> Page:
     """Shows what a person asked to have corrected, and the laboratory's answer."""
     page = await signed_in("hunan")(phone)
@@ -218,6 +243,14 @@ STATES: Mapping[str, tuple[str, str, Show]] = {
     "venue-clock": ("场所：时钟不准", "Venue: clock off", venue(script="clockOff = true", key="beijing")),
     "venue-no-keys": ("场所：没有公钥", "Venue: no keys", venue(script=NO_KEYS, key="beijing")),
     "venue-queue": ("场所：排队", "Venue: queue", venue(script="await queue()", key="beijing")),
+    "supervision-enter": ("监督：登录", "Supervision: signing in", supervision_entry),
+    "supervision-figures": ("监督：认可情况", "Supervision: recognition", supervision("figures")),
+    "supervision-refusals": ("监督：未认可", "Supervision: refusals", supervision("refusals")),
+    "supervision-reopened": ("监督：重开", "Supervision: opened again", supervision("refusals", opens=True)),
+    "supervision-policies": ("监督：严于通知的规则", "Supervision: stricter policies", supervision("policies")),
+    "supervision-laboratories": ("监督：检测机构", "Supervision: laboratories", supervision("laboratories")),
+    "supervision-overdue": ("监督：逾期样本", "Supervision: overdue samples", supervision("overdue")),
+    "supervision-conflicts": ("监督：矛盾", "Supervision: conflicts", supervision("conflicts")),
     "green-dark": ("绿码，深色", "Green, dark", dark(signed_in("beijing"))),
     "red-dark": ("红码，深色", "Red, dark", dark(signed_in("positive"))),
     "stale-dark": ("旧码，深色", "Old code, dark", dark(altered(STALE))),
@@ -248,9 +281,9 @@ def page() -> str:
     ]
     return (
         "# 网页 Pages\n\n"
-        "What a holder (`/`) and a venue (`/check`) see, at the size of a phone, some of it in the dark and on a\n"
-        "phone of 320 pixels. `PICTURES=1 python -m pytest tests/browser/test_pictures.py` makes the pictures and\n"
-        "this page, from a mesh in one process.\n\n"
+        "What a holder (`/`), a venue (`/check`) and a supervisor (`/supervision`) see, at the size of a phone, some\n"
+        "of it in the dark and on a phone of 320 pixels. `PICTURES=1 python -m pytest tests/browser/test_pictures.py`\n"
+        "makes the pictures and this page, from a mesh in one process.\n\n"
         "| 状态 | State | 中文 | English |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 

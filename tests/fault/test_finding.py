@@ -26,9 +26,11 @@ from tests.testkit.secret import SECRET
 from tests.testkit.servers.cluster import Load, Replica, Workload, cluster
 from tests.testkit.servers.mesh_on_names import HOME, NATION, mesh_on_names
 
-AWAY_SECONDS = 17.0
-"""After so long gRPC's own resolver asks for a name that has no address for the next time about 9 s later."""
+AWAY_SECONDS = 19.0
+"""After so long gRPC's own resolver asks for a name that has no address for the next time some 7 s later."""
 BOUND_SECONDS = 2.0
+SHARE_SECONDS = 60.0
+"""How soon who was added has a share."""
 TTL = 0.5
 TICK = 0.02
 PERSON = bytes(15) + b"\1"
@@ -124,6 +126,9 @@ async def _known(nation: Service) -> Sequence[str]:
 async def test_replicas_that_are_added_get_their_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections age, and those who open them anew ask for the addresses: here after two seconds instead of thirty.
     Of everything behind the gateway: verdict, lookup, and a region's records."""
+    committed = dict(server_module._OPTIONS)["grpc.max_connection_age_ms"] / 1_000
+    # A tenth more at random, and a name that is told for up to 20 s.
+    assert committed * 1.1 + 20 < SHARE_SECONDS
     options = dict(server_module._OPTIONS) | {"grpc.max_connection_age_ms": 2_000}
     monkeypatch.setattr(server_module, "_OPTIONS", list(options.items()))
     async with mesh_on_names(tmp_path, TTL) as mesh, Load(mesh.ask, 4) as load:

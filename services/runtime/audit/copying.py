@@ -10,8 +10,10 @@ from itertools import islice
 from pathlib import Path
 
 from services.runtime.audit.cosigning import COSIGNED
+from services.runtime.audit.handover import HANDOVERS
+from services.runtime.audit.key_files import VERIFIER
 from services.runtime.audit.note import read_checkpoint
-from services.runtime.audit.opening import VERIFIER, keeper_of
+from services.runtime.audit.opening import keeper_of
 from services.runtime.audit.segments import CHECKPOINT, AuditError, read_header, segments
 from services.runtime.audit.trail import Verified, verify
 
@@ -33,13 +35,16 @@ def copy_trail(folder: Path, backup: Path) -> Verified:
     note = _note(folder / CHECKPOINT)
     size = read_checkpoint(note, keeper).size
     backup.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if (backup / VERIFIER).exists() and keeper_of(backup) != keeper:
+    if (backup / VERIFIER).exists() and keeper_of(backup) not in (keeper, *keeper.former):
         raise AuditError(f"{backup}: is the backup of another trail, {keeper_of(backup).name}")
     if (backup / CHECKPOINT).exists():
         copied = read_checkpoint(_note(backup / CHECKPOINT), keeper).size
         if copied > size:
             raise AuditError(f"{folder}: has {size} lines, and {backup} already has {copied}")
-    _write(backup / VERIFIER, [(folder / VERIFIER).read_bytes()])
+    if keeper.former:
+        # Before the key that they lead to: a backup that ends here is still one of the key before.
+        _write(backup / HANDOVERS, [(folder / HANDOVERS).read_bytes()])
+    _write(backup / VERIFIER, [f"{keeper.text()}\n".encode()])
     # The last segment of a backup may have grown since; those that are followed by another are whole.
     whole = {path.name for path in segments(backup)[:-1]}
     for path in segments(folder):

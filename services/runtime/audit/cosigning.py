@@ -9,7 +9,9 @@ from typing import Protocol
 from hutong.audit.v1 import witness_service_pb2 as pb
 
 from services.common.errors import ServiceError
-from services.runtime.audit.note import Verifier, read_checkpoint
+from services.runtime.audit.handover import read_notes
+from services.runtime.audit.note import read_checkpoint
+from services.runtime.audit.opening import keeper_of
 from services.runtime.audit.segments import read_header, read_lines, segments
 from services.runtime.audit.tree import Range, consistency_ranges, leaf_hash, roots_of
 
@@ -29,9 +31,8 @@ class Witness(Protocol):
 class Cosigning:
     """Hands the checkpoints of the trail in a folder to witnesses, by name, and keeps what they sign."""
 
-    def __init__(self, folder: Path, keeper: Verifier, witnesses: Mapping[str, Witness]) -> None:
+    def __init__(self, folder: Path, witnesses: Mapping[str, Witness]) -> None:
         self._folder = folder
-        self._keeper = keeper
         self._witnesses = witnesses
         self._sizes = dict.fromkeys(witnesses, 0)
 
@@ -41,7 +42,8 @@ class Cosigning:
         await asyncio.gather(*(self._one(name, note) for name in self._witnesses))
 
     async def _one(self, name: str, note: str) -> None:
-        size = read_checkpoint(note, self._keeper).size
+        keeper, handovers = keeper_of(self._folder), read_notes(self._folder)
+        size = read_checkpoint(note, keeper).size
         # The witness may have seen more, or less, than this process remembers: then it says so, once.
         for _ in range(2):
             old = self._sizes[name]
@@ -49,7 +51,7 @@ class Cosigning:
                 return
             proof = await asyncio.to_thread(consistency_proof, self._folder, old, size)
             request = pb.CosignCheckpointRequest(
-                checkpoint=note, verifier=self._keeper.text(), old_size=old, proof=proof
+                checkpoint=note, verifier=keeper.text(), old_size=old, proof=proof, handovers=handovers
             )
             try:
                 response = await self._witnesses[name].CosignCheckpoint(request)

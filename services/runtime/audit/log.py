@@ -6,14 +6,22 @@ is tens of lines, and alone a line waits for the disk once.
 
 import asyncio
 import fcntl
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
+
 from services.common.errors import Unavailable
-from services.runtime.audit.note import Checkpoint, Signer, signed
+from services.runtime.audit.handover import HANDOVERS, hand_over, handover_line, read_handover, read_notes
+from services.runtime.audit.key_files import KEY, NEXT_KEY, read_key, write_verifier, write_whole
+from services.runtime.audit.note import Checkpoint, NoteError, Signer, signed
 from services.runtime.audit.segments import CHECKPOINT, AuditError, header_line, repaired, segment_path
 from services.runtime.audit.tree import Range, leaf_hash
+from services.runtime.clock import system_clock
+
+log = logging.getLogger("hutong.audit")
 
 LOCK = ".lock"
 
@@ -24,7 +32,8 @@ SEGMENT_LINES = 1_000_000
 
 
 class AuditLog:
-    """One process's log in a folder of its own; the signer's name is the log's in checkpoints."""
+    """One process's log in a folder of its own; the signer's name is the log's in checkpoints. With a checkpoint it is
+    handed over to the next key, where somebody has made one."""
 
     def __init__(self, folder: Path, signer: Signer, *, segment_lines: int = SEGMENT_LINES) -> None:
         """Opens the log, or begins it. Raises AuditError for a folder that holds another's, OSError."""
@@ -46,6 +55,13 @@ class AuditLog:
         self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="audit")
+        self._last_signer: Signer | None = None
+        notes = read_notes(folder)
+        if (folder / NEXT_KEY).exists() and notes:
+            following = Signer(signer.name, read_key(folder / NEXT_KEY), signer.kind)
+            if read_handover(notes[-1]).next == following.verifier():
+                # The process ended in the midst of it.
+                self._finish_hand_over(notes[-1], following)
 
     @property
     def size(self) -> int:
@@ -121,9 +137,32 @@ class AuditLog:
         """Returns a signed checkpoint of what is on the disk, and keeps it beside the segments. Raises OSError."""
         return await asyncio.get_running_loop().run_in_executor(self._disk, self._checkpoint)
 
+    def _hand_over(self) -> None:
+        """Hands the log over to the next key, where one was made. Raises OSError, NoteError."""
+        if not (self._folder / NEXT_KEY).exists():
+            return
+        following = Signer(self._signer.name, read_key(self._folder / NEXT_KEY), self._signer.kind)
+        note = hand_over(self._range.size, self._signer, following)
+        write_whole(self._folder / HANDOVERS, msgspec.json.encode([*read_notes(self._folder), note]))
+        self._finish_hand_over(note, following)
+
+    def _finish_hand_over(self, note: str, following: Signer) -> None:
+        if self._range.size == read_handover(note).size:
+            self._write([handover_line(note, system_clock())])
+        self._last_signer, self._signer = self._signer, following
+        (self._folder / NEXT_KEY).replace(self._folder / KEY)
+        write_verifier(self._folder, following.verifier())
+
     def _checkpoint(self) -> str:
+        try:
+            self._hand_over()
+        except (ValueError, NoteError) as error:
+            log.warning("the audit trail was not handed over", extra={"error": str(error)})
         checkpoint = Checkpoint(self._signer.name, self._range.size, self._range.root())
-        note = signed(checkpoint, [self._signer.line(checkpoint.text())])
+        # Who has not heard of the next key yet believes the first one that it signs by the last.
+        signers = [self._signer] if self._last_signer is None else [self._last_signer, self._signer]
+        self._last_signer = None
+        note = signed(checkpoint, [signer.line(checkpoint.text()) for signer in signers])
         beside = self._folder / f".{CHECKPOINT}.new"
         beside.write_text(note, encoding="utf-8")
         beside.replace(self._folder / CHECKPOINT)

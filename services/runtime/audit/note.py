@@ -7,7 +7,7 @@ goes on from the one before, sign it too, with the time. Any tool that knows the
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
@@ -40,11 +40,20 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Somebody's public key under a name. `kind` is SIGNED for a log's keeper, COSIGNED for a witness."""
+    """Somebody's public key under a name. `kind` is SIGNED for a log's keeper, COSIGNED for a witness. A log's key
+    signs it from `since` lines on, up to `until`; `former` are the keys before it, where they are known."""
 
     name: str
     key: bytes
     kind: int = SIGNED
+    since: int = field(default=0, compare=False)
+    until: int | None = field(default=None, compare=False)
+    former: tuple["Verifier", ...] = field(default=(), compare=False)
+
+    def of_size(self, size: int) -> list["Verifier"]:
+        """Returns the keys, of this and those before it, that sign the log when it has so many lines."""
+        keys = (self, *self.former)
+        return [one for one in keys if one.since <= size and (one.until is None or size <= one.until)]
 
     def id(self) -> bytes:
         """Returns the four bytes that signatures name the key by."""
@@ -127,10 +136,18 @@ def read_checkpoint(note: str, keeper: Verifier, witnesses: Mapping[str, Verifie
         raise NoteError("it is no checkpoint")
     if origin != keeper.name:
         raise NoteError(f"it is a checkpoint of {origin}, not of {keeper.name}")
-    for verifier in (keeper, *(witnesses or {}).values()):
-        if not any(verifier.signed(text, signature) for signature in _signatures(note, verifier)):
+    if not any(signed_by(note, verifier) for verifier in keeper.of_size(size)):
+        raise NoteError(f"{keeper.name} has not signed the checkpoint of {size} lines")
+    for verifier in (witnesses or {}).values():
+        if not signed_by(note, verifier):
             raise NoteError(f"{verifier.name} has not signed the checkpoint of {size} lines")
     return Checkpoint(origin, size, root)
+
+
+def signed_by(note: str, verifier: Verifier) -> bool:
+    """Tells if a note is signed with a key."""
+    text = note.partition("\n\n")[0] + "\n"
+    return any(verifier.signed(text, signature) for signature in _signatures(note, verifier))
 
 
 def _signatures(note: str, verifier: Verifier) -> Iterable[bytes]:

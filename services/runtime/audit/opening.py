@@ -1,17 +1,15 @@
 """A process's audit log, opened from its folder; key and name are made with it."""
 
-import os
 from pathlib import Path
 from secrets import token_hex
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from services.runtime.audit.handover import keeper_after, read_handover, read_notes
+from services.runtime.audit.key_files import KEY, NEXT_KEY, VERIFIER, read_key, write_key, write_verifier
 from services.runtime.audit.log import AuditLog
 from services.runtime.audit.note import SIGNED, NoteError, Signer, Verifier, read_verifier
 from services.runtime.audit.segments import AuditError
-
-KEY, VERIFIER = "key.pem", "verifier"
 
 
 def open_log(folder: Path, service: str) -> AuditLog:
@@ -33,30 +31,44 @@ def signer_in(folder: Path, name: str, kind: int) -> Signer:
 
 
 def keeper_of(folder: Path) -> Verifier:
-    """Returns the public key of the log in a folder. Raises AuditError."""
+    """Returns the public key of the log in a folder, with those before it. Raises AuditError."""
     try:
-        return read_verifier((folder / VERIFIER).read_text(encoding="utf-8"))
+        return keeper_after(_verifier_in(folder), read_notes(folder))
     except (OSError, NoteError) as error:
+        raise AuditError(f"{folder}: {error}") from None
+
+
+def _verifier_in(folder: Path) -> Verifier:
+    return read_verifier((folder / VERIFIER).read_text(encoding="utf-8"))
+
+
+def prepare_next_key(folder: Path) -> None:
+    """Makes the key that the log in a folder is handed over to with its next checkpoint, by the process that keeps it.
+    Raises AuditError where there is one already, or no log."""
+    keeper_of(folder)
+    if (folder / NEXT_KEY).exists():
+        raise AuditError(f"{folder}: the next key waits already for the process that keeps the log")
+    try:
+        write_key(folder / NEXT_KEY, Ed25519PrivateKey.generate())
+    except OSError as error:
         raise AuditError(f"{folder}: {error}") from None
 
 
 def _signer(folder: Path, name: str, kind: int) -> Signer:
     if (folder / KEY).exists():
-        key = load_pem_private_key((folder / KEY).read_bytes(), None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise ValueError(f"{KEY} is no Ed25519 key")
-        signer = Signer(keeper_of(folder).name, key, kind)
-        if signer.verifier() != keeper_of(folder):
+        verifier = _verifier_in(folder)
+        signer = Signer(verifier.name, read_key(folder / KEY), kind)
+        notes = read_notes(folder)
+        if notes and signer.verifier() == read_handover(notes[-1]).next != verifier:
+            # It was handed over, and ended before that was written here.
+            write_verifier(folder, signer.verifier())
+            verifier = signer.verifier()
+        if signer.verifier() != verifier:
             raise ValueError(f"{KEY} and {VERIFIER} are of two keys")
         return signer
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     signer = Signer(name, Ed25519PrivateKey.generate(), kind)
-    pem = signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    handle = os.open(folder / f".{KEY}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(pem)
-        os.fsync(file.fileno())
-    (folder / VERIFIER).write_text(signer.verifier().text() + "\n", encoding="utf-8")
+    write_verifier(folder, signer.verifier())
     # The key comes last: with it the log is begun.
-    (folder / f".{KEY}").replace(folder / KEY)
+    write_key(folder / KEY, signer.key)
     return signer

@@ -10,7 +10,7 @@ from services.common.documents import PersonKeys
 from services.runtime.audit.auditor import Auditor
 from services.runtime.audit.cosigning import Cosigning, Witness
 from services.runtime.audit.note import COSIGNED
-from services.runtime.audit.opening import keeper_of, open_log, signer_in
+from services.runtime.audit.opening import open_log, signer_in
 from services.runtime.audit.segments import AuditError
 from services.runtime.audit.witness import WitnessServicer
 from services.runtime.clock import Clock
@@ -34,7 +34,6 @@ def process_auditor(
     try:
         peers = {name: principal(name) for name in settings.witnesses}
         kept = open_log(folder, service)
-        keeper = keeper_of(folder)
     except AuditError as error:
         raise SettingsError(f"HUTONG_AUDIT: {error}") from None
     except WrongPrincipalError as error:
@@ -47,7 +46,7 @@ def process_auditor(
                 name: channels.remote(Witness, target, service="witness", peer=peers[name])
                 for name, target in settings.witnesses.items()
             }
-            yield Cosigning(folder, keeper, ports)
+            yield Cosigning(folder, ports)
 
     return Auditor(kept, keys or PersonKeys(settings.mesh_secret.encode()), clock, cosigning)
 

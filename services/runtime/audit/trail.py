@@ -8,6 +8,7 @@ import msgspec
 
 from services.common.instants import Instant
 from services.runtime.audit.entry import Entry, from_line
+from services.runtime.audit.handover import followed, note_digest, read_handover, read_notes
 from services.runtime.audit.note import Checkpoint, NoteError, Verifier, read_checkpoint
 from services.runtime.audit.segments import CHECKPOINT, AuditError, lines_of
 from services.runtime.audit.tree import (
@@ -35,6 +36,8 @@ class Proof(msgspec.Struct, frozen=True):
     number: int
     hashes: tuple[str, ...]
     checkpoint: str
+    handovers: tuple[str, ...] = ()
+    """The notes by which the log was handed over from key to key, for who has an earlier one."""
 
 
 def verify(folder: Path, keeper: Verifier, kept_elsewhere: Mapping[str, str] | None = None) -> Verified:
@@ -52,11 +55,14 @@ def verify(folder: Path, keeper: Verifier, kept_elsewhere: Mapping[str, str] | N
     following = next(waiting, None)
     while following is not None and following[1].size == 0:
         following = next(waiting, None)
+    handovers = {handover.size: note for note in read_notes(folder) if (handover := read_handover(note))}
     for line in lines_of(folder, keeper.name):
         try:
             entry = from_line(line.content)
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
             raise AuditError(f"{line.path}: line {line.number} is no entry: {error}") from None
+        if line.number in handovers and entry.answer != note_digest(handovers[line.number]):
+            raise AuditError(f"{line.path}: line {line.number} does not tell of the handing over to another key")
         last = entry.at if last is None else max(last, entry.at)
         whole.append(leaf_hash(line.content))
         while following is not None and following[1].size == whole.size:
@@ -110,12 +116,12 @@ def prove(folder: Path, keeper: Verifier, number: int) -> Proof:
 
     ranges = inclusion_ranges(number, checkpoint.size)
     hashes = roots_of(leaves(), [*ranges, (number, number + 1)])[:-1]
-    return Proof(content.decode(), number, tuple(one.hex() for one in hashes), note)
+    return Proof(content.decode(), number, tuple(one.hex() for one in hashes), note, tuple(read_notes(folder)))
 
 
 def check_proof(proof: Proof, keeper: Verifier) -> Entry:
     """Returns the entry that a proof proves, with nothing but the keeper's public key. Raises NoteError."""
-    checkpoint = read_checkpoint(proof.checkpoint, keeper)
+    checkpoint = read_checkpoint(proof.checkpoint, followed(keeper, proof.handovers))
     try:
         hashes = [bytes.fromhex(one) for one in proof.hashes]
         root = root_of_inclusion(leaf_hash(proof.line.encode()), proof.number, checkpoint.size, hashes)

@@ -10,6 +10,7 @@ from hutong.audit.v1 import witness_service_pb2 as pb
 
 from services.common.errors import FailedPrecondition, Unavailable, invalid
 from services.common.instants import SECOND
+from services.runtime.audit.handover import followed
 from services.runtime.audit.note import Checkpoint, NoteError, Signer, read_checkpoint, read_verifier
 from services.runtime.audit.tree import HASH_BYTES, roots_of_consistency
 from services.runtime.clock import Clock
@@ -87,7 +88,7 @@ class WitnessServicer:
         self, request: pb.CosignCheckpointRequest, checkpoint: Checkpoint, seen: Seen | None, caller: str
     ) -> None:
         """Raises FailedPrecondition unless a checkpoint goes on from what was seen."""
-        if seen is not None and (seen.verifier, seen.caller) != (request.verifier, caller):
+        if seen is not None and (seen.caller != caller or not _same_keeper(seen, request)):
             raise self._inconsistent(checkpoint, caller)
         size = 0 if seen is None else seen.size
         if request.old_size != size:
@@ -113,6 +114,18 @@ class WitnessServicer:
             "该日志与见证方此前所见不一致",
             "The log does not go on from what the witness has seen of it",
         )
+
+
+def _same_keeper(seen: Seen, request: pb.CosignCheckpointRequest) -> bool:
+    """Tells if a log is signed by the key that was seen, or by one that it was handed over to since."""
+    if seen.verifier == request.verifier:
+        return True
+    try:
+        keeper = followed(read_verifier(seen.verifier), request.handovers)
+        # What was witnessed already is the last key's: nobody hands it over afterwards.
+        return keeper == read_verifier(request.verifier) and all((one.until or 0) > seen.size for one in keeper.former)
+    except NoteError:
+        return False
 
 
 def _write(path: Path, content: bytes) -> None:

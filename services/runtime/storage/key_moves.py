@@ -136,6 +136,9 @@ class KeyVersions:
 
 
 def _version_of(state: KeyState, file: SecretFile) -> int:
+    if not state.fingerprint:
+        # Nobody has noted whose it is: keys were never moved.
+        return file.keys.version
     for at_once in (False, True):
         file.current(at_once=at_once)
         version = file.known.get(state.fingerprint)

@@ -8,7 +8,7 @@ from services.records.store.postgres.store import PostgresStore
 from services.runtime.storage.postgres.statements import one_by_one, statements
 from tests.testkit.checks.citus import DISTRIBUTED, is_cold, make_as_distributed, offences, offences_of_tables
 from tests.testkit.checks.statements import recorded, tables_of
-from tests.testkit.checks.store_walk import walk
+from tests.testkit.checks.store_walk import OWNER, walk
 from tests.testkit.servers.citus import needs_citus
 
 pytestmark = pytest.mark.postgres
@@ -26,7 +26,7 @@ async def test_every_statement_keeps_the_rules(distributed_url):
     cold, joins nothing that lies elsewhere, and locks no rows there."""
     assert dict(DISTRIBUTED) == {table: column for one in MIGRATIONS for table, column in one.hashed}
     with recorded() as sent:
-        store = PostgresStore(distributed_url, drives_copies=True)
+        store = PostgresStore(distributed_url, drives_copies=True, owner=OWNER)
         await walk(store)
         await store.close()
     said = {one.query for one in sent}

@@ -220,7 +220,7 @@ async def test_partitioned_tables_are_not_distributed_afterwards(postgres_url):
     await migrate(SCHEMAS, postgres_url)
     connection = await asyncpg.connect(postgres_url)
     await connection.execute(_CITUS)
-    await connection.execute("delete from store_migration where number > 1")
+    await connection.execute("delete from store_migration where number > 1; delete from store_addition")
     await connection.close()
     with pytest.raises(SchemaError, match="partitioned already"):
         await migrate(SCHEMAS, postgres_url, distribute=True)

@@ -9,6 +9,7 @@ from hutong.records.v1.intake_service_pb2 import StreamRecordsRequest
 from hutong.records.v1.laboratory_pb2 import Interval
 from hutong.records.v1.record_pb2 import Origin, TestResult
 
+from services.common.identities import secret_fingerprint
 from services.common.instants import DAY, HOUR, Instant, calendar_day
 from services.records.domain.quality import Sample
 from services.records.domain.replication import Cursor
@@ -18,6 +19,7 @@ from services.records.quality.figure_counter import FigureCounter
 from services.records.quality.figures import LaboratoryFigures
 from services.records.quality.live_figures import still_waiting
 from services.records.retention.purge import purge
+from services.records.store.owner import Owner
 from services.records.store.postgres.store import PostgresStore
 from services.records.store.postgres.unit_of_work import MANY
 from services.records.store.sqlite.store import SqliteStore
@@ -26,8 +28,11 @@ from services.records.store.values.feed import Lag
 from services.records.store.values.records import LATEST
 from tests.testkit.builders.records import KEEP, hours, person, request_id, result, sampling, submission
 from tests.testkit.clocks import NOON, ManualClock
+from tests.testkit.secret import SECRET
 from tests.testkit.servers.records_service import Records
 
+OWNER = Owner("430000", secret_fingerprint(SECRET.encode()))
+"""Whose the store is that is walked through: its service keeps keys of the tests' secret."""
 SOURCE = "TUBE-"
 """What every source_id here begins with."""
 

@@ -13,8 +13,8 @@ from cli.mesh.plan import OPERATOR, PRINCIPALS
 from cli.mesh.target import files_of
 from tests.testkit.tools import ROOT
 
-PROGRAMS = ("services", "gateway", "protos")
-"""What an image holds of a tree."""
+PARTS = ("services", "gateway", "protos", "tests/golden/systems")
+"""What an image holds of a tree, and the golden cases of that version."""
 _MARK = "this is the release before"
 _SAYS = f'\nimport sys as _sys\nprint("{_MARK}", file=_sys.stderr)\n'
 
@@ -35,8 +35,9 @@ def _git(*words: str) -> str:
 
 
 def unpack(commit: str, folder: Path) -> Path:
-    """Unpacks a version's programs, which say on their standard error that they are of it; returns the folder."""
-    archive = subprocess.run(["git", "archive", commit, *PROGRAMS], cwd=ROOT, capture_output=True, check=True)
+    """Unpacks a version's programs, which say on their standard error that they are of it, and golden cases. Returns
+    the folder."""
+    archive = subprocess.run(["git", "archive", commit, *PARTS], cwd=ROOT, capture_output=True, check=True)
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(folder, filter="data")
     for package in ("services", "gateway"):

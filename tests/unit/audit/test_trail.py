@@ -13,9 +13,10 @@ from services.common.errors import Unavailable
 from services.common.instants import Instant
 from services.runtime.audit.copying import copy_trail
 from services.runtime.audit.entry import Entry, to_line
+from services.runtime.audit.key_files import KEY, VERIFIER
 from services.runtime.audit.log import AuditLog
 from services.runtime.audit.note import COSIGNED, Checkpoint, NoteError, Signer, read_checkpoint, read_verifier, signed
-from services.runtime.audit.opening import KEY, VERIFIER, keeper_of, open_log
+from services.runtime.audit.opening import keeper_of, open_log
 from services.runtime.audit.segments import CHECKPOINT, AuditError, segments
 from services.runtime.audit.trail import check_proof, prove, search, verify
 

@@ -6,15 +6,25 @@ from pathlib import Path
 import pytest
 from hutong.audit.v1 import witness_service_pb2 as pb
 
+from cli.certificates.authority import utc_now
+from cli.certificates.development import TRUST, certificate_folder, write_certificates
 from services.common.errors import FailedPrecondition, ServiceError, Unavailable
 from services.common.instants import Instant
+from services.runtime.access.table import default_table
 from services.runtime.audit.cosigning import COSIGNED as FOLDER
-from services.runtime.audit.cosigning import Cosigning, consistency_proof
+from services.runtime.audit.cosigning import Cosigning, Witness, consistency_proof
 from services.runtime.audit.log import AuditLog
-from services.runtime.audit.note import COSIGNED, SIGNED, Signer, Verifier, read_checkpoint, read_verifier
+from services.runtime.audit.note import COSIGNED, SIGNED, Signer, read_checkpoint, read_verifier
 from services.runtime.audit.opening import keeper_of, open_log, signer_in
+from services.runtime.audit.process import witness_bindings
 from services.runtime.audit.tree import Range, leaf_hash, roots_of_consistency
 from services.runtime.audit.witness import WitnessServicer
+from services.runtime.clock import system_clock
+from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.security import mutual_tls
+from services.runtime.rpc.server import Server
+from services.runtime.tls.files import TlsFiles
+from services.runtime.tls.identity import Principal, principal
 
 NOW = Instant(1_790_000_000_000_000)
 
@@ -68,7 +78,7 @@ async def test_a_trail_that_grows_is_signed_again_and_again(tmp_path: Path, witn
     folder = tmp_path / "trail"
     for step, size in enumerate((3, 8, 9, 20)):
         note = await grown(folder, size - (0, 3, 8, 9)[step])
-        cosigning = Cosigning(folder, keeper_of(folder), {"test": witness})
+        cosigning = Cosigning(folder, {"test": witness})
         witness.away = True
         await cosigning.cosign(note)
         witness.away = False
@@ -80,7 +90,7 @@ async def test_a_witness_that_knows_where_it_stood_is_asked_once(tmp_path: Path,
     """And the same checkpoint again is signed again."""
     folder = tmp_path / "trail"
     note = await grown(folder, 4)
-    cosigning = Cosigning(folder, keeper_of(folder), {"test": witness})
+    cosigning = Cosigning(folder, {"test": witness})
     await cosigning.cosign(note)
     await cosigning.cosign(await grown(folder, 4))
     await cosigning.cosign(await grown(folder, 0))
@@ -104,7 +114,7 @@ def cut(folder: Path) -> None:
 async def test_what_its_keeper_rewrites_is_not_signed(tmp_path: Path, witness: Counted, change: Callable[[Path], None]):
     """With the key in hand, and however long it grows again: the witness has the old checkpoint and refuses the new."""
     folder = tmp_path / "trail"
-    await Cosigning(folder, keeper_of_new(folder), {"test": witness}).cosign(await grown(folder, 6))
+    await Cosigning(folder, {"test": witness}).cosign(await grown(folder, 6))
     change(folder)
     note = await grown(folder, 9, "other")
     with pytest.raises(FailedPrecondition) as raised:
@@ -117,14 +127,8 @@ async def test_what_its_keeper_rewrites_is_not_signed(tmp_path: Path, witness: C
             )
         )
     assert "CHECKPOINT_INCONSISTENT" == raised.value.reason
-    await Cosigning(folder, keeper_of(folder), {"test": witness}).cosign(note)
+    await Cosigning(folder, {"test": witness}).cosign(note)
     assert 6 == cosigned(folder, witness)
-
-
-def keeper_of_new(folder: Path) -> Verifier:
-    """Returns the key of a trail that is begun by it."""
-    signer_in(folder, "hutong/test/0", SIGNED)
-    return keeper_of(folder)
 
 
 async def test_another_key_under_the_same_name_is_refused(tmp_path: Path, witness: Counted):
@@ -189,3 +193,63 @@ async def test_proofs_are_right_for_every_size_and_segment(tmp_path: Path):
         for old in range(1, size + 1):
             proof = consistency_proof(folder, old, size)
             assert (roots[old], roots[size]) == roots_of_consistency(old, size, roots[old], proof), (old, size)
+
+
+async def test_every_witness_signs_and_none_waits_for_another(tmp_path: Path):
+    """The nation and the supervisor, each under its own name and key; who is away has the next."""
+    folder = tmp_path / "trail"
+    names = ("nation/records", "supervisor/witness")
+    witnesses = {
+        name: Counted(
+            WitnessServicer(tmp_path / name, signer_in(tmp_path / name, f"hutong/witness/{name}", COSIGNED), clock)
+        )
+        for name in names
+    }
+
+    def sizes() -> dict[str, int]:
+        found = {}
+        for name in names:
+            kept = folder / FOLDER / name.replace("/", "-")
+            verifier = read_verifier((tmp_path / name / "verifier").read_text())
+            found[name] = read_checkpoint(kept.read_text(), keeper_of(folder), {name: verifier}).size
+        return found
+
+    note = await grown(folder, 3)
+    cosigning = Cosigning(folder, witnesses)
+    await cosigning.cosign(note)
+    assert {"nation/records": 3, "supervisor/witness": 3} == sizes()
+    witnesses["nation/records"].away = True
+    await cosigning.cosign(await grown(folder, 2))
+    assert {"nation/records": 3, "supervisor/witness": 5} == sizes()
+    witnesses["nation/records"].away = False
+    await cosigning.cosign(await grown(folder, 1))
+    assert {"nation/records": 6, "supervisor/witness": 6} == sizes()
+
+
+async def test_the_supervisor_signs_over_mutual_tls(tmp_path: Path):
+    """What `hutong audit witness` serves, under the supervisor's certificate: services of the mesh are signed for, and
+    whoever the table does not name is not."""
+    supervisor, gateway, stranger = (
+        principal(name) for name in ("supervisor/witness", "mesh/gateway", "mesh/stranger")
+    )
+    write_certificates(tmp_path, [supervisor, gateway, stranger], now=utc_now())
+
+    def files(name: Principal) -> TlsFiles:
+        own = certificate_folder(tmp_path, name)
+        return TlsFiles(own / "tls.crt", own / "tls.key", tmp_path / TRUST)
+
+    bindings = witness_bindings(str(tmp_path / "seen"), f"hutong/witness/{supervisor}", system_clock)
+    server = Server("witness", bindings, security=mutual_tls(files(supervisor), default_table(), system_clock))
+    port = await server.start("127.0.0.1:0")
+    signed = {}
+    try:
+        for name in (gateway, stranger):
+            folder = tmp_path / name.rpartition("/")[2]
+            note = await grown(folder, 3)
+            async with Channels(name, files(name)) as channels:
+                witness = channels.remote(Witness, f"127.0.0.1:{port}", service="witness", peer=supervisor)
+                await Cosigning(folder, {"supervisor/witness": witness}).cosign(note)
+            signed[name] = (folder / FOLDER / "supervisor-witness").exists()
+    finally:
+        await server.drain(0.0, 1.0)
+    assert {gateway: True, stranger: False} == signed

@@ -28,15 +28,24 @@ class CosignCheckpointRequest(_message.Message):
     VERIFIER_FIELD_NUMBER: _builtins.int
     OLD_SIZE_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    HANDOVERS_FIELD_NUMBER: _builtins.int
     checkpoint: _builtins.str
     """The checkpoint, a note that the log's keeper has signed; at most 4 KiB."""
     verifier: _builtins.str
-    """The public key of the log's keeper, as C2SP signed-note writes it. The first one of a log is kept for good."""
+    """The public key of the log's keeper, as C2SP signed-note writes it. The first one of a log is kept for
+    good, and those that it is handed over to.
+    """
     old_size: _builtins.int
     """The size that the proof begins with: the one that the witness has, 0 for a log that it has not seen."""
     @_builtins.property
     def proof(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """The proof that the log goes on from there (RFC 9162, 2.1.4), at most 63 hashes; empty from 0."""
+
+    @_builtins.property
+    def handovers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The notes by which the log was handed over from key to key, each signed with both, oldest first; at most 16, of at most
+        4 KiB.
+        """
 
     def __init__(
         self,
@@ -45,10 +54,11 @@ class CosignCheckpointRequest(_message.Message):
         verifier: _builtins.str = ...,
         old_size: _builtins.int = ...,
         proof: _abc.Iterable[_builtins.bytes] | None = ...,
+        handovers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "old_size", b"old_size", "proof", b"proof", "verifier", b"verifier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "handovers", b"handovers", "old_size", b"old_size", "proof", b"proof", "verifier", b"verifier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

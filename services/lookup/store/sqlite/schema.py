@@ -62,9 +62,9 @@ create table if not exists proven_member (
 ) strict, without rowid;
 """
 
+# The version of the mesh's secret that keys are written under, how often keys were moved from one to another, and the
+# fingerprints of those of which some may be left. No row: keys are of the owner's version, and never were moved.
 _KEYS = """
--- The version of the mesh's secret that keys are written under, how often keys were moved from one to another, and the
--- fingerprints of those of which some may be left. No row: keys are of the owner's version, and never were moved.
 create table key_move (
     only_row integer primary key check (only_row = 1),
     key_version integer not null,

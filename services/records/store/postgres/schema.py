@@ -226,9 +226,9 @@ create index revision_by_latest on revision (
 create index revision_unweighed on revision (person_key) where latest_at = 4611686018427387904;
 """
 
+# The version of the mesh's secret that keys are written under, 0 as long as the owner's fingerprint alone tells it,
+# how often keys were moved from one to another, and the fingerprints of those of which some may be left.
 _KEYS = """
--- The version of the mesh's secret that keys are written under, 0 as long as the owner's fingerprint alone tells it,
--- how often keys were moved from one to another, and the fingerprints of those of which some may be left.
 alter table feed_head add column key_version integer not null default 0;
 alter table feed_head add column moved_keys bigint not null default 0;
 alter table feed_head add column older_secrets bytea not null default '';

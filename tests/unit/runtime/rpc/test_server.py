@@ -216,18 +216,18 @@ async def test_what_drains_is_said_with_when_to_come_back():
 
 
 async def test_a_server_serves_on_while_it_leaves_the_name_it_is_known_by():
-    """A lone replica that stopped at once would be an outage for as long as the wait; one that has a second serves
-    until its callers have gone there."""
+    """Operators are told at once that it is about to end, callers not yet: a lone replica that stopped at once would be
+    an outage for as long as the wait; one that has a second serves until its callers have gone there."""
     async with running(Servicer(answer)) as (server, port):
-        drain = asyncio.ensure_future(server.drain(0.5, 5))
-        began = time.monotonic()
-        async with Connection(f"127.0.0.1:{port}") as connection:
-            records = remote("records", "test", connection, [READ])
-            while time.monotonic() - began < 0.4:
-                assert SERVING == await health(port)
-                await records.ListRecords(REQUEST)
-                await asyncio.sleep(0.02)
-        await drain
+        drain = asyncio.create_task(server.drain(3_600.0, 5.0))
+        async with asyncio.timeout(30):
+            while server.health.readiness().ready:
+                await asyncio.sleep(0.01)
+        assert (SERVING, SERVING) == (await health(port), await health(port, READ.full_name))
+        async with Connection(f"127.0.0.1:{port}") as channel:
+            await remote("records", "test", channel, [READ]).ListRecords(REQUEST)
+        drain.cancel()
+        await asyncio.gather(drain, return_exceptions=True)
 
 
 async def test_what_writes_need_is_not_asked_of_reads():
