@@ -61,6 +61,7 @@ from services.runtime.clock import Clock, system_clock
 from services.runtime.limits.buckets import SharedBuckets
 from services.runtime.limits.limiter import Limiter
 from services.runtime.limits.process import process_limiter
+from services.runtime.resilience.circuit import Circuit
 from services.runtime.resilience.overload import Overload
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.addresses import Addresses
@@ -111,22 +112,28 @@ class Gateway:
     """Counts what is under way, over both."""
 
 
-def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock) -> VerdictCache:
-    """Opens the cache the settings name. Redis's driver is needed only where there is a Redis."""
+def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock, redis_circuit: Circuit) -> VerdictCache:
+    """Opens the cache the settings name; `redis_circuit` is that of all uses of its Redis. Redis's driver is needed
+    only where there is a Redis."""
     if not settings.redis_url:
         return MemoryCache(settings.cache_entries, settings.cache_bytes)
     from gateway.codes.cache.redis import RedisCache
 
-    return RedisCache(settings.redis_url, feeds=feeds, clock=clock, timeout=settings.redis_timeout)
+    return RedisCache(
+        settings.redis_url, feeds=feeds, clock=clock, timeout=settings.redis_timeout, circuit=redis_circuit
+    )
 
 
-def open_limiter(settings: GatewaySettings, fingerprint: bytes) -> Limiter | None:
-    """Returns what bounds how much one caller asks, in the Redis that the settings name. Raises SettingsError."""
+def open_limiter(settings: GatewaySettings, fingerprint: bytes, redis_circuit: Circuit) -> Limiter | None:
+    """Returns what bounds how much one caller asks, in the Redis that the settings name, all uses of which have
+    `redis_circuit`. Raises SettingsError."""
     shared: SharedBuckets | None = None
     if settings.redis_url:
         from services.runtime.storage.redis.token_buckets import RedisBuckets
 
-        shared = RedisBuckets(settings.redis_url, salt=fingerprint, timeout=settings.redis_timeout)
+        shared = RedisBuckets(
+            settings.redis_url, salt=fingerprint, timeout=settings.redis_timeout, circuit=redis_circuit
+        )
     return process_limiter(settings, shared)
 
 
@@ -205,8 +212,9 @@ def build(
     for region, feed in (region_news or {}).items():
         sources.append(RecordsNews(region, feed, clock, mesh, secret_fingerprint=fingerprint))
     feeds = tuple(source.name for source in sources)
+    redis_circuit = Circuit()
     if cache is None:
-        cache = open_cache(settings, feeds, clock)
+        cache = open_cache(settings, feeds, clock, redis_circuit)
     digests = PolicyDigests(verdict)
     verdicts = VerdictClient(verdict, mesh, clock, seconds=settings.compute_seconds)
     single_flight = SingleFlight(
@@ -259,7 +267,7 @@ def build(
     overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock, keys, files)
-    limiter = open_limiter(settings, fingerprint)
+    limiter = open_limiter(settings, fingerprint, redis_circuit)
     identities = open_identities(settings, keys, certificates=files is not None)
     named = NamedCallers(Purpose.PURPOSE_SHOW_CODE, _DEFAULT_PURPOSES)
     guard = TableGuard(access_table(settings), named, persons=NamedPersons(keys))

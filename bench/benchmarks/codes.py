@@ -130,10 +130,11 @@ class _Mesh:
 
 
 @asynccontextmanager
-async def _running(people: int, redis_url: str = "") -> AsyncIterator[_Mesh]:
+async def _running(people: int, redis_url: str = "", *, audits: bool = False) -> AsyncIterator[_Mesh]:
     async with AsyncExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hutong-bench-")))
-        arguments = ["cli", "up", "--port", "0", "--data", str(data), "--no-samples", "--no-audit", "--no-limits"]
+        arguments = ["cli", "up", "--port", "0", "--data", str(data), "--no-samples", "--no-limits"]
+        arguments += [] if audits else ["--no-audit"]
         arguments += ["--redis", redis_url] if redis_url else []
         pid, _ = await stack.enter_async_context(program(arguments, data / "bench.log"))
         endpoints = read_endpoints(data)
@@ -170,6 +171,7 @@ class _Codes:
             stack.callback(cache.kill)
             memory = await stack.enter_async_context(_running(1 + (rounds + 1) * UNCACHED))
             shared = await stack.enter_async_context(_running(1, cache.url))
+            audited = await stack.enter_async_context(_running(1 + (rounds + 1) * UNCACHED, audits=True))
             log = directory / "yardsticks.log"
             size = await memory.reply_size()
             http, http_address = await stack.enter_async_context(program(["bench.servers.bare_http", str(size)], log))
@@ -189,9 +191,11 @@ class _Codes:
             measures: list[Callable[[], Awaitable[_Found]]] = [
                 bare_http,
                 memory.cached,
+                audited.cached,
                 in_redis,
                 bare_call,
                 memory.uncached,
+                audited.uncached,
             ]
             return _report(size, *await in_turn(rounds, *measures))
 
@@ -219,9 +223,11 @@ def _report(
     size: int,
     http: tuple[_Found, ...],
     memory: tuple[_Found, ...],
+    audited: tuple[_Found, ...],
     shared: tuple[_Found, ...],
     calls: tuple[_Found, ...],
     uncached: tuple[_Found, ...],
+    uncached_audited: tuple[_Found, ...],
 ) -> Report:
     bare_http = Text(f"标尺：裸 uvicorn，同样 {size} 字节", f"yardstick: bare uvicorn, the same {size} bytes")
     bare_call = Text("标尺：空的 grpc.aio 调用", "yardstick: an empty grpc.aio call")
@@ -238,6 +244,19 @@ def _report(
                 bare_call,
                 calls,
                 UNCACHED_BOUND,
+            ),
+            Measure(
+                "µs CPU",
+                Series(Text("已缓存，有审计日志", "cached, with the audit trail"), tuple(one.cpu for one in audited)),
+                Series(Text("标尺：无审计日志", "yardstick: without it"), tuple(one.cpu for one in memory)),
+            ),
+            Measure(
+                "µs CPU",
+                Series(
+                    Text("未缓存，四个服务都有审计日志", "uncached, with the audit trails of all four services"),
+                    tuple(one.cpu for one in uncached_audited),
+                ),
+                Series(Text("标尺：无审计日志", "yardstick: without them"), tuple(one.cpu for one in uncached)),
             ),
         ),
         (

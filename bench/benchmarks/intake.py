@@ -36,6 +36,7 @@ from services.records.domain.revisions import RecordId, first
 from services.runtime.clock import system_clock
 from services.runtime.rpc.channel import remote
 from services.runtime.rpc.connection import Connection
+from services.runtime.tls.identity import UNPROVEN
 
 BATCH = 5_000
 BATCHES = 20
@@ -85,7 +86,7 @@ def _requests(rng: random.Random, laboratory: str, batches: int, now: Instant) -
 
 def _tuples(rng: random.Random, sequence: int, now: Instant) -> list[list[tuple[Any, ...]]]:
     """The same kind of rows as the service stores, ready to be copied."""
-    run, suffix = uuid4().hex[:12], stamp(now)
+    run, suffix = uuid4().hex[:12], stamp(now, UNPROVEN)
     batches = []
     for b in range(BATCHES):
         batch = []

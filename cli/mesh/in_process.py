@@ -9,7 +9,7 @@ from cli.certificates.signers import keep_signers
 from cli.mesh import wiring
 from cli.mesh.directory import write_directory
 from cli.mesh.node import Node, grpc_service
-from cli.mesh.plan import GATEWAY, LOOKUP, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, LOOKUP, PRINCIPALS, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
 from cli.mesh.stores import STORES, note_stores, require_stores
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
 from services.common.regions import NATION, divisions
@@ -41,31 +41,37 @@ class EmbeddedMesh:
         return lambda: wiring.records(self.plan, region, {})
 
     def _nation(self) -> Service:
-        feeds = {region: self._nodes[region].port(Region, caller="records-nation") for region in REGIONS}
+        feeds = {region: self._nodes[region].port(Region, caller=PRINCIPALS[NATION]) for region in REGIONS}
         return wiring.records(self.plan, NATION, feeds)
 
     def _lookup(self) -> Service:
         return wiring.lookup(
             self.plan,
-            sources={store: self._nodes[store].port(RecordsSource, caller=LOOKUP) for store in RECORD_STORES},
-            intakes={region: self._nodes[region].port(RecordsIntake, caller=LOOKUP) for region in REGIONS},
-            corrections={store: self._nodes[store].port(CorrectionStore, caller=LOOKUP) for store in RECORD_STORES},
+            sources={
+                store: self._nodes[store].port(RecordsSource, caller=PRINCIPALS[LOOKUP]) for store in RECORD_STORES
+            },
+            intakes={region: self._nodes[region].port(RecordsIntake, caller=PRINCIPALS[LOOKUP]) for region in REGIONS},
+            corrections={
+                store: self._nodes[store].port(CorrectionStore, caller=PRINCIPALS[LOOKUP]) for store in RECORD_STORES
+            },
         )
 
     def _verdict(self) -> Service:
-        return wiring.verdict(self.plan, self._nodes[LOOKUP].port(EvidenceSource, caller=VERDICT))
+        return wiring.verdict(self.plan, self._nodes[LOOKUP].port(EvidenceSource, caller=PRINCIPALS[VERDICT]))
 
     def _gateway(self) -> AbstractAsyncContextManager[Sequence[Binding]]:
         return wiring.gateway(
             self.plan,
-            verdict=self._nodes[VERDICT].port(VerdictSource, caller=GATEWAY),
-            evidence=self._nodes[LOOKUP].port(Evidence, caller=GATEWAY),
-            holders=self._nodes[LOOKUP].port(Holders, caller=GATEWAY),
-            holder_feed=self._nodes[LOOKUP].port(HolderFeed, caller=GATEWAY),
-            regions=self._nodes[LOOKUP].port(Regions, caller=GATEWAY),
-            news={store: self._nodes[store].port(ChangeFeed, caller=GATEWAY) for store in RECORD_STORES},
-            policies=self._nodes[VERDICT].port(Policies, caller=GATEWAY),
-            stores={store: self._nodes[store].port(StoreFigures, caller=GATEWAY) for store in RECORD_STORES},
+            verdict=self._nodes[VERDICT].port(VerdictSource, caller=PRINCIPALS[GATEWAY]),
+            evidence=self._nodes[LOOKUP].port(Evidence, caller=PRINCIPALS[GATEWAY]),
+            holders=self._nodes[LOOKUP].port(Holders, caller=PRINCIPALS[GATEWAY]),
+            holder_feed=self._nodes[LOOKUP].port(HolderFeed, caller=PRINCIPALS[GATEWAY]),
+            regions=self._nodes[LOOKUP].port(Regions, caller=PRINCIPALS[GATEWAY]),
+            news={store: self._nodes[store].port(ChangeFeed, caller=PRINCIPALS[GATEWAY]) for store in RECORD_STORES},
+            policies=self._nodes[VERDICT].port(Policies, caller=PRINCIPALS[GATEWAY]),
+            stores={
+                store: self._nodes[store].port(StoreFigures, caller=PRINCIPALS[GATEWAY]) for store in RECORD_STORES
+            },
         )
 
     async def start_all(self) -> None:

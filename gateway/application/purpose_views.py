@@ -83,6 +83,7 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
     "hutong.verdict.v1.PolicyRef": _seen(_RECORDS, "region policy_id content_hash effective_from"),
     "hutong.records.v1.TestRecord": {
         **_seen(_RECORDS, "region source_id revision content action cause recorded_at"),
+        **_seen(_SUPERVISION, "written_by"),
         **_seen(_NOBODY, "person_key"),
     },
     "hutong.records.v1.RecordContent": _seen(

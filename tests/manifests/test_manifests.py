@@ -245,6 +245,20 @@ def test_an_upgrade_takes_nothing_away_and_heals(objects):
             assert [["pod-template-hash"]] * 2 == [one["matchLabelKeys"] for one in constraints]
 
 
+def test_a_version_that_never_got_ready_keeps_no_node_from_being_drained(objects):
+    """A budget counts its pods as lost already: without this policy none of them could be evicted, for ever."""
+    for one in of_kind(objects, "PodDisruptionBudget"):
+        assert {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"}.items() <= one["spec"].items()
+
+
+def test_a_namespace_warns_of_what_it_refuses():
+    """A Deployment is admitted whose pods would be refused later: the warning comes with `kubectl apply`."""
+    for file in (K8S / "namespace.yaml", K8S / "overlays/federation/namespaces.yaml"):
+        for one in yaml.safe_load_all(file.read_text(encoding="utf-8")):
+            labels = one["metadata"]["labels"]
+            assert ["restricted"] * 2 == [labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "warn")]
+
+
 def test_images_are_pulled_as_their_tag_says(objects):
     """Whatever tag came first: without a policy, `Always` would stick where `latest` did."""
     for _, template in templates(objects):

@@ -83,6 +83,7 @@ DO: Mapping[str, str] = {
     "ACCESS_DENIED": "`hutong access explain` says what you may call; ask the operator for more",
     "PURPOSE_DENIED": "state the purpose that the call has, or ask the operator for a grant",
     "VENUE_ASKS_NOW": "leave `at` and `known_at` out: a venue is told of now alone",
+    "ORIGIN_DENIED": "leave the origin out: report the test as your own, or have the region's system bring the copy",
     "LABORATORY_DENIED": "send what is your own laboratory's; another's record is changed by that laboratory, or by the"
     " region's own system",
     "REGION_DENIED": "ask about your own region, in its own store",

@@ -195,6 +195,8 @@ def _standing(stored: "TestRecord | None") -> str:
         said += f"  已撤回 retracted: {stored.cause}"
     if stored.action == RevisionAction.REVISION_ACTION_CONTESTED:
         said += "  较重，处理之前以此为准 the graver: stands until it is settled"
+    if stored.written_by:
+        said += f"  写入者 written by {stored.written_by}"
     return said
 
 

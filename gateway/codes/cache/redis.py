@@ -16,6 +16,7 @@ from services.common.instants import Instant
 from services.runtime.resilience.batches import Batches
 from services.runtime.resilience.circuit import Circuit
 from services.runtime.storage.redis.client import Call, RedisClient, is_full
+from services.runtime.storage.redis.reach import Reach
 from services.runtime.telemetry.trace import SpanKind, current_trace, span
 
 log = logging.getLogger("hutong.cache")
@@ -37,15 +38,22 @@ class FullError(CacheDownError):
 
 class RedisCache:
     """Implements VerdictCache. `feeds` are the names of all feeds that are followed, `mesh` the one it is bound to at
-    first, `timeout` seconds a command may take, `clock` the present."""
+    first, `timeout` seconds a command may take, `clock` the present, `circuit` that of all uses of this Redis."""
 
     def __init__(
-        self, url: str, *, feeds: Sequence[str], clock: Callable[[], Instant], mesh: str = "", timeout: float = 0.05
+        self,
+        url: str,
+        *,
+        feeds: Sequence[str],
+        clock: Callable[[], Instant],
+        mesh: str = "",
+        timeout: float = 0.05,
+        circuit: Circuit | None = None,
     ) -> None:
         self._client = RedisClient(url, seconds=timeout, most=64)
         self._feeds = tuple(feeds)
         self._clock = clock
-        self._circuit = Circuit()
+        self._reach = Reach(circuit)
         self._prefix = scripts.prefix(mesh) if mesh else ""
         self._scripts = {
             name: self._client.script(getattr(scripts, name))
@@ -63,7 +71,7 @@ class RedisCache:
         self._prefix = scripts.prefix(mesh)
 
     async def _guarded(self, operation: Callable[[], Awaitable[Any]]) -> Any:
-        if self._circuit.open or not self._prefix:
+        if self._reach.open or not self._prefix:
             raise CacheDownError
         try:
             answer = await operation()
@@ -71,11 +79,11 @@ class RedisCache:
             if is_full(error):
                 # What it has is served, and kept true, for that takes no room; it stores nothing more.
                 raise FullError from None
-            if not self._circuit.open:
+            if not self._reach.open:
                 log.warning("cache down", extra={"error": type(error).__name__})
-            self._circuit.failed()
+            self._reach.failed(error)
             raise CacheDownError from None
-        self._circuit.succeeded()
+        self._reach.succeeded()
         return answer
 
     async def _run(

@@ -46,6 +46,10 @@ class TestRecord(Answer, frozen=True):
     action: Annotated[str, one_of(ACTION, "该版本的操作。 What the revision did.")]
     cause: Annotated[str, described("更正或撤回的原因。 Why it was amended or retracted.")] | None
     recorded_at: Annotated[str, instant("记录时间。 When the revision was committed.")] | None
+    written_by: (
+        Annotated[str, described("写入者，仅供监管。 The proven name of who wrote it, told to supervision alone.")]
+        | None
+    )
 
 
 class Coverage(Answer, frozen=True):
@@ -84,6 +88,7 @@ def test_record(message: record_pb2.TestRecord) -> TestRecord:
         action=ACTION[message.action],
         cause=message.cause or None,
         recorded_at=maybe_instant(message, "recorded_at"),
+        written_by=message.written_by or None,
     )
 
 

@@ -19,6 +19,7 @@ MOST_CAUSE = 500
 MOST_ID = 64
 """Characters an id may have."""
 
+_WRITER = re.compile(r"spiffe://[A-Za-z0-9._/-]{1,2039}")
 _LABORATORY = re.compile(r"[a-z0-9-]{1,64}")
 _SITE = re.compile(r"[0-9]{6}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -46,6 +47,16 @@ def no_number(text: str, field: str) -> list[Violation]:
     """A text in which no resident's or permanent resident's number may stand: such a field is stored, logged and shown.
     Reason DOCUMENT_NUMBER_NOT_ALLOWED."""
     return _document_number(field) if holds_number(text) else []
+
+
+def writer(value: str, field: str) -> list[Violation]:
+    """The name of who wrote a revision: a SPIFFE id, or empty where it is not known. Reasons WRITER_FORMAT,
+    DOCUMENT_NUMBER_NOT_ALLOWED."""
+    if holds_number(value):
+        return _document_number(field)
+    if value and not _WRITER.fullmatch(value):
+        return violation(field, "WRITER_FORMAT", "写入者应为SPIFFE标识", "The writer is named by a SPIFFE id")
+    return []
 
 
 def not_the_subjects(texts: Mapping[str, str], *subjects: Subject) -> list[Violation]:

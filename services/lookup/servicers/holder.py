@@ -45,6 +45,7 @@ from services.lookup.holders.change_feed import FeedBatch, HolderFeed
 from services.lookup.holders.claims import Claimed, Claimer
 from services.lookup.holders.corrections import Corrections
 from services.lookup.identity import OwnIdentity
+from services.lookup.servicers.request_ids import own_request_id
 from services.lookup.store.protocol import HolderStore
 from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.feeds.tail import Step, Tail
@@ -185,7 +186,9 @@ class HolderServicer:
                 "The code of this region has no switch between databases",
             )
         await self._identity.require(request.store)
-        await self._commit(Switch(key, request.region, request.scope, request.request_id.lower()))
+        await self._commit(
+            Switch(key, request.region, request.scope, own_request_id(current_call(), request.request_id))
+        )
         return SwitchScopeResponse(scope=request.scope, identity=await self._identity.now())
 
     async def ClaimResult(self, request: ClaimResultRequest) -> ClaimResultResponse:
@@ -200,7 +203,7 @@ class HolderServicer:
         violations.add(_request_id(request.request_id, request.subject))
         violations.refuse()
         named = (request.origin_region, request.origin_source_id) if request.origin_region else None
-        request_id = request.request_id.lower()
+        request_id = own_request_id(current_call(), request.request_id)
         await self._identity.require(request.store)
         record, created = await self._claimer.claim(key, request.region, named, current_call().purpose, request_id)
         return ClaimResultResponse(record=record, created=created, identity=await self._identity.now())
@@ -246,7 +249,11 @@ class HolderServicer:
                 "No signer of certificates is trusted here: none is taken",
             )
         record, created = await self._presenter.present(
-            key, request.region, request.certificate, current_call().purpose, request.request_id.lower()
+            key,
+            request.region,
+            request.certificate,
+            current_call().purpose,
+            own_request_id(current_call(), request.request_id),
         )
         return PresentCertificateResponse(record=record, created=created, identity=await self._identity.now())
 
@@ -270,7 +277,7 @@ class HolderServicer:
         )
         violations.add(_request_id(request.request_id, request.subject, request.other))
         violations.refuse()
-        return one, other, request.cause.strip(), request.request_id.lower()
+        return one, other, request.cause.strip(), own_request_id(current_call(), request.request_id)
 
     async def _commit(self, command: Command) -> Decision:
         decision = await self._store.commit(command, self._clock)

@@ -58,10 +58,10 @@ def digest_of(kind: int, sampled: str | int, reported: str | int, rest: str) -> 
     return made.digest()
 
 
-def stamp(recorded_at: Instant) -> bytes:
-    """Returns what, appended to the bytes of a record without `recorded_at`, gives those of the record with it.
+def stamp(recorded_at: Instant, written_by: str) -> bytes:
+    """Returns what, appended to the bytes of a record, says when and by whom it was committed.
 
     Serialised messages concatenate. So thousands of records can be serialised before the instant of their commit is
     known, and nothing but one short suffix has to be made once it is.
     """
-    return TestRecord(recorded_at=to_timestamp(recorded_at)).SerializeToString()
+    return TestRecord(recorded_at=to_timestamp(recorded_at), written_by=written_by).SerializeToString()

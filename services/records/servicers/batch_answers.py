@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from hutong.common.v1.subject_pb2 import Purpose
 from hutong.records.v1 import record_read_service_pb2 as pb
 
 from services.common.instants import Instant, to_timestamp
+from services.records.domain.purpose_views import narrow
 from services.records.domain.selection import Selection
 from services.records.identity import OwnIdentity
 from services.records.laboratories import Laboratories, LaboratoryRevision
@@ -14,6 +16,12 @@ from services.records.store.protocols.reads import RecordReads
 from services.records.store.values.records import LATEST, People
 from services.runtime.clock import Clock
 from services.runtime.rpc.call import count_unknown
+
+
+def _wants_original(purpose: Purpose.ValueType) -> bool:
+    """Tells whether the database that is written is asked, and not a replica that may lag: who compares takes what is
+    missing for lost."""
+    return purpose == Purpose.PURPOSE_REPLICATION
 
 
 class LaboratoryTables:
@@ -52,20 +60,18 @@ class BatchAnswers:
         asked_at: Instant | None,
         tables: LaboratoryTables | None,
         selection: Selection | None,
-        *,
-        original: bool,
+        purpose: Purpose.ValueType,
     ) -> pb.BatchListRecordsResponse:
         """Returns what is known now. With `asked_at`, the caller's present, the answer names the least instant, not
-        before it, as known at which the same is said again. `original` asks the database that is written, not a replica
-        that may lag. Raises Unavailable."""
+        before it, as known at which the same is said again. Raises Unavailable."""
         said_at = None
         if asked_at is not None:
             said_at = max(asked_at, await self._completeness.look())
             await self._reads.settle(said_at, self._clock())
         as_of, behind = self._completeness.as_of(), self._completeness.behind()
-        people = await self._reads.people(keys, LATEST, original=original, selection=selection)
+        people = await self._reads.people(keys, LATEST, original=_wants_original(purpose), selection=selection)
         await self._laboratories.refresh(people.laboratories)
-        response, standings = self._response(keys, people, LATEST, tables)
+        response, standings = self._response(keys, people, LATEST, tables, purpose)
         if said_at is not None:
             # What arrived after it was asked, or by a clock that is ahead, is part of the answer.
             arrived = [record.arrived_at for records in people.records.values() for record in records]
@@ -84,14 +90,13 @@ class BatchAnswers:
         known_at: Instant,
         tables: LaboratoryTables | None,
         selection: Selection | None,
-        *,
-        original: bool,
+        purpose: Purpose.ValueType,
     ) -> pb.BatchListRecordsResponse:
         """Returns what was known at an instant, the same whenever it is asked. Raises Unavailable."""
         await self._reads.settle(known_at, self._clock())
-        people = await self._reads.people(keys, known_at, original=original, selection=selection)
+        people = await self._reads.people(keys, known_at, original=_wants_original(purpose), selection=selection)
         await self._laboratories.refresh(people.laboratories)
-        response, _ = self._response(keys, people, known_at, tables)
+        response, _ = self._response(keys, people, known_at, tables, purpose)
         response.known_at.CopyFrom(to_timestamp(known_at))
         as_of, behind = await self._completeness.at(known_at)
         self._complete(response, people, as_of, behind)
@@ -103,6 +108,7 @@ class BatchAnswers:
         people: People,
         known_at: Instant,
         tables: LaboratoryTables | None,
+        purpose: Purpose.ValueType,
     ) -> tuple[pb.BatchListRecordsResponse, list[LaboratoryRevision]]:
         parts: list[bytes] = []
         appearing: set[str] = set()
@@ -120,6 +126,8 @@ class BatchAnswers:
         parts += [message_bytes.laboratory(standing.body) for standing in standings]
         # Each stored row is parsed once, as part of the whole answer.
         response = pb.BatchListRecordsResponse.FromString(b"".join(parts))
+        for person in response.people:
+            narrow(person.records, purpose)
         response.laboratories_version = version
         return response, standings
 

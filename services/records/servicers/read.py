@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import msgspec
-from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.common.v1.subject_pb2 import Subject
 from hutong.records.v1 import record_read_service_pb2 as pb
 from hutong.records.v1.record_pb2 import TestRecord
 
@@ -17,6 +17,7 @@ from services.common.requests.instants import read_known_at
 from services.common.requests.paging import digest, digest_of, page_size, read_token, write_token
 from services.common.requests.violations import Violations, refuse
 from services.records.domain.decisions import record_not_found
+from services.records.domain.purpose_views import narrow
 from services.records.domain.revisions import RecordId
 from services.records.domain.selection import Selection
 from services.records.domain.standing import laboratory_not_found
@@ -89,15 +90,13 @@ class ReadServicer:
                 "asked_at", "ASKED_AT_NOT_ALLOWED", "不能同时指明已知时刻", "Either known_at or asked_at is given"
             )
         tables, selection = _tables(request), _selection(request)
-        # Who compares takes what is missing for lost: nothing may be missing because a replica lags.
-        original = request.purpose == Purpose.PURPOSE_REPLICATION
         if request.HasField("known_at"):
             return await self._answers.as_known(
-                keys, read_known_at(request.known_at), tables, selection, original=original
+                keys, read_known_at(request.known_at), tables, selection, request.purpose
             )
         asked_at = read_known_at(request.asked_at, "asked_at") if request.HasField("asked_at") else None
         with self._turns.light():
-            return await self._answers.now(keys, asked_at, tables, selection, original=original)
+            return await self._answers.now(keys, asked_at, tables, selection, request.purpose)
 
     async def BatchListRecordsAtInstants(
         self, request: pb.BatchListRecordsAtInstantsRequest
@@ -115,7 +114,6 @@ class ReadServicer:
             asked.append((known_at, self._keys_of(question.subjects, f"{field}.subjects", violations)))
         violations.refuse()
         tables, selection = _tables(request), _selection(request)
-        original = request.purpose == Purpose.PURPOSE_REPLICATION
         response = pb.BatchListRecordsAtInstantsResponse()
         call = current_call()
         for start in range(0, len(asked), INSTANTS_IN_TURN):
@@ -124,7 +122,7 @@ class ReadServicer:
                     if call.remaining() <= 0:
                         raise DeadlineExceeded()
                     response.answers.append(
-                        await self._answers.as_known(keys, known_at, tables, selection, original=original)
+                        await self._answers.as_known(keys, known_at, tables, selection, request.purpose)
                     )
         return response
 
@@ -151,8 +149,10 @@ class ReadServicer:
         if rest:
             last = page[-1]
             token = write_token(question, _RecordPosition(known_at, last.placed_at, last.region, last.source_id))
+        records_told = [TestRecord.FromString(record.body) for record in page]
+        narrow(records_told, request.purpose)
         return pb.ListRecordsResponse(
-            records=[TestRecord.FromString(record.body) for record in page],
+            records=records_told,
             next_page_token=token,
             identity=self._identity.of_feed(people.feed_id),
         )
@@ -163,8 +163,10 @@ class ReadServicer:
         revisions = await self._histories.history(RecordId(request.region, request.source_id))
         if not revisions:
             raise record_not_found()
+        revisions_told = [TestRecord.FromString(body) for body in revisions]
+        narrow(revisions_told, request.purpose)
         return pb.GetRecordHistoryResponse(
-            revisions=[TestRecord.FromString(body) for body in revisions],
+            revisions=revisions_told,
             identity=self._identity.of_feed(await self._laboratories.refresh_to_end()),
         )
 

@@ -10,6 +10,7 @@ from services.common.documents import PERSON_KEY_BYTES
 from services.common.errors import Unavailable, Violation
 from services.common.identities import FEED_CHANGED, shown_text
 from services.common.instants import Instant
+from services.common.requests import fields
 from services.common.requests.violations import violation
 from services.records.domain.content import stamp
 from services.records.domain.holders import Holdings
@@ -21,7 +22,7 @@ from services.records.metrics import GIVEN_BACK
 from services.records.servicers.writer import Writer, refuse
 from services.records.store.protocols.feed_log import FeedLog
 from services.records.store.unit_of_work import Known, Plan, Touch
-from services.runtime.rpc.call import current_call
+from services.runtime.rpc.call import Call, current_call
 
 MOST = 500
 """Records, and laboratories, in one request."""
@@ -50,7 +51,7 @@ class RestorationServicer:
                 {"feed_id": feed_id, "meant": shown_text(request.feed_id)},
             )
         keys = [_key(record.revisions[-1]) for record in request.records]
-        giver = current_call().caller
+        call = current_call()
         count = 0
 
         def decide(known: Known) -> Plan:
@@ -58,7 +59,7 @@ class RestorationServicer:
             holdings = Holdings(known.histories, known.others)
             given = GivenBack(holdings)
             for record in request.records:
-                given.record(record.revisions, giver)
+                given.record(record.revisions, call.caller)
             kept_by = [given.laboratory(one.revisions, known.laboratories) for one in request.laboratories]
             count = len(holdings.revisions) + len(given.laboratories)
 
@@ -66,7 +67,7 @@ class RestorationServicer:
                 standing = dict(known.laboratories)
                 standing.update((new.name, new.stamped(committed)) for new in given.laboratories)
                 return pb.GiveBackResponse(
-                    records=[_history(holdings.of(key.id, key.person_key), committed) for key in keys],
+                    records=[_history(holdings.of(key.id, key.person_key), committed, call) for key in keys],
                     laboratories=[standing[name] for name in kept_by],
                 ).SerializeToString()
 
@@ -111,6 +112,9 @@ class RestorationServicer:
             return violation(f"{field}[0].person_key", "PERSON_KEY_LENGTH", "人员标识应为16字节", "It has 16 bytes")
         if not all(revision.HasField("recorded_at") for revision in revisions):
             return violation(field, "RECORDED_AT_REQUIRED", "须有入库时刻", "Each says when it was recorded")
+        writers = {revision.written_by for revision in revisions}
+        if found := [one for writer in writers for one in fields.writer(writer, f"{field}.written_by")]:
+            return found
         return self._writer.region_violations(revisions[0].region, f"{field}[0].region")
 
 
@@ -122,12 +126,12 @@ def _names(laboratory: Laboratory) -> Sequence[str]:
     return names(laboratory.laboratory, laboratory.region)
 
 
-def _history(history: History, committed: Instant) -> pb.RecordHistory:
-    return pb.RecordHistory(revisions=[_message(revision, committed) for revision in history])
+def _history(history: History, committed: Instant, call: Call) -> pb.RecordHistory:
+    return pb.RecordHistory(revisions=[_message(revision, committed, call) for revision in history])
 
 
-def _message(revision: StoredRevision, committed: Instant) -> TestRecord:
+def _message(revision: StoredRevision, committed: Instant, call: Call) -> TestRecord:
     message = revision.message()
     if not message.HasField("recorded_at"):
-        message.MergeFromString(stamp(committed))
+        message.MergeFromString(stamp(committed, call.proven_name))
     return message

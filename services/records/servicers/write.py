@@ -28,15 +28,15 @@ from services.records.servicers.laboratory import LaboratoryMethods
 from services.records.servicers.writer import Writer, is_others, refuse, request_key
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.rpc.access import laboratory_denied
-from services.runtime.rpc.call import current_call
+from services.runtime.rpc.call import Call, current_call
 from services.runtime.rpc.errors import to_violations
 
 _OUTCOMES = {number: name.removeprefix("SUBMIT_OUTCOME_") for name, number in SubmitOutcome.items()}
 
 
-def _record(revision: NewRevision | StoredRevision, committed: Instant) -> TestRecord:
+def _record(revision: NewRevision | StoredRevision, committed: Instant, call: Call) -> TestRecord:
     if isinstance(revision, NewRevision):
-        return TestRecord.FromString(revision.body + stamp(committed))
+        return TestRecord.FromString(revision.body + stamp(committed, call.proven_name))
     return revision.message()
 
 
@@ -77,11 +77,11 @@ class WriteServicer(LaboratoryMethods):
         refuse(found, request.submission.region, "submission.region")
         assert isinstance(made, Submission)
         submission = made
-        caller = current_call().caller
+        call = current_call()
 
         def decide(known: Known) -> Plan:
             history = known.histories.get(submission.id, ())
-            if is_others(history, caller):
+            if is_others(history, call.caller):
                 raise laboratory_denied("submission.source_id")
             decision = decide_any(history, submission)
             if decision.violations:
@@ -95,7 +95,7 @@ class WriteServicer(LaboratoryMethods):
             current = decision.appended or (history[-1] if history else None)
             return Plan(
                 lambda committed: pb.SubmitRecordResponse(
-                    outcome=decision.outcome, record=None if current is None else _record(current, committed)
+                    outcome=decision.outcome, record=None if current is None else _record(current, committed, call)
                 ).SerializeToString(),
                 [decision.appended] if decision.appended else [],
             )
@@ -105,7 +105,7 @@ class WriteServicer(LaboratoryMethods):
             if decision.outcome != SubmitOutcome.SUBMIT_OUTCOME_CONFLICT:
                 return Plan(lambda _: b"")
             appended = [decision.appended] if decision.appended else []
-            return Plan(lambda _: b"", appended, conflicts=[of_submission(submission, decision, caller)])
+            return Plan(lambda _: b"", appended, conflicts=[of_submission(submission, decision, call.caller)])
 
         claim = None if is_retraction(submission.correction) else submission.person_key
         touch = Touch({submission.id: claim}, request=request_key(request, request.request_id, self._keys))
@@ -179,15 +179,15 @@ class WriteServicer(LaboratoryMethods):
             request.region,
         )
         record_id = RecordId(request.region, request.source_id)
-        caller = current_call().caller
+        call = current_call()
 
         def decide(known: Known) -> Plan:
             history = known.histories.get(record_id, ())
-            if is_others(history, caller):
+            if is_others(history, call.caller):
                 raise laboratory_denied("source_id")
             made = decide_amendment(history, record_id, request.revision, request.content, request.cause)
             return Plan(
-                lambda committed: pb.AmendRecordResponse(record=_record(made, committed)).SerializeToString(),
+                lambda committed: pb.AmendRecordResponse(record=_record(made, committed, call)).SerializeToString(),
                 [made] if isinstance(made, NewRevision) else [],
             )
 
@@ -198,15 +198,15 @@ class WriteServicer(LaboratoryMethods):
         """Withdraws a record. Raises as AmendRecord does."""
         refuse(self._change_violations(request), request.region)
         record_id = RecordId(request.region, request.source_id)
-        caller = current_call().caller
+        call = current_call()
 
         def decide(known: Known) -> Plan:
             history = known.histories.get(record_id, ())
-            if is_others(history, caller):
+            if is_others(history, call.caller):
                 raise laboratory_denied("source_id")
             made = decide_retraction(history, record_id, request.revision, request.cause)
             return Plan(
-                lambda committed: pb.RetractRecordResponse(record=_record(made, committed)).SerializeToString(),
+                lambda committed: pb.RetractRecordResponse(record=_record(made, committed, call)).SerializeToString(),
                 [made] if isinstance(made, NewRevision) else [],
             )
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 
@@ -15,7 +16,7 @@ from services.common.requests.violations import violation
 from services.records.domain.revisions import History, laboratory_of
 from services.records.metrics import COMMIT_SECONDS
 from services.records.store.protocols.unit_of_work import UnitOfWork
-from services.records.store.unit_of_work import Decide, RequestKey, Touch
+from services.records.store.unit_of_work import Decide, Known, Plan, RequestKey, Touch
 from services.runtime.clock import Clock
 from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.call import current_call
@@ -50,9 +51,15 @@ class Writer:
         )
 
     async def commit(self, touch: Touch, decide: Decide) -> bytes:
-        """Commits as UnitOfWork does, and wakes the watchers of this process."""
+        """Commits as UnitOfWork does, what is new in the name of the current caller, and wakes the watchers of this
+        process."""
+        written_by = current_call().proven_name
+
+        def decide_as_written(known: Known) -> Plan:
+            return replace(decide(known), written_by=written_by)
+
         began = time.perf_counter()
-        answer = await self._store.commit(touch, decide, self.clock)
+        answer = await self._store.commit(touch, decide_as_written, self.clock)
         self._seconds.observe(time.perf_counter() - began)
         self._signal.committed()
         return answer

@@ -75,7 +75,7 @@ def by_person(records: Iterable[CurrentRecord]) -> Mapping[bytes, Sequence[Curre
 
 def revision_rows(plan: Plan, after: int, recorded_at: Instant) -> list[RevisionRow]:
     """The rows of a plan's records and revisions, numbered from `after` + 1, the new ones stamped with their commit."""
-    suffix = stamp(recorded_at)
+    suffix = stamp(recorded_at, plan.written_by)
     rows = [
         RevisionRow(
             first.person_key,

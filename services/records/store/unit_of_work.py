@@ -82,7 +82,8 @@ class Known:
 class Plan:
     """The plan of a commit: what to append, in this order, new records, further revisions, laboratories; where the
     followed region's cursor goes; conflicts to keep, and how one is settled; ids that change hands; a correction
-    request to keep, and how one is answered; and the answer to the request, given the instant of the commit."""
+    request to keep, and how one is answered; and the answer to the request, given the instant of the commit.
+    `written_by` names who writes what is new; copies say it themselves."""
 
     answer: Callable[[Instant], bytes]
     revisions: Sequence[NewRevision] = ()
@@ -94,6 +95,7 @@ class Plan:
     moved: Sequence[Moved] = ()
     requested: NewCorrectionRequest | None = None
     answered: Answered | None = None
+    written_by: str = ""
 
     @property
     def count(self) -> int:

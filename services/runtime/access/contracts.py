@@ -62,7 +62,7 @@ def wrong_with(table: AccessTable) -> list[str]:
         rule = table.rules[name]
         if bool(rule.purposes) != ("purpose" in request.fields_by_name):
             wrong.append(f"methods: {name}: purposes where the request has none, or none where it has one")
-        fields = (*rule.regions, *rule.laboratories)
+        fields = (*rule.regions, *rule.laboratories, *rule.origins)
         wrong += [f"methods: {name}: there is no field {path}" for path in fields if not _is_there(request, path)]
     return wrong
 

@@ -20,6 +20,13 @@ def _token_missing() -> ServiceError:
     return ServiceError(Code.UNAUTHENTICATED, "TOKEN_MISSING", text)
 
 
+def _origin_denied(field: str) -> ServiceError:
+    text = Text(
+        "检测机构不得提交其他地区记录的副本", "A laboratory reports its own tests, and no copy of another region's"
+    )
+    return ServiceError(Code.PERMISSION_DENIED, "ORIGIN_DENIED", text, [Violation(field, "ORIGIN_DENIED", text)])
+
+
 def _error(denial: Denial) -> ServiceError:
     if denial.reason == "PURPOSE_DENIED":
         return purpose_denied()
@@ -32,6 +39,8 @@ def _error(denial: Denial) -> ServiceError:
         return ServiceError(Code.PERMISSION_DENIED, "PERSON_DENIED", text)
     if denial.reason == "LABORATORY_DENIED":
         return laboratory_denied(denial.field)
+    if denial.reason == "ORIGIN_DENIED":
+        return _origin_denied(denial.field)
     text = Text("调用方无权调用此方法", "The caller may not call this method")
     return ServiceError(Code.PERMISSION_DENIED, "ACCESS_DENIED", text)
 
@@ -54,11 +63,12 @@ class TableGuard:
             method: _fields(rule.regions) for method, rule in table.rules.items()
         }
         self._laboratories = {method: _fields(rule.laboratories) for method, rule in table.rules.items()}
+        self._origins = {method: _fields(rule.origins) for method, rule in table.rules.items()}
 
     def admit(self, call: Call, method: str, request: Message) -> Purpose.ValueType:
         """Returns the purpose under which the call is served. Raises as `stated` does, and PERMISSION_DENIED with
-        reason ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED, LABORATORY_DENIED or PERSON_DENIED; of who has no name,
-        UNAUTHENTICATED (TOKEN_MISSING). Never a word about a person."""
+        reason ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED, LABORATORY_DENIED, ORIGIN_DENIED or PERSON_DENIED; of
+        who has no name, UNAUTHENTICATED (TOKEN_MISSING). Never a word about a person."""
         purpose = self._named.stated(call, method, request)
         self._check(call, method, purpose, request)
         return purpose
@@ -83,6 +93,7 @@ class TableGuard:
                 self._about(call.caller, method, regions(request)),
                 partial(self._about_others, call, request),
                 lambda: self._laboratories[method](request),
+                lambda: self._origins[method](request),
             )
         )
         if denial is not None:

@@ -27,16 +27,18 @@ class AccessError(Exception):
 
 class MethodRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules of a method whoever calls: the purposes it may be called for, and the fields that name the regions it
-    acts upon and the laboratories that it speaks for."""
+    acts upon, the laboratories that it speaks for, and the regions of which it says that a record is a copy."""
 
     purposes: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     laboratories: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
 
 
 class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Methods that a principal may call, for these purposes (none given: all of the method's), about its own region or
-    any, about people of its own (itself and its dependants) or any, and as the laboratory that it is itself or any."""
+    any, about people of its own (itself and its dependants) or any, and as the laboratory that it is itself, which
+    reports no other region's tests, or any."""
 
     methods: tuple[str, ...]
     regions: Literal["own", "any"]
@@ -54,8 +56,8 @@ class TableFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """The denial of a call. `reason` is ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED, LABORATORY_DENIED or
-    PERSON_DENIED."""
+    """The denial of a call. `reason` is ACCESS_DENIED, PURPOSE_DENIED, REGION_DENIED, LABORATORY_DENIED,
+    ORIGIN_DENIED or PERSON_DENIED."""
 
     reason: str
     field: str = ""
@@ -73,7 +75,7 @@ def _nobody_else() -> bool:
     return False
 
 
-def _no_laboratory() -> Iterable[tuple[str, str]]:
+def _none_named() -> Iterable[tuple[str, str]]:
     return ()
 
 
@@ -125,12 +127,13 @@ class AccessTable:
         purpose: int,
         regions: Iterable[tuple[str, str]],
         about_others: Callable[[], bool] = _nobody_else,
-        laboratories: Callable[[], Iterable[tuple[str, str]]] = _no_laboratory,
+        laboratories: Callable[[], Iterable[tuple[str, str]]] = _none_named,
+        origins: Callable[[], Iterable[tuple[str, str]]] = _none_named,
     ) -> Denial | None:
         """Returns why a call is denied, None when it is allowed. `regions` are the field and code of each region that
         the request acts upon; `about_others` tells whether it names people who are not the caller's own, and
-        `laboratories` yields the field and id of each laboratory that it speaks for: both are asked only where that
-        matters."""
+        `laboratories` yields the field and id of each laboratory that it speaks for, `origins` the field and code of
+        each region of which it brings a copy: these are asked only where that matters."""
         permissions = self._permissions_of(principal).get(method, ())
         if not permissions:
             return Denial("ACCESS_DENIED")
@@ -142,6 +145,8 @@ class AccessTable:
                 denial = Denial("REGION_DENIED", foreign)
             elif one.own_laboratory and (other := _other_laboratory(principal, laboratories())) is not None:
                 denial = Denial("LABORATORY_DENIED", other)
+            elif one.own_laboratory and (copied := _other_origin(principal, origins())) is not None:
+                denial = Denial("ORIGIN_DENIED", copied)
             elif one.own_persons and about_others():
                 denial = _PERSON_DENIED
             else:
@@ -163,6 +168,11 @@ _PERSON_DENIED = Denial("PERSON_DENIED")
 
 def _foreign(own: str, regions: Iterable[tuple[str, str]]) -> str | None:
     return next((field for field, region in regions if region != own), None)
+
+
+def _other_origin(principal: str, origins: Iterable[tuple[str, str]]) -> str | None:
+    own = region_of(principal)
+    return next((field for field, region in origins if region and region != own), None)
 
 
 def _other_laboratory(principal: str, laboratories: Iterable[tuple[str, str]]) -> str | None:

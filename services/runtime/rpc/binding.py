@@ -21,6 +21,7 @@ from services.runtime.rpc.pipeline import Pipeline
 from services.runtime.rpc.port import contract_methods, implemented
 from services.runtime.rpc.shared_message import Answer, SharedMessage
 from services.runtime.telemetry.trace import current_trace
+from services.runtime.tls.identity import PRINCIPALS
 
 P = TypeVar("P")
 
@@ -52,7 +53,9 @@ class Binding:
 def _onward(caller: str) -> Call:
     # The callee's span belongs below the caller's innermost one, as it does over a wire.
     call = current_call()
-    return Call(caller, call.deadline, current_trace() or call.trace, call.purpose, users=call.users)
+    # A principal's name is given by who composed the process: nobody claims it.
+    proven = caller.startswith(PRINCIPALS)
+    return Call(caller, call.deadline, current_trace() or call.trace, call.purpose, users=call.users, proven=proven)
 
 
 def local(port: type[P], bindings: Sequence[Binding], *, service: str, caller: str) -> P:

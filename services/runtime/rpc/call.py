@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from services.common.errors import ServiceError
 from services.runtime.telemetry.trace import Trace, enter_trace, leave_trace, new_trace
+from services.runtime.tls.identity import UNPROVEN
 
 
 class Meter(msgspec.Struct, gc=False):
@@ -40,6 +41,11 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     address: str = ""
     meter: Meter | None = None
     refusal: ServiceError | None = None
+
+    @property
+    def proven_name(self) -> str:
+        """The caller's name where it is proven, and UNPROVEN otherwise: what a caller merely claims is not kept."""
+        return self.caller if self.proven else UNPROVEN
 
     def remaining(self) -> float:
         """Seconds left; negative when the deadline has passed."""

@@ -12,11 +12,17 @@ from services.common.regions import NATION
 TRUST_DOMAIN = "hutong"
 SCHEME = "spiffe://"
 
+PRINCIPALS = f"{SCHEME}{TRUST_DOMAIN}/"
+"""What all names of the mesh begin with."""
+
 Principal = NewType("Principal", str)
 """A proven name: a SPIFFE id of the trust domain."""
 
-ANONYMOUS = Principal(f"{SCHEME}{TRUST_DOMAIN}/anonymous")
+ANONYMOUS = Principal(f"{PRINCIPALS}anonymous")
 """The name of whoever calls a gateway without a token or a certificate."""
+
+UNPROVEN = Principal(f"{PRINCIPALS}development/unproven")
+"""The name under which is kept what somebody wrote whose name nothing proves."""
 
 _PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
 _REGION = re.compile(rf"{SCHEME}{TRUST_DOMAIN}/region/([0-9]{{6}})/.+")
@@ -30,7 +36,7 @@ class WrongPrincipalError(ValueError):
 
 def principal(path: str) -> Principal:
     """Returns the SPIFFE id of a path such as `region/430000/records`. Raises WrongPrincipalError."""
-    return parse(f"{SCHEME}{TRUST_DOMAIN}/{path}")
+    return parse(f"{PRINCIPALS}{path}")
 
 
 def parse(uri: str) -> Principal:
@@ -38,7 +44,7 @@ def parse(uri: str) -> Principal:
     empty or dotted segments, and for more than 2,048 characters (SPIFFE-ID 1.0, section 2)."""
     domain, slash, path = uri.removeprefix(SCHEME).partition("/")
     if not uri.startswith(SCHEME) or domain != TRUST_DOMAIN or len(uri) > _LONGEST:
-        raise WrongPrincipalError(f"{uri[:100]!r} is no name of {SCHEME}{TRUST_DOMAIN}/")
+        raise WrongPrincipalError(f"{uri[:100]!r} is no name of {PRINCIPALS}")
     if not _PATH.fullmatch(slash + path) or {".", ".."} & set(path.split("/")):
         raise WrongPrincipalError(f"{uri[:100]!r} has a path that no name may have")
     return Principal(uri)
@@ -66,5 +72,5 @@ def laboratory_ids(name: str) -> frozenset[str]:
 def dns_name(name: Principal) -> str:
     """Returns the DNS name that stands in a server's certificate beside its SPIFFE id: clients of gRPC check DNS names
     alone. `spiffe://hutong/region/430000/records` is `records.430000.region.hutong`."""
-    path = name.removeprefix(f"{SCHEME}{TRUST_DOMAIN}/")
+    path = name.removeprefix(PRINCIPALS)
     return ".".join(reversed([TRUST_DOMAIN, *path.lower().split("/")]))

@@ -178,6 +178,8 @@ def _show_newest(shown: record_pb2.TestRecord, test: values.Test, seen: evidence
             and record.revision == content.revision
         ):
             shown.CopyFrom(record)
+            # Who wrote it down is no part of an answer about the test.
+            shown.ClearField("written_by")
             break
     if test.result == values.Result.AWAITED and shown.content.kind == record_pb2.RECORD_KIND_RESULT:
         # Reported after the instant judged: then, it was a sampling record.

@@ -7,6 +7,7 @@ from hutong.records.v1.record_pb2 import Origin, RecordContent, RevisionAction, 
 from hutong.records.v1.record_write_service_pb2 import SubmitOutcome
 
 from services.common.instants import from_timestamp
+from services.runtime.tls.identity import UNPROVEN
 from tests.testkit.builders.records import KEEP, fresh_id, person, result, sampling, submission
 from tests.testkit.servers.records_service import Records, put_laboratory, refused
 
@@ -33,6 +34,7 @@ async def test_what_was_submitted_is_read_back(records: Records) -> None:
         content=result(),
         action=RevisionAction.REVISION_ACTION_SUBMITTED,
         recorded_at=response.record.recorded_at,
+        written_by=UNPROVEN,
     )
     assert [response.record] == await records.of(person(1))
     assert [response.record] == await records.history(source_id)

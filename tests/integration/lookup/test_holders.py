@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,14 @@ from hutong.lookup.v1.holder_service_pb2 import (
 )
 from hutong.lookup.v1.region_directory_service_pb2 import GetRegionRequest, ListRegionsRequest
 from hutong.lookup.v1.region_pb2 import Scope
+from msgspec.structs import replace
 
 from services.common.errors import Code, ServiceError
 from services.common.instants import from_timestamp
 from services.lookup.domain.holders import Link
 from services.lookup.store.opening import open_store
 from services.runtime.clock import system_clock
+from services.runtime.rpc.call import enter, leave, within
 from tests.testkit.servers.lookup_service import DECISION, PURPOSE, Start, key, lookup, mesh, person, settings
 
 __all__ = ["lookup"]
@@ -167,6 +169,33 @@ async def test_a_retried_unlink_succeeds_again(lookup: Start) -> None:
     await link(client, 1, 2)
     assert await unlink(client, 1, 2, request_id=request_id) == [key(1)]
     assert await unlink(client, 1, 2, request_id=request_id.upper()) == [key(1)]
+
+
+async def test_a_request_id_is_its_callers_and_its_users_own(lookup: Start) -> None:
+    """Who chooses the id of another's request is answered as if nobody had, and the other's retry is still a retry."""
+    client = await lookup(mesh())
+    request_id = str(uuid4())
+
+    @contextmanager
+    def asked_by(*users: str) -> Iterator[None]:
+        entered = enter(replace(within(30.0), users=users))
+        try:
+            yield
+        finally:
+            leave(entered)
+
+    one, two = (f"spiffe://hutong/holder/{number:032x}" for number in (1, 3))
+    await link(client, 1, 2)
+    await link(client, 3, 4)
+    for users, holder, other in (((one,), 1, 2), ((two,), 3, 4)):
+        with asked_by(*users):
+            assert await unlink(client, holder, other, request_id=request_id) == [key(holder)]
+            assert await unlink(client, holder, other, request_id=request_id) == [key(holder)]
+            with pytest.raises(ServiceError) as reused:
+                await link(client, holder, 9, request_id=request_id)
+            assert reused.value.reason == "REQUEST_ID_REUSED"
+    with asked_by(two):
+        assert await link(client, 3, 5, request_id=str(uuid4())) == [key(3), key(5)]
 
 
 @pytest.mark.parametrize(

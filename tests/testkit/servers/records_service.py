@@ -27,7 +27,7 @@ from services.records.settings import Settings
 from services.records.store.opening import open_store
 from services.records.store.protocols.record_store import RecordStore
 from services.records.store.values.records import Purged
-from tests.testkit.builders.records import KEEP, SHOW, submission
+from tests.testkit.builders.records import KEEP, submission
 from tests.testkit.calls import local
 from tests.testkit.clocks import ManualClock
 from tests.testkit.secret import SECRET
@@ -123,7 +123,7 @@ class Records:
         return await self.calls.BatchListRecords(
             BatchListRecordsRequest(
                 subjects=[Subject(person_key=key) for key in people],
-                purpose=SHOW,
+                purpose=KEEP,
                 known_at=None if known_at is None else to_timestamp(known_at),
             )
         )

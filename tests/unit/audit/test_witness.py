@@ -6,15 +6,25 @@ from pathlib import Path
 import pytest
 from hutong.audit.v1 import witness_service_pb2 as pb
 
+from cli.certificates.authority import utc_now
+from cli.certificates.development import TRUST, certificate_folder, write_certificates
 from services.common.errors import FailedPrecondition, ServiceError, Unavailable
 from services.common.instants import Instant
+from services.runtime.access.table import default_table
 from services.runtime.audit.cosigning import COSIGNED as FOLDER
-from services.runtime.audit.cosigning import Cosigning, consistency_proof
+from services.runtime.audit.cosigning import Cosigning, Witness, consistency_proof
 from services.runtime.audit.log import AuditLog
 from services.runtime.audit.note import COSIGNED, SIGNED, Signer, read_checkpoint, read_verifier
 from services.runtime.audit.opening import keeper_of, open_log, signer_in
+from services.runtime.audit.process import witness_bindings
 from services.runtime.audit.tree import Range, leaf_hash, roots_of_consistency
 from services.runtime.audit.witness import WitnessServicer
+from services.runtime.clock import system_clock
+from services.runtime.rpc.channel import Channels
+from services.runtime.rpc.security import mutual_tls
+from services.runtime.rpc.server import Server
+from services.runtime.tls.files import TlsFiles
+from services.runtime.tls.identity import Principal, principal
 
 NOW = Instant(1_790_000_000_000_000)
 
@@ -183,3 +193,63 @@ async def test_proofs_are_right_for_every_size_and_segment(tmp_path: Path):
         for old in range(1, size + 1):
             proof = consistency_proof(folder, old, size)
             assert (roots[old], roots[size]) == roots_of_consistency(old, size, roots[old], proof), (old, size)
+
+
+async def test_every_witness_signs_and_none_waits_for_another(tmp_path: Path):
+    """The nation and the supervisor, each under its own name and key; who is away has the next."""
+    folder = tmp_path / "trail"
+    names = ("nation/records", "supervisor/witness")
+    witnesses = {
+        name: Counted(
+            WitnessServicer(tmp_path / name, signer_in(tmp_path / name, f"hutong/witness/{name}", COSIGNED), clock)
+        )
+        for name in names
+    }
+
+    def sizes() -> dict[str, int]:
+        found = {}
+        for name in names:
+            kept = folder / FOLDER / name.replace("/", "-")
+            verifier = read_verifier((tmp_path / name / "verifier").read_text())
+            found[name] = read_checkpoint(kept.read_text(), keeper_of(folder), {name: verifier}).size
+        return found
+
+    note = await grown(folder, 3)
+    cosigning = Cosigning(folder, witnesses)
+    await cosigning.cosign(note)
+    assert {"nation/records": 3, "supervisor/witness": 3} == sizes()
+    witnesses["nation/records"].away = True
+    await cosigning.cosign(await grown(folder, 2))
+    assert {"nation/records": 3, "supervisor/witness": 5} == sizes()
+    witnesses["nation/records"].away = False
+    await cosigning.cosign(await grown(folder, 1))
+    assert {"nation/records": 6, "supervisor/witness": 6} == sizes()
+
+
+async def test_the_supervisor_signs_over_mutual_tls(tmp_path: Path):
+    """What `hutong audit witness` serves, under the supervisor's certificate: services of the mesh are signed for, and
+    whoever the table does not name is not."""
+    supervisor, gateway, stranger = (
+        principal(name) for name in ("supervisor/witness", "mesh/gateway", "mesh/stranger")
+    )
+    write_certificates(tmp_path, [supervisor, gateway, stranger], now=utc_now())
+
+    def files(name: Principal) -> TlsFiles:
+        own = certificate_folder(tmp_path, name)
+        return TlsFiles(own / "tls.crt", own / "tls.key", tmp_path / TRUST)
+
+    bindings = witness_bindings(str(tmp_path / "seen"), f"hutong/witness/{supervisor}", system_clock)
+    server = Server("witness", bindings, security=mutual_tls(files(supervisor), default_table(), system_clock))
+    port = await server.start("127.0.0.1:0")
+    signed = {}
+    try:
+        for name in (gateway, stranger):
+            folder = tmp_path / name.rpartition("/")[2]
+            note = await grown(folder, 3)
+            async with Channels(name, files(name)) as channels:
+                witness = channels.remote(Witness, f"127.0.0.1:{port}", service="witness", peer=supervisor)
+                await Cosigning(folder, {"supervisor/witness": witness}).cosign(note)
+            signed[name] = (folder / FOLDER / "supervisor-witness").exists()
+    finally:
+        await server.drain(0.0, 1.0)
+    assert {gateway: True, stranger: False} == signed

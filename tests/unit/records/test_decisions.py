@@ -239,7 +239,7 @@ def test_a_stamp_completes_a_serialised_record() -> None:
     """A record stamped at its commit parses as if it had been serialised with the instant."""
     decision = decide_submission((), Submission(RECORD, b"a" * 16, content(2, 0, 1, 1), b"d" * 16))
     assert decision.appended is not None
-    stamped = StoredRevision(1, b"a" * 16, b"", False, decision.appended.body + stamp(Instant(NOON + 1))).message()
+    stamped = StoredRevision(1, b"a" * 16, b"", False, decision.appended.body + stamp(Instant(NOON + 1), "")).message()
     assert stamped.recorded_at == to_timestamp(Instant(NOON + 1))
     assert stamped.content == content(2, 0, 1, 1)
     assert copy_of(stamped).recorded_at == NOON + 1

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.lookup.v1.holder_service_pb2 import WatchHoldersRequest
 from hutong.records.v1.correction_service_pb2 import ListCorrectionRequestsRequest
@@ -117,12 +118,28 @@ def test_a_laboratory_lists_its_own_queue_alone():
     assert "REGION_DENIED" == denied(one, QUEUE, ListCorrectionRequestsRequest(region="110000", purpose=keep))
 
 
+@pytest.mark.parametrize("method", WRITERS)
+def test_a_laboratory_brings_no_copy_of_another_regions_record(method):
+    """By no way of writing: such a copy would count as that region's test. Its region's system may, which imports what
+    the national platform gave it."""
+    one = principal("region/430000/laboratory/one")
+    for origin, reason in (("110000", "ORIGIN_DENIED"), ("430000", None)):
+        request = said_by("430000-one", method)
+        content = request
+        for name in TABLE.rules[method].origins[0].split(".")[:-2]:
+            content = getattr(content, name)
+            content = content if isinstance(content, Message) else content[-1]
+        content.origin.region = origin
+        assert reason == denied(one, method, request)
+        assert denied(HUNAN, method, request) is None
+
+
 def test_every_request_with_a_record_in_it_is_held_to_the_laboratory():
     """Of the methods that a laboratory may call, none is left out."""
     lines = list(TABLE.explain(principal("region/430000/laboratory/one")))
     may = {line.split()[0] for line in lines}
     with_a_record = {name for name, method in methods() if name in may and holds_a_record(method.input_type)}
-    assert set(WRITERS) == with_a_record
+    assert set(WRITERS) == with_a_record == {name for name, rule in TABLE.rules.items() if rule.origins}
     assert with_a_record <= {line.split()[0] for line in lines if line.endswith("own laboratory")}
 
 

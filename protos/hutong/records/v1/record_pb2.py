@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehutong/records/v1/record.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"=\n\x06Origin\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\"\xed\x02\n\rRecordContent\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.hutong.records.v1.RecordKind\x12.\n\nsampled_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breported_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x06result\x18\x04 \x01(\x0e\x32\x1d.hutong.records.v1.TestResult\x12%\n\x04tube\x18\x05 \x01(\x0e\x32\x17.hutong.records.v1.Tube\x12\x12\n\nlaboratory\x18\x06 \x01(\t\x12\x0c\n\x04site\x18\x07 \x01(\t\x12+\n\x07\x63hannel\x18\x08 \x01(\x0e\x32\x1a.hutong.records.v1.Channel\x12)\n\x06origin\x18\t \x01(\x0b\x32\x19.hutong.records.v1.Origin\"\xfb\x01\n\nTestRecord\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\x12\n\nperson_key\x18\x04 \x01(\x0c\x12\x31\n\x07\x63ontent\x18\x05 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\x31\n\x06\x61\x63tion\x18\x06 \x01(\x0e\x32!.hutong.records.v1.RevisionAction\x12\r\n\x05\x63\x61use\x18\x07 \x01(\t\x12/\n\x0brecorded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*[\n\nRecordKind\x12\x1b\n\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14RECORD_KIND_SAMPLING\x10\x01\x12\x16\n\x12RECORD_KIND_RESULT\x10\x02*{\n\nTestResult\x12\x1b\n\x17TEST_RESULT_UNSPECIFIED\x10\x00\x12\x18\n\x14TEST_RESULT_NEGATIVE\x10\x01\x12\x18\n\x14TEST_RESULT_POSITIVE\x10\x02\x12\x1c\n\x18TEST_RESULT_INCONCLUSIVE\x10\x03*b\n\x04Tube\x12\x14\n\x10TUBE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTUBE_SINGLE\x10\x01\x12\x0f\n\x0bTUBE_POOL_5\x10\x05\x12\x10\n\x0cTUBE_POOL_10\x10\n\x12\x10\n\x0cTUBE_POOL_20\x10\x14*\x9e\x01\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HANNEL_LABORATORY\x10\x01\x12\x1d\n\x19\x43HANNEL_NATIONAL_PLATFORM\x10\x02\x12\x17\n\x13\x43HANNEL_HEALTH_CODE\x10\x03\x12\x17\n\x13\x43HANNEL_CERTIFICATE\x10\x04\x12\x11\n\rCHANNEL_PAPER\x10\x05*\xab\x01\n\x0eRevisionAction\x12\x1f\n\x1bREVISION_ACTION_UNSPECIFIED\x10\x00\x12\x1d\n\x19REVISION_ACTION_SUBMITTED\x10\x01\x12\x1b\n\x17REVISION_ACTION_AMENDED\x10\x02\x12\x1d\n\x19REVISION_ACTION_RETRACTED\x10\x03\x12\x1d\n\x19REVISION_ACTION_CONTESTED\x10\x04\x42\xbe\x01\n\x15\x63om.hutong.records.v1B\x0bRecordProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehutong/records/v1/record.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"=\n\x06Origin\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\"\xed\x02\n\rRecordContent\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.hutong.records.v1.RecordKind\x12.\n\nsampled_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breported_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x06result\x18\x04 \x01(\x0e\x32\x1d.hutong.records.v1.TestResult\x12%\n\x04tube\x18\x05 \x01(\x0e\x32\x17.hutong.records.v1.Tube\x12\x12\n\nlaboratory\x18\x06 \x01(\t\x12\x0c\n\x04site\x18\x07 \x01(\t\x12+\n\x07\x63hannel\x18\x08 \x01(\x0e\x32\x1a.hutong.records.v1.Channel\x12)\n\x06origin\x18\t \x01(\x0b\x32\x19.hutong.records.v1.Origin\"\x8f\x02\n\nTestRecord\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\x12\n\nperson_key\x18\x04 \x01(\x0c\x12\x31\n\x07\x63ontent\x18\x05 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\x31\n\x06\x61\x63tion\x18\x06 \x01(\x0e\x32!.hutong.records.v1.RevisionAction\x12\r\n\x05\x63\x61use\x18\x07 \x01(\t\x12/\n\x0brecorded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nwritten_by\x18\t \x01(\t*[\n\nRecordKind\x12\x1b\n\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14RECORD_KIND_SAMPLING\x10\x01\x12\x16\n\x12RECORD_KIND_RESULT\x10\x02*{\n\nTestResult\x12\x1b\n\x17TEST_RESULT_UNSPECIFIED\x10\x00\x12\x18\n\x14TEST_RESULT_NEGATIVE\x10\x01\x12\x18\n\x14TEST_RESULT_POSITIVE\x10\x02\x12\x1c\n\x18TEST_RESULT_INCONCLUSIVE\x10\x03*b\n\x04Tube\x12\x14\n\x10TUBE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTUBE_SINGLE\x10\x01\x12\x0f\n\x0bTUBE_POOL_5\x10\x05\x12\x10\n\x0cTUBE_POOL_10\x10\n\x12\x10\n\x0cTUBE_POOL_20\x10\x14*\x9e\x01\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HANNEL_LABORATORY\x10\x01\x12\x1d\n\x19\x43HANNEL_NATIONAL_PLATFORM\x10\x02\x12\x17\n\x13\x43HANNEL_HEALTH_CODE\x10\x03\x12\x17\n\x13\x43HANNEL_CERTIFICATE\x10\x04\x12\x11\n\rCHANNEL_PAPER\x10\x05*\xab\x01\n\x0eRevisionAction\x12\x1f\n\x1bREVISION_ACTION_UNSPECIFIED\x10\x00\x12\x1d\n\x19REVISION_ACTION_SUBMITTED\x10\x01\x12\x1b\n\x17REVISION_ACTION_AMENDED\x10\x02\x12\x1d\n\x19REVISION_ACTION_RETRACTED\x10\x03\x12\x1d\n\x19REVISION_ACTION_CONTESTED\x10\x04\x42\xbe\x01\n\x15\x63om.hutong.records.v1B\x0bRecordProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,20 +33,20 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.records.v1.record_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.records.v1B\013RecordProtoP\001Z2hutong.internal/protos/hutong/records/v1;recordsv1\242\002\003HRX\252\002\021Hutong.Records.V1\312\002\021Hutong\\Records\\V1\342\002\035Hutong\\Records\\V1\\GPBMetadata\352\002\023Hutong::Records::V1'
-  _globals['_RECORDKIND']._serialized_start=771
-  _globals['_RECORDKIND']._serialized_end=862
-  _globals['_TESTRESULT']._serialized_start=864
-  _globals['_TESTRESULT']._serialized_end=987
-  _globals['_TUBE']._serialized_start=989
-  _globals['_TUBE']._serialized_end=1087
-  _globals['_CHANNEL']._serialized_start=1090
-  _globals['_CHANNEL']._serialized_end=1248
-  _globals['_REVISIONACTION']._serialized_start=1251
-  _globals['_REVISIONACTION']._serialized_end=1422
+  _globals['_RECORDKIND']._serialized_start=791
+  _globals['_RECORDKIND']._serialized_end=882
+  _globals['_TESTRESULT']._serialized_start=884
+  _globals['_TESTRESULT']._serialized_end=1007
+  _globals['_TUBE']._serialized_start=1009
+  _globals['_TUBE']._serialized_end=1107
+  _globals['_CHANNEL']._serialized_start=1110
+  _globals['_CHANNEL']._serialized_end=1268
+  _globals['_REVISIONACTION']._serialized_start=1271
+  _globals['_REVISIONACTION']._serialized_end=1442
   _globals['_ORIGIN']._serialized_start=86
   _globals['_ORIGIN']._serialized_end=147
   _globals['_RECORDCONTENT']._serialized_start=150
   _globals['_RECORDCONTENT']._serialized_end=515
   _globals['_TESTRECORD']._serialized_start=518
-  _globals['_TESTRECORD']._serialized_end=769
+  _globals['_TESTRECORD']._serialized_end=789
 # @@protoc_insertion_point(module_scope)

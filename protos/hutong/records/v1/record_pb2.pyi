@@ -282,6 +282,7 @@ class TestRecord(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
+    WRITTEN_BY_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """GB/T 2260 code of the region that keeps the record; with source_id, its identity."""
     source_id: _builtins.str
@@ -294,6 +295,12 @@ class TestRecord(_message.Message):
     """What this revision did."""
     cause: _builtins.str
     """Why it was amended, retracted or contested; empty for a submission."""
+    written_by: _builtins.str
+    """Who wrote this revision into the store that keeps the record: the name that a certificate proved, such as
+    spiffe://hutong/region/430000/laboratory/xiangya. It is spiffe://hutong/development/unproven where callers are taken at
+    their word, and empty where an earlier release wrote it. The same in every copy of the revision. Told for the purposes
+    RECORD_KEEPING, SUPERVISION and REPLICATION, and in the feed.
+    """
     @_builtins.property
     def content(self) -> Global___RecordContent:
         """What is said about the test."""
@@ -313,10 +320,11 @@ class TestRecord(_message.Message):
         action: Global___RevisionAction.ValueType = ...,
         cause: _builtins.str = ...,
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
+        written_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cause", b"cause", "content", b"content", "person_key", b"person_key", "recorded_at", b"recorded_at", "region", b"region", "revision", b"revision", "source_id", b"source_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "cause", b"cause", "content", b"content", "person_key", b"person_key", "recorded_at", b"recorded_at", "region", b"region", "revision", b"revision", "source_id", b"source_id", "written_by", b"written_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -45,9 +45,11 @@ async def identities(claimed: Sequence[tuple[str, str, bytes]]) -> AsyncIterator
     yield _TRAILER
 
 
-async def first_revisions(firsts: Sequence[FirstRevision], after: int, recorded_at: Instant) -> AsyncIterator[bytes]:
+async def first_revisions(
+    firsts: Sequence[FirstRevision], after: int, recorded_at: Instant, written_by: str
+) -> AsyncIterator[bytes]:
     """Rows of `revision` in the order of its columns, numbered from `after` + 1 and stamped with their commit."""
-    suffix = stamp(recorded_at)
+    suffix = stamp(recorded_at, written_by)
     yield _SIGNATURE
     for start in range(0, len(firsts), AT_ONCE):
         pieces: list[bytes] = []

@@ -295,7 +295,7 @@ async def _append(
     check_key_version(touch, head[2])
     before, recorded_at = int(head[0]), Instant(max(head[1] + 1, stamp()))
     if plan.firsts:
-        source = first_revisions(plan.firsts, before, recorded_at)
+        source = first_revisions(plan.firsts, before, recorded_at, plan.written_by)
         await connection.copy_to_table("revision", source=source, columns=REVISION_COLUMNS, format="binary")
     if plan.revisions:
         rows = revision_rows(replace(plan, firsts=()), before + len(plan.firsts), recorded_at)

@@ -9,6 +9,7 @@ from services.runtime.limits.buckets import BucketsDownError, Taking
 from services.runtime.resilience.batches import Batches
 from services.runtime.resilience.circuit import Circuit
 from services.runtime.storage.redis.client import Call, RedisClient
+from services.runtime.storage.redis.reach import Reach
 
 PREFIX = "hutong:limits:1:"
 
@@ -33,18 +34,19 @@ return string.format('%.6f', -held)
 
 class RedisBuckets:
     """Implements SharedBuckets. `timeout` is seconds that a command may take; `salt` keeps addresses from being read in
-    Redis, and meshes that share one apart. Each script has one key: it runs on a Redis Cluster too."""
+    Redis, and meshes that share one apart; `circuit` is that of all uses of this Redis. Each script has one key: it
+    runs on a Redis Cluster too."""
 
-    def __init__(self, url: str, *, salt: bytes, timeout: float) -> None:
+    def __init__(self, url: str, *, salt: bytes, timeout: float, circuit: Circuit | None = None) -> None:
         self._client = RedisClient(url, seconds=timeout, most=16)
         self._salt = salt
-        self._circuit = Circuit()
+        self._reach = Reach(circuit)
         self._script = self._client.script(_TAKE)
         self._batches: Batches[Taking, float] = Batches(self._send)
 
     async def take(self, takings: Sequence[Taking]) -> Sequence[float]:
         """See SharedBuckets. Those of one moment travel together."""
-        if self._circuit.open:
+        if self._reach.open:
             raise BucketsDownError
         return await self._batches.ask(takings)
 
@@ -60,10 +62,10 @@ class RedisBuckets:
                     for rule, asker, tokens, forced in takings
                 ],
             )
-        except (RedisError, OSError, TimeoutError):
-            self._circuit.failed()
+        except (RedisError, OSError, TimeoutError) as error:
+            self._reach.failed(error)
             raise BucketsDownError from None
-        self._circuit.succeeded()
+        self._reach.succeeded()
         return [float(answer) for answer in answers]
 
     def _key(self, rule: str, asker: str) -> str:
