@@ -71,6 +71,8 @@ async def databases(superuser_url: str) -> dict[str, list[str]]:
         secret: [
             f"store-url=postgresql://hutong_service:password@{server}/{name}",
             f"migrate-url=postgresql://hutong_owner:password@{server}/{name}",
+            # No standby; a store's pods want the key all the same.
+            "read-store-url=",
         ]
         for secret, name in made.items()
     }

