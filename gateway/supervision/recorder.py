@@ -27,9 +27,11 @@ from gateway.supervision.outcomes import (
 )
 from gateway.supervision.store.protocol import SupervisionStore
 from gateway.supervision.store.values import KeptRefusal, Mark
-from services.common.errors import ServiceError
+from services.common.documents import PersonKeys
+from services.common.errors import InvalidArgument, ServiceError
 from services.common.instants import Instant, calendar_day, from_timestamp, start_of_day
 from services.runtime.clock import Clock
+from services.runtime.metrics import OLDER_KEYS
 
 log = logging.getLogger("hutong.supervision")
 
@@ -41,17 +43,29 @@ same."""
 MOST_WAITING: Final = 100_000
 """So much may wait while the store cannot be written."""
 IN_ONE_WRITE: Final = 5_000
+MOVED_AT_ONCE: Final = 1_000
+"""The refusals whose person keys are looked at in one transaction, once a second."""
 MARK_DAYS: Final = 1
 """How many days after its own a mark is kept: a code that is shown about midnight may be written after it."""
 TEST_DAYS: Final = 14
 """How many days a test that was recognised from elsewhere is remembered in a region: longer than any window."""
 
 
-class Recorder:
-    """Records into a store. `secret` is the root of the mesh's secret: who has not got it learns of a mark nothing."""
+_NONE: Final = b""
+_ALL: Final = b"\xff" * 17
+"""After every refusal's id."""
 
-    def __init__(self, store: SupervisionStore, secret: bytes, clock: Clock, *, days: int) -> None:
+
+class Recorder:
+    """Records into a store. `secret` is the root of the mesh's secret: who has not got it learns of a mark nothing.
+    Refusals stand under the person key that `keys` tell others; those of an older version are moved to it."""
+
+    def __init__(self, store: SupervisionStore, secret: bytes, keys: PersonKeys, clock: Clock, *, days: int) -> None:
         self._store = store
+        self._keys = keys
+        # The version that keys are moved to, and the refusal up to which they were; nothing was looked at yet.
+        self._moving = 0
+        self._moved: bytes = _NONE
         self._key = hmac.digest(secret, b"hutong supervision, marks", "sha256")
         self._clock = clock
         self._days = days
@@ -125,7 +139,7 @@ class Recorder:
         self._refusals[refusal_id] = KeptRefusal(
             refusal_id,
             day,
-            query.person,
+            self._keys.told(query.person),
             verdict.region,
             int(query.scene),
             verdict.scope,
@@ -150,17 +164,21 @@ class Recorder:
             self._known.popitem(last=False)
 
     async def run(self) -> None:
-        """Writes what waits, every second, and deletes what is kept no longer, every hour; until cancelled."""
+        """Writes what waits and moves person keys, every second, and deletes what is kept no longer, every hour; until
+        cancelled."""
         loop = asyncio.get_running_loop()
         purged = loop.time() - PURGE_SECONDS
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             try:
                 await self.flush()
+                await self.move_keys()
                 if loop.time() - purged >= PURGE_SECONDS:
                     today = calendar_day(self._clock())
                     await self._store.purge(today, today - self._days)
                     purged = loop.time()
+                    # Another gateway may have written under a version that it did not know to be old.
+                    self._moving = 0
             except ServiceError as error:
                 log.warning("what supervision counts waits", extra={"reason": error.reason})
 
@@ -174,6 +192,23 @@ class Recorder:
                 self._marks.pop(mark.mark, None)
             for refusal in refusals:
                 self._refusals.pop(refusal.refusal_id, None)
+
+    async def move_keys(self) -> None:
+        """Moves the person keys of some refusals to the current version, if any may be of another. Raises
+        Unavailable."""
+        current = self._keys.current
+        if self._moving != current:
+            self._moving, self._moved = current, _NONE
+        if self._moved != _ALL:
+            self._moved = await self._store.move_keys(self._moved, MOVED_AT_ONCE, self._told) or _ALL
+            OLDER_KEYS.labels("supervision").set(self._moved != _ALL)
+
+    def _told(self, key: bytes) -> bytes:
+        try:
+            return self._keys.told(key)
+        except InvalidArgument:
+            # Of a version that was taken away before: nobody can open that refusal any more.
+            return key
 
     async def close(self) -> None:
         """Writes what waits, and closes the store."""

@@ -58,12 +58,9 @@ async def statuses(http: httpx.AsyncClient) -> list[str]:
 
 
 def stored_keys(data: Path) -> set[bytes]:
-    """Returns every person key in every store of records, and in lookup's. What a gateway counts of refusals is of
-    passing use, and is not moved (decision 0064)."""
+    """Returns every person key in every store: of records, lookup's, and the gateway's of supervision."""
     keys: set[bytes] = set()
     for path in data.glob("*.db"):
-        if path.name == "supervision.db":
-            continue
         with closing(sqlite3.connect(path)) as store:
             for (table,) in store.execute("select name from sqlite_master where type = 'table'").fetchall():
                 columns = [row[1] for row in store.execute(f"pragma table_info({table})")]
@@ -194,9 +191,13 @@ async def check_rotation(mesh: RunningMesh, data: Path) -> list[str]:
             return {*load.written} <= await followed(client, new)
 
         await until(all_followed)
-        for person in PEOPLE:
-            key = old.of_number(person.type, person.number)
-            assert not [stored for stored in stored_keys(data) if key in stored]
+        old_keys = [old.of_number(person.type, person.number) for person in PEOPLE]
+
+        async def all_moved() -> bool:
+            stored = await asyncio.to_thread(stored_keys, data)
+            return not [key for key in old_keys for one in stored if key in one]
+
+        await until(all_moved)
         with pytest.raises(ServiceError, match="not known here"):
             await followed(client, Subject(person_key=old.of(TRAVELLER)))
     return expected

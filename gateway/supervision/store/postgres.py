@@ -1,6 +1,6 @@
 """The store of supervision in PostgreSQL, for any number of gateways."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.supervision.store.owner import require_secret
@@ -34,6 +34,10 @@ select figure.day, figure.region, figure.scene, figure.measure, figure.count fro
     order by day, region, scene limit $7
 ) as place join supervision_figure as figure using (day, region, scene)
 order by figure.day, figure.region, figure.scene, figure.measure
+"""
+# Locked by id, so that two gateways that move the same wait for each other.
+_PEOPLE = """
+select refusal_id, person_key from supervision_refusal where refusal_id > $1 order by refusal_id limit $2 for update
 """
 _REFUSALS = """
 select * from supervision_refusal
@@ -121,6 +125,21 @@ class PostgresSupervisionStore:
             query = "select * from supervision_refusal where refusal_id = $1"
             row = await connection.fetchrow(query, refusal_id)
             return KeptRefusal(*row) if row else None
+
+        return await self._connections.run(work)
+
+    async def move_keys(self, after: bytes, most: int, new: Callable[[bytes], bytes]) -> bytes:
+        """See SupervisionStore."""
+
+        async def work(connection: Any) -> bytes:
+            async with connection.transaction():
+                rows = await connection.fetch(_PEOPLE, after, most)
+                moves = [(new(old), refusal_id) for refusal_id, old in rows if new(old) != old]
+                if moves:
+                    await connection.executemany(
+                        "update supervision_refusal set person_key = $1 where refusal_id = $2", moves
+                    )
+            return bytes(rows[-1][0]) if rows else b""
 
         return await self._connections.run(work)
 

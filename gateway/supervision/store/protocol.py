@@ -1,7 +1,7 @@
 """The protocol of a store of supervision, whatever it is made of."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.supervision.store.values import Cell, KeptRefusal, Mark, Place
@@ -32,6 +32,10 @@ class SupervisionStore(Protocol):
 
     async def refusal(self, refusal_id: bytes) -> KeptRefusal | None:
         """Returns a refusal by its id."""
+
+    async def move_keys(self, after: bytes, most: int, new: Callable[[bytes], bytes]) -> bytes:
+        """Puts new person keys in the place of the old ones in at most so many refusals, by id, of those after an id,
+        in one transaction. Returns the last id; nothing when there are none after it."""
 
     async def purge(self, marks_before: int, refusals_before: int) -> None:
         """Deletes marks that are kept to a day before the first given, and refusals of days before the second. Figures

@@ -13,7 +13,7 @@ from gateway.supervision.store.protocol import unavailable
 from gateway.supervision.store.schemas import SQLITE
 from gateway.supervision.store.values import Cell, KeptRefusal, Mark, Place
 from services.common.instants import Instant
-from services.runtime.storage.sqlite.file import guard, open_alone
+from services.runtime.storage.sqlite.file import guard, open_alone, written
 
 T = TypeVar("T")
 
@@ -30,6 +30,7 @@ select figure.day, figure.region, figure.scene, figure.measure, figure.count fro
 ) as place join supervision_figure as figure using (day, region, scene)
 order by figure.day, figure.region, figure.scene, figure.measure
 """
+_PEOPLE = "select refusal_id, person_key from supervision_refusal where refusal_id > ? order by refusal_id limit ?"
 _REFUSALS = """
 select * from supervision_refusal
 where day between :first and :last and (:region = '' or region = :region)
@@ -93,6 +94,23 @@ class SqliteSupervisionStore:
         query = "select * from supervision_refusal where refusal_id = ?"
         rows = await self._in_thread(lambda: list(self._file.execute(query, (refusal_id,))))
         return KeptRefusal(*rows[0]) if rows else None
+
+    async def move_keys(self, after: bytes, most: int, new: Callable[[bytes], bytes]) -> bytes:
+        """See SupervisionStore. What is taken out is overwritten in the file."""
+
+        def work() -> bytes:
+            rows = self._file.execute(_PEOPLE, (after, most)).fetchall()
+            moves = [(new(old), refusal_id) for refusal_id, old in rows if new(old) != old]
+            if moves:
+                self._file.execute("pragma secure_delete = on")
+                with written(self._file):
+                    self._file.executemany("update supervision_refusal set person_key = ? where refusal_id = ?", moves)
+            elif not rows:
+                # The log has old keys until it is written back.
+                self._file.execute("pragma wal_checkpoint(truncate)")
+            return bytes(rows[-1][0]) if rows else b""
+
+        return await self._in_thread(work)
 
     async def purge(self, marks_before: int, refusals_before: int) -> None:
         """See SupervisionStore."""

@@ -106,6 +106,24 @@ async def test_a_purge_takes_marks_and_refusals_and_leaves_figures(store: Superv
     assert [2, 1] == [cell.number for cell in await cells(store)]
 
 
+async def test_person_keys_are_moved_a_page_at_a_time(store: SupervisionStore) -> None:
+    """All of them, by id, once each; what is not to be moved stays, and nothing else of a refusal changes."""
+    kept = [refusal(number)._replace(person_key=bytes([number % 2]) * 16) for number in range(1, 6)]
+    await store.add([], kept)
+    asked: set[bytes] = set()
+
+    def new(key: bytes) -> bytes:
+        asked.add(key)
+        return b"\x07" * 16 if key[0] == 1 else key
+
+    last, pages = b"", 0
+    while last := await store.move_keys(last, 2, new):
+        pages += 1
+    assert (3, {b"\x00" * 16, b"\x01" * 16}) == (pages, asked)
+    expected = [one._replace(person_key=new(one.person_key)) for one in kept]
+    assert expected[::-1] == list(await store.refusals("", 0, TODAY, END, 10))
+
+
 async def test_a_store_of_another_secret_is_refused(store: SupervisionStore, store_url: str) -> None:
     """Under it no refusal could be opened again."""
     await store.add([mark("a")], [])

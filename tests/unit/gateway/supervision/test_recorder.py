@@ -1,9 +1,9 @@
 """Supervision counts and keeps what it should of codes that are shown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
-from hutong.common.v1.subject_pb2 import Purpose
+from hutong.common.v1.subject_pb2 import DocumentType, Purpose
 from hutong.gateway.v1.health_code_service_pb2 import Freshness, ShowHealthCodeResponse
 from hutong.lookup.v1.evidence_service_pb2 import SourceCoverage, SourceStatus
 from hutong.records.v1.record_pb2 import Origin, RecordContent, TestRecord
@@ -26,12 +26,17 @@ from gateway.supervision import recorder as recorder_module
 from gateway.supervision.outcomes import Measure, foreign_test, measure_of
 from gateway.supervision.recorder import Recorder
 from gateway.supervision.store.values import Cell, KeptRefusal, Mark, Place
+from services.common.documents import PersonKeys
 from services.common.errors import Unavailable
 from services.common.instants import DAY, SECOND, Instant, calendar_day, to_timestamp
+from services.common.mesh_secret import MeshSecret, mesh_secret_text, parse_mesh_secret
 from tests.testkit.builders.cache_entries import entry
 from tests.testkit.clocks import ManualClock
+from tests.testkit.secret import SECRET
 
 SHOW = Purpose.PURPOSE_SHOW_CODE
+PASSPORT = DocumentType.DOCUMENT_TYPE_PASSPORT
+KEYS = PersonKeys(SECRET.encode())
 STATUSES = {
     (Status.STATUS_RECOGNISED, 0): Measure.RECOGNISED,
     (Status.STATUS_RECOGNISED, NoticeOutcome.NOTICE_OUTCOME_ENFORCED): Measure.RECOGNISED_BY_NOTICE,
@@ -81,6 +86,13 @@ class Store:
     async def purge(self, marks_before: int, refusals_before: int) -> None:
         """See SupervisionStore."""
 
+    async def move_keys(self, after: bytes, most: int, new: Callable[[bytes], bytes]) -> bytes:
+        """See SupervisionStore."""
+        page = sorted(one for one in self.refused if one > after)[:most]
+        for one in page:
+            self.refused[one] = self.refused[one]._replace(person_key=new(self.refused[one].person_key))
+        return page[-1] if page else b""
+
     async def close(self) -> None:
         """See SupervisionStore."""
 
@@ -100,7 +112,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def recorder(store: Store, clock: ManualClock) -> Recorder:
     """A recorder over both."""
-    return Recorder(store, b"a secret of the tests", clock, days=180)
+    return Recorder(store, b"a secret of the tests", KEYS, clock, days=180)
 
 
 def verdict(status: Status.ValueType = Status.STATUS_NOT_RECOGNISED, *, at: Instant, **more: object) -> Verdict:
@@ -172,7 +184,7 @@ async def test_one_person_at_one_place_is_counted_once_a_day(
     later = verdict(at=clock.now)
     recorder.record(question(), shown(later), SHOW)
     await recorder.flush()
-    other = Recorder(store, b"a secret of the tests", clock, days=180)
+    other = Recorder(store, b"a secret of the tests", KEYS, clock, days=180)
     other.record(question(), shown(later), SHOW)
     await other.flush()
     assert (1, 1) == (len(store.marks), len(store.refused))
@@ -190,6 +202,33 @@ async def test_one_person_at_one_place_is_counted_once_a_day(
     await recorder.flush()
     assert (4, 4) == (len(store.marks), len(store.refused))
     assert {calendar_day(clock.now) - 1, calendar_day(clock.now)} == {mark.day for mark in store.marks.values()}
+
+
+async def test_refusals_go_over_to_the_current_version_of_the_secret(store: Store, clock: ManualClock) -> None:
+    """Those that are kept, and those that come meanwhile; what nobody can open stays."""
+    keys = PersonKeys(SECRET.encode())
+    first = parse_mesh_secret(SECRET)
+    both = MeshSecret(first.root, {**first.versions, 2: b"another secret, as long as the first"}, 1)
+    recorder = Recorder(store, b"a secret of the tests", keys, clock, days=180)
+    people = [keys.of_number(PASSPORT, f"E1000000{number}") for number in range(3)]
+
+    async def refuse(person: bytes) -> None:
+        recorder.record(CodeQuery(person, "110000"), shown(verdict(at=clock.now)), SHOW)
+        await recorder.flush()
+
+    await refuse(people[0])
+    ((refusal_id, kept),) = store.refused.items()
+    lost = b"\x09" * 16
+    store.refused[b"\xff" * 16] = kept._replace(refusal_id=b"\xff" * 16, person_key=lost)
+    for secret in (both, both.with_current(2)):
+        keys.renew(secret)
+        await recorder.move_keys()
+        await recorder.move_keys()
+        await refuse(people[secret.current])
+    new = PersonKeys(mesh_secret_text(both.with_current(2)).encode())
+    expected = [new.of_number(PASSPORT, f"E1000000{number}") for number in range(3)]
+    assert sorted([*expected, lost]) == sorted(one.person_key for one in store.refused.values())
+    assert expected[0] == store.refused[refusal_id].person_key
 
 
 async def test_another_reason_is_another_refusal_and_the_same_person(
