@@ -253,7 +253,7 @@ def build(
         regions=regions,
         **({"shows": recorder.record} if recorder else {}),
     )
-    accesses = Accesses(settings.audit, admission)
+    accesses = Accesses(settings.audit, settings.audit_trails, admission)
     pass_keys = open_pass_keys(settings)
     voids = Voids(nation, clock)
     names = _names(sample_people, keys)

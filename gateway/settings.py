@@ -1,5 +1,6 @@
 """Settings of the gateway."""
 
+from pathlib import Path
 from typing import Annotated
 
 from gateway.codes.cache.entry import BOUND_SECONDS
@@ -56,6 +57,9 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     development: Name = ""
     """The folder of a development issuer's key: the gateway issues its own tokens, and calls without one are those of a
     development principal. On loopback alone, without HUTONG_ISSUERS; the folder is made when it is not there."""
+    audit_trails: Name = ""
+    """The folder that has the trails of all replicas of the gateway, a folder each, this process's among them: a person
+    who asks who looked is told of what any of them answered. Empty: this process's trail alone."""
     pass_key: File = ""
     """The key (P-256, PEM) from which the keys of passes come; all replicas have the same file, which is read again
     when it changes: the first key in it signs, further ones are published with it (`hutong pass-key`). Empty: with a
@@ -98,3 +102,5 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require_secret(self.mesh_secret)
+        if self.audit_trails and Path(self.audit).parent != Path(self.audit_trails):
+            raise ValueError("HUTONG_AUDIT_TRAILS: must be the folder in which HUTONG_AUDIT is one")

@@ -1,6 +1,7 @@
-"""Accesses: the part of the gateway's own audit trail that is about one person."""
+"""Accesses: the part of the gateway's audit trail, or of all its replicas', that is about one person."""
 
 import asyncio
+from collections.abc import Collection
 from pathlib import Path
 
 from hutong.common.v1.subject_pb2 import Purpose
@@ -11,7 +12,7 @@ from services.common.errors import Code, ServiceError, Text, Unavailable
 from services.common.instants import to_timestamp
 from services.common.requests.paging import digest, page_size, read_token, write_token
 from services.runtime.audit.entry import Entry
-from services.runtime.audit.latest import latest
+from services.runtime.audit.replicas import Page, Places, page_of
 from services.runtime.audit.segments import AuditError
 from services.runtime.rpc.call import current_call
 from services.runtime.tls.identity import SCHEME, TRUST_DOMAIN
@@ -23,34 +24,41 @@ _PEOPLE = ("holder", "guardian")
 
 
 class Accesses:
-    """Answers from the trail in a folder; an empty one is kept by nobody."""
+    """Answers from the trail in `folder`, or from all trails in `trails`, of which that is one. Without a folder
+    nothing is kept."""
 
-    def __init__(self, folder: str, admission: Admission) -> None:
+    def __init__(self, folder: str, trails: str, admission: Admission) -> None:
         self._folder = folder
+        self._trails = trails
         self._admission = admission
         # One reader at a time: a trail of a year takes seconds of a processor.
         self._reading = asyncio.Semaphore(1)
 
     async def list(self, request: ListAccessesRequest) -> ListAccessesResponse:
         """Lists a page, of the document's person or, without one, of the caller's own. Raises InvalidArgument,
-        FAILED_PRECONDITION (NO_AUDIT_TRAIL) and UNAVAILABLE (AUDIT_UNREADABLE)."""
+        FAILED_PRECONDITION (NO_AUDIT_TRAIL) and UNAVAILABLE (AUDIT_UNREADABLE), also where one trail of several cannot
+        be read: a list is never short of what a replica did."""
         own = current_call().persons
         person = own[0] if own and not request.HasField("document") else self._admission.person(request.document)
         size = page_size(request.page_size, DEFAULT_PAGE, LONGEST_PAGE)
         question = digest("accesses", person)
-        before = read_token(request.page_token, question, int) if request.page_token else None
+        places = read_token(request.page_token, question, dict[int, int]) if request.page_token else None
         if not self._folder:
             text = Text("本网关不写审计日志", "This gateway keeps no audit trail")
             raise ServiceError(Code.FAILED_PRECONDITION, "NO_AUDIT_TRAIL", text)
         async with self._reading:
             try:
-                page = await asyncio.to_thread(
-                    latest, Path(self._folder), self._admission.every_key(person), most=size, before=before
-                )
-            except AuditError:
+                page = await asyncio.to_thread(self._page, self._admission.every_key(person), size, places)
+            except (AuditError, OSError):
                 raise Unavailable("AUDIT_UNREADABLE", "审计日志无法读取", "The audit trail cannot be read") from None
-        token = "" if page.before is None else write_token(question, page.before)
-        return ListAccessesResponse(accesses=[_access(entry) for _, entry in page.entries], next_page_token=token)
+        token = write_token(question, page.places) if page.places else ""
+        return ListAccessesResponse(accesses=[_access(entry) for entry in page.entries], next_page_token=token)
+
+    def _page(self, person: Collection[str], most: int, places: Places | None) -> Page:
+        folders = [Path(self._folder)]
+        if self._trails:
+            folders = [folder for folder in sorted(Path(self._trails).iterdir()) if folder.is_dir()]
+        return page_of(folders, person, most, places)
 
 
 def _access(entry: Entry) -> Access:

@@ -172,6 +172,7 @@ WRONG: Sequence[Mistake] = (
     Mistake("430000", "TLS_TRUST", "without a certificate", "{empty_folder}", REFUSED, "HUTONG_TLS"),
     Mistake("430000", "WITNESS", "a file", "{directory}", REFUSED, "HUTONG_WITNESS"),
     Mistake("430000", "AUDIT", "a file", "{directory}", REFUSED, "HUTONG_AUDIT"),
+    Mistake("gateway", "AUDIT_TRAILS", "another folder", "{empty_folder}", REFUSED, "HUTONG_AUDIT_TRAILS"),
     Mistake("lookup", "REPLICA", "a neighbour's name", "430000", SERVED),
     Mistake("gateway", "CACHE_ENTRIES", "hardly any", "1", SERVED),
     Mistake("gateway", "SUPERVISION_STORE", "a region's", "{copy_430000}", REFUSED, "something else"),

@@ -1,8 +1,11 @@
 """A person is told who looked at its data."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 import grpc
 import httpx
@@ -10,6 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 from hutong.gateway.v1.health_code_service_pb2_grpc import HealthCodeServiceStub
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.settings import GatewaySettings
 from services.common.instants import Instant
@@ -18,6 +23,7 @@ from services.runtime.audit.entry import Entry, to_line
 from services.runtime.audit.latest import latest
 from services.runtime.audit.log import AuditLog
 from services.runtime.audit.note import Signer
+from services.runtime.audit.replicas import page_of
 from tests.testkit.builders.tokens import HOLDER, Keys, issuers_file, jwks
 from tests.testkit.fakes.mesh import DOCUMENT, NUMBER, PERSON, Mesh, record, serving
 from tests.testkit.secret import SECRET
@@ -52,16 +58,17 @@ class Gateway:
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     """A gateway that keeps a trail, with one person who is known."""
     (tmp_path / "keys.json").write_bytes(jwks(SIGNER))
-    settings = GatewaySettings(
+    asked = GatewaySettings(
         mesh_secret=SECRET,
         http_listen="127.0.0.1:0",
         issuers=str(issuers_file(tmp_path)),
-        audit=str(tmp_path / "audit"),
+        audit=str(tmp_path / "audit" / "gateway-0"),
+        audit_trails=str(tmp_path / "audit"),
     )
     mesh = Mesh()
     mesh.records[PERSON].append(record())
     async with (
-        serving(mesh, settings) as (http_port, grpc_port),
+        serving(mesh, asked) as (http_port, grpc_port),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}") as http,
         grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel,
     ):
@@ -120,6 +127,60 @@ async def test_pages_go_on_where_the_one_before_ended(gateway: Gateway) -> None:
             break
         assert 400 == (await gateway.accesses({"document": OTHER}, f"?pageToken={token}")).status_code
     assert 5 == len(whole) == len(set(whole))
+
+
+async def test_what_other_replicas_answered_is_told_too(gateway: Gateway, tmp_path: Path) -> None:
+    """Of one that has ended as well; and where one trail cannot be read nobody is given a short list."""
+    assert 200 == await gateway.show({})
+    other = tmp_path / "audit" / "gateway-1"
+    await written(other, [(1, PERSON.hex()), (2, TWO)])
+    accesses = (await gateway.accesses({})).json()["accesses"]
+    assert ["holder", "other"] == [one["caller"] for one in accesses]
+    assert "1970-01-01T08:00:00.000001+08:00" == accesses[1]["at"]
+    (other / "000000000000.log").unlink()
+    (other / "000000000000.log").mkdir()
+    reply = await gateway.accesses({})
+    assert 503 == reply.status_code
+    assert "AUDIT_UNREADABLE" in reply.text
+
+
+async def written(folder: Path, lines: Sequence[tuple[int, str]], segment_lines: int = 10) -> None:
+    """Writes a trail: when each was answered, and whom it is about."""
+    signer = Signer("hutong/test/1", Ed25519PrivateKey.generate())
+    log = AuditLog(folder, signer, segment_lines=segment_lines)
+    for at, person in lines:
+        entry = Entry(at=Instant(at), caller="other", method="m", purpose="", outcome="OK", persons=(person,))
+        await log.append(to_line(entry))
+    await log.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    trails=st.lists(st.lists(st.tuples(st.integers(0, 30), st.sampled_from([ONE, TWO])), max_size=25), max_size=4),
+    most=st.integers(1, 12),
+    most_lines=st.sampled_from([3, 1_000]),
+)
+def test_pages_over_several_trails_have_each_line_once(
+    trails: list[list[tuple[int, str]]], most: int, most_lines: int
+) -> None:
+    """Newest first, however many a page has; a trail that begins meanwhile waits for the next first page. Where a trail
+    is read piece by piece, each page is newest first."""
+    with TemporaryDirectory() as place, mock.patch.object(latest_module, "MOST_LINES", most_lines):
+        folders = [Path(place) / f"gateway-{number}" for number in range(len(trails))]
+        for folder, lines in zip(folders, trails, strict=True):
+            asyncio.run(written(folder, sorted(lines), segment_lines=4))
+        expected = sorted((at for lines in trails for at, person in lines if person == ONE), reverse=True)
+        page = page_of(folders, [ONE], most)
+        pages = [page]
+        late = Path(place) / "late"
+        asyncio.run(written(late, [(99, ONE)]))
+        while page.places:
+            page = page_of([*folders, late], [ONE], most, page.places)
+            pages.append(page)
+        instants = [[entry.at for entry in page.entries] for page in pages]
+        assert all(len(one) <= most and one == sorted(one, reverse=True) for one in instants)
+        told = [at for one in instants for at in one]
+        assert expected == (told if most_lines == 1_000 else sorted(told, reverse=True))
 
 
 async def test_the_newest_lines_come_from_as_few_segments_as_hold_them(
