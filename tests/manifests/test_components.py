@@ -44,7 +44,17 @@ COMPONENTS = (
 )
 """Those that an overlay of a mesh lists; those of a store's folder are in overlays/nation and overlays/region."""
 OF_A_STORE = {
-    *("backup", "citus", "cloudnative-pg", "directory", "external-secrets/store", "mtls/nation", "mtls/province"),
+    *(
+        "audit",
+        "audit/nation",
+        "backup",
+        "citus",
+        "cloudnative-pg",
+        "directory",
+        "external-secrets/store",
+        "mtls/nation",
+        "mtls/province",
+    ),
     *("mtls/region", "mtls/store", "network-policies/nation", "network-policies/region", "postgres", "restore"),
 }
 ELSEWHERE = {"backup/lookup", "lookup-postgres", "mtls", "restore/lookup", "shared"}
