@@ -3,10 +3,13 @@
 import re
 from pathlib import PurePosixPath
 
+import msgspec
 import pytest
 import yaml
 
 from services.runtime.access.table import read_table
+from services.runtime.settings.environment import load
+from services.runtime.settings.names import PREFIX
 from services.runtime.tls.identity import principal
 from tests.testkit.checks.manifests import (
     FEDERATED,
@@ -19,12 +22,16 @@ from tests.testkit.checks.manifests import (
     rendered,
     selects,
     service_of,
+    settings_of,
     title,
     workloads,
 )
 from tests.testkit.checks.schemas import validate
+from tests.testkit.secret import SECRET
 
 CLAIM = yaml.safe_load((K8S / "components/audit/claim.yaml").read_text(encoding="utf-8"))
+TOLD = {"HUTONG_AUDIT", "HUTONG_AUDIT_TRAILS", "HUTONG_WITNESS", "HUTONG_WITNESSES"}
+"""The settings that have to do with trails."""
 WITNESS = re.compile(r"nation/records=(?P<pod>records-0)\.(?P<service>records):7000")
 
 
@@ -102,6 +109,21 @@ def test_a_gateway_reads_the_trails_of_all(namespaces):
                 )
             else:
                 assert "HUTONG_AUDIT_TRAILS" not in variables
+
+
+def test_services_take_what_they_are_told(namespaces):
+    """Each setting is one of the service's own, with a value that it starts with."""
+    for objects in namespaces:
+        for workload in workloads(objects):
+            kind = settings_of(service_of(workload))
+            names = {PREFIX + field.name.upper() for field in msgspec.structs.fields(kind)}
+            own = {name: value for name, value in told(workload, 0).items() if name in TOLD}
+            assert own.keys() <= names, title(workload)
+            region = {key: value for key, value in environment(objects, workload).items() if key == "HUTONG_REGION"}
+            settings = load(
+                kind, {"HUTONG_MESH_SECRET": SECRET, "HUTONG_STORE_URL": "sqlite:////data/a.db", **region, **own}
+            )
+            assert settings.audit == own["HUTONG_AUDIT"]
 
 
 def test_the_user_that_runs_may_write(namespaces):
