@@ -44,8 +44,9 @@ COMPONENTS = (
 )
 """Those that an overlay of a mesh lists; those of a store's folder are in overlays/nation and overlays/region."""
 OF_A_STORE = {
-    *("backup", "citus", "cloudnative-pg", "directory", "external-secrets/store", "mtls/nation", "mtls/province"),
-    *("mtls/region", "mtls/store", "network-policies/nation", "network-policies/region", "postgres", "restore"),
+    *("audit", "audit/nation", "backup", "citus", "cloudnative-pg", "directory", "external-secrets/store"),
+    *("mtls/nation", "mtls/province", "mtls/region", "mtls/store", "network-policies/nation"),
+    *("network-policies/region", "postgres", "restore"),
 }
 ELSEWHERE = {"backup/lookup", "lookup-postgres", "mtls", "restore/lookup", "shared"}
 """Those that the overlays, or a test of their own, put on a mesh."""

@@ -84,10 +84,10 @@ def test_members_have_secrets_databases_and_authorities_of_their_own(federation)
         for one, template in templates(objects):
             assert template["spec"]["serviceAccountName"] in accounts
             named = {
-                reference["secretKeyRef"]["name"]
+                reference["name"]
                 for each in containers(template)
                 for entry in each.get("env", [])
-                if (reference := entry.get("valueFrom"))
+                if (reference := entry.get("valueFrom", {}).get("secretKeyRef"))
             }
             for volume in template["spec"]["volumes"]:
                 named |= {volume["secret"]["secretName"]} if "secret" in volume else set()

@@ -97,7 +97,8 @@ def environment(objects: list[Object], workload: Object) -> dict[str, str]:
 
 
 def variables(objects: list[Object], of: Object) -> dict[str, str]:
-    """Returns the environment of a container. Raises KeyError for a reference to what is not there."""
+    """Returns the environment of a container; of a field of its pod, the field's path. Raises KeyError for a reference
+    to what is not there."""
     maps = by_name(objects, "ConfigMap")
     secrets = {one["metadata"]["name"]: one["data"] for one in objects if one["kind"] == "Secret"}
     # Those that an operator makes of a vault's.
@@ -116,6 +117,8 @@ def variables(objects: list[Object], of: Object) -> dict[str, str]:
             data = secrets[reference["name"]]
             if not (reference.get("optional") and reference["key"] not in data):
                 found[entry["name"]] = data[reference["key"]]
+        elif reference := entry["valueFrom"].get("fieldRef"):
+            found[entry["name"]] = reference["fieldPath"]
         else:
             reference = entry["valueFrom"]["configMapKeyRef"]
             found[entry["name"]] = maps[reference["name"]]["data"][reference["key"]]
