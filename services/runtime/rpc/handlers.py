@@ -131,6 +131,7 @@ class Handlers:
             try:
                 call, ends = await self._call(context)
                 with self.streams.opened(call.caller, context.peer()):
+                    await _begin(context)
                     responses = pipeline.stream(name, handler, _counted(name, request, call), call)
                     async with aclosing(self._until_ended(responses, ends)) as living:
                         async for response in living:
@@ -153,6 +154,7 @@ class Handlers:
             try:
                 call, ends = await self._call(context)
                 with self.streams.opened(call.caller, context.peer()):
+                    await _begin(context)
                     # Closed one after another, from the innermost: left to the garbage collector, all at once.
                     async with (
                         aclosing(accepted(ends)) as asked,
@@ -287,6 +289,12 @@ def _holds_many(message: Descriptor, within: frozenset[str] = frozenset()) -> bo
         for field in message.fields
         if field.message_type is not None
     )
+
+
+async def _begin(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    """Sends a stream's headers by themselves: sent with a first message that waits for its reader, they would be sent
+    again with the error that ends the stream, which gRPC refuses, and the reader would wait for ever."""
+    await context.send_initial_metadata(())
 
 
 def _purpose(request: Decoded) -> int:
