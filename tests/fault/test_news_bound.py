@@ -176,7 +176,7 @@ async def in_pieces(data: Path, *, redis_url: str = "", region_feeds: bool = Tru
             )
             for name in (HOME, ELSEWHERE, "nation")
         }
-        # Lookup takes up its list while the nation goes by the same one; the nation's wire to a region comes after that.
+        # Lookup takes its list while the nation goes by the same one; the nation's wire to a region comes after that.
         settings["nation"][1]["DIRECTORY"] = directory_file(data / "nation.yaml", stores)
         settings["lookup"] = (
             "services.lookup",

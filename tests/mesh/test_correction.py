@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hutong.common.v1.subject_pb2 import Purpose, Subject
+from hutong.common.v1.subject_pb2 import Purpose
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.lookup.v1.holder_service_pb2 import ClaimResultRequest
 from hutong.lookup.v1.region_pb2 import Scope
@@ -29,7 +29,7 @@ from services.runtime.clock import system_clock
 from services.runtime.rpc.connection import Connection
 from services.verdict.composition import build
 from services.verdict.settings import Settings
-from tests.testkit.builders.mesh_records import BEIJING, HUNAN, LABORATORY, content
+from tests.testkit.builders.mesh_records import BEIJING, HUNAN, LABORATORY, content, subject
 from tests.testkit.calls import local, remote
 from tests.testkit.waiting import until
 
@@ -37,7 +37,7 @@ TestRecord.__test__ = False  # type: ignore[attr-defined]  # a message, not a cl
 TestResult.__test__ = False  # type: ignore[attr-defined]
 
 KEEP = Purpose.PURPOSE_RECORD_KEEPING
-WHO = Subject(person_key=b"correction" + bytes(6))
+WHO = subject(b"correction")
 _VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 
 

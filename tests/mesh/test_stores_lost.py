@@ -26,12 +26,12 @@ from services.common.errors import Unavailable
 from services.records.store.sqlite.schema import SCHEMA
 from services.runtime.rpc.connection import Connection
 from services.runtime.storage.sqlite.file import make_or_migrate
-from tests.testkit.builders.mesh_records import BEIJING, HUNAN, content
+from tests.testkit.builders.mesh_records import BEIJING, HUNAN, content, subject
 from tests.testkit.calls import remote
 from tests.testkit.waiting import until
 
 KEEP = Purpose.PURPOSE_RECORD_KEEPING
-SICK, WELL = (Subject(person_key=name.ljust(16, b"\0")) for name in (b"sick", b"well"))
+SICK, WELL = (subject(name) for name in (b"sick", b"well"))
 POSITIVE, NEGATIVE = content(TestResult.TEST_RESULT_POSITIVE), content(TestResult.TEST_RESULT_NEGATIVE)
 _VERDICTS = [verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]]
 _FOLLOWING = [fpb.DESCRIPTOR.services_by_name["FollowingService"]]

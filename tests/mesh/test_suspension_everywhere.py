@@ -20,13 +20,13 @@ from cli.mesh.client import MeshClient
 from services.common.instants import to_timestamp
 from services.runtime.clock import system_clock
 from services.runtime.rpc.connection import Connection
-from tests.testkit.builders.mesh_records import BEIJING, HUNAN, LABORATORY, content
+from tests.testkit.builders.mesh_records import BEIJING, HUNAN, LABORATORY, content, subject
 from tests.testkit.builders.records import KEEP
 from tests.testkit.calls import remote
 from tests.testkit.waiting import until
 
 WHO = Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number="SUSPEND01"))
-IMPORTED, EARLIER = (Subject(person_key=name + bytes(8)) for name in (b"imported", b"earlier!"))
+IMPORTED, EARLIER = (subject(name) for name in (b"imported", b"earlier!"))
 OFF_THE_MESH = "360000"
 _VERDICTS = verdict_service_pb2.DESCRIPTOR.services_by_name["VerdictService"]
 

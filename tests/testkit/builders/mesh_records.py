@@ -1,5 +1,6 @@
 """Results of this morning, for a mesh that runs on the real clock."""
 
+from hutong.common.v1.subject_pb2 import Subject
 from hutong.records.v1.record_pb2 import (
     Channel,
     RecordContent,
@@ -15,6 +16,11 @@ HUNAN, BEIJING = "430000", "110000"
 
 
 LABORATORY = "430000-xiangya"
+
+
+def subject(name: bytes) -> Subject:
+    """Returns somebody, by a key of the first version of a mesh's secret: the only one that a new mesh has."""
+    return Subject(person_key=b"\x01" + name.ljust(15, b"\0"))
 
 
 def content(result: TestResult.ValueType = TestResult.TEST_RESULT_NEGATIVE) -> RecordContent:
