@@ -242,7 +242,7 @@ def build(
     )
     recorder = None
     if supervision_store is not None:
-        recorder = Recorder(supervision_store, root, keys, clock, days=settings.supervision_days)
+        recorder = Recorder(supervision_store, root, secret, clock, days=settings.supervision_days)
     supervision = Supervision(supervision_store, recorder, codes, keys, clock)
     application = Application(
         admission,

@@ -27,11 +27,11 @@ from gateway.supervision.outcomes import (
 )
 from gateway.supervision.store.protocol import SupervisionStore
 from gateway.supervision.store.values import KeptRefusal, Mark
-from services.common.documents import PersonKeys
 from services.common.errors import InvalidArgument, ServiceError
 from services.common.instants import Instant, calendar_day, from_timestamp, start_of_day
 from services.runtime.clock import Clock
 from services.runtime.metrics import OLDER_KEYS
+from services.runtime.settings.secret_file import SecretFile
 
 log = logging.getLogger("hutong.supervision")
 
@@ -58,11 +58,13 @@ _ALL: Final = b"\xff" * 17
 
 class Recorder:
     """Records into a store. `secret` is the root of the mesh's secret: who has not got it learns of a mark nothing.
-    Refusals stand under the person key that `keys` tell others; those of an older version are moved to it."""
+    Refusals stand under the person key that others are told by the file of the secret; those of an older version are
+    moved to it."""
 
-    def __init__(self, store: SupervisionStore, secret: bytes, keys: PersonKeys, clock: Clock, *, days: int) -> None:
+    def __init__(self, store: SupervisionStore, secret: bytes, file: SecretFile, clock: Clock, *, days: int) -> None:
         self._store = store
-        self._keys = keys
+        self._file = file
+        self._keys = file.keys
         # The version that keys are moved to, and the refusal up to which they were; nothing was looked at yet.
         self._moving = 0
         self._moved: bytes = _NONE
@@ -196,6 +198,7 @@ class Recorder:
     async def move_keys(self) -> None:
         """Moves the person keys of some refusals to the current version, if any may be of another. Raises
         Unavailable."""
+        self._file.current()
         current = self._keys.current
         if self._moving != current:
             self._moving, self._moved = current, _NONE

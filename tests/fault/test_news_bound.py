@@ -176,7 +176,8 @@ async def in_pieces(data: Path, *, redis_url: str = "", region_feeds: bool = Tru
             )
             for name in (HOME, ELSEWHERE, "nation")
         }
-        settings["nation"][1]["DIRECTORY"] = directory_file(data / "nation.yaml", follow)
+        # Lookup takes its list while the nation goes by the same one; the nation's wire to a region comes after that.
+        settings["nation"][1]["DIRECTORY"] = directory_file(data / "nation.yaml", stores)
         settings["lookup"] = (
             "services.lookup",
             {
@@ -206,6 +207,11 @@ async def in_pieces(data: Path, *, redis_url: str = "", region_feeds: bool = Tru
             stack.push_async_callback(child.stop)
             await child.spawn()
             await child.ready()
+            if name == "lookup":
+                directory_file(data / "nation.yaml", follow)
+                await children["nation"].stop()
+                await children["nation"].spawn()
+                await children["nation"].ready()
         pieces = Pieces(f"http://{at['http']}", at[HOME], wires, children["nation"], data / "nation.db")
         stack.push_async_callback(pieces.close)
         await pieces.submit()

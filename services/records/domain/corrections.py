@@ -73,9 +73,9 @@ def _amend(history: History, submission: Submission, cause: str) -> Decision:
         )
     if seen is not None and not seen.contested:
         return Decision(SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED, current.revision)
-    # What was contested is compared too: it is there because of this very correction, when that comes again.
-    uncontested = next(revision for revision in reversed(history) if not revision.contested)
-    if any(reported_before(submission.content, one.message().content) for one in (current, uncontested)):
+    # What was contested is compared too, all of it: when this very correction comes again, it stands there itself.
+    settled = max(place for place, revision in enumerate(history) if not revision.contested)
+    if any(reported_before(submission.content, one.message().content) for one in history[settled:]):
         if seen is not None:
             again = conflict(current, "content", "RECORD_CONFLICT", *_UNORDERED)
             return replace(again, against=seen.revision - 1)

@@ -80,6 +80,8 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         "hutong.audit.v1.WitnessService": ("CosignCheckpoint",),
     },
     LimitClass.SUPERVISION: {
+        "hutong.gateway.v1.SupervisionService": ("ListFigures", "ListRefusals", "ReopenRefusal", "StreamOpenData"),
+        "hutong.verdict.v1.PolicyService": ("FindStricterPolicies",),
         "hutong.records.v1.ConflictService": ("ListConflicts",),
         "hutong.records.v1.CorrectionService": ("ListCorrectionRequests", "GetCorrectionRequestCounts"),
         "hutong.records.v1.FollowingService": ("ListFollowedRegions",),

@@ -2,7 +2,7 @@
 
 from hutong.records.v1.record_pb2 import RecordContent, RevisionAction
 from hutong.records.v1.record_write_service_pb2 import Correction, CorrectionKind, SubmitOutcome
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import ServiceError
@@ -158,6 +158,11 @@ def test_an_undeclared_contradiction_never_makes_a_record_milder(
 
 
 @given(steps, contents, people)
+@example(
+    [("submit", b"a" * 16, content(1, 0, 1, 0)), ("submit", b"a" * 16, content(2, 1, 1, 3))],
+    content(2, None, 1, 2),
+    b"a" * 16,
+)
 @settings(max_examples=300, deadline=None)
 def test_correcting_twice_is_correcting_once(
     all_steps: list[tuple[str, object, object]], said: RecordContent, who: bytes

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from services.runtime.storage.schema import Schemas
-from services.runtime.storage.sqlite.migration import migrate_file
+from services.runtime.storage.sqlite.migration import ADDITIONS, migrate_file
 
 Value = int | str | bytes | None
 """A value as SQLite keeps it: a boolean is 0 or 1, several keys are joined."""
@@ -31,13 +31,14 @@ class Table:
 
 
 def tables_of(schemas: Schemas) -> Sequence[Table]:
-    """Returns the tables of a kind of store, in the order in which they are written, then by name."""
+    """Returns the tables of a kind of store, in the order in which they are written, then by name. Each engine notes by
+    itself which migrations were applied: that is not carried over."""
     order = {name: place for place, name in enumerate(schemas.write_order)}
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as file:
         migrate_file(file, schemas.sqlite)
         names = [name for (name,) in file.execute("select name from sqlite_schema where type = 'table'")]
         names.sort(key=lambda name: (order.get(name, len(order)), name))
-        return [_table(file, name) for name in names if not name.startswith("sqlite_")]
+        return [_table(file, name) for name in names if not name.startswith("sqlite_") and name != ADDITIONS]
 
 
 def _table(file: sqlite3.Connection, name: str) -> Table:

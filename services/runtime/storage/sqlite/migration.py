@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from services.runtime.storage.move.state import NOTE_TABLE, Note, State, require_served, require_unmoved
 from services.runtime.storage.schema import Migration, Schema, ahead, another, behind
 
-_ADDITIONS = "schema_addition"
-_NOTE_ADDITIONS = f"create table if not exists {_ADDITIONS} (number integer primary key, name text not null) strict"
+ADDITIONS = "schema_addition"
+"""The table of the migrations that only add."""
+_NOTE_ADDITIONS = f"create table if not exists {ADDITIONS} (number integer primary key, name text not null) strict"
 
 
 class File(Protocol):
@@ -94,16 +95,16 @@ def _apply(file: File, migration: Migration) -> None:
             file.execute(f"alter table {table} add column {column} {definition}")
     if migration.adds:
         file.execute(_NOTE_ADDITIONS)
-        file.execute(f"insert into {_ADDITIONS} values (?, ?)", (migration.number, migration.name))
+        file.execute(f"insert into {ADDITIONS} values (?, ?)", (migration.number, migration.name))
     else:
         file.execute(f"pragma user_version = {migration.number}")
 
 
 def _addition(file: File) -> int:
     """Returns the number of the last migration that was applied of those that only add; 0 without any."""
-    if not _has_table(file, _ADDITIONS):
+    if not _has_table(file, ADDITIONS):
         return 0
-    ((number,),) = file.execute(f"select coalesce(max(number), 0) from {_ADDITIONS}")
+    ((number,),) = file.execute(f"select coalesce(max(number), 0) from {ADDITIONS}")
     return int(number)
 
 

@@ -30,13 +30,14 @@ from services.common.documents import PersonKeys
 from services.common.errors import Unavailable
 from services.common.instants import DAY, SECOND, Instant, calendar_day, to_timestamp
 from services.common.mesh_secret import MeshSecret, mesh_secret_text, parse_mesh_secret
+from services.runtime.settings.secret_file import SecretFile
 from tests.testkit.builders.cache_entries import entry
 from tests.testkit.clocks import ManualClock
 from tests.testkit.secret import SECRET
 
 SHOW = Purpose.PURPOSE_SHOW_CODE
 PASSPORT = DocumentType.DOCUMENT_TYPE_PASSPORT
-KEYS = PersonKeys(SECRET.encode())
+FILE = SecretFile(SECRET)
 STATUSES = {
     (Status.STATUS_RECOGNISED, 0): Measure.RECOGNISED,
     (Status.STATUS_RECOGNISED, NoticeOutcome.NOTICE_OUTCOME_ENFORCED): Measure.RECOGNISED_BY_NOTICE,
@@ -112,7 +113,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def recorder(store: Store, clock: ManualClock) -> Recorder:
     """A recorder over both."""
-    return Recorder(store, b"a secret of the tests", KEYS, clock, days=180)
+    return Recorder(store, b"a secret of the tests", FILE, clock, days=180)
 
 
 def verdict(status: Status.ValueType = Status.STATUS_NOT_RECOGNISED, *, at: Instant, **more: object) -> Verdict:
@@ -184,7 +185,7 @@ async def test_one_person_at_one_place_is_counted_once_a_day(
     later = verdict(at=clock.now)
     recorder.record(question(), shown(later), SHOW)
     await recorder.flush()
-    other = Recorder(store, b"a secret of the tests", KEYS, clock, days=180)
+    other = Recorder(store, b"a secret of the tests", FILE, clock, days=180)
     other.record(question(), shown(later), SHOW)
     await other.flush()
     assert (1, 1) == (len(store.marks), len(store.refused))
@@ -206,10 +207,11 @@ async def test_one_person_at_one_place_is_counted_once_a_day(
 
 async def test_refusals_go_over_to_the_current_version_of_the_secret(store: Store, clock: ManualClock) -> None:
     """Those that are kept, and those that come meanwhile; what nobody can open stays."""
-    keys = PersonKeys(SECRET.encode())
+    file = SecretFile(SECRET)
+    keys = file.keys
     first = parse_mesh_secret(SECRET)
     both = MeshSecret(first.root, {**first.versions, 2: b"another secret, as long as the first"}, 1)
-    recorder = Recorder(store, b"a secret of the tests", keys, clock, days=180)
+    recorder = Recorder(store, b"a secret of the tests", file, clock, days=180)
     people = [keys.of_number(PASSPORT, f"E1000000{number}") for number in range(3)]
 
     async def refuse(person: bytes) -> None:
