@@ -55,7 +55,8 @@ async def test_one_trace_from_the_request_to_every_store(
         monkeypatch.setenv("HUTONG_OTLP_ENDPOINT", collector.endpoint)
         monkeypatch.setenv("HUTONG_TRACE_RATIO", "0")
         async with running(tmp_path, *way, "--redis", redis_server.url) as up:
-            body = {"document": document, "region": "110000"}
+            # Sample people are shown once at the start, but at no place of a kind: this is not in the cache.
+            body = {"document": document, "region": "110000", "scene": "WORKPLACE"}
             for outcome in ("miss", "hit"):
                 trace_id = await _shown(up.endpoints.http, body)
                 assert await _tree(collector, trace_id, _count(EXPECTED[outcome])) == EXPECTED[outcome]

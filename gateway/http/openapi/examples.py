@@ -28,6 +28,7 @@ _RECORD: Json = {
     "action": "SUBMITTED",
     "cause": None,
     "recordedAt": "2022-08-05T13:21:00+08:00",
+    "writtenBy": None,
 }
 CODE: Json = {
     "freshness": "COMPUTED",
