@@ -39,7 +39,7 @@ class Reply(NamedTuple):
     kept: bytes = b""
     kept_digest: bytes = b""
     pieces: AsyncIterator[bytes] | None = None
-    """What follows, made while it is sent, of a length that nobody knows yet."""
+    """The rest of the body, piece by piece, made while it is sent; nobody knows its length yet."""
 
 
 class Route(Protocol):

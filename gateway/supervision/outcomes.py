@@ -25,7 +25,7 @@ class Measure(IntEnum):
 
 
 REFUSALS = frozenset((Measure.REFUSED, Measure.REFUSED_AGAINST_NOTICE, Measure.UNDETERMINED))
-"""Of these the question is kept."""
+"""The measures whose questions are kept, to be opened again."""
 
 _BY_STATUS = {
     Status.STATUS_RECOGNISED: Measure.RECOGNISED,

@@ -254,8 +254,8 @@ def _calls() -> Json:
                     "listAccesses",
                     "健康码 Health code",
                     "谁查过我 · Who looked at me",
-                    "令牌所指之人的查询记录，新者在前，含被拒的查询；取自本网关的审计日志。"
-                    " Who looked at the person of the token, or tried to, newest first, from this gateway's audit trail.",
+                    "令牌所指之人的查询记录，新者在前，含被拒的查询；取自网关各副本的审计日志。"
+                    " Who looked at the person of the token, or tried to, newest first, from the audit trails of the gateway's replicas.",
                     {
                         "200": _answered(
                             "成功。 Answered.",

@@ -181,14 +181,15 @@ class HealthCodeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListHolderCorrectionRequests(self, request, context):
-        """What the person asked to have corrected, and what was answered. POST /v1/corrections:list
+        """Lists what the person asked to have corrected, and what was answered. POST /v1/corrections:list
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAccesses(self, request, context):
-        """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses
+        """谁查过我: who looked at the person, or tried to, newest first, from the audit trails of
+        the gateway's replicas, as far as they lie side by side. GET /v1/accesses
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

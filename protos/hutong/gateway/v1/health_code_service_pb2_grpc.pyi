@@ -55,9 +55,11 @@ class HealthCodeServiceStub:
     region that keeps the record cannot be asked: then it is asked again under the same request_id.
     """
     ListHolderCorrectionRequests: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.ListHolderCorrectionRequestsRequest, _health_code_service_pb2.ListHolderCorrectionRequestsResponse]
-    """What the person asked to have corrected, and what was answered. POST /v1/corrections:list"""
+    """Lists what the person asked to have corrected, and what was answered. POST /v1/corrections:list"""
     ListAccesses: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.ListAccessesRequest, _health_code_service_pb2.ListAccessesResponse]
-    """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses"""
+    """谁查过我: who looked at the person, or tried to, newest first, from the audit trails of
+    the gateway's replicas, as far as they lie side by side. GET /v1/accesses
+    """
     IssuePass: _grpc.UnaryUnaryMultiCallable[_health_code_service_pb2.IssuePassRequest, _health_code_service_pb2.IssuePassResponse]
     """A pass (通行码): the code, signed for minutes, that a venue checks with no network. POST /v1/passes:issue.
     FAILED_PRECONDITION, reason PASSES_NOT_ISSUED, where the gateway has no pass key.
@@ -104,9 +106,11 @@ class HealthCodeServiceAsyncStub(HealthCodeServiceStub):
     region that keeps the record cannot be asked: then it is asked again under the same request_id.
     """
     ListHolderCorrectionRequests: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.ListHolderCorrectionRequestsRequest, _health_code_service_pb2.ListHolderCorrectionRequestsResponse]  # type: ignore[assignment]
-    """What the person asked to have corrected, and what was answered. POST /v1/corrections:list"""
+    """Lists what the person asked to have corrected, and what was answered. POST /v1/corrections:list"""
     ListAccesses: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.ListAccessesRequest, _health_code_service_pb2.ListAccessesResponse]  # type: ignore[assignment]
-    """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses"""
+    """谁查过我: who looked at the person, or tried to, newest first, from the audit trails of
+    the gateway's replicas, as far as they lie side by side. GET /v1/accesses
+    """
     IssuePass: _aio.UnaryUnaryMultiCallable[_health_code_service_pb2.IssuePassRequest, _health_code_service_pb2.IssuePassResponse]  # type: ignore[assignment]
     """A pass (通行码): the code, signed for minutes, that a venue checks with no network. POST /v1/passes:issue.
     FAILED_PRECONDITION, reason PASSES_NOT_ISSUED, where the gateway has no pass key.
@@ -204,7 +208,7 @@ class HealthCodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _health_code_service_pb2.ListHolderCorrectionRequestsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_health_code_service_pb2.ListHolderCorrectionRequestsResponse, _abc.Awaitable[_health_code_service_pb2.ListHolderCorrectionRequestsResponse]]:
-        """What the person asked to have corrected, and what was answered. POST /v1/corrections:list"""
+        """Lists what the person asked to have corrected, and what was answered. POST /v1/corrections:list"""
 
     @_abc_1.abstractmethod
     def ListAccesses(
@@ -212,7 +216,9 @@ class HealthCodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _health_code_service_pb2.ListAccessesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_health_code_service_pb2.ListAccessesResponse, _abc.Awaitable[_health_code_service_pb2.ListAccessesResponse]]:
-        """谁查过我: who looked at the person, or tried to, newest first, from this gateway's audit trail. GET /v1/accesses"""
+        """谁查过我: who looked at the person, or tried to, newest first, from the audit trails of
+        the gateway's replicas, as far as they lie side by side. GET /v1/accesses
+        """
 
     @_abc_1.abstractmethod
     def IssuePass(

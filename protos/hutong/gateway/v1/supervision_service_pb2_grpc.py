@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class SupervisionServiceStub:
-    """What supervision is told: how recognition is carried out, by region, scene and day, and every refusal. No answer names a
-    person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
+    """Tells supervision how recognition is carried out, by region, scene and day, and gives it every refusal. No answer names
+    a person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
     """
 
     def __init__(self, channel):
@@ -59,8 +59,8 @@ class SupervisionServiceStub:
 
 
 class SupervisionServiceServicer:
-    """What supervision is told: how recognition is carried out, by region, scene and day, and every refusal. No answer names a
-    person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
+    """Tells supervision how recognition is carried out, by region, scene and day, and gives it every refusal. No answer names
+    a person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
     """
 
     def ListFigures(self, request, context):
@@ -125,8 +125,8 @@ def add_SupervisionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SupervisionService:
-    """What supervision is told: how recognition is carried out, by region, scene and day, and every refusal. No answer names a
-    person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
+    """Tells supervision how recognition is carried out, by region, scene and day, and gives it every refusal. No answer names
+    a person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SupervisionServiceStub:
-    """What supervision is told: how recognition is carried out, by region, scene and day, and every refusal. No answer names a
-    person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
+    """Tells supervision how recognition is carried out, by region, scene and day, and gives it every refusal. No answer names
+    a person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
     """
 
     @_typing.overload
@@ -50,8 +50,8 @@ class SupervisionServiceStub:
 
 @_typing.type_check_only
 class SupervisionServiceAsyncStub(SupervisionServiceStub):
-    """What supervision is told: how recognition is carried out, by region, scene and day, and every refusal. No answer names a
-    person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
+    """Tells supervision how recognition is carried out, by region, scene and day, and gives it every refusal. No answer names
+    a person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -69,8 +69,8 @@ class SupervisionServiceAsyncStub(SupervisionServiceStub):
     """
 
 class SupervisionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What supervision is told: how recognition is carried out, by region, scene and day, and every refusal. No answer names a
-    person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
+    """Tells supervision how recognition is carried out, by region, scene and day, and gives it every refusal. No answer names
+    a person. FAILED_PRECONDITION with reason NO_SUPERVISION_STORE where the gateways keep no figures.
     """
 
     @_abc_1.abstractmethod
