@@ -50,7 +50,7 @@ async def databases(superuser_url: str) -> dict[str, list[str]]:
         for role in ("hutong_owner", "hutong_service"):
             if not await connection.fetchval("select 1 from pg_roles where rolname = $1", role):
                 await connection.execute(f"create role {role} login password 'password'")
-        for secret in ("lookup-store", "records-store-nation", "records-store-110000"):
+        for secret in ("lookup-store", "supervision-store", "records-store-nation", "records-store-110000"):
             name = f"hutong_{secret.replace('-', '_')}"
             await connection.execute(f"drop database if exists {name} with (force)")
             await connection.execute(f"create database {name} owner hutong_owner")
