@@ -1,4 +1,4 @@
-"""What a mesh in operation has besides its services: supervision, signing keys, and backups of files and trails."""
+"""A mesh in operation keeps what supervision counts, has its signing keys, and is copied by night: files and trails."""
 
 import re
 import subprocess

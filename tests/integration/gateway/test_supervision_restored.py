@@ -1,16 +1,17 @@
 """Supervision's store is backed up while gateways count, lost, and restored; and it moves while they count."""
 
 import asyncio
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from gateway.supervision.backup import SCHEMAS
 from gateway.supervision.outcomes import Measure
 from gateway.supervision.store.opening import open_store
 from gateway.supervision.store.protocol import SupervisionStore
+from gateway.supervision.store.schemas import SCHEMAS
 from gateway.supervision.store.values import KeptRefusal, Mark, Place
 from services.common.errors import ServiceError
 from services.common.instants import Instant
@@ -88,16 +89,6 @@ async def test_restored_while_gateways_count(lost: BackedUp) -> None:
         await store.close()
 
 
-class Arguments:
-    """The arguments of a move."""
-
-    copy_only = whole = abandon = False
-
-    def __init__(self, store_url: str, to: str) -> None:
-        self.store_url = store_url
-        self.to = to
-
-
 @pytest.mark.parametrize("to_file", [False, True], ids=["to a database", "to a file"])
 async def test_moved_while_gateways_count(
     to_file: bool, tmp_path: Path, postgres_server: PostgresServer, capsys: pytest.CaptureFixture[str]
@@ -108,14 +99,15 @@ async def test_moved_while_gateways_count(
     new = sqlite_url(tmp_path, "new") if to_file else await postgres_server.create_database()
     store = opened(old, migrates=True)
     await count(store, 0, 30)
-    move = asyncio.create_task(asyncio.to_thread(run_move, SCHEMAS, Arguments(old, new)))
+    arguments = Namespace(store_url=old, to=new, copy_only=False, whole=False, abandon=False)
+    move = asyncio.create_task(asyncio.to_thread(run_move, SCHEMAS, arguments))
     people, reasons = 30, set[str]()
     while not move.done():
         try:
             await count(store, people, people + 1)
         except ServiceError as error:
             # As the recorder does, which keeps what it could not write.
-            assert error.reason == "STORE_UNAVAILABLE"
+            reasons.add(error.reason)
         else:
             people += 1
         await asyncio.sleep(0.01)
