@@ -62,7 +62,7 @@ async def test_everything_is_upgraded_at_once_twice_and_no_code_fails(tmp_path, 
     assert [] == load.failures
 
 
-async def test_with_the_committed_times_no_code_fails_though_nobody_waits_longer_than_until_a_pod_is_ready(tmp_path):
+async def test_with_the_committed_times_no_code_fails_while_names_are_told_for_30_seconds(tmp_path):
     """Who drains a node, or rolls out once more, ends a pod when another is Ready, and names are told as they were 30 s
     ago: that pod serves on until the other is known. All of it is ten times as fast here."""
     times = Times(committed_times().drain / FASTER, 0.0)
