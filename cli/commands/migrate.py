@@ -3,6 +3,7 @@
 import argparse
 from functools import partial
 
+from gateway.push.store.schemas import SCHEMAS as PUSH
 from gateway.supervision.store.schemas import SCHEMAS as SUPERVISION
 from services.lookup.store.schemas import SCHEMAS as LOOKUP
 from services.records.store.schemas import SCHEMAS as RECORDS
@@ -12,6 +13,7 @@ _STORES = (
     (RECORDS, "记录库 / a store of records"),
     (LOOKUP, "关联信息库 / lookup's store"),
     (SUPERVISION, "监督统计库 / the store of supervision"),
+    (PUSH, "提醒订阅库 / the store of push subscriptions"),
 )
 
 
