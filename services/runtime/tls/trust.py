@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from services.common.documents import holds_number
+from services.common.documents import may_hide_number
 from services.common.instants import SECOND, Instant
 from services.runtime.tls.identity import Principal, WrongPrincipalError, parse, region_of
 
@@ -103,7 +103,7 @@ def principal_in(certificate: x509.Certificate) -> Principal:
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:
         raise UntrustedError(f"the certificate has {len(uris)} URIs, and not one")
-    if holds_number(uris[0]):
+    if may_hide_number(uris[0]):
         raise UntrustedError("the name in the certificate holds a document's number")
     try:
         return parse(uris[0])
