@@ -177,7 +177,7 @@ class AuditLog:
         self._finish_hand_over(note, following)
 
     def _finish_hand_over(self, note: str, following: Signer) -> None:
-        if self._size == read_handover(note).size:
+        if self._size == read_handover(note).since:
             self._write([handover_line(note, system_clock())])
         self._last_signer, self._signer = self._signer, following
         (self._folder / NEXT_KEY).replace(self._folder / KEY)
