@@ -189,7 +189,9 @@ async def test_a_line_that_was_cut_by_a_crash_was_never_acknowledged(tmp_path):
     assert 10 == verify(tmp_path, KEEPER).lines
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no space left"), ValueError("a fault of ours")], ids=["a full disk", "a fault"])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "no space left"), ValueError("a fault of ours")], ids=["a full disk", "a fault"]
+)
 async def test_what_cannot_be_written_is_not_acknowledged(tmp_path, monkeypatch, error):
     """A full disk, half-way through a group, or whatever else: an error that says so, nothing half there, and on it
     goes afterwards."""
