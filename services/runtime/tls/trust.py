@@ -53,10 +53,10 @@ class Trust:
         authority for that name vouches for it at an instant. Raises UntrustedError."""
         try:
             leaf = x509.load_pem_x509_certificate(certificate)
+            presented = x509.load_pem_x509_certificates(chain) if chain.strip() else []
         except ValueError as error:
             raise UntrustedError(str(error)) from None
         name = principal_in(leaf)
-        presented = x509.load_pem_x509_certificates(chain) if chain.strip() else []
         between = [one for one in presented if one != leaf]
         verifier = (
             PolicyBuilder()
@@ -100,6 +100,8 @@ def principal_in(certificate: x509.Certificate) -> Principal:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         raise UntrustedError("the certificate has no subject alternative name") from None
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise UntrustedError(f"the certificate cannot be read: {type(error).__name__}") from None
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:
         raise UntrustedError(f"the certificate has {len(uris)} URIs, and not one")
