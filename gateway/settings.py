@@ -76,6 +76,8 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     supervision_store: StoreUrl = ""
     """Where figures and refusals are kept for supervision: sqlite:///relative/path, sqlite:////absolute/path for a
     gateway that is alone, or postgresql://user@host/database for all replicas. Empty: they are kept nowhere."""
+    supervision_store_file: File = ""
+    """A file with that URL, in place of supervision_store: it may hold a password. Read once, at start."""
     supervision_migrate: Flag = False
     """Makes that store when it is not there, and brings its tables up to date. Otherwise `hutong migrate` does."""
     supervision_days: Count = 180

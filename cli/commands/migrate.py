@@ -25,5 +25,5 @@ Makes a store, or brings its tables up to date, before its service starts."""
     stores = parser.add_subparsers(metavar="STORE", required=True, title="库 stores")
     for schemas, text in _STORES:
         command = stores.add_parser(schemas.store, help=text)
-        migration_command.add_arguments(command)
+        migration_command.add_arguments(command, schemas)
         command.set_defaults(run=partial(migration_command.run, schemas))

@@ -83,6 +83,24 @@ NAME_SECONDS = 30.0
 FASTER = 10.0
 
 
+@pytest.mark.postgres
+async def test_two_lookups_on_one_database_are_rolled_twice_and_no_code_fails(tmp_path, postgres_url):
+    """The second time as soon as the first has its last pod Ready; the list of members is proven once, for all."""
+    times = Times(WAIT_SECONDS, 0.0)
+    async with mesh_on_names(tmp_path, 0.5, times, lookup_store=postgres_url) as mesh, Load(mesh.ask, 4) as load:
+        await load.calls(100)
+        before = {replica.address for replica in mesh.lookup.replicas}
+        for _ in range(2):
+            await mesh.lookup.roll_as_stateful_set()
+        assert before.isdisjoint(replica.address for replica in mesh.lookup.replicas)
+        await load.calls(100)
+    assert [] == load.failures
+
+
+WAIT_SECONDS = 1.6
+"""Longer than names are told there, and a channel takes to ask again."""
+
+
 async def test_a_second_rollout_begins_while_the_first_goes_on(tmp_path):
     """Scaled out, rolled twice with no pause for the second, and scaled in again: what a hurried evening looks like."""
     async with mesh_on_names(tmp_path, 0.5) as mesh, Load(mesh.ask, 4) as load:

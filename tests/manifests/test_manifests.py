@@ -138,9 +138,11 @@ def test_every_variable_is_a_setting_of_its_service(objects, tmp_path):
         # What the cluster has and this machine has not: secrets, and the volume of a store.
         (tmp_path / "secret").write_text(SECRET)
         here = {"HUTONG_MESH_SECRET_FILE": f"{tmp_path}/secret"}
-        if found.get("HUTONG_STORE_URL"):
-            here["HUTONG_STORE_URL"] = f"sqlite:///{tmp_path}/store.db"
+        for name in ("HUTONG_STORE_URL", "HUTONG_SUPERVISION_STORE"):
+            if found.get(name):
+                here[name] = f"sqlite:///{tmp_path}/store.db"
         urls = {"STORE_URL": "postgresql://host/records", "READ_STORE_URL": "", "REDIS_URL": "redis://host"}
+        urls["SUPERVISION_STORE"] = "postgresql://host/supervision"
         for name, url in urls.items():
             if f"HUTONG_{name}_FILE" in found:
                 (tmp_path / name).write_text(url)
@@ -351,10 +353,11 @@ def test_no_secret_is_in_an_environment(objects):
     """Of no container of anything; each file that a variable names is one that the container has."""
     for one, template in templates(objects):
         for each in containers(template):
-            assert [] == [entry["name"] for entry in each.get("env", []) if "valueFrom" in entry], title(one)
+            from_elsewhere = [entry for entry in each.get("env", []) if "valueFrom" in entry]
+            assert [] == [entry["name"] for entry in from_elsewhere if "fieldRef" not in entry["valueFrom"]], title(one)
             files = secret_files(objects, one, each)
             told = variables(objects, each)
-            urls = {value for key, value in told.items() if key.endswith("_URL_FILE")}
+            urls = {value for key, value in told.items() if key.endswith(("_URL_FILE", "_STORE_FILE"))}
             assert urls <= files.keys(), title(one)
 
 

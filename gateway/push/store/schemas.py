@@ -51,12 +51,12 @@ SQLITE = Schema(
         ),
     ),
     application_id=int.from_bytes(b"htPu"),
-    module="gateway.push.migrate",
+    package="gateway.push",
 )
 POSTGRES = Schema(
     "push",
     "push_subscription",
     (Migration(1, "subscriptions", _STATEMENTS.format(bytes="bytea", int="integer", long="bigint", table="")),),
-    module="gateway.push.migrate",
+    package="gateway.push",
 )
-SCHEMAS = Schemas(SQLITE, POSTGRES)
+SCHEMAS = Schemas(SQLITE, POSTGRES, setting="HUTONG_PUSH_STORE")

@@ -179,6 +179,7 @@ WRONG: Sequence[Mistake] = (
     Mistake("gateway", "CACHE_ENTRIES", "hardly any", "1", SERVED),
     Mistake("gateway", "SUPERVISION_STORE", "a region's", "{copy_430000}", REFUSED, "something else"),
     Mistake("gateway", "SUPERVISION_STORE", "a path of nothing", "{empty}", REFUSED, "no store of supervision"),
+    Mistake("gateway", "SUPERVISION_STORE_FILE", "another file", "{directory}", REFUSED, "HUTONG_SUPERVISION_STORE"),
     Mistake("gateway", "SUPERVISION_MIGRATE", "true, without a store", "true", SERVED),
     Mistake("gateway", "SUPERVISION_DAYS", "one", "1", SERVED),
     Mistake("gateway", "PUSH_KEY", "something, without a store", "{directory}", REFUSED, "HUTONG_PUSH_STORE"),

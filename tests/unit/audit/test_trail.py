@@ -189,15 +189,19 @@ async def test_a_line_that_was_cut_by_a_crash_was_never_acknowledged(tmp_path):
     assert 10 == verify(tmp_path, KEEPER).lines
 
 
-async def test_what_cannot_be_written_is_not_acknowledged(tmp_path, monkeypatch):
-    """A full disk, half-way through a group: an error that says so, nothing half there, and on it goes afterwards."""
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "no space left"), ValueError("a fault of ours")], ids=["a full disk", "a fault"]
+)
+async def test_what_cannot_be_written_is_not_acknowledged(tmp_path, monkeypatch, error):
+    """A full disk, half-way through a group, or whatever else: an error that says so, nothing half there, and on it
+    goes afterwards."""
     log = AuditLog(tmp_path, SIGNER)
     await log.append(to_line(entry(0)))
     whole = os.write
 
     def full(file: int, content: bytes) -> int:
         whole(file, content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, "no space left")
+        raise error
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(Unavailable) as refused:
@@ -225,6 +229,25 @@ async def test_lines_of_a_moment_share_a_visit_to_the_disk(tmp_path, monkeypatch
     await log.close()
     assert 1_000 == verify(tmp_path, KEEPER).lines
     assert visits <= 5
+
+
+async def test_who_leaves_takes_nobody_along(tmp_path):
+    """A caller of a group that is gone before the disk has answered: the others are acknowledged, and every line is
+    there, also those that came while the group was written."""
+    log = AuditLog(tmp_path, SIGNER)
+
+    async def ask(number: int) -> None:
+        await log.append(to_line(entry(number)))
+
+    callers = [asyncio.create_task(ask(number)) for number in range(30)]
+    await asyncio.sleep(0)
+    callers[3].cancel()
+    later = [asyncio.create_task(ask(number)) for number in range(30, 100)]
+    ended = await asyncio.gather(*callers, *later, return_exceptions=True)
+    assert [3] == [number for number, one in enumerate(ended) if one is not None]
+    assert 100 == log.size
+    await log.close()
+    assert 100 == verify(tmp_path, KEEPER).lines
 
 
 async def test_two_processes_keep_no_log_together(tmp_path):
