@@ -30,6 +30,11 @@ def development_caller(given: str) -> Caller:
 DEVELOPMENT = development_caller("http")
 
 
+def at_the_machine(host: bytes | None, *, proxied: bool) -> bool:
+    """Tells whether a request asks this machine by its own name, through no proxy."""
+    return not proxied and (host is None or _LOOPBACK_HOST.fullmatch(host) is not None)
+
+
 class Callers:
     """Tells who calls. `development`: whether whoever gives no token is the development principal."""
 
@@ -43,7 +48,7 @@ class Callers:
         page can have its name mean 127.0.0.1."""
         if authorization is not None:
             return await self._of(authorization, times)
-        if self._development and not proxied and (host is None or _LOOPBACK_HOST.fullmatch(host)):
+        if self._development and at_the_machine(host, proxied=proxied):
             return DEVELOPMENT
         return NOBODY
 

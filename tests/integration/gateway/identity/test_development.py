@@ -55,10 +55,13 @@ async def test_a_sample_person_signs_in_with_one_click(clients: GatewayClients):
     ids=lambda headers: next(iter(headers)),
 )
 async def test_who_is_not_at_the_machine_needs_a_token(clients: GatewayClients, headers: dict[str, str]):
-    """A page whose name means 127.0.0.1 today, and whoever comes through a proxy."""
+    """A page whose name means 127.0.0.1 today, and whoever comes through a proxy; nor is one issued to them."""
     reply = await clients.post(SHOW, BODY, **headers)
     assert (401, "TOKEN_MISSING") == (reply.status_code, reply.json()["reason"])
     assert 200 == (await clients.post(SHOW, BODY, **{**headers, **development()})).status_code
+    for path, body in ((SIGN_IN, {"document": DOCUMENT}), ("/v1/sampleSupervisor:signIn", {})):
+        reply = await clients.post(path, body, **headers)
+        assert (403, "ACCESS_DENIED") == (reply.status_code, reply.json()["reason"])
 
 
 async def test_over_grpc_the_development_principal_has_the_name_it_gives(clients: GatewayClients):
