@@ -1,7 +1,7 @@
 """A cache shared by every replica of the gateway, in Redis."""
 
-import time
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from secrets import token_hex
@@ -15,8 +15,9 @@ from gateway.codes.cache.entry import Entry
 from gateway.codes.cache.protocol import CacheDownError, Key, LaboratoryChanges, Lease, News, Peeked, Reading, Usage
 from services.common.instants import Instant
 from services.runtime.resilience.batches import Batches
+from services.runtime.resilience.circuit import SharedCircuit
 from services.runtime.storage.redis.client import Call, RedisClient, is_full
-from services.runtime.storage.redis.reach import Reach, RedisCircuit
+from services.runtime.storage.redis.reach import Reach
 from services.runtime.telemetry.trace import SpanKind, current_trace, span
 
 log = logging.getLogger("hutong.cache")
@@ -48,7 +49,7 @@ class RedisCache:
         clock: Callable[[], Instant],
         mesh: str = "",
         timeout: float = 0.05,
-        circuit: RedisCircuit | None = None,
+        circuit: SharedCircuit | None = None,
     ) -> None:
         self._client = RedisClient(url, seconds=timeout, most=64)
         self._feeds = tuple(feeds)

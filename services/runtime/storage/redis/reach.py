@@ -1,28 +1,9 @@
 """The circuits that stand before one use of a Redis: one of its own, and one that all uses in the process share."""
 
-import time
-
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from services.runtime.resilience.circuit import Circuit
-
-
-class RedisCircuit(Circuit):
-    """The circuit that all uses of a Redis share. It knows when anybody was answered last."""
-
-    def __init__(self, first: float = 0.1, longest: float = 2.0) -> None:
-        super().__init__(first, longest)
-        self._answered = 0.0
-
-    def succeeded(self) -> None:
-        """Takes note of an answer."""
-        super().succeeded()
-        self._answered = time.monotonic()
-
-    def answered_since(self, begun: float) -> bool:
-        """Tells if anybody was answered since then, of time.monotonic()."""
-        return self._answered >= begun
+from services.runtime.resilience.circuit import Circuit, SharedCircuit
 
 
 class Reach:
@@ -31,8 +12,8 @@ class Reach:
     What answers others meanwhile, or answers with an error, may do so for one use alone, whose commands are larger or
     not permitted: that stays its own."""
 
-    def __init__(self, shared: RedisCircuit | None = None) -> None:
-        self._shared = shared or RedisCircuit()
+    def __init__(self, shared: SharedCircuit | None = None) -> None:
+        self._shared = shared or SharedCircuit()
         self._own = Circuit()
 
     @property

@@ -8,8 +8,9 @@ from redis.exceptions import RedisError
 
 from services.runtime.limits.buckets import BucketsDownError, Taking
 from services.runtime.resilience.batches import Batches
+from services.runtime.resilience.circuit import SharedCircuit
 from services.runtime.storage.redis.client import Call, RedisClient
-from services.runtime.storage.redis.reach import Reach, RedisCircuit
+from services.runtime.storage.redis.reach import Reach
 
 PREFIX = "hutong:limits:1:"
 
@@ -37,7 +38,7 @@ class RedisBuckets:
     Redis, and meshes that share one apart; `circuit` is that of all uses of this Redis. Each script has one key: it
     runs on a Redis Cluster too."""
 
-    def __init__(self, url: str, *, salt: bytes, timeout: float, circuit: RedisCircuit | None = None) -> None:
+    def __init__(self, url: str, *, salt: bytes, timeout: float, circuit: SharedCircuit | None = None) -> None:
         self._client = RedisClient(url, seconds=timeout, most=16)
         self._salt = salt
         self._reach = Reach(circuit)
