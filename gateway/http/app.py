@@ -123,6 +123,7 @@ class HttpApplication:
                     proven=caller.proven,
                     address=self._address(scope, forwarded),
                     refusal=caller.refusal,
+                    names=caller.names,
                 )
                 local = route.open and at_the_machine(host, proxied=proxied)
                 reply = await self._serve(route, scope, receive, headers, _purpose(purpose), call, local=local)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from gateway.identity import refusals
+from gateway.identity.person_names import TokenNames
 from gateway.identity.tokens import Tokens
 from services.common.errors import ServiceError
 from services.runtime.rpc.peers import Caller, Context, Peers
@@ -65,7 +66,8 @@ class Callers:
         try:
             if times > 1:
                 raise refusals.malformed()
-            return self._tokens.remembered(authorization) or await self._tokens.verify(authorization)
+            caller = self._tokens.remembered(authorization) or await self._tokens.verify(authorization)
+            return caller._replace(names=TokenNames(authorization)) if caller.persons else caller
         except ServiceError as refusal:
             log.info("token refused", extra={"reason": refusal.reason})
             return NOBODY._replace(refusal=refusal)

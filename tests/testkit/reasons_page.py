@@ -92,7 +92,7 @@ DO: Mapping[str, str] = {
     "CERTIFICATES_NOT_VERIFIED": "the operator sets HUTONG_CERTIFICATE_TRUST; `hutong certificate verify` needs none",
     "CERTIFICATES_NOT_TAKEN": "the operator sets HUTONG_CERTIFICATE_TRUST of lookup; claim the result instead",
     "RESULT_NOT_CERTIFIABLE": "ask for another result; one that waits or is void is no certificate's",
-    "HOLDER_NAME_UNKNOWN": "a region's system or a laboratory asks for the certificate, and states the name",
+    "HOLDER_NAME_UNKNOWN": "have the issuer state the claim that is named; or a laboratory asks, and states the name",
     "NAME_NOT_TAKEN": "leave `name` out: people do not vouch for their own",
     "NAME_REQUIRED": "state the name as in the holder's passport or its transliteration",
     "NAME_FORMAT": "write A to Z and `<`, as a passport does; `written_name` takes any script",
