@@ -123,8 +123,6 @@ async def test_a_result_is_told_of_once_and_says_nothing_of_what_it_is(running: 
     looks = (await running.http.get("/v1/accesses")).json()["accesses"]
     sent = [(one["caller"], one["outcome"]) for one in looks if one["method"] == "SendPush"]
     assert [("mesh/gateway", "OK")] * 2 == sent
-        (one["caller"], one["outcome"]) for one in looks if one["method"] == "SendPush"
-    ]
 
 
 async def test_a_code_that_is_about_to_end_is_told_of_once_for_each_end(tmp_path: Path, service: PushService) -> None:
