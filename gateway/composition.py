@@ -67,7 +67,7 @@ from services.runtime.clock import Clock, system_clock
 from services.runtime.limits.buckets import SharedBuckets
 from services.runtime.limits.limiter import Limiter
 from services.runtime.limits.process import process_limiter
-from services.runtime.resilience.circuit import Circuit
+from services.runtime.resilience.circuit import SharedCircuit
 from services.runtime.resilience.overload import Overload
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.addresses import Addresses
@@ -126,7 +126,9 @@ class Gateway:
     """Counts what is under way, over both."""
 
 
-def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock, redis_circuit: Circuit) -> VerdictCache:
+def open_cache(
+    settings: GatewaySettings, feeds: Sequence[str], clock: Clock, redis_circuit: SharedCircuit
+) -> VerdictCache:
     """Opens the cache the settings name; `redis_circuit` is that of all uses of its Redis. Redis's driver is needed
     only where there is a Redis."""
     if not settings.redis_url:
@@ -138,7 +140,7 @@ def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock, re
     )
 
 
-def open_limiter(settings: GatewaySettings, fingerprint: bytes, redis_circuit: Circuit) -> Limiter | None:
+def open_limiter(settings: GatewaySettings, fingerprint: bytes, redis_circuit: SharedCircuit) -> Limiter | None:
     """Returns what bounds how much one caller asks, in the Redis that the settings name, all uses of which have
     `redis_circuit`. Raises SettingsError."""
     shared: SharedBuckets | None = None
@@ -226,7 +228,7 @@ def build(
     for region, feed in (region_news or {}).items():
         sources.append(RecordsNews(region, feed, clock, mesh, secret_fingerprint=fingerprint))
     feeds = tuple(source.name for source in sources)
-    redis_circuit = Circuit()
+    redis_circuit = SharedCircuit()
     if cache is None:
         cache = open_cache(settings, feeds, clock, redis_circuit)
     digests = PolicyDigests(verdict)

@@ -74,7 +74,7 @@ class _Pair(NamedTuple):
 
     @property
     def difference(self) -> float:
-        """What the trail cost."""
+        """Returns what the trail cost."""
         return self.audited - self.without
 
 

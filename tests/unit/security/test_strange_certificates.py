@@ -1,5 +1,4 @@
-"""What a region's own authority may put into a certificate: it is that region's name, or it is refused in so many
-words."""
+"""A region's own authority puts that region's name into a certificate, or what it made is refused in so many words."""
 
 from datetime import UTC, datetime, timedelta
 

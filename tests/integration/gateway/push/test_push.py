@@ -45,12 +45,12 @@ class Site(NamedTuple):
         return await self.http.post(DELETE, json={"document": DOCUMENT, "endpoint": self.service.endpoint})
 
 
-async def following(store: Path) -> None:
-    """Waits until the gateway follows the feed: what came before that is no news."""
+async def counted(store: Path, table: str, rows: int) -> None:
+    """Waits until a table of a store has so many rows."""
     async with asyncio.timeout(60):
         while True:
             with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as file:
-                if file.execute("select count(*) from push_cursor").fetchone() != (0,):
+                if file.execute(f"select count(*) from {table}").fetchone() == (rows,):
                     return
             await asyncio.sleep(0.02)
 
@@ -61,6 +61,7 @@ async def site(folder: Path, mesh: Mesh, service: PushService, lead_seconds: flo
     settings = GatewaySettings(
         mesh_secret=SECRET,
         http_listen="127.0.0.1:0",
+        audit=str(folder / "audit"),
         push_store=f"sqlite:///{folder / 'push.db'}",
         push_migrate=True,
         push_services=(service.host,),
@@ -72,7 +73,8 @@ async def site(folder: Path, mesh: Mesh, service: PushService, lead_seconds: flo
         serving(mesh, settings) as (port, _),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=development(), timeout=30) as http,
     ):
-        await following(folder / "push.db")
+        # The gateway follows the feed from now on: what came before is no news.
+        await counted(folder / "push.db", "push_cursor", 1)
         yield Site(mesh, http, service)
 
 
@@ -96,7 +98,8 @@ def reasons(reply: httpx.Response) -> tuple[int, list[str]]:
 
 
 async def test_a_result_is_told_of_once_and_says_nothing_of_what_it_is(running: Site) -> None:
-    """Encrypted for the device, signed by the gateway, in the device's language; and again for the next result."""
+    """Encrypted for the device, signed by the gateway, in the device's language; and again for the next result. The
+    person sees who sent it."""
     key = (await running.http.get("/v1/pushKey")).json()["applicationServerKey"]
     assert {"created": True} == (await running.put(language="ENGLISH")).json()
     assert {"created": False} == (await running.put(language="ENGLISH")).json()
@@ -117,6 +120,9 @@ async def test_a_result_is_told_of_once_and_says_nothing_of_what_it_is(running: 
     assert first.headers["topic"] == second.headers["topic"]
     assert NUMBER not in str(first)
     assert PERSON.hex() not in str(first)
+    looks = (await running.http.get("/v1/accesses")).json()["accesses"]
+    sent = [(one["caller"], one["outcome"]) for one in looks if one["method"] == "SendPush"]
+    assert [("mesh/gateway", "OK")] * 2 == sent
 
 
 async def test_a_code_that_is_about_to_end_is_told_of_once_for_each_end(tmp_path: Path, service: PushService) -> None:
@@ -155,15 +161,14 @@ async def test_what_does_not_end_is_not_told_of(tmp_path: Path, service: PushSer
     assert ["RESULT"] == [one.said["kind"] for one in service.received]
 
 
-async def test_a_device_that_is_gone_is_forgotten(running: Site) -> None:
+async def test_a_device_that_is_gone_is_forgotten(running: Site, tmp_path: Path) -> None:
     """The push service says so (410); put again, it is another."""
     await running.put()
     running.service.answers.append((410, {}))
     await running.mesh.tell(record())
     await running.service.until(0, refused=1)
-    while not (await running.put()).json()["created"]:
-        # The answer has come, and is being noted.
-        assert (await running.delete()).status_code == 200
+    await counted(tmp_path / "push.db", "push_subscription", 0)
+    assert (await running.put()).json()["created"]
     assert 0 == len(running.service.received)
 
 
