@@ -61,6 +61,7 @@ async def site(folder: Path, mesh: Mesh, service: PushService, lead_seconds: flo
     settings = GatewaySettings(
         mesh_secret=SECRET,
         http_listen="127.0.0.1:0",
+        audit=str(folder / "audit"),
         push_store=f"sqlite:///{folder / 'push.db'}",
         push_migrate=True,
         push_services=(service.host,),
@@ -97,7 +98,8 @@ def reasons(reply: httpx.Response) -> tuple[int, list[str]]:
 
 
 async def test_a_result_is_told_of_once_and_says_nothing_of_what_it_is(running: Site) -> None:
-    """Encrypted for the device, signed by the gateway, in the device's language; and again for the next result."""
+    """Encrypted for the device, signed by the gateway, in the device's language; and again for the next result. The
+    person sees who sent it."""
     key = (await running.http.get("/v1/pushKey")).json()["applicationServerKey"]
     assert {"created": True} == (await running.put(language="ENGLISH")).json()
     assert {"created": False} == (await running.put(language="ENGLISH")).json()
@@ -118,6 +120,9 @@ async def test_a_result_is_told_of_once_and_says_nothing_of_what_it_is(running: 
     assert first.headers["topic"] == second.headers["topic"]
     assert NUMBER not in str(first)
     assert PERSON.hex() not in str(first)
+    looks = (await running.http.get("/v1/accesses")).json()["accesses"]
+    sent = [(one["caller"], one["outcome"]) for one in looks if one["method"] == "SendPush"]
+    assert [("mesh/gateway", "OK")] * 2 == sent
 
 
 async def test_a_code_that_is_about_to_end_is_told_of_once_for_each_end(tmp_path: Path, service: PushService) -> None:
