@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.shared_message import SharedMessage
 
-KEPT_STEPS = 16
+KEPT_STEPS = 64
 """How many of the newest messages are kept for those who are not quite at the end."""
 
 READER_SECONDS = 0.0001

@@ -17,7 +17,7 @@ from tests.testkit.heap import most_in_use, watched
 from tests.testkit.servers.records_process import RecordsProcess
 from tests.testkit.tools import ROOT
 
-ROWS = 20_000
+ROWS = 10_000
 GROWTH_MIB = 6.0
 """What three times as many rows more may add: less than the rows would, as small as they can be kept."""
 PERSON = resident_id("430102", "19050505", 5)

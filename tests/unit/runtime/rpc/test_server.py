@@ -289,7 +289,9 @@ async def test_bytes_that_cannot_be_a_request_are_refused(caplog, method, data, 
     error = from_rpc_error(refused.value, "records")
     assert (code, []) == (error.code, asked)
     assert not reason or reason == error.reason
-    assert "Traceback" not in caplog.text
+    # A loop of an earlier test's that has ended may be missed by gRPC's own thread, whenever that is.
+    errors = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert [] == [error for error in errors if error != "Event loop is closed"]
 
 
 async def forever(request):
