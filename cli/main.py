@@ -31,6 +31,7 @@ COMMANDS = (
     Command("pass-key", "cli.commands.pass_key", "更换通行码密钥 / change the key that signs passes"),
     Command("access", "cli.commands.access", "谁可调用什么 / who may call what"),
     Command("token", "cli.commands.token", "开发用令牌 / a token for development"),
+    Command("token-key", "cli.commands.token_key", "更换开发用令牌的密钥 / change the key of tokens for development"),
     Command("bench", "cli.commands.bench", "性能基准 / benchmarks"),
 )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hutong.common.v1.subject_pb2 import DocumentType, Purpose
-from hutong.gateway.v1 import health_code_service_pb2, supervision_service_pb2
+from hutong.gateway.v1 import health_code_service_pb2, push_service_pb2, supervision_service_pb2
 
 from gateway.application.accesses import Accesses
 from gateway.application.admission import Admission
@@ -25,10 +25,12 @@ from gateway.codes.codes import Codes
 from gateway.codes.policy_digests import PolicyDigests
 from gateway.codes.single_flight import SingleFlight
 from gateway.codes.verdict_client import VerdictClient
+from gateway.grpc.push import PushServicer
 from gateway.grpc.servicer import HealthCodeServicer
 from gateway.grpc.supervision import SupervisionServicer
 from gateway.http.api import api_routes
 from gateway.http.app import HttpApplication, Pipelines
+from gateway.http.push.routes import push_routes
 from gateway.http.supervision.routes import supervision_routes
 from gateway.http.views.code import code_body
 from gateway.identity.callers import Callers, TokenPeers
@@ -44,6 +46,10 @@ from gateway.passes.keys import PassKeyFile, kept_pass_keys
 from gateway.passes.passes import Passes, PassSources
 from gateway.passes.voids import Voids
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
+from gateway.push.news import PushNews
+from gateway.push.opening import open_push
+from gateway.push.sender import PushSender
+from gateway.push.subscriptions import PushSubscriptions
 from gateway.settings import GatewaySettings
 from gateway.supervision.recorder import Recorder
 from gateway.supervision.store.opening import open_store
@@ -61,7 +67,7 @@ from services.runtime.clock import Clock, system_clock
 from services.runtime.limits.buckets import SharedBuckets
 from services.runtime.limits.limiter import Limiter
 from services.runtime.limits.process import process_limiter
-from services.runtime.resilience.circuit import Circuit
+from services.runtime.resilience.circuit import SharedCircuit
 from services.runtime.resilience.overload import Overload
 from services.runtime.rpc.access import NamedCallers
 from services.runtime.rpc.addresses import Addresses
@@ -81,16 +87,24 @@ log = logging.getLogger("hutong.gateway")
 NAME = "gateway"
 _CONTRACT = health_code_service_pb2.DESCRIPTOR.services_by_name["HealthCodeService"]
 _SUPERVISION = supervision_service_pb2.DESCRIPTOR.services_by_name["SupervisionService"]
-_DEFAULT_PURPOSES = {
-    f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION
-    for method in ("ClaimResult", "SwitchScope", "RequestCorrection", "PresentCertificate")
-} | dict.fromkeys(
-    (
-        f"{_SUPERVISION.full_name}/ListRefusals",
-        f"{_SUPERVISION.full_name}/ReopenRefusal",
-        "hutong.records.v1.ConflictService/ListConflicts",
-    ),
-    Purpose.PURPOSE_SUPERVISION,
+_PUSH = push_service_pb2.DESCRIPTOR.services_by_name["PushService"]
+_DEFAULT_PURPOSES = (
+    {
+        f"{_CONTRACT.full_name}/{method}": Purpose.PURPOSE_HOLDER_DECISION
+        for method in ("ClaimResult", "SwitchScope", "RequestCorrection", "PresentCertificate")
+    }
+    | dict.fromkeys(
+        (f"{_PUSH.full_name}/PutPushSubscription", f"{_PUSH.full_name}/DeletePushSubscription"),
+        Purpose.PURPOSE_HOLDER_DECISION,
+    )
+    | dict.fromkeys(
+        (
+            f"{_SUPERVISION.full_name}/ListRefusals",
+            f"{_SUPERVISION.full_name}/ReopenRefusal",
+            "hutong.records.v1.ConflictService/ListConflicts",
+        ),
+        Purpose.PURPOSE_SUPERVISION,
+    )
 )
 
 
@@ -112,7 +126,9 @@ class Gateway:
     """Counts what is under way, over both."""
 
 
-def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock, redis_circuit: Circuit) -> VerdictCache:
+def open_cache(
+    settings: GatewaySettings, feeds: Sequence[str], clock: Clock, redis_circuit: SharedCircuit
+) -> VerdictCache:
     """Opens the cache the settings name; `redis_circuit` is that of all uses of its Redis. Redis's driver is needed
     only where there is a Redis."""
     if not settings.redis_url:
@@ -124,7 +140,7 @@ def open_cache(settings: GatewaySettings, feeds: Sequence[str], clock: Clock, re
     )
 
 
-def open_limiter(settings: GatewaySettings, fingerprint: bytes, redis_circuit: Circuit) -> Limiter | None:
+def open_limiter(settings: GatewaySettings, fingerprint: bytes, redis_circuit: SharedCircuit) -> Limiter | None:
     """Returns what bounds how much one caller asks, in the Redis that the settings name, all uses of which have
     `redis_circuit`. Raises SettingsError."""
     shared: SharedBuckets | None = None
@@ -212,7 +228,7 @@ def build(
     for region, feed in (region_news or {}).items():
         sources.append(RecordsNews(region, feed, clock, mesh, secret_fingerprint=fingerprint))
     feeds = tuple(source.name for source in sources)
-    redis_circuit = Circuit()
+    redis_circuit = SharedCircuit()
     if cache is None:
         cache = open_cache(settings, feeds, clock, redis_circuit)
     digests = PolicyDigests(verdict)
@@ -267,12 +283,23 @@ def build(
     overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock, keys, files)
+    push = open_push(settings, clock)
+    push_work: list[Callable[[], Awaitable[None]]] = []
+    push_close: Callable[[], Awaitable[None]] | None = None
+    subscriptions = PushSubscriptions(admission, keys, clock)
+    if push is not None:
+        lead, days = settings.push_lead_seconds, settings.push_days
+        sender = PushSender(push.store, push.client, codes, secret, clock, auditor, lead_seconds=lead, days=days)
+        push_work = [PushNews(nation, push.store, keys, clock).run, sender.run]
+        push_close = sender.close
+        subscriptions = PushSubscriptions(admission, keys, clock, push.store, push.endpoints, push.public_key)
     limiter = open_limiter(settings, fingerprint, redis_circuit)
     identities = open_identities(settings, keys, certificates=files is not None)
     named = NamedCallers(Purpose.PURPOSE_SHOW_CODE, _DEFAULT_PURPOSES)
     guard = TableGuard(access_table(settings), named, persons=NamedPersons(keys))
     routes = {
         **api_routes(application, accesses, passes, certificates),
+        **push_routes(subscriptions),
         **supervision_routes(supervision, stores or {}, policies),
         **page_routes(sample_people, sign_in=bool(identities.development and sample_people)),
         **sign_in_routes(identities.development, sample_people),
@@ -284,6 +311,7 @@ def build(
             name=NAME,
             bindings=[
                 Binding(_CONTRACT, servicer, guard, heavy=HEAVY, heavy_purposes=HEAVY_PURPOSES),
+                Binding(_PUSH, PushServicer(subscriptions), guard),
                 Binding(_SUPERVISION, SupervisionServicer(supervision), guard, heavy=HEAVY),
             ],
             pings=probe.pings,
@@ -294,9 +322,10 @@ def build(
                 HoldersHistory(holder_feed, mesh).run,
                 *([voids.run] if pass_sources else []),
                 *([recorder.run] if recorder else []),
+                *push_work,
                 *(source.run for source in identities.tokens.sources),
             ],
-            close=_closing(cache, verdicts, limiter, recorder, close),
+            close=_closing(cache, verdicts, limiter, recorder, push_close, close),
             files=files,
             auditor=auditor,
             limiter=limiter,
@@ -333,11 +362,14 @@ def _closing(
     verdicts: VerdictClient,
     limiter: Limiter | None,
     recorder: Recorder | None,
+    push_close: Callable[[], Awaitable[None]] | None,
     close: Callable[[], Awaitable[None]] | None,
 ) -> Callable[[], Awaitable[None]]:
     async def close_all() -> None:
         if recorder is not None:
             await recorder.close()
+        if push_close is not None:
+            await push_close()
         await verdicts.close()
         await cache.close()
         if limiter is not None:

@@ -58,6 +58,12 @@ SUPERVISION_LOST = Tally(
     "What supervision did not get, because its store could not be written for long: MARK, of a figure, or REFUSAL.",
     ["what"],
 )
+PUSHES = Tally(
+    "hutong_gateway_pushes",
+    "Messages to people's devices, by what they say (RESULT, ENDING) and how sending ended: SENT; GONE, the device is "
+    "forgotten; LATER, it is tried again; REFUSED by the push service; EXPIRED before it could be sent.",
+    ["kind", "outcome"],
+)
 FEEDS_BEGUN = Tally(
     "hutong_gateway_feeds_begun",
     "How often a feed was followed anew, because its store went back or was made anew, or the cache was empty.",

@@ -6,10 +6,12 @@ from typing import Annotated
 from gateway.codes.cache.entry import BOUND_SECONDS
 from services.runtime.settings.environment import ServerSettings, require_secret
 from services.runtime.settings.kinds import (
+    Contact,
     Count,
     Directory,
     File,
     Flag,
+    Hosts,
     Listen,
     Members,
     Name,
@@ -23,6 +25,13 @@ from services.runtime.settings.kinds import (
     up_to,
 )
 
+PUSH_SERVICES = (
+    "fcm.googleapis.com",
+    "updates.push.services.mozilla.com",
+    "*.push.apple.com",
+    "*.notify.windows.com",
+)
+"""The push services of the browsers that most people have."""
 HEAD_SECONDS = 10.0
 IDLE_SECONDS = 75.0
 
@@ -67,6 +76,8 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     supervision_store: StoreUrl = ""
     """Where figures and refusals are kept for supervision: sqlite:///relative/path, sqlite:////absolute/path for a
     gateway that is alone, or postgresql://user@host/database for all replicas. Empty: they are kept nowhere."""
+    supervision_store_file: File = ""
+    """A file with that URL, in place of supervision_store: it may hold a password. Read once, at start."""
     supervision_migrate: Flag = False
     """Makes that store when it is not there, and brings its tables up to date. Otherwise `hutong migrate` does."""
     supervision_days: Count = 180
@@ -77,6 +88,30 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     certificate_trust: Directory = ""
     """The certificates of those who may sign test certificates (`*.pem`), and the list of revoked ones (`revoked.txt`):
     a folder that is read again when it changes, the same as lookup's. Empty: no certificates are verified."""
+    push_key: File = ""
+    """The key (P-256, PEM) that push services know this site by (VAPID); all replicas have the same. Another one ends
+    every subscription. Empty: with a development issuer one that is made in its folder, else people's devices are told
+    of nothing."""
+    push_contact: Contact = ""
+    """Where the operators of push services reach this site's: mailto:NAME@HOST or https://HOST. Needed with
+    HUTONG_PUSH_KEY."""
+    push_services: Hosts = PUSH_SERVICES
+    """The hosts of the push services that messages are sent to, each with its port unless that is 443; `*.` stands for
+    anything before. Nothing else is ever called, whatever a subscription says."""
+    push_networks: Networks = ()
+    """Networks that are not public, in which a push service of one's own may stand. Otherwise no address that is
+    private, or the machine's own, is called, whatever name leads to it."""
+    push_trust: File = ""
+    """Certificates (PEM) that push services are known by, besides those of the system."""
+    push_store: StoreUrl = ""
+    """Where subscriptions are kept: sqlite:///relative/path, sqlite:////absolute/path for a gateway that is alone, or
+    postgresql://user@host/database for all replicas. Empty: people's devices are told of nothing."""
+    push_migrate: Flag = False
+    """Makes that store when it is not there, and brings its tables up to date. Otherwise `hutong migrate` does."""
+    push_days: Count = 180
+    """For how many days a subscription lasts that its device does not renew: the page does so when it is opened."""
+    push_lead_seconds: SomeSeconds = 7200.0
+    """How long before its end a code is about to end."""
     cors_origins: Origins = ()
     """The origins, such as https://code.example.cn, whose pages may call the API from a browser. Empty: none but the
     gateway's own."""
@@ -104,3 +139,7 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
         require_secret(self.mesh_secret)
         if self.audit_trails and Path(self.audit).parent != Path(self.audit_trails):
             raise ValueError("HUTONG_AUDIT_TRAILS: must be the folder in which HUTONG_AUDIT is one")
+        if self.push_key and not self.push_store:
+            raise ValueError("HUTONG_PUSH_STORE: is needed with HUTONG_PUSH_KEY")
+        if self.push_key and not self.push_contact:
+            raise ValueError("HUTONG_PUSH_CONTACT: is needed with HUTONG_PUSH_KEY")

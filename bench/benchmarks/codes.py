@@ -5,8 +5,10 @@ import json
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import repeat
 from pathlib import Path
+from statistics import median, quantiles
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
@@ -20,7 +22,7 @@ from bench.load import post, send_all
 from bench.protocol import CannotRunError, in_turn
 from bench.report import Measure, Report, Series
 from bench.servers import bare_grpc, redis
-from bench.servers.program import cpu_seconds, program
+from bench.servers.program import cpu_seconds, program, thread_seconds
 from cli.mesh.client import MeshClient
 from cli.mesh.endpoints import read_endpoints
 from services.common.errors import Text
@@ -30,12 +32,17 @@ from services.runtime.clock import system_clock
 CONNECTIONS = 64
 CACHED = 15_000
 """Requests in each round of a cached code and of its yardstick."""
+PAIRS, SLICE = 20, 1_000
+"""In each round the cost of the trail is told by so many pairs of slices, one with it and one without, of so many
+requests each: what the machine does besides meets both halves of a pair alike."""
 UNCACHED = 4_000
 """People in each round, each asked for once, and calls of the yardstick."""
 HOME, ASKED = "430000", "110000"
 """Where people were tested and where their code is asked for."""
 CACHED_BOUND, UNCACHED_BOUND = 60.0, 200.0
 """Microseconds of CPU."""
+AUDIT_BOUND = 10.0
+"""Microseconds of CPU that the trail may add to a cached code."""
 SETTLE_SECONDS = 60.0
 
 _SHOW = "/v1/healthCode:show"
@@ -57,6 +64,30 @@ async def _round(pid: int, count: int, load: Awaitable[None], beside: int | None
     seconds = perf_counter() - began
     more = cpu_seconds(beside) - used_beside if beside else 0.0
     return _Found((cpu_seconds(pid) - used) / count * 1e6, count / seconds, more / count * 1e6)
+
+
+class _Pair(NamedTuple):
+    """Microseconds of CPU a request of two neighbours in time."""
+
+    without: float
+    audited: float
+
+    @property
+    def difference(self) -> float:
+        """Returns what the trail cost."""
+        return self.audited - self.without
+
+
+async def _pairs(without: "_Mesh", audited: "_Mesh") -> tuple[_Pair, ...]:
+    """Measures in turn, every other pair the other way round."""
+    pairs = []
+    for number in range(PAIRS):
+        if number % 2:
+            later = await audited.slice()
+            pairs.append(_Pair(await without.slice(), later))
+        else:
+            pairs.append(_Pair(await without.slice(), await audited.slice()))
+    return tuple(pairs)
 
 
 def _question(person: int) -> bytes:
@@ -121,6 +152,12 @@ class _Mesh:
         """Asks for one person's code, which is cached, again and again."""
         requests = repeat(post(_SHOW, _question(0)), CACHED)
         return _round(self._pid, CACHED, send_all(self._http, requests, CONNECTIONS), beside)
+
+    async def slice(self) -> float:
+        """Returns the CPU of a cached code, in microseconds, of all threads of the process, over a short while."""
+        used = thread_seconds(self._pid)
+        await send_all(self._http, repeat(post(_SHOW, _question(0)), SLICE), CONNECTIONS)
+        return (thread_seconds(self._pid) - used) / SLICE * 1e6
 
     def uncached(self) -> Awaitable[_Found]:
         """Asks for the code of people nobody has asked for."""
@@ -197,7 +234,9 @@ class _Codes:
                 memory.uncached,
                 audited.uncached,
             ]
-            return _report(size, *await in_turn(rounds, *measures))
+            figures = await in_turn(rounds, *measures)
+            trail = await in_turn(rounds, partial(_pairs, memory, audited))
+            return _report(size, *figures, pairs=trail[0])
 
 
 def _measures(
@@ -228,7 +267,10 @@ def _report(
     calls: tuple[_Found, ...],
     uncached: tuple[_Found, ...],
     uncached_audited: tuple[_Found, ...],
+    *,
+    pairs: tuple[tuple[_Pair, ...], ...],
 ) -> Report:
+    low, middle, high = quantiles([one.difference for series in pairs for one in series], n=4, method="inclusive")
     bare_http = Text(f"标尺：裸 uvicorn，同样 {size} 字节", f"yardstick: bare uvicorn, the same {size} bytes")
     bare_call = Text("标尺：空的 grpc.aio 调用", "yardstick: an empty grpc.aio call")
     return Report(
@@ -247,8 +289,28 @@ def _report(
             ),
             Measure(
                 "µs CPU",
-                Series(Text("已缓存，有审计日志", "cached, with the audit trail"), tuple(one.cpu for one in audited)),
-                Series(Text("标尺：无审计日志", "yardstick: without it"), tuple(one.cpu for one in memory)),
+                Series(
+                    Text("已缓存，有审计日志", "cached, with the audit trail"),
+                    tuple(median(one.audited for one in series) for series in pairs),
+                ),
+                Series(
+                    Text("标尺：无审计日志", "yardstick: without it"),
+                    tuple(median(one.without for one in series) for series in pairs),
+                ),
+            ),
+            Measure(
+                "µs CPU",
+                Series(
+                    Text("其中审计日志：相邻两段之差", "the trail's own: the difference of neighbours"),
+                    tuple(median(one.difference for one in series) for series in pairs),
+                ),
+                bound=AUDIT_BOUND,
+            ),
+            Measure(
+                "requests/s",
+                Series(Text("已缓存，有审计日志", "cached, with the audit trail"), tuple(one.rate for one in audited)),
+                Series(Text("标尺：无审计日志", "yardstick: without it"), tuple(one.rate for one in memory)),
+                higher_is_better=True,
             ),
             Measure(
                 "µs CPU",
@@ -269,6 +331,12 @@ def _report(
             Text(
                 f"未缓存者各有一份 {HOME} 的检测结果，在 {ASKED} 亮码，每人只问一次",
                 f"Uncached: each person has one result in {HOME}, stands in {ASKED}, and is asked for once",
+            ),
+            Text(
+                f"审计日志：每轮 {PAIRS} 对，每对有无审计各 {SLICE} 次，先后交替，CPU 含写盘线程；"
+                f"全部各对之差的四分位数 {low:.1f}、{middle:.1f}、{high:.1f} µs",
+                f"The trail: each round {PAIRS} pairs of {SLICE} codes with it and {SLICE} without, in changing order, "
+                f"its writer's thread included; quartiles of all differences {low:.1f}, {middle:.1f}, {high:.1f} µs",
             ),
             Text(
                 "客户端与服务共用机器的核，请求数/秒受二者限制",

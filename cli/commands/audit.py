@@ -31,6 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="他人保存的检查点，可多次给出 / a checkpoint that others keep; may be repeated",
     )
+    verify.add_argument(
+        "--witness",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="须已联署的见证方的公钥，或存放它的目录；可多次给出"
+        " / the key of a witness that must have co-signed, or the folder of it; may be repeated",
+    )
     verify.set_defaults(run=run_verify)
     search = commands.add_parser("search", help="谁查过某人 / who looked at a person")
     _add_folder(search)
@@ -42,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_folder(prove)
     prove.add_argument("number", type=int, help="行号，search 所示 / the line's number, as search shows it")
     prove.set_defaults(run=run_prove)
-    rotate = commands.add_parser("rotate", help="换用新的签名密钥 / hand a trail over to another signing key")
+    rotate = commands.add_parser(
+        "rotate", help="换用新的签名密钥 / hand a trail, or a witness, over to another signing key"
+    )
     _add_folder(rotate)
     rotate.set_defaults(run=run_rotate)
     witness = commands.add_parser(
@@ -81,7 +91,7 @@ def run_witness(args: argparse.Namespace) -> int:
 
 
 def run_rotate(args: argparse.Namespace) -> int:
-    """Makes the next key of a trail, to which its process hands it over with the next checkpoint."""
+    """Makes the next key of a trail or a witness, to which its process goes over with the next checkpoint."""
     from services.runtime.audit.opening import prepare_next_key
     from services.runtime.audit.segments import AuditError
 
@@ -90,7 +100,7 @@ def run_rotate(args: argparse.Namespace) -> int:
     except AuditError as error:
         complain(Text("不能换用", str(error)))
         return Exit.USAGE
-    print("写日志的进程在下一检查点交接 / the process that keeps the trail hands it over with its next checkpoint")
+    print("其进程在下一检查点换用 / its process goes over to the next key with the next checkpoint")
     return Exit.OK
 
 
@@ -112,7 +122,8 @@ def _changed(error: Exception) -> int:
 
 def run_verify(args: argparse.Namespace) -> int:
     """Reads the whole trail and says how many lines are proven."""
-    from services.runtime.audit.note import NoteError
+    from services.runtime.audit.cosigning import cosigned_notes
+    from services.runtime.audit.note import NoteError, read_verifier
     from services.runtime.audit.opening import keeper_of
     from services.runtime.audit.segments import AuditError
     from services.runtime.audit.trail import verify
@@ -123,8 +134,16 @@ def run_verify(args: argparse.Namespace) -> int:
         complain(Text(f"检查点无法读取：{error}", f"a checkpoint cannot be read: {error}"))
         return Exit.USAGE
     try:
-        verified = verify(args.folder, keeper_of(args.folder), notes)
+        witnesses = [keeper_of(Path(word)) if Path(word).is_dir() else read_verifier(word) for word in args.witness]
     except (AuditError, NoteError) as error:
+        complain(Text(f"见证方的公钥无法读取：{error}", f"a witness's key cannot be read: {error}"))
+        return Exit.USAGE
+    try:
+        keeper = keeper_of(args.folder)
+        for witness in witnesses:
+            notes |= cosigned_notes(args.folder, keeper, witness)
+        verified = verify(args.folder, keeper, notes)
+    except (AuditError, NoteError, OSError) as error:
         return _changed(error)
     print(
         f"无误 whole: {verified.checkpoint.origin}, {verified.lines} 行 lines, 检查点 checkpoint"

@@ -5,12 +5,17 @@ from functools import partial
 from pathlib import Path
 
 from cli.exits import Exit, complain
+from gateway.supervision.store.schemas import SCHEMAS as SUPERVISION
 from services.common.errors import Text
 from services.lookup.store.schemas import SCHEMAS as LOOKUP
 from services.records.store.schemas import SCHEMAS as RECORDS
 from services.runtime.storage import backup_command
 
-_STORES = ((RECORDS, "记录库 / a store of records"), (LOOKUP, "关联信息库 / lookup's store"))
+_STORES = (
+    (RECORDS, "记录库 / a store of records"),
+    (LOOKUP, "关联信息库 / lookup's store"),
+    (SUPERVISION, "监督统计库 / the store of supervision"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +34,7 @@ checkpoint. How to restore: docs/runbook/restoring-a-region.md.
     kinds = parser.add_subparsers(metavar="KIND", required=True, title="何物 what")
     for schemas, text in _STORES:
         command = kinds.add_parser(schemas.store, help=text)
-        backup_command.add_arguments(command)
+        backup_command.add_arguments(command, schemas)
         command.set_defaults(run=partial(backup_command.run, schemas))
     trail = kinds.add_parser("audit", help="审计日志 / an audit trail")
     trail.add_argument("folder", type=Path, metavar="FOLDER", help="日志目录 / the trail's folder")

@@ -3,6 +3,7 @@
 import argparse
 from functools import partial
 
+from gateway.push.store.schemas import SCHEMAS as PUSH
 from gateway.supervision.store.schemas import SCHEMAS as SUPERVISION
 from services.lookup.store.schemas import SCHEMAS as LOOKUP
 from services.records.store.schemas import SCHEMAS as RECORDS
@@ -12,6 +13,7 @@ _STORES = (
     (RECORDS, "记录库 / a store of records"),
     (LOOKUP, "关联信息库 / lookup's store"),
     (SUPERVISION, "监督统计库 / the store of supervision"),
+    (PUSH, "提醒订阅库 / the store of push subscriptions"),
 )
 
 
@@ -23,5 +25,5 @@ Makes a store, or brings its tables up to date, before its service starts."""
     stores = parser.add_subparsers(metavar="STORE", required=True, title="库 stores")
     for schemas, text in _STORES:
         command = stores.add_parser(schemas.store, help=text)
-        migration_command.add_arguments(command)
+        migration_command.add_arguments(command, schemas)
         command.set_defaults(run=partial(migration_command.run, schemas))

@@ -28,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="被监护人的居民身份证号 / a dependant's resident id",
     )
     parser.add_argument("--name", default="me", help="场所、机构、监督或运维人员的名字 / the name of who is no holder")
+    parser.add_argument("--full-name", metavar="NAME", help="持有人姓名 / the holder's name as written (claim name)")
+    parser.add_argument("--family-name", metavar="NAME", help="持有人的姓，拉丁字母 / the surname in Latin letters")
+    parser.add_argument("--given-name", metavar="NAME", help="持有人的名，拉丁字母 / the given name in Latin letters")
+    parser.add_argument("--birthdate", metavar="DATE", help="持有人的生日 / the date of birth, YYYY-MM-DD")
     parser.add_argument("--region", help="场所或机构所在地区 / the region of a venue or laboratory")
     parser.add_argument("--seconds", type=float, default=3600.0, help="有效秒数 / how long it is valid")
     parser.add_argument("--data", type=Path, default=Path(".hutong"), help="数据目录 / data of `hutong up`")
@@ -43,6 +47,13 @@ def run(args: argparse.Namespace) -> int:
         if args.number is None:
             return _usage("--number")
         claims["document"] = {"type": args.type, "number": args.number}
+        stated = {
+            "name": args.full_name,
+            "family_name": args.family_name,
+            "given_name": args.given_name,
+            "birthdate": args.birthdate,
+        }
+        claims |= {claim: value for claim, value in stated.items() if value}
         claims["dependants"] = [{"type": "RESIDENT_ID", "number": number} for number in args.dependant]
     elif args.role in ("venue", "laboratory"):
         if args.region is None:

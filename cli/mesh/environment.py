@@ -3,7 +3,7 @@
 from cli.mesh.certificates import tls_settings
 from cli.mesh.child import inherited_environment
 from cli.mesh.data import SECRET_FILE
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, RECORD_STORES, SUPERVISION, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PUSH, RECORD_STORES, SUPERVISION, VERDICT, Plan
 from services.common.regions import NATION
 
 MODULES = dict.fromkeys(RECORD_STORES, "services.records") | {
@@ -56,6 +56,8 @@ def settings(plan: Plan, name: str) -> dict[str, str]:
             "DEVELOPMENT": plan.development,
             "SUPERVISION_STORE": plan.store_url(SUPERVISION),
             "SUPERVISION_MIGRATE": "true",
+            "PUSH_STORE": plan.store_url(PUSH),
+            "PUSH_MIGRATE": "true",
             "CERTIFICATE_SIGNERS": str(plan.signers),
             "CERTIFICATE_TRUST": str(plan.signers),
             "SAMPLE_PEOPLE": str(plan.samples.resolve()) if plan.samples else "",

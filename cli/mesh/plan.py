@@ -14,8 +14,8 @@ REGIONS = ("110000", "210000", "220000", "310000", "340000", "410000", "430000",
 others reach the nation by file."""
 
 HTTP, OPERATIONS, GATEWAY, VERDICT, LOOKUP = "http", "operations", "gateway", "verdict", "lookup"
-SUPERVISION = "supervision"
-"""The gateway's own store."""
+SUPERVISION, PUSH = "supervision", "push"
+"""The gateway's own stores."""
 HOST = "127.0.0.1"
 
 RECORD_STORES = (*REGIONS, NATION)

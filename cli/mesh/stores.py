@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cli.mesh.data import DataDirectoryError
-from cli.mesh.plan import LOOKUP, RECORD_STORES, SUPERVISION, Plan
+from cli.mesh.plan import LOOKUP, PUSH, RECORD_STORES, SUPERVISION, Plan
 
-STORES = (*RECORD_STORES, LOOKUP, SUPERVISION)
+STORES = (*RECORD_STORES, LOOKUP, SUPERVISION, PUSH)
 _LIST = "stores"
 
 
@@ -16,7 +16,7 @@ def require_stores(plan: Plan, names: Iterable[str] = STORES) -> None:
     for name in names:
         file = plan.store_file(name)
         if name in noted and not file.exists():
-            kind = name if name in (LOOKUP, SUPERVISION) else "records"
+            kind = name if name in (LOOKUP, SUPERVISION, PUSH) else "records"
             make = f"`hutong migrate {kind} --store-url {plan.store_url(name)}`"
             raise DataDirectoryError(
                 f"库 {file} 不见了：从备份恢复；若确实要新建空库，用 {make}",
@@ -26,7 +26,9 @@ def require_stores(plan: Plan, names: Iterable[str] = STORES) -> None:
 
 def note_stores(plan: Plan) -> None:
     """Notes that the stores of this mesh were made."""
-    (plan.data / _LIST).write_text("".join(f"{name}\n" for name in sorted({*_made(plan.data), *STORES})))
+    # Without hutong[push] nothing is told to devices, and there is no store of that.
+    made = [name for name in STORES if name != PUSH or plan.store_file(name).exists()]
+    (plan.data / _LIST).write_text("".join(f"{name}\n" for name in sorted({*_made(plan.data), *made})))
 
 
 def _made(data: Path) -> frozenset[str]:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from cli.mesh.certificates import tls_settings
 from cli.mesh.data import SECRET_FILE
-from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PRINCIPALS, REGIONS, SUPERVISION, VERDICT, Plan
+from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PRINCIPALS, PUSH, REGIONS, SUPERVISION, VERDICT, Plan
 from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
 from services.common.regions import NATION
 from services.lookup.ports import CorrectionStore, RecordsIntake, RecordsSource
@@ -114,6 +114,8 @@ async def gateway(
         development=plan.development,
         supervision_store=plan.store_url(SUPERVISION),
         supervision_migrate=True,
+        push_store=plan.store_url(PUSH),
+        push_migrate=True,
         certificate_signers=str(plan.signers),
         certificate_trust=str(plan.signers),
         **tls_settings(plan, GATEWAY),

@@ -61,6 +61,8 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
         "group masked_name born result nucleic_acid sampled_at issued_at expires_at region country standing_checked",
     ),
     "hutong.gateway.v1.PresentCertificateResponse": _seen(_SERVICE, "record created"),
+    "hutong.gateway.v1.PutPushSubscriptionResponse": _seen(_HOLDER, "created"),
+    "hutong.gateway.v1.DeletePushSubscriptionResponse": _seen(_HOLDER, "deleted"),
     "hutong.gateway.v1.SwitchScopeResponse": _seen(_SERVICE, "scope"),
     "hutong.gateway.v1.ListRefusalsResponse": _seen(_SUPERVISION, "refusals next_page_token"),
     "hutong.gateway.v1.Refusal": _seen(

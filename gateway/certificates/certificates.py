@@ -40,7 +40,7 @@ from services.common.requests import fields
 from services.common.requests.instants import read_instant
 from services.common.requests.violations import Violations, violation
 from services.runtime.clock import Clock
-from services.runtime.rpc.call import count_unknown, current_call, note_person
+from services.runtime.rpc.call import count_unknown, current_call, note_person, stated_name
 from services.runtime.tls.identity import laboratory_ids
 
 VALID_FOR = timedelta(days=7)
@@ -101,14 +101,15 @@ class Certificates:
                 "本网关没有该地区有效的签发密钥，不签发证书",
                 "This gateway has no key of the region in force, and issues none of its certificates",
             )
-        name = request.name if request.name.surname else known_name(self._sources.names, person)
+        stated = stated_name(person)
+        name = request.name if request.name.surname else known_name(self._sources.names, person, stated)
         evidence = await self._known(person, request.region, purpose)
         laboratories = laboratory_ids(current_call().caller)
         record = certifiable(evidence, request.region, request.source_id, tuple(laboratories) or None)
         holder = Holder(
             name.surname,
             name.given_name,
-            date_of_birth(request.document.type, request.document.number),
+            date_of_birth(request.document.type, request.document.number) or (stated and stated.born),
             name.written_name,
         )
         identifier = certificate_identifier(record.region, _number(record))

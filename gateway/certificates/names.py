@@ -8,10 +8,27 @@ from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1.certificate_pb2 import HolderName
 
 from services.common.errors import FailedPrecondition, Text, Violation
+from services.common.person_names import PersonName
 from services.common.requests import fields
 from services.common.requests.violations import violation
 
 MOST_LETTERS = 80
+_SPELT = {
+    "Ü": "UE",
+    "Æ": "AE",
+    "Œ": "OE",
+    "Ø": "OE",
+    "Þ": "TH",
+    "Ð": "D",
+    "Đ": "D",
+    "Ł": "L",
+    "Ħ": "H",
+    "Ŧ": "T",
+    "Ŋ": "N",
+    "\u0131": "I",
+    "\u1e9e": "SS",
+}
+"""Letters that do not come apart into one of A to Z and a mark (ICAO 9303, part 3, section 6, table A)."""
 _LETTERS = re.compile(r"[A-Z][A-Z<]*")
 _PEOPLE = frozenset((Purpose.PURPOSE_SHOW_CODE, Purpose.PURPOSE_HOLDER_DECISION))
 
@@ -48,15 +65,21 @@ def _letters(text: str, field: str) -> list[Violation]:
     )
 
 
-def known_name(names: Mapping[bytes, Text], person: bytes) -> HolderName:
-    """Returns the name of a person whom the gateway knows by name. Raises FailedPrecondition (HOLDER_NAME_UNKNOWN)."""
+def known_name(names: Mapping[bytes, Text], person: bytes, stated: PersonName | None) -> HolderName:
+    """Returns the name of a person: as the sample people have it, else as the caller's token states it. Raises
+    FailedPrecondition (HOLDER_NAME_UNKNOWN), which names the claim that lacks."""
     name = names.get(person)
     if name is None:
-        raise FailedPrecondition(
-            "HOLDER_NAME_UNKNOWN",
-            "本网关不知道持有人的姓名，请由地区系统或检测机构申领",
-            "The gateway does not know the holder's name; a region's system or a laboratory asks for the certificate",
-        )
+        if stated is None or stated.lacking:
+            claim = stated.lacking if stated is not None else "family_name"
+            raise FailedPrecondition(
+                "HOLDER_NAME_UNKNOWN",
+                f"令牌未给出可用的姓名（声明 {claim}），请由签发方补充，或由地区系统、检测机构申领",
+                f"The token states no name that will do (claim {claim}): its issuer states it, or a region's system or "
+                "a laboratory asks for the certificate",
+            )
+        letters = passport_letters(stated.surname), passport_letters(stated.given_name)
+        return HolderName(surname=letters[0], given_name=letters[1], written_name=stated.written)
     surname, _, given = name.en.partition(" ")
     return HolderName(surname=passport_letters(surname), given_name=passport_letters(given), written_name=name.zh)
 
@@ -64,6 +87,6 @@ def known_name(names: Mapping[bytes, Text], person: bytes) -> HolderName:
 def passport_letters(text: str) -> str:
     """Returns a name of Latin letters as a passport's machine-readable lines have it (ICAO 9303, part 3, section 6), ü
     as UE by rule, other marks left out."""
-    plain = text.replace("ü", "ue").replace("Ü", "UE")
+    plain = "".join(_SPELT.get(letter, letter) for letter in unicodedata.normalize("NFC", text).upper())
     plain = unicodedata.normalize("NFKD", plain).upper()
     return re.sub("[^A-Z<]", "", re.sub(r"[\s-]+", "<", plain.strip()))

@@ -14,7 +14,7 @@ from gateway.http.encodings import LEAST_BYTES, accepts_gzip, gzipped
 from gateway.http.names import PURPOSE
 from gateway.http.problems import HttpError, of_error, problem
 from gateway.http.routing import Incoming, Reply, Route
-from gateway.identity.callers import DEVELOPMENT, NOBODY, Callers
+from gateway.identity.callers import DEVELOPMENT, NOBODY, Callers, at_the_machine
 from gateway.identity.origins import Origins
 from gateway.metrics import REQUESTS
 from services.common.errors import DeadlineExceeded, ServiceError, Text, invalid
@@ -123,8 +123,10 @@ class HttpApplication:
                     proven=caller.proven,
                     address=self._address(scope, forwarded),
                     refusal=caller.refusal,
+                    names=caller.names,
                 )
-                reply = await self._serve(route, scope, receive, headers, _purpose(purpose), call)
+                local = route.open and at_the_machine(host, proxied=proxied)
+                reply = await self._serve(route, scope, receive, headers, _purpose(purpose), call, local=local)
                 if reply.status != 200:
                     outcome = "UNAVAILABLE"
         except ServiceError as error:
@@ -151,7 +153,15 @@ class HttpApplication:
         await _send(send, reply, trace, more, gzip=gzip)
 
     async def _serve(
-        self, route: Route, scope: Scope, receive: Receive, headers: BodyHeaders, purpose: int, call: Call
+        self,
+        route: Route,
+        scope: Scope,
+        receive: Receive,
+        headers: BodyHeaders,
+        purpose: int,
+        call: Call,
+        *,
+        local: bool,
     ) -> Reply:
         weight = route.weight
         if weight is not None:
@@ -167,7 +177,7 @@ class HttpApplication:
                     # A body that never comes must not hold a connection.
                     async with asyncio.timeout(self._seconds):
                         body = await read_body(receive, headers, changes=route.changes)
-            incoming = Incoming(body, scope["query_string"], purpose)
+            incoming = Incoming(body, scope["query_string"], purpose, local)
             span_name = f"{route.method} {scope['path']}" if call.trace.sampled else ""
             pipeline = self._pipelines.open if route.open else self._pipelines.guarded
             return await route.serve(incoming, call, pipeline, span_name)

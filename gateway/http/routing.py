@@ -21,11 +21,13 @@ HTML = b"text/html; charset=utf-8"
 
 
 class Incoming(NamedTuple):
-    """The parts of a request that a route reads. `purpose` is the number that the request's header names, or 0."""
+    """The parts of a request that a route reads. `purpose` is the number that the request's header names, or 0; `local`
+    is true of who asks this machine by its own name, through no proxy."""
 
     body: bytes
     query: bytes
     purpose: int
+    local: bool = False
 
 
 class Reply(NamedTuple):

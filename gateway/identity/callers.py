@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from gateway.identity import refusals
+from gateway.identity.person_names import TokenNames
 from gateway.identity.tokens import Tokens
 from services.common.errors import ServiceError
 from services.runtime.rpc.peers import Caller, Context, Peers
@@ -30,6 +31,11 @@ def development_caller(given: str) -> Caller:
 DEVELOPMENT = development_caller("http")
 
 
+def at_the_machine(host: bytes | None, *, proxied: bool) -> bool:
+    """Tells whether a request asks this machine by its own name, through no proxy."""
+    return not proxied and (host is None or _LOOPBACK_HOST.fullmatch(host) is not None)
+
+
 class Callers:
     """Tells who calls. `development`: whether whoever gives no token is the development principal."""
 
@@ -43,7 +49,7 @@ class Callers:
         page can have its name mean 127.0.0.1."""
         if authorization is not None:
             return await self._of(authorization, times)
-        if self._development and not proxied and (host is None or _LOOPBACK_HOST.fullmatch(host)):
+        if self._development and at_the_machine(host, proxied=proxied):
             return DEVELOPMENT
         return NOBODY
 
@@ -60,7 +66,8 @@ class Callers:
         try:
             if times > 1:
                 raise refusals.malformed()
-            return self._tokens.remembered(authorization) or await self._tokens.verify(authorization)
+            caller = self._tokens.remembered(authorization) or await self._tokens.verify(authorization)
+            return caller._replace(names=TokenNames(authorization)) if caller.persons else caller
         except ServiceError as refusal:
             log.info("token refused", extra={"reason": refusal.reason})
             return NOBODY._replace(refusal=refusal)

@@ -13,7 +13,7 @@ from hutong.common.v1.subject_pb2 import DocumentType
 
 from gateway.identity import refusals
 from gateway.identity.issuers import Issuer
-from services.common.documents import PersonKeys, holds_number
+from services.common.documents import PersonKeys, may_hide_number
 from services.common.errors import InvalidArgument
 from services.common.regions import divisions
 from services.runtime.tls.identity import principal
@@ -48,7 +48,7 @@ def identity_of(claims: Mapping[str, Any], issuer: Issuer, keys: PersonKeys) -> 
     if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject) or subject in (".", ".."):
         raise refusals.wrong_claims()
     # It becomes part of a name, and names stand in logs and trails: an issuer that numbers its staff by their ids.
-    if holds_number(subject):
+    if may_hide_number(subject):
         raise refusals.wrong_claims()
     if role in ("supervisor", "operator"):
         return Identity(principal(f"{role}/{subject}"))

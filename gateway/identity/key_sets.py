@@ -2,11 +2,16 @@
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
+from threading import Timer
 from typing import Any, NamedTuple
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 import jwt
 import msgspec
@@ -166,7 +171,11 @@ class KeySource:
 def source_of(name: str, keys: str) -> KeySource:
     """Returns the keys at a URL or in a file."""
     if "://" in keys:
-        return KeySource(name, lambda: asyncio.to_thread(_download, keys), every=REFRESH_SECONDS)
+        # A thread of its own, and one: an issuer that answers slowly must not keep the process's threads.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="issuer-keys")
+        return KeySource(
+            name, lambda: asyncio.get_running_loop().run_in_executor(thread, _download, keys), every=REFRESH_SECONDS
+        )
     return KeySource(name, lambda: asyncio.to_thread(Path(keys).read_bytes), every=LOOK_SECONDS)
 
 
@@ -175,8 +184,49 @@ class _NoRedirects(HTTPRedirectHandler):
         """Follows none: keys come from where the operator has said."""
 
 
+class _Connection(HTTPConnection):
+    def connect(self) -> None:
+        """Connects, for so long and no longer: a time for each byte is none for them all."""
+        super().connect()
+        _end_later(self.sock)
+
+
+class _SecureConnection(HTTPSConnection):
+    def connect(self) -> None:
+        """See _Connection."""
+        super().connect()
+        _end_later(self.sock)
+
+
+def _end_later(connected: socket.socket) -> None:
+    def end() -> None:
+        # Of the socket itself: another thread is in the midst of its TLS.
+        with suppress(OSError):
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+    timer = Timer(FETCH_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+
+
+class _Bounded(HTTPHandler):
+    def http_open(self, req: Request) -> HTTPResponse:
+        """Opens a bounded connection."""
+        return self.do_open(_Connection, req)
+
+
+class _SecureBounded(HTTPSHandler):
+    def https_open(self, req: Request) -> HTTPResponse:
+        """Opens a bounded connection."""
+        return self.do_open(_SecureConnection, req)
+
+
 def _download(url: str) -> bytes:
     request = Request(url, headers={"accept": "application/json"})
-    with build_opener(_NoRedirects).open(request, timeout=FETCH_SECONDS) as reply:
-        content: bytes = reply.read(MOST_BYTES + 1)
+    opener = build_opener(_NoRedirects, _Bounded, _SecureBounded)
+    try:
+        with opener.open(request, timeout=FETCH_SECONDS) as reply:
+            content: bytes = reply.read(MOST_BYTES + 1)
+    except HTTPException as error:
+        raise OSError(f"no answer of HTTP: {type(error).__name__}") from None
     return content

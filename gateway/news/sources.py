@@ -69,7 +69,7 @@ class RecordsNews:
     async def watch(self, cursor: str | None) -> AsyncGenerator[News, None]:
         """See NewsSource. A cursor reads FEED_ID/SEQUENCE, or FEED_ID/SEQUENCE/MARK with the mark in hexadecimal."""
         teller = TellerClock(self._clock())
-        async with aclosing(self.batches(_position(cursor))) as batches:
+        async with aclosing(self.batches(position(cursor))) as batches:
             async for batch in batches:
                 yield self._news(batch, teller)
 
@@ -93,7 +93,7 @@ class RecordsNews:
             elif change.HasField("laboratory"):
                 laboratories.add(change.laboratory.laboratory)
         return News(
-            cursor=f"{batch.cursor.feed_id}/{batch.cursor.sequence}/{batch.cursor.mark.hex()}",
+            cursor=cursor_of(batch.cursor),
             persons=persons,
             laboratories=sorted(laboratories),
             as_of=_as_of(batch, teller, self._clock),
@@ -101,7 +101,13 @@ class RecordsNews:
         )
 
 
-def _position(cursor: str | None) -> FeedCursor | None:
+def cursor_of(cursor: FeedCursor) -> str:
+    """Writes a position in a records store's feed: FEED_ID/SEQUENCE/MARK, with the mark in hexadecimal."""
+    return f"{cursor.feed_id}/{cursor.sequence}/{cursor.mark.hex()}"
+
+
+def position(cursor: str | None) -> FeedCursor | None:
+    """Reads what `cursor_of` writes, or FEED_ID/SEQUENCE; None for none."""
     if not cursor:
         return None
     feed_id, sequence, mark = [*cursor.split("/"), ""][:3]

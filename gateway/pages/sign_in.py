@@ -32,7 +32,9 @@ class SignInRoute:
         self._decode = Decoder(SignInRequest)
 
     async def serve(self, incoming: Incoming, call: Call, pipeline: Pipeline, span_name: str) -> Reply:
-        """See Route. Raises NOT_FOUND (SAMPLE_PERSON_UNKNOWN)."""
+        """See Route. Raises PERMISSION_DENIED (ACCESS_DENIED) away from the machine, NOT_FOUND
+        (SAMPLE_PERSON_UNKNOWN)."""
+        _require_local(incoming)
         document = self._decode(incoming.body).document
         person = self._people.get((document.type, document.number))
         if person is None:
@@ -65,7 +67,8 @@ class SupervisorSignInRoute:
         self._decode = Decoder(SupervisorSignInRequest)
 
     async def serve(self, incoming: Incoming, call: Call, pipeline: Pipeline, span_name: str) -> Reply:
-        """See Route."""
+        """See Route. Raises PERMISSION_DENIED (ACCESS_DENIED) away from the machine."""
+        _require_local(incoming)
         self._decode(incoming.body)
 
         async def answer(request: Empty) -> Reply:
@@ -73,6 +76,14 @@ class SupervisorSignInRoute:
             return Reply(encode(SignInResponse(token, TOKEN_SECONDS)), headers=((b"cache-control", b"no-store"),))
 
         return await pipeline.unary(self.operation, answer, Empty(), call, span_name=span_name)
+
+
+def _require_local(incoming: Incoming) -> None:
+    """Raises PERMISSION_DENIED unless a request comes from whoever sits at the machine: any web page can have its name
+    mean 127.0.0.1, and would have a supervisor's token."""
+    if not incoming.local:
+        text = Text("只在本机以本机名称登录样例人员", "Sample people sign in at this machine alone, by its own name")
+        raise ServiceError(Code.PERMISSION_DENIED, "ACCESS_DENIED", text)
 
 
 def _claim(document: SampleDocument) -> dict[str, str]:

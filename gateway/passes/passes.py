@@ -1,5 +1,6 @@
 """Passes and trust bundles, as the gateway gives them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,7 +38,17 @@ from services.certificates.passes.contents import (
 from services.common.errors import FailedPrecondition, Unavailable, Violation
 from services.common.instants import SECOND, to_datetime
 from services.runtime.clock import Clock
+from services.runtime.rpc.call import stated_name
 
+_BETWEEN_NAMES = re.compile("[\u00b7\u2022\u2027\u30fb]")
+"""The dots that people write between the parts of a name."""
+_LONG_SURNAMES = frozenset(
+    """
+    欧阳 太史 端木 上官 司马 东方 独孤 南宫 万俟 闻人 夏侯 诸葛 尉迟 公羊 赫连 澹台 皇甫 宗政 濮阳 公冶 太叔 申屠
+    公孙 慕容 仲孙 钟离 长孙 宇文 司徒 鲜于 司空 令狐 呼延 轩辕 西门 东郭 百里 淳于 单于 拓跋 第五 左丘 公良 公西 梁丘
+    亓官 司寇 子车 段干 歐陽 東方 諸葛 尉遲 鍾離 長孫 東郭 單于 軒轅 西門
+    """.split()
+)
 LIVES = timedelta(minutes=3)
 KEYS_BEFORE = timedelta(hours=1)
 KEYS_AFTER = timedelta(days=30)
@@ -86,14 +97,15 @@ class Passes:
         code = shown.message()
         verdict = code.verdict
         issued_at = to_datetime(self._clock()).astimezone(UTC).replace(microsecond=0)
+        stated = stated_name(query.person)
         contents = Pass(
             region=request.region,
             scene=request.scene,
             word=verdict.status,
             colour=verdict.colour,
             until=_seconds(verdict.valid_until) if verdict.HasField("valid_until") else None,
-            initials=masked(sources.names.get(query.person, "")),
-            born=query.born[5:],
+            initials=masked(sources.names.get(query.person) or (stated.written if stated else "")),
+            born=(query.born or (stated.born.isoformat() if stated and stated.born else ""))[5:],
             rests_on=await self._rests_on(verdict, query.person, purpose),
             nonce=token_bytes(NONCE_BYTES),
             issued_at=issued_at,
@@ -184,8 +196,10 @@ def _timestamp(moment: datetime) -> Timestamp:
 
 
 def masked(name: str) -> str:
-    """Returns a name as a guard sees it: of each word the first letter, such as 张* and L* W*."""
-    return " ".join(f"{word[0]}*" for word in name.split()[:4])
+    """Returns a name as a guard sees it: of each word the first letter, such as 张*, L* W* and 买* 艾*; a surname of
+    two characters stays whole (欧阳*), since the first alone would be another surname."""
+    words = _BETWEEN_NAMES.sub(" ", name).split()[:4]
+    return " ".join(f"{word[: 2 if len(word) > 2 and word[:2] in _LONG_SURNAMES else 1]}*" for word in words)
 
 
 def qr_svg(text: str) -> str:

@@ -9,6 +9,7 @@ The number itself goes no further than this module's caller: it is never stored,
 import hmac
 import re
 from typing import NamedTuple
+from unicodedata import decimal, normalize
 
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Subject
 
@@ -78,6 +79,7 @@ _PERMITS = {
     _TAIWAN_PERMIT: re.compile(r"([0-9]{8})(?:[0-9]{2})?"),
 }
 _WRITTEN_NUMBER = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
+_HIDDEN_NUMBER = re.compile(r"(?=([0-9]{17}[0-9X]))")
 _SEPARATORS = str.maketrans("", "", "-./_:")
 _SHORTEST_TELLING = 8
 """Shorter numbers occur within other ids by chance."""
@@ -165,16 +167,39 @@ def normalise(document_type: DocumentType.ValueType, number: str, field: str = "
 
 
 def holds_number(text: str) -> bool:
-    """Tells whether a resident id or a permanent resident's number (GB 11643) stands anywhere in a text."""
+    """Tells whether a resident id or a permanent resident's number (GB 11643) stands anywhere in a text, whole or cut
+    by blanks."""
     if len(text) < 18:
         return False
-    for match in _WRITTEN_NUMBER.finditer(compact(text)):
-        try:
-            checked_eighteen(match[0], "")
-        except InvalidArgument:
-            continue
-        return True
-    return False
+    half_width = text.translate(_FULL_WIDTH).upper()
+    # Digits before a blank are another number as often as a part of this one.
+    return any(
+        _is_eighteen(match[0])
+        for written in dict.fromkeys((half_width, compact(text)))
+        for match in _WRITTEN_NUMBER.finditer(written)
+    )
+
+
+def may_hide_number(text: str) -> bool:
+    """Tells whether such a number can be read out of a text at all: also amid other digits, in digits of any script,
+    cut in pieces by whatever is no letter. For names, traces and what an error would repeat, where a text that is
+    refused by chance costs nothing; for what people enter there is `holds_number`."""
+    if len(text) < 18:
+        return False
+    written = "".join(
+        str(decimal(character)) if character.isdecimal() else character
+        for character in normalize("NFKC", text).upper()
+        if character.isalnum()
+    )
+    return any(_is_eighteen(match[1]) for match in _HIDDEN_NUMBER.finditer(written))
+
+
+def _is_eighteen(number: str) -> bool:
+    try:
+        checked_eighteen(number, "")
+    except InvalidArgument:
+        return False
+    return True
 
 
 def holds_number_of(document: Document, text: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hutong.common.v1.identity_pb2 import StoreIdentity, StoreKind
 
-from services.common.documents import holds_number
+from services.common.documents import may_hide_number
 from services.common.errors import Unavailable
 from services.common.mesh_secret import parse_mesh_secret
 
@@ -39,7 +39,7 @@ def _named(kind: int, region: str) -> str:
 
 def shown_text(text: str) -> str:
     """Returns a text that came in with a request, unless a document's number stands in it: no error repeats one."""
-    return "…" if len(text) > _LONGEST_SHOWN or holds_number(text) else text
+    return "…" if len(text) > _LONGEST_SHOWN or may_hide_number(text) else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ _CUT_LEFT, _CUT_RIGHT = 128 - 8 * _LEFT, 128 - 8 * _RIGHT
 _ROUNDS = tuple((b"right %d " % number, b"left %d  " % number) for number in range(3))
 """What makes the rounds differ, two by two: the second half of each block."""
 _LINE = re.compile(r"(root|current|\d{1,3}):[ \t]*(\S.*)")
+_LEAST_CHARACTERS = 6
+"""Of 16 random bytes in hexadecimal, fewer different digits do not occur; what somebody has typed has fewer."""
+_LONGEST_WORD = 16
 _PLACEHOLDER = re.compile(r"replace|change[-_ ]?me|placeholder|your[-_ ]secret|<.*>", re.IGNORECASE)
 
 
@@ -127,9 +130,14 @@ def mesh_secret_text(secret: MeshSecret) -> str:
     return f"root: {secret.root.decode()}\n{versions}current: {secret.current}\n"
 
 
+def _repeats_itself(secret: str) -> bool:
+    """Tells if a secret is one short word again and again."""
+    return any(secret[length:] == secret[:-length] for length in range(1, min(_LONGEST_WORD, len(secret) // 2) + 1))
+
+
 def _checked(secret: str, what: str) -> bytes:
     if len(secret.encode()) < LEAST_SECRET:
         raise MeshSecretError(f"{what} needs at least {LEAST_SECRET} bytes")
-    if _PLACEHOLDER.search(secret):
+    if _PLACEHOLDER.search(secret) or len(set(secret)) < _LEAST_CHARACTERS or _repeats_itself(secret):
         raise MeshSecretError(f"{what} is a placeholder: make one of your own")
     return secret.encode()

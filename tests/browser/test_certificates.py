@@ -58,3 +58,50 @@ async def test_a_certificate_is_presented_or_refused_with_its_reason(phone: Phon
     await expect(done).to_have_text(re.compile("已记入|Kept in"))
     await expect(done).to_be_focused()
     assert 2 == phone.mesh.calls["present"]
+
+
+SCANNED = """
+window.BarcodeDetector = class {
+  async detect() { return window.seen ? [{ rawValue: window.seen }] : []; }
+};
+const stream = document.createElement("canvas");
+// Without frames a video does not begin.
+setInterval(() => stream.getContext("2d").fillRect(Math.random() * 9, 0, 9, 9), 50);
+window.streams = [];
+navigator.mediaDevices.getUserMedia = async () => {
+  if (window.refuses) throw new DOMException("", "NotAllowedError");
+  const made = stream.captureStream(5);
+  window.streams.push(made);
+  return made;
+};
+"""
+LIVE = "() => window.streams.flatMap(one => one.getTracks()).filter(one => one.readyState === 'live').length"
+
+
+async def test_a_certificate_is_scanned_with_the_camera(phone: Phone) -> None:
+    """What is no certificate is said, one that is stands in the form to be presented, and the camera is off again, also
+    when the sheet is closed; without a camera the text can be pasted."""
+    await phone.context.add_init_script(SCANNED)
+    page = await phone.holder()
+    await page.locator("[data-action=results]").click()
+    await page.locator("[data-present]").click()
+    await page.locator("[data-camera]").click()
+    await expect(page.locator("#sheetBody video")).to_be_visible()
+    await page.evaluate("window.seen = 'https://example.cn'")
+    await expect(page.locator("#sheetBody [role=alert]")).to_have_text("这不是检测证明的二维码。")
+    await page.evaluate("window.seen = 'HC1:NCFOXN'")
+    await expect(page.locator("#presented")).to_have_value("HC1:NCFOXN")
+    await expect(page.locator("#sheetBody button.main")).to_be_focused()
+    await expect(page.locator("#sheetBody video")).to_be_hidden()
+    assert 0 == await page.evaluate(LIVE)
+    # Nothing more is seen, so that the camera stays on until the sheet is closed.
+    await page.evaluate("window.seen = ''")
+    await page.locator("[data-camera]").click()
+    await page.wait_for_function(f"() => ({LIVE})() === 1")
+    await page.locator("#close").click()
+    await page.wait_for_function(f"() => ({LIVE})() === 0")
+    await page.evaluate("window.refuses = true")
+    await page.locator("[data-action=results]").click()
+    await page.locator("[data-present]").click()
+    await page.locator("[data-camera]").click()
+    await expect(page.locator("#sheetBody [role=alert]")).to_have_text("相机打不开：请粘贴证明的文本。")

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from gateway.settings import GatewaySettings
 from tests.testkit.browser import CHINESE, ENGLISH, NARROW, PATIENCE, PEOPLE, Phone, mesh_of_one, phone_at
 from tests.testkit.fakes.mesh import DOCUMENT, serving
+from tests.testkit.page_budgets import Budget
 from tests.testkit.secret import SECRET
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -80,6 +81,13 @@ async def test_a_supervisor_reads_downloads_and_opens_a_refusal_again(phone: Pho
     await page.locator("#leave").click()
     await expect(page.locator("#enter")).to_be_visible()
     assert UNKNOWN["number"] not in await page.content()
+
+
+async def test_it_is_light_and_stands_still(phone: Phone) -> None:
+    """Below the budget of the other pages, and nothing moves when the figures come, or come again."""
+    budget = Budget(phone)
+    await budget.watch()
+    await budget.hold(await signed_in(phone), "/supervision")
 
 
 @pytest.mark.parametrize("phone", [ENGLISH], indirect=True)

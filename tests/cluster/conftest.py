@@ -9,6 +9,7 @@ namespace that the tests did not make. k8s/README.md says how to run them.
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -64,7 +65,20 @@ def superuser_url() -> str:
 @pytest.fixture
 def namespaces(kubectl: Kubectl) -> Iterator[list[str]]:
     """The names of namespaces that are deleted when the test has ended: a test adds those that it made."""
+    with _deleted(kubectl) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def lasting_namespaces(kubectl: Kubectl) -> Iterator[list[str]]:
+    """The same, when the module's last test has ended."""
+    with _deleted(kubectl) as made:
+        yield made
+
+
+@contextmanager
+def _deleted(kubectl: Kubectl) -> Iterator[list[str]]:
     made: list[str] = []
     yield made
     if made:
-        kubectl("delete", "namespace", *made, "--wait=true", "--timeout=300s")
+        kubectl("delete", "namespace", *made, "--ignore-not-found", "--wait=true", "--timeout=300s")

@@ -27,7 +27,15 @@ from tests.testkit.directories import directory_file
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.cluster import Build, Load, Replica, StuckError
 from tests.testkit.servers.gateway_pod import GatewayPod, KeptConnections
-from tests.testkit.servers.mesh_on_names import CALL_SECONDS, HOME, NATION, MeshOnNames, committed_times, mesh_on_names
+from tests.testkit.servers.mesh_on_names import (
+    CALL_SECONDS,
+    HOME,
+    NATION,
+    MeshOnNames,
+    Times,
+    committed_times,
+    mesh_on_names,
+)
 from tests.testkit.tools import ROOT
 
 PARTNERS_CONFIG = '{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}'
@@ -55,8 +63,10 @@ async def test_everything_is_upgraded_at_once_twice_and_no_code_fails(tmp_path, 
 
 
 async def test_with_the_committed_times_no_code_fails_while_names_are_told_for_30_seconds(tmp_path):
-    """Answers may be as old as a usual cluster's: what a new pod waits and an old one serves on is longer, together."""
-    async with mesh_on_names(tmp_path, 30.0, committed_times()) as mesh, Load(mesh.ask, 4) as load:
+    """Who drains a node, or rolls out once more, ends a pod when another is Ready, and names are told as they were 30 s
+    ago: that pod serves on until the other is known. All of it is ten times as fast here."""
+    times = Times(committed_times().drain / FASTER, 0.0)
+    async with mesh_on_names(tmp_path, NAME_SECONDS / FASTER, times) as mesh, Load(mesh.ask, 4) as load:
         await load.calls(100)
         await asyncio.gather(
             mesh.verdict.roll_as_deployment(),
@@ -66,6 +76,29 @@ async def test_with_the_committed_times_no_code_fails_while_names_are_told_for_3
         )
         await load.calls(100)
     assert [] == load.failures
+
+
+NAME_SECONDS = 30.0
+"""As old as a usual cluster's answers may be."""
+FASTER = 10.0
+
+
+@pytest.mark.postgres
+async def test_two_lookups_on_one_database_are_rolled_twice_and_no_code_fails(tmp_path, postgres_url):
+    """The second time as soon as the first has its last pod Ready; the list of members is proven once, for all."""
+    times = Times(WAIT_SECONDS, 0.0)
+    async with mesh_on_names(tmp_path, 0.5, times, lookup_store=postgres_url) as mesh, Load(mesh.ask, 4) as load:
+        await load.calls(100)
+        before = {replica.address for replica in mesh.lookup.replicas}
+        for _ in range(2):
+            await mesh.lookup.roll_as_stateful_set()
+        assert before.isdisjoint(replica.address for replica in mesh.lookup.replicas)
+        await load.calls(100)
+    assert [] == load.failures
+
+
+WAIT_SECONDS = 1.6
+"""Longer than names are told there, and a channel takes to ask again."""
 
 
 async def test_a_second_rollout_begins_while_the_first_goes_on(tmp_path):

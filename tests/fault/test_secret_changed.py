@@ -30,6 +30,7 @@ from services.common.regions import NATION
 from services.runtime.settings.directory import read_directory
 from services.runtime.settings.secret_file import LOOK_SECONDS
 from tests.testkit.builders.records import result
+from tests.testkit.servers.second_gateway import SecondGateway
 
 SHOW = "/v1/healthCode:show"
 HUNAN = "430000"
@@ -85,8 +86,8 @@ async def wrong(mesh: RunningMesh, data: Path) -> set[str]:
 class Load:
     """Asks for codes and writes records without a pause, and keeps whatever was not as it should be."""
 
-    def __init__(self, mesh: RunningMesh, expected: Sequence[str], client: MeshClient) -> None:
-        self._mesh = mesh
+    def __init__(self, gateways: Sequence[str], expected: Sequence[str], client: MeshClient) -> None:
+        self._gateways = gateways
         self._expected = expected
         self._client = client
         self.shown = 0
@@ -96,7 +97,8 @@ class Load:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Goes on meanwhile."""
-        tasks = [asyncio.create_task(work()) for work in (self._show, self._show_anew, self._write)]
+        works = [self._write(), *(self._ask(url, more) for url in self._gateways for more in ({}, {"refresh": True}))]
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             yield
         finally:
@@ -104,14 +106,8 @@ class Load:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    async def _show(self) -> None:
-        await self._ask({})
-
-    async def _show_anew(self) -> None:
-        await self._ask({"refresh": True})
-
-    async def _ask(self, more: dict[str, Any]) -> None:
-        async with httpx.AsyncClient(base_url=self._mesh.http, timeout=30) as http:
+    async def _ask(self, url: str, more: dict[str, Any]) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
             while True:
                 for body, expected in zip(BODIES, self._expected, strict=True):
                     reply = await http.post(SHOW, json={**body, **more})
@@ -146,19 +142,28 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.2)
 
 
-async def rotate(mesh: RunningMesh, data: Path) -> None:
-    """Goes by docs/runbook/changing-the-secret.md, but for the time that a cluster takes to bring files along."""
+async def rotate(mesh: RunningMesh, data: Path, second: SecondGateway | None) -> None:
+    """Goes by docs/runbook/changing-the-secret.md, but for the time that a cluster takes to bring files along: the
+    second gateway has each file later than everybody else."""
+
+    async def take() -> None:
+        if second is not None:
+            second.take()
+            await asyncio.sleep(2 * LOOK_SECONDS)
 
     async def content() -> bool:
         return not await wrong(mesh, data)
 
     await secret(data, "add")
     await asyncio.sleep(2 * LOOK_SECONDS)
+    await take()
     await secret(data, "use", "2")
     await until(content)
+    await take()
     await secret(data, "drop", "1")
     await asyncio.sleep(2 * LOOK_SECONDS)
     await until(content)
+    await take()
 
 
 async def followed(client: MeshClient, who: Subject) -> set[str]:
@@ -168,7 +173,7 @@ async def followed(client: MeshClient, who: Subject) -> set[str]:
     return {record.source_id for record in person.records}
 
 
-async def check_rotation(mesh: RunningMesh, data: Path) -> list[str]:
+async def check_rotation(mesh: RunningMesh, data: Path, second: SecondGateway | None = None) -> list[str]:
     """Changes the secret of a running mesh under load; returns what the codes say."""
     old = PersonKeys(mesh_secret(data).encode())
     async with (
@@ -177,9 +182,9 @@ async def check_rotation(mesh: RunningMesh, data: Path) -> list[str]:
     ):
         expected = await statuses(http)
         assert {"RECOGNISED", "NOT_RECOGNISED"} <= {*expected}
-        load = Load(mesh, expected, client)
+        load = Load([mesh.http] if second is None else [mesh.http, second.http], expected, client)
         async with load.running():
-            await rotate(mesh, data)
+            await rotate(mesh, data, second)
         assert [] == load.failed
         assert 20 < load.shown
         assert 20 < len(load.written)
@@ -205,10 +210,11 @@ async def check_rotation(mesh: RunningMesh, data: Path) -> list[str]:
 
 @pytest.mark.timeout(240)
 async def test_a_secret_is_changed_under_load(tmp_path: Path) -> None:
-    """With a process for each service: no call fails, no code is another, the nation follows, and once it is done no
-    key of the old version is in any store, nor taken by anybody."""
-    async with processes(tmp_path, samples=True) as mesh:
-        await check_rotation(mesh, tmp_path)
+    """With a process for each service and two gateways, each of which takes the secret at another moment: no call
+    fails, no code is another, the nation follows, and once it is done no key of the old version is in any store, nor
+    taken by anybody."""
+    async with processes(tmp_path, samples=True) as mesh, SecondGateway(mesh).running() as second:
+        await check_rotation(mesh, tmp_path, second)
 
 
 @pytest.mark.timeout(240)

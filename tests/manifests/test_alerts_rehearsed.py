@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from hutong.gateway.v1.health_code_service_pb2 import ShowHealthCodeRequest
+from prometheus_client import REGISTRY
 
+from services.common.errors import LimitExceeded
+from services.runtime.limits.limiter import Limiter
+from services.runtime.limits.rules import parse_rules
+from services.runtime.rpc.call import Call
+from services.runtime.telemetry.trace import new_trace
 from tests.testkit.checks.manifests import K8S
 
 RULES = sorted((K8S / "components/monitoring/rules").glob("*.yaml"))
@@ -17,6 +24,7 @@ pytestmark = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="no promtool here: it is in Debian's package prometheus"
 )
 
+SHOW = "hutong.gateway.v1.HealthCodeService/ShowHealthCode"
 _SHOWN = 'hutong_calls_total{method="hutong.gateway.v1.HealthCodeService/ShowHealthCode", outcome="%s"}'
 _WRITTEN = 'hutong_calls_total{method="hutong.records.v1.RecordWriteService/SubmitRecord", outcome="%s"}'
 _ENDS = 'hutong_certificate_%s_seconds{principal="spiffe://hutong/mesh/lookup"}'
@@ -102,6 +110,49 @@ def promtool(folder: Path, *words: str) -> str:
 def test_the_rules_are_rules(tmp_path: Path) -> None:
     """Each expression, each template."""
     assert "" == promtool(tmp_path, "check", "rules", *written(tmp_path))
+
+
+async def tried(numbers_a_second: int, minutes: int) -> list[int]:
+    """Plays somebody at one address who asks for numbers that nobody has, by a limiter with the rules as they come;
+    returns by how much the metric has grown at the end of each minute."""
+    rules = parse_rules({})
+    assert rules is not None
+    second = 0
+    limiter = Limiter(rules, now=lambda: float(second))
+    call = Call("", 0.0, new_trace(None), address="192.0.2.1")
+    request = ShowHealthCodeRequest()
+
+    def surcharge() -> float:
+        return REGISTRY.get_sample_value("hutong_unknown_persons_surcharge_total", {"asker": "address"}) or 0
+
+    before, grown = surcharge(), [0]
+    for second in range(1, minutes * 60 + 1):
+        for _ in range(numbers_a_second):
+            try:
+                await limiter.admit(call, SHOW, request)
+            except LimitExceeded:
+                # Whoever is refused is told nothing, and charged for nothing.
+                break
+            limiter.charge(call, SHOW, 1)
+        if second % 60 == 0:
+            grown.append(int(surcharge() - before))
+    return grown
+
+
+@pytest.mark.parametrize(
+    ("numbers_a_second", "firing"),
+    [(100, {"9m": {"HutongNumbersAreTried": 1}, "30m": {}}), (10, {"9m": {}, "30m": {}})],
+    ids=["somebody tries numbers", "a province mistypes"],
+)
+async def test_whoever_tries_numbers_rings(
+    numbers_a_second: int, firing: dict[str, dict[str, int]], tmp_path: Path
+) -> None:
+    """The alert goes by what the limiter counts with the limits as they come: ten minutes of numbers that nobody has,
+    from one address, ring while they last and not for long after; those that honest people mistype do not."""
+    grown = await tried(numbers_a_second, 10)
+    values = " ".join(map(str, grown + grown[-1:] * 30))
+    story = Story("", {'hutong_unknown_persons_surcharge_total{asker="address"}': values}, firing)
+    test_an_alert_comes_with_its_cause_and_goes_with_it(story, tmp_path)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)

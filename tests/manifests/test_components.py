@@ -33,22 +33,29 @@ from tests.testkit.metrics_page import PAGE
 
 COMPONENTS = (
     "autoscaling",
+    "certificates",
     "cloudnative-pg/lookup",
+    "cloudnative-pg/supervision",
     "edge",
     "external-secrets",
     "issuers",
     "monitoring",
     "network-policies",
+    "passes",
     "policies",
     "redis",
 )
 """Those that an overlay of a mesh lists; those of a store's folder are in overlays/nation and overlays/region."""
 OF_A_STORE = {
     *("audit", "audit/nation", "backup", "citus", "cloudnative-pg", "directory", "external-secrets/store"),
+    *("backup/files",),
     *("mtls/nation", "mtls/province", "mtls/region", "mtls/store", "network-policies/nation"),
     *("network-policies/region", "postgres", "restore"),
 }
-ELSEWHERE = {"backup/lookup", "lookup-postgres", "mtls", "restore/lookup", "shared"}
+ELSEWHERE = {
+    *("backup/files/lookup", "backup/lookup", "backup/supervision", "backup/trails", "lookup-postgres", "mtls"),
+    *("restore/lookup", "restore/supervision", "shared", "supervision"),
+}
 """Those that the overlays, or a test of their own, put on a mesh."""
 EVERY = os.environ.get("COMBINATIONS") == "all"
 """Every pair as well, and not only each alone and all together: COMBINATIONS=all."""

@@ -216,6 +216,7 @@ def told(objects: list[Object], pod: Object, here: Path) -> dict[str, str]:
         settings["HUTONG_DIRECTORY"] = f"{here}/directory.yaml"
     if "HUTONG_STORE_URL" in settings or "HUTONG_STORE_URL_FILE" in settings:
         settings["HUTONG_STORE_URL"] = f"sqlite:///{here}/store.db"
-    for variable in ("HUTONG_STORE_URL_FILE", "HUTONG_READ_STORE_URL_FILE", "HUTONG_REDIS_URL_FILE"):
-        settings.pop(variable, None)
+    files = ("STORE_URL", "READ_STORE_URL", "REDIS_URL", "SUPERVISION_STORE")
+    for variable in files:
+        settings.pop(f"HUTONG_{variable}_FILE", None)
     return settings

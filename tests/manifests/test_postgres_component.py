@@ -118,13 +118,14 @@ def test_commands_are_in_the_image_and_understand_their_arguments(objects):
             service = each["image"].removeprefix("hutong-")
             python, dash, module, *arguments = each["command"]
             assert ("/app/bin/python", "-m") == (python, dash)
-            assert module.startswith(f"services.{service}.")
+            assert module.startswith("gateway." if service == "gateway" else f"services.{service}.")
             fields = {PREFIX + field.name.upper() for field in msgspec.structs.fields(settings_of(service))}
             assert set(variables(objects, each)) <= fields
             helped = subprocess.run([sys.executable, "-m", module, *arguments, "--help"], cwd=K8S.parent, check=False)
             assert 0 == helped.returncode
             seen.add(module)
-    assert {"services.records.migrate", "services.lookup.migrate", "services.records.purge"} == seen
+    migrate = {f"{name}.migrate" for name in ("services.records", "services.lookup", "gateway.supervision")}
+    assert {*migrate, "services.records.purge"} == seen
 
 
 def test_what_runs_by_the_clock_is_nobody_s_address(objects):
@@ -185,7 +186,7 @@ def test_the_readme_s_commands_are_about_what_is_there(objects):
 
 def test_secrets_of_one_s_own_take_the_places_of_the_placeholders(tmp_path):
     """As the README says: an overlay on this one, with `behavior: replace`; every pod then refers to them."""
-    names = ("mesh", "lookup-store", "records-store-nation", "records-store-110000")
+    names = ("mesh", "lookup-store", "supervision-store", "records-store-nation", "records-store-110000")
     keys = ("secret", "store-url", "migrate-url", "read-store-url")
     overlay = {
         "resources": [os.path.relpath(K8S / "overlays/postgres", tmp_path)],

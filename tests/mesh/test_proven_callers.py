@@ -34,6 +34,7 @@ from services.runtime.settings.directory import read_directory
 from services.runtime.tls.credentials import channel_credentials
 from services.runtime.tls.files import TlsFiles
 from services.runtime.tls.identity import ANONYMOUS, Principal, principal
+from tests.testkit.servers.second_gateway import SecondGateway
 
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(300)]
 
@@ -119,7 +120,9 @@ async def test_a_token_counts_beside_a_certificate(mesh: ProcessMesh) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_certificates_are_renewed_under_load(mesh: ProcessMesh) -> None:
-    """Every certificate is replaced, three times, while codes are computed past the cache: no call fails."""
+    """Every certificate is replaced, three times, while codes are computed past the cache by two gateways, of which the
+    second takes each new certificate later: no call fails. So it is with the key of tokens: each gateway signs and
+    believes by the file that it has."""
     from cli.mesh.certificates import write_mesh_certificates
 
     document = {"type": "RESIDENT_ID", "number": PEOPLE[0].document.number}
@@ -128,19 +131,28 @@ async def test_certificates_are_renewed_under_load(mesh: ProcessMesh) -> None:
     statuses: list[int] = []
     ended = asyncio.Event()
 
-    async def ask() -> None:
-        async with httpx.AsyncClient(base_url=mesh.http, timeout=10, headers=headers) as client:
+    async def ask(url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=30, headers=headers) as client:
             while not ended.is_set():
                 body = {"document": document, "region": BEIJING, "refresh": True}
                 statuses.append((await client.post("/v1/healthCode:show", json=body)).status_code)
 
-    asking = [asyncio.create_task(ask()) for _ in range(4)]
-    for _ in range(3):
-        await asyncio.sleep(1.5)
-        write_mesh_certificates(mesh.plan.data)
-    await asyncio.sleep(2.5)
-    ended.set()
-    await asyncio.gather(*asking)
+    async with SecondGateway(mesh).running() as second:
+        asking = [asyncio.create_task(ask(url)) for url in (mesh.http, second.http) * 2]
+        for _ in range(3):
+            await asyncio.sleep(1.0)
+            issuer.rotate()
+            write_mesh_certificates(mesh.plan.data)
+            await asyncio.sleep(1.0)
+            second.take()
+        await asyncio.sleep(2.5)
+        ended.set()
+        await asyncio.gather(*asking)
+        newest = {"authorization": f"Bearer {issuer.token({'role': 'holder', 'document': document})}"}
+        for url in (mesh.http, second.http):
+            async with httpx.AsyncClient(base_url=url, timeout=30, headers=newest) as client:
+                asked = {"document": document, "region": BEIJING}
+                assert 200 == (await client.post("/v1/healthCode:show", json=asked)).status_code
     assert {200} == set(statuses)
     assert 100 < len(statuses)
 

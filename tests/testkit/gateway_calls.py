@@ -146,6 +146,40 @@ SUPERVISION: Mapping[str, tuple[str, str, Any]] = {
 """What supervisors ask over HTTP, by the method of the contract whose right it takes: verb, path, body."""
 
 
+_ENDPOINT = "https://updates.push.services.mozilla.com/one"
+PUSH = "hutong.gateway.v1.PushService"
+
+
+def push_calls(person: Person) -> Mapping[str, tuple[str, str, Any]]:
+    """Returns the calls about push subscriptions of a person over HTTP, by the method of the contract."""
+    subscription = {"endpoint": _ENDPOINT, "keys": {"p256dh": "", "auth": ""}}
+    about = {"document": person.document}
+    return {
+        f"{PUSH}/GetPushKey": ("GET", "/v1/pushKey", None),
+        f"{PUSH}/PutPushSubscription": (
+            "POST",
+            "/v1/pushSubscriptions:put",
+            {**about, "subscription": subscription, "region": HERE},
+        ),
+        f"{PUSH}/DeletePushSubscription": (
+            "POST",
+            "/v1/pushSubscriptions:delete",
+            {**about, "endpoint": _ENDPOINT},
+        ),
+    }
+
+
+def expected_of_push(
+    caller: str, own: tuple[bytes, ...], method: str, person: Person, purpose: Purpose.ValueType
+) -> str:
+    """Returns what the table says of a call about push subscriptions, for a purpose or, where that is 0, none."""
+    asks = bool(TABLE.rules[method].purposes)
+    stated = (purpose or Purpose.PURPOSE_HOLDER_DECISION) if asks else 0
+    if TABLE.check(caller, method, stated, [], lambda: asks and person.key not in own) is None:
+        return "answered"
+    return "unauthenticated" if caller == ANONYMOUS else "denied"
+
+
 def expected_of_supervision(caller: str, method: str, purpose: Purpose.ValueType) -> str:
     """Returns what the table says of a call of supervision, for a purpose or, where that is 0, none."""
     stated = purpose or Purpose.PURPOSE_SUPERVISION

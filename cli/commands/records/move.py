@@ -10,5 +10,5 @@ from services.runtime.storage.move import command
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command."""
     parser.description = command.DESCRIPTION
-    command.add_arguments(parser)
+    command.add_arguments(parser, SCHEMAS)
     parser.set_defaults(run=partial(command.run, SCHEMAS))

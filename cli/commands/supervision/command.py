@@ -6,6 +6,7 @@ from cli.lazy_parser import Command, add_commands
 
 COMMANDS = (
     Command("export", "cli.commands.supervision.export", "导出公开数据及其说明 / export open data and its dictionary"),
+    Command("move", "cli.commands.supervision.move", "把库迁到另一数据库 / move the store to another database"),
 )
 
 

@@ -1,6 +1,7 @@
 """A cache shared by every replica of the gateway, in Redis."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from secrets import token_hex
@@ -14,7 +15,7 @@ from gateway.codes.cache.entry import Entry
 from gateway.codes.cache.protocol import CacheDownError, Key, LaboratoryChanges, Lease, News, Peeked, Reading, Usage
 from services.common.instants import Instant
 from services.runtime.resilience.batches import Batches
-from services.runtime.resilience.circuit import Circuit
+from services.runtime.resilience.circuit import SharedCircuit
 from services.runtime.storage.redis.client import Call, RedisClient, is_full
 from services.runtime.storage.redis.reach import Reach
 from services.runtime.telemetry.trace import SpanKind, current_trace, span
@@ -48,7 +49,7 @@ class RedisCache:
         clock: Callable[[], Instant],
         mesh: str = "",
         timeout: float = 0.05,
-        circuit: Circuit | None = None,
+        circuit: SharedCircuit | None = None,
     ) -> None:
         self._client = RedisClient(url, seconds=timeout, most=64)
         self._feeds = tuple(feeds)
@@ -73,6 +74,7 @@ class RedisCache:
     async def _guarded(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         if self._reach.open or not self._prefix:
             raise CacheDownError
+        begun = time.monotonic()
         try:
             answer = await operation()
         except (RedisError, OSError, TimeoutError) as error:
@@ -81,7 +83,7 @@ class RedisCache:
                 raise FullError from None
             if not self._reach.open:
                 log.warning("cache down", extra={"error": type(error).__name__})
-            self._reach.failed(error)
+            self._reach.failed(error, begun)
             raise CacheDownError from None
         self._reach.succeeded()
         return answer

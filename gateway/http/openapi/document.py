@@ -238,6 +238,40 @@ def _calls() -> Json:
             ("PresentRequest", {**examples.CLAIM, "text": examples.CERTIFICATE["text"]}),
             ("PresentationResponse", {"record": examples.CERTIFIED, "created": True}),
         ),
+        "/v1/pushKey": {
+            "get": {
+                **_get(
+                    "getPushKey",
+                    "健康码 Health code",
+                    "提醒的公钥 · The key of messages",
+                    "浏览器以此订阅（VAPID）；为 null 则本网关不发送提醒。"
+                    " A browser subscribes with it (VAPID); null where the gateway sends no messages.",
+                    {
+                        "200": _answered(
+                            "成功。 Answered.", "PushKeyResponse", {"applicationServerKey": examples.PUSH_KEY}
+                        ),
+                        **{str(status): _problem(status) for status in (400, 401, 403, 429, 503, 504)},
+                    },
+                )["get"],
+                "security": [{"token": []}],
+            }
+        },
+        "/v1/pushSubscriptions:put": _post(
+            "putPushSubscription",
+            "订阅提醒 · Subscribe",
+            "有新结果或健康码将到期时提醒此设备；提醒不含结果、号码与姓名。重复订阅等于一次。"
+            " This device is told when a result has arrived or the code is about to end; a message says no result, no number"
+            " and no name. Twice is once.",
+            ("PutSubscriptionRequest", examples.PUSH_ASKED),
+            ("PutSubscriptionResponse", {"created": True}),
+        ),
+        "/v1/pushSubscriptions:delete": _post(
+            "deletePushSubscription",
+            "取消提醒 · Unsubscribe",
+            "此设备不再收此人的提醒；没有订阅不算出错。 Told no more; one that is not there is no error.",
+            ("DeleteSubscriptionRequest", examples.PUSH_DELETED),
+            ("DeleteSubscriptionResponse", {"deleted": True}),
+        ),
         "/v1/trustBundle": _get(
             "getTrustBundle",
             "通行码 Passes",

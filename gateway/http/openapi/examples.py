@@ -161,6 +161,15 @@ CORRECTION: Json = {
         "answeredAt": "2022-08-06T09:30:00+08:00",
     },
 }
+PUSH_KEY = "BPZ5Fq2Rk5sv0fCAKOrhxaDuXrTWhUGRYIpIkEsp4ycFkgUlrjTuHc1Yj0bLtpbkGNDdRKV2uMdbVnXqiqFAVJE"
+_ENDPOINT = "https://updates.push.services.mozilla.com/wpush/v2/gAAAAABf"
+PUSH_ASKED: Json = {
+    "document": DOCUMENT,
+    "subscription": {"endpoint": _ENDPOINT, "keys": {"p256dh": PUSH_KEY, "auth": "qwJ3mFhY3zVZc4rJ0Qm2sg"}},
+    "region": "110000",
+    "language": "CHINESE",
+}
+PUSH_DELETED: Json = {"document": DOCUMENT, "endpoint": _ENDPOINT}
 CERTIFICATE_ASKED: Json = {"document": DOCUMENT, "region": "430000", "formats": ["QR_SVG"]}
 CERTIFICATE: Json = {
     "text": "HC1:NCFOXN",

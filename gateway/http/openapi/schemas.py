@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.http.push import bodies as push_bodies
+from gateway.http.push import views as push_views
 from gateway.http.requests import bodies
 from gateway.http.supervision import tables
 from gateway.http.views import (
@@ -36,6 +38,8 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.CertificateRequest,
     bodies.VerifyRequest,
     bodies.PresentRequest,
+    push_bodies.PutSubscriptionRequest,
+    push_bodies.DeleteSubscriptionRequest,
     bodies.SignInRequest,
     bodies.SupervisorSignInRequest,
     bodies.ReopenRequest,
@@ -59,6 +63,9 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     results.SwitchResponse,
     corrections.CorrectResponse,
     corrections.CorrectionsResponse,
+    push_views.PushKeyResponse,
+    push_views.PutSubscriptionResponse,
+    push_views.DeleteSubscriptionResponse,
     accesses.AccessesResponse,
     passes.PassResponse,
     passes.TrustBundle,

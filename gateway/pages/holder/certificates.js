@@ -33,9 +33,33 @@ function certificate(record) {
 function present() {
   const region = $("region").value, request = requestId(), said = el("p", { role: "alert" });
   const text = el("textarea", { id: "presented", rows: 5, spellcheck: "false", autocomplete: "off", placeholder: "HC1:…" });
+  const video = el("video", { muted: true, playsinline: true, hidden: true });
+  let stop = null;
+  const stopScanning = () => { if (stop) stop(); stop = null; video.hidden = true; };
+  const camera = canScan() && el("button", { type: "button", "data-camera": true, onclick: async () => {
+    stopScanning();
+    said.textContent = "";
+    video.hidden = false;
+    try {
+      stop = await scan(video, scanned => {
+        if (!scanned.startsWith("HC1:")) { said.textContent = t("notCertificate"); return; }
+        stopScanning();
+        text.value = scanned;
+        said.textContent = "";
+        form.querySelector("button.main").focus();
+      });
+      // It may have been closed while the camera was asked for.
+      if (!form.isConnected || !$("sheet").open) stopScanning();
+    } catch {
+      video.hidden = true;
+      said.textContent = t("noCamera");
+    }
+  } }, t("camera"));
+  $("sheet").addEventListener("close", stopScanning, { once: true });
   const form = el("form", { onsubmit: async event => {
     event.preventDefault();
-    const button = form.querySelector("button");
+    const button = form.querySelector("button.main");
+    stopScanning();
     button.disabled = true;
     said.textContent = "";
     try {
@@ -51,6 +75,6 @@ function present() {
       said.textContent = error && error.reason ? t("noAnswer") + saidOf(error) : t("unreachable");
     }
   } },
-  el("label", { for: "presented" }, t("paste")), text, el("button", { class: "main" }, t("presentIn") + place(region)), said);
+  camera, video, el("label", { for: "presented" }, t("paste")), text, el("button", { class: "main" }, t("presentIn") + place(region)), said);
   sheet(t("present"), el("p", { class: "soft" }, t("presentHint")), form);
 }

@@ -19,6 +19,7 @@ async function enter(chosen) {
   show();
   $("face").focus({ preventScroll: true });
   ask();
+  learnNotices();
 }
 
 // A token that ended is had again where one tap gives it, else the person signs in anew.
@@ -36,6 +37,7 @@ async function renewed() {
 }
 
 function leave() {
+  forgetDevice();
   signed = last = null;
   common.set("signed", null);
   common.set("last", null);
@@ -88,7 +90,8 @@ function words() {
   if (region) $("region").value = region;
   $("people").replaceChildren(...people.map(one => el("button", { type: "button", onclick: () => enter(one) },
     el("b", {}, both(one.name)), el("br"), el("span", { class: "soft" }, both(one.shows)))));
-  $("actions").replaceChildren(...[["why", why], ["where", () => where($("scene").value)], ["results", results], ["missing", missing], ["looks", looks]]
+  $("actions").replaceChildren(...[["why", why], ["where", () => where($("scene").value)], ["results", results], ["missing", missing], ["looks", looks],
+    ["notices", notices]].filter(([key]) => key !== "notices" || pushKey)
     .map(([key, action]) => el("button", { type: "button", "data-action": key, onclick: action }, t(key))));
   $("scopes").replaceChildren(...["LOCAL", "NATIONAL"].map(key => el("button", { type: "button", "data-scope": key, onclick: () => turn(key) }, t(key))));
   $("note").textContent = "";
@@ -141,5 +144,5 @@ $("close").addEventListener("click", () => $("sheet").close());
 for (const id of ["region", "scene"]) $(id).addEventListener("change", changed);
 restore();
 installed(() => $("sheet").open);
-learn().then(() => { if (!signed) show(); ask(); });
+learn().then(() => { if (!signed) show(); ask(); learnNotices(); });
 setInterval(tick, 250);

@@ -25,6 +25,23 @@ self.addEventListener("fetch", event => {
   if (PAGES.includes(url.pathname) || NEEDED.includes(url.pathname)) event.respondWith(answer(event.request, url.pathname));
 });
 
+// What the gateway says names nobody and no result; a newer message of a kind takes the place of the last.
+self.addEventListener("push", event => {
+  let said = {};
+  try { said = event.data.json(); } catch {}
+  event.waitUntil(self.registration.showNotification(said.title || "互通 · 健康码",
+    { body: said.body || "", lang: said.lang || "zh-CN", tag: said.kind || "", renotify: !!said.kind, icon: "/icon-192.png" }));
+});
+
+self.addEventListener("notificationclick", event => {
+  event.notification.close();
+  event.waitUntil((async () => {
+    const open = await self.clients.matchAll({ type: "window" });
+    const page = open.find(one => new URL(one.url).pathname === "/");
+    await (page ? page.focus() : self.clients.openWindow("/"));
+  })());
+});
+
 async function answer(request, path) {
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort(), PATIENCE);

@@ -164,19 +164,11 @@ function words() {
   draw();
 }
 
+let stopCamera = null;
 async function camera() {
-  const video = $("video");
-  video.hidden = false;
-  video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-  await video.play();
-  const detector = new BarcodeDetector({ formats: ["qr_code"] });
-  let before = "";
-  setInterval(async () => {
-    const [code] = await detector.detect(video).catch(() => []);
-    if (!code || code.rawValue === before) return;
-    before = code.rawValue;
-    scanned(code.rawValue);
-  }, 200);
+  if (stopCamera) stopCamera();
+  $("video").hidden = false;
+  stopCamera = await scan($("video"), scanned);
 }
 
 function scanned(text) {
@@ -230,7 +222,7 @@ $("reset").addEventListener("click", () => {
   kept.set("counts", counts);
   draw();
 });
-if ("BarcodeDetector" in window && navigator.mediaDevices) {
+if (canScan()) {
   $("camera").hidden = false;
   $("camera").addEventListener("click", () => camera().catch(() => { $("video").hidden = true; }));
 }

@@ -56,12 +56,12 @@ SQLITE = Schema(
         ),
     ),
     application_id=int.from_bytes(b"htSv"),
-    module="gateway.supervision.migrate",
+    package="gateway.supervision",
 )
 POSTGRES = Schema(
     "supervision",
     "supervision_figure",
     (Migration(1, "figures", _STATEMENTS.format(bytes="bytea", day="integer", long="bigint", table="")),),
-    module="gateway.supervision.migrate",
+    package="gateway.supervision",
 )
-SCHEMAS = Schemas(SQLITE, POSTGRES)
+SCHEMAS = Schemas(SQLITE, POSTGRES, setting="HUTONG_SUPERVISION_STORE")

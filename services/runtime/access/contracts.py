@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from hutong.audit.v1 import witness_service_pb2
-from hutong.gateway.v1 import health_code_service_pb2, supervision_service_pb2
+from hutong.gateway.v1 import health_code_service_pb2, push_service_pb2, supervision_service_pb2
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
 from hutong.records.v1 import (
     change_feed_service_pb2,
@@ -24,6 +24,7 @@ from services.runtime.access.table import AccessTable
 FILES = (
     witness_service_pb2.DESCRIPTOR,
     health_code_service_pb2.DESCRIPTOR,
+    push_service_pb2.DESCRIPTOR,
     supervision_service_pb2.DESCRIPTOR,
     evidence_service_pb2.DESCRIPTOR,
     holder_service_pb2.DESCRIPTOR,

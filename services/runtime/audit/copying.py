@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from services.runtime.audit.cosigning import COSIGNED
+from services.runtime.audit.cosigning import COSIGNED, WITNESSES
 from services.runtime.audit.handover import HANDOVERS
 from services.runtime.audit.key_files import VERIFIER
 from services.runtime.audit.note import read_checkpoint
@@ -52,7 +52,11 @@ def copy_trail(folder: Path, backup: Path) -> Verified:
             _require_longer(path, backup / path.name)
             _write(backup / path.name, _lines(path, size))
     _write(backup / CHECKPOINT, [note.encode()])
-    for path in sorted((folder / COSIGNED).glob("*")):
+    for path in sorted((folder / WITNESSES).glob("[!.]*")):
+        # Before what was signed with it.
+        (backup / WITNESSES).mkdir(exist_ok=True, mode=0o700)
+        _write(backup / WITNESSES / path.name, [path.read_bytes()])
+    for path in sorted((folder / COSIGNED).glob("[!.]*")):
         cosigned = path.read_text(encoding="utf-8")
         if read_checkpoint(cosigned, keeper).size <= size:
             (backup / COSIGNED).mkdir(exist_ok=True, mode=0o700)

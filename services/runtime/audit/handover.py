@@ -1,9 +1,10 @@
-"""The handing over of a log from one signing key to the next: a note that both sign, and a line of the log.
+"""The handing over from one signing key to the next: a note that both sign, and of a log also a line of it.
 
-The last key signed the log up to the line, the next one from there on. Whoever knows one key follows the notes to those
-after it, so a witness, or whoever keeps an older key, needs no other word for the next one.
+The last key signed the log up to the line, the next one from there on; a witness's last key signed up to an instant.
+Whoever knows one key follows the notes to those after it, and needs no other word for the next one.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -13,13 +14,14 @@ import msgspec
 
 from services.common.instants import Instant
 from services.runtime.audit.entry import Entry, to_line
-from services.runtime.audit.note import NoteError, Signer, Verifier, read_verifier, signed_by
+from services.runtime.audit.note import COSIGNED, SIGNED, NoteError, Signer, Verifier, read_verifier, signed_by
 
 HANDOVERS = "handovers"
-"""The file, beside a log's segments, of all its notes of handing over."""
+"""The file, beside a log's segments or a witness's key, of all its notes of handing over."""
 METHOD = "hutong.audit/HandOver"
 """What the line of a handing over has for its method."""
-_TITLE = "hutong audit key handover"
+_TITLES = {SIGNED: "hutong audit key handover", COSIGNED: "hutong witness key handover"}
+_NUMBER = re.compile(r"[0-9]{1,18}")
 LONGEST = 4_096
 MOST = 16
 """So many notes are read at once, of so many characters each."""
@@ -27,22 +29,23 @@ MOST = 16
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The handing over of the log `origin` after `size` lines."""
+    """The handing over of the log, or of the witness, `origin`. The next key signs `since` so many lines of the log, or
+    that second since the epoch."""
 
     origin: str
-    size: int
+    since: int
     last: Verifier
     next: Verifier
 
     def text(self) -> str:
         """Returns what both keys sign."""
-        return f"{self.origin}\n{_TITLE}\n{self.size}\n{self.last.text()}\n{self.next.text()}\n"
+        return f"{self.origin}\n{_TITLES[self.last.kind]}\n{self.since}\n{self.last.text()}\n{self.next.text()}\n"
 
 
-def hand_over(size: int, last: Signer, following: Signer) -> str:
-    """Returns the note of handing a log over after so many lines."""
-    text = Handover(last.name, size, last.verifier(), following.verifier()).text()
-    return f"{text}\n{last.line(text)}{following.line(text)}"
+def hand_over(since: int, last: Signer, following: Signer) -> str:
+    """Returns the note of handing over: of a log after so many lines, of a witness at a second since the epoch."""
+    text = Handover(last.name, since, last.verifier(), following.verifier()).text()
+    return f"{text}\n{last.line(text, since)}{following.line(text, since)}"
 
 
 def handover_line(note: str, at: Instant) -> bytes:
@@ -59,20 +62,22 @@ def read_handover(note: str) -> Handover:
     """Returns what a note says. Raises NoteError unless both keys have signed it."""
     text, between, _ = note.partition("\n\n")
     lines = text.split("\n")
-    if len(note) > LONGEST or not between or len(lines) != 5 or lines[1] != _TITLE or not lines[2].isdecimal():
+    if len(note) > LONGEST or not between or len(lines) != 5 or not _NUMBER.fullmatch(lines[2]):
         raise NoteError("it is no note of handing over")
     handover = Handover(lines[0], int(lines[2]), read_verifier(lines[3]), read_verifier(lines[4]))
+    if handover.last.kind != handover.next.kind or lines[1] != _TITLES[handover.last.kind]:
+        raise NoteError("it is no note of handing over")
     for verifier in (handover.last, handover.next):
         if verifier.name != handover.origin or not signed_by(note, verifier):
-            raise NoteError(f"{verifier.name} has not signed the handing over after {handover.size} lines")
+            raise NoteError(f"{verifier.name} has not signed the handing over at {handover.since}")
     if handover.last == handover.next:
         raise NoteError("it hands over to the same key")
     return handover
 
 
 def followed(known: Verifier, notes: Sequence[str]) -> Verifier:
-    """Returns the key that a log is signed with now, with those before it from a known one on, each up to its line; the
-    known one itself where no note is of it. Raises NoteError for notes that do not follow one another."""
+    """Returns the key that signs now, with those before it from a known one on, each up to its end; the known one
+    itself where no note is of it. Raises NoteError for notes that do not follow one another."""
     if len(notes) > MOST:
         raise NoteError(f"more than {MOST} notes of handing over")
     keeper = known
@@ -81,16 +86,16 @@ def followed(known: Verifier, notes: Sequence[str]) -> Verifier:
             if keeper is known:
                 # Of a key before the known one.
                 continue
-            raise NoteError(f"the handing over after {handover.size} lines is of another key")
-        if handover.size < keeper.since:
-            raise NoteError(f"the handing over after {handover.size} lines is before the one that it follows")
-        last = replace(keeper, until=handover.size + 1, former=())
-        keeper = replace(handover.next, since=handover.size, former=(*keeper.former, last))
+            raise NoteError(f"the handing over at {handover.since} is of another key")
+        if handover.since < keeper.since:
+            raise NoteError(f"the handing over at {handover.since} is before the one that it follows")
+        last = replace(keeper, until=handover.since + 1, former=())
+        keeper = replace(handover.next, since=handover.since, former=(*keeper.former, last))
     return keeper
 
 
 def read_notes(folder: Path) -> list[str]:
-    """Returns the notes of a log, oldest first. Raises NoteError, OSError."""
+    """Returns the notes of a log or a witness, oldest first. Raises NoteError, OSError."""
     try:
         return msgspec.json.decode((folder / HANDOVERS).read_bytes(), type=list[str])
     except FileNotFoundError:
@@ -100,10 +105,10 @@ def read_notes(folder: Path) -> list[str]:
 
 
 def keeper_after(current: Verifier, notes: Sequence[str]) -> Verifier:
-    """Returns the current key of a log with all before it. Raises NoteError for notes that do not lead to it."""
+    """Returns the current key with all before it. Raises NoteError for notes that do not lead to it."""
     if not notes:
         return current
     keeper = followed(read_handover(notes[0]).last, notes)
     if keeper != current:
-        raise NoteError("the notes of handing over do not lead to the log's key")
+        raise NoteError("the notes of handing over do not lead to the current key")
     return keeper

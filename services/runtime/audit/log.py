@@ -27,8 +27,15 @@ LOCK = ".lock"
 
 GATHER_SECONDS = 0.002
 """How long a group gathers before it is written."""
+ENOUGH_LINES = 24
+"""A group of so many lines, come while another was written, gathers no longer."""
+HASHED_AT_ONCE = 512
+"""Lines are hashed so many at a time, and before the tree is needed: hot, one costs a third of what it does alone."""
 SEGMENT_LINES = 1_000_000
 """After so many lines a new segment is begun."""
+
+
+_Group = list[tuple[bytes, asyncio.Future[None]]]
 
 
 class AuditLog:
@@ -52,8 +59,11 @@ class AuditLog:
         self._first = 0 if found is None else int(found[0].stem)
         self._file = None if found is None else os.open(found[0], os.O_WRONLY | os.O_APPEND)
         self._length = 0 if self._file is None else os.fstat(self._file).st_size
-        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._size = self._range.size
+        self._unhashed: list[bytes] = []
+        self._waiting: _Group = []
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="audit")
         self._last_signer: Signer | None = None
         notes = read_notes(folder)
@@ -66,58 +76,78 @@ class AuditLog:
     @property
     def size(self) -> int:
         """Returns how many lines the log has on the disk."""
-        return self._range.size
+        return self._size
 
-    async def append(self, line: bytes) -> None:
-        """Returns when the line is on the disk. Raises UNAVAILABLE (AUDIT_UNWRITABLE) when it cannot be written: then
-        what it tells of must not be answered."""
+    def append(self, line: bytes) -> asyncio.Future[None]:
+        """Returns what is done when the line is on the disk. It raises UNAVAILABLE (AUDIT_UNWRITABLE) when the line
+        cannot be written: then what it tells of must not be answered."""
         loop = asyncio.get_running_loop()
         # One for each, so that who leaves takes nobody along.
         written: asyncio.Future[None] = loop.create_future()
         self._waiting.append((line, written))
-        if self._writing is None:
-            self._writing = loop.create_task(self._write_on())
-        await written
+        if self._idle.is_set():
+            self._idle.clear()
+            # A visit to the disk costs as much as a dozen lines: those of the next moment come along.
+            loop.call_later(GATHER_SECONDS, self._begin_group, loop)
+        return written
 
-    async def _write_on(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _begin_group(self, loop: asyncio.AbstractEventLoop) -> None:
+        group, self._waiting = self._waiting, []
+        self._disk.submit(self._write_group, loop, group)
+
+    def _write_group(self, loop: asyncio.AbstractEventLoop, group: _Group) -> None:
+        written = False
         try:
-            while self._waiting:
-                # A visit to the disk costs as much as a dozen lines: those of the next moment come along.
-                await asyncio.sleep(GATHER_SECONDS)
-                group, self._waiting = self._waiting, []
-                try:
-                    await loop.run_in_executor(self._disk, self._write, [line for line, _ in group])
-                except OSError:
-                    for _, written in group:
-                        if not written.done():
-                            written.set_exception(_unwritable())
-                else:
-                    for _, written in group:
-                        if not written.done():
-                            written.set_result(None)
-        finally:
-            self._writing = None
+            self._write([line for line, _ in group])
+            written = True
+        except OSError:
+            pass
+        except Exception:  # whoever waits is told that nothing was written, whatever the reason
+            log.exception("the audit trail was not written")
+        loop.call_soon_threadsafe(self._end_group, loop, group, written)
+
+    def _end_group(self, loop: asyncio.AbstractEventLoop, group: _Group, written: bool) -> None:
+        if not self._waiting:
+            self._idle.set()
+        elif len(self._waiting) >= ENOUGH_LINES:
+            self._begin_group(loop)
+        else:
+            loop.call_later(GATHER_SECONDS, self._begin_group, loop)
+        for _, waits in group:
+            if waits.done():
+                continue
+            if written:
+                waits.set_result(None)
+            else:
+                waits.set_exception(_unwritable())
 
     def _write(self, lines: list[bytes]) -> None:
-        if self._file is None or self._range.size - self._first >= self._segment_lines:
+        if self._file is None or self._size - self._first >= self._segment_lines:
             self._begin_segment()
         file = self._file
         if file is None:
             raise OSError("no segment is open")
-        content = b"".join(line + b"\n" for line in lines)
+        content = b"\n".join([*lines, b""])
         try:
             _write_all(file, content)
             os.fdatasync(file)
-        except OSError:
+        except Exception:
             # What is half there is no line: the next group begins where this one did.
             os.ftruncate(file, self._length)
             raise
         self._length += len(content)
+        self._size += len(lines)
+        self._unhashed += lines
+        if len(self._unhashed) >= HASHED_AT_ONCE:
+            self._hash()
+
+    def _hash(self) -> None:
+        lines, self._unhashed = self._unhashed, []
         for line in lines:
             self._range.append(leaf_hash(line))
 
     def _begin_segment(self) -> None:
+        self._hash()
         path = segment_path(self._folder, self._range.size)
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
         header = header_line(self._signer.name, self._range)
@@ -142,12 +172,12 @@ class AuditLog:
         if not (self._folder / NEXT_KEY).exists():
             return
         following = Signer(self._signer.name, read_key(self._folder / NEXT_KEY), self._signer.kind)
-        note = hand_over(self._range.size, self._signer, following)
+        note = hand_over(self._size, self._signer, following)
         write_whole(self._folder / HANDOVERS, msgspec.json.encode([*read_notes(self._folder), note]))
         self._finish_hand_over(note, following)
 
     def _finish_hand_over(self, note: str, following: Signer) -> None:
-        if self._range.size == read_handover(note).size:
+        if self._size == read_handover(note).since:
             self._write([handover_line(note, system_clock())])
         self._last_signer, self._signer = self._signer, following
         (self._folder / NEXT_KEY).replace(self._folder / KEY)
@@ -158,6 +188,7 @@ class AuditLog:
             self._hand_over()
         except (ValueError, NoteError) as error:
             log.warning("the audit trail was not handed over", extra={"error": str(error)})
+        self._hash()
         checkpoint = Checkpoint(self._signer.name, self._range.size, self._range.root())
         # Who has not heard of the next key yet believes the first one that it signs by the last.
         signers = [self._signer] if self._last_signer is None else [self._last_signer, self._signer]
@@ -170,8 +201,7 @@ class AuditLog:
 
     async def close(self) -> None:
         """Writes what waits, leaves a checkpoint, and closes the log."""
-        while self._writing is not None:
-            await asyncio.wait([self._writing])
+        await self._idle.wait()
         try:
             await self.checkpoint()
         except OSError:

@@ -41,7 +41,8 @@ class Checkpoint:
 @dataclass(frozen=True, slots=True)
 class Verifier:
     """Somebody's public key under a name. `kind` is SIGNED for a log's keeper, COSIGNED for a witness. A log's key
-    signs it from `since` lines on, up to `until`; `former` are the keys before it, where they are known."""
+    signs it from `since` lines on, up to `until`; a witness's from one second since the epoch to another. `former` are
+    the keys before it, where they are known."""
 
     name: str
     key: bytes
@@ -67,7 +68,10 @@ class Verifier:
         """Returns whether a signature (without the key's id) is this key's, over a text."""
         message = text.encode()
         if self.kind == COSIGNED:
-            message = b"cosignature/v1\ntime %d\n" % int.from_bytes(signature[:8]) + message
+            seconds = int.from_bytes(signature[:8])
+            if seconds < self.since or (self.until is not None and seconds > self.until):
+                return False
+            message = b"cosignature/v1\ntime %d\n" % seconds + message
             signature = signature[8:]
         try:
             Ed25519PublicKey.from_public_bytes(self.key).verify(signature, message)
@@ -139,7 +143,7 @@ def read_checkpoint(note: str, keeper: Verifier, witnesses: Mapping[str, Verifie
     if not any(signed_by(note, verifier) for verifier in keeper.of_size(size)):
         raise NoteError(f"{keeper.name} has not signed the checkpoint of {size} lines")
     for verifier in (witnesses or {}).values():
-        if not signed_by(note, verifier):
+        if not any(signed_by(note, one) for one in (verifier, *verifier.former)):
             raise NoteError(f"{verifier.name} has not signed the checkpoint of {size} lines")
     return Checkpoint(origin, size, root)
 

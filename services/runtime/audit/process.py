@@ -9,10 +9,10 @@ from hutong.audit.v1 import witness_service_pb2
 from services.common.documents import PersonKeys
 from services.runtime.audit.auditor import Auditor
 from services.runtime.audit.cosigning import Cosigning, Witness
-from services.runtime.audit.note import COSIGNED
-from services.runtime.audit.opening import open_log, signer_in
+from services.runtime.audit.opening import open_log
 from services.runtime.audit.segments import AuditError
 from services.runtime.audit.witness import WitnessServicer
+from services.runtime.audit.witness_signer import WitnessSigner
 from services.runtime.clock import Clock
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
@@ -57,6 +57,6 @@ def witness_bindings(folder: str, name: str, clock: Clock) -> Sequence[Binding]:
     if not folder:
         return ()
     try:
-        return (Binding(_WITNESS, WitnessServicer(Path(folder), signer_in(Path(folder), name, COSIGNED), clock)),)
+        return (Binding(_WITNESS, WitnessServicer(Path(folder), WitnessSigner(Path(folder), name), clock)),)
     except AuditError as error:
         raise SettingsError(f"HUTONG_WITNESS: {error}") from None

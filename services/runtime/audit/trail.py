@@ -55,7 +55,7 @@ def verify(folder: Path, keeper: Verifier, kept_elsewhere: Mapping[str, str] | N
     following = next(waiting, None)
     while following is not None and following[1].size == 0:
         following = next(waiting, None)
-    handovers = {handover.size: note for note in read_notes(folder) if (handover := read_handover(note))}
+    handovers = {handover.since: note for note in read_notes(folder) if (handover := read_handover(note))}
     for line in lines_of(folder, keeper.name):
         try:
             entry = from_line(line.content)

@@ -11,8 +11,9 @@ from hutong.audit.v1 import witness_service_pb2 as pb
 from services.common.errors import FailedPrecondition, Unavailable, invalid
 from services.common.instants import SECOND
 from services.runtime.audit.handover import followed
-from services.runtime.audit.note import Checkpoint, NoteError, Signer, read_checkpoint, read_verifier
+from services.runtime.audit.note import Checkpoint, NoteError, read_checkpoint, read_verifier
 from services.runtime.audit.tree import HASH_BYTES, roots_of_consistency
+from services.runtime.audit.witness_signer import WitnessSigner
 from services.runtime.clock import Clock
 from services.runtime.rpc.call import current_call
 
@@ -35,7 +36,7 @@ class Seen(msgspec.Struct, frozen=True):
 class WitnessServicer:
     """Serves hutong.audit.v1.WitnessService, and keeps what it has seen in a folder, one file a log."""
 
-    def __init__(self, folder: Path, signer: Signer, clock: Clock) -> None:
+    def __init__(self, folder: Path, signer: WitnessSigner, clock: Clock) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         self._signer = signer
@@ -58,8 +59,10 @@ class WitnessServicer:
                 raise Unavailable(
                     "WITNESS_UNWRITABLE", "见证方无法写入，暂不联署", "The witness cannot write, and signs nothing"
                 ) from None
-        line = self._signer.line(checkpoint.text(), self._clock() // SECOND)
-        return pb.CosignCheckpointResponse(cosignature=line, verifier=self._signer.verifier().text())
+        signature = self._signer.sign(checkpoint.text(), self._clock() // SECOND)
+        return pb.CosignCheckpointResponse(
+            cosignature=signature.line, verifier=signature.verifier.text(), handovers=signature.handovers
+        )
 
     def _read(self, request: pb.CosignCheckpointRequest) -> Checkpoint:
         if len(request.checkpoint) > LONGEST_NOTE or len(request.proof) > LONGEST_PROOF:

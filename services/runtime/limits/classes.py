@@ -55,6 +55,7 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
             "RequestCorrection",
             "PresentCertificate",
         ),
+        "hutong.gateway.v1.PushService": ("PutPushSubscription", "DeletePushSubscription"),
         "hutong.lookup.v1.HolderService": (
             "LinkDocuments",
             "UnlinkDocuments",
@@ -94,6 +95,7 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
     },
     LimitClass.DIRECTORY: {
         "hutong.gateway.v1.HealthCodeService": ("ListRegions", "GetTrustBundle"),
+        "hutong.gateway.v1.PushService": ("GetPushKey",),
         "hutong.verdict.v1.PolicyService": ("GetPolicy", "ListPolicies", "GetPolicyDigests"),
         "hutong.lookup.v1.RegionDirectoryService": ("GetRegion", "ListRegions"),
         "hutong.lookup.v1.HolderService": ("WatchHolders",),

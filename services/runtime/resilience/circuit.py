@@ -26,3 +26,20 @@ class Circuit:
     def succeeded(self) -> None:
         """Takes note of an answer."""
         self._pause = self._until = 0.0
+
+
+class SharedCircuit(Circuit):
+    """The circuit that several uses of one server share. It knows when any of them was answered last."""
+
+    def __init__(self, first: float = 0.1, longest: float = 2.0) -> None:
+        super().__init__(first, longest)
+        self._answered = 0.0
+
+    def succeeded(self) -> None:
+        """Takes note of an answer."""
+        super().succeeded()
+        self._answered = time.monotonic()
+
+    def answered_since(self, begun: float) -> bool:
+        """Tells if anybody was answered since then, of time.monotonic()."""
+        return self._answered >= begun

@@ -2,6 +2,7 @@
 hop in metadata; domain code never sees it."""
 
 import time
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar, Token
 
 import msgspec
@@ -9,6 +10,7 @@ from hutong.common.v1.subject_pb2 import Purpose
 from msgspec.structs import replace
 
 from services.common.errors import ServiceError
+from services.common.person_names import PersonName
 from services.runtime.telemetry.trace import Trace, enter_trace, leave_trace, new_trace
 from services.runtime.tls.identity import UNPROVEN
 
@@ -27,7 +29,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
     A call with a `refusal` brought something to prove its caller's name that does not: it is answered with that.
     `persons` are the keys of those people whose data is the caller's own, itself first: of a holder, and of a guardian
-    with dependants. `users` are those on whose behalf the mesh is called: who asked the gateway, however many hops ago.
+    with dependants; `names` tells, when it is called, how the token that proves the caller names each of them. `users`
+    are those on whose behalf the mesh is called: who asked the gateway, however many hops ago.
     `address` is where the call comes from, empty within a process; `meter` counts while the call is limited.
     """
 
@@ -41,6 +44,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     address: str = ""
     meter: Meter | None = None
     refusal: ServiceError | None = None
+    names: Callable[[], Sequence[PersonName]] | None = None
 
     @property
     def proven_name(self) -> str:
@@ -71,6 +75,14 @@ def current_asker() -> str:
     caller's."""
     call = current_call()
     return " ".join((*call.users, call.address)).strip() or call.caller
+
+
+def stated_name(person: bytes) -> PersonName | None:
+    """Returns the name that the current call's caller has shown for one of its own persons; None of anybody else."""
+    call = current_call()
+    if call.names is None or person not in call.persons:
+        return None
+    return call.names()[call.persons.index(person)]
 
 
 def count_unknown(persons: int) -> None:

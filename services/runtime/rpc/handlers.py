@@ -203,6 +203,7 @@ class Handlers:
             proven=caller.proven,
             address=self._address(context),
             refusal=caller.refusal,
+            names=caller.names,
         )
         return call, caller.ends
 

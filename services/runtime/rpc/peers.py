@@ -4,12 +4,13 @@ import logging
 import math
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from services.common.documents import holds_number
 from services.common.errors import Code, ServiceError, Text
 from services.common.instants import SECOND, Instant
+from services.common.person_names import PersonName
 from services.runtime.clock import Clock
 from services.runtime.tls.files import TlsFiles
 from services.runtime.tls.identity import SCHEME, TRUST_DOMAIN, Principal
@@ -43,8 +44,8 @@ class Context(Protocol):
 
 
 class Caller(NamedTuple):
-    """One caller. `persons`, `users`, `proven` and `refusal` are those of Call; `ends` is when what proves the name is
-    no longer valid, an instant of time.monotonic(), in seconds."""
+    """One caller. `persons`, `users`, `proven`, `refusal` and `names` are those of Call; `ends` is when what proves
+    the name is no longer valid, an instant of time.monotonic(), in seconds."""
 
     name: str
     persons: tuple[bytes, ...] = ()
@@ -52,6 +53,7 @@ class Caller(NamedTuple):
     ends: float = math.inf
     proven: bool = False
     refusal: ServiceError | None = None
+    names: Callable[[], Sequence[PersonName]] | None = None
 
 
 class Peers(Protocol):

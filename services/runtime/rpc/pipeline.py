@@ -137,6 +137,7 @@ class Pipeline:
                 call.proven,
                 call.address,
                 meter,
+                names=call.names,
             )
             entered = enter(call)
             response = await answer_by(deadline, handler(request))

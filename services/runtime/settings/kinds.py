@@ -24,6 +24,8 @@ MOST_HOSTS = 8
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:/\s\[\]]*):(\d{1,5})")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?")
+_HOST = re.compile(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?")
+_CONTACT = re.compile(r"mailto:[^@\s]+@[a-z0-9.-]+|https://[a-z0-9-]+(\.[a-z0-9-]+)+")
 _GRPC_NAME = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract|xds):\S+")
 
 
@@ -147,6 +149,16 @@ def _origins(origins: tuple[str, ...]) -> str:
     return "" if wrong is None else f"expected origins such as https://code.example.cn, not {wrong!r}"
 
 
+def _hosts(hosts: tuple[str, ...]) -> str:
+    wrong = next((host for host in hosts if not _HOST.fullmatch(host)), None)
+    return "" if wrong is None else f"expected hosts such as push.example.cn or *.example.cn:8443, not {wrong!r}"
+
+
+def _contact(contact: str) -> str:
+    fits = _CONTACT.fullmatch(contact)
+    return "" if fits else f"expected mailto:NAME@HOST or https://HOST, not {contact!r}"
+
+
 def _any(value: object) -> str:
     return ""
 
@@ -171,6 +183,8 @@ Directory = Annotated[str, Kind("a directory", _directory)]
 File = Annotated[str, Kind("a file", _file)]
 Members = Annotated[str, Kind("a YAML file", _members)]
 Origins = Annotated[tuple[str, ...], Kind("origins, comma-separated", _origins)]
+Hosts = Annotated[tuple[str, ...], Kind("hosts such as *.example.cn, comma-separated", _hosts)]
+Contact = Annotated[str, Kind("mailto:… or https://…", _contact)]
 Level = Annotated[str, Kind(", ".join(_LEVELS), _level)]
 Secret = Annotated[str, Kind(f"at least {LEAST_SECRET} bytes", _secret)]
 Name = Annotated[str, Kind("a name", _any)]

@@ -59,14 +59,14 @@ async def migrate(schemas: Schemas, store_url: str, *, distribute: bool = False)
             lock.release()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, schemas: Schemas) -> None:
     """Adds what the command takes."""
     parser.add_argument(
         "--store-url",
         default="",
-        type=or_setting("HUTONG_STORE_URL"),
+        type=or_setting(schemas.setting),
         metavar="URL",
-        help="sqlite:///path, postgresql://user@host/database；缺省为 / by default HUTONG_STORE_URL(_FILE)",
+        help=f"sqlite:///path, postgresql://user@host/database；缺省为 / by default {schemas.setting}(_FILE)",
     )
     parser.add_argument(
         "--distribute",
@@ -108,8 +108,8 @@ def run(schemas: Schemas, args: argparse.Namespace) -> int:
 def main(schemas: Schemas) -> None:
     """Runs the command with the process's arguments, and ends the process."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m services.{schemas.store}.migrate",
+        prog=f"python -m {schemas.commands}.migrate",
         description="Makes a store, or brings its tables up to date, before the service starts on it.",
     )
-    add_arguments(parser)
+    add_arguments(parser, schemas)
     sys.exit(run(schemas, parser.parse_args()))

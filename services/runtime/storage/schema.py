@@ -48,8 +48,8 @@ class Schema:
     """The tables of one kind of store in one engine.
 
     `store` names the kind, as `hutong migrate` takes it; every store of the kind has the table `own_table`.
-    `application_id` marks a SQLite file as one; `earlier` are ledgers of PostgreSQL databases, newest first; `module`
-    migrates it, where that is not services.STORE.migrate.
+    `application_id` marks a SQLite file as one; `earlier` are ledgers of PostgreSQL databases, newest first; `package`
+    has the modules that migrate, back up and move it, where that is not services.STORE.
     """
 
     store: str
@@ -57,7 +57,12 @@ class Schema:
     migrations: Sequence[Migration]
     application_id: int = 0
     earlier: Sequence[EarlierLedger] = ()
-    module: str = ""
+    package: str = ""
+
+    @property
+    def commands(self) -> str:
+        """Returns the package that has the modules that migrate, back up and move such a store."""
+        return self.package or f"services.{self.store}"
 
     @property
     def newest(self) -> int:
@@ -68,16 +73,23 @@ class Schema:
 @dataclass(frozen=True, slots=True)
 class Schemas:
     """The tables of one kind of store in each engine. `write_order` are tables in the order in which most transactions
-    write them, the others come after: whoever locks several takes them so."""
+    write them, the others come after: whoever locks several takes them so. `setting` is the variable that names such a
+    store."""
 
     sqlite: Schema
     postgres: Schema
     write_order: Sequence[str] = ()
+    setting: str = "HUTONG_STORE_URL"
 
     @property
     def store(self) -> str:
         """The kind of store."""
         return self.sqlite.store
+
+    @property
+    def commands(self) -> str:
+        """Returns the package that has the modules that migrate, back up and move such a store."""
+        return self.sqlite.commands
 
     @property
     def newest(self) -> int:
@@ -87,8 +99,7 @@ class Schemas:
 
 def how_to_migrate(schema: Schema) -> str:
     """The part of a sentence that says how the tables of a store come up to date."""
-    module = schema.module or f"services.{schema.store}.migrate"
-    return f"run `hutong migrate {schema.store} --store-url URL` (or python -m {module}) first"
+    return f"run `hutong migrate {schema.store} --store-url URL` (or python -m {schema.commands}.migrate) first"
 
 
 def behind(schema: Schema, place: str, number: int) -> SchemaError:

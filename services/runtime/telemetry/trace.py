@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from services.common.documents import holds_number
+from services.common.documents import may_hide_number
 
 __all__ = ["SpanKind", "Trace", "Tracing", "current_span", "current_trace", "new_trace", "span"]
 
@@ -93,7 +93,7 @@ _span: ContextVar["Span | None"] = ContextVar("hutong_span", default=None)
 
 def _holds_number(trace_id: str) -> bool:
     # One trace id in two hundred has so many digits in a row by chance; of those, one in thousands is a number.
-    return _MANY_DIGITS.search(trace_id) is not None and holds_number(trace_id)
+    return _MANY_DIGITS.search(trace_id) is not None and may_hide_number(trace_id)
 
 
 def new_trace(traceparent: str | None) -> Trace:

@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from services.common.documents import holds_number
+from services.common.documents import may_hide_number
 from services.common.instants import SECOND, Instant
 from services.runtime.tls.identity import Principal, WrongPrincipalError, parse, region_of
 
@@ -53,10 +53,10 @@ class Trust:
         authority for that name vouches for it at an instant. Raises UntrustedError."""
         try:
             leaf = x509.load_pem_x509_certificate(certificate)
+            presented = x509.load_pem_x509_certificates(chain) if chain.strip() else []
         except ValueError as error:
             raise UntrustedError(str(error)) from None
         name = principal_in(leaf)
-        presented = x509.load_pem_x509_certificates(chain) if chain.strip() else []
         between = [one for one in presented if one != leaf]
         verifier = (
             PolicyBuilder()
@@ -100,10 +100,12 @@ def principal_in(certificate: x509.Certificate) -> Principal:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         raise UntrustedError("the certificate has no subject alternative name") from None
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise UntrustedError(f"the certificate cannot be read: {type(error).__name__}") from None
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:
         raise UntrustedError(f"the certificate has {len(uris)} URIs, and not one")
-    if holds_number(uris[0]):
+    if may_hide_number(uris[0]):
         raise UntrustedError("the name in the certificate holds a document's number")
     try:
         return parse(uris[0])

@@ -9,6 +9,8 @@ from tests.testkit import licences_page
 ALLOWED = {
     *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MIT-CMU"),
     *("PSF-2.0", "Unlicense", "Zlib"),
+    # Its files stay under it; the program that uses them unchanged does not come under it.
+    "MPL-2.0",
 }
 """What may be shipped with an Apache-2.0 program without more than a mention."""
 

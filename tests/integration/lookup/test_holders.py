@@ -31,6 +31,7 @@ from services.lookup.store.opening import open_store
 from services.runtime.clock import system_clock
 from services.runtime.rpc.call import enter, leave, within
 from tests.testkit.servers.lookup_service import DECISION, PURPOSE, Start, key, lookup, mesh, person, settings
+from tests.testkit.servers.postgres import PostgresServer
 
 __all__ = ["lookup"]
 
@@ -162,18 +163,35 @@ async def test_links_that_cannot_be_are_told_why(lookup: Start) -> None:
     assert (missing.value.code, missing.value.reason) == (Code.NOT_FOUND, "LINK_NOT_FOUND")
 
 
-async def test_a_retried_unlink_succeeds_again(lookup: Start) -> None:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def server(request: pytest.FixtureRequest) -> PostgresServer | None:
+    """The server of the backend under test; SQLite has none."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres_server")
+
+
+@pytest.fixture
+async def store(server: PostgresServer | None, tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
+    """The settings of a store on each kind of database."""
+    if server is None:
+        yield {"store_url": f"sqlite:///{tmp_path / 'lookup.db'}", "store_migrate": True}
+        return
+    url = await server.create_database()
+    yield {"store_url": url, "store_migrate": True}
+    await server.drop_database(url)
+
+
+async def test_a_retried_unlink_succeeds_again(store: dict[str, Any], lookup: Start) -> None:
     """A caller whose answer was lost asks again with the same request id, in whatever letter case."""
-    client = await lookup(mesh())
+    client = await lookup(mesh(), **store)
     request_id = str(uuid4())
     await link(client, 1, 2)
     assert await unlink(client, 1, 2, request_id=request_id) == [key(1)]
     assert await unlink(client, 1, 2, request_id=request_id.upper()) == [key(1)]
 
 
-async def test_a_request_id_is_its_callers_and_its_users_own(lookup: Start) -> None:
+async def test_a_request_id_is_its_callers_and_its_users_own(store: dict[str, Any], lookup: Start) -> None:
     """Who chooses the id of another's request is answered as if nobody had, and the other's retry is still a retry."""
-    client = await lookup(mesh())
+    client = await lookup(mesh(LIAONING), **store)
     request_id = str(uuid4())
 
     @contextmanager
@@ -196,6 +214,18 @@ async def test_a_request_id_is_its_callers_and_its_users_own(lookup: Start) -> N
             assert reused.value.reason == "REQUEST_ID_REUSED"
     with asked_by(two):
         assert await link(client, 3, 5, request_id=str(uuid4())) == [key(3), key(5)]
+    chosen = str(uuid4())
+    for users, holder in (((one,), 1), ((two,), 3)):
+        with asked_by(*users):
+            switch = SwitchScopeRequest(
+                subject=person(holder), region=LIAONING, scope=Scope.SCOPE_LOCAL, purpose=DECISION
+            )
+            switch.request_id = chosen
+            for _ in range(2):
+                await client.SwitchScope(switch)
+            with pytest.raises(ServiceError) as reused:
+                await unlink(client, holder, 9, request_id=chosen)
+            assert reused.value.reason == "REQUEST_ID_REUSED"
 
 
 @pytest.mark.parametrize(

@@ -60,13 +60,13 @@ RULES = (
         rf"({'|'.join(sorted(DRIVERS))})(\..+)?",
         "a driver is for stores, caches and what composes them",
         but=r"services\.\w+\.(store\..+|composition)|services\.runtime\.storage\..+"
-        r"|gateway\.(codes\.cache\..+|supervision\.store\..+|composition)",
+        r"|gateway\.(codes\.cache\..+|(supervision|push)\.store\..+|composition)",
     ),
     Rule(
         r"services\..+|gateway\..+",
-        r"services\.\w+\.store\.(sqlite|postgres)\w*(\..+)?|gateway\.codes\.cache\.redis(\..+)?|gateway\.supervision\.store\.(sqlite|postgres)",
+        r"services\.\w+\.store\.(sqlite|postgres)\w*(\..+)?|gateway\.codes\.cache\.redis(\..+)?|gateway\.(supervision|push)\.store\.(sqlite|postgres)",
         "only a composition module knows adapters",
-        but=r"services\.\w+\.(store\..+|composition)|gateway\.(codes\.cache\..+|supervision\.store\..+|composition)",
+        but=r"services\.\w+\.(store\..+|composition)|gateway\.(codes\.cache\..+|(supervision|push)\.store\..+|composition)",
     ),
     Rule(
         r"services\..+|gateway\..+",

@@ -67,19 +67,23 @@ class Kubectl:
 
     def make_namespaces(self, file: Path) -> list[str]:
         """Makes the namespaces of a file of k8s/, which also warn of what the restricted profile would refuse, and
-        returns their names. Raises LookupError when one is there that the tests did not make."""
+        returns their names; what a run that was ended left there goes first. Raises LookupError when one is there that
+        the tests did not make."""
         documents = [one for one in yaml.safe_load_all(file.read_text(encoding="utf-8")) if one]
         names = [one["metadata"]["name"] for one in documents]
         there = {one["metadata"]["name"]: one["metadata"]["labels"] for one in self.read("namespaces")["items"]}
         foreign = [name for name in names if name in there and OURS not in there[name]]
         if foreign:
             raise LookupError(f"the cluster has the namespace {foreign[0]} already, and the tests did not make it")
+        left = [name for name in names if name in there]
+        if left:
+            self("delete", "namespace", *left, "--wait=true", "--timeout=300s")
         for one in documents:
             one["metadata"]["labels"] |= {OURS: "true"}
         self("apply", "-f", "-", given=yaml.safe_dump_all(documents))
         return names
 
     def rolled_out(self, namespace: str, workloads: list[str]) -> None:
-        """Returns when all are: every pod is of the new version, Ready, and has been for minReadySeconds."""
+        """Returns when all are: every pod is of the new version and Ready."""
         for workload in workloads:
             self("-n", namespace, "rollout", "status", workload, f"--timeout={int(SECONDS) - 10}s")

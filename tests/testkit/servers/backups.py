@@ -16,6 +16,9 @@ import asyncpg
 from bench.servers.home import Home
 from bench.servers.postgres import PostgresServer, launch, start
 from cli.mesh.ports import free_port
+from gateway.supervision.store.schemas import SCHEMAS as SUPERVISION
+from services.lookup.store.schemas import SCHEMAS as LOOKUP
+from services.records.store.schemas import SCHEMAS as RECORDS
 from tests.testkit.tools import ROOT
 
 PROMOTE_SECONDS = 60.0
@@ -36,6 +39,10 @@ class BackedUp(Protocol):
         """The store is gone for good, and another is made of the backup: returns that one's URL."""
 
 
+COMMANDS = {kind.store: kind for kind in (RECORDS, LOOKUP, SUPERVISION)}
+"""The kinds of store by name: where the command that backs one up is, and which variable names it."""
+
+
 class SqliteBackedUp:
     """A file, copied by the command of the service's image."""
 
@@ -46,10 +53,11 @@ class SqliteBackedUp:
         self.url = f"sqlite:///{self._file}"
 
     async def back_up(self) -> None:
-        """Runs `python -m services.KIND.backup`."""
+        """Runs `python -m services.KIND.backup`, or where else that command is."""
+        kind = COMMANDS[self._kind]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", f"services.{self._kind}.backup", str(self._backup)),
-            env={**os.environ, "HUTONG_STORE_URL": self.url},
+            *(sys.executable, "-m", f"{kind.commands}.backup", str(self._backup)),
+            env={**os.environ, kind.setting: self.url},
             cwd=ROOT,
         )
         assert await process.wait() == 0

@@ -97,6 +97,22 @@ def _records(region: str, directory: Path | None = None) -> Service:
     return Service(f"records-{region}", [Binding(READ, store), Binding(WRITE, store)])
 
 
+def _lookup(data: Path, store: str, directory: str, number: int) -> Service:
+    """Builds one replica of lookup, of this number. Where they share no database, nobody links or switches: what it
+    would be to them is a copy for each."""
+    return build_lookup(
+        LookupSettings(
+            mesh_secret=SECRET,
+            store_url=store or f"sqlite:///{_copy_of_links(data, number)}",
+            store_migrate=True,
+            replica=f"lookup-{number}",
+            directory=directory,
+            source_timeout=SOURCE_SECONDS,
+            plaintext=True,
+        )
+    )
+
+
 def _copy_of_links(data: Path, number: int) -> Path:
     """Returns the file of one replica of lookup: a copy of the first one's, which makes them one store."""
     path, first = data / f"lookup-{number}.db", data / "lookup-first"
@@ -110,8 +126,11 @@ def _copy_of_links(data: Path, number: int) -> Path:
 
 
 @asynccontextmanager
-async def mesh_on_names(data: Path, ttl: float, times: Times | None = None) -> AsyncIterator[MeshOnNames]:
-    """Two replicas of records, of lookup and of verdict, and a gateway; `gateway` has none yet."""
+async def mesh_on_names(
+    data: Path, ttl: float, times: Times | None = None, lookup_store: str = ""
+) -> AsyncIterator[MeshOnNames]:
+    """Two replicas of records, of lookup and of verdict, and a gateway; `gateway` has none yet. `lookup_store` is the
+    URL of a database that all replicas of lookup share; without one each has a copy of a SQLite file."""
     numbers = count(1)
     drain, ready = times or Times(ttl + 1.5, ttl + 1.5)
     async with cluster(ttl=ttl, drain_seconds=drain, ready_seconds=ready) as names:
@@ -120,20 +139,7 @@ async def mesh_on_names(data: Path, ttl: float, times: Times | None = None) -> A
         stores = {NATION: nation.target, HOME: home.target}
         directory = directory_file(data / "directory.yaml", stores)
         news = directory_file(data / "news.yaml", {NATION: nation.target})
-        lookup = names.workload(
-            "lookup",
-            lambda: build_lookup(
-                LookupSettings(
-                    mesh_secret=SECRET,
-                    # Nobody here links or switches: what a database would be to the replicas is a copy for each.
-                    store_url=f"sqlite:///{_copy_of_links(data, next(numbers))}",
-                    store_migrate=True,
-                    directory=directory,
-                    source_timeout=SOURCE_SECONDS,
-                    plaintext=True,
-                )
-            ),
-        )
+        lookup = names.workload("lookup", lambda: _lookup(data, lookup_store, directory, next(numbers)))
         verdict = names.workload(
             "verdict",
             lambda: build_verdict(VerdictSettings(mesh_secret=SECRET, lookup=lookup.target, plaintext=True)),

@@ -54,6 +54,8 @@ BY_KIND: Mapping[str, Sequence[str]] = {
     "at least 16 bytes": ("short",),
     "NAME=RATE/BURST, comma-separated": ("everybody", "show=fast"),
     "networks such as 10.0.0.0/8, comma-separated": ("10.0.0.0/99", "proxy"),
+    "hosts such as *.example.cn, comma-separated": ("https://push.example.cn", "push.example.cn/path", "*"),
+    "mailto:… or https://…": ("somebody", "mailto:", "http://example.cn"),
 }
 """Values that no setting of a kind takes, by the unit that docs/settings.md gives."""
 
@@ -177,7 +179,14 @@ WRONG: Sequence[Mistake] = (
     Mistake("gateway", "CACHE_ENTRIES", "hardly any", "1", SERVED),
     Mistake("gateway", "SUPERVISION_STORE", "a region's", "{copy_430000}", REFUSED, "something else"),
     Mistake("gateway", "SUPERVISION_STORE", "a path of nothing", "{empty}", REFUSED, "no store of supervision"),
+    Mistake("gateway", "SUPERVISION_STORE_FILE", "another file", "{directory}", REFUSED, "HUTONG_SUPERVISION_STORE"),
     Mistake("gateway", "SUPERVISION_MIGRATE", "true, without a store", "true", SERVED),
     Mistake("gateway", "SUPERVISION_DAYS", "one", "1", SERVED),
+    Mistake("gateway", "PUSH_KEY", "something, without a store", "{directory}", REFUSED, "HUTONG_PUSH_STORE"),
+    Mistake("gateway", "PUSH_TRUST", "something else, without a store", "{directory}", SERVED),
+    Mistake("gateway", "PUSH_STORE", "a region's", "{copy_430000}", REFUSED, "something else"),
+    Mistake("gateway", "PUSH_STORE", "a path of nothing", "{empty}", REFUSED, "no store of push"),
+    Mistake("gateway", "PUSH_MIGRATE", "true, without a store", "true", SERVED),
+    Mistake("gateway", "PUSH_DAYS", "one", "1", SERVED),
     Mistake("gateway", "LISTEN", "a misspelt name: HUTONG_LISTN", "misspelt", REFUSED, "did you mean HUTONG_LISTEN"),
 )

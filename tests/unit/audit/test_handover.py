@@ -17,11 +17,12 @@ from services.runtime.audit.entry import Entry, to_line
 from services.runtime.audit.handover import HANDOVERS, METHOD, followed, hand_over, read_handover, read_notes
 from services.runtime.audit.key_files import KEY, NEXT_KEY, VERIFIER, read_key
 from services.runtime.audit.log import AuditLog
-from services.runtime.audit.note import COSIGNED, NoteError, Signer, read_checkpoint, signed
+from services.runtime.audit.note import NoteError, Signer, read_checkpoint, signed
 from services.runtime.audit.opening import keeper_of, open_log, prepare_next_key, signer_in
 from services.runtime.audit.segments import AuditError
 from services.runtime.audit.trail import check_proof, prove, search, verify
 from services.runtime.audit.witness import WitnessServicer
+from services.runtime.audit.witness_signer import WitnessSigner
 
 NOW = Instant(1_790_000_000_000_000)
 
@@ -36,7 +37,7 @@ async def written(log: AuditLog, lines: int) -> str:
 def witness(tmp_path: Path) -> WitnessServicer:
     """A witness, with what it has seen so far."""
     folder = tmp_path / "witness"
-    return WitnessServicer(folder, signer_in(folder, "hutong/witness/test", COSIGNED), lambda: NOW)
+    return WitnessServicer(folder, WitnessSigner(folder, "hutong/witness/test"), lambda: NOW)
 
 
 async def handed_over(tmp_path: Path) -> tuple[Path, list[str]]:

@@ -17,6 +17,7 @@ from services.runtime.audit.key_files import KEY, VERIFIER
 from services.runtime.audit.log import AuditLog
 from services.runtime.audit.note import COSIGNED, Checkpoint, NoteError, Signer, read_checkpoint, read_verifier, signed
 from services.runtime.audit.opening import keeper_of, open_log
+from services.runtime.audit.replicas import page_of
 from services.runtime.audit.segments import CHECKPOINT, AuditError, segments
 from services.runtime.audit.trail import check_proof, prove, search, verify
 
@@ -189,15 +190,19 @@ async def test_a_line_that_was_cut_by_a_crash_was_never_acknowledged(tmp_path):
     assert 10 == verify(tmp_path, KEEPER).lines
 
 
-async def test_what_cannot_be_written_is_not_acknowledged(tmp_path, monkeypatch):
-    """A full disk, half-way through a group: an error that says so, nothing half there, and on it goes afterwards."""
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "no space left"), ValueError("a fault of ours")], ids=["a full disk", "a fault"]
+)
+async def test_what_cannot_be_written_is_not_acknowledged(tmp_path, monkeypatch, error):
+    """A full disk, half-way through a group, or whatever else: an error that says so, nothing half there, and on it
+    goes afterwards."""
     log = AuditLog(tmp_path, SIGNER)
     await log.append(to_line(entry(0)))
     whole = os.write
 
     def full(file: int, content: bytes) -> int:
         whole(file, content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, "no space left")
+        raise error
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(Unavailable) as refused:
@@ -225,6 +230,25 @@ async def test_lines_of_a_moment_share_a_visit_to_the_disk(tmp_path, monkeypatch
     await log.close()
     assert 1_000 == verify(tmp_path, KEEPER).lines
     assert visits <= 5
+
+
+async def test_who_leaves_takes_nobody_along(tmp_path):
+    """A caller of a group that is gone before the disk has answered: the others are acknowledged, and every line is
+    there, also those that came while the group was written."""
+    log = AuditLog(tmp_path, SIGNER)
+
+    async def ask(number: int) -> None:
+        await log.append(to_line(entry(number)))
+
+    callers = [asyncio.create_task(ask(number)) for number in range(30)]
+    await asyncio.sleep(0)
+    callers[3].cancel()
+    later = [asyncio.create_task(ask(number)) for number in range(30, 100)]
+    ended = await asyncio.gather(*callers, *later, return_exceptions=True)
+    assert [3] == [number for number, one in enumerate(ended) if one is not None]
+    assert 100 == log.size
+    await log.close()
+    assert 100 == verify(tmp_path, KEEPER).lines
 
 
 async def test_two_processes_keep_no_log_together(tmp_path):
@@ -307,3 +331,32 @@ async def test_a_backup_is_not_replaced_by_less_nor_by_another_trail(tmp_path, c
     older.write_bytes(b"".join(older.read_bytes().splitlines(keepends=True)[:20]))
     assert 3 == main(["backup", "audit", str(tmp_path / "lost"), str(backup)])
     assert 30 == verify(backup, keeper_of(backup)).lines
+
+
+async def test_a_trail_that_ended_is_archived_and_removed_and_its_proofs_hold(tmp_path):
+    """By the route of the runbook: the next trail goes on beside it, what is told of a person is told from both until
+    the old one is moved away, its archive is whole, and a part of it never is."""
+    trails, archive, elsewhere = tmp_path / "trails", tmp_path / "archive", tmp_path / "elsewhere"
+    await kept(trails / "2022", 30)
+    log = open_log(trails / "2023", "test")
+    await log.append(to_line(entry(30)))
+    await log.close()
+    (trails / "2022" / VERIFIER).write_text(KEEPER.text())
+
+    def told() -> int:
+        return len(page_of(sorted(trails.iterdir()), {PERSONS[0]}, 100).entries)
+
+    assert 16 == told()
+    proof = prove(trails / "2022", KEEPER, 12)
+    assert 30 == copy_trail(trails / "2022", archive).lines
+    (trails / "2022").rename(elsewhere)
+    assert 1 == told()
+    assert 30 == verify(archive, KEEPER).lines
+    assert 15 == len(list(search(archive, KEEPER.name, person=PERSONS[0])))
+    segments(archive)[0].unlink()
+    with pytest.raises(AuditError, match="begins with line"):
+        verify(archive, KEEPER)
+    for path in segments(archive):
+        path.unlink()
+    assert entry(12) == check_proof(proof, KEEPER)
+    assert 30 == read_checkpoint((archive / CHECKPOINT).read_text(), KEEPER).size

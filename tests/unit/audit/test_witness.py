@@ -14,11 +14,12 @@ from services.runtime.access.table import default_table
 from services.runtime.audit.cosigning import COSIGNED as FOLDER
 from services.runtime.audit.cosigning import Cosigning, Witness, consistency_proof
 from services.runtime.audit.log import AuditLog
-from services.runtime.audit.note import COSIGNED, SIGNED, Signer, read_checkpoint, read_verifier
+from services.runtime.audit.note import SIGNED, Signer, read_checkpoint, read_verifier
 from services.runtime.audit.opening import keeper_of, open_log, signer_in
 from services.runtime.audit.process import witness_bindings
 from services.runtime.audit.tree import Range, leaf_hash, roots_of_consistency
 from services.runtime.audit.witness import WitnessServicer
+from services.runtime.audit.witness_signer import WitnessSigner
 from services.runtime.clock import system_clock
 from services.runtime.rpc.channel import Channels
 from services.runtime.rpc.security import mutual_tls
@@ -53,7 +54,7 @@ class Counted:
 def witness(tmp_path: Path) -> Counted:
     """A witness that has seen nothing yet."""
     folder = tmp_path / "witness"
-    return Counted(WitnessServicer(folder, signer_in(folder, "hutong/witness/test", COSIGNED), clock))
+    return Counted(WitnessServicer(folder, WitnessSigner(folder, "hutong/witness/test"), clock))
 
 
 async def grown(folder: Path, lines: int, text: str = "line") -> str:
@@ -200,9 +201,7 @@ async def test_every_witness_signs_and_none_waits_for_another(tmp_path: Path):
     folder = tmp_path / "trail"
     names = ("nation/records", "supervisor/witness")
     witnesses = {
-        name: Counted(
-            WitnessServicer(tmp_path / name, signer_in(tmp_path / name, f"hutong/witness/{name}", COSIGNED), clock)
-        )
+        name: Counted(WitnessServicer(tmp_path / name, WitnessSigner(tmp_path / name, f"hutong/witness/{name}"), clock))
         for name in names
     }
 

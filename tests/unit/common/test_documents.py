@@ -10,6 +10,7 @@ from services.common.documents import (
     PersonKeys,
     holds_number,
     holds_number_of,
+    may_hide_number,
     normalise,
 )
 from services.common.errors import InvalidArgument
@@ -136,11 +137,40 @@ def test_other_holders_have_other_keys():
         ("2022080513201234561", False),
         ("111010519491231002X", False),
         ("S-2022-08-05-0001", False),
+        ("bed 7 11010519491231002X 3", True),
+        ("7　１１０１０５１９４９１２３１００２Ｘ", True),
+        ("110105 19491231 002X", True),
     ],
 )
 def test_a_document_number_is_found_within_a_text(text, expected):
     """Only one that passes every check; a longer run of digits is something else."""
     assert expected == holds_number(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "00000000000000430102190511116063",
+        "9430102190511116063f",
+        "lab-110105194912-31002x",
+        "a/110105.1949.1231.002X",
+        "٤٣٠١٠٢١٩٠٥١١١١٦٠٦٣",
+        "\u200b".join("430102190511116063"),
+        "𝟒𝟑𝟎𝟏𝟎𝟐𝟏𝟗𝟎𝟓𝟏𝟏𝟏𝟏𝟔𝟎𝟔𝟑",
+    ],
+    ids=["zeros", "digits", "hyphen", "points", "Arabic", "invisible", "mathematical"],
+)
+def test_a_number_that_hides_in_a_name_is_found(text):
+    """However it is written, as long as somebody can read it."""
+    assert may_hide_number(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "spiffe://hutong/region/430000/lookup", "01eeaed801cadb6f7537ed04694bc444", "9" * 40, "a" * 64]
+)
+def test_other_names_hide_none(text):
+    """Regions, keys and traces are no numbers."""
+    assert not may_hide_number(text)
 
 
 @pytest.mark.parametrize(

@@ -229,3 +229,101 @@ def test_explain_lists_what_a_caller_may_do(capsys):
     assert 11 == len(lines)
     assert 0 == main(["access", "explain", "mesh/stranger"])
     assert "denied everything" in capsys.readouterr().out
+
+
+ONE = "region/430000/"
+FEED = ("hutong.records.v1.ChangeFeedService/ListChanges", "hutong.records.v1.ChangeFeedService/WatchChanges")
+ORIGIN = "content.origin.region"
+OPEN = {
+    # Policies and the list of regions are everybody's; whoever stands there may go, or find a test wrong, anywhere.
+    "system": {
+        ("hutong.gateway.v1.HealthCodeService/CheckDestinations", "regions"),
+        ("hutong.gateway.v1.HealthCodeService/RequestCorrection", "region"),
+        ("hutong.lookup.v1.RegionDirectoryService/GetRegion", "region"),
+        ("hutong.verdict.v1.PolicyService/ListPolicies", "region"),
+        # It brings the copies that the national platform gave it.
+        (WRITE + "SubmitRecord", f"submission.{ORIGIN}"),
+        (WRITE + "BatchSubmitRecords", f"submissions.{ORIGIN}"),
+        (WRITE + "AmendRecord", ORIGIN),
+        (INTAKE, f"submissions.{ORIGIN}"),
+    },
+    # A region's store follows the others, and writes into none of them.
+    "records": {("hutong.lookup.v1.RegionDirectoryService/GetRegion", "region"), *((name, "here") for name in FEED)},
+    "laboratory/one": set(),
+    "venue/gate": set(),
+}
+"""Where a name of Hunan's may say another region, or ask another's store, and why."""
+SAYS_NO_AUTHOR = ("store.", "judge.evidence.records", "judge.evidence.left_out", "judge.evidence.laboratories")
+"""Which store is meant, and what is known of a person, from everywhere, that is judged and kept by nobody."""
+
+
+def region_paths(message, above=()):
+    """Yields the path of every field of a message, however deep, that names a region."""
+    for field in message.fields:
+        below = field.message_type
+        if below and below not in above and below.full_name.startswith("hutong."):
+            yield from (f"{field.name}.{path}" for path in region_paths(below, (*above, message)))
+        elif not below and field.name in ("region", "regions"):
+            yield field.name
+
+
+def saying(method, purpose, regions):
+    """Returns a request that says these regions, by path, for a purpose; each list has one row."""
+    request: Any = request_class(method)()
+    if purpose:
+        request.purpose = purpose
+    for path, region in regions.items():
+        *above, last = path.split(".")
+        place = request
+        for name in above:
+            value = getattr(place, name)
+            if not isinstance(value, Message) and not value:
+                value.add()
+            place = value if isinstance(value, Message) else value[-1]
+        if isinstance(getattr(place, last), str):
+            setattr(place, last, region)
+        else:
+            getattr(place, last).append(region)
+    return request
+
+
+@pytest.mark.parametrize("caller", OPEN)
+def test_no_field_of_any_request_lets_a_region_act_for_another(caller):
+    """Of every method of every contract that a name of Hunan's may call, writes, the feed, suspensions and evidence
+    among them: a field that says Beijing is refused, and a request that says no region where the store is Beijing's, or
+    is theirs together."""
+    name_of_hunan = principal(ONE + caller)
+    admitted, tried = set(), 0
+    for name, method in methods():
+        is_store = name.startswith("hutong.records.")
+        own_store = ["430000"] if is_store else []
+        paths = [path for path in region_paths(method.input_type) if not path.startswith(SAYS_NO_AUTHOR)]
+        own = dict.fromkeys(paths, "430000")
+        for purpose in TABLE.purposes[name] or (0,):
+            if denied(name_of_hunan, name, saying(method, purpose, own), own_store) is not None:
+                continue
+            asked = {path: (saying(method, purpose, own | {path: "110000"}), own_store) for path in paths}
+            if is_store and not paths:
+                asked = {"here": (saying(method, purpose, {}), ["110000"])}
+                asked["together"] = (asked["here"][0], ["430000", "110000"])
+            for what, (request, here) in asked.items():
+                reason = denied(name_of_hunan, name, request, here)
+                tried += 1
+                if reason not in ("REGION_DENIED", "ORIGIN_DENIED"):
+                    admitted.add((name, "here" if what == "together" else what))
+    assert OPEN[caller] == admitted
+    assert tried
+
+
+@pytest.mark.parametrize("caller", OPEN)
+def test_what_a_region_says_of_itself_is_not_enough_in_anothers_store(caller):
+    """Suspending, lifting, settling and every other change that says no region: by no name of Hunan's in Beijing's."""
+    changes = ("Suspend", "Lift", "Settle", "Put", "Submit", "Amend", "Retract", "Answer", "Accept", "GiveBack")
+    changing = [(name, method) for name, method in methods() if name.partition("/")[2].startswith(changes)]
+    assert {"SuspendLaboratory", "LiftSuspension", "SettleConflict"} <= {name.partition("/")[2] for name, _ in changing}
+    for name, method in changing:
+        if not name.startswith("hutong.records.") or TABLE.rules[name].regions:
+            continue
+        for purpose in TABLE.purposes[name] or (0,):
+            request = saying(method, purpose, {})
+            assert denied(principal(ONE + caller), name, request, here=["110000"]) is not None, name

@@ -81,7 +81,7 @@ def test_no_certificate_names_anybody_by_a_number(tmp_path):
 
 def test_a_trace_into_which_a_number_is_written_is_not_gone_on_with():
     """The trace id stands in every log line of a request; other digits in a row are by chance."""
-    for trace_id in (f"{NUMBER}{'a' * 14}", f"{'b' * 7}{NUMBER}{'c' * 7}"):
+    for trace_id in (f"{NUMBER}{'a' * 14}", f"{'b' * 7}{NUMBER}{'c' * 7}", f"{NUMBER:0>32}", f"{NUMBER}{'9' * 14}"):
         assert trace_id != new_trace(f"00-{trace_id}-00000000000000ab-01").hex_id
     other = f"{'9' * 18}{'a' * 14}"
     assert other == new_trace(f"00-{other}-00000000000000ab-01").hex_id

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%hutong/audit/v1/witness_service.proto\x12\x0fhutong.audit.v1\"s\n\x17\x43osignCheckpointRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x10\n\x08verifier\x18\x02 \x01(\t\x12\x10\n\x08old_size\x18\x03 \x01(\x03\x12\r\n\x05proof\x18\x04 \x03(\x0c\x12\x11\n\thandovers\x18\x05 \x03(\t\"A\n\x18\x43osignCheckpointResponse\x12\x13\n\x0b\x63osignature\x18\x01 \x01(\t\x12\x10\n\x08verifier\x18\x02 \x01(\t2y\n\x0eWitnessService\x12g\n\x10\x43osignCheckpoint\x12(.hutong.audit.v1.CosignCheckpointRequest\x1a).hutong.audit.v1.CosignCheckpointResponseB\xb8\x01\n\x13\x63om.hutong.audit.v1B\x13WitnessServiceProtoP\x01Z.hutong.internal/protos/hutong/audit/v1;auditv1\xa2\x02\x03HAX\xaa\x02\x0fHutong.Audit.V1\xca\x02\x0fHutong\\Audit\\V1\xe2\x02\x1bHutong\\Audit\\V1\\GPBMetadata\xea\x02\x11Hutong::Audit::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%hutong/audit/v1/witness_service.proto\x12\x0fhutong.audit.v1\"s\n\x17\x43osignCheckpointRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x10\n\x08verifier\x18\x02 \x01(\t\x12\x10\n\x08old_size\x18\x03 \x01(\x03\x12\r\n\x05proof\x18\x04 \x03(\x0c\x12\x11\n\thandovers\x18\x05 \x03(\t\"T\n\x18\x43osignCheckpointResponse\x12\x13\n\x0b\x63osignature\x18\x01 \x01(\t\x12\x10\n\x08verifier\x18\x02 \x01(\t\x12\x11\n\thandovers\x18\x03 \x03(\t2y\n\x0eWitnessService\x12g\n\x10\x43osignCheckpoint\x12(.hutong.audit.v1.CosignCheckpointRequest\x1a).hutong.audit.v1.CosignCheckpointResponseB\xb8\x01\n\x13\x63om.hutong.audit.v1B\x13WitnessServiceProtoP\x01Z.hutong.internal/protos/hutong/audit/v1;auditv1\xa2\x02\x03HAX\xaa\x02\x0fHutong.Audit.V1\xca\x02\x0fHutong\\Audit\\V1\xe2\x02\x1bHutong\\Audit\\V1\\GPBMetadata\xea\x02\x11Hutong::Audit::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COSIGNCHECKPOINTREQUEST']._serialized_start=58
   _globals['_COSIGNCHECKPOINTREQUEST']._serialized_end=173
   _globals['_COSIGNCHECKPOINTRESPONSE']._serialized_start=175
-  _globals['_COSIGNCHECKPOINTRESPONSE']._serialized_end=240
-  _globals['_WITNESSSERVICE']._serialized_start=242
-  _globals['_WITNESSSERVICE']._serialized_end=363
+  _globals['_COSIGNCHECKPOINTRESPONSE']._serialized_end=259
+  _globals['_WITNESSSERVICE']._serialized_start=261
+  _globals['_WITNESSSERVICE']._serialized_end=382
 # @@protoc_insertion_point(module_scope)

@@ -72,19 +72,25 @@ class CosignCheckpointResponse(_message.Message):
 
     COSIGNATURE_FIELD_NUMBER: _builtins.int
     VERIFIER_FIELD_NUMBER: _builtins.int
+    HANDOVERS_FIELD_NUMBER: _builtins.int
     cosignature: _builtins.str
     """The line to add to the note (C2SP tlog-cosignature)."""
     verifier: _builtins.str
-    """The public key of the witness."""
+    """The public key of the witness. The first one is kept for good, and those that it is handed over to."""
+    @_builtins.property
+    def handovers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The notes by which the witness went over from key to key, each signed with both, oldest first."""
+
     def __init__(
         self,
         *,
         cosignature: _builtins.str = ...,
         verifier: _builtins.str = ...,
+        handovers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosignature", b"cosignature", "verifier", b"verifier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosignature", b"cosignature", "handovers", b"handovers", "verifier", b"verifier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

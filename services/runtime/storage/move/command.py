@@ -43,14 +43,14 @@ class Arguments(Protocol):
     abandon: bool
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, schemas: Schemas) -> None:
     """Adds what the command takes."""
     parser.add_argument(
         "--store-url",
         default="",
-        type=or_setting("HUTONG_STORE_URL"),
+        type=or_setting(schemas.setting),
         metavar="URL",
-        help="旧库，缺省为 HUTONG_STORE_URL / the store to move, by default HUTONG_STORE_URL(_FILE)",
+        help=f"旧库，缺省为 {schemas.setting} / the store to move, by default {schemas.setting}(_FILE)",
     )
     parser.add_argument(
         "--to",
@@ -144,9 +144,9 @@ def run(schemas: Schemas, args: Arguments) -> int:
 def main(schemas: Schemas) -> None:
     """Runs the command with the process's arguments, and ends the process."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m services.{schemas.store}.move",
+        prog=f"python -m {schemas.commands}.move",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_arguments(parser)
+    add_arguments(parser, schemas)
     sys.exit(run(schemas, parser.parse_args()))

@@ -30,7 +30,8 @@ CONVERGING = 0.7
 WHOLE_ROWS = 200_000
 """A store of no more rows is compared whole once more while it is closed: seconds."""
 
-OWNER_TABLE = "store_owner"
+OWNER_TABLES = frozenset(("store_owner", "supervision_owner"))
+"""The tables that say whose a store is: they may be filled where the store moves to."""
 
 Tell = Callable[[str], None]
 """Says how far it is."""
@@ -133,7 +134,7 @@ class Move:
     async def _require_empty(self) -> None:
         for table in self._tables:
             rows = await self._target.page(table, None, 2)
-            if table.name == OWNER_TABLE:
+            if table.name in OWNER_TABLES:
                 if rows and list(rows) != list(await self._source.page(table, None, 2)):
                     raise SchemaError(
                         "目标库属于另一地区或另一密钥 / the store to move to is another region's or secret's"

@@ -1,5 +1,6 @@
 """Token buckets in Redis, which all replicas of a service take from."""
 
+import time
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -7,7 +8,7 @@ from redis.exceptions import RedisError
 
 from services.runtime.limits.buckets import BucketsDownError, Taking
 from services.runtime.resilience.batches import Batches
-from services.runtime.resilience.circuit import Circuit
+from services.runtime.resilience.circuit import SharedCircuit
 from services.runtime.storage.redis.client import Call, RedisClient
 from services.runtime.storage.redis.reach import Reach
 
@@ -37,7 +38,7 @@ class RedisBuckets:
     Redis, and meshes that share one apart; `circuit` is that of all uses of this Redis. Each script has one key: it
     runs on a Redis Cluster too."""
 
-    def __init__(self, url: str, *, salt: bytes, timeout: float, circuit: Circuit | None = None) -> None:
+    def __init__(self, url: str, *, salt: bytes, timeout: float, circuit: SharedCircuit | None = None) -> None:
         self._client = RedisClient(url, seconds=timeout, most=16)
         self._salt = salt
         self._reach = Reach(circuit)
@@ -51,6 +52,7 @@ class RedisBuckets:
         return await self._batches.ask(takings)
 
     async def _send(self, takings: Sequence[Taking]) -> Sequence[float]:
+        begun = time.monotonic()
         try:
             answers = await self._client.run_all(
                 self._script,
@@ -63,7 +65,7 @@ class RedisBuckets:
                 ],
             )
         except (RedisError, OSError, TimeoutError) as error:
-            self._reach.failed(error)
+            self._reach.failed(error, begun)
             raise BucketsDownError from None
         self._reach.succeeded()
         return [float(answer) for answer in answers]

@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from hutong.common.v1.subject_pb2 import Purpose
+from hutong.common.v1.subject_pb2 import DocumentType, Purpose
 from hutong.gateway.v1 import certificate_pb2 as pb
 from hutong.gateway.v1.health_code_service_pb2_grpc import HealthCodeServiceStub
 from hutong.records.v1.laboratory_pb2 import Interval, Laboratory, Suspension
@@ -27,7 +27,7 @@ from services.certificates.trust import trust_of
 from services.certificates.verification import verify
 from services.common.errors import Unavailable
 from tests.testkit.builders.tokens import Keys, issuers_file, jwks
-from tests.testkit.fakes.mesh import DOCUMENT, NUMBER, PERSON, Mesh, record, serving
+from tests.testkit.fakes.mesh import DOCUMENT, NUMBER, PERSON, Mesh, key, record, serving
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.gateway_clients import PEOPLE, document_message
 
@@ -120,6 +120,35 @@ async def test_a_holder_has_a_certificate_that_any_verifier_reads(gateway: Gatew
     assert "no-store" == reply.headers["cache-control"]
     again = (await gateway.issue()).json()
     assert (answer["identifier"], None, None) == (again["identifier"], again["qrSvg"], again["pdf"])
+
+
+async def test_a_certificate_has_the_name_of_the_token(gateway: Gateway) -> None:
+    """Of who is no sample person, over both transports; the birth date is the token's where the document tells none. A
+    token without a name that will do gets no certificate, and learns which claim lacks."""
+    gateway.mesh.records[key(DocumentType.DOCUMENT_TYPE_PASSPORT, OTHER["number"])].append(record())
+    named = {"name": "林晓岚", "family_name": "Lin", "given_name": "Xiǎolán", "birthdate": "1990-06-15"}
+    body = {"document": OTHER, "region": HUNAN}
+    request = pb.IssueCertificateRequest(
+        document=document_message(DocumentType.DOCUMENT_TYPE_PASSPORT, OTHER["number"]), region=HUNAN
+    )
+    holder: dict[str, Any] = {"document": OTHER, **named}
+    for claims in (holder, {"role": "guardian", "dependants": [{**OTHER, **named}]}):
+        token = f"Bearer {SIGNER.sign(claims)}"
+        texts = [(await gateway.ask("issue", body, claims)).json()["text"]]
+        reply = await gateway.stub.IssueCertificate(request, metadata=[("authorization", token)], timeout=30)
+        texts.append(reply.text)
+        for text in texts:
+            contents = verify(text, trust_of(gateway.folder), datetime.now(UTC)).contents
+            names = contents.nam.fn, contents.nam.fnt, contents.nam.gnt, contents.dob
+            assert ("林晓岚", "LIN", "XIAOLAN", "1990-06-15") == names
+    for lacking, claim in (
+        ({"document": OTHER}, "family_name"),
+        ({**holder, "family_name": "林"}, "family_name#zh-Latn"),
+        ({**holder, "family_name": "Lin\u202e"}, "family_name"),
+    ):
+        refused = await gateway.ask("issue", body, lacking)
+        assert (400, "HOLDER_NAME_UNKNOWN") == (refused.status_code, refused.json()["reason"])
+        assert f"claim {claim})" in refused.text
 
 
 async def test_who_may_have_which_certificate(gateway: Gateway) -> None:

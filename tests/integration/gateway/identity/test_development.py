@@ -1,6 +1,8 @@
 """The development issuer and principal of a mesh on one machine."""
 
+import asyncio
 import stat
+import time
 from pathlib import Path
 
 import grpc
@@ -9,10 +11,11 @@ import pytest
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 from hutong.gateway.v1.health_code_service_pb2_grpc import HealthCodeServiceStub
 
+from cli.main import main
 from gateway.settings import GatewaySettings
 from services.runtime.settings.environment import SettingsError
 from tests.testkit.builders.tokens import Keys, development, issuers_file, jwks
-from tests.testkit.fakes.mesh import DOCUMENT, PERSON, Mesh, compose, record, serving
+from tests.testkit.fakes.mesh import DEVELOPMENT, DOCUMENT, PERSON, Mesh, compose, record, serving
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.gateway_clients import BODY, PEOPLE, SHOW, GatewayClients, document_message
 
@@ -52,10 +55,13 @@ async def test_a_sample_person_signs_in_with_one_click(clients: GatewayClients):
     ids=lambda headers: next(iter(headers)),
 )
 async def test_who_is_not_at_the_machine_needs_a_token(clients: GatewayClients, headers: dict[str, str]):
-    """A page whose name means 127.0.0.1 today, and whoever comes through a proxy."""
+    """A page whose name means 127.0.0.1 today, and whoever comes through a proxy; nor is one issued to them."""
     reply = await clients.post(SHOW, BODY, **headers)
     assert (401, "TOKEN_MISSING") == (reply.status_code, reply.json()["reason"])
     assert 200 == (await clients.post(SHOW, BODY, **{**headers, **development()})).status_code
+    for path, body in ((SIGN_IN, {"document": DOCUMENT}), ("/v1/sampleSupervisor:signIn", {})):
+        reply = await clients.post(path, body, **headers)
+        assert (403, "ACCESS_DENIED") == (reply.status_code, reply.json()["reason"])
 
 
 async def test_over_grpc_the_development_principal_has_the_name_it_gives(clients: GatewayClients):
@@ -78,6 +84,41 @@ def test_the_key_is_the_owners_alone(tmp_path: Path):
     assert header != development(folder, role="operator", sub="you")
     key = folder / "issuer.pem"
     assert (0o600, 0o700) == (stat.S_IMODE(key.stat().st_mode), stat.S_IMODE(folder.stat().st_mode))
+
+
+@pytest.mark.timeout(120)
+async def test_the_key_changes_while_tokens_are_shown(
+    clients: GatewayClients, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """`hutong token-key`: no token is refused, whichever key it is of, until the former keys are dropped; then those
+    are refused alone."""
+    folder = Path(DEVELOPMENT.name)
+    (tmp_path / "development").symlink_to(folder)
+
+    async def change(word: str) -> None:
+        assert 0 == await asyncio.to_thread(main, ["token-key", word, "--data", str(tmp_path)])
+
+    tokens = [development(folder)]
+    kept = (folder / "issuer.pem").read_bytes()
+    try:
+        for _ in range(3):
+            await change("rotate")
+            tokens.append(development(folder))
+            assert [200] * len(tokens) == [(await clients.post(SHOW, BODY, **one)).status_code for one in tokens]
+        signed = (await clients.post(SIGN_IN, {"document": DOCUMENT})).json()["token"]
+        await change("drop")
+        end = time.monotonic() + 60
+        while 200 in {(await clients.post(SHOW, BODY, **one)).status_code for one in tokens[:-1]}:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.2)
+        for one in (tokens[-1], {"authorization": f"Bearer {signed}"}, development(folder)):
+            assert 200 == (await clients.post(SHOW, BODY, **one)).status_code
+        reply = await clients.post(SHOW, BODY, **tokens[0])
+        assert (401, "TOKEN_KEY_UNKNOWN") == (reply.status_code, reply.json()["reason"])
+    finally:
+        (folder / "issuer.pem").write_bytes(kept)
+    assert 2 == await asyncio.to_thread(main, ["token-key", "rotate", "--data", str(tmp_path / "none")])
+    capsys.readouterr()
 
 
 @pytest.mark.parametrize(

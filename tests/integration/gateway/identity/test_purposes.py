@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import health_code_service_pb2 as pb
-from hutong.gateway.v1 import supervision_service_pb2
+from hutong.gateway.v1 import push_service_pb2, supervision_service_pb2
 from hutong.verdict.v1.scene_pb2 import Scene
 from hutong.verdict.v1.verdict_pb2 import Status, Verdict
 
@@ -24,6 +24,7 @@ from tests.testkit.servers.gateway_clients import BODY, SHOW, GatewayClients, do
 
 CONTRACTS = (
     pb.DESCRIPTOR.services_by_name["HealthCodeService"],
+    push_service_pb2.DESCRIPTOR.services_by_name["PushService"],
     supervision_service_pb2.DESCRIPTOR.services_by_name["SupervisionService"],
 )
 PURPOSES = [number for number in Purpose.values() if number]

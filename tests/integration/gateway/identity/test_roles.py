@@ -31,11 +31,13 @@ from tests.testkit.gateway_calls import (
     Person,
     cases,
     expected,
+    expected_of_push,
     expected_of_supervision,
     expected_over_http,
     outcome_of_status,
     over_grpc,
     over_http,
+    push_calls,
 )
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.gateway_clients import BODY, SHOW
@@ -143,6 +145,36 @@ async def test_every_call_of_supervision_as_every_role_is_as_the_table_says(gate
     assert [] == wrong
 
 
+@pytest.mark.parametrize("role", list(ROLES))
+async def test_every_call_about_messages_as_every_role_is_as_the_table_says(gateway: Gateway, role: str) -> None:
+    """For every purpose, about oneself, a dependant and anybody else: nobody has a device told about another."""
+    caller, claims, own = ROLES[role]
+    token = None if claims is None else SIGNER.sign(claims)
+    wrong = []
+    for person in PEOPLE:
+        for name, (method, path, body) in push_calls(person).items():
+            for purpose in Purpose.values():
+                word = Purpose.Name(purpose).removeprefix("PURPOSE_") if purpose else ""
+                reply = await gateway.over_http(method, path, body, token, word)
+                assert reply.status_code != 500
+                said = outcome_of_status(reply.status_code)
+                if said != expected_of_push(caller, own, name, person, purpose):
+                    wrong.append((name, word, person.document["type"], said))
+    assert [] == wrong
+
+
+def test_people_alone_have_devices_told() -> None:
+    """The table itself."""
+    allowed = {
+        (role, person.key)
+        for role, (caller, _, own) in ROLES.items()
+        for person in PEOPLE
+        for name in push_calls(person)
+        if "Put" in name and expected_of_push(caller, own, name, person, Purpose.PURPOSE_HOLDER_DECISION) == "answered"
+    }
+    assert {("holder", PERSON), ("guardian", OTHER_KEY), ("guardian", PERSON)} == allowed
+
+
 def test_supervisors_alone_are_told_of_figures_and_refusals() -> None:
     """The table itself."""
     about = {
@@ -186,7 +218,9 @@ async def test_every_call_with_a_bad_token_is_refused(gateway: Gateway, kind: st
 async def test_every_route_is_a_call_that_is_tried_or_open_to_all() -> None:
     """A route that is added stands in the matrix, or says that it is about nobody."""
     routes = compose(Mesh(), GatewaySettings(mesh_secret=SECRET, http_listen="127.0.0.1:0")).app.routes
-    tried = {path for _, path, _ in (*map(over_http, cases(*PEOPLE)), *SUPERVISION.values())}
+    tried = {
+        path for _, path, _ in (*map(over_http, cases(*PEOPLE)), *SUPERVISION.values(), *push_calls(PEOPLE[0]).values())
+    }
     assert tried == {path for path, route in routes.items() if not route.open}
     pages = {"/", "/check", "/docs", "/openapi.json", "/supervision", "/v1/supervision/openDataDictionary"}
     installation = {"/worker.js", "/manifest.webmanifest", "/check.webmanifest"}

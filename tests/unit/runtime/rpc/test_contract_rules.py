@@ -56,6 +56,8 @@ KNOWN_BY_CONTENT = {
     "IssuePass": "nothing is kept of a pass that was issued, and a second one is as good",
     "IssueCertificate": "nothing is kept of it, and a second one has the same identifier",
     "VerifyCertificate": "it reads",
+    "PutPushSubscription": "a device is kept once for each person",
+    "DeletePushSubscription": "one that is not there is no error",
 }
 """What writes without a request id, and why a retry is no new request all the same."""
 

@@ -1,0 +1,1 @@
+"""Push subscriptions over HTTP: what is sent, what is answered, and the calls by path."""

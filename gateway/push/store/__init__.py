@@ -1,0 +1,1 @@
+"""The store of push subscriptions, in each engine."""
