@@ -1,7 +1,6 @@
 """The calls of the API by path: JSON to the contract's messages, and the application's answers to JSON."""
 
 from collections.abc import Mapping, MutableSequence, Sequence
-from urllib.parse import parse_qsl
 
 from hutong.gateway.v1 import certificate_pb2
 from hutong.gateway.v1 import health_code_service_pb2 as pb
@@ -13,6 +12,7 @@ from gateway.application.purpose_views import narrowed
 from gateway.certificates.certificates import Certificates
 from gateway.http.requests import bodies
 from gateway.http.requests.decoder import Decoder
+from gateway.http.requests.query import Query
 from gateway.http.routing import ContractRoute, Incoming, Reply, Route
 from gateway.http.views.accesses import accesses_response
 from gateway.http.views.answer import Answer, encode
@@ -24,7 +24,7 @@ from gateway.http.views.passes import bundle_response, pass_response
 from gateway.http.views.regions import regions_response
 from gateway.http.views.results import batch_results_response, claim_response, results_response, switch_response
 from gateway.passes.passes import Passes
-from services.common.errors import ServiceError, Violation, invalid
+from services.common.errors import ServiceError, Violation
 from services.runtime.rpc.call import current_call
 
 Violations = Sequence[Violation]
@@ -324,18 +324,8 @@ def _json(answer: Answer) -> Reply:
 
 
 def _page(request: pb.ListRegionsRequest | pb.ListAccessesRequest, incoming: Incoming) -> None:
-    """Writes the page that a query asks for into a request. Raises InvalidArgument (UNKNOWN_FIELD, WRONG_TYPE)."""
-    for name, value in parse_qsl(incoming.query.decode("ascii", "replace"), keep_blank_values=True):
-        if name == "pageSize":
-            request.page_size = _integer(value)
-        elif name == "pageToken":
-            request.page_token = value
-        else:
-            raise invalid("", "UNKNOWN_FIELD", "没有这个查询参数", "There is no such query parameter")
-
-
-def _integer(value: str) -> int:
-    try:
-        return bodies.page_size(int(value))
-    except ValueError:
-        raise invalid("page_size", "WRONG_TYPE", "应为整数", "Expected an integer") from None
+    """Writes the page that a query asks for into a request. Raises InvalidArgument (UNKNOWN_FIELD, DUPLICATE_FIELD,
+    WRONG_TYPE, PAGE_SIZE)."""
+    query = Query(incoming.query, ("pageSize", "pageToken"))
+    request.page_size = query.number("pageSize")
+    request.page_token = query.token("pageToken")

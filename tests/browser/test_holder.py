@@ -302,6 +302,31 @@ async def test_a_person_with_no_mouse_gets_through_all_of_it(phone: Phone) -> No
     await expect(page.locator("#people button").first).to_be_visible()
 
 
+async def test_what_was_looked_at_again_and_again_is_told_once(phone: Phone) -> None:
+    """A holder's own page asks every few minutes: the venue that looked is seen beside it, also when it is on the next
+    page."""
+
+    def access(caller: str, minute: int) -> dict[str, str]:
+        at = f"2026-08-06T09:{minute:02d}:00+08:00"
+        return {"caller": caller, "method": "ShowHealthCode", "outcome": "OK", "at": at}
+
+    async def accesses(route: Route) -> None:
+        if "pageToken" in route.request.url:
+            await route.fulfill(json={"accesses": [access("holder", 1), access("region/110000/venue/gate-7", 0)]})
+        else:
+            often = [access("holder", minute) for minute in (9, 6, 3)]
+            await route.fulfill(json={"accesses": often, "nextPageToken": "more/of it"})
+
+    page = await phone.holder()
+    await page.route("**/v1/accesses?*", accesses)
+    await page.locator("[data-action=looks]").click()
+    items = page.locator("#sheetBody li")
+    await expect(items).to_have_count(2)
+    await expect(items.first).to_contain_text("本人：看健康码 × 4")
+    await expect(items.first).to_contain_text("2026-08-06 09:01 – 2026-08-06 09:09")
+    await expect(items.last).to_contain_text("gate-7")
+
+
 async def test_a_sheet_that_was_closed_stays_closed(phone: Phone) -> None:
     """Also when what it asked for comes afterwards."""
     page = await phone.holder()

@@ -165,6 +165,32 @@ async def test_what_supervision_looks_at_itself_counts_for_nothing(supervised: S
 
 
 @pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("figures", ("region", "firstDay", "lastDay", "format", "pageSize")),
+        ("refusals", ("region", "firstDay", "lastDay", "format", "pageSize")),
+        ("laboratories", ("firstDay", "lastDay", "format", "pageSize")),
+        ("overdueSamples", ("firstDay", "lastDay", "format", "pageSize")),
+        ("conflicts", ("format", "pageSize")),
+        ("policies", ("format",)),
+        ("openData", ("firstDay", "lastDay")),
+    ],
+)
+async def test_a_parameter_that_is_empty_doubled_or_unknown_is_refused(
+    supervised: Supervised, path: str, names: tuple[str, ...]
+) -> None:
+    """As a field of a body is: what was meant cannot be told."""
+    for name in names:
+        for query in (f"{name}=", f"{name}=1&{name}=1"):
+            reply = await supervised.get(f"{path}?{query}")
+            assert (400, [name]) == (reply.status_code, [one["field"] for one in reply.json()["violations"]]), query
+    assert 400 == (await supervised.get(f"{path}?days=1")).status_code
+    if "format" not in names:
+        assert 400 == (await supervised.get(f"{path}?format=CSV")).status_code
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_every_table_is_there_as_json_and_as_csv(supervised: Supervised) -> None:
     """A CSV has a header, and a row for each of the JSON's."""
     names = {

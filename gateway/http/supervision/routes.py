@@ -1,9 +1,8 @@
 """The calls of supervisors by path. What a records service or the verdict service knows is asked of it under its own
 contract, by whoever may ask it there."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, TypeVar
-from urllib.parse import parse_qsl
 
 from hutong.gateway.v1 import supervision_service_pb2 as pb
 from hutong.records.v1 import conflict_service_pb2, laboratory_quality_service_pb2
@@ -11,6 +10,7 @@ from hutong.verdict.v1 import policy_service_pb2
 
 from gateway.http.requests import bodies
 from gateway.http.requests.decoder import Decoder
+from gateway.http.requests.query import Query
 from gateway.http.routing import ContractRoute, Incoming, Reply, Route, fixed
 from gateway.http.supervision import tables
 from gateway.http.views.answer import Answer, encode, instant
@@ -41,33 +41,15 @@ class Asked(NamedTuple):
     csv: bool
 
 
-class _Query:
-    """Reads a query of HTTP. Raises InvalidArgument (UNKNOWN_FIELD, WRONG_TYPE, FORMAT_UNKNOWN)."""
-
-    def __init__(self, incoming: Incoming, known: Sequence[str]) -> None:
-        self._values: dict[str, str] = {}
-        for name, value in parse_qsl(incoming.query.decode("ascii", "replace"), keep_blank_values=True):
-            if name not in (*known, "format"):
-                raise invalid("", "UNKNOWN_FIELD", "没有这个查询参数", "There is no such query parameter")
-            self._values[name] = value
-        form = self.text("format")
-        if form not in ("", "JSON", "CSV"):
-            raise invalid("format", "FORMAT_UNKNOWN", "format 应为 JSON 或 CSV", "The format is JSON or CSV")
-        self.csv = form == "CSV"
-
-    def text(self, name: str) -> str:
-        """Returns a parameter, empty where it is absent."""
-        return self._values.get(name, "")
-
-    def number(self, name: str) -> int:
-        """Returns a parameter that is a whole number, 0 where it is absent."""
-        try:
-            return bodies.page_size(int(self._values.get(name, "0")))
-        except ValueError:
-            raise invalid(name, "WRONG_TYPE", "应为整数", "Expected an integer") from None
+def _format(query: Query) -> bool:
+    """Says whether a CSV is wanted. Raises InvalidArgument (FORMAT_UNKNOWN, WRONG_TYPE)."""
+    form = query.text("format")
+    if form not in ("", "JSON", "CSV"):
+        raise invalid("format", "FORMAT_UNKNOWN", "format 应为 JSON 或 CSV", "The format is JSON or CSV")
+    return form == "CSV"
 
 
-_PAGED = ("pageSize", "pageToken")
+_PAGED = ("pageSize", "pageToken", "format")
 _DAYS = ("region", "firstDay", "lastDay", *_PAGED)
 _OF_STORE = ("store", "firstDay", "lastDay", *_PAGED)
 
@@ -83,15 +65,15 @@ class SupervisionApi:
 
     def figures_request(self, incoming: Incoming) -> tuple[pb.ListFiguresRequest, Asked]:
         """Reads GET /v1/supervision/figures."""
-        query = _Query(incoming, _DAYS)
+        query = Query(incoming.query, _DAYS)
         request = pb.ListFiguresRequest(
             region=query.text("region"),
             first_day=query.text("firstDay"),
             last_day=query.text("lastDay"),
             page_size=query.number("pageSize"),
-            page_token=query.text("pageToken"),
+            page_token=query.token("pageToken"),
         )
-        return request, Asked("", query.csv)
+        return request, Asked("", _format(query))
 
     async def figures(self, asked: Asked, request: pb.ListFiguresRequest) -> Reply:
         """Answers GET /v1/supervision/figures."""
@@ -107,16 +89,16 @@ class SupervisionApi:
 
     def refusals_request(self, incoming: Incoming) -> tuple[pb.ListRefusalsRequest, Asked]:
         """Reads GET /v1/supervision/refusals."""
-        query = _Query(incoming, _DAYS)
+        query = Query(incoming.query, _DAYS)
         request = pb.ListRefusalsRequest(
             region=query.text("region"),
             first_day=query.text("firstDay"),
             last_day=query.text("lastDay"),
             purpose=incoming.purpose,  # type: ignore[arg-type]  # an open enum
             page_size=query.number("pageSize"),
-            page_token=query.text("pageToken"),
+            page_token=query.token("pageToken"),
         )
-        return request, Asked("", query.csv)
+        return request, Asked("", _format(query))
 
     async def refusals(self, asked: Asked, request: pb.ListRefusalsRequest) -> Reply:
         """Answers GET /v1/supervision/refusals."""
@@ -150,11 +132,11 @@ class SupervisionApi:
         self, incoming: Incoming
     ) -> tuple[laboratory_quality_service_pb2.ListLaboratoryQualityRequest, Asked]:
         """Reads GET /v1/supervision/laboratories."""
-        query = _Query(incoming, _OF_STORE)
+        query = Query(incoming.query, _OF_STORE)
         request = laboratory_quality_service_pb2.ListLaboratoryQualityRequest(
-            days=_days(query), page_size=query.number("pageSize"), page_token=query.text("pageToken")
+            days=_days(query), page_size=query.number("pageSize"), page_token=query.token("pageToken")
         )
-        return request, Asked(query.text("store"), query.csv)
+        return request, Asked(query.token("store"), _format(query))
 
     async def laboratories(
         self, asked: Asked, request: laboratory_quality_service_pb2.ListLaboratoryQualityRequest
@@ -176,11 +158,11 @@ class SupervisionApi:
         self, incoming: Incoming
     ) -> tuple[laboratory_quality_service_pb2.ListOverdueSamplesRequest, Asked]:
         """Reads GET /v1/supervision/overdueSamples."""
-        query = _Query(incoming, _OF_STORE)
+        query = Query(incoming.query, _OF_STORE)
         request = laboratory_quality_service_pb2.ListOverdueSamplesRequest(
-            days=_days(query), page_size=query.number("pageSize"), page_token=query.text("pageToken")
+            days=_days(query), page_size=query.number("pageSize"), page_token=query.token("pageToken")
         )
-        return request, Asked(query.text("store"), query.csv)
+        return request, Asked(query.token("store"), _format(query))
 
     async def overdue(self, asked: Asked, request: laboratory_quality_service_pb2.ListOverdueSamplesRequest) -> Reply:
         """Answers GET /v1/supervision/overdueSamples."""
@@ -196,13 +178,13 @@ class SupervisionApi:
 
     def conflicts_request(self, incoming: Incoming) -> tuple[conflict_service_pb2.ListConflictsRequest, Asked]:
         """Reads GET /v1/supervision/conflicts."""
-        query = _Query(incoming, ("store", *_PAGED))
+        query = Query(incoming.query, ("store", *_PAGED))
         request = conflict_service_pb2.ListConflictsRequest(
             purpose=incoming.purpose,  # type: ignore[arg-type]  # an open enum
             page_size=query.number("pageSize"),
-            page_token=query.text("pageToken"),
+            page_token=query.token("pageToken"),
         )
-        return request, Asked(query.text("store"), query.csv)
+        return request, Asked(query.token("store"), _format(query))
 
     async def conflicts(self, asked: Asked, request: conflict_service_pb2.ListConflictsRequest) -> Reply:
         """Answers GET /v1/supervision/conflicts."""
@@ -219,7 +201,7 @@ class SupervisionApi:
 
     def policies_request(self, incoming: Incoming) -> tuple[policy_service_pb2.FindStricterPoliciesRequest, Asked]:
         """Reads GET /v1/supervision/policies."""
-        return policy_service_pb2.FindStricterPoliciesRequest(), Asked("", _Query(incoming, ()).csv)
+        return policy_service_pb2.FindStricterPoliciesRequest(), Asked("", _format(Query(incoming.query, ("format",))))
 
     async def policies(self, asked: Asked, request: policy_service_pb2.FindStricterPoliciesRequest) -> Reply:
         """Answers GET /v1/supervision/policies."""
@@ -231,7 +213,7 @@ class SupervisionApi:
 
     def open_data_request(self, incoming: Incoming) -> tuple[pb.StreamOpenDataRequest, None]:
         """Reads GET /v1/supervision/openData."""
-        query = _Query(incoming, ("firstDay", "lastDay"))
+        query = Query(incoming.query, ("firstDay", "lastDay"))
         return pb.StreamOpenDataRequest(first_day=query.text("firstDay"), last_day=query.text("lastDay")), None
 
     async def open_data(self, asked: None, request: pb.StreamOpenDataRequest) -> Reply:
@@ -247,7 +229,7 @@ class SupervisionApi:
         return store
 
 
-def _days(query: _Query) -> laboratory_quality_service_pb2.DayRange:
+def _days(query: Query) -> laboratory_quality_service_pb2.DayRange:
     return laboratory_quality_service_pb2.DayRange(first=query.text("firstDay"), last=query.text("lastDay"))
 
 

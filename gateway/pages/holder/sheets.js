@@ -230,11 +230,21 @@ function missing() {
   });
 }
 
+// One's own code is shown every few minutes: who does the same again is told once, with how often, so that others are seen.
 function looks() {
   openSheet(t("looks"), async () => {
-    const page = await call("/v1/accesses?pageSize=30");
-    const items = page.accesses.map(one => el("li", {}, el("strong", {}, caller(one.caller)), t("colon") + (t("methods")[one.method] || one.method)
-      + (one.outcome === "OK" ? "" : t("refused")), el("div", { class: "soft" }, when(one.at))));
+    const groups = [];
+    for (let pages = 0, token = ""; pages < 5 && groups.length < 30; pages++) {
+      const page = await call(`/v1/accesses?pageSize=100${token && "&pageToken=" + encodeURIComponent(token)}`);
+      for (const one of page.accesses) {
+        const text = t("colon") + (t("methods")[one.method] || one.method) + (one.outcome === "OK" ? "" : t("refused"));
+        const group = groups.at(-1), who = caller(one.caller);
+        if (group && group.who === who && group.text === text) { group.since = one.at; group.count++; } else groups.push({ who, text, count: 1, at: one.at, since: one.at });
+      }
+      if (!(token = page.nextPageToken)) break;
+    }
+    const items = groups.map(({ who, text, count, at, since }) => el("li", {}, el("strong", {}, who), text + (count > 1 ? ` × ${count}` : ""),
+      el("div", { class: "soft" }, when(since) === when(at) ? when(at) : `${when(since)} – ${when(at)}`)));
     return items.length ? [el("p", {}, t("looked")), el("ul", { class: "plain" }, ...items)] : [el("p", {}, t("nobody"))];
   });
 }

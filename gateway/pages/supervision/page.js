@@ -33,7 +33,7 @@ const post = (path, body) => reply(path, { method: "POST", headers: { "content-t
 
 function query(more = {}) {
   const { days, region } = VIEWS[view], asks = new URLSearchParams(more);
-  if (days) { asks.set("firstDay", $("first").value); asks.set("lastDay", $("last").value); }
+  if (days) for (const [name, id] of [["firstDay", "first"], ["lastDay", "last"]]) if ($(id).value) asks.set(name, $(id).value);
   if (region && $("region").value) asks.set(region, $("region").value);
   return `/v1/supervision/${VIEWS[view].path}${asks.size ? `?${asks}` : ""}`;
 }

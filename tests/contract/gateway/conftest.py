@@ -1,11 +1,14 @@
-"""A cache of verdicts of each kind."""
+"""A cache of verdicts of each kind. What a gateway keeps by itself is in one database: clusters are for records."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
 from gateway.codes.cache.protocol import VerdictCache
+from tests.testkit.servers.store_urls import store_url
 from tests.testkit.servers.verdict_cache import Open, begun, opener
+
+__all__ = ["store_url"]
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])

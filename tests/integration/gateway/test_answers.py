@@ -108,7 +108,10 @@ async def test_regions_are_paged(clients: GatewayClients) -> None:
     page = (await clients.get("/v1/regions?pageSize=30")).json()
     rest = (await clients.get(f"/v1/regions?pageSize=30&pageToken={page['nextPageToken']}")).json()
     assert [len(page["regions"]), len(rest["regions"]), rest["nextPageToken"]] == [30, 4, None]
-    assert reasons(await clients.get("/v1/regions?pageSize=x"))[1] == [("pageSize", "WRONG_TYPE")]
+    for size in ("x", "", "1_0", "%EF%BC%91", "+1", "%201", "1.0"):
+        assert reasons(await clients.get(f"/v1/regions?pageSize={size}"))[1] == [("pageSize", "WRONG_TYPE")], size
+    twice = await clients.get("/v1/regions?pageSize=1&pageSize=2")
+    assert reasons(twice)[1] == [("pageSize", "DUPLICATE_FIELD")]
     assert reasons(await clients.get("/v1/regions?size=3"))[1] == [("", "UNKNOWN_FIELD")]
 
 
