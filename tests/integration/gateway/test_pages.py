@@ -1,5 +1,7 @@
 """The gateway's pages, and the description of its API."""
 
+import re
+
 import httpx
 import jsonschema
 import pytest
@@ -27,8 +29,10 @@ async def test_pages_need_nothing_from_elsewhere(clients: GatewayClients, path: 
     assert (reply.status_code, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert '<html lang="zh-CN">' in reply.text
     assert "default-src 'none'" in reply.headers["content-security-policy"]
+    # Examples have addresses in them, which nothing asks.
+    text = re.sub(r"<pre>.*?</pre>", "", reply.text, flags=re.DOTALL)
     for mark in ('src="', "url(", "@import", 'rel="stylesheet"', "https://"):
-        assert mark not in reply.text
+        assert mark not in text
 
 
 async def test_document_is_openapi_and_its_examples_are_true(clients: GatewayClients) -> None:

@@ -30,7 +30,7 @@ from tests.testkit.servers.intake_client import BATCH, source_id
 from tests.testkit.servers.records_service import opened
 from tests.testkit.servers.store_urls import sqlite_url
 
-ROUNDS = int(os.environ.get("HUTONG_CRASH_ROUNDS", "100"))
+ROUNDS = int(os.environ.get("HUTONG_CRASH_ROUNDS", "50"))
 LABORATORIES = 3
 
 _KILL_BACKENDS = """

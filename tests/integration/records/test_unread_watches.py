@@ -24,7 +24,7 @@ from tests.testkit.servers.store_urls import sqlite_url
 from tests.testkit.waiting import until
 
 WATCHES = 1_000
-WRITES = 2_000
+WRITES = 500
 CALLER = [("hutong-caller", "test")]
 NARROW = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_536)]
 """A client that takes no more than this ahead of its reader."""

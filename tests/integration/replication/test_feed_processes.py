@@ -25,7 +25,7 @@ from tests.testkit.servers.store_urls import sqlite_url
 PEOPLE = 5
 WRITERS = 3
 """For each process."""
-BATCHES = 12
+BATCHES = 6
 
 
 async def write(process: RecordsProcess, name: str, chance: random.Random) -> None:
