@@ -54,7 +54,7 @@ async def test_installed_pages_open_with_the_gateway_gone(browser: Browser, monk
         monkeypatch.setattr(routes, "assembled", lambda name: assembled(name) + "<!-- new -->\n")
         await stack.enter_async_context(serving(mesh, settings(port), sample_people=PEOPLE))
         await holder.evaluate("window.marked = true")
-        await holder.wait_for_function(RENEWED, polling=1000, timeout=90_000)
+        await holder.wait_for_function(RENEWED, polling=1000)
         await holder.wait_for_function(CONTROLLED)
         assert [before] != await version(holder)
         assert "<!-- new -->" in await holder.evaluate(
