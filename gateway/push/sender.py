@@ -48,7 +48,7 @@ LONGEST_PAUSE_SECONDS = 3600.0
 MOST_ATTEMPTS = 20
 MOVED_AT_ONCE = 1_000
 METHOD = "hutong.gateway.v1.PushService/SendPush"
-"""What the audit trail calls a message that is sent; nobody can ask for it."""
+"""The audit trail calls a message that is sent by this name; nobody can ask for it."""
 _CALLER = principal("mesh/gateway")
 _ALL = b"\xff" * 17
 

@@ -24,7 +24,7 @@ _ROUNDS = tuple((b"right %d " % number, b"left %d  " % number) for number in ran
 """What makes the rounds differ, two by two: the second half of each block."""
 _LINE = re.compile(r"(root|current|\d{1,3}):[ \t]*(\S.*)")
 _LEAST_CHARACTERS = 6
-"""Of 16 random bytes in hexadecimal, fewer different digits do not occur; what somebody has typed has fewer."""
+"""16 random bytes in hexadecimal never have fewer different digits; what somebody has typed has fewer."""
 _LONGEST_WORD = 16
 _PLACEHOLDER = re.compile(r"replace|change[-_ ]?me|placeholder|your[-_ ]secret|<.*>", re.IGNORECASE)
 

@@ -79,7 +79,7 @@ LIVE = "() => window.streams.flatMap(one => one.getTracks()).filter(one => one.r
 
 
 async def test_a_certificate_is_scanned_with_the_camera(phone: Phone) -> None:
-    """What is no certificate is said, one that is stands in the form to be presented, and the camera is off again, also
+    """The page says what is no certificate, puts one that is into the form, and switches the camera off again, also
     when the sheet is closed; without a camera the text can be pasted."""
     await phone.context.add_init_script(SCANNED)
     page = await phone.holder()

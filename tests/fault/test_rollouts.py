@@ -68,8 +68,8 @@ async def test_everything_is_upgraded_at_once_twice_and_no_code_fails(tmp_path, 
 
 
 async def test_with_the_committed_times_no_code_fails_while_names_are_told_for_30_seconds(tmp_path):
-    """Who drains a node, or rolls out once more, ends a pod when another is Ready, and names are told as they were 30 s
-    ago: that pod serves on until the other is known. All of it is ten times as fast here."""
+    """A drain, or a second rollout, ends a pod when another is Ready, while names are told as they were 30 s ago: that
+    pod serves on until the other is known. All of it is ten times as fast here."""
     times = Times(committed_times().drain / FASTER, 0.0)
     async with mesh_on_names(tmp_path, NAME_SECONDS / FASTER, times) as mesh, Load(mesh.ask, 4) as load:
         await load.calls(100)

@@ -75,7 +75,6 @@ async def mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 async def test_every_mix_of_two_releases_answers_as_one(mesh: MixedMesh, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each case, on each mix, over the same stores: what one version wrote, the other reads."""
     is_before = [False] * len(PARTS)
-    key_id = development._key_id
     wrong: list[str] = []
     asked = cases(mesh.before)
     turn = cycle(asked)
@@ -90,14 +89,14 @@ async def test_every_mix_of_two_releases_answers_as_one(mesh: MixedMesh, monkeyp
         )
         for name, steps in islice(turn, each):
             client = HttpClient(mesh.http, Wallet(mesh.plan.development))
-            if is_before[PARTS.index((GATEWAY,))]:
-                # The development issuer of the release before gave its only key another name.
-                monkeypatch.setattr(development, "_key_id", lambda key: "development")
-            try:
-                await Scenario(mesh, client, uuid.uuid4().hex[:12]).play(steps)
-            except AssertionError as error:
-                wrong.append(f"{shown}: {name}: {error}")
-            finally:
-                await client.close()
-                monkeypatch.setattr(development, "_key_id", key_id)
+            with monkeypatch.context() as release:
+                if is_before[PARTS.index((GATEWAY,))]:
+                    # The development issuer of the release before gave its only key another name.
+                    release.setattr(development, "_key_id", lambda key: "development")
+                try:
+                    await Scenario(mesh, client, uuid.uuid4().hex[:12]).play(steps)
+                except AssertionError as error:
+                    wrong.append(f"{shown}: {name}: {error}")
+                finally:
+                    await client.close()
     assert [] == wrong

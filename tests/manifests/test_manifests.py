@@ -230,7 +230,7 @@ START_SECONDS = 10
 
 
 def test_a_pod_that_ends_serves_on_until_the_others_are_known(objects):
-    """Who drains a node ends one pod when another is Ready, and a second rollout may do so before: until it is Ready
+    """A drain of a node ends one pod when another is Ready, and a second rollout may do so before: until it is Ready
     and everybody was told its address, the former one serves."""
     for pod in workloads(objects):
         assert START_SECONDS + NAME_SECONDS < float(environment(objects, pod)["HUTONG_DRAIN_WAIT"]), title(pod)

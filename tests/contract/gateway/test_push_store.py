@@ -68,7 +68,7 @@ async def test_a_device_is_kept_once_for_each_person(store: PushStore) -> None:
 
 
 async def test_what_is_forgotten_is_told_nothing(store: PushStore) -> None:
-    """Of one person, or of all people of a device that is gone; twice is once."""
+    """The store forgets a device for one person, or for all people when it is gone; twice is once."""
     device = subscription().endpoint_digest
     await store.put(subscription(), [PERSON], ENDING)
     await store.put(subscription(2, OTHER)._replace(endpoint_digest=device), [OTHER], ENDING)

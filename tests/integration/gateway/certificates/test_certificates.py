@@ -123,8 +123,8 @@ async def test_a_holder_has_a_certificate_that_any_verifier_reads(gateway: Gatew
 
 
 async def test_a_certificate_has_the_name_of_the_token(gateway: Gateway) -> None:
-    """Of who is no sample person, over both transports; the birth date is the token's where the document tells none. A
-    token without a name that will do gets no certificate, and learns which claim lacks."""
+    """A token names who is no sample person, over both transports; the birth date is the token's where the document
+    tells none. A token without a name that will do gets no certificate, and learns which claim lacks."""
     gateway.mesh.records[key(DocumentType.DOCUMENT_TYPE_PASSPORT, OTHER["number"])].append(record())
     named = {"name": "林晓岚", "family_name": "Lin", "given_name": "Xiǎolán", "birthdate": "1990-06-15"}
     body = {"document": OTHER, "region": HUNAN}

@@ -328,7 +328,7 @@ def written_in(folder: Path) -> str:
 async def test_a_pass_shows_the_name_and_birthday_of_the_token(
     gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of who is no sample person: the claims of the token that is shown, of a dependant those of its own entry; another
+    """A token names who is no sample person, and its entries name dependants; another
     token of the same person is another name at once, and nothing of a name is logged or written down."""
     caplog.set_level(0)
     child = {**OTHER, "name": "买买提·艾力", "family_name": "Mamat", "birthdate": "2015-02-03"}
