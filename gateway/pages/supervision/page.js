@@ -11,8 +11,8 @@ const COLUMNS = {
   refusals: ["firstShownAt", "open", "region", "scene", "status", "notice", "reasons", "policyId"],
   policies: ["region", "policyId", "effectiveFrom", "declared", "counterExample"],
   laboratories: ["day", "laboratory", "records", "reported", "waiting", "overdue", "medianHours", "p95Hours", "amendedShare", "retractedShare", "positiveShare", "discordantPairs"],
-  conflicts: ["sourceId", "settle", "region", "reason", "storedResult", "offeredResult", "laboratory", "firstOfferedAt", "times"],
-  overdue: ["sourceId", "ask", "region", "laboratory", "contact", "sampledAt", "overdueHours", "answerText"],
+  conflicts: ["settle", "sourceId", "region", "reason", "storedResult", "offeredResult", "laboratory", "firstOfferedAt", "times"],
+  overdue: ["ask", "sourceId", "region", "laboratory", "contact", "sampledAt", "overdueHours", "answerText"],
 };
 const ALL = [...MEASURES, "repeatTestsAvoided"], MOST_ROWS = 500, MOST_PAGES = 30;
 let token = kept.get("token"), regions = [], view = "figures", rows = [], cut = false, asked = 0, drawSheet = null;
@@ -113,9 +113,11 @@ const statement = (result, at) => at || result ? `${result ? t("result")[result]
 function table(caption, columns, lines) {
   const isNumber = value => typeof value === "number";
   const head = columns.map(([title, number]) => el("th", { scope: "col", class: number && "number" }, title));
+  // A row is named by its first cell, or by the one after what is done about it.
   const body = lines.map(line => el("tr", {}, ...line.map((inside, at) => {
     const kind = columns[at][1] ? "number" : typeof inside === "string" && inside.length > 60 ? "text" : null;
-    return el(at ? "td" : "th", { class: kind, scope: at ? null : "row" }, isNumber(inside) ? String(inside) : inside);
+    const heads = at === (columns[0][2] ? 1 : 0);
+    return el(heads ? "th" : "td", { class: kind, scope: heads ? "row" : null }, isNumber(inside) ? String(inside) : inside);
   })));
   return el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body));
 }
@@ -157,6 +159,7 @@ function options(select, pairs) {
 function drawData() {
   const chart = $("chart");
   chart.replaceChildren();
+  chart.hidden = view !== "figures";
   let drawn;
   if (view === "figures") {
     const groups = grouped();
@@ -170,7 +173,7 @@ function drawData() {
     if (groups.length > MOST_ROWS) $("note").textContent = t("more");
   } else {
     const columns = COLUMNS[view];
-    drawn = table(t("views")[view], columns.map(name => [t("columns")[name], rows.length && typeof rows[0][name] === "number"]),
+    drawn = table(t("views")[view], columns.map(name => [t("columns")[name], rows.length && typeof rows[0][name] === "number", name === "settle" || name === "ask"]),
       rows.slice(0, MOST_ROWS).map(row => columns.map(name => cell(name, row))));
     if (cut) $("note").textContent = t("more");
   }
