@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    add = commands.add_parser("add", help="加下一把密钥，或建第一把 / add the next key, which is published alone, or the first")
+    add = commands.add_parser(
+        "add", help="加下一把（只公布），或第一把 / add the next key, published alone, or the first"
+    )
     add.set_defaults(run=run_add)
     use = commands.add_parser("use", help="改用某把密钥 / let a key sign")
     use.set_defaults(run=run_use)
