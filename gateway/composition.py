@@ -40,6 +40,7 @@ from gateway.mesh_identity import MeshIdentity
 from gateway.news.holders_history import HoldersHistory
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
+from gateway.optional_parts import OptionalParts
 from gateway.pages.routes import page_routes
 from gateway.pages.sign_in import sign_in_routes
 from gateway.passes.keys import PassKeyFile, kept_pass_keys
@@ -277,12 +278,14 @@ def build(
     names = _names(sample_people, keys)
     masked_names = {person: name.zh for person, name in names.items()}
     pass_sources = PassSources(pass_keys, voids, masked_names) if pass_keys else None
-    passes = Passes(application, lookup, pass_sources, clock=clock, news_seconds=settings.news_seconds)
-    certificates = Certificates(application, lookup, lookup, open_certificates(settings, names, keys), clock)
+    overload = Overload(settings.concurrency)
+    optional = OptionalParts(overload)
+    passes = Passes(application, lookup, pass_sources, optional, clock=clock, news_seconds=settings.news_seconds)
+    sources_of_certificates = open_certificates(settings, names, keys)
+    certificates = Certificates(application, lookup, lookup, sources_of_certificates, optional, clock)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(holders_news)
     probe = Probe(cache, digests, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
-    overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock, keys, files)
     push = open_push(settings, clock)

@@ -6,6 +6,7 @@ from typing import Protocol
 from hutong.common.v1.subject_pb2 import DocumentType, Purpose
 from hutong.gateway.v1.certificate_pb2 import CertificateFormat
 from hutong.gateway.v1.health_code_service_pb2 import DestinationView, Freshness
+from hutong.gateway.v1.left_out_pb2 import OptionalPart
 from hutong.gateway.v1.push_service_pb2 import PushLanguage
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.lookup.v1.region_pb2 import InteropMode, Scope
@@ -57,6 +58,7 @@ FRESHNESS = EnumNames(Freshness, "FRESHNESS_")
 INTEROP = EnumNames(InteropMode, "INTEROP_MODE_")
 KIND = EnumNames(RecordKind, "RECORD_KIND_")
 NOTICE = EnumNames(NoticeOutcome, "NOTICE_OUTCOME_")
+OPTIONAL_PART = EnumNames(OptionalPart, "OPTIONAL_PART_")
 PURPOSE = EnumNames(Purpose, "PURPOSE_")
 PUSH_LANGUAGE = EnumNames(PushLanguage, "PUSH_LANGUAGE_")
 RESULT = EnumNames(TestResult, "TEST_RESULT_")
