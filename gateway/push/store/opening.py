@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from gateway.push.store.protocol import PushStore
-from services.runtime.settings.environment import SettingsError
-from services.runtime.storage.schema import SchemaError
+from gateway.push.store.schemas import SCHEMAS
+from services.common.errors import Text
+from services.runtime.storage.opening import open_at
+from services.runtime.storage.owner import Owner
 
-_SQLITE = "sqlite:///"
+_OTHERWISE = Text("无人会收到提醒", "nobody would be told")
 
 
 def open_store(url: str, secret_fingerprint: bytes, *, migrates: bool) -> PushStore:
@@ -16,14 +18,17 @@ def open_store(url: str, secret_fingerprint: bytes, *, migrates: bool) -> PushSt
     Raises SettingsError for a file that is not there, not up to date, of something else or of another mesh secret, and
     Unavailable when a file cannot be opened.
     """
-    if url.startswith(_SQLITE):
+    owner = Owner(secret_fingerprint, SCHEMAS.store, _OTHERWISE)
+
+    def file(path: Path) -> PushStore:
         from gateway.push.store.sqlite import SqlitePushStore
 
-        try:
-            return SqlitePushStore(Path(url.removeprefix(_SQLITE)), secret_fingerprint, migrates=migrates)
-        except SchemaError as error:
-            raise SettingsError(f"HUTONG_PUSH_STORE: {url}: {error}") from None
-    # Its driver is an optional dependency.
-    from gateway.push.store.postgres import PostgresPushStore
+        return SqlitePushStore(path, owner, migrates=migrates)
 
-    return PostgresPushStore(url, secret_fingerprint, migrates=migrates)
+    def database(url: str) -> PushStore:
+        # Its driver is an optional dependency.
+        from gateway.push.store.postgres import PostgresPushStore
+
+        return PostgresPushStore(url, owner, migrates=migrates)
+
+    return open_at(url, SCHEMAS.setting, file, database)

@@ -1,14 +1,15 @@
 """The store of push subscriptions in PostgreSQL, for any number of gateways."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
-from gateway.push.store.owner import require_secret
+import asyncpg
+
 from gateway.push.store.protocol import MOST_DEVICES, unavailable
 from gateway.push.store.schemas import POSTGRES
 from gateway.push.store.values import Arrivals, Due, Subscription
 from services.common.instants import Instant
-from services.runtime.storage.postgres.pool import Connections, Database
+from services.runtime.storage.owner import Owner
+from services.runtime.storage.postgres.owner import move_keys, owner_connections
 
 _NEVER = 2**62
 _INSERT = f"""
@@ -49,6 +50,7 @@ _PEOPLE = """
 select subscription_id, person_key from push_subscription
 where subscription_id > $1 order by subscription_id limit $2 for update
 """
+_MOVE = "update push_subscription set person_key = $1 where subscription_id = $2"
 _TOO_MANY = f"""
 delete from push_subscription where subscription_id in (
     select subscription_id from push_subscription where person_key = $1
@@ -60,42 +62,14 @@ delete from push_subscription where subscription_id in (
 class PostgresPushStore:
     """See PushStore. Opened at the first use."""
 
-    def __init__(
-        self,
-        url: str,
-        secret_fingerprint: bytes,
-        *,
-        pool_size: int = 2,
-        timeout: float = 10.0,
-        migrates: bool = False,
-    ) -> None:
-        """`timeout` is what one statement or connection attempt may take, in seconds. The tables must be there, up to
-        date; `migrates` makes them so. `secret_fingerprint` is that of the mesh's secret."""
-        self._secret_fingerprint = secret_fingerprint
-        self._connections = Connections(
-            Database(
-                url,
-                POSTGRES,
-                unavailable,
-                size=pool_size,
-                statement_seconds=timeout,
-                migrates=migrates,
-                session={"synchronous_commit": "on"},
-                opened=self._own,
-            )
-        )
-
-    async def _own(self, connection: Any) -> None:
-        await connection.execute(
-            "insert into push_owner values (1, $1) on conflict do nothing", self._secret_fingerprint
-        )
-        noted = await connection.fetchval("select secret_fingerprint from push_owner")
-        require_secret(noted, self._secret_fingerprint)
+    def __init__(self, url: str, owner: Owner, *, migrates: bool = False) -> None:
+        """The tables must be there, up to date; `migrates` makes them so."""
+        self._connections = owner_connections(url, POSTGRES, unavailable, owner, migrates=migrates)
 
     async def put(self, subscription: Subscription, persons: Collection[bytes], ending: int) -> bool:
         """See PushStore."""
 
-        async def work(connection: Any) -> bool:
+        async def work(connection: asyncpg.Connection) -> bool:
             async with connection.transaction():
                 # Of one device, one after the other.
                 lock = int.from_bytes(subscription.endpoint_digest[:8], signed=True)
@@ -120,7 +94,7 @@ class PostgresPushStore:
     async def delete(self, endpoint_digest: bytes, persons: Collection[bytes]) -> bool:
         """See PushStore."""
 
-        async def work(connection: Any) -> bool:
+        async def work(connection: asyncpg.Connection) -> bool:
             async with connection.transaction():
                 row = await connection.fetchrow(_OF_DEVICE, endpoint_digest, list(persons))
                 if row is not None:
@@ -136,7 +110,7 @@ class PostgresPushStore:
     async def cursor(self, feed: str) -> str:
         """See PushStore."""
 
-        async def work(connection: Any) -> str:
+        async def work(connection: asyncpg.Connection) -> str:
             return await connection.fetchval("select cursor from push_cursor where feed = $1", feed) or ""
 
         return await self._connections.run(work)
@@ -154,7 +128,7 @@ class PostgresPushStore:
         """See PushStore."""
         result, ending = kinds
 
-        async def work(connection: Any) -> bool:
+        async def work(connection: asyncpg.Connection) -> bool:
             async with connection.transaction():
                 moved = await connection.execute(_TAKE_CURSOR, feed, before, after)
                 if not moved.endswith(" 1"):
@@ -170,7 +144,7 @@ class PostgresPushStore:
     async def claim(self, now: Instant, until: Instant, most: int) -> Sequence[Due]:
         """See PushStore."""
 
-        async def work(connection: Any) -> Sequence[Due]:
+        async def work(connection: asyncpg.Connection) -> Sequence[Due]:
             of_subscription = len(Subscription._fields)
             return [
                 Due(Subscription(*tuple(row)[:of_subscription]), row["kind"], row["attempts"], row["expires_at"], until)
@@ -182,7 +156,7 @@ class PostgresPushStore:
     async def finish(self, due: Due, told_until: Instant | None = None) -> None:
         """See PushStore."""
 
-        async def work(connection: Any) -> None:
+        async def work(connection: asyncpg.Connection) -> None:
             async with connection.transaction():
                 await connection.execute(f"delete from push_notice where {_OWN}", *_own(due))
                 if told_until is not None:
@@ -201,18 +175,7 @@ class PostgresPushStore:
 
     async def move_keys(self, after: bytes, most: int, new: Callable[[bytes], bytes]) -> bytes:
         """See PushStore."""
-
-        async def work(connection: Any) -> bytes:
-            async with connection.transaction():
-                rows = await connection.fetch(_PEOPLE, after, most)
-                moves = [(new(old), subscription_id) for subscription_id, old in rows if new(old) != old]
-                if moves:
-                    await connection.executemany(
-                        "update push_subscription set person_key = $1 where subscription_id = $2", moves
-                    )
-            return bytes(rows[-1][0]) if rows else b""
-
-        return await self._connections.run(work)
+        return await move_keys(self._connections, _PEOPLE, _MOVE, after, most, new)
 
     async def purge(self, renewed_before: Instant) -> None:
         """See PushStore."""
@@ -223,12 +186,12 @@ class PostgresPushStore:
         await self._connections.close()
 
     async def _execute(self, statement: str, *values: object) -> None:
-        async def work(connection: Any) -> None:
+        async def work(connection: asyncpg.Connection) -> None:
             await connection.execute(statement, *values)
 
         await self._connections.run(work)
 
-    async def _forget(self, connection: Any, subscription_id: bytes) -> None:
+    async def _forget(self, connection: asyncpg.Connection, subscription_id: bytes) -> None:
         await connection.execute("delete from push_subscription where subscription_id = $1", subscription_id)
 
 

@@ -1,20 +1,15 @@
 """The store of push subscriptions in one SQLite file, for one process. All happens in one thread: no code waits."""
 
-import asyncio
-import sqlite3
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
-from gateway.push.store.owner import require_secret
 from gateway.push.store.protocol import MOST_DEVICES, unavailable
 from gateway.push.store.schemas import SQLITE
 from gateway.push.store.values import Arrivals, Due, Subscription
 from services.common.instants import Instant
-from services.runtime.storage.sqlite.file import guard, open_alone, written
-
-T = TypeVar("T")
+from services.runtime.storage.owner import Owner
+from services.runtime.storage.sqlite.file import written
+from services.runtime.storage.sqlite.thread import FileThread
 
 _NEVER = 2**62
 _INSERT = f"insert into push_subscription values ({', '.join('?' * len(Subscription._fields))})"
@@ -32,6 +27,7 @@ _OWN = "subscription_id = ? and kind = ? and claimed_until = ?"
 _PEOPLE = """
 select subscription_id, person_key from push_subscription where subscription_id > ? order by subscription_id limit ?
 """
+_MOVE = "update push_subscription set person_key = ? where subscription_id = ?"
 _TOO_MANY = f"""
 delete from push_subscription where subscription_id in (
     select subscription_id from push_subscription where person_key = ?
@@ -43,22 +39,11 @@ delete from push_subscription where subscription_id in (
 class SqlitePushStore:
     """See PushStore. One process at a time has the file."""
 
-    def __init__(self, path: Path, secret_fingerprint: bytes, *, migrates: bool = False) -> None:
+    def __init__(self, path: Path, owner: Owner, *, migrates: bool = False) -> None:
         """Opens the file; `migrates` makes it, or brings it up to date. Raises Unavailable when that cannot be done,
         and SchemaError for a file that will not do."""
-        with guard(unavailable):
-            self._file, self._lock = open_alone(path, SQLITE, migrates=migrates)
-            try:
-                self._file.execute("pragma foreign_keys = on")
-                self._file.execute("insert or ignore into push_owner values (1, ?)", (secret_fingerprint,))
-                ((noted,),) = self._file.execute("select secret_fingerprint from push_owner")
-                require_secret(noted, secret_fingerprint)
-            except BaseException:
-                self._file.close()
-                self._lock.release()
-                raise
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="push-store")
-        self._closed = False
+        self._thread = FileThread(path, SQLITE, unavailable, owner, migrates=migrates)
+        self._file = self._thread.file
 
     async def put(self, subscription: Subscription, persons: Collection[bytes], ending: int) -> bool:
         """See PushStore."""
@@ -79,7 +64,7 @@ class SqlitePushStore:
                 self._file.execute(_TOO_MANY, (kept.person_key,))
             return before is None
 
-        return await self._in_thread(work)
+        return await self._thread.run(work)
 
     async def delete(self, endpoint_digest: bytes, persons: Collection[bytes]) -> bool:
         """See PushStore."""
@@ -91,16 +76,16 @@ class SqlitePushStore:
                     self._forget(before.subscription_id)
             return before is not None
 
-        return await self._in_thread(work)
+        return await self._thread.run(work)
 
     async def drop(self, endpoint_digest: bytes) -> None:
         """See PushStore."""
         statement = "delete from push_subscription where endpoint_digest = ?"
-        await self._in_thread(lambda: self._written(statement, endpoint_digest))
+        await self._thread.run(lambda: self._written(statement, endpoint_digest))
 
     async def cursor(self, feed: str) -> str:
         """See PushStore."""
-        return await self._in_thread(lambda: self._cursor(feed))
+        return await self._thread.run(lambda: self._cursor(feed))
 
     async def take(
         self,
@@ -130,7 +115,7 @@ class SqlitePushStore:
                             self._file.execute(_NOTE, (subscription_id, result, now, ends))
             return True
 
-        return await self._in_thread(work)
+        return await self._thread.run(work)
 
     async def claim(self, now: Instant, until: Instant, most: int) -> Sequence[Due]:
         """See PushStore."""
@@ -145,7 +130,7 @@ class SqlitePushStore:
                 )
             return claimed
 
-        return await self._in_thread(work)
+        return await self._thread.run(work)
 
     async def finish(self, due: Due, told_until: Instant | None = None) -> None:
         """See PushStore."""
@@ -159,45 +144,25 @@ class SqlitePushStore:
                         (told_until, due.subscription.subscription_id),
                     )
 
-        await self._in_thread(work)
+        await self._thread.run(work)
 
     async def postpone(self, due: Due, at: Instant, attempts: int) -> None:
         """See PushStore."""
         statement = f"update push_notice set due_at = ?, attempts = ?, claimed_until = 0 where {_OWN}"
-        await self._in_thread(lambda: self._written(statement, at, attempts, *_own(due)))
+        await self._thread.run(lambda: self._written(statement, at, attempts, *_own(due)))
 
     async def move_keys(self, after: bytes, most: int, new: Callable[[bytes], bytes]) -> bytes:
         """See PushStore. What is taken out is overwritten in the file."""
-
-        def work() -> bytes:
-            rows = self._file.execute(_PEOPLE, (after, most)).fetchall()
-            moves = [(new(old), subscription_id) for subscription_id, old in rows if new(old) != old]
-            if moves:
-                self._file.execute("pragma secure_delete = on")
-                with written(self._file):
-                    self._file.executemany(
-                        "update push_subscription set person_key = ? where subscription_id = ?", moves
-                    )
-            elif not rows:
-                # The log has old keys until it is written back.
-                self._file.execute("pragma wal_checkpoint(truncate)")
-            return bytes(rows[-1][0]) if rows else b""
-
-        return await self._in_thread(work)
+        return await self._thread.move_keys(_PEOPLE, _MOVE, after, most, new)
 
     async def purge(self, renewed_before: Instant) -> None:
         """See PushStore."""
         statement = "delete from push_subscription where renewed_at < ?"
-        await self._in_thread(lambda: self._written(statement, renewed_before))
+        await self._thread.run(lambda: self._written(statement, renewed_before))
 
     async def close(self) -> None:
         """See PushStore. Waits for what is under way."""
-        if self._closed:
-            return
-        self._closed = True
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
-        self._file.close()
-        self._lock.release()
+        await self._thread.close()
 
     def _of_device(self, endpoint_digest: bytes, persons: Collection[bytes]) -> Subscription | None:
         rows = self._file.execute("select * from push_subscription where endpoint_digest = ?", (endpoint_digest,))
@@ -214,13 +179,6 @@ class SqlitePushStore:
     def _written(self, statement: str, *values: object) -> None:
         with written(self._file):
             self._file.execute(statement, values)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except (sqlite3.Error, RuntimeError) as error:
-            # RuntimeError is the executor's word for being closed.
-            raise unavailable(error) from None
 
 
 def _due(row: Sequence[object], until: Instant) -> Due:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from gateway.supervision.store.protocol import SupervisionStore
-from services.runtime.settings.environment import SettingsError
-from services.runtime.storage.schema import SchemaError
+from gateway.supervision.store.schemas import SCHEMAS
+from services.common.errors import Text
+from services.runtime.storage.opening import open_at
+from services.runtime.storage.owner import Owner
 
-_SQLITE = "sqlite:///"
+_OTHERWISE = Text("其中的拒认无法重开", "no refusal in it could be opened again")
 
 
 def open_store(url: str, secret_fingerprint: bytes, *, migrates: bool) -> SupervisionStore | None:
@@ -18,14 +20,17 @@ def open_store(url: str, secret_fingerprint: bytes, *, migrates: bool) -> Superv
     """
     if not url:
         return None
-    if url.startswith(_SQLITE):
+    owner = Owner(secret_fingerprint, SCHEMAS.store, _OTHERWISE)
+
+    def file(path: Path) -> SupervisionStore:
         from gateway.supervision.store.sqlite import SqliteSupervisionStore
 
-        try:
-            return SqliteSupervisionStore(Path(url.removeprefix(_SQLITE)), secret_fingerprint, migrates=migrates)
-        except SchemaError as error:
-            raise SettingsError(f"HUTONG_SUPERVISION_STORE: {url}: {error}") from None
-    # Its driver is an optional dependency.
-    from gateway.supervision.store.postgres import PostgresSupervisionStore
+        return SqliteSupervisionStore(path, owner, migrates=migrates)
 
-    return PostgresSupervisionStore(url, secret_fingerprint, migrates=migrates)
+    def database(url: str) -> SupervisionStore:
+        # Its driver is an optional dependency.
+        from gateway.supervision.store.postgres import PostgresSupervisionStore
+
+        return PostgresSupervisionStore(url, owner, migrates=migrates)
+
+    return open_at(url, SCHEMAS.setting, file, database)

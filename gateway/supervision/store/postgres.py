@@ -1,14 +1,15 @@
 """The store of supervision in PostgreSQL, for any number of gateways."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from gateway.supervision.store.owner import require_secret
+import asyncpg
+
 from gateway.supervision.store.protocol import unavailable
 from gateway.supervision.store.schemas import POSTGRES
 from gateway.supervision.store.values import Cell, KeptRefusal, Mark, Place
 from services.common.instants import Instant
-from services.runtime.storage.postgres.pool import Connections, Database
+from services.runtime.storage.owner import Owner
+from services.runtime.storage.postgres.owner import move_keys, owner_connections
 
 # In the order of the marks, so that two gateways that count the same people wait for each other and do not lock.
 _ADD_MARKS = """
@@ -39,6 +40,7 @@ order by figure.day, figure.region, figure.scene, figure.measure
 _PEOPLE = """
 select refusal_id, person_key from supervision_refusal where refusal_id > $1 order by refusal_id limit $2 for update
 """
+_MOVE = "update supervision_refusal set person_key = $1 where refusal_id = $2"
 _REFUSALS = """
 select * from supervision_refusal
 where day between $1 and $2 and ($3 = '' or region = $3) and (first_shown_at, refusal_id) < ($4, $5)
@@ -49,41 +51,9 @@ order by first_shown_at desc, refusal_id desc limit $6
 class PostgresSupervisionStore:
     """See SupervisionStore. Opened at the first use."""
 
-    def __init__(
-        self,
-        url: str,
-        secret_fingerprint: bytes,
-        *,
-        pool_size: int = 2,
-        timeout: float = 10.0,
-        migrates: bool = False,
-    ) -> None:
-        """`timeout` is what one statement or connection attempt may take, in seconds. The tables must be there, up to
-        date; `migrates` makes them so. `secret_fingerprint` is that of the mesh's secret."""
-        self._secret_fingerprint = secret_fingerprint
-        self._connections = Connections(
-            Database(
-                url,
-                POSTGRES,
-                unavailable,
-                size=pool_size,
-                statement_seconds=timeout,
-                migrates=migrates,
-                session={"synchronous_commit": "on"},
-                opened=self._own,
-            )
-        )
-
-    async def check_schema(self) -> None:
-        """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
-        await self._connections.check_schema()
-
-    async def _own(self, connection: Any) -> None:
-        await connection.execute(
-            "insert into supervision_owner values (1, $1) on conflict do nothing", self._secret_fingerprint
-        )
-        noted = await connection.fetchval("select secret_fingerprint from supervision_owner")
-        require_secret(noted, self._secret_fingerprint)
+    def __init__(self, url: str, owner: Owner, *, migrates: bool = False) -> None:
+        """The tables must be there, up to date; `migrates` makes them so."""
+        self._connections = owner_connections(url, POSTGRES, unavailable, owner, migrates=migrates)
 
     async def add(self, marks: Sequence[Mark], refusals: Sequence[KeptRefusal]) -> None:
         """See SupervisionStore."""
@@ -91,7 +61,7 @@ class PostgresSupervisionStore:
         distinct = list({one.mark: one for one in marks}.values())
         ordered = sorted(refusals, key=lambda one: one.refusal_id)
 
-        async def work(connection: Any) -> None:
+        async def work(connection: asyncpg.Connection) -> None:
             async with connection.transaction():
                 if distinct:
                     await connection.execute(_ADD_MARKS, *map(list, zip(*distinct, strict=True)))
@@ -103,7 +73,7 @@ class PostgresSupervisionStore:
     async def figures(self, region: str, first: int, last: int, after: Place, most: int) -> Sequence[Cell]:
         """See SupervisionStore."""
 
-        async def work(connection: Any) -> Sequence[Cell]:
+        async def work(connection: asyncpg.Connection) -> Sequence[Cell]:
             return [Cell(*row) for row in await connection.fetch(_FIGURES, first, last, region, *after, most)]
 
         return await self._connections.run(work)
@@ -113,7 +83,7 @@ class PostgresSupervisionStore:
     ) -> Sequence[KeptRefusal]:
         """See SupervisionStore."""
 
-        async def work(connection: Any) -> Sequence[KeptRefusal]:
+        async def work(connection: asyncpg.Connection) -> Sequence[KeptRefusal]:
             return [KeptRefusal(*row) for row in await connection.fetch(_REFUSALS, first, last, region, *before, most)]
 
         return await self._connections.run(work)
@@ -121,7 +91,7 @@ class PostgresSupervisionStore:
     async def refusal(self, refusal_id: bytes) -> KeptRefusal | None:
         """See SupervisionStore."""
 
-        async def work(connection: Any) -> KeptRefusal | None:
+        async def work(connection: asyncpg.Connection) -> KeptRefusal | None:
             query = "select * from supervision_refusal where refusal_id = $1"
             row = await connection.fetchrow(query, refusal_id)
             return KeptRefusal(*row) if row else None
@@ -130,23 +100,12 @@ class PostgresSupervisionStore:
 
     async def move_keys(self, after: bytes, most: int, new: Callable[[bytes], bytes]) -> bytes:
         """See SupervisionStore."""
-
-        async def work(connection: Any) -> bytes:
-            async with connection.transaction():
-                rows = await connection.fetch(_PEOPLE, after, most)
-                moves = [(new(old), refusal_id) for refusal_id, old in rows if new(old) != old]
-                if moves:
-                    await connection.executemany(
-                        "update supervision_refusal set person_key = $1 where refusal_id = $2", moves
-                    )
-            return bytes(rows[-1][0]) if rows else b""
-
-        return await self._connections.run(work)
+        return await move_keys(self._connections, _PEOPLE, _MOVE, after, most, new)
 
     async def purge(self, marks_before: int, refusals_before: int) -> None:
         """See SupervisionStore."""
 
-        async def work(connection: Any) -> None:
+        async def work(connection: asyncpg.Connection) -> None:
             await connection.execute("delete from supervision_mark where until < $1", marks_before)
             await connection.execute("delete from supervision_refusal where day < $1", refusals_before)
 

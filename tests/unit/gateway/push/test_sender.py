@@ -16,7 +16,8 @@ from gateway.metrics import Outcome
 from gateway.push.delivery import Answer, Message, Sent
 from gateway.push.messages import NoticeKind
 from gateway.push.sender import FIRST_PAUSE_SECONDS, MOST_ATTEMPTS, PushSender
-from gateway.push.store.sqlite import SqlitePushStore
+from gateway.push.store.opening import open_store
+from gateway.push.store.protocol import PushStore
 from gateway.push.store.values import Arrivals, Subscription
 from services.common.errors import ServiceError, Unavailable
 from services.common.instants import DAY, HOUR, Instant, to_timestamp
@@ -65,7 +66,7 @@ class Sending(NamedTuple):
     """A sender and all that it works with."""
 
     sender: PushSender
-    store: SqlitePushStore
+    store: PushStore
     client: Client
     codes: Codes
     clock: ManualClock
@@ -105,7 +106,7 @@ def shown(ends_at: Instant | None, freshness: Freshness.ValueType) -> Shown:
 @pytest.fixture
 async def sending(tmp_path: Path) -> AsyncIterator[Sending]:
     """A sender over an empty store."""
-    store, clock = SqlitePushStore(tmp_path / "push.db", b"mesh 001", migrates=True), ManualClock()
+    store, clock = open_store(f"sqlite:///{tmp_path / 'push.db'}", b"mesh 001", migrates=True), ManualClock()
     client, codes = Client(), Codes()
     sender = PushSender(store, client, codes, SecretFile(SECRET), clock, None, lead_seconds=LEAD_SECONDS, days=180)
     yield Sending(sender, store, client, codes, clock)
