@@ -110,9 +110,7 @@ class System:
             name: {"secret": {"secretName": secret, "defaultMode": 0o440}} for name, secret in secrets.items()
         }
         volumes["nation"] = {"configMap": {"name": "mesh-authority"}}
-        volumes["other"] = {
-            "configMap": {"name": "system-program", "items": [{"key": "other.crt", "path": "ca.crt"}]}
-        }
+        volumes["other"] = {"configMap": {"name": "system-program", "items": [{"key": "other.crt", "path": "ca.crt"}]}}
         mounts = [{"name": name, "mountPath": f"/certificates/{name}", "readOnly": True} for name in volumes]
         volumes["system"] = {"configMap": {"name": "system-program"}}
         mounts.append({"name": "system", "mountPath": "/system", "readOnly": True})

@@ -42,11 +42,16 @@ failed: Counter[str] = Counter()
 serials: dict[str, list[str]] = {"gateway": [], "store": []}
 
 
-def channel(server: tuple[str, str], root: bytes, folder: Path) -> grpc.aio.Channel:
+def say(line: str) -> None:
+    """Prints a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def channel(server: tuple[str, str], root: Path, folder: Path) -> grpc.aio.Channel:
     """Opens a channel to a server that shows the name meant, of this authority."""
-    credentials = grpc.ssl_channel_credentials(
-        root, (folder / "tls.key").read_bytes(), (folder / "tls.crt").read_bytes()
-    )
+    files = (root, folder / "tls.key", folder / "tls.crt")
+    credentials = grpc.ssl_channel_credentials(*(file.read_bytes() for file in files))
     return grpc.aio.secure_channel(server[0], credentials, [("grpc.ssl_target_name_override", server[1])])
 
 
@@ -55,7 +60,7 @@ def person(region: str) -> dict[str, object]:
     return {"type": subject_pb2.DOCUMENT_TYPE_PASSPORT, "number": f"E{region[:2]}{RUN}"}
 
 
-async def submit(server: tuple[str, str], root: bytes, folder: Path) -> None:
+async def submit(server: tuple[str, str], root: Path, folder: Path) -> None:
     """Hands a test of the region's person to a store. Raises AioRpcError."""
     now = int(time.time())
     content = {
@@ -85,7 +90,7 @@ async def submit(server: tuple[str, str], root: bytes, folder: Path) -> None:
 
 async def ask(folder: Path) -> str:
     """Returns the status, in this region, of whom the other tested. Raises AioRpcError."""
-    async with channel(GATEWAY, NATION.read_bytes(), folder) as opened:
+    async with channel(GATEWAY, NATION, folder) as opened:
         reply = await gateway_grpc.HealthCodeServiceStub(opened).ShowHealthCode(
             gateway.ShowHealthCodeRequest(
                 query={"document": person(OTHER), "region": REGION, "refresh": True}, purpose="PURPOSE_REGIONAL_SERVICE"
@@ -116,7 +121,7 @@ async def work() -> None:
     global submitted, recognised
     while True:
         try:
-            await submit(STORE, (OWN / "ca.crt").read_bytes(), OWN)
+            await submit(STORE, OWN / "ca.crt", OWN)
             submitted += 1
             status = await ask(OWN)
             if status == RECOGNISED:
@@ -148,7 +153,7 @@ async def main() -> None:
     tasks = [asyncio.create_task(work()), asyncio.create_task(look())]
     while True:
         counts = {"submitted": submitted, "recognised": recognised, "failed": dict(failed.most_common(5))}
-        print(json.dumps(counts | {"serials": serials}), flush=True)
+        say(json.dumps(counts | {"serials": serials}))
         await asyncio.sleep(1)
         for task in tasks:
             if task.done():
@@ -161,14 +166,14 @@ async def tried(folders: list[str]) -> None:
         folder = Path(each)
         for name, call in (
             ("gateway", ask(folder)),
-            ("store", submit(STORE, (OWN / "ca.crt").read_bytes(), folder)),
+            ("store", submit(STORE, OWN / "ca.crt", folder)),
             # Its authority is not ours to believe: even with the right root, we are nobody there.
-            ("others-store", submit(OTHERS_STORE, (OWN.parent / "other" / "ca.crt").read_bytes(), folder)),
+            ("others-store", submit(OTHERS_STORE, OWN.parent / "other" / "ca.crt", folder)),
         ):
             try:
-                print(f"{folder.name} {name}: {await call or 'STORED'}", flush=True)
+                say(f"{folder.name} {name}: {await call or 'STORED'}")
             except grpc.aio.AioRpcError as error:
-                print(f"{folder.name} {name}: {error.code().name}", flush=True)
+                say(f"{folder.name} {name}: {error.code().name}")
 
 
 if __name__ == "__main__":
