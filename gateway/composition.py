@@ -40,12 +40,13 @@ from gateway.mesh_identity import MeshIdentity
 from gateway.news.holders_history import HoldersHistory
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
+from gateway.optional_parts import OptionalParts
 from gateway.pages.routes import page_routes
 from gateway.pages.sign_in import sign_in_routes
 from gateway.passes.keys import PassKeyFile, kept_pass_keys
 from gateway.passes.passes import Passes, PassSources
 from gateway.passes.voids import Voids
-from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, SupervisedStore, VerdictSource
 from gateway.push.news import PushNews
 from gateway.push.opening import open_push
 from gateway.push.sender import PushSender
@@ -102,6 +103,8 @@ _DEFAULT_PURPOSES = (
             f"{_SUPERVISION.full_name}/ListRefusals",
             f"{_SUPERVISION.full_name}/ReopenRefusal",
             "hutong.records.v1.ConflictService/ListConflicts",
+            "hutong.records.v1.ConflictService/SettleConflict",
+            "hutong.records.v1.CorrectionService/RequestResult",
         ),
         Purpose.PURPOSE_SUPERVISION,
     )
@@ -200,7 +203,7 @@ def build(
     news: ChangeFeed,
     policies: Policies,
     region_news: Mapping[str, ChangeFeed] | None = None,
-    stores: Mapping[str, StoreFigures] | None = None,
+    stores: Mapping[str, SupervisedStore] | None = None,
     directory_version: str = "",
     sample_people: Sequence[SamplePerson] | None = None,
     cache: VerdictCache | None = None,
@@ -275,12 +278,14 @@ def build(
     names = _names(sample_people, keys)
     masked_names = {person: name.zh for person, name in names.items()}
     pass_sources = PassSources(pass_keys, voids, masked_names) if pass_keys else None
-    passes = Passes(application, lookup, pass_sources, clock=clock, news_seconds=settings.news_seconds)
-    certificates = Certificates(application, lookup, lookup, open_certificates(settings, names, keys), clock)
+    overload = Overload(settings.concurrency)
+    optional = OptionalParts(overload)
+    passes = Passes(application, lookup, pass_sources, optional, clock=clock, news_seconds=settings.news_seconds)
+    sources_of_certificates = open_certificates(settings, names, keys)
+    certificates = Certificates(application, lookup, lookup, sources_of_certificates, optional, clock)
     updater = CacheUpdater(cache, sources, nation.mesh)
     first_contact = FirstContact(holders_news)
     probe = Probe(cache, digests, first_contact, mesh, clock=clock, feeds=feeds, news_seconds=settings.news_seconds)
-    overload = Overload(settings.concurrency)
     traces = asked_at_most(settings.trace_asked)
     auditor = process_auditor(settings, NAME, clock, keys, files)
     push = open_push(settings, clock)

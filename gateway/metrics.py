@@ -30,6 +30,11 @@ REQUESTS = Tally(
 CODES = Tally(
     "hutong_gateway_codes", "Codes shown, by what the cache had to do with them: " + ", ".join(Outcome) + ".", ["cache"]
 )
+LEFT_OUT = Tally(
+    "hutong_gateway_left_out",
+    "Parts that were left out of answers because there was too much to do: QR_SVG, QR_PNG, PDF.",
+    ["part"],
+)
 CACHE_BYTES = Gauge(
     "hutong_gateway_cache_bytes", "What the cache takes; of a Redis, what all of it takes. NaN while it is down."
 )

@@ -106,6 +106,8 @@ class GatewaySettings(ServerSettings, frozen=True, kw_only=True):
     push_store: StoreUrl = ""
     """Where subscriptions are kept: sqlite:///relative/path, sqlite:////absolute/path for a gateway that is alone, or
     postgresql://user@host/database for all replicas. Empty: people's devices are told of nothing."""
+    push_store_file: File = ""
+    """A file with that URL, in place of push_store: it may hold a password. Read once, at start."""
     push_migrate: Flag = False
     """Makes that store when it is not there, and brings its tables up to date. Otherwise `hutong migrate` does."""
     push_days: Count = 180

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from cli.exits import Exit, complain
+from gateway.push.store.schemas import SCHEMAS as PUSH
 from gateway.supervision.store.schemas import SCHEMAS as SUPERVISION
 from services.common.errors import Text
 from services.lookup.store.schemas import SCHEMAS as LOOKUP
@@ -15,6 +16,7 @@ _STORES = (
     (RECORDS, "记录库 / a store of records"),
     (LOOKUP, "关联信息库 / lookup's store"),
     (SUPERVISION, "监督统计库 / the store of supervision"),
+    (PUSH, "提醒订阅库 / the store of push subscriptions"),
 )
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 
 from cli.exits import Exit, complain
 from services.common.errors import Text
+
+MOST_TIMES = 6
+"""How often a page is asked for that a busy gateway leaves out."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -187,10 +191,27 @@ def _issue_at_gateway(args: argparse.Namespace) -> int:
     if args.pdf is not None:
         body["formats"] = ["PDF"]
     # Whoever states a name vouches for it; people ask for their own.
-    answer = _asked(args, "/v1/certificates:issue", body, "REGIONAL_SERVICE" if args.surname else "SHOW_CODE")
+    answer = _asked_for_the_whole(args, body, "REGIONAL_SERVICE" if args.surname else "SHOW_CODE")
     if isinstance(answer, int):
         return answer
+    if args.pdf is not None and not answer["pdf"]:
+        print(answer["text"])
+        complain(Text(f"没有写 {args.pdf}：网关一直繁忙", f"{args.pdf} was not written: the gateway stayed too busy"))
+        return Exit.UNREACHABLE
     return _written(args, answer["text"], b64decode(answer["pdf"] or ""))
+
+
+def _asked_for_the_whole(args: argparse.Namespace, body: Mapping[str, Any], purpose: str) -> Mapping[str, Any] | Exit:
+    """Asks for a certificate again while a busy gateway leaves out what is wanted, as often as it may."""
+    for _ in range(MOST_TIMES - 1):
+        answer = _asked(args, "/v1/certificates:issue", body, purpose)
+        # A gateway of the release before leaves out nothing, and says nothing of it.
+        missing = None if isinstance(answer, int) else answer.get("leftOut")
+        if not missing:
+            return answer
+        complain(Text(**missing["text"]))
+        time.sleep(missing["retryAfter"])
+    return _asked(args, "/v1/certificates:issue", body, purpose)
 
 
 def _written(args: argparse.Namespace, text: str, page: bytes) -> int:

@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    add = commands.add_parser("add", help="加下一把密钥，只公布 / add the next key, which is published alone")
+    add = commands.add_parser(
+        "add", help="加下一把（只公布），或第一把 / add the next key, published alone, or the first"
+    )
     add.set_defaults(run=run_add)
     use = commands.add_parser("use", help="改用某把密钥 / let a key sign")
     use.set_defaults(run=run_use)
@@ -44,12 +46,12 @@ def _name(key: "PassKeys") -> str:
     return sha256(key.root.public_bytes).hexdigest()[:_NAME_LETTERS]
 
 
-def _changed(path: Path, change: "Callable[[list[PassKeys]], Sequence[PassKeys]]") -> int:
+def _changed(path: Path, change: "Callable[[list[PassKeys]], Sequence[PassKeys]]", *, first: bool = False) -> int:
     from cli.private_file import replace_private
     from gateway.passes.keys import read_pass_keys
 
     try:
-        before = list(read_pass_keys(path))
+        before = [] if first and not path.exists() else list(read_pass_keys(path))
         keys = change(before)
         if list(keys) != before:
             replace_private(path, "".join(key.root.pem.decode() for key in keys))
@@ -70,10 +72,10 @@ def _named(keys: "Sequence[PassKeys]", name: str) -> "PassKeys":
 
 
 def run_add(args: argparse.Namespace) -> int:
-    """Adds a key, made at random."""
+    """Adds a key, made at random; the first one, where there is no file, makes the file and signs."""
     from gateway.passes.keys import new_pass_keys
 
-    return _changed(args.file, lambda keys: [*keys, new_pass_keys()])
+    return _changed(args.file, lambda keys: [*keys, new_pass_keys()], first=True)
 
 
 def run_use(args: argparse.Namespace) -> int:

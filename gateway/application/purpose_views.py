@@ -50,10 +50,11 @@ VIEWS: Mapping[str, Mapping[str, frozenset[Purpose.ValueType]]] = {
     ),
     "hutong.gateway.v1.ListAccessesResponse": _seen(_HOLDER, "accesses next_page_token"),
     "hutong.gateway.v1.Access": _seen(_HOLDER, "at caller method purpose outcome trace_id"),
-    "hutong.gateway.v1.IssuePassResponse": _seen(_HOLDER, "text issued_at expires_at masked_name qr_svg code"),
+    "hutong.gateway.v1.IssuePassResponse": _seen(_HOLDER, "text issued_at expires_at masked_name qr_svg code left_out"),
     "hutong.gateway.v1.IssueCertificateResponse": _seen(
-        _ISSUERS, "text identifier issued_at expires_at qr_svg qr_png pdf"
+        _ISSUERS, "text identifier issued_at expires_at qr_svg qr_png pdf left_out"
     ),
+    "hutong.gateway.v1.LeftOut": _seen(_HOLDER | _ISSUERS, "parts text retry_after"),
     # Whoever was handed a certificate sees of it what can be compared with the person who stands there.
     "hutong.gateway.v1.VerifyCertificateResponse": _seen(_VERIFIERS, "verified reason text certificate"),
     "hutong.gateway.v1.CertificateView": _seen(

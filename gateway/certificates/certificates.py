@@ -1,14 +1,15 @@
 """Certificates, as the gateway issues, verifies and presents them."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.gateway.v1 import certificate_pb2 as pb
+from hutong.gateway.v1.left_out_pb2 import OptionalPart
 from hutong.lookup.v1 import holder_service_pb2
 from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, Evidence, EvidenceQuery
 from hutong.lookup.v1.region_pb2 import Scope
@@ -18,6 +19,7 @@ from gateway.application.application import Application
 from gateway.certificates.choice import certifiable, is_void
 from gateway.certificates.names import known_name, name_violations
 from gateway.certificates.signers import SignerFolder
+from gateway.optional_parts import OptionalParts, left_out
 from gateway.passes.passes import masked
 from gateway.ports import Evidence as EvidenceSource
 from gateway.ports import Holders
@@ -29,7 +31,7 @@ from services.certificates.printing.page import certificate_pdf
 from services.certificates.provenance import Provenance
 from services.certificates.refusals import TEXTS, CertificateRefused, Reason
 from services.certificates.schema.contents import Name
-from services.certificates.trust import Trust
+from services.certificates.trust import Signer, Trust
 from services.certificates.trust_folder import TrustFolder
 from services.certificates.verification import Verified, verify
 from services.common.birth_dates import date_of_birth
@@ -71,12 +73,14 @@ class Certificates:
         evidence: EvidenceSource,
         holders: Holders,
         sources: CertificateSources,
+        optional: OptionalParts,
         clock: Clock,
     ) -> None:
         self._application = application
         self._evidence = evidence
         self._holders = holders
         self._sources = sources
+        self._optional = optional
         self._clock = clock
 
     async def issue(
@@ -136,15 +140,39 @@ class Certificates:
             issued_at=to_timestamp(from_datetime(now)),
             expires_at=to_timestamp(from_datetime(now + valid_for)),
         )
-        if pb.CertificateFormat.CERTIFICATE_FORMAT_QR_SVG in request.formats:
-            response.qr_svg = qr_svg(text)
-        if pb.CertificateFormat.CERTIFICATE_FORMAT_QR_PNG in request.formats:
-            response.qr_png = qr_png(text)
-        if pb.CertificateFormat.CERTIFICATE_FORMAT_PDF in request.formats:
-            verified = verify(text, Trust([signer.signer]), now)
-            # In a thread: it takes a hundred codes' time.
-            response.pdf = await asyncio.to_thread(certificate_pdf, text, verified.claims, verified.contents)
+        await self._draw(response, request.formats, signer.signer, now)
         return response
+
+    async def _draw(
+        self,
+        response: pb.IssueCertificateResponse,
+        formats: Iterable[pb.CertificateFormat.ValueType],
+        signer: Signer,
+        now: datetime,
+    ) -> None:
+        """Fills in the forms that are asked for, and says which are left out."""
+        text, wanted = response.text, set(formats)
+        missing: list[OptionalPart.ValueType] = []
+        if pb.CertificateFormat.CERTIFICATE_FORMAT_QR_SVG in wanted:
+            svg = await self._optional.make(OptionalPart.OPTIONAL_PART_QR_SVG, partial(qr_svg, text))
+            if svg is None:
+                missing.append(OptionalPart.OPTIONAL_PART_QR_SVG)
+            else:
+                response.qr_svg = svg
+        if pb.CertificateFormat.CERTIFICATE_FORMAT_QR_PNG in wanted:
+            png = await self._optional.make(OptionalPart.OPTIONAL_PART_QR_PNG, partial(qr_png, text))
+            if png is None:
+                missing.append(OptionalPart.OPTIONAL_PART_QR_PNG)
+            else:
+                response.qr_png = png
+        if pb.CertificateFormat.CERTIFICATE_FORMAT_PDF in wanted:
+            pdf = await self._optional.make(OptionalPart.OPTIONAL_PART_PDF, partial(_page, text, signer, now))
+            if pdf is None:
+                missing.append(OptionalPart.OPTIONAL_PART_PDF)
+            else:
+                response.pdf = pdf
+        if missing:
+            response.left_out.CopyFrom(left_out(missing))
 
     async def verify(
         self, request: pb.VerifyCertificateRequest, purpose: Purpose.ValueType, prior: Sequence[Violation] = ()
@@ -244,6 +272,12 @@ class Certificates:
             site=content.site,
             holder=self._sources.seal.seal(person, identifier),
         )
+
+
+def _page(text: str, signer: Signer, now: datetime) -> bytes:
+    # What is drawn is what a verifier reads.
+    verified = verify(text, Trust([signer]), now)
+    return certificate_pdf(text, verified.claims, verified.contents)
 
 
 def _format_violations(request: pb.IssueCertificateRequest) -> list[Violation]:

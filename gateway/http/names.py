@@ -6,9 +6,11 @@ from typing import Protocol
 from hutong.common.v1.subject_pb2 import DocumentType, Purpose
 from hutong.gateway.v1.certificate_pb2 import CertificateFormat
 from hutong.gateway.v1.health_code_service_pb2 import DestinationView, Freshness
+from hutong.gateway.v1.left_out_pb2 import OptionalPart
 from hutong.gateway.v1.push_service_pb2 import PushLanguage
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.lookup.v1.region_pb2 import InteropMode, Scope
+from hutong.records.v1.conflict_service_pb2 import Settlement
 from hutong.records.v1.correction_service_pb2 import CorrectionAnswer, CorrectionRequestKind
 from hutong.records.v1.record_pb2 import Channel, RecordKind, RevisionAction, TestResult, Tube
 from hutong.verdict.v1.scene_pb2 import Scene
@@ -56,11 +58,13 @@ FRESHNESS = EnumNames(Freshness, "FRESHNESS_")
 INTEROP = EnumNames(InteropMode, "INTEROP_MODE_")
 KIND = EnumNames(RecordKind, "RECORD_KIND_")
 NOTICE = EnumNames(NoticeOutcome, "NOTICE_OUTCOME_")
+OPTIONAL_PART = EnumNames(OptionalPart, "OPTIONAL_PART_")
 PURPOSE = EnumNames(Purpose, "PURPOSE_")
 PUSH_LANGUAGE = EnumNames(PushLanguage, "PUSH_LANGUAGE_")
 RESULT = EnumNames(TestResult, "TEST_RESULT_")
 SCENE = EnumNames(Scene, "SCENE_")
 SCOPE = EnumNames(Scope, "SCOPE_")
 SOURCE = EnumNames(SourceStatus, "SOURCE_STATUS_")
+SETTLEMENT = EnumNames(Settlement, "SETTLEMENT_")
 STATUS = EnumNames(Status, "STATUS_")
 TUBE = EnumNames(Tube, "TUBE_")

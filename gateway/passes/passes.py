@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from io import BytesIO
 from secrets import token_bytes
 
@@ -17,12 +18,14 @@ from hutong.gateway.v1.health_code_service_pb2 import (
     IssuePassRequest,
     IssuePassResponse,
 )
+from hutong.gateway.v1.left_out_pb2 import OptionalPart
 from hutong.lookup.v1.evidence_service_pb2 import BatchGetEvidenceRequest, EvidenceQuery
 from hutong.lookup.v1.region_pb2 import Scope
 from hutong.records.v1.record_pb2 import TestRecord
 from hutong.verdict.v1.verdict_pb2 import Verdict
 
 from gateway.application.application import Application
+from gateway.optional_parts import OptionalParts, left_out
 from gateway.passes.keys import PassKeyFile, PassKeys
 from gateway.passes.voids import Voids
 from gateway.ports import Evidence
@@ -49,6 +52,7 @@ _LONG_SURNAMES = frozenset(
     亓官 司寇 子车 段干 歐陽 東方 諸葛 尉遲 鍾離 長孫 東郭 單于 軒轅 西門
     """.split()
 )
+_QR_SVG = OptionalPart.OPTIONAL_PART_QR_SVG
 LIVES = timedelta(minutes=3)
 KEYS_BEFORE = timedelta(hours=1)
 KEYS_AFTER = timedelta(days=30)
@@ -72,6 +76,7 @@ class Passes:
         application: Application,
         evidence: Evidence,
         sources: PassSources | None,
+        optional: OptionalParts,
         *,
         clock: Clock,
         news_seconds: float,
@@ -79,14 +84,16 @@ class Passes:
         self._application = application
         self._evidence = evidence
         self._sources = sources
+        self._optional = optional
         self._clock = clock
         self._oldest = int(news_seconds * SECOND)
 
     async def issue(
         self, request: IssuePassRequest, purpose: Purpose.ValueType, prior: tuple[Violation, ...] = ()
     ) -> IssuePassResponse:
-        """Issues a pass for the code as it is now. Raises ServiceError: FAILED_PRECONDITION (PASSES_NOT_ISSUED) without
-        a key, UNAVAILABLE (VERDICT_STALE) where the last verdict alone is known."""
+        """Issues a pass for the code as it is now, without its picture when there is too much to do. Raises
+        ServiceError: FAILED_PRECONDITION (PASSES_NOT_ISSUED) without a key, UNAVAILABLE (VERDICT_STALE) where the last
+        verdict alone is known."""
         sources = self._given()
         asked = HealthCodeQuery(document=request.document, region=request.region, scene=request.scene)
         query = self._application.admission.query(asked, "", prior)
@@ -114,13 +121,15 @@ class Passes:
         keys = sources.keys.current[0]
         key = keys.regions[request.region]
         text_ = issue_pass(contents, key.pem, _pass_key(request.region, keys, issued_at))
+        svg = await self._optional.make(_QR_SVG, partial(qr_svg, text_))
         return IssuePassResponse(
             text=text_,
             issued_at=_timestamp(contents.issued_at),
             expires_at=_timestamp(contents.expires_at),
             masked_name=contents.initials,
-            qr_svg=qr_svg(text_),
+            qr_svg=svg or "",
             code=code,
+            left_out=left_out([_QR_SVG]) if svg is None else None,
         )
 
     async def bundle(self) -> GetTrustBundleResponse:

@@ -6,7 +6,7 @@ none but allowed hosts, on their port, and of those none whose address is not pu
 
 from collections.abc import Iterable
 from hashlib import blake2b
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,6 +15,14 @@ LONGEST_ENDPOINT = 1024
 AUTH_BYTES = 16
 P256DH_BYTES = 65
 HTTPS_PORT = 443
+_TRANSLATED = IPv6Network("64:ff9b::/96")
+"""Translated to the IPv4 address in its last bytes (NAT64, RFC 6052)."""
+_NOT_PUBLIC = [
+    ip_network(one) for one in ("192.0.0.0/24", "::/96", "64:ff9b:1::/48", "2002::/16", "3fff::/20", "fec0::/10")
+]
+"""What Python's `is_global` takes for public and is not, or not always: protocols' own addresses (RFC 6890), IPv4 in
+the form of IPv6 (RFC 4291), locally translated addresses (RFC 8215), 6to4, which may hold any IPv4 address (RFC 3056),
+documentation (RFC 9637) and the former site-local ones (RFC 3879)."""
 
 
 def endpoint_digest(endpoint: str) -> bytes:
@@ -63,7 +71,13 @@ class Endpoints:
     def may_call(self, address: str) -> bool:
         """Tells whether an address may be connected to: a public one, or one of the networks that were given."""
         ip = ip_address(address)
-        return (ip.is_global and not ip.is_multicast) or any(ip in network for network in self._networks)
+        return _is_public(ip) or any(ip in network for network in self._networks)
+
+
+def _is_public(ip: IPv4Address | IPv6Address) -> bool:
+    if ip in _TRANSLATED:
+        return _is_public(IPv4Address(ip.packed[-4:]))
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_PUBLIC)
 
 
 def _host(text: str) -> tuple[str, int]:

@@ -35,14 +35,17 @@ COMPONENTS = (
     "autoscaling",
     "certificates",
     "cloudnative-pg/lookup",
+    "cloudnative-pg/push",
     "cloudnative-pg/supervision",
     "edge",
     "external-secrets",
     "issuers",
     "monitoring",
     "network-policies",
+    "network-policies/push",
     "passes",
     "policies",
+    "push",
     "redis",
 )
 """Those that an overlay of a mesh lists; those of a store's folder are in overlays/nation and overlays/region."""
@@ -53,8 +56,8 @@ OF_A_STORE = {
     *("network-policies/region", "postgres", "restore"),
 }
 ELSEWHERE = {
-    *("backup/files/lookup", "backup/lookup", "backup/supervision", "backup/trails", "lookup-postgres", "mtls"),
-    *("restore/lookup", "restore/supervision", "shared", "supervision"),
+    *("backup/files/lookup", "backup/lookup", "backup/push", "backup/supervision", "backup/trails", "lookup-postgres"),
+    *("mtls", "restore/lookup", "restore/push", "restore/supervision", "shared", "supervision"),
 }
 """Those that the overlays, or a test of their own, put on a mesh."""
 EVERY = os.environ.get("COMBINATIONS") == "all"
@@ -172,7 +175,7 @@ def granted() -> set[tuple[str, str]]:
 
 def named(peer: Object) -> list[str]:
     """Returns the services that a peer of a policy selects in its own namespace."""
-    if "namespaceSelector" in peer:
+    if "podSelector" not in peer or "namespaceSelector" in peer:
         return []
     label = peer["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name")
     expressions = peer["podSelector"].get("matchExpressions", [])

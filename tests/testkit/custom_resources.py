@@ -17,7 +17,7 @@ import yaml
 FILE = Path(__file__).parents[1] / "manifests" / "custom-resources.json"
 
 MODULES = {
-    "github.com/prometheus-operator/prometheus-operator@v0.79.2": (
+    "github.com/prometheus-operator/prometheus-operator@v0.85.0": (
         "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
         "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
     ),
@@ -27,11 +27,11 @@ MODULES = {
         "config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml",
         "config/crd/experimental/gateway.networking.k8s.io_tlsroutes.yaml",
     ),
-    "github.com/cloudnative-pg/cloudnative-pg@v1.25.0": (
+    "github.com/cloudnative-pg/cloudnative-pg@v1.28.0": (
         "config/crd/bases/postgresql.cnpg.io_clusters.yaml",
         "config/crd/bases/postgresql.cnpg.io_scheduledbackups.yaml",
     ),
-    "github.com/external-secrets/external-secrets@v0.12.1": (
+    "github.com/external-secrets/external-secrets@v1.3.2": (
         "config/crds/bases/external-secrets.io_externalsecrets.yaml",
     ),
 }

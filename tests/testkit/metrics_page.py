@@ -128,6 +128,11 @@ LOOK_AT = (
         "more comes at once than may be under way, and some is refused, heavy calls first: more replicas, or "
         "`HUTONG_CONCURRENCY`",
     ),
+    (
+        "`hutong_gateway_left_out_total`",
+        "it grows",
+        "so much comes that pictures and pages to print are left out of answers; codes are whole",
+    ),
     ("`hutong_limits_local`", "1", "Redis does not answer: each replica limits by itself"),
     ("`hutong_laboratory_overdue_samples`", "it grows", "somebody calls the laboratory: `hutong laboratory overdue`"),
 )

@@ -132,6 +132,7 @@ PASS: Json = {
     "maskedName": "张*",
     "qrSvg": "<svg/>",
     "code": CODE,
+    "leftOut": None,
 }
 BUNDLE: Json = {"bundle": "eNo=", "root": "MFkw", "madeAt": "2022-08-06T09:00:00+08:00"}
 
@@ -179,6 +180,7 @@ CERTIFICATE: Json = {
     "qrSvg": "<svg/>",
     "qrPng": None,
     "pdf": None,
+    "leftOut": None,
 }
 VERIFICATION: Json = {
     "verified": True,

@@ -10,6 +10,7 @@ from gateway.http.names import RESULT
 from gateway.http.views import answer
 from gateway.http.views.answer import Answer, Text
 from gateway.http.views.evidence import TestRecord, test_record
+from gateway.http.views.left_out import LeftOut, left_out
 
 
 class CertificateResponse(Answer, frozen=True):
@@ -25,6 +26,7 @@ class CertificateResponse(Answer, frozen=True):
         | None
     )
     pdf: Annotated[str, described("A4 打印页，Base64，按需。 A page of A4 in Base64, where asked for.")] | None
+    left_out: LeftOut | None
 
 
 class CertificateView(Answer, frozen=True):
@@ -72,6 +74,7 @@ def certificate_response(message: pb.IssueCertificateResponse) -> CertificateRes
         message.qr_svg or None,
         b64encode(message.qr_png).decode() or None,
         b64encode(message.pdf).decode() or None,
+        left_out(message.left_out) if message.HasField("left_out") else None,
     )
 
 

@@ -10,6 +10,7 @@ from gateway.http.names import FRESHNESS
 from gateway.http.views import answer
 from gateway.http.views.answer import Answer
 from gateway.http.views.code import HealthCode, health_code
+from gateway.http.views.left_out import LeftOut, left_out
 
 
 class PassResponse(Answer, frozen=True):
@@ -19,8 +20,12 @@ class PassResponse(Answer, frozen=True):
     issued_at: Annotated[str, instant("签发时刻。 When it was issued.")]
     expires_at: Annotated[str, instant("失效时刻。 When it ends.")]
     masked_name: Annotated[str, described("遮盖的姓名；未知为 null。 The masked name, where it is known.")] | None
-    qr_svg: Annotated[str, described("二维码图形。 The QR code as an SVG image.")]
+    qr_svg: (
+        Annotated[str, described("二维码图形；见 leftOut。 The QR code as an SVG image; see leftOut where it is null.")]
+        | None
+    )
     code: Annotated[HealthCode, described("所证明的健康码。 The code that it proves.")]
+    left_out: LeftOut | None
 
 
 class TrustBundle(Answer, frozen=True):
@@ -38,8 +43,9 @@ def pass_response(message: pb.IssuePassResponse) -> PassResponse:
         answer.instant(message.issued_at),
         answer.instant(message.expires_at),
         message.masked_name or None,
-        message.qr_svg,
+        message.qr_svg or None,
         health_code(message.code.verdict, FRESHNESS[message.code.freshness]),
+        left_out(message.left_out) if message.HasField("left_out") else None,
     )
 
 

@@ -5,17 +5,19 @@ function certificate(record) {
   openSheet(t("certificate"), async () => {
     const issued = await call("/v1/certificates:issue", { document: person().document, region: record.region,
       sourceId: record.sourceId, formats: ["QR_SVG", "PDF"] });
-    const page = Uint8Array.from(atob(issued.pdf), letter => letter.charCodeAt(0));
-    const link = URL.createObjectURL(new Blob([page], { type: "application/pdf" }));
+    const page = issued.pdf && Uint8Array.from(atob(issued.pdf), letter => letter.charCodeAt(0));
+    const link = page && URL.createObjectURL(new Blob([page], { type: "application/pdf" }));
     const copied = el("span", { role: "status" });
     return [
       el("p", {}, el("strong", {}, t("result")[record.result]), " · ", t("from") + " " + place(record.region),
         el("br"), times(record)),
-      el("img", { class: "certificate", alt: t("certificateQr"), width: 300, height: 300,
+      issued.leftOut && el("p", { role: "status", "data-left-out": true }, both(issued.leftOut.text), " ",
+        el("button", { type: "button", onclick: () => certificate(record) }, t("again"))),
+      issued.qrSvg && el("img", { class: "certificate", alt: t("certificateQr"), width: 300, height: 300,
         src: "data:image/svg+xml," + encodeURIComponent(issued.qrSvg) }),
       el("p", { class: "soft" }, t("until") + when(issued.expiresAt) + t("stop") + t("certificateHint")),
       el("div", { class: "row" },
-        el("a", { class: "button", href: link, download: record.region + "-certificate.pdf", "data-pdf": true }, t("pdf")),
+        link && el("a", { class: "button", href: link, download: record.region + "-certificate.pdf", "data-pdf": true }, t("pdf")),
         el("button", { type: "button", onclick: async () => {
           try {
             await navigator.clipboard.writeText(issued.text);

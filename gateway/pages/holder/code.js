@@ -54,7 +54,7 @@ async function ask() {
       shift = Date.parse(pass.issuedAt) - Date.now() + Math.min(1000, performance.now() - began);
       if (Math.abs(shift) < 5000) shift = 0;
     }
-    last = { key, code: answer, pass, at: now() - (answer.age || 0) * 1000, asked: now() };
+    last = { key, code: answer, pass, kept: kept(key, answer, pass), spread: Math.random(), at: now() - (answer.age || 0) * 1000, asked: now() };
     common.set("last", last);
     failedAt = 0;
     $("note").textContent = Math.abs(shift) > 120000 ? t("clockOff") : "";
@@ -69,6 +69,15 @@ async function ask() {
     if (signed && key !== JSON.stringify(question())) ask();
   }
 }
+
+// A pass without its picture was left so by a busy gateway: the one before, while it lives, still says the same.
+function kept(key, code, pass) {
+  if (!pass || pass.qrSvg || !last || last.key !== key) return null;
+  const same = ["status", "colour", "validUntil"].every(name => code[name] === last.code[name]);
+  return same ? pictured() : null;
+}
+
+const pictured = () => last.pass && last.pass.qrSvg ? last.pass : last.kept;
 
 function state() {
   if (!last) return "NONE";
@@ -88,7 +97,8 @@ function draw() {
   set("clock", new Date(now_).toLocaleTimeString("en-GB", { timeZone: "Asia/Shanghai" }));
   face.dataset.state = state_;
   face.dataset.colour = live ? code.colour : "";
-  face.classList.toggle("bare", live && !pass);
+  const picture = live && pass && pictured(), shows = !!picture && now_ < Date.parse(picture.expiresAt);
+  face.classList.toggle("bare", live && !shows);
   const shape = live ? code.colour : state_;
   if (drawn !== shape) {
     drawn = shape;
@@ -112,15 +122,14 @@ function draw() {
   set("until", !live ? span(now_ - last.at, 2) + t("ago") + status + t("comma") + colour
     : code.validUntil ? t("until") + when(code.validUntil) : because(code));
   set("count", live && code.validUntil ? t("left") + span(Date.parse(code.validUntil) - now_) : "");
-  const shows = live && !!pass;
-  if (shows && image.dataset.text !== pass.text) {
-    image.dataset.text = pass.text;
-    image.src = "data:image/svg+xml," + encodeURIComponent(pass.qrSvg);
+  if (shows && image.dataset.text !== picture.text) {
+    image.dataset.text = picture.text;
+    image.src = "data:image/svg+xml," + encodeURIComponent(picture.qrSvg);
   }
   image.alt = t("qr");
   image.style.visibility = shows ? "visible" : "hidden";
   const next = Math.max(0, Math.ceil((last.asked + renewal() - now_) / 1000));
-  set("life", !live ? "" : failedAt ? t("offline").replace("{}", span(now_ - last.asked, 1)) : pass ? t("life").replace("{}", next) : t("noPass"));
+  set("life", !live ? "" : failedAt ? t("offline").replace("{}", span(now_ - last.asked, 1)) : !pass ? t("noPass") : t(shows ? "life" : "busy").replace("{}", next));
 }
 
 // Without an end, what stands in the way: the guard reads it from the same place.
@@ -142,6 +151,7 @@ function days(live, code, beside) {
 
 function renewal() {
   const pass = last.pass;
+  if (pass && pass.leftOut) return pass.leftOut.retryAfter * 1000 * (1 + (last.spread || 0));
   return pass ? Math.min(RENEW, (Date.parse(pass.expiresAt) - Date.parse(pass.issuedAt)) / 2) : RENEW;
 }
 

@@ -9,6 +9,8 @@ from enum import IntEnum
 from services.common.errors import Code, ServiceError, Text
 from services.runtime.metrics import CALLS_IN_FLIGHT, OVERLOADED
 
+PRESSED_SHARE = 2
+"""When one in so many of the calls that may be under way are, what answers can do without is left out."""
 HEAVY_SHARE = 4
 """Of the calls that may be under way, one in so many may be a heavy one; and the last one in so many is for light
 ones."""
@@ -32,9 +34,16 @@ class Overload:
 
     def __init__(self, most: int = CONCURRENCY) -> None:
         share = most // HEAVY_SHARE
+        self._all = most
         self._most = (most, max(1, share))
         self._whole = (most, max(1, most - share))
         self._under_way = [0, 0]
+
+    @property
+    def pressed(self) -> bool:
+        """Tells if half as many calls are under way as may be, whatever their weight: before any is refused for all of
+        them together, answers leave out what they can do without."""
+        return sum(self._under_way) * PRESSED_SHARE >= self._all
 
     def full(self, weight: Weight) -> bool:
         """Tells if there are as many as may be."""

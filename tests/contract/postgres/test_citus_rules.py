@@ -2,14 +2,22 @@
 
 import asyncpg
 import pytest
+from hutong.records.v1.record_pb2 import Origin
 
+from services.records.domain.revisions import RecordId
+from services.records.domain.selection import Selection
+from services.records.store.postgres.keyed_statement import FEW
 from services.records.store.postgres.schema import MIGRATIONS
 from services.records.store.postgres.store import PostgresStore
+from services.records.store.values.records import LATEST
 from services.runtime.storage.postgres.statements import one_by_one, statements
+from tests.testkit.builders.records import person, result, sampling
 from tests.testkit.checks.citus import DISTRIBUTED, is_cold, make_as_distributed, offences, offences_of_tables
 from tests.testkit.checks.statements import recorded, tables_of
 from tests.testkit.checks.store_walk import OWNER, walk
+from tests.testkit.clocks import ManualClock
 from tests.testkit.servers.citus import needs_citus
+from tests.testkit.servers.records_service import Records
 
 pytestmark = pytest.mark.postgres
 
@@ -32,6 +40,36 @@ async def test_every_statement_keeps_the_rules(distributed_url):
     said = {one.query for one in sent}
     assert {} == {query: found for query in said if (found := list(offences(query, cold=is_cold(query))))}
     assert 12 < sum(bool(tables_of(query) & set(DISTRIBUTED)) for query in said)
+
+
+async def test_what_is_about_a_few_asks_their_shards_alone(distributed_url):
+    """Reads of few people's records, of the originals of copies, and what is counted of a few laboratories' samples; to
+    ask every shard takes a hundred times as long."""
+    store = PostgresStore(distributed_url)
+    records = Records(store, ManualClock(), keeps=("430000", "340000"))
+    for number in range(1, 4):
+        await records.submit(f"S{number}", person(number), result() if number > 1 else sampling(-30.0))
+    copied = result(origin=Origin(region="430000", source_id="S2", revision=1))
+    await store.close()
+    with recorded() as sent:
+        store = PostgresStore(distributed_url)
+        records = Records(store, ManualClock(), keeps=("430000", "340000"))
+        for _ in range(2):
+            await records.submit("C1", person(1), copied, region="340000")
+        assert 2 == len((await records.batch([person(1)])).people[0].records)
+        people = [person(number) for number in range(1, FEW + 1)]
+        for selection in (None, Selection(LATEST, 5, 2, ("430000",))):
+            assert 3 == len((await store.people(people, LATEST, selection=selection)).records)
+        assert {} == (await store.people([], LATEST)).records
+        assert 2 == len(await store.holders([RecordId("430000", f"S{number}") for number in (1, 2)]))
+        async with store.figures.reading() as figures:
+            keys = await figures.record_keys([("430000", f"S{number}") for number in (1, 2, 3)])
+            assert 3 == len(keys) == len(await figures.revisions(keys, 10))
+            assert 3 == len(await figures.people(people, 10))
+        await store.close()
+    said = {one.query for one in sent}
+    assert {} == {query: found for query in said if (found := list(offences(query, cold=is_cold(query), few=True)))}
+    assert 8 < sum(bool(tables_of(query) & set(DISTRIBUTED)) for query in said)
 
 
 async def test_the_tables_keep_the_rules(distributed_url):
@@ -72,6 +110,16 @@ DEAR = [
     ("delete from identity where region = $1", "does not name source_id"),
 ]
 """Statements that a cluster takes, and asks every node."""
+
+
+def test_what_is_about_a_few_and_asks_every_shard_is_seen():
+    """What is joined with keys that are parameters has its shards looked for by none but the shards."""
+    query = (
+        "select 1 from unnest($1::bytea[]) as asked(person_key) cross join lateral ( select * from revision "
+        "where person_key = asked.person_key order by revision ) as r"
+    )
+    assert [] == list(offences(query))
+    assert ["asks every shard"] == list(offences(query, few=True))
 
 
 @pytest.mark.parametrize(("query", "offence"), [*((query, offence) for query, _, offence in REFUSED), *DEAR])

@@ -20,9 +20,9 @@ _LATERAL = re.compile(r"lateral \( ?(select .*?) ?\) as \w+")
 _UPDATE = re.compile(r"on conflict \([^)]*\) do update")
 
 
-def offences(query: str, *, cold: bool = False) -> Iterator[str]:
+def offences(query: str, *, cold: bool = False, few: bool = False) -> Iterator[str]:
     """Yields what a distributed database could not do in one statement, on one line, or would not do on one node. A
-    `cold` one may ask all nodes."""
+    `cold` one may ask all nodes; one about `few` keys may ask the shards that have them alone."""
     distributed = tables_of(query) & set(DISTRIBUTED)
     if not distributed or query.startswith("copy"):
         return
@@ -45,6 +45,8 @@ def offences(query: str, *, cold: bool = False) -> Iterator[str]:
     for inner in _LATERAL.findall(query):
         if re.search(r"\b(limit|offset|distinct|group by|having)\b|\b(max|min|sum|count|array_agg)\(", inner):
             yield "a lateral subquery that a shard cannot answer alone"
+        elif few:
+            yield "asks every shard"
 
 
 def _routed(query: str, table: str) -> bool:

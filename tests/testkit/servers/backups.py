@@ -16,6 +16,7 @@ import asyncpg
 from bench.servers.home import Home
 from bench.servers.postgres import PostgresServer, launch, start
 from cli.mesh.ports import free_port
+from gateway.push.store.schemas import SCHEMAS as PUSH
 from gateway.supervision.store.schemas import SCHEMAS as SUPERVISION
 from services.lookup.store.schemas import SCHEMAS as LOOKUP
 from services.records.store.schemas import SCHEMAS as RECORDS
@@ -39,7 +40,7 @@ class BackedUp(Protocol):
         """The store is gone for good, and another is made of the backup: returns that one's URL."""
 
 
-COMMANDS = {kind.store: kind for kind in (RECORDS, LOOKUP, SUPERVISION)}
+COMMANDS = {kind.store: kind for kind in (RECORDS, LOOKUP, SUPERVISION, PUSH)}
 """The kinds of store by name: where the command that backs one up is, and which variable names it."""
 
 

@@ -186,6 +186,7 @@ WRONG: Sequence[Mistake] = (
     Mistake("gateway", "PUSH_TRUST", "something else, without a store", "{directory}", SERVED),
     Mistake("gateway", "PUSH_STORE", "a region's", "{copy_430000}", REFUSED, "something else"),
     Mistake("gateway", "PUSH_STORE", "a path of nothing", "{empty}", REFUSED, "no store of push"),
+    Mistake("gateway", "PUSH_STORE_FILE", "another file", "{directory}", REFUSED, "HUTONG_PUSH_STORE"),
     Mistake("gateway", "PUSH_MIGRATE", "true, without a store", "true", SERVED),
     Mistake("gateway", "PUSH_DAYS", "one", "1", SERVED),
     Mistake("gateway", "LISTEN", "a misspelt name: HUTONG_LISTN", "misspelt", REFUSED, "did you mean HUTONG_LISTEN"),

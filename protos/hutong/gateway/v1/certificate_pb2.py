@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject__pb2
 from hutong.common.v1 import text_pb2 as hutong_dot_common_dot_v1_dot_text__pb2
+from hutong.gateway.v1 import left_out_pb2 as hutong_dot_gateway_dot_v1_dot_left__out__pb2
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#hutong/gateway/v1/certificate.proto\x12\x11hutong.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1bhutong/common/v1/text.proto\x1a\x1ehutong/records/v1/record.proto\"G\n\nHolderName\x12\x0f\n\x07surname\x18\x01 \x01(\t\x12\x12\n\ngiven_name\x18\x02 \x01(\t\x12\x14\n\x0cwritten_name\x18\x03 \x01(\t\"\xfa\x01\n\x17IssueCertificateRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12+\n\x04name\x18\x04 \x01(\x0b\x32\x1d.hutong.gateway.v1.HolderName\x12\x35\n\x07\x66ormats\x18\x05 \x03(\x0e\x32$.hutong.gateway.v1.CertificateFormat\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\xc8\x01\n\x18IssueCertificateResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12-\n\tissued_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06qr_svg\x18\x05 \x01(\t\x12\x0e\n\x06qr_png\x18\x06 \x01(\x0c\x12\x0b\n\x03pdf\x18\x07 \x01(\x0c\"|\n\x18VerifyCertificateRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07purpose\x18\x03 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\xd2\x02\n\x0f\x43\x65rtificateView\x12\r\n\x05group\x18\x01 \x01(\t\x12\x13\n\x0bmasked_name\x18\x02 \x01(\t\x12\x0c\n\x04\x62orn\x18\x03 \x01(\t\x12-\n\x06result\x18\x04 \x01(\x0e\x32\x1d.hutong.records.v1.TestResult\x12\x14\n\x0cnucleic_acid\x18\x05 \x01(\x08\x12.\n\nsampled_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tissued_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06region\x18\t \x01(\t\x12\x0f\n\x07\x63ountry\x18\n \x01(\t\x12\x18\n\x10standing_checked\x18\x0b \x01(\x08\"\xa5\x01\n\x19VerifyCertificateResponse\x12\x10\n\x08verified\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12-\n\x04text\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x37\n\x0b\x63\x65rtificate\x18\x04 \x01(\x0b\x32\".hutong.gateway.v1.CertificateView\"\xa7\x01\n\x19PresentCertificateRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\\\n\x1aPresentCertificateResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08*\x91\x01\n\x11\x43\x65rtificateFormat\x12\"\n\x1e\x43\x45RTIFICATE_FORMAT_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43\x45RTIFICATE_FORMAT_QR_SVG\x10\x01\x12\x1d\n\x19\x43\x45RTIFICATE_FORMAT_QR_PNG\x10\x02\x12\x1a\n\x16\x43\x45RTIFICATE_FORMAT_PDF\x10\x03\x42\xc3\x01\n\x15\x63om.hutong.gateway.v1B\x10\x43\x65rtificateProtoP\x01Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\xa2\x02\x03HGX\xaa\x02\x11Hutong.Gateway.V1\xca\x02\x11Hutong\\Gateway\\V1\xe2\x02\x1dHutong\\Gateway\\V1\\GPBMetadata\xea\x02\x13Hutong::Gateway::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#hutong/gateway/v1/certificate.proto\x12\x11hutong.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1bhutong/common/v1/text.proto\x1a hutong/gateway/v1/left_out.proto\x1a\x1ehutong/records/v1/record.proto\"G\n\nHolderName\x12\x0f\n\x07surname\x18\x01 \x01(\t\x12\x12\n\ngiven_name\x18\x02 \x01(\t\x12\x14\n\x0cwritten_name\x18\x03 \x01(\t\"\xfa\x01\n\x17IssueCertificateRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12+\n\x04name\x18\x04 \x01(\x0b\x32\x1d.hutong.gateway.v1.HolderName\x12\x35\n\x07\x66ormats\x18\x05 \x03(\x0e\x32$.hutong.gateway.v1.CertificateFormat\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\xf6\x01\n\x18IssueCertificateResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x12\n\nidentifier\x18\x02 \x01(\t\x12-\n\tissued_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06qr_svg\x18\x05 \x01(\t\x12\x0e\n\x06qr_png\x18\x06 \x01(\x0c\x12\x0b\n\x03pdf\x18\x07 \x01(\x0c\x12,\n\x08left_out\x18\x08 \x01(\x0b\x32\x1a.hutong.gateway.v1.LeftOut\"|\n\x18VerifyCertificateRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07purpose\x18\x03 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\xd2\x02\n\x0f\x43\x65rtificateView\x12\r\n\x05group\x18\x01 \x01(\t\x12\x13\n\x0bmasked_name\x18\x02 \x01(\t\x12\x0c\n\x04\x62orn\x18\x03 \x01(\t\x12-\n\x06result\x18\x04 \x01(\x0e\x32\x1d.hutong.records.v1.TestResult\x12\x14\n\x0cnucleic_acid\x18\x05 \x01(\x08\x12.\n\nsampled_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tissued_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06region\x18\t \x01(\t\x12\x0f\n\x07\x63ountry\x18\n \x01(\t\x12\x18\n\x10standing_checked\x18\x0b \x01(\x08\"\xa5\x01\n\x19VerifyCertificateResponse\x12\x10\n\x08verified\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12-\n\x04text\x18\x03 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x37\n\x0b\x63\x65rtificate\x18\x04 \x01(\x0b\x32\".hutong.gateway.v1.CertificateView\"\xa7\x01\n\x19PresentCertificateRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\\\n\x1aPresentCertificateResponse\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08*\x91\x01\n\x11\x43\x65rtificateFormat\x12\"\n\x1e\x43\x45RTIFICATE_FORMAT_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43\x45RTIFICATE_FORMAT_QR_SVG\x10\x01\x12\x1d\n\x19\x43\x45RTIFICATE_FORMAT_QR_PNG\x10\x02\x12\x1a\n\x16\x43\x45RTIFICATE_FORMAT_PDF\x10\x03\x42\xc3\x01\n\x15\x63om.hutong.gateway.v1B\x10\x43\x65rtificateProtoP\x01Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\xa2\x02\x03HGX\xaa\x02\x11Hutong.Gateway.V1\xca\x02\x11Hutong\\Gateway\\V1\xe2\x02\x1dHutong\\Gateway\\V1\\GPBMetadata\xea\x02\x13Hutong::Gateway::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,22 +37,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.gateway.v1.certifica
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.gateway.v1B\020CertificateProtoP\001Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\242\002\003HGX\252\002\021Hutong.Gateway.V1\312\002\021Hutong\\Gateway\\V1\342\002\035Hutong\\Gateway\\V1\\GPBMetadata\352\002\023Hutong::Gateway::V1'
-  _globals['_CERTIFICATEFORMAT']._serialized_start=1613
-  _globals['_CERTIFICATEFORMAT']._serialized_end=1758
-  _globals['_HOLDERNAME']._serialized_start=184
-  _globals['_HOLDERNAME']._serialized_end=255
-  _globals['_ISSUECERTIFICATEREQUEST']._serialized_start=258
-  _globals['_ISSUECERTIFICATEREQUEST']._serialized_end=508
-  _globals['_ISSUECERTIFICATERESPONSE']._serialized_start=511
-  _globals['_ISSUECERTIFICATERESPONSE']._serialized_end=711
-  _globals['_VERIFYCERTIFICATEREQUEST']._serialized_start=713
-  _globals['_VERIFYCERTIFICATEREQUEST']._serialized_end=837
-  _globals['_CERTIFICATEVIEW']._serialized_start=840
-  _globals['_CERTIFICATEVIEW']._serialized_end=1178
-  _globals['_VERIFYCERTIFICATERESPONSE']._serialized_start=1181
-  _globals['_VERIFYCERTIFICATERESPONSE']._serialized_end=1346
-  _globals['_PRESENTCERTIFICATEREQUEST']._serialized_start=1349
-  _globals['_PRESENTCERTIFICATEREQUEST']._serialized_end=1516
-  _globals['_PRESENTCERTIFICATERESPONSE']._serialized_start=1518
-  _globals['_PRESENTCERTIFICATERESPONSE']._serialized_end=1610
+  _globals['_CERTIFICATEFORMAT']._serialized_start=1693
+  _globals['_CERTIFICATEFORMAT']._serialized_end=1838
+  _globals['_HOLDERNAME']._serialized_start=218
+  _globals['_HOLDERNAME']._serialized_end=289
+  _globals['_ISSUECERTIFICATEREQUEST']._serialized_start=292
+  _globals['_ISSUECERTIFICATEREQUEST']._serialized_end=542
+  _globals['_ISSUECERTIFICATERESPONSE']._serialized_start=545
+  _globals['_ISSUECERTIFICATERESPONSE']._serialized_end=791
+  _globals['_VERIFYCERTIFICATEREQUEST']._serialized_start=793
+  _globals['_VERIFYCERTIFICATEREQUEST']._serialized_end=917
+  _globals['_CERTIFICATEVIEW']._serialized_start=920
+  _globals['_CERTIFICATEVIEW']._serialized_end=1258
+  _globals['_VERIFYCERTIFICATERESPONSE']._serialized_start=1261
+  _globals['_VERIFYCERTIFICATERESPONSE']._serialized_end=1426
+  _globals['_PRESENTCERTIFICATEREQUEST']._serialized_start=1429
+  _globals['_PRESENTCERTIFICATEREQUEST']._serialized_end=1596
+  _globals['_PRESENTCERTIFICATERESPONSE']._serialized_start=1598
+  _globals['_PRESENTCERTIFICATERESPONSE']._serialized_end=1690
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.common.v1 import text_pb2 as _text_pb2
+from hutong.gateway.v1 import left_out_pb2 as _left_out_pb2
 from hutong.records.v1 import record_pb2 as _record_pb2
 import builtins as _builtins
 import sys
@@ -144,6 +145,7 @@ class IssueCertificateResponse(_message.Message):
     QR_SVG_FIELD_NUMBER: _builtins.int
     QR_PNG_FIELD_NUMBER: _builtins.int
     PDF_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The certificate: `HC1:` and base45, what its QR code says."""
     identifier: _builtins.str
@@ -162,6 +164,10 @@ class IssueCertificateResponse(_message.Message):
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """Until when it is valid. Whether its result is still recognised somewhere is another question."""
 
+    @_builtins.property
+    def left_out(self) -> _left_out_pb2.LeftOut:
+        """Which of the forms that were asked for are left out, for want of time; absent when none is."""
+
     def __init__(
         self,
         *,
@@ -172,10 +178,11 @@ class IssueCertificateResponse(_message.Message):
         qr_svg: _builtins.str = ...,
         qr_png: _builtins.bytes = ...,
         pdf: _builtins.bytes = ...,
+        left_out: _left_out_pb2.LeftOut | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "issued_at", b"issued_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "issued_at", b"issued_at", "left_out", b"left_out"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "identifier", b"identifier", "issued_at", b"issued_at", "pdf", b"pdf", "qr_png", b"qr_png", "qr_svg", b"qr_svg", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "identifier", b"identifier", "issued_at", b"issued_at", "left_out", b"left_out", "pdf", b"pdf", "qr_png", b"qr_png", "qr_svg", b"qr_svg", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,6 +27,7 @@ from hutong.common.v1 import error_pb2 as hutong_dot_common_dot_v1_dot_error__pb
 from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject__pb2
 from hutong.common.v1 import text_pb2 as hutong_dot_common_dot_v1_dot_text__pb2
 from hutong.gateway.v1 import certificate_pb2 as hutong_dot_gateway_dot_v1_dot_certificate__pb2
+from hutong.gateway.v1 import left_out_pb2 as hutong_dot_gateway_dot_v1_dot_left__out__pb2
 from hutong.lookup.v1 import evidence_service_pb2 as hutong_dot_lookup_dot_v1_dot_evidence__service__pb2
 from hutong.lookup.v1 import region_pb2 as hutong_dot_lookup_dot_v1_dot_region__pb2
 from hutong.records.v1 import correction_service_pb2 as hutong_dot_records_dot_v1_dot_correction__service__pb2
@@ -35,7 +36,7 @@ from hutong.verdict.v1 import scene_pb2 as hutong_dot_verdict_dot_v1_dot_scene__
 from hutong.verdict.v1 import verdict_pb2 as hutong_dot_verdict_dot_v1_dot_verdict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/gateway/v1/health_code_service.proto\x12\x11hutong.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1bhutong/common/v1/text.proto\x1a#hutong/gateway/v1/certificate.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a*hutong/records/v1/correction_service.proto\x1a\x1ehutong/records/v1/record.proto\x1a\x1dhutong/verdict/v1/scene.proto\x1a\x1fhutong/verdict/v1/verdict.proto\"\x87\x02\n\x0fHealthCodeQuery\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07refresh\x18\x05 \x01(\x08\x12,\n\x08known_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05scene\x18\x07 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\"v\n\x15ShowHealthCodeRequest\x12\x31\n\x05query\x18\x01 \x01(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"v\n\x16ShowHealthCodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\x12/\n\tfreshness\x18\x02 \x01(\x0e\x32\x1c.hutong.gateway.v1.Freshness\"~\n\x1b\x42\x61tchShowHealthCodesRequest\x12\x33\n\x07queries\x18\x01 \x03(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x83\x01\n\x11HealthCodeOutcome\x12\x39\n\x04\x63ode\x18\x01 \x01(\x0b\x32).hutong.gateway.v1.ShowHealthCodeResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"V\n\x1c\x42\x61tchShowHealthCodesResponse\x12\x36\n\x08outcomes\x18\x01 \x03(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"\x88\x02\n\x18\x43heckDestinationsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\'\n\x05scene\x18\x05 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\x12\x30\n\x04view\x18\x06 \x01(\x0e\x32\".hutong.gateway.v1.DestinationView\"\x84\x02\n\x0b\x43odeSummary\x12)\n\x06status\x18\x01 \x01(\x0e\x32\x19.hutong.verdict.v1.Status\x12)\n\x06\x63olour\x18\x02 \x01(\x0e\x32\x19.hutong.verdict.v1.Colour\x12/\n\x0bvalid_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12-\n\x04text\x18\x05 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12/\n\tfreshness\x18\x06 \x01(\x0e\x32\x1c.hutong.gateway.v1.Freshness\"\x9c\x01\n\x0b\x44\x65stination\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x32\n\x04\x63ode\x18\x02 \x01(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\x12/\n\x07summary\x18\x03 \x01(\x0b\x32\x1e.hutong.gateway.v1.CodeSummary\"Q\n\x19\x43heckDestinationsResponse\x12\x34\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1e.hutong.gateway.v1.Destination\"\x95\x01\n\x12ListResultsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\nResultView\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x15\n\rorigin_region\x18\x02 \x01(\t\x12\x11\n\tcopied_to\x18\x03 \x03(\t\"\xcb\x01\n\x13ListResultsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x32\n\x08\x63overage\x18\x02 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x37\n\x0claboratories\x18\x04 \x03(\x0b\x32!.hutong.gateway.v1.LaboratoryView\"l\n\x0eLaboratoryView\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x35\n\x0c\x64isplay_name\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\"t\n\x17\x42\x61tchListResultsRequest\x12-\n\tdocuments\x18\x01 \x03(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x80\x01\n\x0eResultsOutcome\x12\x39\n\x07results\x18\x01 \x01(\x0b\x32&.hutong.gateway.v1.ListResultsResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"O\n\x18\x42\x61tchListResultsResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32!.hutong.gateway.v1.ResultsOutcome\"\xc3\x01\n\x12\x43laimResultRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x15\n\rorigin_region\x18\x03 \x01(\t\x12\x18\n\x10origin_source_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"U\n\x13\x43laimResultResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xba\x01\n\x12SwitchScopeRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"=\n\x13SwitchScopeResponse\x12&\n\x05scope\x18\x01 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\"\xf1\x01\n\x18RequestCorrectionRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x36\n\x04kind\x18\x04 \x01(\x0e\x32(.hutong.records.v1.CorrectionRequestKind\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12*\n\x07purpose\x18\x07 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"n\n\x19RequestCorrectionResponse\x12@\n\x12\x63orrection_request\x18\x01 \x01(\x0b\x32$.hutong.records.v1.CorrectionRequest\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\x7f\n#ListHolderCorrectionRequestsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x9d\x01\n$ListHolderCorrectionRequestsResponse\x12\x41\n\x13\x63orrection_requests\x18\x01 \x03(\x0b\x32$.hutong.records.v1.CorrectionRequest\x12\x32\n\x08\x63overage\x18\x02 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\"\x96\x01\n\x13ListAccessesRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x9f\x01\n\x06\x41\x63\x63\x65ss\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x10\n\x08trace_id\x18\x06 \x01(\t\"\\\n\x14ListAccessesResponse\x12+\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x19.hutong.gateway.v1.Access\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa5\x01\n\x10IssuePassRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\'\n\x05scene\x18\x03 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\xde\x01\n\x11IssuePassResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12-\n\tissued_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmasked_name\x18\x04 \x01(\t\x12\x0e\n\x06qr_svg\x18\x05 \x01(\t\x12\x37\n\x04\x63ode\x18\x06 \x01(\x0b\x32).hutong.gateway.v1.ShowHealthCodeResponse\"\x17\n\x15GetTrustBundleRequest\"c\n\x16GetTrustBundleResponse\x12\x0e\n\x06\x62undle\x18\x01 \x01(\x0c\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12+\n\x07made_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x85\x01\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RESHNESS_COMPUTED\x10\x01\x12\x14\n\x10\x46RESHNESS_CACHED\x10\x02\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x03\x12\x1a\n\x16\x46RESHNESS_STALE_SOURCE\x10\x04*j\n\x0f\x44\x65stinationView\x12 \n\x1c\x44\x45STINATION_VIEW_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45STINATION_VIEW_BASIC\x10\x01\x12\x19\n\x15\x44\x45STINATION_VIEW_FULL\x10\x02\x32\xba\r\n\x11HealthCodeService\x12\x65\n\x0eShowHealthCode\x12(.hutong.gateway.v1.ShowHealthCodeRequest\x1a).hutong.gateway.v1.ShowHealthCodeResponse\x12w\n\x14\x42\x61tchShowHealthCodes\x12..hutong.gateway.v1.BatchShowHealthCodesRequest\x1a/.hutong.gateway.v1.BatchShowHealthCodesResponse\x12n\n\x11\x43heckDestinations\x12+.hutong.gateway.v1.CheckDestinationsRequest\x1a,.hutong.gateway.v1.CheckDestinationsResponse\x12\\\n\x0bListResults\x12%.hutong.gateway.v1.ListResultsRequest\x1a&.hutong.gateway.v1.ListResultsResponse\x12k\n\x10\x42\x61tchListResults\x12*.hutong.gateway.v1.BatchListResultsRequest\x1a+.hutong.gateway.v1.BatchListResultsResponse\x12\\\n\x0b\x43laimResult\x12%.hutong.gateway.v1.ClaimResultRequest\x1a&.hutong.gateway.v1.ClaimResultResponse\x12\\\n\x0bSwitchScope\x12%.hutong.gateway.v1.SwitchScopeRequest\x1a&.hutong.gateway.v1.SwitchScopeResponse\x12n\n\x11RequestCorrection\x12+.hutong.gateway.v1.RequestCorrectionRequest\x1a,.hutong.gateway.v1.RequestCorrectionResponse\x12\x8f\x01\n\x1cListHolderCorrectionRequests\x12\x36.hutong.gateway.v1.ListHolderCorrectionRequestsRequest\x1a\x37.hutong.gateway.v1.ListHolderCorrectionRequestsResponse\x12_\n\x0cListAccesses\x12&.hutong.gateway.v1.ListAccessesRequest\x1a\'.hutong.gateway.v1.ListAccessesResponse\x12V\n\tIssuePass\x12#.hutong.gateway.v1.IssuePassRequest\x1a$.hutong.gateway.v1.IssuePassResponse\x12\x65\n\x0eGetTrustBundle\x12(.hutong.gateway.v1.GetTrustBundleRequest\x1a).hutong.gateway.v1.GetTrustBundleResponse\x12k\n\x10IssueCertificate\x12*.hutong.gateway.v1.IssueCertificateRequest\x1a+.hutong.gateway.v1.IssueCertificateResponse\x12n\n\x11VerifyCertificate\x12+.hutong.gateway.v1.VerifyCertificateRequest\x1a,.hutong.gateway.v1.VerifyCertificateResponse\x12q\n\x12PresentCertificate\x12,.hutong.gateway.v1.PresentCertificateRequest\x1a-.hutong.gateway.v1.PresentCertificateResponse\x12\\\n\x0bListRegions\x12%.hutong.gateway.v1.ListRegionsRequest\x1a&.hutong.gateway.v1.ListRegionsResponseB\xc9\x01\n\x15\x63om.hutong.gateway.v1B\x16HealthCodeServiceProtoP\x01Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\xa2\x02\x03HGX\xaa\x02\x11Hutong.Gateway.V1\xca\x02\x11Hutong\\Gateway\\V1\xe2\x02\x1dHutong\\Gateway\\V1\\GPBMetadata\xea\x02\x13Hutong::Gateway::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+hutong/gateway/v1/health_code_service.proto\x12\x11hutong.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chutong/common/v1/error.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1bhutong/common/v1/text.proto\x1a#hutong/gateway/v1/certificate.proto\x1a hutong/gateway/v1/left_out.proto\x1a\'hutong/lookup/v1/evidence_service.proto\x1a\x1dhutong/lookup/v1/region.proto\x1a*hutong/records/v1/correction_service.proto\x1a\x1ehutong/records/v1/record.proto\x1a\x1dhutong/verdict/v1/scene.proto\x1a\x1fhutong/verdict/v1/verdict.proto\"\x87\x02\n\x0fHealthCodeQuery\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07refresh\x18\x05 \x01(\x08\x12,\n\x08known_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05scene\x18\x07 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\"v\n\x15ShowHealthCodeRequest\x12\x31\n\x05query\x18\x01 \x01(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"v\n\x16ShowHealthCodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.hutong.verdict.v1.Verdict\x12/\n\tfreshness\x18\x02 \x01(\x0e\x32\x1c.hutong.gateway.v1.Freshness\"~\n\x1b\x42\x61tchShowHealthCodesRequest\x12\x33\n\x07queries\x18\x01 \x03(\x0b\x32\".hutong.gateway.v1.HealthCodeQuery\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x83\x01\n\x11HealthCodeOutcome\x12\x39\n\x04\x63ode\x18\x01 \x01(\x0b\x32).hutong.gateway.v1.ShowHealthCodeResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"V\n\x1c\x42\x61tchShowHealthCodesResponse\x12\x36\n\x08outcomes\x18\x01 \x03(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\"\x88\x02\n\x18\x43heckDestinationsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\'\n\x05scene\x18\x05 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\x12\x30\n\x04view\x18\x06 \x01(\x0e\x32\".hutong.gateway.v1.DestinationView\"\x84\x02\n\x0b\x43odeSummary\x12)\n\x06status\x18\x01 \x01(\x0e\x32\x19.hutong.verdict.v1.Status\x12)\n\x06\x63olour\x18\x02 \x01(\x0e\x32\x19.hutong.verdict.v1.Colour\x12/\n\x0bvalid_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12-\n\x04text\x18\x05 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12/\n\tfreshness\x18\x06 \x01(\x0e\x32\x1c.hutong.gateway.v1.Freshness\"\x9c\x01\n\x0b\x44\x65stination\x12(\n\x06region\x18\x01 \x01(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x32\n\x04\x63ode\x18\x02 \x01(\x0b\x32$.hutong.gateway.v1.HealthCodeOutcome\x12/\n\x07summary\x18\x03 \x01(\x0b\x32\x1e.hutong.gateway.v1.CodeSummary\"Q\n\x19\x43heckDestinationsResponse\x12\x34\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1e.hutong.gateway.v1.Destination\"\x95\x01\n\x12ListResultsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\nResultView\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.hutong.records.v1.TestRecord\x12\x15\n\rorigin_region\x18\x02 \x01(\t\x12\x11\n\tcopied_to\x18\x03 \x03(\t\"\xcb\x01\n\x13ListResultsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x32\n\x08\x63overage\x18\x02 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\x12\x37\n\x0claboratories\x18\x04 \x03(\x0b\x32!.hutong.gateway.v1.LaboratoryView\"l\n\x0eLaboratoryView\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x35\n\x0c\x64isplay_name\x18\x02 \x01(\x0b\x32\x1f.hutong.common.v1.LocalizedText\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\"t\n\x17\x42\x61tchListResultsRequest\x12-\n\tdocuments\x18\x01 \x03(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x80\x01\n\x0eResultsOutcome\x12\x39\n\x07results\x18\x01 \x01(\x0b\x32&.hutong.gateway.v1.ListResultsResponseH\x00\x12(\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x17.hutong.common.v1.ErrorH\x00\x42\t\n\x07outcome\"O\n\x18\x42\x61tchListResultsResponse\x12\x33\n\x08outcomes\x18\x01 \x03(\x0b\x32!.hutong.gateway.v1.ResultsOutcome\"\xc3\x01\n\x12\x43laimResultRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x15\n\rorigin_region\x18\x03 \x01(\t\x12\x18\n\x10origin_source_id\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12*\n\x07purpose\x18\x06 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"U\n\x13\x43laimResultResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1d.hutong.gateway.v1.ResultView\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xba\x01\n\x12SwitchScopeRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12&\n\x05scope\x18\x03 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12*\n\x07purpose\x18\x05 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"=\n\x13SwitchScopeResponse\x12&\n\x05scope\x18\x01 \x01(\x0e\x32\x17.hutong.lookup.v1.Scope\"\xf1\x01\n\x18RequestCorrectionRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x36\n\x04kind\x18\x04 \x01(\x0e\x32(.hutong.records.v1.CorrectionRequestKind\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12*\n\x07purpose\x18\x07 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"n\n\x19RequestCorrectionResponse\x12@\n\x12\x63orrection_request\x18\x01 \x01(\x0b\x32$.hutong.records.v1.CorrectionRequest\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\x7f\n#ListHolderCorrectionRequestsRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x9d\x01\n$ListHolderCorrectionRequestsResponse\x12\x41\n\x13\x63orrection_requests\x18\x01 \x03(\x0b\x32$.hutong.records.v1.CorrectionRequest\x12\x32\n\x08\x63overage\x18\x02 \x03(\x0b\x32 .hutong.lookup.v1.SourceCoverage\"\x96\x01\n\x13ListAccessesRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12*\n\x07purpose\x18\x02 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x9f\x01\n\x06\x41\x63\x63\x65ss\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x10\n\x08trace_id\x18\x06 \x01(\t\"\\\n\x14ListAccessesResponse\x12+\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x19.hutong.gateway.v1.Access\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa5\x01\n\x10IssuePassRequest\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.hutong.common.v1.Document\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\'\n\x05scene\x18\x03 \x01(\x0e\x32\x18.hutong.verdict.v1.Scene\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\"\x8c\x02\n\x11IssuePassResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12-\n\tissued_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmasked_name\x18\x04 \x01(\t\x12\x0e\n\x06qr_svg\x18\x05 \x01(\t\x12\x37\n\x04\x63ode\x18\x06 \x01(\x0b\x32).hutong.gateway.v1.ShowHealthCodeResponse\x12,\n\x08left_out\x18\x07 \x01(\x0b\x32\x1a.hutong.gateway.v1.LeftOut\"\x17\n\x15GetTrustBundleRequest\"c\n\x16GetTrustBundleResponse\x12\x0e\n\x06\x62undle\x18\x01 \x01(\x0c\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12+\n\x07made_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x12ListRegionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x13ListRegionsResponse\x12)\n\x07regions\x18\x01 \x03(\x0b\x32\x18.hutong.lookup.v1.Region\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x85\x01\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RESHNESS_COMPUTED\x10\x01\x12\x14\n\x10\x46RESHNESS_CACHED\x10\x02\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x03\x12\x1a\n\x16\x46RESHNESS_STALE_SOURCE\x10\x04*j\n\x0f\x44\x65stinationView\x12 \n\x1c\x44\x45STINATION_VIEW_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45STINATION_VIEW_BASIC\x10\x01\x12\x19\n\x15\x44\x45STINATION_VIEW_FULL\x10\x02\x32\xba\r\n\x11HealthCodeService\x12\x65\n\x0eShowHealthCode\x12(.hutong.gateway.v1.ShowHealthCodeRequest\x1a).hutong.gateway.v1.ShowHealthCodeResponse\x12w\n\x14\x42\x61tchShowHealthCodes\x12..hutong.gateway.v1.BatchShowHealthCodesRequest\x1a/.hutong.gateway.v1.BatchShowHealthCodesResponse\x12n\n\x11\x43heckDestinations\x12+.hutong.gateway.v1.CheckDestinationsRequest\x1a,.hutong.gateway.v1.CheckDestinationsResponse\x12\\\n\x0bListResults\x12%.hutong.gateway.v1.ListResultsRequest\x1a&.hutong.gateway.v1.ListResultsResponse\x12k\n\x10\x42\x61tchListResults\x12*.hutong.gateway.v1.BatchListResultsRequest\x1a+.hutong.gateway.v1.BatchListResultsResponse\x12\\\n\x0b\x43laimResult\x12%.hutong.gateway.v1.ClaimResultRequest\x1a&.hutong.gateway.v1.ClaimResultResponse\x12\\\n\x0bSwitchScope\x12%.hutong.gateway.v1.SwitchScopeRequest\x1a&.hutong.gateway.v1.SwitchScopeResponse\x12n\n\x11RequestCorrection\x12+.hutong.gateway.v1.RequestCorrectionRequest\x1a,.hutong.gateway.v1.RequestCorrectionResponse\x12\x8f\x01\n\x1cListHolderCorrectionRequests\x12\x36.hutong.gateway.v1.ListHolderCorrectionRequestsRequest\x1a\x37.hutong.gateway.v1.ListHolderCorrectionRequestsResponse\x12_\n\x0cListAccesses\x12&.hutong.gateway.v1.ListAccessesRequest\x1a\'.hutong.gateway.v1.ListAccessesResponse\x12V\n\tIssuePass\x12#.hutong.gateway.v1.IssuePassRequest\x1a$.hutong.gateway.v1.IssuePassResponse\x12\x65\n\x0eGetTrustBundle\x12(.hutong.gateway.v1.GetTrustBundleRequest\x1a).hutong.gateway.v1.GetTrustBundleResponse\x12k\n\x10IssueCertificate\x12*.hutong.gateway.v1.IssueCertificateRequest\x1a+.hutong.gateway.v1.IssueCertificateResponse\x12n\n\x11VerifyCertificate\x12+.hutong.gateway.v1.VerifyCertificateRequest\x1a,.hutong.gateway.v1.VerifyCertificateResponse\x12q\n\x12PresentCertificate\x12,.hutong.gateway.v1.PresentCertificateRequest\x1a-.hutong.gateway.v1.PresentCertificateResponse\x12\\\n\x0bListRegions\x12%.hutong.gateway.v1.ListRegionsRequest\x1a&.hutong.gateway.v1.ListRegionsResponseB\xc9\x01\n\x15\x63om.hutong.gateway.v1B\x16HealthCodeServiceProtoP\x01Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\xa2\x02\x03HGX\xaa\x02\x11Hutong.Gateway.V1\xca\x02\x11Hutong\\Gateway\\V1\xe2\x02\x1dHutong\\Gateway\\V1\\GPBMetadata\xea\x02\x13Hutong::Gateway::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,78 +44,78 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.gateway.v1.health_co
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.gateway.v1B\026HealthCodeServiceProtoP\001Z2hutong.internal/protos/hutong/gateway/v1;gatewayv1\242\002\003HGX\252\002\021Hutong.Gateway.V1\312\002\021Hutong\\Gateway\\V1\342\002\035Hutong\\Gateway\\V1\\GPBMetadata\352\002\023Hutong::Gateway::V1'
-  _globals['_FRESHNESS']._serialized_start=5231
-  _globals['_FRESHNESS']._serialized_end=5364
-  _globals['_DESTINATIONVIEW']._serialized_start=5366
-  _globals['_DESTINATIONVIEW']._serialized_end=5472
-  _globals['_HEALTHCODEQUERY']._serialized_start=440
-  _globals['_HEALTHCODEQUERY']._serialized_end=703
-  _globals['_SHOWHEALTHCODEREQUEST']._serialized_start=705
-  _globals['_SHOWHEALTHCODEREQUEST']._serialized_end=823
-  _globals['_SHOWHEALTHCODERESPONSE']._serialized_start=825
-  _globals['_SHOWHEALTHCODERESPONSE']._serialized_end=943
-  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_start=945
-  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_end=1071
-  _globals['_HEALTHCODEOUTCOME']._serialized_start=1074
-  _globals['_HEALTHCODEOUTCOME']._serialized_end=1205
-  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_start=1207
-  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_end=1293
-  _globals['_CHECKDESTINATIONSREQUEST']._serialized_start=1296
-  _globals['_CHECKDESTINATIONSREQUEST']._serialized_end=1560
-  _globals['_CODESUMMARY']._serialized_start=1563
-  _globals['_CODESUMMARY']._serialized_end=1823
-  _globals['_DESTINATION']._serialized_start=1826
-  _globals['_DESTINATION']._serialized_end=1982
-  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_start=1984
-  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_end=2065
-  _globals['_LISTRESULTSREQUEST']._serialized_start=2068
-  _globals['_LISTRESULTSREQUEST']._serialized_end=2217
-  _globals['_RESULTVIEW']._serialized_start=2219
-  _globals['_RESULTVIEW']._serialized_end=2320
-  _globals['_LISTRESULTSRESPONSE']._serialized_start=2323
-  _globals['_LISTRESULTSRESPONSE']._serialized_end=2526
-  _globals['_LABORATORYVIEW']._serialized_start=2528
-  _globals['_LABORATORYVIEW']._serialized_end=2636
-  _globals['_BATCHLISTRESULTSREQUEST']._serialized_start=2638
-  _globals['_BATCHLISTRESULTSREQUEST']._serialized_end=2754
-  _globals['_RESULTSOUTCOME']._serialized_start=2757
-  _globals['_RESULTSOUTCOME']._serialized_end=2885
-  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_start=2887
-  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_end=2966
-  _globals['_CLAIMRESULTREQUEST']._serialized_start=2969
-  _globals['_CLAIMRESULTREQUEST']._serialized_end=3164
-  _globals['_CLAIMRESULTRESPONSE']._serialized_start=3166
-  _globals['_CLAIMRESULTRESPONSE']._serialized_end=3251
-  _globals['_SWITCHSCOPEREQUEST']._serialized_start=3254
-  _globals['_SWITCHSCOPEREQUEST']._serialized_end=3440
-  _globals['_SWITCHSCOPERESPONSE']._serialized_start=3442
-  _globals['_SWITCHSCOPERESPONSE']._serialized_end=3503
-  _globals['_REQUESTCORRECTIONREQUEST']._serialized_start=3506
-  _globals['_REQUESTCORRECTIONREQUEST']._serialized_end=3747
-  _globals['_REQUESTCORRECTIONRESPONSE']._serialized_start=3749
-  _globals['_REQUESTCORRECTIONRESPONSE']._serialized_end=3859
-  _globals['_LISTHOLDERCORRECTIONREQUESTSREQUEST']._serialized_start=3861
-  _globals['_LISTHOLDERCORRECTIONREQUESTSREQUEST']._serialized_end=3988
-  _globals['_LISTHOLDERCORRECTIONREQUESTSRESPONSE']._serialized_start=3991
-  _globals['_LISTHOLDERCORRECTIONREQUESTSRESPONSE']._serialized_end=4148
-  _globals['_LISTACCESSESREQUEST']._serialized_start=4151
-  _globals['_LISTACCESSESREQUEST']._serialized_end=4301
-  _globals['_ACCESS']._serialized_start=4304
-  _globals['_ACCESS']._serialized_end=4463
-  _globals['_LISTACCESSESRESPONSE']._serialized_start=4465
-  _globals['_LISTACCESSESRESPONSE']._serialized_end=4557
-  _globals['_ISSUEPASSREQUEST']._serialized_start=4560
-  _globals['_ISSUEPASSREQUEST']._serialized_end=4725
-  _globals['_ISSUEPASSRESPONSE']._serialized_start=4728
-  _globals['_ISSUEPASSRESPONSE']._serialized_end=4950
-  _globals['_GETTRUSTBUNDLEREQUEST']._serialized_start=4952
-  _globals['_GETTRUSTBUNDLEREQUEST']._serialized_end=4975
-  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_start=4977
-  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_end=5076
-  _globals['_LISTREGIONSREQUEST']._serialized_start=5078
-  _globals['_LISTREGIONSREQUEST']._serialized_end=5137
-  _globals['_LISTREGIONSRESPONSE']._serialized_start=5139
-  _globals['_LISTREGIONSRESPONSE']._serialized_end=5228
-  _globals['_HEALTHCODESERVICE']._serialized_start=5475
-  _globals['_HEALTHCODESERVICE']._serialized_end=7197
+  _globals['_FRESHNESS']._serialized_start=5311
+  _globals['_FRESHNESS']._serialized_end=5444
+  _globals['_DESTINATIONVIEW']._serialized_start=5446
+  _globals['_DESTINATIONVIEW']._serialized_end=5552
+  _globals['_HEALTHCODEQUERY']._serialized_start=474
+  _globals['_HEALTHCODEQUERY']._serialized_end=737
+  _globals['_SHOWHEALTHCODEREQUEST']._serialized_start=739
+  _globals['_SHOWHEALTHCODEREQUEST']._serialized_end=857
+  _globals['_SHOWHEALTHCODERESPONSE']._serialized_start=859
+  _globals['_SHOWHEALTHCODERESPONSE']._serialized_end=977
+  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_start=979
+  _globals['_BATCHSHOWHEALTHCODESREQUEST']._serialized_end=1105
+  _globals['_HEALTHCODEOUTCOME']._serialized_start=1108
+  _globals['_HEALTHCODEOUTCOME']._serialized_end=1239
+  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_start=1241
+  _globals['_BATCHSHOWHEALTHCODESRESPONSE']._serialized_end=1327
+  _globals['_CHECKDESTINATIONSREQUEST']._serialized_start=1330
+  _globals['_CHECKDESTINATIONSREQUEST']._serialized_end=1594
+  _globals['_CODESUMMARY']._serialized_start=1597
+  _globals['_CODESUMMARY']._serialized_end=1857
+  _globals['_DESTINATION']._serialized_start=1860
+  _globals['_DESTINATION']._serialized_end=2016
+  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_start=2018
+  _globals['_CHECKDESTINATIONSRESPONSE']._serialized_end=2099
+  _globals['_LISTRESULTSREQUEST']._serialized_start=2102
+  _globals['_LISTRESULTSREQUEST']._serialized_end=2251
+  _globals['_RESULTVIEW']._serialized_start=2253
+  _globals['_RESULTVIEW']._serialized_end=2354
+  _globals['_LISTRESULTSRESPONSE']._serialized_start=2357
+  _globals['_LISTRESULTSRESPONSE']._serialized_end=2560
+  _globals['_LABORATORYVIEW']._serialized_start=2562
+  _globals['_LABORATORYVIEW']._serialized_end=2670
+  _globals['_BATCHLISTRESULTSREQUEST']._serialized_start=2672
+  _globals['_BATCHLISTRESULTSREQUEST']._serialized_end=2788
+  _globals['_RESULTSOUTCOME']._serialized_start=2791
+  _globals['_RESULTSOUTCOME']._serialized_end=2919
+  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_start=2921
+  _globals['_BATCHLISTRESULTSRESPONSE']._serialized_end=3000
+  _globals['_CLAIMRESULTREQUEST']._serialized_start=3003
+  _globals['_CLAIMRESULTREQUEST']._serialized_end=3198
+  _globals['_CLAIMRESULTRESPONSE']._serialized_start=3200
+  _globals['_CLAIMRESULTRESPONSE']._serialized_end=3285
+  _globals['_SWITCHSCOPEREQUEST']._serialized_start=3288
+  _globals['_SWITCHSCOPEREQUEST']._serialized_end=3474
+  _globals['_SWITCHSCOPERESPONSE']._serialized_start=3476
+  _globals['_SWITCHSCOPERESPONSE']._serialized_end=3537
+  _globals['_REQUESTCORRECTIONREQUEST']._serialized_start=3540
+  _globals['_REQUESTCORRECTIONREQUEST']._serialized_end=3781
+  _globals['_REQUESTCORRECTIONRESPONSE']._serialized_start=3783
+  _globals['_REQUESTCORRECTIONRESPONSE']._serialized_end=3893
+  _globals['_LISTHOLDERCORRECTIONREQUESTSREQUEST']._serialized_start=3895
+  _globals['_LISTHOLDERCORRECTIONREQUESTSREQUEST']._serialized_end=4022
+  _globals['_LISTHOLDERCORRECTIONREQUESTSRESPONSE']._serialized_start=4025
+  _globals['_LISTHOLDERCORRECTIONREQUESTSRESPONSE']._serialized_end=4182
+  _globals['_LISTACCESSESREQUEST']._serialized_start=4185
+  _globals['_LISTACCESSESREQUEST']._serialized_end=4335
+  _globals['_ACCESS']._serialized_start=4338
+  _globals['_ACCESS']._serialized_end=4497
+  _globals['_LISTACCESSESRESPONSE']._serialized_start=4499
+  _globals['_LISTACCESSESRESPONSE']._serialized_end=4591
+  _globals['_ISSUEPASSREQUEST']._serialized_start=4594
+  _globals['_ISSUEPASSREQUEST']._serialized_end=4759
+  _globals['_ISSUEPASSRESPONSE']._serialized_start=4762
+  _globals['_ISSUEPASSRESPONSE']._serialized_end=5030
+  _globals['_GETTRUSTBUNDLEREQUEST']._serialized_start=5032
+  _globals['_GETTRUSTBUNDLEREQUEST']._serialized_end=5055
+  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_start=5057
+  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_end=5156
+  _globals['_LISTREGIONSREQUEST']._serialized_start=5158
+  _globals['_LISTREGIONSREQUEST']._serialized_end=5217
+  _globals['_LISTREGIONSRESPONSE']._serialized_start=5219
+  _globals['_LISTREGIONSRESPONSE']._serialized_end=5308
+  _globals['_HEALTHCODESERVICE']._serialized_start=5555
+  _globals['_HEALTHCODESERVICE']._serialized_end=7277
 # @@protoc_insertion_point(module_scope)

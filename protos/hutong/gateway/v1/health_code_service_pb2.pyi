@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hutong.common.v1 import error_pb2 as _error_pb2
 from hutong.common.v1 import subject_pb2 as _subject_pb2
 from hutong.common.v1 import text_pb2 as _text_pb2
+from hutong.gateway.v1 import left_out_pb2 as _left_out_pb2
 from hutong.lookup.v1 import evidence_service_pb2 as _evidence_service_pb2
 from hutong.lookup.v1 import region_pb2 as _region_pb2
 from hutong.records.v1 import correction_service_pb2 as _correction_service_pb2
@@ -1087,12 +1088,13 @@ class IssuePassResponse(_message.Message):
     MASKED_NAME_FIELD_NUMBER: _builtins.int
     QR_SVG_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """What the QR code says: `HC1:` and base45."""
     masked_name: _builtins.str
     """The holder's name as a guard sees it, such as 张*; empty where the gateway does not know the name."""
     qr_svg: _builtins.str
-    """The QR code as an SVG image."""
+    """The QR code as an SVG image; empty where left_out names it."""
     @_builtins.property
     def issued_at(self) -> _timestamp_pb2.Timestamp:
         """When it was issued, to the second."""
@@ -1105,6 +1107,10 @@ class IssuePassResponse(_message.Message):
     def code(self) -> Global___ShowHealthCodeResponse:
         """The code that it proves; computed, or still what would be computed."""
 
+    @_builtins.property
+    def left_out(self) -> _left_out_pb2.LeftOut:
+        """The QR code, where it is left out for want of time; absent when it is not."""
+
     def __init__(
         self,
         *,
@@ -1114,10 +1120,11 @@ class IssuePassResponse(_message.Message):
         masked_name: _builtins.str = ...,
         qr_svg: _builtins.str = ...,
         code: Global___ShowHealthCodeResponse | None = ...,
+        left_out: _left_out_pb2.LeftOut | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "expires_at", b"expires_at", "issued_at", b"issued_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "expires_at", b"expires_at", "issued_at", b"issued_at", "left_out", b"left_out"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "expires_at", b"expires_at", "issued_at", b"issued_at", "masked_name", b"masked_name", "qr_svg", b"qr_svg", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "expires_at", b"expires_at", "issued_at", b"issued_at", "left_out", b"left_out", "masked_name", b"masked_name", "qr_svg", b"qr_svg", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

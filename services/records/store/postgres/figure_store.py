@@ -38,17 +38,24 @@ Run = Callable[[Callable[[asyncpg.Connection], Awaitable[Any]]], Awaitable[Any]]
 
 class PostgresFigureStore:
     """A FigureStore in the database of a PostgresStore, which lends its connections: `run` for a piece of work that may
-    be done twice, `connection` for one that goes on in pieces."""
+    be done twice, `connection` for one that goes on in pieces. `distributed` says, of a database that was reached,
+    whether it is a cluster's."""
 
-    def __init__(self, run: Run, connection: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        connection: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]],
+        distributed: Callable[[], bool],
+    ) -> None:
         self._run = run
         self._connection = connection
+        self._distributed = distributed
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[FigureReads]:
         """See FigureStore."""
         async with self._connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-            yield PostgresFigures(connection)
+            yield PostgresFigures(connection, distributed=self._distributed())
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[bool]:

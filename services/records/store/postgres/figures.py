@@ -8,7 +8,7 @@ import asyncpg
 from services.common.instants import Instant
 from services.records.domain.quality import Key, Sample
 from services.records.domain.tally import SpanKey
-from services.records.store.postgres.unit_of_work import HELD
+from services.records.store.postgres.keyed_statement import HOLDERS, KeyedStatement
 from services.records.store.rows import by_record
 from services.records.store.values.feed import ChangeRow
 from services.records.store.values.figures import CountProgress, NumberedRevisions, PositiveDay, RecordKey
@@ -34,7 +34,8 @@ select sequence, coalesce((
 ), 0) from feed_head
 """
 
-_REVISIONS = """
+_REVISIONS = KeyedStatement(
+    """
 select r.person_key, r.region, r.source_id, r.sequence, r.body
 from unnest($1::bytea[], $2::text[], $3::text[]) as asked(person_key, region, source_id)
 cross join lateral (
@@ -42,14 +43,25 @@ cross join lateral (
     where person_key = asked.person_key and region = asked.region and source_id = asked.source_id and sequence <= $4
     order by revision
 ) as r
-"""
+""",
+    """
+select person_key, region, source_id, sequence, body from revision
+where person_key = $1 and region = $2 and source_id = $3 and sequence <= $4 order by revision
+""",
+)
 
-_PEOPLE = """
+_PEOPLE = KeyedStatement(
+    """
 select r.person_key, r.region, r.source_id, r.sequence, r.body
 from unnest($1::bytea[]) as asked(person_key) cross join lateral (
     select * from revision where person_key = asked.person_key and sequence <= $2 order by region, source_id, revision
 ) as r
-"""
+""",
+    """
+select person_key, region, source_id, sequence, body from revision
+where person_key = $1 and sequence <= $2 order by region, source_id, revision
+""",
+)
 
 _POSITIVE_DAYS = """
 select person_key, day from count_accused join unnest($1::bytea[], $2::int[]) as asked(person_key, day)
@@ -86,10 +98,11 @@ def columns(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
 
 
 class PostgresFigures:
-    """FigureReads as one connection, in one transaction, sees them."""
+    """FigureReads as one connection, in one transaction, sees them. `distributed`: the database is a cluster's."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, *, distributed: bool) -> None:
         self._connection = connection
+        self._distributed = distributed
 
     async def progress(self) -> CountProgress:
         """See FigureReads."""
@@ -107,17 +120,19 @@ class PostgresFigures:
 
     async def record_keys(self, ids: Sequence[tuple[str, str]]) -> Sequence[RecordKey]:
         """See FigureReads."""
-        rows = await self._connection.fetch(HELD, *columns(ids, 2))
+        rows = await HOLDERS.fetch(self._connection, ids, distributed=self._distributed)
         return [(person_key, region, source_id) for region, source_id, person_key in rows]
 
     async def revisions(self, records: Sequence[RecordKey], up_to: int) -> Mapping[RecordKey, NumberedRevisions]:
         """See FigureReads."""
-        rows = await self._connection.fetch(_REVISIONS, *columns(records, 3), up_to)
+        rows = await _REVISIONS.fetch(self._connection, records, up_to, distributed=self._distributed)
         return by_record((tuple(row[:3]), row[3], row[4]) for row in rows)
 
     async def people(self, person_keys: Sequence[bytes], up_to: int) -> Mapping[bytes, Sequence[NumberedRevisions]]:
         """See FigureReads."""
-        rows = await self._connection.fetch(_PEOPLE, list(person_keys), up_to)
+        rows = await _PEOPLE.fetch(
+            self._connection, [(key,) for key in person_keys], up_to, distributed=self._distributed
+        )
         people: dict[bytes, list[NumberedRevisions]] = {}
         for key, revisions in by_record((tuple(row[:3]), row[3], row[4]) for row in rows).items():
             people.setdefault(key[0], []).append(revisions)

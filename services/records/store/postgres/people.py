@@ -13,7 +13,7 @@ from services.common.instants import Instant
 from services.records.domain.revisions import always_given
 from services.records.domain.selection import MOST_COUNTED, Chosen, LeftOut, Selection
 from services.records.store.postgres.figures import columns
-from services.records.store.postgres.unit_of_work import HELD
+from services.records.store.postgres.keyed_statement import HOLDERS, KeyedStatement
 from services.records.store.rows import by_person
 from services.records.store.selection import (
     WEIGHED_COLUMNS,
@@ -37,19 +37,34 @@ _NO_ROW = (
     "null::int, null::bytea, null, null, null::bigint, null, null::bytea, null::bigint, null::bigint, null::int, "
     "null::boolean"
 )
-_END = f"{_NO_ROW}, laboratory_sequence, sequence, recorded_at, purged_before, feed_id, moved_keys from feed_head"
+_END = (
+    f"{_NO_ROW}, laboratory_sequence, sequence, recorded_at as head_at, purged_before as purged, feed_id, moved_keys "
+    "from feed_head"
+)
 _NEWEST_FIRST = 'latest_at desc, region collate "C", source_id collate "C"'
 _OLDEST_FIRST = 'latest_at, region collate "C", source_id collate "C"'
 
-# The lateral subquery keeps each person's rows in the order of the primary key.
-_PEOPLE = f"""
+_PEOPLE = KeyedStatement(
+    # The lateral subquery keeps each person's rows in the order of the primary key.
+    f"""
 select {_ALL} as part, r.*, {_NO_END} from unnest($1::bytea[]) as asked(person_key) cross join lateral (
     select {WEIGHED_COLUMNS} from revision
     where person_key = asked.person_key and recorded_at <= $2 and superseded_at > $2
     order by region, source_id
 ) as r
 union all select {_END}
-"""
+""",
+    f"""
+select {_ALL} as part, r.*, {_NO_END} from (
+    select {WEIGHED_COLUMNS} from revision
+    where person_key = $1 and recorded_at <= $2 and superseded_at > $2
+    order by region, source_id
+) as r
+union all select {_END}
+""",
+)
+
+_NOBODY = f"select {_END}"
 
 
 class _Rows:
@@ -178,7 +193,8 @@ no other way: no node can stop at the newest few of many people, but at those of
 _MANY = 16
 """From so many people on, one statement that may look into all partitions costs less than one for each."""
 
-_ORIGINALS = f"""
+_ORIGINALS = KeyedStatement(
+    f"""
 select r.*
 from unnest($1::bytea[], $2::text[], $3::text[]) as asked(person_key, region, source_id) cross join lateral (
     select {WEIGHED_COLUMNS} from revision
@@ -186,7 +202,13 @@ from unnest($1::bytea[], $2::text[], $3::text[]) as asked(person_key, region, so
     and recorded_at <= $4 and superseded_at > $4
     order by revision
 ) as r
-"""
+""",
+    f"""
+select {WEIGHED_COLUMNS} from revision
+where person_key = $1 and region = $2 and source_id = $3 and recorded_at <= $4 and superseded_at > $4
+order by revision
+""",
+)
 
 _FORMER = """
 select person_key, region, source_id from former_holder
@@ -254,7 +276,8 @@ async def people(
     database is a cluster's."""
     last_known = Instant(min(known_at, LATEST - 1))
     if selection is None or not keys:
-        answer = _Answer(await connection.fetch(_PEOPLE, keys, last_known))
+        rows = await _PEOPLE.fetch(connection, [(key,) for key in keys], last_known, distributed=distributed)
+        answer = _Answer(rows or await connection.fetch(_NOBODY))
         return _people(by_person(row.record for row in answer.rows()), {}, answer.end)
     then = [known_at] if known_at < LATEST else []
     asked = (selection.since, selection.newest + 1, selection.clearing, list(selection.own_regions), *then)
@@ -265,7 +288,7 @@ async def people(
     answer = _Answer(rows)
     choices = {key: _choice(answer, key, selection) for key in keys}
     end = answer.end
-    if await _add_originals(connection, choices, last_known):
+    if await _add_originals(connection, choices, last_known, distributed=distributed):
         moved_keys = await connection.fetchval("select moved_keys from feed_head")
         end = end if moved_keys == end.moved_keys else end._replace(moved_keys=-1)
     return _people(*selected(choices), end)
@@ -287,17 +310,22 @@ def _choice(answer: _Answer, key: bytes, selection: Selection) -> Chosen[Weighed
 
 
 async def _add_originals(
-    connection: asyncpg.Connection, choices: Mapping[bytes, Chosen[WeighedRecord]], known_at: Instant
+    connection: asyncpg.Connection,
+    choices: Mapping[bytes, Chosen[WeighedRecord]],
+    known_at: Instant,
+    *,
+    distributed: bool,
 ) -> bool:
     """Returns whether anything had to be asked."""
     originals = {(key, *original) for key, choice in choices.items() for original in choice.wanted.originals}
     if not originals:
         return False
     # An original may be another document's, which may be the same person's, or may have been.
-    ids = columns(sorted({original[1:] for original in originals}), 2)
-    held = [*await connection.fetch(HELD, *ids), *await connection.fetch(_FORMER, *ids)]
+    ids = sorted({original[1:] for original in originals})
+    held = await HOLDERS.fetch(connection, ids, distributed=distributed)
+    held += await connection.fetch(_FORMER, *columns(ids, 2))
     originals |= {(row["person_key"], row["region"], row["source_id"]) for row in held if row["person_key"] in choices}
-    for row in await connection.fetch(_ORIGINALS, *columns(sorted(originals), 3), known_at):
+    for row in await _ORIGINALS.fetch(connection, sorted(originals), known_at, distributed=distributed):
         choices[row["person_key"]].add([WeighedRecord(*row)])
     return True
 

@@ -21,6 +21,7 @@ from services.records.store.postgres import unit_of_work as writing
 from services.records.store.postgres.by_time import by_time
 from services.records.store.postgres.figure_store import PostgresFigureStore
 from services.records.store.postgres.figures import CHANGES
+from services.records.store.postgres.keyed_statement import HOLDERS
 from services.records.store.postgres.owner import own, require_owner
 from services.records.store.postgres.people import people as read_people
 from services.records.store.postgres.retention import purge
@@ -90,7 +91,7 @@ class PostgresStore:
         self._stamps = CommitClock()
         self._drives_copies = drives_copies
         self.seen = SeenFeed()
-        self.figures = PostgresFigureStore(self._run, self._connection)
+        self.figures = PostgresFigureStore(self._run, self._connection, lambda: connections.distributed)
 
     async def check_schema(self) -> None:
         """Raises SchemaError when the tables are not up to date; nothing when the database cannot be asked."""
@@ -217,6 +218,10 @@ class PostgresStore:
         """See CorrectionRequestLog."""
         return await self._run(lambda connection: correction_requests.of_person(connection, person_keys))
 
+    async def late_result_requests(self, records: Collection[RecordId]) -> Sequence[StoredCorrectionRequest]:
+        """See CorrectionRequestLog."""
+        return await self._run(lambda connection: correction_requests.for_late_results(connection, records))
+
     async def correction_request_counts(self, region: str) -> Sequence[CorrectionRequestCount]:
         """See CorrectionRequestLog."""
         return await self._run(lambda connection: correction_requests.counts(connection, region))
@@ -302,8 +307,9 @@ class PostgresStore:
 
     async def holders(self, ids: Sequence[RecordId]) -> Sequence[bytes]:
         """See RecordKeyMoves."""
-        columns = list(map(list, zip(*ids, strict=True))) if ids else [[], []]
-        rows = await self._run(lambda connection: connection.fetch(writing.HELD, *columns))
+        rows = await self._run(
+            lambda connection: HOLDERS.fetch(connection, ids, distributed=self._connections.distributed)
+        )
         return [row[2] for row in rows]
 
     async def move_keys(self, moves: Mapping[bytes, bytes]) -> None:

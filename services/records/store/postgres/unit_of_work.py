@@ -27,6 +27,7 @@ from services.records.domain.revisions import PersonRecord, RecordId, StoredRevi
 from services.records.store.postgres import correction as correction
 from services.records.store.postgres import correction_requests as correction_requests
 from services.records.store.postgres.binary_copy import first_revisions, identities
+from services.records.store.postgres.keyed_statement import HOLDERS, KeyedStatement
 from services.records.store.rows import MARK_BYTES, REVISION_COLUMNS, laboratory_rows, revision_rows, superseded_rows
 from services.records.store.unit_of_work import (
     Decide,
@@ -40,26 +41,22 @@ from services.records.store.unit_of_work import (
 )
 from services.runtime.clock import Clock
 
-_CLAIM = """
+_CLAIM = KeyedStatement(
+    """
 insert into identity (region, source_id, person_key)
 select * from unnest($1::text[], $2::text[], $3::bytea[]) as claimed(region, source_id, person_key)
 on conflict do nothing
 returning 1
-"""
+""",
+    # On a cluster this holds a row, where the one above would hold shards.
+    """
+insert into identity (region, source_id, person_key) values ($1, $2, $3) on conflict do nothing returning 1
+""",
+)
 # What it returns is counted: a cluster gives how many rows it was offered as how many it inserted.
 
-# What is ordered is asked once for each, of its one partition: joined as a whole, all partitions of tables that are
-# small when this is first planned would be read, and for as long as the plan lasts.
-HELD = """
-select i.region, i.source_id, i.person_key
-from unnest($1::text[], $2::text[]) as touched(region, source_id)
-cross join lateral (
-    select * from identity where region = touched.region and source_id = touched.source_id
-    order by region, source_id
-) as i
-"""
-
-_HISTORIES = """
+_HISTORIES = KeyedStatement(
+    """
 select r.region, r.source_id, r.revision, r.person_key, r.digest, r.retracted, r.body
 from unnest($1::text[], $2::text[], $3::bytea[]) as held(region, source_id, person_key)
 cross join lateral (
@@ -67,22 +64,12 @@ cross join lateral (
     where person_key = held.person_key and region = held.region and source_id = held.source_id
     order by revision
 ) as r
-"""
-
-# On a cluster each of these goes to one node and holds a row, where those above would ask all and hold shards.
-_CLAIM_ONE = """
-insert into identity (region, source_id, person_key) values ($1, $2, $3) on conflict do nothing returning 1
-"""
-
-_HELD_ONE = "select region, source_id, person_key from identity where region = $1 and source_id = $2"
-
-_HISTORY = """
+""",
+    """
 select region, source_id, revision, person_key, digest, retracted, body from revision
 where region = $1 and source_id = $2 and person_key = $3 order by revision
-"""
-
-FEW = 32
-"""On a cluster, up to so many are asked for by a statement each."""
+""",
+)
 
 _LABORATORIES = """
 select distinct on (laboratory) laboratory, body from laboratory
@@ -198,22 +185,11 @@ async def _claim(connection: asyncpg.Connection, touch: Touch, *, distributed: b
     if len(claimed) >= MANY and await _copied(connection, claimed) and len(claimed) == wanted:
         return []
     if claimed:
-        new = await _each(connection, claimed, _CLAIM, _CLAIM_ONE, distributed=distributed)
+        new = await _CLAIM.fetch(connection, claimed, distributed=distributed)
         if len(new) == wanted:
             # All are new, and nobody else can have given them a revision.
             return []
-    if not wanted:
-        return []
-    return await _each(connection, sorted(touch.records), HELD, _HELD_ONE, distributed=distributed)
-
-
-async def _each(
-    connection: asyncpg.Connection, rows: Sequence[Sequence[Any]], together: str, apart: str, *, distributed: bool
-) -> list[Any]:
-    """Returns the answers for rows of arguments, in their order: by one statement about all, or one about each."""
-    if distributed and len(rows) <= FEW:
-        return list(await connection.fetchmany(apart, rows))
-    return list(await connection.fetch(together, *map(list, zip(*rows, strict=True))))
+    return await HOLDERS.fetch(connection, sorted(touch.records), distributed=distributed)
 
 
 async def _copied(connection: asyncpg.Connection, claimed: list[tuple[str, str, bytes]]) -> bool:
@@ -276,10 +252,9 @@ async def _histories(
     connection: asyncpg.Connection, held: Sequence[Any], *, distributed: bool
 ) -> dict[PersonRecord, list[StoredRevision]]:
     histories: dict[PersonRecord, list[StoredRevision]] = {}
-    if held:
-        for row in await _each(connection, held, _HISTORIES, _HISTORY, distributed=distributed):
-            record = PersonRecord(row[3], RecordId(row[0], row[1]))
-            histories.setdefault(record, []).append(StoredRevision(*row[2:]))
+    for row in await _HISTORIES.fetch(connection, held, distributed=distributed):
+        record = PersonRecord(row[3], RecordId(row[0], row[1]))
+        histories.setdefault(record, []).append(StoredRevision(*row[2:]))
     return histories
 
 

@@ -243,6 +243,18 @@ def run_pass_key(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
     return [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
 
 
+def test_the_first_key_makes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the command that the runbook gives to who begins; the next one is beside it and signs nothing. Every other
+    command without a file says so, and makes none."""
+    file = ("--file", str(tmp_path / KEY))
+    assert 2 == main(["pass-key", "list", *file])
+    assert not (tmp_path / KEY).exists()
+    (first,) = run_pass_key(capsys, "add", *file)
+    assert 0o600 == os.stat(tmp_path / KEY).st_mode & 0o777
+    assert [first] == run_pass_key(capsys, "add", *file)[:1]
+    assert 2 == len(read_pass_keys(tmp_path / KEY))
+
+
 async def test_the_key_changes_while_passes_are_shown(
     gateway: Gateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
