@@ -11,7 +11,10 @@ from tests.testkit.golden.scenario import RunningMesh, Scenario
 EXPECTED = {"status": "RECOGNISED", "coverage": {"nation": "UNREACHABLE", "430000": "OK"}}
 RIGHT: Answer = dict(EXPECTED)
 UNHEARD: Answer = {"status": "UNDETERMINED", "coverage": {"nation": "UNREACHABLE", "430000": "UNREACHABLE"}}
-STEPS = [{"stop": "nation"}, {"show": {"region": "110000", "at": "2022-08-09T12:00:00+08:00"}, "expect": EXPECTED}]
+STEPS: list[dict[str, Any]] = [
+    {"stop": "nation"},
+    {"show": {"region": "110000", "at": "2022-08-09T12:00:00+08:00"}, "expect": EXPECTED},
+]
 
 
 class _Mesh:
