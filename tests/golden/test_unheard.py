@@ -1,4 +1,4 @@
-"""How a case is played on a busy machine: who says that a running source was not heard is asked again, no one else."""
+"""A played case asks again where a running source was not heard, as on a busy machine; no other answer is excused."""
 
 from typing import Any, cast
 

@@ -244,7 +244,7 @@ async def cluster(*, ttl: float, drain_seconds: float, ready_seconds: float) -> 
         await made.stop()
 
 
-PAUSE_SECONDS = 0.03
+PAUSE_SECONDS = 0.01
 """After each call of a caller: callers, services and the names' server share one process and its one thread, and who
 takes all of it measures nothing but that."""
 
