@@ -9,6 +9,7 @@ from hypothesis import settings
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
 from services.runtime.telemetry.trace import tracing
+from tests.testkit.faults.recording import measured, pytest_runtest_logreport
 from tests.testkit.needs import CI
 from tests.testkit.servers.citus import citus_url
 from tests.testkit.servers.otlp import Collector, collecting
@@ -21,9 +22,11 @@ from tests.testkit.servers.store_urls import any_store_url, nation_url, store_ur
 __all__ = [
     "any_store_url",
     "citus_url",
+    "measured",
     "nation_url",
     "postgres_server",
     "postgres_url",
+    "pytest_runtest_logreport",
     "redis_server",
     "start_redis",
     "store_url",

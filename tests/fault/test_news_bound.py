@@ -24,6 +24,7 @@ from services.runtime.clock import system_clock
 from services.runtime.rpc.connection import Connection
 from tests.testkit.calls import remote
 from tests.testkit.directories import directory_file
+from tests.testkit.faults.recording import Measured
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.proxy import Proxy
 from tests.testkit.servers.redis import RedisServer
@@ -241,6 +242,11 @@ def _swallow(*names: str) -> Callable[[Pieces], None]:
 GATEWAYS = ("nation-gateway", "lookup-gateway", "verdict-gateway", f"{HOME}-gateway")
 
 
+def _take(measured: Measured, last: Mapping[str, float]) -> None:
+    measured.of().saw("codes watched", len(last))
+    measured.of().took(max(last.values()))
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -253,13 +259,14 @@ GATEWAYS = ("nation-gateway", "lookup-gateway", "verdict-gateway", f"{HOME}-gate
     ],
 )
 async def test_nothing_outdated_is_shown_for_longer_than_the_bound(
-    tmp_path: Path, fault: Callable[[Pieces], None]
+    tmp_path: Path, fault: Callable[[Pieces], None], measured: Measured
 ) -> None:
     """A change right after a cut, when everything still looks fresh."""
     async with in_pieces(tmp_path) as pieces:
         fault(pieces)
         await pieces.amend()
         last = await pieces.last_outdated(perf_counter())
+        _take(measured, last)
         assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
         for wire in pieces.wires.values():
             wire.mend()
@@ -294,7 +301,9 @@ async def test_nation_restored_from_a_backup_brings_nothing_outdated_back(tmp_pa
 
 
 @pytest.mark.redis
-async def test_restarted_redis_brings_nothing_outdated_back(tmp_path: Path, redis_server: RedisServer) -> None:
+async def test_restarted_redis_brings_nothing_outdated_back(
+    tmp_path: Path, redis_server: RedisServer, measured: Measured
+) -> None:
     """Killed before a change and started after it, empty; news that came meanwhile found nowhere to go."""
     async with in_pieces(tmp_path, redis_url=redis_server.url) as pieces:
         redis_server.kill()
@@ -302,13 +311,14 @@ async def test_restarted_redis_brings_nothing_outdated_back(tmp_path: Path, redi
         since = perf_counter()
         redis_server.start()
         last = await pieces.last_outdated(since)
+        _take(measured, last)
         assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
         await pieces.follows_again()
 
 
 @pytest.mark.redis
 async def test_redis_that_was_stopped_shows_nothing_outdated_when_it_goes_on(
-    tmp_path: Path, redis_server: RedisServer
+    tmp_path: Path, redis_server: RedisServer, measured: Measured
 ) -> None:
     """Frozen before a change and thawed after it, with all that it held."""
     async with in_pieces(tmp_path, redis_url=redis_server.url) as pieces:
@@ -320,5 +330,6 @@ async def test_redis_that_was_stopped_shows_nothing_outdated_when_it_goes_on(
         finally:
             redis_server.thaw()
         last = await pieces.last_outdated(since)
+        _take(measured, last)
         assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
         await pieces.follows_again()

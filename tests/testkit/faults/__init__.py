@@ -1,0 +1,1 @@
+"""What runs of the faults' tests saw, and the page that tells it."""
