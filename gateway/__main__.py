@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gateway.application.samples import read_people
 from gateway.composition import Gateway, build
-from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, SupervisedStore, VerdictSource
 from gateway.server import serve
 from gateway.settings import GatewaySettings
 from services.common.regions import NATION
@@ -34,8 +34,8 @@ def wire(settings: GatewaySettings) -> Gateway:
     def change_feed(region: str, target: str) -> ChangeFeed:
         return channels.remote(ChangeFeed, target, service="records", peer=store_of(region))
 
-    def store_figures(region: str, target: str) -> StoreFigures:
-        return channels.remote(StoreFigures, target, service="records", peer=store_of(region))
+    def supervised_store(region: str, target: str) -> SupervisedStore:
+        return channels.remote(SupervisedStore, target, service="records", peer=store_of(region))
 
     return build(
         settings,
@@ -48,8 +48,8 @@ def wire(settings: GatewaySettings) -> Gateway:
         region_news={region: change_feed(region, member.records) for region, member in directory.regions.items()},
         policies=channels.remote(Policies, settings.verdict, service="verdict", peer=principal("mesh/verdict")),
         stores={
-            NATION: store_figures(NATION, directory.nation.records),
-            **{region: store_figures(region, member.records) for region, member in directory.regions.items()},
+            NATION: supervised_store(NATION, directory.nation.records),
+            **{region: supervised_store(region, member.records) for region, member in directory.regions.items()},
         },
         directory_version=directory.version,
         sample_people=read_people(Path(settings.sample_people)) if settings.sample_people else None,

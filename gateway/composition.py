@@ -46,7 +46,7 @@ from gateway.pages.sign_in import sign_in_routes
 from gateway.passes.keys import PassKeyFile, kept_pass_keys
 from gateway.passes.passes import Passes, PassSources
 from gateway.passes.voids import Voids
-from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, SupervisedStore, VerdictSource
 from gateway.push.news import PushNews
 from gateway.push.opening import open_push
 from gateway.push.sender import PushSender
@@ -103,6 +103,8 @@ _DEFAULT_PURPOSES = (
             f"{_SUPERVISION.full_name}/ListRefusals",
             f"{_SUPERVISION.full_name}/ReopenRefusal",
             "hutong.records.v1.ConflictService/ListConflicts",
+            "hutong.records.v1.ConflictService/SettleConflict",
+            "hutong.records.v1.CorrectionService/RequestResult",
         ),
         Purpose.PURPOSE_SUPERVISION,
     )
@@ -201,7 +203,7 @@ def build(
     news: ChangeFeed,
     policies: Policies,
     region_news: Mapping[str, ChangeFeed] | None = None,
-    stores: Mapping[str, StoreFigures] | None = None,
+    stores: Mapping[str, SupervisedStore] | None = None,
     directory_version: str = "",
     sample_people: Sequence[SamplePerson] | None = None,
     cache: VerdictCache | None = None,

@@ -5,7 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from hutong.lookup.v1 import evidence_service_pb2, holder_service_pb2, region_directory_service_pb2
-from hutong.records.v1 import change_feed_service_pb2, conflict_service_pb2, laboratory_quality_service_pb2
+from hutong.records.v1 import (
+    change_feed_service_pb2,
+    conflict_service_pb2,
+    correction_service_pb2,
+    laboratory_quality_service_pb2,
+)
 from hutong.verdict.v1 import policy_service_pb2, verdict_service_pb2
 
 
@@ -32,8 +37,8 @@ class Policies(Protocol):
         """See hutong.verdict.v1.PolicyService."""
 
 
-class StoreFigures(Protocol):
-    """Tells how a store's laboratories work, and what somebody has to settle: a records service."""
+class SupervisedStore(Protocol):
+    """Tells how a store's laboratories work, and settles what somebody has to: a records service."""
 
     async def ListLaboratoryQuality(
         self, request: laboratory_quality_service_pb2.ListLaboratoryQualityRequest
@@ -49,6 +54,16 @@ class StoreFigures(Protocol):
         self, request: conflict_service_pb2.ListConflictsRequest
     ) -> conflict_service_pb2.ListConflictsResponse:
         """See hutong.records.v1.ConflictService."""
+
+    async def SettleConflict(
+        self, request: conflict_service_pb2.SettleConflictRequest
+    ) -> conflict_service_pb2.SettleConflictResponse:
+        """See hutong.records.v1.ConflictService."""
+
+    async def RequestResult(
+        self, request: correction_service_pb2.RequestResultRequest
+    ) -> correction_service_pb2.RequestResultResponse:
+        """See hutong.records.v1.CorrectionService."""
 
 
 class Evidence(Protocol):

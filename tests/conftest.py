@@ -11,7 +11,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from services.runtime.telemetry.trace import tracing
 from tests.testkit.faults.recording import measured, pytest_runtest_logreport
 from tests.testkit.needs import CI
-from tests.testkit.servers.citus import citus_url
+from tests.testkit.servers.citus import citus_url, coordinator_url
 from tests.testkit.servers.otlp import Collector, collecting
 from tests.testkit.servers.postgres import postgres_server, postgres_url
 from tests.testkit.servers.redis import redis_server, start_redis
@@ -22,6 +22,7 @@ from tests.testkit.servers.store_urls import any_store_url, nation_url, store_ur
 __all__ = [
     "any_store_url",
     "citus_url",
+    "coordinator_url",
     "measured",
     "nation_url",
     "postgres_server",

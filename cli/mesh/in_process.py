@@ -11,7 +11,7 @@ from cli.mesh.directory import write_directory
 from cli.mesh.node import Node, grpc_service
 from cli.mesh.plan import GATEWAY, LOOKUP, PRINCIPALS, RECORD_STORES, REGIONS, SERVICES, VERDICT, Plan
 from cli.mesh.stores import STORES, note_stores, require_stores
-from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, SupervisedStore, VerdictSource
 from services.common.regions import NATION, divisions
 from services.lookup.ports import CorrectionStore, RecordsIntake, RecordsSource
 from services.records.ports import Region
@@ -70,7 +70,7 @@ class EmbeddedMesh:
             news={store: self._nodes[store].port(ChangeFeed, caller=PRINCIPALS[GATEWAY]) for store in RECORD_STORES},
             policies=self._nodes[VERDICT].port(Policies, caller=PRINCIPALS[GATEWAY]),
             stores={
-                store: self._nodes[store].port(StoreFigures, caller=PRINCIPALS[GATEWAY]) for store in RECORD_STORES
+                store: self._nodes[store].port(SupervisedStore, caller=PRINCIPALS[GATEWAY]) for store in RECORD_STORES
             },
         )
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from cli.mesh.certificates import tls_settings
 from cli.mesh.data import SECRET_FILE
 from cli.mesh.plan import GATEWAY, HTTP, LOOKUP, OPERATIONS, PRINCIPALS, PUSH, REGIONS, SUPERVISION, VERDICT, Plan
-from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, StoreFigures, VerdictSource
+from gateway.ports import ChangeFeed, Evidence, HolderFeed, Holders, Policies, Regions, SupervisedStore, VerdictSource
 from services.common.regions import NATION
 from services.lookup.ports import CorrectionStore, RecordsIntake, RecordsSource
 from services.records.ports import Region
@@ -92,7 +92,7 @@ async def gateway(
     regions: Regions,
     news: Mapping[str, ChangeFeed],
     policies: Policies,
-    stores: Mapping[str, StoreFigures],
+    stores: Mapping[str, SupervisedStore],
 ) -> AsyncIterator[Sequence[Binding]]:
     """Runs the gateway on its two ports meanwhile. Raises OSError when one is taken."""
     from gateway.application.samples import read_people

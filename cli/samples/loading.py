@@ -1,6 +1,6 @@
 """Puts the sample people into a running mesh through its front doors, dated from its start.
 
-Loading twice within the same hour changes nothing; a later start adds records of its own, so that what people are there
+Loading twice within the same hour adds nothing; a later start adds records of its own, so that what people are there
 to show is always current.
 """
 
@@ -84,12 +84,14 @@ def _content(test: SampleTest, start: Instant, result: TestResult.ValueType) -> 
     )
 
 
-def _submission(person: SamplePerson, test: SampleTest, start: Instant) -> RecordSubmission:
+def _submission(
+    person: SamplePerson, test: SampleTest, start: Instant, result: TestResult.ValueType
+) -> RecordSubmission:
     return RecordSubmission(
         region=test.region,
         source_id=test.source_id(person.key, start),
         subject=Subject(document=person.former or person.document),
-        content=_content(test, start, test.result),
+        content=_content(test, start, result),
     )
 
 
@@ -99,7 +101,7 @@ class SampleRefusedError(Exception):
 
 async def _submit_region(door: RecordsDoor, tests: list[tuple[SamplePerson, SampleTest]], start: Instant) -> None:
     request = BatchSubmitRecordsRequest(
-        submissions=[_submission(person, test, start) for person, test in tests], purpose=_PURPOSE
+        submissions=[_submission(person, test, start, test.result) for person, test in tests], purpose=_PURPOSE
     )
     response = await door.BatchSubmitRecords(request)
     for (person, test), row in zip(tests, response.rows, strict=True):
@@ -118,6 +120,11 @@ async def _submit_region(door: RecordsDoor, tests: list[tuple[SamplePerson, Samp
             )
         elif row.outcome == SubmitOutcome.SUBMIT_OUTCOME_REFUSED:
             raise SampleRefusedError(f"{source_id}: {[violation.reason for violation in row.violations]}")
+    contradictions = [
+        _submission(person, test, start, test.contradicted) for person, test in tests if test.contradicted
+    ]
+    if contradictions:
+        await door.BatchSubmitRecords(BatchSubmitRecordsRequest(submissions=contradictions, purpose=_PURPOSE))
 
 
 async def _register(door: RecordsDoor, region: str, laboratory: str, name: Text) -> None:

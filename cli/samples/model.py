@@ -21,7 +21,8 @@ def instant(when: When, start: Instant) -> Instant:
 @dataclass(frozen=True, slots=True)
 class SampleTest:
     """One record of a sample person: `region` keeps it, `name` tells it from the person's others. Without a result it
-    is a sampling record. `corrected` is what the laboratory later amended the result to."""
+    is a sampling record. `corrected` is what the laboratory later amended the result to; `contradicted` what was
+    offered under its id besides, and waits for a supervisor."""
 
     region: str
     name: str
@@ -33,6 +34,7 @@ class SampleTest:
     origin: str = ""
     laboratory: str = ""
     corrected: TestResult.ValueType = TestResult.TEST_RESULT_UNSPECIFIED
+    contradicted: TestResult.ValueType = TestResult.TEST_RESULT_UNSPECIFIED
 
     @property
     def fixed(self) -> bool:

@@ -169,7 +169,7 @@ PEOPLE: tuple[SamplePerson, ...] = (
         "110000",
         "前天阳性，昨天一次阴性：一次阴性还不能解除。",
         "Positive the day before yesterday, one negative since: one is not enough.",
-        SampleTest("110000", "positive", 54, 47, POSITIVE),
+        SampleTest("110000", "positive", 54, 47, POSITIVE, contradicted=NEGATIVE),
         SampleTest("110000", "negative", 20, 12, NEGATIVE),
     ),
     _person(

@@ -10,6 +10,7 @@ from hutong.gateway.v1.left_out_pb2 import OptionalPart
 from hutong.gateway.v1.push_service_pb2 import PushLanguage
 from hutong.lookup.v1.evidence_service_pb2 import SourceStatus
 from hutong.lookup.v1.region_pb2 import InteropMode, Scope
+from hutong.records.v1.conflict_service_pb2 import Settlement
 from hutong.records.v1.correction_service_pb2 import CorrectionAnswer, CorrectionRequestKind
 from hutong.records.v1.record_pb2 import Channel, RecordKind, RevisionAction, TestResult, Tube
 from hutong.verdict.v1.scene_pb2 import Scene
@@ -64,5 +65,6 @@ RESULT = EnumNames(TestResult, "TEST_RESULT_")
 SCENE = EnumNames(Scene, "SCENE_")
 SCOPE = EnumNames(Scope, "SCOPE_")
 SOURCE = EnumNames(SourceStatus, "SOURCE_STATUS_")
+SETTLEMENT = EnumNames(Settlement, "SETTLEMENT_")
 STATUS = EnumNames(Status, "STATUS_")
 TUBE = EnumNames(Tube, "TUBE_")

@@ -175,6 +175,9 @@ def build(
         pings = {"store": _either(replica.ping, store.ping), _PRIMARY: store.ping}
         primary = frozenset([_PRIMARY])
 
+    laboratories = Laboratories(store, reads)
+    quality = QualityServicer(laboratory_figures, laboratories, store, settings.overdue_hours, clock)
+
     async def close() -> None:
         await channels.close()
         if replica is not None:
@@ -184,15 +187,15 @@ def build(
     return Service(
         name=f"records-{name}",
         bindings=[
-            Binding(_READ, ReadServicer(reads, store, Laboratories(store, reads), completeness, identity, keys, clock)),
+            Binding(_READ, ReadServicer(reads, store, laboratories, completeness, identity, keys, clock)),
             Binding(_WRITE, ProvenWrites(write, identity), needs=primary),
             Binding(_INTAKE, IntakeServicer(store, writer, identity, keys, skew), needs=primary),
             Binding(_FEED, FeedServicer(feed, signal, identity, clock), needs=primary),
             Binding(_RESTORATION, RestorationServicer(store, writer, identity), needs=primary),
             Binding(_FOLLOWING, FollowingServicer(followers, writer, identity), needs=primary),
-            Binding(_CONFLICTS, ConflictServicer(store, writer, identity), needs=primary),
+            Binding(_CONFLICTS, ConflictServicer(store, store, writer, identity), needs=primary),
             Binding(_CORRECTIONS, CorrectionServicer(store, writer, identity, keys), needs=primary),
-            Binding(_QUALITY, QualityServicer(laboratory_figures, settings.overdue_hours, clock), needs=primary),
+            Binding(_QUALITY, quality, needs=primary),
             *witness_bindings(settings.witness, f"hutong/witness/{name}", clock),
         ],
         pings=pings,

@@ -122,14 +122,17 @@ def venue(scene: str = "0", script: str = "", key: str | None = None) -> Show:
     return show
 
 
-def supervision(view: str, *, opens: bool = False) -> Show:
-    """Returns what shows the supervisor a view of how the sample people fared, and a refusal that is opened again."""
+def supervision(view: str, region: str = "", *, opens: bool = False) -> Show:
+    """Returns what shows the supervisor a view of how the sample people fared, in a region, and what a button of its
+    table opens."""
 
     async def show(phone: Phone) -> Page:
         await phone.context.request.post("/v1/healthCode:batchShow", data={"queries": queries()})
         page = await phone.page("/supervision")
         await page.locator("#sample").click()
         await page.locator(f"[data-view={view}]").click()
+        if region:
+            await page.select_option("#region", region)
         await expect(page.locator("#note")).to_have_text("")
         if opens:
             await page.locator("#table tbody button").first.click()
@@ -249,8 +252,11 @@ STATES: Mapping[str, tuple[str, str, Show]] = {
     "supervision-reopened": ("监督：重开", "Supervision: opened again", supervision("refusals", opens=True)),
     "supervision-policies": ("监督：严于通知的规则", "Supervision: stricter policies", supervision("policies")),
     "supervision-laboratories": ("监督：检测机构", "Supervision: laboratories", supervision("laboratories")),
-    "supervision-overdue": ("监督：逾期样本", "Supervision: overdue samples", supervision("overdue")),
-    "supervision-conflicts": ("监督：矛盾", "Supervision: conflicts", supervision("conflicts")),
+    "supervision-overdue": ("监督：逾期样本", "Supervision: overdue samples", supervision("overdue", "430000")),
+    "supervision-conflicts": ("监督：冲突", "Supervision: conflicts", supervision("conflicts", "110000")),
+    "supervision-settling": (
+        "监督：处理冲突", "Supervision: settling a conflict", supervision("conflicts", "110000", opens=True)
+    ),
     "green-dark": ("绿码，深色", "Green, dark", dark(signed_in("beijing"))),
     "red-dark": ("红码，深色", "Red, dark", dark(signed_in("positive"))),
     "stale-dark": ("旧码，深色", "Old code, dark", dark(altered(STALE))),

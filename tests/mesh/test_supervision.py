@@ -14,6 +14,7 @@ from hutong.records.v1.record_write_service_pb2 import RecordSubmission, SubmitR
 
 from cli.mesh import embedded
 from cli.mesh.client import MeshClient
+from services.common.errors import ServiceError
 from services.common.instants import HOUR, Instant, to_timestamp
 from services.runtime.clock import system_clock
 
@@ -44,6 +45,10 @@ class Supervised:
         """Asks as the supervisor."""
         return await self.http.get(f"/v1/supervision/{path}", headers=self.headers)
 
+    async def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """Decides as the supervisor."""
+        return await self.http.post(f"/v1/supervision/{path}", json=body, headers=self.headers)
+
     async def rows(self, path: str, name: str) -> list[dict[str, Any]]:
         """Returns the rows of a table."""
         reply = await self.get(path)
@@ -53,7 +58,7 @@ class Supervised:
     async def reopen(self, refusal: dict[str, Any]) -> dict[str, Any]:
         """Opens a refusal again."""
         body = {"refusalId": refusal["refusalId"]}
-        reply = await self.http.post("/v1/supervision/refusals:reopen", json=body, headers=self.headers)
+        reply = await self.post("refusals:reopen", body)
         assert 200 == reply.status_code, reply.text
         return dict(reply.json())
 
@@ -71,14 +76,19 @@ async def supervised(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         yield Supervised(http, client, signed_in.json()["token"])
 
 
-async def report(client: MeshClient, source_id: str, hours: int = 2) -> None:
-    """Reports a negative test of the person in Hunan."""
+async def report(
+    client: MeshClient,
+    source_id: str,
+    hours: int = 2,
+    outcome: TestResult.ValueType = TestResult.TEST_RESULT_NEGATIVE,
+) -> None:
+    """Reports a test of the person in Hunan."""
     now = system_clock()
     content = RecordContent(
         kind=RecordKind.RECORD_KIND_RESULT,
         sampled_at=to_timestamp(Instant(now - (hours + 2) * HOUR)),
         reported_at=to_timestamp(Instant(now - hours * HOUR)),
-        result=TestResult.TEST_RESULT_NEGATIVE,
+        result=outcome,
         tube=Tube.TUBE_SINGLE,
         laboratory="430000-then",
         site=HUNAN,
@@ -226,3 +236,97 @@ async def test_only_supervisors_are_told(supervised: Supervised) -> None:
     assert 400 == (await supervised.get("figures?firstDay=tomorrow")).status_code
     assert 400 == (await supervised.get("figures?firstDay=2022-01-02&lastDay=2022-01-01")).status_code
     assert 400 == (await supervised.get("figures?region=999999")).status_code
+
+
+async def sampled(client: MeshClient, source_id: str) -> None:
+    """Reports a sample of a person in Hunan that has waited for its result for three days."""
+    content = RecordContent(
+        kind=RecordKind.RECORD_KIND_SAMPLING,
+        sampled_at=to_timestamp(Instant(system_clock() - 72 * HOUR)),
+        tube=Tube.TUBE_SINGLE,
+        laboratory="430000-then",
+        site=HUNAN,
+        channel=Channel.CHANNEL_LABORATORY,
+    )
+    document = Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number="LATE00001")
+    submission = RecordSubmission(
+        region=HUNAN, source_id=source_id, subject=Subject(document=document), content=content
+    )
+    await client.records(HUNAN).SubmitRecord(SubmitRecordRequest(submission=submission, purpose=PURPOSE))
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_conflict_is_settled_by_the_supervisor(supervised: Supervised) -> None:
+    """Both statements are shown; what is decided is kept under the supervisor's name, and the record says it."""
+    await report(supervised.client, "C1")
+    with pytest.raises(ServiceError, match="RECORD_CONFLICT"):
+        await report(supervised.client, "C1", outcome=TestResult.TEST_RESULT_POSITIVE)
+    [conflict] = [
+        one for one in await supervised.rows(f"conflicts?store={HUNAN}", "conflicts") if one["sourceId"] == "C1"
+    ]
+    assert ("NEGATIVE", "POSITIVE") == (conflict["storedResult"], conflict["offeredResult"])
+    body = {
+        "conflictId": conflict["conflictId"],
+        "settlement": "STORED_KEPT",
+        "cause": "已核对原始记录",
+        "store": HUNAN,
+    }
+    for wrong, field in (
+        ({**body, "settlement": "BOTH"}, "settlement"),
+        ({**body, "cause": ""}, "cause"),
+        ({**body, "cause": "11010519491231002X"}, "cause"),
+        ({**body, "conflictId": ""}, "conflictId"),
+        ({**body, "store": "990000"}, "store"),
+        ({**body, "why": "because"}, "why"),
+    ):
+        refused = await supervised.post("conflicts:settle", wrong)
+        assert 400 == refused.status_code, wrong
+        assert [field] == [one["field"] for one in refused.json()["violations"]], refused.text
+    missing = await supervised.post("conflicts:settle", {**body, "conflictId": "none"})
+    assert (404, "CONFLICT_NOT_FOUND") == (missing.status_code, missing.json()["reason"])
+    for _ in range(2):
+        settled = await supervised.post("conflicts:settle", body)
+        assert 200 == settled.status_code, settled.text
+        assert "supervisor/" in settled.json()["settledBy"]
+        assert ("STORED_KEPT", "已核对原始记录") == (settled.json()["settlement"], settled.json()["cause"])
+    otherwise = await supervised.post("conflicts:settle", {**body, "settlement": "OFFERED_TAKEN"})
+    assert (400, "CONFLICT_SETTLED") == (otherwise.status_code, otherwise.json()["reason"])
+    left = await supervised.rows(f"conflicts?store={HUNAN}", "conflicts")
+    assert "C1" not in [one["sourceId"] for one in left]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_laboratory_is_asked_for_an_overdue_result(supervised: Supervised) -> None:
+    """Once, whichever table it was seen in; the region's own table says since when."""
+    await sampled(supervised.client, "L1")
+    body = {"region": HUNAN, "sourceId": "L1", "text": "请于今日报告"}
+    first = await supervised.post("overdueSamples:requestResult", body)
+    assert (200, True, None) == (first.status_code, first.json()["created"], first.json()["answer"]), first.text
+    again = await supervised.post("overdueSamples:requestResult", body)
+    assert (False, first.json()["askedAt"]) == (again.json()["created"], again.json()["askedAt"])
+    [late] = [
+        one for one in await supervised.rows(f"overdueSamples?store={HUNAN}", "samples") if one["sourceId"] == "L1"
+    ]
+    assert first.json()["askedAt"] == late["askedAt"]
+    for wrong, field in (({**body, "region": "990000"}, "region"), ({**body, "sourceId": ""}, "sourceId")):
+        refused = await supervised.post("overdueSamples:requestResult", wrong)
+        assert (400, [field]) == (refused.status_code, [one["field"] for one in refused.json()["violations"]])
+    missing = await supervised.post("overdueSamples:requestResult", {**body, "sourceId": "NONE"})
+    assert (404, "RECORD_NOT_FOUND") == (missing.status_code, missing.json()["reason"])
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_only_supervisors_decide(supervised: Supervised) -> None:
+    """Neither whoever sits at the machine, nor a holder, nor for another purpose."""
+    people = (await supervised.http.get("/v1/samplePeople")).json()["people"]
+    signed_in = await supervised.http.post("/v1/samplePeople:signIn", json={"document": people[0]["document"]})
+    holder = {"authorization": f"Bearer {signed_in.json()['token']}"}
+    keeping = {**supervised.headers, "hutong-purpose": "RECORD_KEEPING"}
+    bodies = {
+        "conflicts:settle": {"conflictId": "none", "settlement": "STORED_KEPT", "cause": "none"},
+        "overdueSamples:requestResult": {"region": HUNAN, "sourceId": "NONE"},
+    }
+    for path, body in bodies.items():
+        for headers in ({}, holder, keeping):
+            reply = await supervised.http.post(f"/v1/supervision/{path}", json=body, headers=headers)
+            assert 403 == reply.status_code, reply.text

@@ -141,6 +141,16 @@ SUPERVISION: Mapping[str, tuple[str, str, Any]] = {
     "hutong.records.v1.LaboratoryQualityService/ListLaboratoryQuality": ("GET", "/v1/supervision/laboratories", None),
     "hutong.records.v1.LaboratoryQualityService/ListOverdueSamples": ("GET", "/v1/supervision/overdueSamples", None),
     "hutong.records.v1.ConflictService/ListConflicts": ("GET", "/v1/supervision/conflicts", None),
+    "hutong.records.v1.ConflictService/SettleConflict": (
+        "POST",
+        "/v1/supervision/conflicts:settle",
+        {"conflictId": "none", "settlement": "STORED_KEPT", "cause": "looked at the original"},
+    ),
+    "hutong.records.v1.CorrectionService/RequestResult": (
+        "POST",
+        "/v1/supervision/overdueSamples:requestResult",
+        {"region": "430000", "sourceId": "S1"},
+    ),
     "hutong.verdict.v1.PolicyService/FindStricterPolicies": ("GET", "/v1/supervision/policies", None),
 }
 """What supervisors ask over HTTP, by the method of the contract whose right it takes: verb, path, body."""

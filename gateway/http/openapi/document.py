@@ -430,10 +430,34 @@ def _supervision() -> Json:
         ),
         "/v1/supervision/conflicts": _table(
             "listConflicts",
-            "待处理的矛盾 · Conflicts",
+            "待处理的冲突 · Conflicts",
             "旧者在前。 Oldest first.",
             "ConflictsTable",
             [_PURPOSE, _STORE, *_PAGE],
+        ),
+        "/v1/supervision/conflicts:settle": _post(
+            "settleConflict",
+            "处理一项冲突 · Settle a conflict",
+            "保留原内容或采用所报内容；同一人的，为一次修订。 What was stored stays, or what was offered is taken.",
+            (
+                "SettleRequest",
+                {
+                    "conflictId": "9b1c0d7a5f3e4b2a8c6d0e1f",
+                    "settlement": "STORED_KEPT",
+                    "cause": "原始记录已核对 checked against the original",
+                    "store": "430000",
+                },
+            ),
+            ("Settled", None),
+            tag="监督 Supervision",
+        ),
+        "/v1/supervision/overdueSamples:requestResult": _post(
+            "requestResult",
+            "催报 · Ask for a late result",
+            "送达检测机构的纠错队列，其答复见逾期样本。 Reaches the laboratory's queue; its answer stands with the sample.",
+            ("RequestResultRequest", {"region": "430000", "sourceId": "XY-20220805-0042"}),
+            ("Inquired", None),
+            tag="监督 Supervision",
         ),
         "/v1/supervision/policies": _table(
             "findStricterPolicies",

@@ -43,6 +43,8 @@ BODIES: Sequence[type[bodies.Body]] = (
     bodies.SignInRequest,
     bodies.SupervisorSignInRequest,
     bodies.ReopenRequest,
+    bodies.SettleRequest,
+    bodies.RequestResultRequest,
 )
 TABLES: Sequence[type[msgspec.Struct]] = (
     tables.FiguresTable,
@@ -77,6 +79,8 @@ ANSWERS: Sequence[type[msgspec.Struct]] = (
     samples.SignInResponse,
     *TABLES,
     tables.Reopened,
+    tables.Settled,
+    tables.Inquired,
     errors.Problem,
 )
 

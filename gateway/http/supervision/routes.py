@@ -4,20 +4,23 @@ contract, by whoever may ask it there."""
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, TypeVar
 
+from hutong.common.v1.identity_pb2 import StoreIdentity
 from hutong.gateway.v1 import supervision_service_pb2 as pb
-from hutong.records.v1 import conflict_service_pb2, laboratory_quality_service_pb2
+from hutong.records.v1 import conflict_service_pb2, correction_service_pb2, laboratory_quality_service_pb2
 from hutong.verdict.v1 import policy_service_pb2
 
+from gateway.http.names import SETTLEMENT
 from gateway.http.requests import bodies
 from gateway.http.requests.decoder import Decoder
 from gateway.http.requests.query import Query
 from gateway.http.routing import ContractRoute, Incoming, Reply, Route, fixed
 from gateway.http.supervision import tables
 from gateway.http.views.answer import Answer, encode, instant
-from gateway.ports import Policies, StoreFigures
+from gateway.ports import Policies, SupervisedStore
 from gateway.supervision.open_data import dictionary
 from gateway.supervision.supervision import Supervision
 from services.common.errors import invalid
+from services.common.identities import RECORDS
 from services.common.regions import NATION
 from services.runtime.rpc.call import current_call
 
@@ -29,6 +32,7 @@ MOST_ROWS = 50_000
 _SUPERVISION = pb.DESCRIPTOR.services_by_name["SupervisionService"].full_name
 _QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["LaboratoryQualityService"].full_name
 _CONFLICTS = conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"].full_name
+_CORRECTIONS = correction_service_pb2.DESCRIPTOR.services_by_name["CorrectionService"].full_name
 _POLICIES = policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"].full_name
 
 Row = TypeVar("Row", bound=Answer)
@@ -57,11 +61,13 @@ _OF_STORE = ("store", "firstDay", "lastDay", *_PAGED)
 class SupervisionApi:
     """Reads what supervisors ask, asks it, and shows the answers."""
 
-    def __init__(self, supervision: Supervision, stores: Mapping[str, StoreFigures], policies: Policies) -> None:
+    def __init__(self, supervision: Supervision, stores: Mapping[str, SupervisedStore], policies: Policies) -> None:
         self._supervision = supervision
         self._stores = stores
         self._policies = policies
         self._reopen = Decoder(bodies.ReopenRequest)
+        self._settle = Decoder(bodies.SettleRequest)
+        self._request_result = Decoder(bodies.RequestResultRequest)
 
     def figures_request(self, incoming: Incoming) -> tuple[pb.ListFiguresRequest, Asked]:
         """Reads GET /v1/supervision/figures."""
@@ -199,6 +205,44 @@ class SupervisionApi:
         rows, token = await page()
         return Reply(encode(tables.ConflictsTable(rows, token or None)))
 
+    def settle_request(self, incoming: Incoming) -> tuple[conflict_service_pb2.SettleConflictRequest, str]:
+        """Reads POST /v1/supervision/conflicts:settle."""
+        body = self._settle(incoming.body)
+        request = conflict_service_pb2.SettleConflictRequest(
+            conflict_id=body.conflict_id,
+            settlement=SETTLEMENT.number(body.settlement),  # type: ignore[arg-type]  # an open enum
+            cause=body.cause,
+            purpose=incoming.purpose,  # type: ignore[arg-type]  # an open enum
+            request_id=body.request_id or "",
+        )
+        return request, body.store or NATION
+
+    async def settle(self, store: str, request: conflict_service_pb2.SettleConflictRequest) -> Reply:
+        """Answers POST /v1/supervision/conflicts:settle."""
+        request.purpose = current_call().purpose
+        request.store.CopyFrom(StoreIdentity(kind=RECORDS, region=store))
+        response = await self._named(store, "store").SettleConflict(request)
+        return Reply(encode(tables.settled(response.conflict)))
+
+    def result_request(self, incoming: Incoming) -> tuple[correction_service_pb2.RequestResultRequest, None]:
+        """Reads POST /v1/supervision/overdueSamples:requestResult."""
+        body = self._request_result(incoming.body)
+        request = correction_service_pb2.RequestResultRequest(
+            region=body.region,
+            source_id=body.source_id,
+            text=body.text,
+            purpose=incoming.purpose,  # type: ignore[arg-type]  # an open enum
+            request_id=body.request_id or "",
+        )
+        return request, None
+
+    async def ask_for_result(self, asked: None, request: correction_service_pb2.RequestResultRequest) -> Reply:
+        """Answers POST /v1/supervision/overdueSamples:requestResult: by the region's own store, where the record is."""
+        request.purpose = current_call().purpose
+        request.store.CopyFrom(StoreIdentity(kind=RECORDS, region=request.region))
+        response = await self._named(request.region, "region").RequestResult(request)
+        return Reply(encode(tables.inquired(response)))
+
     def policies_request(self, incoming: Incoming) -> tuple[policy_service_pb2.FindStricterPoliciesRequest, Asked]:
         """Reads GET /v1/supervision/policies."""
         return policy_service_pb2.FindStricterPoliciesRequest(), Asked("", _format(Query(incoming.query, ("format",))))
@@ -222,10 +266,13 @@ class SupervisionApi:
         name = b'attachment; filename="recognition.csv"'
         return Reply(b"", content_type=CSV, headers=((b"content-disposition", name),), pieces=pieces)
 
-    def _store(self, asked: Asked) -> StoreFigures:
-        store = self._stores.get(asked.store or NATION)
+    def _store(self, asked: Asked) -> SupervisedStore:
+        return self._named(asked.store or NATION, "store")
+
+    def _named(self, name: str, field: str) -> SupervisedStore:
+        store = self._stores.get(name)
         if store is None:
-            raise invalid("store", "STORE_UNKNOWN", "没有这个地区的库", "There is no store of this region on the mesh")
+            raise invalid(field, "STORE_UNKNOWN", "没有这个地区的库", "There is no store of this region on the mesh")
         return store
 
 
@@ -257,7 +304,7 @@ async def _csv(
 
 
 def supervision_routes(
-    supervision: Supervision, stores: Mapping[str, StoreFigures], policies: Policies
+    supervision: Supervision, stores: Mapping[str, SupervisedStore], policies: Policies
 ) -> Mapping[str, Route]:
     """Returns the calls of supervisors by path."""
     api = SupervisionApi(supervision, stores, policies)
@@ -281,6 +328,12 @@ def supervision_routes(
         ),
         "/v1/supervision/conflicts": ContractRoute(
             _CONFLICTS, "ListConflicts", api.conflicts_request, api.conflicts, method="GET"
+        ),
+        "/v1/supervision/conflicts:settle": ContractRoute(
+            _CONFLICTS, "SettleConflict", api.settle_request, api.settle, changes=True
+        ),
+        "/v1/supervision/overdueSamples:requestResult": ContractRoute(
+            _CORRECTIONS, "RequestResult", api.result_request, api.ask_for_result, changes=True
         ),
         "/v1/supervision/policies": ContractRoute(
             _POLICIES, "FindStricterPolicies", api.policies_request, api.policies, method="GET"

@@ -11,13 +11,15 @@ import msgspec
 from hutong.common.v1.subject_pb2 import Purpose
 from hutong.gateway.v1 import supervision_service_pb2 as pb
 from hutong.records.v1.conflict_service_pb2 import Conflict as ConflictMessage
+from hutong.records.v1.correction_service_pb2 import RequestResultResponse
 from hutong.records.v1.laboratory_quality_service_pb2 import LaboratoryQuality, OverdueSample
+from hutong.records.v1.record_pb2 import RecordContent
 from hutong.verdict.v1.policy_service_pb2 import StricterPolicy
 from hutong.verdict.v1.verdict_pb2 import Verdict
 
 from gateway.application.purpose_views import narrowed
 from gateway.http.fields import RegionCode, described, instant, one_of
-from gateway.http.names import NOTICE, RESULT, SCENE, SCOPE, STATUS
+from gateway.http.names import CORRECTION_ANSWER, NOTICE, RESULT, SCENE, SCOPE, SETTLEMENT, STATUS
 from gateway.http.views import answer
 from gateway.http.views.answer import Answer, Text
 from gateway.http.views.code import NARROWED, health_code
@@ -127,6 +129,13 @@ class OverdueRow(Answer, frozen=True):
     laboratory: Annotated[str, described("应致电的机构。 Whom to call.")]
     sampled_at: Annotated[str, instant("采样时间。 When it was taken.")]
     overdue_hours: Annotated[float, described("已逾期小时数。 For how many hours.")]
+    contact: Annotated[str, described("机构电话。 The laboratory's telephone.")] | None
+    asked_at: (
+        Annotated[str, instant("最近一次催报；国家库不知。 When it was asked last; the nation's store does not know.")]
+        | None
+    )
+    answer: Annotated[str, one_of(CORRECTION_ANSWER, "机构的答复。 What the laboratory answered.")] | None
+    answer_text: Annotated[str, described("答复的内容。 What it says.")] | None
 
 
 class OverdueTable(Answer, frozen=True):
@@ -137,23 +146,45 @@ class OverdueTable(Answer, frozen=True):
 
 
 class ConflictRow(Answer, frozen=True):
-    """待处理的矛盾，不含其人。 A conflict that waits for someone, without the person."""
+    """待处理的冲突，不含其人。 A conflict that waits for someone, without the person."""
 
     conflict_id: Annotated[str, described("编号。 Its id.")]
     region: RegionCode
     source_id: Annotated[str, described("样本编号。 The sample's number.")]
     reason: Annotated[str, described("为何不能采纳，如 RECORD_CONFLICT。 Why it could not be taken.")]
+    stored_result: Annotated[str, one_of(RESULT, "已存的结果。 The result that is stored.")] | None
+    stored_at: Annotated[str, instant("已存的采样或报告时间。 When it was sampled or reported, as stored.")] | None
     offered_result: Annotated[str, one_of(RESULT, "所报的结果。 The result that was offered.")] | None
+    offered_at: Annotated[str, instant("所报的采样或报告时间。 When it was sampled or reported, as offered.")] | None
     laboratory: Annotated[str, described("检测机构。 The laboratory.")]
     first_offered_at: Annotated[str, instant("首次报来。 When it was first offered.")]
     times: Annotated[int, described("报来次数。 How often.")]
 
 
 class ConflictsTable(Answer, frozen=True):
-    """一页矛盾，旧者在前。 A page of conflicts, oldest first."""
+    """一页冲突，旧者在前。 A page of conflicts, oldest first."""
 
     conflicts: list[ConflictRow]
     next_page_token: Annotated[str, _TOKEN] | None
+
+
+class Settled(Answer, frozen=True):
+    """处理后的冲突。 A conflict as it is settled."""
+
+    conflict: ConflictRow
+    settlement: Annotated[str, one_of(SETTLEMENT, "如何处理。 How.")]
+    cause: Annotated[str, described("原因。 Why.")]
+    settled_by: Annotated[str, described("处理者。 By whom.")]
+    settled_at: Annotated[str, instant("处理的时刻。 When.")]
+
+
+class Inquired(Answer, frozen=True):
+    """已向检测机构催报。 What a laboratory was asked, as it is now."""
+
+    asked_at: Annotated[str, instant("催报的时刻。 When it was asked.")]
+    answer: Annotated[str, one_of(CORRECTION_ANSWER, "机构的答复。 What the laboratory answered.")] | None
+    answer_text: Annotated[str, described("答复的内容。 What it says.")] | None
+    created: Annotated[bool, described("已在等待答复则为 false。 False when it was asked already.")]
 
 
 class PolicyRow(Answer, frozen=True):
@@ -243,7 +274,33 @@ def laboratory_row(one: LaboratoryQuality) -> LaboratoryRow:
 def overdue_row(one: OverdueSample) -> OverdueRow:
     """Shows an overdue sample."""
     sampled = answer.instant(one.sampled_at)
-    return OverdueRow(one.region, one.source_id, one.laboratory, sampled, round(one.overdue_by_hours, 1))
+    asked = one.inquiry
+    return OverdueRow(
+        one.region,
+        one.source_id,
+        one.laboratory,
+        sampled,
+        round(one.overdue_by_hours, 1),
+        one.contact or None,
+        answer.maybe_instant(asked, "asked_at"),
+        CORRECTION_ANSWER.maybe(asked.answer),
+        asked.answer_text or None,
+    )
+
+
+def inquired(response: RequestResultResponse) -> Inquired:
+    """Shows what a laboratory was asked."""
+    asked = response.inquiry
+    return Inquired(
+        answer.instant(asked.asked_at),
+        CORRECTION_ANSWER.maybe(asked.answer),
+        asked.answer_text or None,
+        response.created,
+    )
+
+
+def _placed(content: RecordContent) -> str | None:
+    return answer.maybe_instant(content, "reported_at") or answer.maybe_instant(content, "sampled_at")
 
 
 def conflict_row(one: ConflictMessage) -> ConflictRow:
@@ -253,10 +310,20 @@ def conflict_row(one: ConflictMessage) -> ConflictRow:
         one.region,
         one.source_id,
         one.reason,
+        RESULT.maybe(one.stored.result),
+        _placed(one.stored),
         RESULT.maybe(one.offered.result),
+        _placed(one.offered),
         one.offered.laboratory,
         answer.instant(one.first_offered_at),
         one.times,
+    )
+
+
+def settled(one: ConflictMessage) -> Settled:
+    """Shows a conflict as it was settled."""
+    return Settled(
+        conflict_row(one), SETTLEMENT[one.settlement], one.cause, one.settled_by, answer.instant(one.settled_at)
     )
 
 

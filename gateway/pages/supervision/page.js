@@ -11,11 +11,11 @@ const COLUMNS = {
   refusals: ["firstShownAt", "open", "region", "scene", "status", "notice", "reasons", "policyId"],
   policies: ["region", "policyId", "effectiveFrom", "declared", "counterExample"],
   laboratories: ["day", "laboratory", "records", "reported", "waiting", "overdue", "medianHours", "p95Hours", "amendedShare", "retractedShare", "positiveShare", "discordantPairs"],
-  conflicts: ["conflictId", "region", "sourceId", "reason", "offeredResult", "laboratory", "firstOfferedAt", "times"],
-  overdue: ["region", "sourceId", "laboratory", "sampledAt", "overdueHours"],
+  conflicts: ["settle", "sourceId", "region", "reason", "storedResult", "offeredResult", "laboratory", "firstOfferedAt", "times"],
+  overdue: ["ask", "sourceId", "region", "laboratory", "contact", "sampledAt", "overdueHours", "answerText"],
 };
 const ALL = [...MEASURES, "repeatTestsAvoided"], MOST_ROWS = 500, MOST_PAGES = 30;
-let token = kept.get("token"), regions = [], view = "figures", rows = [], cut = false, asked = 0, reopened = null;
+let token = kept.get("token"), regions = [], view = "figures", rows = [], cut = false, asked = 0, drawSheet = null;
 
 const isoDay = ago => new Date(Date.now() - ago * 86400000).toLocaleDateString("en-CA", { timeZone: "Asia/Shanghai" });
 const moment = text => text.slice(0, 16).replace("T", " ");
@@ -85,11 +85,21 @@ function cell(name, row) {
   if (name === "open") {
     return el("button", { type: "button", "aria-label": `${t("reopen")} ${moment(row.firstShownAt)} ${regionName(row.region)} ${placeName(row.scene)}`, onclick: () => reopen(row) }, t("reopen"));
   }
+  if (name === "settle") return el("button", { type: "button", "aria-label": `${t("settle")} ${row.sourceId}`, onclick: () => settling(row) }, t("settle"));
+  if (name === "ask") {
+    if (row.askedAt) return `${t("askedAt")} ${moment(row.askedAt)}`;
+    // A region that is not on the mesh has no queue here: its laboratory is called.
+    if (!regions.some(one => one.code === row.region && one.onMesh)) return "—";
+    return el("button", { type: "button", "aria-label": `${t("ask")} ${row.sourceId}`, onclick: () => ask(row) }, t("ask"));
+  }
+  if (name === "contact") return value ? el("a", { href: `tel:${value.replace(/[^+0-9]/g, "")}` }, value) : "—";
+  if (name === "reason") return t("conflictReasons")[value] || value;
+  if (name === "answerText") return row.answer ? `${t("answers")[row.answer] || row.answer}：${value || ""}` : "—";
   if (name === "region") return regionName(value);
   if (name === "scene") return placeName(value);
   if (name === "status") return t("status")[value] || value;
   if (name === "notice") return value ? t("notice")[value] : "—";
-  if (name === "offeredResult") return value ? t("result")[value] || value : "—";
+  if (name === "offeredResult" || name === "storedResult") return statement(value, row[name.replace("Result", "At")]);
   if (name === "reasons") return value.join(" ") || "—";
   if (name === "declared") return t(value ? "yes" : "no");
   if (name === "counterExample") return both(value);
@@ -98,12 +108,16 @@ function cell(name, row) {
   return value === null || value === undefined ? "—" : String(value);
 }
 
+const statement = (result, at) => at || result ? `${result ? t("result")[result] || result : t("waiting")}${at ? ` ${moment(at)}` : ""}` : "—";
+
 function table(caption, columns, lines) {
   const isNumber = value => typeof value === "number";
   const head = columns.map(([title, number]) => el("th", { scope: "col", class: number && "number" }, title));
+  // A row is named by its first cell, or by the one after what is done about it.
   const body = lines.map(line => el("tr", {}, ...line.map((inside, at) => {
     const kind = columns[at][1] ? "number" : typeof inside === "string" && inside.length > 60 ? "text" : null;
-    return el(at ? "td" : "th", { class: kind, scope: at ? null : "row" }, isNumber(inside) ? String(inside) : inside);
+    const heads = at === (columns[0][2] ? 1 : 0);
+    return el(heads ? "th" : "td", { class: kind, scope: heads ? "row" : null }, isNumber(inside) ? String(inside) : inside);
   })));
   return el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body));
 }
@@ -133,7 +147,7 @@ function draw() {
   set("csv", t("csv"));
   $("table").setAttribute("aria-label", t("views")[view]);
   drawData();
-  if (reopened) drawReopened();
+  if (drawSheet) drawSheet();
 }
 
 function options(select, pairs) {
@@ -145,6 +159,7 @@ function options(select, pairs) {
 function drawData() {
   const chart = $("chart");
   chart.replaceChildren();
+  chart.hidden = view !== "figures";
   let drawn;
   if (view === "figures") {
     const groups = grouped();
@@ -158,7 +173,7 @@ function drawData() {
     if (groups.length > MOST_ROWS) $("note").textContent = t("more");
   } else {
     const columns = COLUMNS[view];
-    drawn = table(t("views")[view], columns.map(name => [t("columns")[name], rows.length && typeof rows[0][name] === "number"]),
+    drawn = table(t("views")[view], columns.map(name => [t("columns")[name], rows.length && typeof rows[0][name] === "number", name === "settle" || name === "ask"]),
       rows.slice(0, MOST_ROWS).map(row => columns.map(name => cell(name, row))));
     if (cut) $("note").textContent = t("more");
   }
@@ -175,9 +190,62 @@ function choose(name) {
 
 async function reopen(row) {
   try {
-    reopened = await (await post("/v1/supervision/refusals:reopen", { refusalId: row.refusalId })).json();
-    drawReopened();
-    if (!$("sheet").open) $("sheet").showModal();
+    const reopened = await (await post("/v1/supervision/refusals:reopen", { refusalId: row.refusalId })).json();
+    openSheet(() => drawReopened(reopened));
+  } catch (error) {
+    $("note").textContent = t("trouble") + (error.message || "");
+  }
+}
+
+function openSheet(draws) {
+  drawSheet = draws;
+  drawSheet();
+  if (!$("sheet").open) $("sheet").showModal();
+}
+
+// One conflict, both statements of it, and what a supervisor decides.
+function settling(row) {
+  const store = $("region").value;
+  const cause = el("textarea", { id: "cause", maxlength: "500", rows: "3", required: true });
+  const said = el("p", { role: "alert" }), id = crypto.randomUUID();
+  const decide = settlement => async () => {
+    if (!cause.reportValidity()) return;
+    try {
+      await post("/v1/supervision/conflicts:settle", { conflictId: row.conflictId, settlement, cause: cause.value, requestId: id, ...(store ? { store } : {}) });
+      $("sheet").close();
+      await load();
+      $("note").textContent = `${t("settled")} ${row.sourceId}`;
+    } catch (error) {
+      said.textContent = t("trouble") + (error.message || "");
+    }
+  };
+  openSheet(() => {
+    set("sheetTitle", `${t("settle")} ${row.sourceId}`);
+    set("close", t("close"));
+    $("sheetBody").replaceChildren(
+      facts([
+        [t("region"), regionName(row.region)], [t("columns").laboratory, row.laboratory || "—"], [t("columns").reason, t("conflictReasons")[row.reason] || row.reason],
+        [t("columns").storedResult, statement(row.storedResult, row.storedAt)], [t("columns").offeredResult, statement(row.offeredResult, row.offeredAt)],
+        [t("columns").firstOfferedAt, `${moment(row.firstOfferedAt)} ×${row.times}`],
+      ]),
+      el("p", { class: "soft" }, row.reason === "PERSON_CONFLICT" ? t("becomesTheirs") : t("graver")),
+      el("label", { for: "cause" }, t("cause")), cause,
+      el("div", { class: "row" }, el("button", { type: "button", "data-settle": "STORED_KEPT", onclick: decide("STORED_KEPT") }, t("keep")),
+        el("button", { type: "button", "data-settle": "OFFERED_TAKEN", onclick: decide("OFFERED_TAKEN") }, t("take"))),
+      said,
+    );
+  });
+  cause.focus();
+}
+
+async function ask(row) {
+  try {
+    const asks = { region: row.region, sourceId: row.sourceId, requestId: crypto.randomUUID() };
+    const answer = await (await post("/v1/supervision/overdueSamples:requestResult", asks)).json();
+    Object.assign(row, { askedAt: answer.askedAt, answer: answer.answer, answerText: answer.answerText });
+    drawData();
+    $("note").textContent = `${t(answer.created ? "askedNow" : "askedBefore")} ${row.sourceId}`;
+    $("heading").focus({ preventScroll: true });
   } catch (error) {
     $("note").textContent = t("trouble") + (error.message || "");
   }
@@ -186,8 +254,7 @@ async function reopen(row) {
 const facts = pairs => el("dl", {}, ...pairs.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 const listed = texts => texts.length ? el("ul", {}, ...texts.map(text => el("li", {}, text))) : el("p", {}, t("noReasons"));
 
-function drawReopened() {
-  const { refusal, code, same } = reopened;
+function drawReopened({ refusal, code, same }) {
   set("sheetTitle", t("reopened"));
   set("close", t("close"));
   // Of reasons with the same words, the first one has them.
@@ -217,7 +284,7 @@ async function download() {
 
 function signOut(why = "") {
   token = null;
-  reopened = null;
+  drawSheet = null;
   asked += 1;
   kept.set("token", null);
   $("hint").textContent = why;
@@ -265,7 +332,7 @@ for (const id of ["region", "first", "last"]) $(id).addEventListener("change", l
 $("group").addEventListener("change", draw);
 $("csv").addEventListener("click", download);
 $("close").addEventListener("click", () => $("sheet").close());
-$("sheet").addEventListener("close", () => { reopened = null; });
+$("sheet").addEventListener("close", () => { drawSheet = null; });
 let resizing = 0;
 addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => { if (token && view === "figures") drawData(); }, 150); });
 begin();

@@ -18,6 +18,7 @@ WAITING = CorrectionAnswer.CORRECTION_ANSWER_UNSPECIFIED
 CORRECTED = CorrectionAnswer.CORRECTION_ANSWER_CORRECTED
 STANDS = CorrectionAnswer.CORRECTION_ANSWER_STANDS
 FORWARDED = CorrectionAnswer.CORRECTION_ANSWER_FORWARDED
+RESULT_LATE = CorrectionRequestKind.CORRECTION_REQUEST_KIND_RESULT_LATE
 
 MOST_TEXT = 200
 """Characters a person may write."""
@@ -27,12 +28,14 @@ MOST_A_DAY = 20
 """Requests of one person that one store takes in 24 hours."""
 MOST_OF_PERSON = 100
 """So many of a person's requests, the newest, are looked at and listed."""
+SUPERVISION_ASKS = "监督催报 Supervision asks for the result"
+"""The words before what supervision writes: in the queue of a laboratory, and before the person whose sample waits."""
 
 _RESULT = RecordKind.RECORD_KIND_RESULT
 _SAMPLING = RecordKind.RECORD_KIND_SAMPLING
 _ONLY_OF: Mapping[int, int] = {
     CorrectionRequestKind.CORRECTION_REQUEST_KIND_WRONG_RESULT: _RESULT,
-    CorrectionRequestKind.CORRECTION_REQUEST_KIND_RESULT_LATE: _SAMPLING,
+    RESULT_LATE: _SAMPLING,
 }
 """What can be wrong with records of one kind alone."""
 
@@ -126,12 +129,16 @@ class CorrectionRequestCount:
 def request_violations(kind: int, text: str) -> list[Violation]:
     """Everything wrong with what a person writes. Reasons CORRECTION_REQUEST_KIND_*, TEXT_TOO_LONG, TEXT_FORMAT,
     DOCUMENT_NUMBER_NOT_ALLOWED."""
-    wrong = _kind(kind, "kind")
+    return _kind(kind, "kind") + text_violations(text)
+
+
+def text_violations(text: str) -> list[Violation]:
+    """Everything wrong with the text of a request. Reasons TEXT_TOO_LONG, TEXT_FORMAT, DOCUMENT_NUMBER_NOT_ALLOWED."""
     if len(text) > MOST_TEXT:
-        return wrong + violation("text", "TEXT_TOO_LONG", "说明不得超过200字", "The text has at most 200 characters")
+        return violation("text", "TEXT_TOO_LONG", "说明不得超过200字", "The text has at most 200 characters")
     if not all(character.isprintable() or character == "\n" for character in text):
-        return wrong + violation("text", "TEXT_FORMAT", "说明含不可见字符", "The text has invisible characters")
-    return wrong + fields.no_number(text, "text")
+        return violation("text", "TEXT_FORMAT", "说明含不可见字符", "The text has invisible characters")
+    return fields.no_number(text, "text")
 
 
 def answer_violations(answered: Answered) -> list[Violation]:
@@ -178,9 +185,8 @@ def request(
     if not history or history[-1].person_key not in asked.person_keys:
         # Another person's record is none of theirs: whether there is one is not said.
         raise record_not_found()
-    current = history[-1]
-    if current.retracted:
-        raise record_retracted(current)
+    if history[-1].retracted:
+        raise record_retracted(history[-1])
     for one in known:
         if (one.id, one.kind) == (asked.id, asked.kind) and not one.closed:
             if one.text == asked.text:
@@ -191,20 +197,7 @@ def request(
                 "A request of this kind about this record waits for its answer",
                 {"correction_request_id": one.correction_request_id},
             )
-    content = current.message().content
-    if content.origin.source_id:
-        raise FailedPrecondition(
-            "RECORD_IS_COPY",
-            "这是副本，请向原件所在地区纠错",
-            "This is a copy; ask where the original is",
-            {"origin_region": content.origin.region},
-        )
-    if _ONLY_OF.get(asked.kind, content.kind) != content.kind:
-        raise FailedPrecondition(
-            "CORRECTION_KIND_UNFIT",
-            "该记录不适用此类纠错：有结果的不会迟，没有结果的不会错",
-            "A result is not late, and a sample that waits has no wrong result",
-        )
+    _check_kind(asked.kind, history)
     waiting = sum(one.answer == WAITING for one in known)
     lately = sum(one.requested_at > now - DAY for one in known)
     if waiting >= MOST_WAITING or lately >= MOST_A_DAY:
@@ -213,6 +206,48 @@ def request(
             f"至多{MOST_WAITING}项等待答复，每日至多{MOST_A_DAY}项",
             f"At most {MOST_WAITING} requests wait for an answer, and {MOST_A_DAY} are taken a day",
         )
+    return _new(asked, history, known)
+
+
+def result_request(
+    record: RecordId, text: str, history: History, known: Sequence[StoredCorrectionRequest]
+) -> NewCorrectionRequest | StoredCorrectionRequest:
+    """Returns supervision's request for a result that is late or, where one of that kind waits already, that one.
+    `known` are the newest requests of the person whose sample it is.
+
+    Raises NotFound (RECORD_NOT_FOUND) and FailedPrecondition (RECORD_RETRACTED, RECORD_IS_COPY, CORRECTION_KIND_UNFIT).
+    """
+    if not history:
+        raise record_not_found()
+    if history[-1].retracted:
+        raise record_retracted(history[-1])
+    _check_kind(RESULT_LATE, history)
+    for one in known:
+        if (one.id, one.kind) == (record, RESULT_LATE) and not one.closed:
+            return one
+    words = f"{SUPERVISION_ASKS}：{text}" if text else SUPERVISION_ASKS
+    return _new(Asked(record, (history[-1].person_key,), RESULT_LATE, words), history, known)
+
+
+def _check_kind(kind: int, history: History) -> None:
+    content = history[-1].message().content
+    if content.origin.source_id:
+        raise FailedPrecondition(
+            "RECORD_IS_COPY",
+            "这是副本，请向原件所在地区纠错",
+            "This is a copy; ask where the original is",
+            {"origin_region": content.origin.region},
+        )
+    if _ONLY_OF.get(kind, content.kind) != content.kind:
+        raise FailedPrecondition(
+            "CORRECTION_KIND_UNFIT",
+            "该记录不适用此类纠错：有结果的不会迟，没有结果的不会错",
+            "A result is not late, and a sample that waits has no wrong result",
+        )
+
+
+def _new(asked: Asked, history: History, known: Sequence[StoredCorrectionRequest]) -> NewCorrectionRequest:
+    current = history[-1]
     last = max((one.number for one in known), default=0)
     return NewCorrectionRequest(
         _id_of(asked, current.person_key, last),

@@ -1,7 +1,9 @@
 """Serves ConflictService over a store."""
 
+from collections.abc import Sequence
+
 from hutong.records.v1 import conflict_service_pb2 as pb
-from hutong.records.v1.record_pb2 import RecordContent
+from hutong.records.v1.record_pb2 import RecordContent, RevisionAction, TestRecord
 
 from services.common.instants import to_timestamp
 from services.common.requests import fields
@@ -14,6 +16,7 @@ from services.records.domain.revisions import PersonRecord
 from services.records.identity import OwnIdentity
 from services.records.servicers.writer import Writer, refuse, request_key
 from services.records.store.protocols.conflict_log import ConflictLog
+from services.records.store.protocols.histories import RecordHistories
 from services.records.store.unit_of_work import Known, Plan, Touch
 from services.runtime.rpc.call import current_call
 
@@ -23,8 +26,9 @@ _settlement = fields.enumerated(pb.Settlement.values(), "SETTLEMENT", "处理方
 class ConflictServicer:
     """Serves hutong.records.v1.ConflictService."""
 
-    def __init__(self, log: ConflictLog, writer: Writer, identity: OwnIdentity) -> None:
+    def __init__(self, log: ConflictLog, histories: RecordHistories, writer: Writer, identity: OwnIdentity) -> None:
         self._log = log
+        self._histories = histories
         self._identity = identity
         self._writer = writer
 
@@ -36,7 +40,7 @@ class ConflictServicer:
         found = await self._log.conflicts(after, size + 1, request.settled_too)
         more = len(found) > size
         return pb.ListConflictsResponse(
-            conflicts=[_message(conflict) for conflict in found[:size]],
+            conflicts=[await self._message(conflict) for conflict in found[:size]],
             next_page_token=write_token(question, found[size - 1].number) if more else "",
         )
 
@@ -49,7 +53,7 @@ class ConflictServicer:
             found += violation("conflict_id", "CONFLICT_ID_REQUIRED", "须填写冲突编号", "The conflict's id is required")
         refuse(found)
         await self._identity.require(request.store)
-        settled = Settled(request.conflict_id, request.settlement, request.cause, current_call().caller)
+        settled = Settled(request.conflict_id, request.settlement, request.cause, current_call().author)
         conflict = await self._one(request.conflict_id)
         record_id = conflict.id
 
@@ -71,7 +75,7 @@ class ConflictServicer:
             others=[PersonRecord(conflict.person_key, record_id)],
         )
         await self._writer.commit(touch, decide)
-        return pb.SettleConflictResponse(conflict=_message(await self._one(request.conflict_id)))
+        return pb.SettleConflictResponse(conflict=await self._message(await self._one(request.conflict_id)))
 
     async def _one(self, conflict_id: str) -> StoredConflict:
         known: StoredConflict | None = None
@@ -86,8 +90,11 @@ class ConflictServicer:
             raise conflict_not_found()
         return known
 
+    async def _message(self, conflict: StoredConflict) -> pb.Conflict:
+        return _message(conflict, await self._histories.history(conflict.id))
 
-def _message(conflict: StoredConflict) -> pb.Conflict:
+
+def _message(conflict: StoredConflict, history: Sequence[bytes]) -> pb.Conflict:
     return pb.Conflict(
         conflict_id=conflict.conflict_id,
         region=conflict.region,
@@ -104,4 +111,15 @@ def _message(conflict: StoredConflict) -> pb.Conflict:
         cause=conflict.cause,
         settled_by=conflict.settled_by,
         settled_at=None if conflict.settled_at is None else to_timestamp(conflict.settled_at),
+        stored=_stored(conflict, [TestRecord.FromString(body) for body in history]),
     )
+
+
+def _stored(conflict: StoredConflict, history: Sequence[TestRecord]) -> RecordContent | None:
+    """Returns what stays where what is stored is kept: what a contested revision contradicts, or the newest."""
+    if not history or history[-1].action == RevisionAction.REVISION_ACTION_RETRACTED:
+        return None
+    if history[-1].action == RevisionAction.REVISION_ACTION_CONTESTED:
+        contradicted = (record for record in history if record.revision == conflict.revision)
+        return next(contradicted, history[-1]).content
+    return history[-1].content

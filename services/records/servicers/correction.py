@@ -20,6 +20,7 @@ from services.records.domain.correction_requests import (
     StoredCorrectionRequest,
     correction_request_not_found,
 )
+from services.records.domain.decisions import record_not_found
 from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.identity import OwnIdentity
 from services.records.servicers.writer import Writer, refuse, request_key
@@ -92,6 +93,55 @@ class CorrectionServicer:
         response = pb.RequestCorrectionResponse.FromString(await self._writer.commit(touch, decide))
         response.identity.CopyFrom(await self._identity.now())
         return response
+
+    async def RequestResult(self, request: pb.RequestResultRequest) -> pb.RequestResultResponse:
+        """Asks a laboratory for a late result. Raises as correction_requests.result_request does."""
+        violations = Violations()
+        violations.add(fields.source_id(request.source_id))
+        violations.add(correction_requests.text_violations(request.text))
+        violations.add(fields.request_id(request.request_id))
+        violations.refuse()
+        refuse(self._writer.region_violations(request.region), request.region)
+        await self._identity.require(request.store)
+        record = RecordId(request.region, request.source_id)
+        person_key = await self._holder(record)
+        note_person(person_key)
+
+        def decide(known: Known) -> Plan:
+            history = known.histories.get(record, ())
+            if history and history[-1].person_key != person_key:
+                # It has become another's meanwhile; who asks again is told about that one.
+                raise record_not_found()
+            made = correction_requests.result_request(record, request.text.strip(), history, known.requests)
+            new = made if isinstance(made, NewCorrectionRequest) else None
+
+            def answer(committed: Instant) -> bytes:
+                asked = (
+                    pb.ResultInquiry(asked_at=to_timestamp(committed))
+                    if isinstance(made, NewCorrectionRequest)
+                    else inquiry(made)
+                )
+                return pb.RequestResultResponse(inquiry=asked, created=new is not None).SerializeToString()
+
+            return Plan(answer, requested=new)
+
+        key = request_key(_result_without_store(request), request.request_id)
+        touch = Touch({record: None}, request=key, requester=(person_key,))
+        return pb.RequestResultResponse.FromString(await self._writer.commit(touch, decide))
+
+    async def _holder(self, record: RecordId) -> bytes:
+        person_key = b""
+
+        def decide(known: Known) -> Plan:
+            nonlocal person_key
+            if history := known.histories.get(record):
+                person_key = history[-1].person_key
+            return Plan(lambda _: b"")
+
+        await self._writer.commit(Touch({record: None}), decide)
+        if not person_key:
+            raise record_not_found()
+        return person_key
 
     async def ListCorrectionRequests(
         self, request: pb.ListCorrectionRequestsRequest
@@ -208,6 +258,13 @@ def _without_store(request: pb.AnswerCorrectionRequestRequest) -> pb.AnswerCorre
     return asked
 
 
+def _result_without_store(request: pb.RequestResultRequest) -> pb.RequestResultRequest:
+    asked = pb.RequestResultRequest()
+    asked.CopyFrom(request)
+    asked.ClearField("store")
+    return asked
+
+
 def _request_key(request: pb.RequestCorrectionRequest) -> RequestKey | None:
     # Nor is which documents of the person are linked by now.
     asked = pb.RequestCorrectionRequest()
@@ -215,6 +272,17 @@ def _request_key(request: pb.RequestCorrectionRequest) -> RequestKey | None:
     asked.ClearField("store")
     del asked.subjects[1:]
     return request_key(asked, request.request_id)
+
+
+def inquiry(stored: StoredCorrectionRequest) -> pb.ResultInquiry:
+    """Returns what supervisors learn of a request for a late result: not what a person wrote."""
+    return pb.ResultInquiry(
+        asked_at=to_timestamp(stored.requested_at),
+        answer=stored.answer,  # type: ignore[arg-type]  # the number is the contract's
+        forwarded_to=stored.forwarded_to,
+        answer_text=stored.answer_text,
+        answered_at=None if stored.answered_at is None else to_timestamp(stored.answered_at),
+    )
 
 
 def _message(stored: StoredCorrectionRequest, later_revision: int = 0) -> pb.CorrectionRequest:

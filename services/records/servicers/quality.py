@@ -1,5 +1,6 @@
 """Serves LaboratoryQualityService over a store."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import msgspec
@@ -13,8 +14,14 @@ from services.common.requests import fields
 from services.common.requests.instants import read_known_at
 from services.common.requests.paging import digest_of, page_size, read_token, write_token
 from services.common.requests.violations import refuse, violation
+from services.records.domain.correction_requests import StoredCorrectionRequest
 from services.records.domain.quality import MEDIAN, P95, Figures, Key, Sample, ratio
+from services.records.domain.revisions import RecordId
+from services.records.laboratories import Laboratories
 from services.records.quality.figures import LaboratoryFigures, Overdue
+from services.records.servicers.correction import inquiry
+from services.records.store.protocols.correction_requests import CorrectionRequestLog
+from services.records.store.values.records import LATEST
 from services.runtime.clock import Clock
 
 MOST_DAYS = 31
@@ -100,21 +107,34 @@ def _quality(key: Key, figures: Figures) -> pb.LaboratoryQuality:
     )
 
 
-def _overdue(sample: Sample, known_at: Instant, hours: int) -> pb.OverdueSample:
+def _overdue(
+    sample: Sample, known_at: Instant, hours: int, contact: str, inquired: StoredCorrectionRequest | None
+) -> pb.OverdueSample:
     return pb.OverdueSample(
         region=sample.region,
         source_id=sample.source_id,
         laboratory=sample.laboratory,
         sampled_at=to_timestamp(sample.placed_at),
         overdue_by_hours=(known_at - sample.placed_at) / HOUR - hours,
+        contact=contact,
+        inquiry=None if inquired is None else inquiry(inquired),
     )
 
 
 class QualityServicer:
     """Serves hutong.records.v1.LaboratoryQualityService. `overdue_hours` stands in where a request names none."""
 
-    def __init__(self, laboratory_figures: LaboratoryFigures, overdue_hours: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        laboratory_figures: LaboratoryFigures,
+        laboratories: Laboratories,
+        requests: CorrectionRequestLog,
+        overdue_hours: int,
+        clock: Clock,
+    ) -> None:
         self._laboratory_figures = laboratory_figures
+        self._laboratories = laboratories
+        self._requests = requests
         self._overdue_hours = overdue_hours
         self._clock = clock
 
@@ -187,8 +207,28 @@ class QualityServicer:
             end = samples[size - 1]
             token = write_token(question, _SamplePosition(known_at, end[:3]))
         return pb.ListOverdueSamplesResponse(
-            samples=[_overdue(sample, known_at, hours) for sample in samples[:size]],
+            samples=await self._overdue_messages(samples[:size], known_at, hours),
             next_page_token=token,
             known_at=to_timestamp(known_at),
             as_of=to_timestamp(as_of),
         )
+
+    async def _overdue_messages(
+        self, samples: Sequence[Sample], known_at: Instant, hours: int
+    ) -> list[pb.OverdueSample]:
+        if not samples:
+            return []
+        await self._laboratories.refresh_to_end()
+        contacts = {
+            (one.laboratory.region, one.laboratory.laboratory): one.laboratory.contact
+            for one in self._laboratories.of({sample.laboratory for sample in samples}, LATEST)
+        }
+        records = [RecordId(sample.region, sample.source_id) for sample in samples]
+        # The newest of each record comes last.
+        inquired = {request.id: request for request in await self._requests.late_result_requests(records)}
+        return [
+            _overdue(
+                sample, known_at, hours, contacts.get((sample.region, sample.laboratory), ""), inquired.get(record)
+            )
+            for sample, record in zip(samples, records, strict=True)
+        ]

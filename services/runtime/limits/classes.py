@@ -75,7 +75,7 @@ _METHODS: Mapping[LimitClass, Mapping[str, tuple[str, ...]]] = {
         ),
         "hutong.records.v1.RecordIntakeService": ("StreamRecords",),
         "hutong.records.v1.ConflictService": ("SettleConflict",),
-        "hutong.records.v1.CorrectionService": ("RequestCorrection", "AnswerCorrectionRequest"),
+        "hutong.records.v1.CorrectionService": ("RequestCorrection", "RequestResult", "AnswerCorrectionRequest"),
         "hutong.records.v1.RestorationService": ("GiveBack",),
         "hutong.records.v1.FollowingService": ("AcceptFeed",),
         "hutong.audit.v1.WitnessService": ("CosignCheckpoint",),

@@ -51,6 +51,12 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         """The caller's name where it is proven, and UNPROVEN otherwise: what a caller merely claims is not kept."""
         return self.caller if self.proven else UNPROVEN
 
+    @property
+    def author(self) -> str:
+        """The name under which what this call decides is kept: that of the one on whose behalf the mesh calls, or the
+        caller's."""
+        return self.users[0] if len(self.users) == 1 else self.caller
+
     def remaining(self) -> float:
         """Seconds left; negative when the deadline has passed."""
         return self.deadline - time.monotonic()

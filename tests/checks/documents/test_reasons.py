@@ -8,7 +8,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from hutong.common.v1 import subject_pb2
 from hutong.gateway.v1 import certificate_pb2, health_code_service_pb2
 from hutong.lookup.v1 import evidence_service_pb2, region_pb2
-from hutong.records.v1 import correction_service_pb2, record_pb2, record_write_service_pb2
+from hutong.records.v1 import conflict_service_pb2, correction_service_pb2, record_pb2, record_write_service_pb2
 from hutong.verdict.v1 import verdict_pb2
 
 from services.runtime.settings.names import NAMES, PREFIX
@@ -24,6 +24,7 @@ CONTRACTS = (
     health_code_service_pb2,
     evidence_service_pb2,
     region_pb2,
+    conflict_service_pb2,
     correction_service_pb2,
     record_pb2,
     record_write_service_pb2,

@@ -9,9 +9,11 @@ from hutong.records.v1 import conflict_service_pb2 as cpb
 from hutong.records.v1 import record_write_service_pb2 as wpb
 from hutong.records.v1.change_feed_service_pb2 import ListChangesRequest
 from hutong.records.v1.record_pb2 import RevisionAction, TestResult
+from msgspec.structs import replace
 
 from services.common.errors import ServiceError
 from services.records.domain.revisions import RecordId
+from services.runtime.rpc.call import enter, leave, within
 from tests.testkit.builders.records import KEEP, fresh_id, person, request_id, result, sampling, submission
 from tests.testkit.servers.records_service import Records, refused
 
@@ -125,6 +127,29 @@ async def test_taking_what_was_offered(records: Records) -> None:
     assert history[-1].cause == "the second report is right"
     again = await records.submit(source_id, person(1), result(outcome=POSITIVE))
     assert again.outcome == wpb.SubmitOutcome.SUBMIT_OUTCOME_UNCHANGED
+
+
+async def test_both_statements_are_shown(records: Records) -> None:
+    """What was stored stands beside what was offered, although the graver stands meanwhile; nothing once withdrawn."""
+    source_id, kept = await conflict(records)
+    assert (result(), result(outcome=POSITIVE)) == (kept.stored, kept.offered)
+    settled = await settle(records, kept.conflict_id, TAKEN)
+    assert result(outcome=POSITIVE) == settled.stored
+    await records.retract(source_id, 3)
+    [shown] = await listed(records, settled_too=True)
+    assert not shown.HasField("stored")
+
+
+async def test_a_settlement_is_kept_under_whom_the_mesh_calls_for(records: Records) -> None:
+    """Of a call that the gateway hands on, the supervisor's name is kept; of several, the caller's own."""
+    for users, by in ((("supervisor/wang",), "supervisor/wang"), (("supervisor/wang", "supervisor/li"), "tests")):
+        _, kept = await conflict(records)
+        entered = enter(replace(within(30), users=users))
+        try:
+            settled = await settle(records, kept.conflict_id, KEPT)
+        finally:
+            leave(entered)
+        assert by == settled.settled_by
 
 
 async def test_only_the_store_that_is_meant_settles(records: Records) -> None:

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose, Subject
+from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.records.v1 import correction_service_pb2 as pb
+from hutong.records.v1.laboratory_quality_service_pb2 import ListOverdueSamplesRequest
 from hutong.records.v1.record_pb2 import Origin, TestResult
+from hutong.records.v1.record_write_service_pb2 import PutLaboratoryRequest
 
 from services.common.errors import Code, ServiceError
 from services.common.instants import Instant, from_timestamp
-from services.records.domain.correction_requests import MOST_A_DAY, MOST_TEXT, MOST_WAITING
+from services.records.domain.correction_requests import MOST_A_DAY, MOST_TEXT, MOST_WAITING, SUPERVISION_ASKS
 from services.runtime.tls.identity import principal
 from tests.testkit.builders.records import KEEP, SHOW, fresh_id, person, request_id, result, sampling
 from tests.testkit.calls import local
@@ -318,3 +321,101 @@ async def test_they_end_with_the_record(records: Records) -> None:
     await ask(records, new)
     assert 1 == (await records.purge(between)).records
     assert [new] == [one.source_id for one in await mine(records)]
+
+
+async def demand(records: Records, source_id: str, text: str = "", once: str = "") -> pb.RequestResultResponse:
+    """Asks as supervision for a late result."""
+    response: pb.RequestResultResponse = await records.calls.RequestResult(
+        pb.RequestResultRequest(
+            region="430000",
+            source_id=source_id,
+            text=text,
+            purpose=Purpose.PURPOSE_SUPERVISION,
+            request_id=once,
+        )
+    )
+    return response
+
+
+async def inquiry_of(records: Records, source_id: str) -> pb.ResultInquiry:
+    """Returns what an overdue sample says of its laboratory's having been asked."""
+    overdue = await records.calls.ListOverdueSamples(ListOverdueSamplesRequest(overdue_hours=1))
+    [sample] = [one for one in overdue.samples if one.source_id == source_id]
+    inquiry: pb.ResultInquiry = sample.inquiry
+    return inquiry
+
+
+async def test_supervision_asks_for_a_late_result_and_sees_the_answer(records: Records) -> None:
+    """It is in the laboratory's queue and among the person's own, once; what is answered stands with the sample."""
+    waiting, other = fresh_id(), fresh_id()
+    for source_id in (waiting, other):
+        await records.submit(source_id, person(1), sampling())
+    records.clock.forward(3 * 3600)
+    assert not (await inquiry_of(records, waiting)).HasField("asked_at")
+    once = request_id()
+    made = await demand(records, waiting, "已逾48小时", once)
+    assert made.created
+    assert made == await demand(records, waiting, "已逾48小时", once)
+    again = await demand(records, waiting)
+    assert (False, made.inquiry) == (again.created, again.inquiry)
+    [queued] = await queue(records.calls)
+    assert (waiting, RESULT_LATE, f"{SUPERVISION_ASKS}：已逾48小时") == (queued.source_id, queued.kind, queued.text)
+    assert [queued] == await mine(records)
+    assert made.inquiry == await inquiry_of(records, waiting)
+    assert not (await inquiry_of(records, other)).HasField("asked_at")
+
+    await reply(records.calls, queued.correction_request_id, STANDS, text="复检中，今晚出结果")
+    answered = await inquiry_of(records, waiting)
+    assert (STANDS, "复检中，今晚出结果") == (answered.answer, answered.answer_text)
+    # What was answered, and is late still, can be asked about again; the newest is shown.
+    assert (await demand(records, waiting)).created
+    assert 0 == (await inquiry_of(records, waiting)).answer
+
+
+async def test_what_a_person_wrote_is_not_told_to_supervision(records: Records) -> None:
+    """Where the person asked already, supervision learns since when, and adds nothing."""
+    source_id = fresh_id()
+    await records.submit(source_id, person(1), sampling())
+    records.clock.forward(3 * 3600)
+    await ask(records, source_id, RESULT_LATE, "我还在隔离")
+    told = await demand(records, source_id)
+    assert not told.created
+    for message in (told, await inquiry_of(records, source_id)):
+        assert "我还在隔离".encode() not in message.SerializeToString()
+    assert 1 == len(await queue(records.calls))
+
+
+async def test_only_what_waits_is_asked_for(records: Records) -> None:
+    """Neither a result, nor what was withdrawn, nor what is not there; and no number is written to anybody."""
+    result_id, withdrawn, waiting = fresh_id(), fresh_id(), fresh_id()
+    await records.submit(result_id, person(1), result())
+    await records.submit(withdrawn, person(1), sampling())
+    await records.retract(withdrawn, 1)
+    await records.submit(waiting, person(1), sampling())
+    for source_id, reason in (
+        (result_id, "CORRECTION_KIND_UNFIT"),
+        (withdrawn, "RECORD_RETRACTED"),
+        (fresh_id(), "RECORD_NOT_FOUND"),
+    ):
+        assert reason == (await refused(demand(records, source_id))).reason
+    for text, reason in (("11010519491231002X", "DOCUMENT_NUMBER_NOT_ALLOWED"), ("长" * 201, "TEXT_TOO_LONG")):
+        assert [reason] == [one.reason for one in (await refused(demand(records, waiting, text))).violations]
+    assert [] == await queue(records.calls)
+
+
+async def test_a_laboratorys_telephone_stands_with_its_overdue_samples(records: Records) -> None:
+    """As its region has it now; nothing where it told none."""
+    await records.submit(fresh_id(), person(1), sampling())
+    records.clock.forward(3 * 3600)
+    asked = ListOverdueSamplesRequest(overdue_hours=1)
+    assert [""] == [one.contact for one in (await records.calls.ListOverdueSamples(asked)).samples]
+    for contact in ("0731-1", "0731-8432 7777"):
+        await records.calls.PutLaboratory(
+            PutLaboratoryRequest(
+                laboratory="430000-xiangya",
+                region="430000",
+                display_name=LocalizedText(zh="湘雅", en="Xiangya"),
+                contact=contact,
+            )
+        )
+    assert ["0731-8432 7777"] == [one.contact for one in (await records.calls.ListOverdueSamples(asked)).samples]

@@ -28,7 +28,7 @@ from hutong.common.v1 import subject_pb2 as hutong_dot_common_dot_v1_dot_subject
 from hutong.records.v1 import record_pb2 as hutong_dot_records_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(hutong/records/v1/conflict_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1ehutong/records/v1/record.proto\"\xbf\x03\n\x08\x43onflict\x12\x13\n\x0b\x63onflict_id\x18\x01 \x01(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x05\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\nperson_key\x18\x06 \x01(\x0c\x12\x31\n\x07offered\x18\x07 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\x12\n\noffered_by\x18\x08 \x01(\t\x12\x34\n\x10\x66irst_offered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_offered_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05times\x18\x0b \x01(\x05\x12\x31\n\nsettlement\x18\x0c \x01(\x0e\x32\x1d.hutong.records.v1.Settlement\x12\r\n\x05\x63\x61use\x18\r \x01(\t\x12\x12\n\nsettled_by\x18\x0e \x01(\t\x12.\n\nsettled_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"~\n\x14ListConflictsRequest\x12*\n\x07purpose\x18\x01 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x13\n\x0bsettled_too\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"`\n\x15ListConflictsResponse\x12.\n\tconflicts\x18\x01 \x03(\x0b\x32\x1b.hutong.records.v1.Conflict\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xde\x01\n\x15SettleConflictRequest\x12\x13\n\x0b\x63onflict_id\x18\x01 \x01(\t\x12\x31\n\nsettlement\x18\x02 \x01(\x0e\x32\x1d.hutong.records.v1.Settlement\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"G\n\x16SettleConflictResponse\x12-\n\x08\x63onflict\x18\x01 \x01(\x0b\x32\x1b.hutong.records.v1.Conflict*b\n\nSettlement\x12\x1a\n\x16SETTLEMENT_UNSPECIFIED\x10\x00\x12\x1a\n\x16SETTLEMENT_STORED_KEPT\x10\x01\x12\x1c\n\x18SETTLEMENT_OFFERED_TAKEN\x10\x02\x32\xdc\x01\n\x0f\x43onflictService\x12\x62\n\rListConflicts\x12\'.hutong.records.v1.ListConflictsRequest\x1a(.hutong.records.v1.ListConflictsResponse\x12\x65\n\x0eSettleConflict\x12(.hutong.records.v1.SettleConflictRequest\x1a).hutong.records.v1.SettleConflictResponseB\xc7\x01\n\x15\x63om.hutong.records.v1B\x14\x43onflictServiceProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(hutong/records/v1/conflict_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fhutong/common/v1/identity.proto\x1a\x1ehutong/common/v1/subject.proto\x1a\x1ehutong/records/v1/record.proto\"\xf1\x03\n\x08\x43onflict\x12\x13\n\x0b\x63onflict_id\x18\x01 \x01(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x05\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\nperson_key\x18\x06 \x01(\x0c\x12\x31\n\x07offered\x18\x07 \x01(\x0b\x32 .hutong.records.v1.RecordContent\x12\x12\n\noffered_by\x18\x08 \x01(\t\x12\x34\n\x10\x66irst_offered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_offered_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05times\x18\x0b \x01(\x05\x12\x31\n\nsettlement\x18\x0c \x01(\x0e\x32\x1d.hutong.records.v1.Settlement\x12\r\n\x05\x63\x61use\x18\r \x01(\t\x12\x12\n\nsettled_by\x18\x0e \x01(\t\x12.\n\nsettled_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06stored\x18\x10 \x01(\x0b\x32 .hutong.records.v1.RecordContent\"~\n\x14ListConflictsRequest\x12*\n\x07purpose\x18\x01 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x13\n\x0bsettled_too\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"`\n\x15ListConflictsResponse\x12.\n\tconflicts\x18\x01 \x03(\x0b\x32\x1b.hutong.records.v1.Conflict\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xde\x01\n\x15SettleConflictRequest\x12\x13\n\x0b\x63onflict_id\x18\x01 \x01(\t\x12\x31\n\nsettlement\x18\x02 \x01(\x0e\x32\x1d.hutong.records.v1.Settlement\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12*\n\x07purpose\x18\x04 \x01(\x0e\x32\x19.hutong.common.v1.Purpose\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\x05store\x18\x06 \x01(\x0b\x32\x1f.hutong.common.v1.StoreIdentity\"G\n\x16SettleConflictResponse\x12-\n\x08\x63onflict\x18\x01 \x01(\x0b\x32\x1b.hutong.records.v1.Conflict*b\n\nSettlement\x12\x1a\n\x16SETTLEMENT_UNSPECIFIED\x10\x00\x12\x1a\n\x16SETTLEMENT_STORED_KEPT\x10\x01\x12\x1c\n\x18SETTLEMENT_OFFERED_TAKEN\x10\x02\x32\xdc\x01\n\x0f\x43onflictService\x12\x62\n\rListConflicts\x12\'.hutong.records.v1.ListConflictsRequest\x1a(.hutong.records.v1.ListConflictsResponse\x12\x65\n\x0eSettleConflict\x12(.hutong.records.v1.SettleConflictRequest\x1a).hutong.records.v1.SettleConflictResponseB\xc7\x01\n\x15\x63om.hutong.records.v1B\x14\x43onflictServiceProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,18 +36,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.records.v1.conflict_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.records.v1B\024ConflictServiceProtoP\001Z2hutong.internal/protos/hutong/records/v1;recordsv1\242\002\003HRX\252\002\021Hutong.Records.V1\312\002\021Hutong\\Records\\V1\342\002\035Hutong\\Records\\V1\\GPBMetadata\352\002\023Hutong::Records::V1'
-  _globals['_SETTLEMENT']._serialized_start=1167
-  _globals['_SETTLEMENT']._serialized_end=1265
+  _globals['_SETTLEMENT']._serialized_start=1217
+  _globals['_SETTLEMENT']._serialized_end=1315
   _globals['_CONFLICT']._serialized_start=194
-  _globals['_CONFLICT']._serialized_end=641
-  _globals['_LISTCONFLICTSREQUEST']._serialized_start=643
-  _globals['_LISTCONFLICTSREQUEST']._serialized_end=769
-  _globals['_LISTCONFLICTSRESPONSE']._serialized_start=771
-  _globals['_LISTCONFLICTSRESPONSE']._serialized_end=867
-  _globals['_SETTLECONFLICTREQUEST']._serialized_start=870
-  _globals['_SETTLECONFLICTREQUEST']._serialized_end=1092
-  _globals['_SETTLECONFLICTRESPONSE']._serialized_start=1094
-  _globals['_SETTLECONFLICTRESPONSE']._serialized_end=1165
-  _globals['_CONFLICTSERVICE']._serialized_start=1268
-  _globals['_CONFLICTSERVICE']._serialized_end=1488
+  _globals['_CONFLICT']._serialized_end=691
+  _globals['_LISTCONFLICTSREQUEST']._serialized_start=693
+  _globals['_LISTCONFLICTSREQUEST']._serialized_end=819
+  _globals['_LISTCONFLICTSRESPONSE']._serialized_start=821
+  _globals['_LISTCONFLICTSRESPONSE']._serialized_end=917
+  _globals['_SETTLECONFLICTREQUEST']._serialized_start=920
+  _globals['_SETTLECONFLICTREQUEST']._serialized_end=1142
+  _globals['_SETTLECONFLICTRESPONSE']._serialized_start=1144
+  _globals['_SETTLECONFLICTRESPONSE']._serialized_end=1215
+  _globals['_CONFLICTSERVICE']._serialized_start=1318
+  _globals['_CONFLICTSERVICE']._serialized_end=1538
 # @@protoc_insertion_point(module_scope)

@@ -68,6 +68,7 @@ class Conflict(_message.Message):
     CAUSE_FIELD_NUMBER: _builtins.int
     SETTLED_BY_FIELD_NUMBER: _builtins.int
     SETTLED_AT_FIELD_NUMBER: _builtins.int
+    STORED_FIELD_NUMBER: _builtins.int
     conflict_id: _builtins.str
     """Names it within the store."""
     region: _builtins.str
@@ -91,7 +92,7 @@ class Conflict(_message.Message):
     cause: _builtins.str
     """Why it was settled so."""
     settled_by: _builtins.str
-    """Who settled it."""
+    """Who settled it: the caller or, where the mesh calls for somebody, that one."""
     @_builtins.property
     def offered(self) -> _record_pb2.RecordContent:
         """What was offered."""
@@ -107,6 +108,10 @@ class Conflict(_message.Message):
     @_builtins.property
     def settled_at(self) -> _timestamp_pb2.Timestamp:
         """When; absent while it is open."""
+
+    @_builtins.property
+    def stored(self) -> _record_pb2.RecordContent:
+        """What stays where what is stored is kept; absent where the record was retracted or removed."""
 
     def __init__(
         self,
@@ -126,10 +131,11 @@ class Conflict(_message.Message):
         cause: _builtins.str = ...,
         settled_by: _builtins.str = ...,
         settled_at: _timestamp_pb2.Timestamp | None = ...,
+        stored: _record_pb2.RecordContent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["first_offered_at", b"first_offered_at", "last_offered_at", b"last_offered_at", "offered", b"offered", "settled_at", b"settled_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_offered_at", b"first_offered_at", "last_offered_at", b"last_offered_at", "offered", b"offered", "settled_at", b"settled_at", "stored", b"stored"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "conflict_id", b"conflict_id", "first_offered_at", b"first_offered_at", "last_offered_at", b"last_offered_at", "offered", b"offered", "offered_by", b"offered_by", "person_key", b"person_key", "reason", b"reason", "region", b"region", "revision", b"revision", "settled_at", b"settled_at", "settled_by", b"settled_by", "settlement", b"settlement", "source_id", b"source_id", "times", b"times"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "conflict_id", b"conflict_id", "first_offered_at", b"first_offered_at", "last_offered_at", b"last_offered_at", "offered", b"offered", "offered_by", b"offered_by", "person_key", b"person_key", "reason", b"reason", "region", b"region", "revision", b"revision", "settled_at", b"settled_at", "settled_by", b"settled_by", "settlement", b"settlement", "source_id", b"source_id", "stored", b"stored", "times", b"times"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

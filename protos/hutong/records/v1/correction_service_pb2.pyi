@@ -467,6 +467,122 @@ class ListHolderCorrectionRequestsResponse(_message.Message):
 Global___ListHolderCorrectionRequestsResponse: _TypeAlias = ListHolderCorrectionRequestsResponse  # noqa: Y015
 
 @_typing.final
+class ResultInquiry(_message.Message):
+    """What a laboratory was asked about a result that is late, and what it answered. What a person wrote is not in it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKED_AT_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    FORWARDED_TO_FIELD_NUMBER: _builtins.int
+    ANSWER_TEXT_FIELD_NUMBER: _builtins.int
+    ANSWERED_AT_FIELD_NUMBER: _builtins.int
+    answer: Global___CorrectionAnswer.ValueType
+    """What it answered."""
+    forwarded_to: _builtins.str
+    """Who has to answer; only when FORWARDED."""
+    answer_text: _builtins.str
+    """What the laboratory says."""
+    @_builtins.property
+    def asked_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked."""
+
+    @_builtins.property
+    def answered_at(self) -> _timestamp_pb2.Timestamp:
+        """When it answered; absent while it has not."""
+
+    def __init__(
+        self,
+        *,
+        asked_at: _timestamp_pb2.Timestamp | None = ...,
+        answer: Global___CorrectionAnswer.ValueType = ...,
+        forwarded_to: _builtins.str = ...,
+        answer_text: _builtins.str = ...,
+        answered_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "asked_at", b"asked_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_text", b"answer_text", "answered_at", b"answered_at", "asked_at", b"asked_at", "forwarded_to", b"forwarded_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResultInquiry: _TypeAlias = ResultInquiry  # noqa: Y015
+
+@_typing.final
+class RequestResultRequest(_message.Message):
+    """Asks for a result that is late."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region that keeps the record; required."""
+    source_id: _builtins.str
+    """The record's id there; required."""
+    text: _builtins.str
+    """What the laboratory is told besides: at most 200 characters, without document numbers; may be empty."""
+    purpose: _subject_pb2.Purpose.ValueType
+    """Why the data is touched; required."""
+    request_id: _builtins.str
+    """A UUID chosen by the caller, the same in every retry (AIP-155). Optional: to ask again while it waits changes nothing."""
+    @_builtins.property
+    def store(self) -> _identity_pb2.StoreIdentity:
+        """The store that is meant. Another one does nothing: UNAVAILABLE with reason WRONG_STORE, OTHER_SECRET or FEED_CHANGED.
+        What is left empty in it is not compared.
+        """
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        source_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        purpose: _subject_pb2.Purpose.ValueType = ...,
+        request_id: _builtins.str = ...,
+        store: _identity_pb2.StoreIdentity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["store", b"store"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "region", b"region", "request_id", b"request_id", "source_id", b"source_id", "store", b"store", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestResultRequest: _TypeAlias = RequestResultRequest  # noqa: Y015
+
+@_typing.final
+class RequestResultResponse(_message.Message):
+    """What the laboratory was asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INQUIRY_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """Whether this call made it; false when the same waits already."""
+    @_builtins.property
+    def inquiry(self) -> Global___ResultInquiry:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        inquiry: Global___ResultInquiry | None = ...,
+        created: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inquiry", b"inquiry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "inquiry", b"inquiry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestResultResponse: _TypeAlias = RequestResultResponse  # noqa: Y015
+
+@_typing.final
 class GetCorrectionRequestCountsRequest(_message.Message):
     """Asks how many requests there are."""
 

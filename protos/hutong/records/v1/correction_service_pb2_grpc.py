@@ -56,6 +56,11 @@ class CorrectionServiceStub:
                 request_serializer=hutong_dot_records_dot_v1_dot_correction__service__pb2.ListHolderCorrectionRequestsRequest.SerializeToString,
                 response_deserializer=hutong_dot_records_dot_v1_dot_correction__service__pb2.ListHolderCorrectionRequestsResponse.FromString,
                 _registered_method=True)
+        self.RequestResult = channel.unary_unary(
+                '/hutong.records.v1.CorrectionService/RequestResult',
+                request_serializer=hutong_dot_records_dot_v1_dot_correction__service__pb2.RequestResultRequest.SerializeToString,
+                response_deserializer=hutong_dot_records_dot_v1_dot_correction__service__pb2.RequestResultResponse.FromString,
+                _registered_method=True)
         self.GetCorrectionRequestCounts = channel.unary_unary(
                 '/hutong.records.v1.CorrectionService/GetCorrectionRequestCounts',
                 request_serializer=hutong_dot_records_dot_v1_dot_correction__service__pb2.GetCorrectionRequestCountsRequest.SerializeToString,
@@ -102,6 +107,16 @@ class CorrectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestResult(self, request, context):
+        """催报: asks a laboratory, in its queue, for the result of a sample that waits: a request of kind RESULT_LATE, which is
+        the person's to see as well. Where one of that kind waits already, nothing is added. NOT_FOUND with reason
+        RECORD_NOT_FOUND; FAILED_PRECONDITION with reason RECORD_RETRACTED, RECORD_IS_COPY or CORRECTION_KIND_UNFIT: the
+        result has come.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCorrectionRequestCounts(self, request, context):
         """How many requests there are, by laboratory and kind. About no person.
         """
@@ -131,6 +146,11 @@ def add_CorrectionServiceServicer_to_server(servicer, server):
                     servicer.ListHolderCorrectionRequests,
                     request_deserializer=hutong_dot_records_dot_v1_dot_correction__service__pb2.ListHolderCorrectionRequestsRequest.FromString,
                     response_serializer=hutong_dot_records_dot_v1_dot_correction__service__pb2.ListHolderCorrectionRequestsResponse.SerializeToString,
+            ),
+            'RequestResult': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestResult,
+                    request_deserializer=hutong_dot_records_dot_v1_dot_correction__service__pb2.RequestResultRequest.FromString,
+                    response_serializer=hutong_dot_records_dot_v1_dot_correction__service__pb2.RequestResultResponse.SerializeToString,
             ),
             'GetCorrectionRequestCounts': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCorrectionRequestCounts,
@@ -248,6 +268,33 @@ class CorrectionService:
             '/hutong.records.v1.CorrectionService/ListHolderCorrectionRequests',
             hutong_dot_records_dot_v1_dot_correction__service__pb2.ListHolderCorrectionRequestsRequest.SerializeToString,
             hutong_dot_records_dot_v1_dot_correction__service__pb2.ListHolderCorrectionRequestsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hutong.records.v1.CorrectionService/RequestResult',
+            hutong_dot_records_dot_v1_dot_correction__service__pb2.RequestResultRequest.SerializeToString,
+            hutong_dot_records_dot_v1_dot_correction__service__pb2.RequestResultResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,12 @@ class CorrectionServiceStub:
     """
     ListHolderCorrectionRequests: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.ListHolderCorrectionRequestsRequest, _correction_service_pb2.ListHolderCorrectionRequestsResponse]
     """A person's own requests, newest first, at most 100."""
+    RequestResult: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.RequestResultRequest, _correction_service_pb2.RequestResultResponse]
+    """催报: asks a laboratory, in its queue, for the result of a sample that waits: a request of kind RESULT_LATE, which is
+    the person's to see as well. Where one of that kind waits already, nothing is added. NOT_FOUND with reason
+    RECORD_NOT_FOUND; FAILED_PRECONDITION with reason RECORD_RETRACTED, RECORD_IS_COPY or CORRECTION_KIND_UNFIT: the
+    result has come.
+    """
     GetCorrectionRequestCounts: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.GetCorrectionRequestCountsRequest, _correction_service_pb2.GetCorrectionRequestCountsResponse]
     """How many requests there are, by laboratory and kind. About no person."""
 
@@ -77,6 +83,12 @@ class CorrectionServiceAsyncStub(CorrectionServiceStub):
     """
     ListHolderCorrectionRequests: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.ListHolderCorrectionRequestsRequest, _correction_service_pb2.ListHolderCorrectionRequestsResponse]  # type: ignore[assignment]
     """A person's own requests, newest first, at most 100."""
+    RequestResult: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.RequestResultRequest, _correction_service_pb2.RequestResultResponse]  # type: ignore[assignment]
+    """催报: asks a laboratory, in its queue, for the result of a sample that waits: a request of kind RESULT_LATE, which is
+    the person's to see as well. Where one of that kind waits already, nothing is added. NOT_FOUND with reason
+    RECORD_NOT_FOUND; FAILED_PRECONDITION with reason RECORD_RETRACTED, RECORD_IS_COPY or CORRECTION_KIND_UNFIT: the
+    result has come.
+    """
     GetCorrectionRequestCounts: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.GetCorrectionRequestCountsRequest, _correction_service_pb2.GetCorrectionRequestCountsResponse]  # type: ignore[assignment]
     """How many requests there are, by laboratory and kind. About no person."""
 
@@ -124,6 +136,18 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_correction_service_pb2.ListHolderCorrectionRequestsResponse, _abc.Awaitable[_correction_service_pb2.ListHolderCorrectionRequestsResponse]]:
         """A person's own requests, newest first, at most 100."""
+
+    @_abc_1.abstractmethod
+    def RequestResult(
+        self,
+        request: _correction_service_pb2.RequestResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_correction_service_pb2.RequestResultResponse, _abc.Awaitable[_correction_service_pb2.RequestResultResponse]]:
+        """催报: asks a laboratory, in its queue, for the result of a sample that waits: a request of kind RESULT_LATE, which is
+        the person's to see as well. Where one of that kind waits already, nothing is added. NOT_FOUND with reason
+        RECORD_NOT_FOUND; FAILED_PRECONDITION with reason RECORD_RETRACTED, RECORD_IS_COPY or CORRECTION_KIND_UNFIT: the
+        result has come.
+        """
 
     @_abc_1.abstractmethod
     def GetCorrectionRequestCounts(

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hutong.records.v1 import correction_service_pb2 as hutong_dot_records_dot_v1_dot_correction__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2hutong/records/v1/laboratory_quality_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\'\n\x08\x44\x61yRange\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0c\n\x04last\x18\x02 \x01(\t\"0\n\x0b\x44iscordance\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\r\n\x05pairs\x18\x02 \x01(\x05\"\xdf\x03\n\x11LaboratoryQuality\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\x12\x0f\n\x07records\x18\x03 \x01(\x05\x12\x11\n\tretracted\x18\x04 \x01(\x05\x12\x0f\n\x07\x61mended\x18\x05 \x01(\x05\x12\x10\n\x08reported\x18\x06 \x01(\x05\x12\x10\n\x08positive\x18\x07 \x01(\x05\x12\x0f\n\x07waiting\x18\x08 \x01(\x05\x12\x0f\n\x07overdue\x18\t \x01(\x05\x12\r\n\x05timed\x18\n \x01(\x05\x12&\n\x19turnaround_median_seconds\x18\x0b \x01(\x03H\x00\x88\x01\x01\x12#\n\x16turnaround_p95_seconds\x18\x0c \x01(\x03H\x01\x88\x01\x01\x12\x17\n\x0fretraction_rate\x18\r \x01(\x01\x12\x16\n\x0e\x61mendment_rate\x18\x0e \x01(\x01\x12\x15\n\rpositive_rate\x18\x0f \x01(\x01\x12\x18\n\x10\x64iscordant_pairs\x18\x10 \x01(\x05\x12\x37\n\x0f\x64iscordant_with\x18\x11 \x03(\x0b\x32\x1e.hutong.records.v1.DiscordanceB\x1c\n\x1a_turnaround_median_secondsB\x19\n\x17_turnaround_p95_seconds\"\xa1\x01\n\x1bGetLaboratoryQualityRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12)\n\x04\x64\x61ys\x18\x02 \x01(\x0b\x32\x1b.hutong.records.v1.DayRange\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\roverdue_hours\x18\x04 \x01(\x05\"\x80\x01\n\x1cGetLaboratoryQualityResponse\x12\x32\n\x04\x64\x61ys\x18\x01 \x03(\x0b\x32$.hutong.records.v1.LaboratoryQuality\x12,\n\x08known_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb5\x01\n\x1cListLaboratoryQualityRequest\x12)\n\x04\x64\x61ys\x18\x01 \x01(\x0b\x32\x1b.hutong.records.v1.DayRange\x12,\n\x08known_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\roverdue_hours\x18\x03 \x01(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x9d\x01\n\x1dListLaboratoryQualityResponse\x12\x35\n\x07quality\x18\x01 \x03(\x0b\x32$.hutong.records.v1.LaboratoryQuality\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x90\x01\n\rOverdueSample\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x12\n\nlaboratory\x18\x03 \x01(\t\x12.\n\nsampled_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10overdue_by_hours\x18\x05 \x01(\x01\"\xc6\x01\n\x19ListOverdueSamplesRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12)\n\x04\x64\x61ys\x18\x02 \x01(\x0b\x32\x1b.hutong.records.v1.DayRange\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\roverdue_hours\x18\x04 \x01(\x05\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\xc1\x01\n\x1aListOverdueSamplesResponse\x12\x31\n\x07samples\x18\x01 \x03(\x0b\x32 .hutong.records.v1.OverdueSample\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x82\x03\n\x18LaboratoryQualityService\x12w\n\x14GetLaboratoryQuality\x12..hutong.records.v1.GetLaboratoryQualityRequest\x1a/.hutong.records.v1.GetLaboratoryQualityResponse\x12z\n\x15ListLaboratoryQuality\x12/.hutong.records.v1.ListLaboratoryQualityRequest\x1a\x30.hutong.records.v1.ListLaboratoryQualityResponse\x12q\n\x12ListOverdueSamples\x12,.hutong.records.v1.ListOverdueSamplesRequest\x1a-.hutong.records.v1.ListOverdueSamplesResponseB\xd0\x01\n\x15\x63om.hutong.records.v1B\x1dLaboratoryQualityServiceProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2hutong/records/v1/laboratory_quality_service.proto\x12\x11hutong.records.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*hutong/records/v1/correction_service.proto\"\'\n\x08\x44\x61yRange\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0c\n\x04last\x18\x02 \x01(\t\"0\n\x0b\x44iscordance\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\r\n\x05pairs\x18\x02 \x01(\x05\"\xdf\x03\n\x11LaboratoryQuality\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\x12\x0f\n\x07records\x18\x03 \x01(\x05\x12\x11\n\tretracted\x18\x04 \x01(\x05\x12\x0f\n\x07\x61mended\x18\x05 \x01(\x05\x12\x10\n\x08reported\x18\x06 \x01(\x05\x12\x10\n\x08positive\x18\x07 \x01(\x05\x12\x0f\n\x07waiting\x18\x08 \x01(\x05\x12\x0f\n\x07overdue\x18\t \x01(\x05\x12\r\n\x05timed\x18\n \x01(\x05\x12&\n\x19turnaround_median_seconds\x18\x0b \x01(\x03H\x00\x88\x01\x01\x12#\n\x16turnaround_p95_seconds\x18\x0c \x01(\x03H\x01\x88\x01\x01\x12\x17\n\x0fretraction_rate\x18\r \x01(\x01\x12\x16\n\x0e\x61mendment_rate\x18\x0e \x01(\x01\x12\x15\n\rpositive_rate\x18\x0f \x01(\x01\x12\x18\n\x10\x64iscordant_pairs\x18\x10 \x01(\x05\x12\x37\n\x0f\x64iscordant_with\x18\x11 \x03(\x0b\x32\x1e.hutong.records.v1.DiscordanceB\x1c\n\x1a_turnaround_median_secondsB\x19\n\x17_turnaround_p95_seconds\"\xa1\x01\n\x1bGetLaboratoryQualityRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12)\n\x04\x64\x61ys\x18\x02 \x01(\x0b\x32\x1b.hutong.records.v1.DayRange\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\roverdue_hours\x18\x04 \x01(\x05\"\x80\x01\n\x1cGetLaboratoryQualityResponse\x12\x32\n\x04\x64\x61ys\x18\x01 \x03(\x0b\x32$.hutong.records.v1.LaboratoryQuality\x12,\n\x08known_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb5\x01\n\x1cListLaboratoryQualityRequest\x12)\n\x04\x64\x61ys\x18\x01 \x01(\x0b\x32\x1b.hutong.records.v1.DayRange\x12,\n\x08known_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\roverdue_hours\x18\x03 \x01(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x9d\x01\n\x1dListLaboratoryQualityResponse\x12\x35\n\x07quality\x18\x01 \x03(\x0b\x32$.hutong.records.v1.LaboratoryQuality\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd4\x01\n\rOverdueSample\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x12\n\nlaboratory\x18\x03 \x01(\t\x12.\n\nsampled_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10overdue_by_hours\x18\x05 \x01(\x01\x12\x0f\n\x07\x63ontact\x18\x06 \x01(\t\x12\x31\n\x07inquiry\x18\x07 \x01(\x0b\x32 .hutong.records.v1.ResultInquiry\"\xc6\x01\n\x19ListOverdueSamplesRequest\x12\x12\n\nlaboratory\x18\x01 \x01(\t\x12)\n\x04\x64\x61ys\x18\x02 \x01(\x0b\x32\x1b.hutong.records.v1.DayRange\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\roverdue_hours\x18\x04 \x01(\x05\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\xc1\x01\n\x1aListOverdueSamplesResponse\x12\x31\n\x07samples\x18\x01 \x03(\x0b\x32 .hutong.records.v1.OverdueSample\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12,\n\x08known_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x82\x03\n\x18LaboratoryQualityService\x12w\n\x14GetLaboratoryQuality\x12..hutong.records.v1.GetLaboratoryQualityRequest\x1a/.hutong.records.v1.GetLaboratoryQualityResponse\x12z\n\x15ListLaboratoryQuality\x12/.hutong.records.v1.ListLaboratoryQualityRequest\x1a\x30.hutong.records.v1.ListLaboratoryQualityResponse\x12q\n\x12ListOverdueSamples\x12,.hutong.records.v1.ListOverdueSamplesRequest\x1a-.hutong.records.v1.ListOverdueSamplesResponseB\xd0\x01\n\x15\x63om.hutong.records.v1B\x1dLaboratoryQualityServiceProtoP\x01Z2hutong.internal/protos/hutong/records/v1;recordsv1\xa2\x02\x03HRX\xaa\x02\x11Hutong.Records.V1\xca\x02\x11Hutong\\Records\\V1\xe2\x02\x1dHutong\\Records\\V1\\GPBMetadata\xea\x02\x13Hutong::Records::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,26 +34,26 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hutong.records.v1.laborator
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025com.hutong.records.v1B\035LaboratoryQualityServiceProtoP\001Z2hutong.internal/protos/hutong/records/v1;recordsv1\242\002\003HRX\252\002\021Hutong.Records.V1\312\002\021Hutong\\Records\\V1\342\002\035Hutong\\Records\\V1\\GPBMetadata\352\002\023Hutong::Records::V1'
-  _globals['_DAYRANGE']._serialized_start=106
-  _globals['_DAYRANGE']._serialized_end=145
-  _globals['_DISCORDANCE']._serialized_start=147
-  _globals['_DISCORDANCE']._serialized_end=195
-  _globals['_LABORATORYQUALITY']._serialized_start=198
-  _globals['_LABORATORYQUALITY']._serialized_end=677
-  _globals['_GETLABORATORYQUALITYREQUEST']._serialized_start=680
-  _globals['_GETLABORATORYQUALITYREQUEST']._serialized_end=841
-  _globals['_GETLABORATORYQUALITYRESPONSE']._serialized_start=844
-  _globals['_GETLABORATORYQUALITYRESPONSE']._serialized_end=972
-  _globals['_LISTLABORATORYQUALITYREQUEST']._serialized_start=975
-  _globals['_LISTLABORATORYQUALITYREQUEST']._serialized_end=1156
-  _globals['_LISTLABORATORYQUALITYRESPONSE']._serialized_start=1159
-  _globals['_LISTLABORATORYQUALITYRESPONSE']._serialized_end=1316
-  _globals['_OVERDUESAMPLE']._serialized_start=1319
-  _globals['_OVERDUESAMPLE']._serialized_end=1463
-  _globals['_LISTOVERDUESAMPLESREQUEST']._serialized_start=1466
-  _globals['_LISTOVERDUESAMPLESREQUEST']._serialized_end=1664
-  _globals['_LISTOVERDUESAMPLESRESPONSE']._serialized_start=1667
-  _globals['_LISTOVERDUESAMPLESRESPONSE']._serialized_end=1860
-  _globals['_LABORATORYQUALITYSERVICE']._serialized_start=1863
-  _globals['_LABORATORYQUALITYSERVICE']._serialized_end=2249
+  _globals['_DAYRANGE']._serialized_start=150
+  _globals['_DAYRANGE']._serialized_end=189
+  _globals['_DISCORDANCE']._serialized_start=191
+  _globals['_DISCORDANCE']._serialized_end=239
+  _globals['_LABORATORYQUALITY']._serialized_start=242
+  _globals['_LABORATORYQUALITY']._serialized_end=721
+  _globals['_GETLABORATORYQUALITYREQUEST']._serialized_start=724
+  _globals['_GETLABORATORYQUALITYREQUEST']._serialized_end=885
+  _globals['_GETLABORATORYQUALITYRESPONSE']._serialized_start=888
+  _globals['_GETLABORATORYQUALITYRESPONSE']._serialized_end=1016
+  _globals['_LISTLABORATORYQUALITYREQUEST']._serialized_start=1019
+  _globals['_LISTLABORATORYQUALITYREQUEST']._serialized_end=1200
+  _globals['_LISTLABORATORYQUALITYRESPONSE']._serialized_start=1203
+  _globals['_LISTLABORATORYQUALITYRESPONSE']._serialized_end=1360
+  _globals['_OVERDUESAMPLE']._serialized_start=1363
+  _globals['_OVERDUESAMPLE']._serialized_end=1575
+  _globals['_LISTOVERDUESAMPLESREQUEST']._serialized_start=1578
+  _globals['_LISTOVERDUESAMPLESREQUEST']._serialized_end=1776
+  _globals['_LISTOVERDUESAMPLESRESPONSE']._serialized_start=1779
+  _globals['_LISTOVERDUESAMPLESRESPONSE']._serialized_end=1972
+  _globals['_LABORATORYQUALITYSERVICE']._serialized_start=1975
+  _globals['_LABORATORYQUALITYSERVICE']._serialized_end=2361
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from hutong.records.v1 import correction_service_pb2 as _correction_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -329,6 +330,8 @@ class OverdueSample(_message.Message):
     LABORATORY_FIELD_NUMBER: _builtins.int
     SAMPLED_AT_FIELD_NUMBER: _builtins.int
     OVERDUE_BY_HOURS_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    INQUIRY_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """GB/T 2260 code of the region that keeps the record."""
     source_id: _builtins.str
@@ -337,9 +340,17 @@ class OverdueSample(_message.Message):
     """Whom to call."""
     overdue_by_hours: _builtins.float
     """For how many hours the result has been overdue at known_at."""
+    contact: _builtins.str
+    """The laboratory's telephone, as its region has it now; empty where none is known."""
     @_builtins.property
     def sampled_at(self) -> _timestamp_pb2.Timestamp:
         """When the sample was taken."""
+
+    @_builtins.property
+    def inquiry(self) -> _correction_service_pb2.ResultInquiry:
+        """What the laboratory was asked about it last, and answered, as it is now; absent where nobody has. Kept where the
+        record is written: a store of copies, such as the nation's, knows of none.
+        """
 
     def __init__(
         self,
@@ -349,10 +360,12 @@ class OverdueSample(_message.Message):
         laboratory: _builtins.str = ...,
         sampled_at: _timestamp_pb2.Timestamp | None = ...,
         overdue_by_hours: _builtins.float = ...,
+        contact: _builtins.str = ...,
+        inquiry: _correction_service_pb2.ResultInquiry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sampled_at", b"sampled_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inquiry", b"inquiry", "sampled_at", b"sampled_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["laboratory", b"laboratory", "overdue_by_hours", b"overdue_by_hours", "region", b"region", "sampled_at", b"sampled_at", "source_id", b"source_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "inquiry", b"inquiry", "laboratory", b"laboratory", "overdue_by_hours", b"overdue_by_hours", "region", b"region", "sampled_at", b"sampled_at", "source_id", b"source_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

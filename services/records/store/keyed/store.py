@@ -134,6 +134,10 @@ class KeyedStore:
         asked = await self._asked(person_keys)
         return self._own(await self._store.correction_requests_of(asked))
 
+    async def late_result_requests(self, records: Collection[RecordId]) -> Sequence[StoredCorrectionRequest]:
+        """See CorrectionRequestLog."""
+        return self._own(await self._store.late_result_requests(records))
+
     async def correction_request_counts(self, region: str) -> Sequence[CorrectionRequestCount]:
         """See CorrectionRequestLog."""
         return await self._store.correction_request_counts(region)

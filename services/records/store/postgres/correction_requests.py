@@ -7,10 +7,11 @@ import asyncpg
 from services.common.instants import Instant
 from services.records.domain.correction_requests import (
     MOST_OF_PERSON,
+    RESULT_LATE,
     CorrectionRequestCount,
     StoredCorrectionRequest,
 )
-from services.records.domain.revisions import PersonRecord
+from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.store.rows import CORRECTION_REQUEST_COLUMNS
 from services.records.store.unit_of_work import Plan
 
@@ -91,6 +92,21 @@ async def listed(
         answered_too,
         list(laboratories),
         most,
+    )
+    return [StoredCorrectionRequest(*row) for row in rows]
+
+
+async def for_late_results(
+    connection: asyncpg.Connection, records: Collection[RecordId]
+) -> Sequence[StoredCorrectionRequest]:
+    """Returns the requests for late results about records, oldest first."""
+    regions, source_ids = zip(*records, strict=True)
+    rows = await connection.fetch(
+        f"select {CORRECTION_REQUEST_COLUMNS} from correction_request where kind = $1 "
+        "and (region, source_id) in (select * from unnest($2::text[], $3::text[])) order by number",
+        RESULT_LATE,
+        regions,
+        source_ids,
     )
     return [StoredCorrectionRequest(*row) for row in rows]
 

@@ -218,6 +218,10 @@ class PostgresStore:
         """See CorrectionRequestLog."""
         return await self._run(lambda connection: correction_requests.of_person(connection, person_keys))
 
+    async def late_result_requests(self, records: Collection[RecordId]) -> Sequence[StoredCorrectionRequest]:
+        """See CorrectionRequestLog."""
+        return await self._run(lambda connection: correction_requests.for_late_results(connection, records))
+
     async def correction_request_counts(self, region: str) -> Sequence[CorrectionRequestCount]:
         """See CorrectionRequestLog."""
         return await self._run(lambda connection: correction_requests.counts(connection, region))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from services.records.domain.correction_requests import CorrectionRequestCount, StoredCorrectionRequest
-from services.records.domain.revisions import PersonRecord
+from services.records.domain.revisions import PersonRecord, RecordId
 
 
 class CorrectionRequestLog(Protocol):
@@ -21,6 +21,9 @@ class CorrectionRequestLog(Protocol):
 
     async def correction_requests_of(self, person_keys: Collection[bytes]) -> Sequence[StoredCorrectionRequest]:
         """Returns the newest MOST_OF_PERSON requests of a person, newest first."""
+
+    async def late_result_requests(self, records: Collection[RecordId]) -> Sequence[StoredCorrectionRequest]:
+        """Returns the requests for late results about these records, whoever asked, oldest first."""
 
     async def correction_request_counts(self, region: str) -> Sequence[CorrectionRequestCount]:
         """Returns how many requests there are about a region's records, by laboratory and kind."""

@@ -6,10 +6,11 @@ from collections.abc import Collection, Sequence
 from services.common.instants import Instant
 from services.records.domain.correction_requests import (
     MOST_OF_PERSON,
+    RESULT_LATE,
     CorrectionRequestCount,
     StoredCorrectionRequest,
 )
-from services.records.domain.revisions import PersonRecord
+from services.records.domain.revisions import PersonRecord, RecordId
 from services.records.store.rows import CORRECTION_REQUEST_COLUMNS
 from services.records.store.unit_of_work import Plan
 
@@ -84,6 +85,18 @@ def listed(
         f"select {CORRECTION_REQUEST_COLUMNS} from correction_request "
         f"where region = ? and number > ? and (? or answer = 0) {own}order by number limit ?",
         (region, after, answered_too, *laboratories, most),
+    )
+    return [StoredCorrectionRequest(*row) for row in rows]
+
+
+def for_late_results(
+    connection: sqlite3.Connection, records: Collection[RecordId]
+) -> Sequence[StoredCorrectionRequest]:
+    """Returns the requests for late results about records, oldest first."""
+    rows = connection.execute(
+        f"select {CORRECTION_REQUEST_COLUMNS} from correction_request where kind = ? "
+        f"and (region, source_id) in (values {','.join(['(?, ?)'] * len(records))}) order by number",
+        (RESULT_LATE, *(part for record in records for part in record)),
     )
     return [StoredCorrectionRequest(*row) for row in rows]
 

@@ -261,6 +261,11 @@ class SqliteStore:
         with guarded():
             return correction_requests.of_person(self._read, person_keys)
 
+    async def late_result_requests(self, records: Collection[RecordId]) -> Sequence[StoredCorrectionRequest]:
+        """See CorrectionRequestLog."""
+        with guarded():
+            return correction_requests.for_late_results(self._read, records)
+
     async def correction_request_counts(self, region: str) -> Sequence[CorrectionRequestCount]:
         """See CorrectionRequestLog."""
         with guarded():
