@@ -1,1 +1,1 @@
-"""What runs of the faults' tests saw, and the page that tells it."""
+"""The record of what runs of the faults' tests saw, and the page that tells it."""

@@ -40,7 +40,7 @@ class Case:
 
 
 class Measured:
-    """What one run of a test measures, by fault."""
+    """The measures of one run of a test, by fault."""
 
     def __init__(self) -> None:
         self.cases: dict[str, Case] = {}
