@@ -38,15 +38,19 @@ class Device:
 
 
 class Received(NamedTuple):
-    """A message that was taken: what it says, its size, and its headers."""
+    """A message that was taken: what it says, its size, its headers, the device that it is for, and the port of the
+    connection that it came by."""
 
     said: dict[str, Any]
     size: int
     headers: dict[str, str]
+    device: str
+    port: int
 
 
 class PushService:
-    """Takes messages; `answers` are the status and headers of the next ones, 201 when there are none left."""
+    """Takes messages; `answers` are the status and headers of the next ones, 201 when there are none left. While
+    `answering` is not set, a message that was taken is not answered."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -54,6 +58,8 @@ class PushService:
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.received: list[Received] = []
         self.refused = 0
+        self.answering = asyncio.Event()
+        self.answering.set()
         self._changed = asyncio.Condition()
 
     @property
@@ -64,7 +70,11 @@ class PushService:
     @property
     def endpoint(self) -> str:
         """The URL that the device's messages are sent to."""
-        return f"https://{self.host}/send/one"
+        return self.endpoint_of("one")
+
+    def endpoint_of(self, device: str) -> str:
+        """Returns the URL of another device, which has the same keys."""
+        return f"https://{self.host}/send/{device}"
 
     async def take(self, request: web.Request) -> web.Response:
         """Answers a message. What is not signed by whom the header names is refused with 403."""
@@ -76,10 +86,13 @@ class PushService:
                 status = 403
             if status == 201:
                 named = {name.lower(): value for name, value in request.headers.items()}
-                self.received.append(Received(self.device.read(body), len(body), named))
+                _, port, *_ = request.get_extra_info("peername")
+                device = request.match_info["device"]
+                self.received.append(Received(self.device.read(body), len(body), named, device, port))
             else:
                 self.refused += 1
             self._changed.notify_all()
+        await self.answering.wait()
         return web.Response(status=status, headers=headers)
 
     async def until(self, messages: int, refused: int = 0) -> None:
@@ -106,6 +119,7 @@ async def push_service(folder: Path) -> AsyncIterator[PushService]:
     try:
         yield service
     finally:
+        service.answering.set()
         await runner.cleanup()
 
 
