@@ -10,7 +10,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 
 from services.runtime.telemetry.trace import tracing
 from tests.testkit.needs import CI
-from tests.testkit.servers.citus import citus_url
+from tests.testkit.servers.citus import citus_url, coordinator_url
 from tests.testkit.servers.otlp import Collector, collecting
 from tests.testkit.servers.postgres import postgres_server, postgres_url
 from tests.testkit.servers.redis import redis_server, start_redis
@@ -21,6 +21,7 @@ from tests.testkit.servers.store_urls import any_store_url, nation_url, store_ur
 __all__ = [
     "any_store_url",
     "citus_url",
+    "coordinator_url",
     "nation_url",
     "postgres_server",
     "postgres_url",

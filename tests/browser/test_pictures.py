@@ -303,7 +303,7 @@ def test_every_state_has_its_picture() -> None:
 
 
 @pytest.mark.skipif("PICTURES" not in os.environ, reason="PICTURES=1 makes the pictures, PICTURES=NAME one of them")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.asyncio(loop_scope="session")
 async def test_the_pictures_are_made(browser: Browser, tmp_path: Path) -> None:
     """Each state is shown by the page itself."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from services.runtime.settings.arguments import or_setting
 from services.runtime.settings.environment import SettingsError
 from services.runtime.storage.postgres.statements import LEDGER, script
-from services.runtime.storage.schema import Migration, Schemas
+from services.runtime.storage.schema import Migration, Schemas, undistributable
 
 CONNECT_SECONDS = 10.0
 
@@ -82,6 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser, schemas: Schemas) -> None:
 
 def run(schemas: Schemas, args: argparse.Namespace) -> int:
     """Runs the command; its exit status: 0, 2 for a wrong command line, 4 when the database does not do its part."""
+    if args.distribute and not schemas.postgres.is_distributable:
+        print(f"hutong: {undistributable(schemas.postgres)}", file=sys.stderr)  # noqa: T201
+        return 2
     if args.sql:
         print(f"{LEDGER.strip()};")  # noqa: T201  # this is what the command is for
         for migration in schemas.postgres.migrations:

@@ -65,6 +65,11 @@ class Schema:
         return self.package or f"services.{self.store}"
 
     @property
+    def is_distributable(self) -> bool:
+        """Says whether a Citus cluster can distribute the tables; those of others stay on its coordinator."""
+        return any(migration.hashed for migration in self.migrations)
+
+    @property
     def newest(self) -> int:
         """The number of the last migration."""
         return self.migrations[-1].number
@@ -123,3 +128,11 @@ def another(schema: Schema, place: str) -> SchemaError:
 def absent(schema: Schema, place: str) -> SchemaError:
     """The error for a place that holds nothing."""
     return SchemaError(f"没有这个库 / there is no store of {schema.store} in this {place}: {how_to_migrate(schema)}")
+
+
+def undistributable(schema: Schema) -> SchemaError:
+    """The error for tables that no cluster distributes."""
+    return SchemaError(
+        f"--distribute: {schema.store} 的表不分布；不带此选项，建于协调节点或任一 PostgreSQL / the tables of "
+        f"{schema.store} are not distributed; without it they are made on the coordinator, or on any PostgreSQL"
+    )

@@ -6,25 +6,23 @@ from pathlib import Path
 import pytest
 
 from services.lookup.store.protocol import HolderStore
+from tests.testkit.servers.citus import needs_citus
 from tests.testkit.servers.holder_store import opened
-from tests.testkit.servers.postgres import PostgresServer
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def server(request: pytest.FixtureRequest) -> PostgresServer | None:
-    """The server of the backend under test; SQLite has none."""
-    return None if request.param == "sqlite" else request.getfixturevalue("postgres_server")
-
-
-@pytest.fixture
-async def url(server: PostgresServer | None, tmp_path: Path) -> AsyncIterator[str]:
-    """Returns the URL of a store that is yet to be made."""
-    if server is None:
-        yield f"sqlite:///{tmp_path / 'lookup.db'}"
-        return
-    made = await server.create_database()
-    yield made
-    await server.drop_database(made)
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("coordinator", marks=needs_citus, id="citus"),
+    ]
+)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Returns the URL of a store that is yet to be made. On a cluster it is the coordinator's alone."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'lookup.db'}"
+    made: str = request.getfixturevalue(f"{request.param}_url")
+    return made
 
 
 @pytest.fixture

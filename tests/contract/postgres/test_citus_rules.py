@@ -129,6 +129,19 @@ def test_what_breaks_a_rule_is_seen(query, offence):
 
 
 @needs_citus
+async def test_catalogs_are_read_as_on_one_node(citus_url):
+    """A cluster looks at each relation for whether it is a shard, unless it is told to show them: the store's driver
+    reads the catalogs on each connection."""
+    query = "explain select 1 from pg_class"
+    connection = await asyncpg.connect(citus_url)
+    assert "known_shard" in str(await connection.fetch(query))
+    await connection.close()
+    store = PostgresStore(citus_url)
+    assert "known_shard" not in str(await store._run(lambda connection: connection.fetch(query)))
+    await store.close()
+
+
+@needs_citus
 async def test_what_a_rule_refuses_a_cluster_refuses(citus_url):
     """A rule that it does not need is no rule here."""
     connection = await asyncpg.connect(citus_url)

@@ -12,7 +12,6 @@ import pytest
 
 from services.common.errors import Unavailable
 from services.records.store.postgres.store import PostgresStore
-from services.runtime.storage.postgres import statements
 from tests.testkit.builders.records import person, result, submission
 from tests.testkit.clocks import ManualClock
 from tests.testkit.servers.citus import CITUS, needs_citus
@@ -28,13 +27,7 @@ SECONDS = 240.0
 
 
 @pytest.fixture
-def few_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight of each table, for all of a worker's are moved one after another."""
-    monkeypatch.setattr(statements, "SHARDS", 8)
-
-
-@pytest.fixture
-async def store(few_shards: None, citus_url: str) -> AsyncIterator[PostgresStore]:
+async def store(citus_url: str) -> AsyncIterator[PostgresStore]:
     """A distributed store."""
     store = PostgresStore(citus_url, statement_seconds=10.0)
     yield store

@@ -18,8 +18,9 @@ import pytest
 
 from services.records.store.schemas import SCHEMAS
 from services.runtime.storage.migration_command import migrate
+from services.runtime.storage.postgres import statements
 
-__all__ = ["CITUS", "citus_database", "citus_url", "needs_citus"]
+__all__ = ["CITUS", "citus_database", "citus_url", "coordinator_url", "needs_citus"]
 
 CITUS: Sequence[str] = tuple(filter(None, os.environ.get("HUTONG_TEST_CITUS_URLS", "").split(",")))
 """The nodes' URLs; empty where there is no cluster."""
@@ -28,10 +29,14 @@ needs_citus = pytest.mark.skipif(not CITUS, reason="HUTONG_TEST_CITUS_URLS names
 """Skips a test where there is no cluster."""
 
 
+_SHARDS = 8
+"""Of each table: several for each worker, and no more to make for each test, or to move."""
+
+
 @asynccontextmanager
-async def citus_database() -> AsyncIterator[str]:
-    """A database on every node, with the extension, the nodes known to each other, and the tables of records
-    distributed; yields its URL on the coordinator."""
+async def citus_database(*, distributed: bool = True) -> AsyncIterator[str]:
+    """A database on every node, with the extension and the nodes known to each other, and the tables of records, if
+    they are to be `distributed`; yields its URL on the coordinator."""
     name = f"t{uuid4().hex}"
     nodes = [urlunsplit(urlsplit(url)._replace(path=f"/{name}")) for url in CITUS]
     for url in CITUS:
@@ -46,7 +51,10 @@ async def citus_database() -> AsyncIterator[str]:
                 f"select citus_set_coordinator_host('{coordinator.hostname}', {coordinator.port})",
                 *(f"select citus_add_node('{worker.hostname}', {worker.port})" for worker in workers),
             )
-        await migrate(SCHEMAS, nodes[0], distribute=True)
+        if distributed:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(statements, "SHARDS", _SHARDS)
+                await migrate(SCHEMAS, nodes[0], distribute=True)
         yield nodes[0]
     finally:
         # The coordinator first: its background work would hold the others'.
@@ -58,6 +66,13 @@ async def citus_database() -> AsyncIterator[str]:
 async def citus_url() -> AsyncIterator[str]:
     """The URL of a database of its own, distributed."""
     async with citus_database() as url:
+        yield url
+
+
+@pytest.fixture
+async def coordinator_url() -> AsyncIterator[str]:
+    """The URL of an empty database of its own on the coordinator."""
+    async with citus_database(distributed=False) as url:
         yield url
 
 

@@ -72,3 +72,15 @@ def test_a_command_loads_what_it_needs_and_no_more(arguments, foreign):
     loaded = modules_after(*arguments)
     assert "argparse" in loaded
     assert not {name for name in loaded if name in foreign or name.startswith(tuple(f"{one}." for one in foreign))}
+
+
+@pytest.mark.parametrize("printed", [[], ["--sql"]], ids=["applied", "printed"])
+@pytest.mark.parametrize("store", ["lookup", "supervision", "push"])
+def test_what_no_cluster_distributes_is_not_distributed(store, printed, capsys):
+    """Whether the statements are applied, for which no database is reached, or printed: one sentence says where such
+    tables are."""
+    status = main(["migrate", store, "--distribute", "--store-url", "postgresql://hutong@127.0.0.1:1/none", *printed])
+    told = capsys.readouterr()
+    assert (2, "") == (status, told.out)
+    (sentence,) = told.err.splitlines()
+    assert f"the tables of {store} are not distributed" in sentence

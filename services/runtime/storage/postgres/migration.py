@@ -14,7 +14,7 @@ from services.runtime.storage.postgres.statements import (
     one_by_one,
     statements,
 )
-from services.runtime.storage.schema import Migration, Schema, SchemaError, ahead, another, behind
+from services.runtime.storage.schema import Migration, Schema, SchemaError, ahead, another, behind, undistributable
 
 _OTHERS = "select 1 from store_migration where store <> $1 limit 1"
 
@@ -59,8 +59,8 @@ async def migrate(connection: asyncpg.Connection, schema: Schema, *, distribute:
     whose extension must be there; that is decided with the first migration, and later ones follow it. Raises
     SchemaError, also for a database that holds a store of another kind and none of this.
     """
-    if distribute and not any(one.hashed for one in schema.migrations):
-        raise SchemaError(f"a store of {schema.store} has no tables to distribute")
+    if distribute and not schema.is_distributable:
+        raise undistributable(schema)
     applied: list[Migration] = []
     while True:
         async with connection.transaction():

@@ -86,6 +86,9 @@ class Connections:
             "idle_in_transaction_session_timeout": limit,
             # The planner's compiler would cost more than these small queries.
             "jit": "off",
+            # Citus would look at each relation for whether it is a shard, and the driver, which reads the catalogs for
+            # each type of arrays, would take 0.3 s of the server's CPU for each. Elsewhere nobody reads this.
+            "citus.show_shards_for_app_name_prefixes": "*",
             **database.session,
         }
 
