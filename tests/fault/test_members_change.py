@@ -22,8 +22,6 @@ from tests.testkit.secret import SECRET
 from tests.testkit.wrong_settings.mesh import STORES, SmallMesh, no_signals
 from tests.testkit.wrong_settings.people import NEGATIVE, POSITIVE, Taken, document
 
-__all__ = ["no_signals"]
-
 NEWCOMER = "430000"
 WELL, SICK, ITS_WELL, ITS_SICK, NOBODY = range(5)
 TESTS = {
@@ -90,15 +88,16 @@ class Questions:
 
 
 @pytest.fixture
-async def mesh(tmp_path: Path, no_signals: None) -> AsyncIterator[SmallMesh]:
+async def mesh(tmp_path: Path) -> AsyncIterator[SmallMesh]:
     """A mesh of two regions; the third's store runs and is not on it."""
     made = SmallMesh(tmp_path / "mesh", SECRET, DEFAULT_DIRECTORY)
     _listed(made, without=NEWCOMER)
-    try:
-        await made.start_all()
-        yield made
-    finally:
-        await made.stop_all()
+    with no_signals():
+        try:
+            await made.start_all()
+            yield made
+        finally:
+            await made.stop_all()
 
 
 def _listed(mesh: SmallMesh, without: str = "") -> None:

@@ -6,11 +6,13 @@ import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 
 import httpx
 import pytest
+import pytest_asyncio
 from hutong.common.v1.subject_pb2 import Document, DocumentType, Purpose, Subject
 from hutong.records.v1 import record_write_service_pb2
 from hutong.records.v1.record_pb2 import Channel, RecordContent, RecordKind, TestResult, Tube
@@ -31,7 +33,6 @@ from tests.testkit.servers.redis import RedisServer
 pytestmark = [pytest.mark.mesh, pytest.mark.slow, pytest.mark.timeout(300)]
 
 HOME, ELSEWHERE = "430000", "110000"
-NUMBER = "FAULT0001"
 WRITES = [record_write_service_pb2.DESCRIPTOR.services_by_name["RecordWriteService"]]
 LATE = BOUND_SECONDS + 3.0
 """Looked at for so long after a change, in seconds: what is outdated must not come back either."""
@@ -71,20 +72,20 @@ class Pieces:
         await self._client.aclose()
         await self._channel.close()
 
-    async def submit(self) -> None:
-        """The person is tested at home."""
-        subject = Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number=NUMBER))
-        submission = RecordSubmission(region=HOME, source_id="S1", subject=subject, content=_content(10))
+    async def submit(self, person: "Person") -> None:
+        """A person is tested at home."""
+        subject = Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number=person.number))
+        submission = RecordSubmission(region=HOME, source_id=person.source_id, subject=subject, content=_content(10))
         await self._store.SubmitRecord(
             SubmitRecordRequest(submission=submission, purpose=Purpose.PURPOSE_RECORD_KEEPING)
         )
 
-    async def amend(self) -> None:
+    async def amend(self, person: "Person") -> None:
         """The test is amended at home; returns when the region has acknowledged it."""
         await self._store.AmendRecord(
             AmendRecordRequest(
                 region=HOME,
-                source_id="S1",
+                source_id=person.source_id,
                 revision=1,
                 content=_content(11),
                 cause="mistyped",
@@ -112,9 +113,9 @@ class Pieces:
             Path(f"{self._nation_file}{name}").unlink(missing_ok=True)
         self._nation_file.with_suffix(".backup").replace(self._nation_file)
 
-    async def shown(self, region: str) -> tuple[str, int] | None:
+    async def shown(self, number: str, region: str) -> tuple[str, int] | None:
         """The freshness of the code shown and the revision it rests on; None when there is none."""
-        question = {"document": {"type": "PASSPORT", "number": NUMBER}, "region": region}
+        question = {"document": {"type": "PASSPORT", "number": number}, "region": region}
         try:
             reply = await self._client.post("/v1/healthCode:show", json=question)
         except httpx.HTTPError:
@@ -124,11 +125,34 @@ class Pieces:
         code = reply.json()
         return code["freshness"], 0 if code["newestTest"] is None else code["newestTest"]["revision"]
 
+    def mend(self) -> None:
+        """Makes every wire whole."""
+        for wire in self.wires.values():
+            wire.mend()
+
+
+class Person:
+    """Somebody with one test, and the codes that the mesh shows of them."""
+
+    def __init__(self, pieces: Pieces, number: int) -> None:
+        self._pieces = pieces
+        self.number = f"FAULT{number:04d}"
+        self.source_id = f"S{number}"
+
+    async def tested(self) -> None:
+        """Returns when they were tested at home, and both regions' codes are cached."""
+        await self._pieces.submit(self)
+        await self.warm()
+
+    async def amend(self) -> None:
+        """Their test is amended at home; returns when the region has acknowledged it."""
+        await self._pieces.amend(self)
+
     async def warm(self) -> None:
         """Waits until both regions' codes are cached with the first revision."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             for region in (HOME, ELSEWHERE):
-                while await self.shown(region) != ("CACHED", 1):
+                while await self._pieces.shown(self.number, region) != ("CACHED", 1):
                     await asyncio.sleep(POLL_SECONDS)
 
     async def last_outdated(self, since: float) -> dict[str, float]:
@@ -138,7 +162,7 @@ class Pieces:
         while perf_counter() - since < LATE:
             for region in last:
                 asked = perf_counter() - since
-                answer = await self.shown(region)
+                answer = await self._pieces.shown(self.number, region)
                 if answer is not None and answer[0] != "STALE" and answer[1] != 2:
                     last[region] = asked
             await asyncio.sleep(POLL_SECONDS)
@@ -148,7 +172,7 @@ class Pieces:
         """Waits until both codes are right, and cached again."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             for region in (HOME, ELSEWHERE):
-                while await self.shown(region) != ("CACHED", 2):
+                while await self._pieces.shown(self.number, region) != ("CACHED", 2):
                     await asyncio.sleep(POLL_SECONDS)
 
 
@@ -214,12 +238,9 @@ async def in_pieces(data: Path, *, redis_url: str = "", region_feeds: bool = Tru
                 await children["nation"].ready()
         pieces = Pieces(f"http://{at['http']}", at[HOME], wires, children["nation"], data / "nation.db")
         stack.push_async_callback(pieces.close)
-        await pieces.submit()
-        await pieces.warm()
         yield pieces
         # Proxies are mended before processes end, so that they end at once.
-        for proxy in wires.values():
-            proxy.mend()
+        pieces.mend()
 
 
 def _cut(*names: str) -> Callable[[Pieces], None]:
@@ -238,9 +259,31 @@ def _swallow(*names: str) -> Callable[[Pieces], None]:
     return swallow
 
 
+_NUMBERS = count(1)
+
+
+@asynccontextmanager
+async def somebody_in(pieces: Pieces) -> AsyncIterator[Person]:
+    """Somebody new whose codes are cached; afterwards every wire is whole."""
+    person = Person(pieces, next(_NUMBERS))
+    await person.tested()
+    try:
+        yield person
+    finally:
+        pieces.mend()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pieces]:
+    """One mesh for all faults after which it is whole again; each has a person of its own."""
+    async with in_pieces(tmp_path_factory.mktemp("mesh")) as pieces:
+        yield pieces
+
+
 GATEWAYS = ("nation-gateway", "lookup-gateway", "verdict-gateway", f"{HOME}-gateway")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -253,57 +296,57 @@ GATEWAYS = ("nation-gateway", "lookup-gateway", "verdict-gateway", f"{HOME}-gate
     ],
 )
 async def test_nothing_outdated_is_shown_for_longer_than_the_bound(
-    tmp_path: Path, fault: Callable[[Pieces], None]
+    mesh: Pieces, fault: Callable[[Pieces], None]
 ) -> None:
     """A change right after a cut, when everything still looks fresh."""
-    async with in_pieces(tmp_path) as pieces:
-        fault(pieces)
-        await pieces.amend()
-        last = await pieces.last_outdated(perf_counter())
+    async with somebody_in(mesh) as person:
+        fault(mesh)
+        await person.amend()
+        last = await person.last_outdated(perf_counter())
         assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
-        for wire in pieces.wires.values():
-            wire.mend()
-        await pieces.follows_again()
+        mesh.mend()
+        await person.follows_again()
 
 
 async def test_region_the_gateway_does_not_hear_is_cut_from_the_nation(tmp_path: Path) -> None:
     """Nobody tells the gateway: the nation's news, which stand still, must."""
-    async with in_pieces(tmp_path, region_feeds=False) as pieces:
+    async with in_pieces(tmp_path, region_feeds=False) as pieces, somebody_in(pieces) as person:
         pieces.wires[f"{HOME}-nation"].swallow()
-        await pieces.amend()
-        last = await pieces.last_outdated(perf_counter())
+        await person.amend()
+        last = await person.last_outdated(perf_counter())
         assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("wire", [f"{HOME}-nation", f"{HOME}-gateway"])
-async def test_nation_restored_from_a_backup_brings_nothing_outdated_back(tmp_path: Path, wire: str) -> None:
+async def test_nation_restored_from_a_backup_brings_nothing_outdated_back(mesh: Pieces, wire: str) -> None:
     """It comes back without a change that is older than the bound, and cannot hear the region, or it alone can: what it
     lacks is asked of the region itself, and who was shown the change is not shown anything else."""
-    async with in_pieces(tmp_path) as pieces:
-        pieces.back_up_the_nation()
-        await pieces.amend()
+    async with somebody_in(mesh) as person:
+        mesh.back_up_the_nation()
+        await person.amend()
         await asyncio.sleep(BOUND_SECONDS)
-        await pieces.follows_again()
-        pieces.wires[wire].cut()
+        await person.follows_again()
+        mesh.wires[wire].cut()
         since = perf_counter()
-        await pieces.restore_the_nation()
-        last = await pieces.last_outdated(since)
+        await mesh.restore_the_nation()
+        last = await person.last_outdated(since)
         assert max(last.values()) == 0, last
-        pieces.wires[wire].mend()
-        await pieces.follows_again()
+        mesh.mend()
+        await person.follows_again()
 
 
 @pytest.mark.redis
 async def test_restarted_redis_brings_nothing_outdated_back(tmp_path: Path, redis_server: RedisServer) -> None:
     """Killed before a change and started after it, empty; news that came meanwhile found nowhere to go."""
-    async with in_pieces(tmp_path, redis_url=redis_server.url) as pieces:
+    async with in_pieces(tmp_path, redis_url=redis_server.url) as pieces, somebody_in(pieces) as person:
         redis_server.kill()
-        await pieces.amend()
+        await person.amend()
         since = perf_counter()
         redis_server.start()
-        last = await pieces.last_outdated(since)
+        last = await person.last_outdated(since)
         assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
-        await pieces.follows_again()
+        await person.follows_again()
 
 
 @pytest.mark.redis
@@ -311,14 +354,14 @@ async def test_redis_that_was_stopped_shows_nothing_outdated_when_it_goes_on(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     """Frozen before a change and thawed after it, with all that it held."""
-    async with in_pieces(tmp_path, redis_url=redis_server.url) as pieces:
+    async with in_pieces(tmp_path, redis_url=redis_server.url) as pieces, somebody_in(pieces) as person:
         redis_server.freeze()
         try:
-            await pieces.amend()
+            await person.amend()
             since = perf_counter()
             await asyncio.sleep(1.0)
         finally:
             redis_server.thaw()
-        last = await pieces.last_outdated(since)
+        last = await person.last_outdated(since)
         assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
-        await pieces.follows_again()
+        await person.follows_again()

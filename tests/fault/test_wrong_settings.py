@@ -8,7 +8,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -17,6 +17,7 @@ import grpc
 import httpx
 import msgspec
 import pytest
+import pytest_asyncio
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.common.v1.text_pb2 import LocalizedText
 from hutong.lookup.v1 import holder_service_pb2 as hpb
@@ -37,8 +38,6 @@ from tests.testkit.wrong_settings.mesh import PROGRAMS, REGIONS, Said, SmallMesh
 from tests.testkit.wrong_settings.page import PAGE, table
 from tests.testkit.wrong_settings.people import NEGATIVE, PASSPORT, PEOPLE, POSITIVE, Taken, document
 from tests.testkit.wrong_settings.table import BY_KIND, REFUSED, SERVED, WRONG, Mistake
-
-__all__ = ["no_signals"]
 
 ALL = os.environ.get("HUTONG_WRONG_SETTINGS") == "all"
 """Every mistake on a mesh of its own, one test each; otherwise all of them one after another on one mesh."""
@@ -346,18 +345,26 @@ def wrong(codes: Mapping[str, tuple[str, ...]], *, honest: bool = True) -> list[
     ]
 
 
-@pytest.fixture
-async def trial(tmp_path: Path, no_signals: None) -> AsyncIterator[Trial]:
+@asynccontextmanager
+async def trial_in(folder: Path) -> AsyncIterator[Trial]:
     """A mesh to make mistakes with."""
-    made = Trial(tmp_path)
+    made = Trial(folder)
     logger = logging.getLogger("hutong")
     logger.addHandler(made.said)
-    try:
-        await made.begin()
-        yield made
-    finally:
-        logger.removeHandler(made.said)
-        await made.end()
+    with no_signals():
+        try:
+            await made.begin()
+            yield made
+        finally:
+            logger.removeHandler(made.said)
+            await made.end()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def trial(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trial]:
+    """One mesh for all mistakes: each is put right again before the next."""
+    async with trial_in(tmp_path_factory.mktemp("trial")) as one:
+        yield one
 
 
 def ids(mistake: Mistake) -> str:
@@ -366,6 +373,7 @@ def ids(mistake: Mistake) -> str:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.skipif(ALL, reason="each has a mesh of its own")
 @pytest.mark.parametrize("variables", [("LISTEN", "MESH_SECRET"), ("STORE_URL",), ("DIRECTORY",), ()], ids=str)
 async def test_no_mistake_shows_a_false_code(trial: Trial, variables: tuple[str, ...]) -> None:
@@ -383,10 +391,11 @@ async def test_no_mistake_shows_a_false_code(trial: Trial, variables: tuple[str,
 
 @pytest.mark.skipif(not ALL, reason="HUTONG_WRONG_SETTINGS=all")
 @pytest.mark.parametrize("mistake", WRONG, ids=ids)
-async def test_a_mistake_on_a_mesh_of_its_own(trial: Trial, mistake: Mistake) -> None:
+async def test_a_mistake_on_a_mesh_of_its_own(tmp_path: Path, mistake: Mistake) -> None:
     """The same, with nothing before."""
-    assert [] == await trial.make(mistake)
-    await trial.right()
+    async with trial_in(tmp_path) as trial:
+        assert [] == await trial.make(mistake)
+        await trial.right()
 
 
 def fields() -> list[tuple[str, Any]]:

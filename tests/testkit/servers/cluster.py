@@ -4,7 +4,7 @@ and rollouts as a Deployment and a StatefulSet make them."""
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
@@ -164,7 +164,6 @@ class Workload(Generic[P]):
             # Another rollout that began meanwhile may have ended it.
             if old in self.replicas:
                 ending.append(asyncio.create_task(self._end(old)))
-                await asyncio.sleep(0)
         await asyncio.gather(*ending)
 
     async def roll_as_stateful_set(self) -> None:
@@ -185,11 +184,12 @@ class Workload(Generic[P]):
         self.replicas.append(replica)
         self._publish()
 
-    async def _end(self, replica: P) -> None:
-        # The address leaves the name as SIGTERM is sent; who asked a moment before still has it.
+    def _end(self, replica: P) -> Coroutine[Any, Any, None]:
+        # Taken away at once, before others have their turn: no other rollout may end it, too. The address leaves
+        # the name as SIGTERM is sent; who asked a moment before still has it.
         self.replicas.remove(replica)
         self._publish()
-        await replica.terminate(self._cluster.drain_seconds)
+        return replica.terminate(self._cluster.drain_seconds)
 
     def _publish(self) -> None:
         self._cluster.names.addresses[self.name] = [replica.address for replica in self.replicas]

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,11 +59,13 @@ async def _stop_signal() -> None:
     await _stopped.get().wait()
 
 
-@pytest.fixture
-def no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def no_signals() -> Iterator[None]:
     """Services of this process end when they are told, not by signals."""
-    monkeypatch.setattr(services.runtime.service, "stop_signal", _stop_signal)
-    monkeypatch.setattr(gateway.server, "stop_signal", _stop_signal)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(services.runtime.service, "stop_signal", _stop_signal)
+        patch.setattr(gateway.server, "stop_signal", _stop_signal)
+        yield
 
 
 class SmallMesh:
