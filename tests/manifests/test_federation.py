@@ -1,5 +1,7 @@
 """A nation and its provinces in namespaces of their own: nothing is shared but two addresses, with certificates."""
 
+import base64
+import math
 import os
 import re
 from pathlib import Path
@@ -262,3 +264,60 @@ def built_at(folder: Path, kustomization: str) -> list[Object]:
     text = re.sub(r"^  - (/\S+)$", here, kustomization, flags=re.MULTILINE)
     (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
     return [one for one in yaml.safe_load_all(rendered(str(folder))) if one]
+
+
+def test_the_overlay_of_the_page_makes_a_federation_that_is_one_s_own(tmp_path):
+    """As it stands there, with the files that it names: no password, image or place of a backup is nobody's any more,
+    and no two databases of all members are backed up to one place."""
+    text = next(block for block in re.findall(r"```yaml\n# kustomization\.yaml\n(.*?)```", README, re.DOTALL))
+    content = yaml.safe_load(text)
+    for one in content["secretGenerator"]:
+        for name in (*one.get("envs", []), *one.get("files", [])):
+            urls = f"store-url=postgresql://one@{name}\nmigrate-url=postgresql://two@{name}\n"
+            (tmp_path / name).write_text(urls if "urls" in name else "username=one\npassword=two\n", encoding="utf-8")
+    placed = text.replace("../k8s", os.path.relpath(K8S, tmp_path)).replace("DIGEST", "0" * 63 + "1")
+    (tmp_path / "kustomization.yaml").write_text(placed.replace("REGISTRY", "own.example.cn"), encoding="utf-8")
+    built = rendered(str(tmp_path))
+    objects = [one for one in yaml.safe_load_all(built) if one]
+    assert "replace-me" not in built
+    assert base64.b64encode(b"replace-me").decode() not in built
+    for one in objects:
+        validate(one)
+    for one, template in templates(objects):
+        for each in containers(template):
+            assert each["image"].startswith("own.example.cn/"), title(one)
+            assert each["image"].endswith("@sha256:" + "0" * 63 + "1"), title(one)
+    clusters = of_kind(objects, "Cluster")
+    places = {one["spec"]["backup"]["barmanObjectStore"]["destinationPath"] for one in clusters}
+    assert len(clusters) == len(places) == 5
+    # A version is read off the tag, which a digest alone does not have.
+    assert all(re.search(r":15@sha256:", one["spec"]["imageName"]) for one in clusters)
+
+
+def test_the_page_s_sum_is_what_the_federation_asks_for():
+    """A newcomer sees before it is applied whether a cluster has room for it."""
+    pods, cores, memory, volumes = 0, 0.0, 0.0, 0.0
+    objects = objects_of("overlays/federation")
+    least = {
+        (one["spec"]["scaleTargetRef"]["kind"], one["spec"]["scaleTargetRef"]["name"]): one["spec"]["minReplicas"]
+        for one in of_kind(objects, "HorizontalPodAutoscaler")
+    }
+    for one in objects:
+        spec = one.get("spec", {})
+        if one["kind"] == "Cluster":
+            number, requests = spec["instances"], spec["resources"]["requests"]
+            volumes += number * (gibibytes(spec["storage"]["size"]) + gibibytes(spec["walStorage"]["size"]))
+        elif one["kind"] in {"Deployment", "StatefulSet"}:
+            number = spec.get("replicas") or least[one["kind"], one["metadata"]["name"]]
+            requests = spec["template"]["spec"]["containers"][0]["resources"]["requests"]
+        else:
+            continue
+        pods += number
+        cores += number * (float(requests["cpu"].removesuffix("m")) / (1000 if requests["cpu"].endswith("m") else 1))
+        memory += number * gibibytes(requests["memory"])
+    assert f"{pods} pods, {round(cores)} cores, {math.ceil(memory)} GiB and {round(volumes)} GiB of volumes" in README
+
+
+def gibibytes(quantity: str) -> float:
+    """Returns a quantity such as 512Mi or 2Gi in GiB."""
+    return float(quantity[:-2]) / {"Mi": 1024, "Gi": 1}[quantity[-2:]]
