@@ -93,7 +93,7 @@ def page(text: str, record: Mapping[str, Record]) -> str:
 
 def _machine(record: Mapping[str, Record]) -> str:
     newest = max(record.values(), key=lambda run: str(run["on"]), default=None)
-    return "none." if newest is None else f"{newest['machine']}, {newest['on']}."
+    return "none." if newest is None else f"{newest['machine'].partition(', load')[0]}, {newest['on']}."
 
 
 def read_record() -> dict[str, Record]:
