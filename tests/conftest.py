@@ -9,6 +9,7 @@ from hypothesis import settings
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
 from services.runtime.telemetry.trace import tracing
+from tests.testkit.faults.recording import measured, pytest_runtest_logreport
 from tests.testkit.needs import CI
 from tests.testkit.servers.citus import citus_url, coordinator_url
 from tests.testkit.servers.otlp import Collector, collecting
@@ -22,9 +23,11 @@ __all__ = [
     "any_store_url",
     "citus_url",
     "coordinator_url",
+    "measured",
     "nation_url",
     "postgres_server",
     "postgres_url",
+    "pytest_runtest_logreport",
     "redis_server",
     "start_redis",
     "store_url",

@@ -21,6 +21,7 @@ from services.common.errors import Code, ServiceError
 from services.records.store.values.feed import ChangeRow
 from services.runtime.rpc.call import enter, leave, within
 from tests.testkit.builders.records import KEEP, SHOW, person, result, submission
+from tests.testkit.faults.recording import Measured
 from tests.testkit.needs import missing
 from tests.testkit.servers.forks import Forks
 from tests.testkit.servers.full_disks import BoundedFiles, small_disk
@@ -123,7 +124,9 @@ async def _read(records: RecordsProcess) -> int:
     return len(answer.people[0].records)
 
 
-async def test_a_full_disk_loses_and_doubles_nothing_and_the_intake_goes_on(stored: Stored, tmp_path: Path) -> None:
+async def test_a_full_disk_loses_and_doubles_nothing_and_the_intake_goes_on(
+    stored: Stored, tmp_path: Path, measured: Measured
+) -> None:
     """Writes are UNAVAILABLE meanwhile, reads go on where the database can; afterwards nobody does anything but make
     room, and start a PostgreSQL that ended."""
     records = RecordsProcess(REGION, stored.url)
@@ -175,4 +178,7 @@ async def test_a_full_disk_loses_and_doubles_nothing_and_the_intake_goes_on(stor
     expected.update(("before", "after"))
     # What was refused may have been done all the same, once.
     perhaps = Counter(name for name, reason in submitted.items() if reason)
+    measured.of().saw("rows acknowledged", acknowledged(file) * BATCH)
+    measured.of().saw("changes in the feed", head.sequence)
+    measured.of().lose((expected - kept).total() + (kept - expected - perhaps).total())
     assert (Counter(), Counter()) == (expected - kept, kept - expected - perhaps)

@@ -26,6 +26,7 @@ from services.runtime.clock import system_clock
 from services.runtime.rpc.connection import Connection
 from tests.testkit.calls import remote
 from tests.testkit.directories import directory_file
+from tests.testkit.faults.recording import Measured
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.proxy import Proxy
 from tests.testkit.servers.redis import RedisServer
@@ -283,6 +284,11 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pieces
 GATEWAYS = ("nation-gateway", "lookup-gateway", "verdict-gateway", f"{HOME}-gateway")
 
 
+def _take(measured: Measured, last: Mapping[str, float]) -> None:
+    measured.of().saw("codes watched", len(last))
+    measured.of().took(max(last.values()))
+
+
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "fault",
@@ -296,13 +302,14 @@ GATEWAYS = ("nation-gateway", "lookup-gateway", "verdict-gateway", f"{HOME}-gate
     ],
 )
 async def test_nothing_outdated_is_shown_for_longer_than_the_bound(
-    mesh: Pieces, fault: Callable[[Pieces], None]
+    mesh: Pieces, fault: Callable[[Pieces], None], measured: Measured
 ) -> None:
     """A change right after a cut, when everything still looks fresh."""
     async with somebody_in(mesh) as person:
         fault(mesh)
         await person.amend()
         last = await person.last_outdated(perf_counter())
+        _take(measured, last)
         assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
         mesh.mend()
         await person.follows_again()
@@ -337,7 +344,9 @@ async def test_nation_restored_from_a_backup_brings_nothing_outdated_back(mesh: 
 
 
 @pytest.mark.redis
-async def test_restarted_redis_brings_nothing_outdated_back(tmp_path: Path, redis_server: RedisServer) -> None:
+async def test_restarted_redis_brings_nothing_outdated_back(
+    tmp_path: Path, redis_server: RedisServer, measured: Measured
+) -> None:
     """Killed before a change and started after it, empty; news that came meanwhile found nowhere to go."""
     async with in_pieces(tmp_path, redis_url=redis_server.url) as pieces, somebody_in(pieces) as person:
         redis_server.kill()
@@ -345,13 +354,14 @@ async def test_restarted_redis_brings_nothing_outdated_back(tmp_path: Path, redi
         since = perf_counter()
         redis_server.start()
         last = await person.last_outdated(since)
+        _take(measured, last)
         assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
         await person.follows_again()
 
 
 @pytest.mark.redis
 async def test_redis_that_was_stopped_shows_nothing_outdated_when_it_goes_on(
-    tmp_path: Path, redis_server: RedisServer
+    tmp_path: Path, redis_server: RedisServer, measured: Measured
 ) -> None:
     """Frozen before a change and thawed after it, with all that it held."""
     async with in_pieces(tmp_path, redis_url=redis_server.url) as pieces, somebody_in(pieces) as person:
@@ -363,5 +373,6 @@ async def test_redis_that_was_stopped_shows_nothing_outdated_when_it_goes_on(
         finally:
             redis_server.thaw()
         last = await person.last_outdated(since)
+        _take(measured, last)
         assert max(last.values()) <= BOUND_SECONDS + SLACK_SECONDS, last
         await person.follows_again()

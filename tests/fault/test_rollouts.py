@@ -50,7 +50,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize("ttl", [0.5, 3.0] if WHOLE else [0.5])
-async def test_everything_is_upgraded_at_once_twice_and_no_code_fails(tmp_path, ttl):
+async def test_everything_is_upgraded_at_once_twice_and_no_code_fails(tmp_path, ttl, measured):
     """Deployments surge, StatefulSets replace one by one; afterwards all replicas are others, at other addresses."""
     async with mesh_on_names(tmp_path, ttl) as mesh, Load(mesh.ask, 4) as load:
         await load.calls(100)
@@ -64,6 +64,8 @@ async def test_everything_is_upgraded_at_once_twice_and_no_code_fails(tmp_path, 
             )
             assert before.isdisjoint(replica.address for workload in mesh.workloads for replica in workload.replicas)
         await load.calls(100)
+    measured.of().saw("codes", load.done)
+    measured.of().lose(len(load.failures))
     assert [] == load.failures
 
 

@@ -3,6 +3,7 @@ when to come again; when it is over, everything is answered again."""
 
 import asyncio
 import json
+import time
 from collections import Counter
 from itertools import count
 from typing import Any
@@ -20,6 +21,7 @@ from hutong.verdict.v1.verdict_service_pb2 import BatchComputeVerdictsRequest, B
 from gateway.settings import GatewaySettings
 from services.runtime.rpc.errors import DETAILS_KEY
 from tests.testkit.fakes.mesh import Mesh, serving
+from tests.testkit.faults.recording import Measured
 from tests.testkit.secret import SECRET
 
 TIMES = 10
@@ -123,7 +125,7 @@ class Callers:
         return True, True, ""
 
 
-async def test_ten_times_the_load_sheds_what_can_wait_and_is_over_when_it_is_over():
+async def test_ten_times_the_load_sheds_what_can_wait_and_is_over_when_it_is_over(measured: Measured) -> None:
     """Nothing else than an answer or a refusal with a hint comes, over HTTP as over gRPC; supervision and batches give
     way to codes; within ten seconds of the end whoever asks one after the other is answered every time."""
     settings = GatewaySettings(
@@ -155,6 +157,7 @@ async def test_ten_times_the_load_sheds_what_can_wait_and_is_over_when_it_is_ove
         loaded = Counter(callers.answered)
         computing = asyncio.create_task(mesh.compute_on())
         await asyncio.gather(*asking)
+        ended = time.monotonic()
         # What is still under way may take a moment; from then on everybody is answered.
         for _ in range(round(RECOVERY_SECONDS / TICK)):
             if await callers.ask(CODE) and await callers.ask(SUPERVISION) and await callers.ask(BATCH):
@@ -162,8 +165,12 @@ async def test_ten_times_the_load_sheds_what_can_wait_and_is_over_when_it_is_ove
             await asyncio.sleep(TICK)
         else:
             pytest.fail("it is not over ten seconds after its end")
+        measured.of().took(time.monotonic() - ended)
         afterwards = [await callers.ask(what) for what in (CODE, SUPERVISION, BATCH, GRPC) * 3]
         computing.cancel()
+    for what, number in (*loaded.items(), *((f"{what} refused", n) for what, n in callers.refused.items())):
+        measured.of().saw(what, number)
+    measured.of().lose(callers.hintless + len(callers.other))
     assert all(afterwards)
     assert ([], 0) == (callers.other, callers.hintless)
     codes, waiting = loaded[CODE] + loaded[GRPC], loaded[SUPERVISION] + loaded[BATCH]

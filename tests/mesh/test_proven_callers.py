@@ -1,6 +1,7 @@
 """A mesh whose services prove their names: on whose behalf, tokens beside certificates, and renewal under load."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +35,7 @@ from services.runtime.settings.directory import read_directory
 from services.runtime.tls.credentials import channel_credentials
 from services.runtime.tls.files import TlsFiles
 from services.runtime.tls.identity import ANONYMOUS, Principal, principal
+from tests.testkit.faults.recording import Measured
 from tests.testkit.servers.second_gateway import SecondGateway
 
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(300)]
@@ -158,7 +160,9 @@ async def test_certificates_are_renewed_under_load(mesh: ProcessMesh) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_certificates_that_have_ended_name_their_services_and_a_renewal_heals(mesh: ProcessMesh) -> None:
+async def test_certificates_that_have_ended_name_their_services_and_a_renewal_heals(
+    mesh: ProcessMesh, measured: Measured
+) -> None:
     """A region's and verdict's: no code is false meanwhile, doctor says whose ended, and nobody is restarted."""
     folder = mesh.plan.data / "certificates"
     ended = {BEIJING: PRINCIPALS[BEIJING], "verdict": PRINCIPALS["verdict"]}
@@ -179,6 +183,7 @@ async def test_certificates_that_have_ended_name_their_services_and_a_renewal_he
         async with asyncio.timeout(120):
             while not what(shown := await code()):
                 assert shown[0] in (right[0], "UNDETERMINED", ""), shown
+                measured.of().saw(f"{shown[0] or 'an error'}, {shown[1] or 'none'}")
                 await asyncio.sleep(0.5)
         return shown
 
@@ -207,5 +212,7 @@ async def test_certificates_that_have_ended_name_their_services_and_a_renewal_he
     shown = await until(lambda shown: "UNREACHABLE" == shown[2])
     assert "UNDETERMINED" == shown[0] or right[0] == shown[0]
     write_certificates(folder, [ended[BEIJING]], now=utc_now())
+    renewed = time.monotonic()
     assert right == await until(lambda shown: shown == right)
+    measured.of().took(time.monotonic() - renewed)
     assert set() == await doctor()

@@ -23,6 +23,7 @@ from gateway.settings import GatewaySettings
 from services.common.id_numbers import check_character
 from services.runtime.telemetry.logs import JsonLines
 from tests.testkit.fakes.mesh import DOCUMENT, DOWN, NUMBER, PERSON, Mesh, record, serving
+from tests.testkit.faults.recording import Measured
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.redis import RedisServer
 
@@ -137,22 +138,29 @@ async def test_last_known_code_is_shown_with_its_age(mesh: Mesh, configured: Gat
 
 
 @pytest.mark.redis
-async def test_redis_killed_midway_makes_codes_slower_and_not_wrong(mesh: Mesh, redis_server: RedisServer) -> None:
+async def test_redis_killed_midway_makes_codes_slower_and_not_wrong(
+    mesh: Mesh, redis_server: RedisServer, measured: Measured
+) -> None:
     """Codes go on, computed; what changed meanwhile is seen; and once Redis is back, they are cached again."""
     configured = set_up(redis_server.url)
     async with gateway(mesh, configured) as http:
         await until(http, freshness="CACHED")
         redis_server.kill()
         mesh.records[PERSON].clear()
+        killed = time.monotonic()
         codes = [await show(http) for _ in range(5)]
         assert [(code["status"], code["freshness"]) for code in codes] == [("NOT_RECOGNISED", "COMPUTED")] * 5
         await until_operators_are_told(configured, "/readyz", '"cache": "no answer"')
+        measured.of().saw("computed codes", len(codes))
         redis_server.start()
         await until(http, status="NOT_RECOGNISED", freshness="CACHED")
+        measured.of().took(time.monotonic() - killed)
 
 
 @pytest.mark.redis
-async def test_redis_that_hangs_does_not_hold_codes_up(mesh: Mesh, redis_server: RedisServer) -> None:
+async def test_redis_that_hangs_does_not_hold_codes_up(
+    mesh: Mesh, redis_server: RedisServer, measured: Measured
+) -> None:
     """A Redis that answers nothing costs the first of many a short wait; what it comes back with is not shown."""
     async with gateway(mesh, set_up(redis_server.url)) as http:
         await until(http, freshness="CACHED")
@@ -161,6 +169,8 @@ async def test_redis_that_hangs_does_not_hold_codes_up(mesh: Mesh, redis_server:
             start = time.monotonic()
             assert {(await show(http))["freshness"] for _ in range(20)} == {"COMPUTED"}
             # If each of them waited for the cache and for the limits, it would be twice as long.
+            measured.of().saw("computed codes", 20)
+            measured.of().took(time.monotonic() - start)
             assert time.monotonic() - start < 20 * REDIS_SECONDS
             mesh.records[PERSON].clear()
             await http.post("/v1/results:claim", json=BODY)

@@ -23,6 +23,7 @@ from hutong.records.v1.record_pb2 import TestRecord
 from bench.servers.postgres import CannotStartError, PostgresServer, start
 from cli.mesh.ports import free_port
 from services.records.store.values.feed import ChangeRow
+from tests.testkit.faults.recording import Measured
 from tests.testkit.needs import missing
 from tests.testkit.secret import SECRET
 from tests.testkit.servers.forks import Forks
@@ -262,7 +263,7 @@ class Crashes:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120 + 10 * ROUNDS)
-async def test_kills_lose_nothing_and_double_nothing(store: Store, tmp_path: Path) -> None:
+async def test_kills_lose_nothing_and_double_nothing(store: Store, tmp_path: Path, measured: Measured) -> None:
     """Whatever dies at whatever instant, again and again: 0 lost, 0 doubled, no gap in the feed."""
     forks = Forks(tmp_path / "log")
     await forks.start()
@@ -290,4 +291,7 @@ async def test_kills_lose_nothing_and_double_nothing(store: Store, tmp_path: Pat
         assert 0 < laboratory.acknowledged <= stand
         expected.update(source_id(laboratory.number, n) for n in range(stand * BATCH))
     lost, doubled = expected - found, found - expected
+    measured.of().saw("kills", ROUNDS)
+    measured.of().saw("rows acknowledged", sum(one.acknowledged for one in crashes.laboratories) * BATCH)
+    measured.of().lose(lost.total() + doubled.total())
     assert ([], []) == (sorted(lost), sorted(doubled))
