@@ -14,7 +14,6 @@ from hutong.records.v1 import (
     restoration_service_pb2,
 )
 
-from services.common.errors import ServiceError
 from services.common.instants import SECOND
 from services.common.regions import NATION
 from services.records.identity import OwnIdentity
@@ -54,7 +53,7 @@ from services.runtime.clock import Clock, system_clock
 from services.runtime.feeds.commit_signal import CommitSignal
 from services.runtime.rpc.binding import Binding
 from services.runtime.rpc.channel import Channels
-from services.runtime.rpc.health import Ping
+from services.runtime.rpc.health import EitherPing, Ping
 from services.runtime.rpc.person_keys import message_keys
 from services.runtime.service import Background, Service
 from services.runtime.settings.secret_file import process_secret
@@ -74,16 +73,6 @@ _QUALITY = laboratory_quality_service_pb2.DESCRIPTOR.services_by_name["Laborator
 
 
 _PRIMARY = "primary"
-
-
-def _either(first: Ping, second: Ping) -> Ping:
-    async def ping() -> None:
-        try:
-            await first()
-        except ServiceError:
-            await second()
-
-    return ping
 
 
 def build(
@@ -172,7 +161,7 @@ def build(
     pings: dict[str, Ping] = {"store": store.ping}
     primary = frozenset[str]()
     if replica is not None:
-        pings = {"store": _either(replica.ping, store.ping), _PRIMARY: store.ping}
+        pings = {"store": EitherPing(replica.ping, store.ping), _PRIMARY: store.ping}
         primary = frozenset([_PRIMARY])
 
     laboratories = Laboratories(store, reads)

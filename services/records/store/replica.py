@@ -24,8 +24,10 @@ T = TypeVar("T")
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 1.0
-"""How long either may take to answer while there is the other; a wire that is down says nothing. Who did not answer is
-not asked again for LOOK_SECONDS, so that one reader waits, and not each in turn."""
+"""How long the original may take to answer; a wire that is down says nothing. Where it did not answer, it is not asked
+again for LOOK_SECONDS, so that one reader waits, and not each in turn."""
+REPLICA_PATIENCE_SECONDS = 0.4
+"""How long the replica may take. Lookup gives a source a second in all, in which the original has to answer as well."""
 
 
 class Original(RecordReads, FeedLog, Protocol):
@@ -48,7 +50,9 @@ class ReplicaReads:
         self._settled = Instant(0)
         self._missed = Instant(0)
         self._missed_commits = 0
-        self._unanswered = Instant(0)
+        self._away = False
+        self._tried = Instant(0)
+        self._trying: asyncio.Task[People] | None = None
         self._asking: set[asyncio.Task[object]] = set()
         self._looking = asyncio.Lock()
 
@@ -90,14 +94,28 @@ class ReplicaReads:
     async def _of_replica(
         self, person_keys: Sequence[bytes], known_at: Instant, selection: Selection | None
     ) -> People | None:
-        """Returns what the replica gives in time; None while it does not."""
-        if self._lately(self._unanswered):
+        """Returns what the replica gives in time; None while it does not. Once it has not, no reader waits for it until
+        it has given a sign of life."""
+        if self._away:
+            self._try()
             return None
+        asking = self._replica.people(person_keys, known_at, selection=selection)
         try:
-            return await self._in_time(self._replica.people(person_keys, known_at, selection=selection))
+            return await self._in_time(asking, REPLICA_PATIENCE_SECONDS)
         except Unavailable:
-            self._unanswered = self._clock()
+            self._away, self._tried = True, self._clock()
             return None
+
+    def _try(self) -> None:
+        """Asks the replica for a sign of life, at most once in LOOK_SECONDS; nobody waits for it."""
+        if self._trying is None and not self._lately(self._tried):
+            self._tried = self._clock()
+            self._trying = asyncio.create_task(self._replica.people((), Instant(0)))
+            self._trying.add_done_callback(self._tried_once)
+
+    def _tried_once(self, task: asyncio.Task[People]) -> None:
+        self._trying = None
+        self._away = task.cancelled() or task.exception() is not None
 
     async def _look(self) -> tuple[int, Instant]:
         """Returns how far the original's feed has come, and the instant as of which that is true. Raises Unavailable.
@@ -112,20 +130,20 @@ class ReplicaReads:
                 if self._lately(self._missed) and commits == self._missed_commits:
                     raise unavailable()
                 try:
-                    await self._in_time(self._original.head())
+                    await self._in_time(self._original.head(), PATIENCE_SECONDS)
                 except Unavailable:
                     self._missed, self._missed_commits = self._clock(), commits
                     raise
                 self._looked, self._looked_commits = now, commits
             return seen.sequence, self._looked
 
-    async def _in_time(self, asking: Coroutine[None, None, T]) -> T:
+    async def _in_time(self, asking: Coroutine[None, None, T], seconds: float) -> T:
         """Returns what is asked, unless it takes too long: then it ends by itself, for who gives up a query on a wire
         that is down waits for that as well. Raises Unavailable."""
         task = asyncio.create_task(asking)
         self._asking.add(task)
         task.add_done_callback(self._asked)
-        await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        await asyncio.wait({task}, timeout=seconds)
         if not task.done():
             raise unavailable()
         return task.result()

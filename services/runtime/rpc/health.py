@@ -1,5 +1,6 @@
 """Health as a set of named components: the service is SERVING while all of them are up. Draining is one of them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple
 
@@ -81,3 +82,34 @@ class Health:
     async def _say(self, name: str, serves: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING
         await self.servicer.set(name, status)
+
+
+class EitherPing:
+    """Asks two components for a sign of life, and is content with one. Both are asked at once, and one that says
+    nothing is left alone until it does: it takes none of the other's time."""
+
+    def __init__(self, first: Ping, second: Ping) -> None:
+        self._pings = (first, second)
+        self._asking: dict[Ping, asyncio.Task[None]] = {}
+
+    async def __call__(self) -> None:
+        """Returns when either has answered. Raises as the last one does where both have failed."""
+        for ping in self._pings:
+            if ping not in self._asking:
+                task = self._asking[ping] = asyncio.create_task(self._ask(ping))
+                # Heard, also where nobody waits for it any more.
+                task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        waiting = set(self._asking.values())
+        while True:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            troubles = [task.exception() for task in done]
+            if None in troubles:
+                return
+            if not waiting and troubles[0] is not None:
+                raise troubles[0]
+
+    async def _ask(self, ping: Ping) -> None:
+        try:
+            await ping()
+        finally:
+            del self._asking[ping]
