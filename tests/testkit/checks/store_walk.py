@@ -178,6 +178,7 @@ async def _read(store: Walked, records: Records) -> None:
     assert 3 == len(await store.conflicts(0, 10, True))
     assert 1 == len(await store.correction_requests("430000", ["430000-xiangya"], 0, 10, True))
     assert 1 == len(await store.correction_requests_of([person(6)]))
+    assert [] == await store.late_result_requests([RecordId("430000", tube(6))])
     assert 1 == len(await store.correction_request_counts("430000"))
     assert 1 == await store.newest_revision(PersonRecord(person(6), RecordId("430000", tube(6))))
     assert 1 == len(await store.former(RecordId("430000", tube(5))))
