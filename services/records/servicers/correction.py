@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from typing import TypeVar
 
 from hutong.common.v1.subject_pb2 import Subject
 from hutong.records.v1 import correction_service_pb2 as pb
@@ -31,6 +32,8 @@ from services.runtime.rpc.call import current_call, note_person
 from services.runtime.tls.identity import laboratory_ids
 
 MOST_DOCUMENTS = 16
+
+Request = TypeVar("Request", pb.RequestCorrectionRequest, pb.RequestResultRequest, pb.AnswerCorrectionRequestRequest)
 
 
 class CorrectionServicer:
@@ -125,7 +128,7 @@ class CorrectionServicer:
 
             return Plan(answer, requested=new)
 
-        key = request_key(_result_without_store(request), request.request_id)
+        key = request_key(_without_store(request), request.request_id)
         touch = Touch({record: None}, request=key, requester=(person_key,))
         return pb.RequestResultResponse.FromString(await self._writer.commit(touch, decide))
 
@@ -250,16 +253,9 @@ class CorrectionServicer:
         return messages
 
 
-def _without_store(request: pb.AnswerCorrectionRequestRequest) -> pb.AnswerCorrectionRequestRequest:
+def _without_store(request: Request) -> Request:
     # Which store is meant is no part of what is asked: a retry may say it otherwise.
-    asked = pb.AnswerCorrectionRequestRequest()
-    asked.CopyFrom(request)
-    asked.ClearField("store")
-    return asked
-
-
-def _result_without_store(request: pb.RequestResultRequest) -> pb.RequestResultRequest:
-    asked = pb.RequestResultRequest()
+    asked = type(request)()
     asked.CopyFrom(request)
     asked.ClearField("store")
     return asked
@@ -267,9 +263,7 @@ def _result_without_store(request: pb.RequestResultRequest) -> pb.RequestResultR
 
 def _request_key(request: pb.RequestCorrectionRequest) -> RequestKey | None:
     # Nor is which documents of the person are linked by now.
-    asked = pb.RequestCorrectionRequest()
-    asked.CopyFrom(request)
-    asked.ClearField("store")
+    asked = _without_store(request)
     del asked.subjects[1:]
     return request_key(asked, request.request_id)
 
