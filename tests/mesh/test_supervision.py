@@ -24,7 +24,7 @@ NUMBER = "SEEN00001"
 SUBJECT = Subject(document=Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number=NUMBER))
 PURPOSE = Purpose.PURPOSE_RECORD_KEEPING
 DOCUMENT = {"type": "PASSPORT", "number": NUMBER}
-HENAN, HUNAN = "410000", "430000"
+HENAN, HUNAN, XINJIANG = "410000", "430000", "650000"
 
 
 class Supervised:
@@ -238,21 +238,21 @@ async def test_only_supervisors_are_told(supervised: Supervised) -> None:
     assert 400 == (await supervised.get("figures?region=999999")).status_code
 
 
-async def sampled(client: MeshClient, source_id: str) -> None:
-    """Reports a sample of a person in Hunan that has waited for its result for three days."""
+async def sampled(client: MeshClient, source_id: str, region: str = HUNAN) -> None:
+    """Reports a sample of a person in a region that has waited for its result for three days."""
     content = RecordContent(
         kind=RecordKind.RECORD_KIND_SAMPLING,
         sampled_at=to_timestamp(Instant(system_clock() - 72 * HOUR)),
         tube=Tube.TUBE_SINGLE,
-        laboratory="430000-then",
-        site=HUNAN,
+        laboratory=f"{region}-then",
+        site=region,
         channel=Channel.CHANNEL_LABORATORY,
     )
     document = Document(type=DocumentType.DOCUMENT_TYPE_PASSPORT, number="LATE00001")
     submission = RecordSubmission(
-        region=HUNAN, source_id=source_id, subject=Subject(document=document), content=content
+        region=region, source_id=source_id, subject=Subject(document=document), content=content
     )
-    await client.records(HUNAN).SubmitRecord(SubmitRecordRequest(submission=submission, purpose=PURPOSE))
+    await client.records(region).SubmitRecord(SubmitRecordRequest(submission=submission, purpose=PURPOSE))
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -313,6 +313,16 @@ async def test_a_laboratory_is_asked_for_an_overdue_result(supervised: Supervise
         assert (400, [field]) == (refused.status_code, [one["field"] for one in refused.json()["violations"]])
     missing = await supervised.post("overdueSamples:requestResult", {**body, "sourceId": "NONE"})
     assert (404, "RECORD_NOT_FOUND") == (missing.status_code, missing.json()["reason"])
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_region_that_is_not_on_the_mesh_is_asked_where_its_records_are(supervised: Supervised) -> None:
+    """The nation keeps Xinjiang's records and its laboratories' queue, and its table says since when they are asked."""
+    await sampled(supervised.client, "X1", XINJIANG)
+    asked = await supervised.post("overdueSamples:requestResult", {"region": XINJIANG, "sourceId": "X1"})
+    assert 200 == asked.status_code, asked.text
+    [late] = [one for one in await supervised.rows("overdueSamples", "samples") if one["sourceId"] == "X1"]
+    assert (XINJIANG, asked.json()["askedAt"]) == (late["region"], late["askedAt"])
 
 
 @pytest.mark.asyncio(loop_scope="module")

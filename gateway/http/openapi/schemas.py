@@ -8,6 +8,7 @@ import msgspec
 from gateway.http.push import bodies as push_bodies
 from gateway.http.push import views as push_views
 from gateway.http.requests import bodies
+from gateway.http.supervision import bodies as supervision_bodies
 from gateway.http.supervision import tables
 from gateway.http.views import (
     accesses,
@@ -42,9 +43,9 @@ BODIES: Sequence[type[bodies.Body]] = (
     push_bodies.DeleteSubscriptionRequest,
     bodies.SignInRequest,
     bodies.SupervisorSignInRequest,
-    bodies.ReopenRequest,
-    bodies.SettleRequest,
-    bodies.RequestResultRequest,
+    supervision_bodies.ReopenRequest,
+    supervision_bodies.SettleRequest,
+    supervision_bodies.RequestResultRequest,
 )
 TABLES: Sequence[type[msgspec.Struct]] = (
     tables.FiguresTable,

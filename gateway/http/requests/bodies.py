@@ -15,15 +15,7 @@ from hutong.gateway.v1 import certificate_pb2
 from hutong.gateway.v1 import health_code_service_pb2 as pb
 
 from gateway.http.fields import REQUIRED, RegionCode, asked_instant, described, one_of
-from gateway.http.names import (
-    CERTIFICATE_FORMAT,
-    CORRECTION_KIND,
-    DESTINATION_VIEW,
-    DOCUMENT_TYPE,
-    SCENE,
-    SCOPE,
-    SETTLEMENT,
-)
+from gateway.http.names import CERTIFICATE_FORMAT, CORRECTION_KIND, DESTINATION_VIEW, DOCUMENT_TYPE, SCENE, SCOPE
 from gateway.http.requests.instants import read_instant
 from services.common.errors import Violation
 from services.common.requests.batches import MOST_IN_BATCH
@@ -363,39 +355,6 @@ class SignInRequest(Body):
 
 class SupervisorSignInRequest(Body):
     """以样例监督人员登录。 Signs in as the sample supervisor."""
-
-
-class ReopenRequest(Body):
-    """重开一次未认可。 Judges a refusal again."""
-
-    refusal_id: Annotated[str, described("编号。 Its id."), REQUIRED] = ""
-
-
-Cause = Annotated[str, described("原因，1 至 500 字，不含个人信息。 Why; no personal data."), REQUIRED]
-
-
-class SettleRequest(Body):
-    """处理一项冲突。 Settles a conflict."""
-
-    conflict_id: Annotated[str, described("编号。 Its id."), REQUIRED] = ""
-    settlement: Annotated[str, one_of(SETTLEMENT, "STORED_KEPT 保留原内容, OFFERED_TAKEN 采用所报内容."), REQUIRED] = ""
-    cause: Cause = ""
-    store: Annotated[
-        str,
-        described(
-            "所在的库：地区代码，缺省为国家库。 Whose store it is in: a region's code; the nation's when absent."
-        ),
-    ] = ""
-    request_id: RequestId | None = None
-
-
-class RequestResultRequest(Body):
-    """就逾期样本向检测机构催报。 Asks a laboratory for a result that is late."""
-
-    region: Annotated[RegionCode, REQUIRED] = ""
-    source_id: Annotated[str, described("样本编号。 The sample's number."), REQUIRED] = ""
-    text: Annotated[str, described("附言，至多 200 字，不含证件号码。 What the laboratory is told besides.")] = ""
-    request_id: RequestId | None = None
 
 
 def page_size(size: int) -> int:

@@ -10,11 +10,10 @@ from hutong.records.v1 import conflict_service_pb2, correction_service_pb2, labo
 from hutong.verdict.v1 import policy_service_pb2
 
 from gateway.http.names import SETTLEMENT
-from gateway.http.requests import bodies
 from gateway.http.requests.decoder import Decoder
 from gateway.http.requests.query import Query
 from gateway.http.routing import ContractRoute, Incoming, Reply, Route, fixed
-from gateway.http.supervision import tables
+from gateway.http.supervision import bodies, tables
 from gateway.http.views.answer import Answer, encode, instant
 from gateway.ports import Policies, SupervisedStore
 from gateway.supervision.open_data import dictionary
@@ -213,7 +212,6 @@ class SupervisionApi:
             settlement=SETTLEMENT.number(body.settlement),  # type: ignore[arg-type]  # an open enum
             cause=body.cause,
             purpose=incoming.purpose,  # type: ignore[arg-type]  # an open enum
-            request_id=body.request_id or "",
         )
         return request, body.store or NATION
 
@@ -232,15 +230,16 @@ class SupervisionApi:
             source_id=body.source_id,
             text=body.text,
             purpose=incoming.purpose,  # type: ignore[arg-type]  # an open enum
-            request_id=body.request_id or "",
         )
         return request, None
 
     async def ask_for_result(self, asked: None, request: correction_service_pb2.RequestResultRequest) -> Reply:
-        """Answers POST /v1/supervision/overdueSamples:requestResult: by the region's own store, where the record is."""
+        """Answers POST /v1/supervision/overdueSamples:requestResult: by the store where the record is, the region's own
+        or, of a region that is not on the mesh, the nation's."""
+        store = request.region if request.region in self._stores else NATION
         request.purpose = current_call().purpose
-        request.store.CopyFrom(StoreIdentity(kind=RECORDS, region=request.region))
-        response = await self._named(request.region, "region").RequestResult(request)
+        request.store.CopyFrom(StoreIdentity(kind=RECORDS, region=store))
+        response = await self._named(store, "region").RequestResult(request)
         return Reply(encode(tables.inquired(response)))
 
     def policies_request(self, incoming: Incoming) -> tuple[policy_service_pb2.FindStricterPoliciesRequest, Asked]:

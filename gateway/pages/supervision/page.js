@@ -88,8 +88,6 @@ function cell(name, row) {
   if (name === "settle") return el("button", { type: "button", "aria-label": `${t("settle")} ${row.sourceId}`, onclick: () => settling(row) }, t("settle"));
   if (name === "ask") {
     if (row.askedAt) return `${t("askedAt")} ${moment(row.askedAt)}`;
-    // A region that is not on the mesh has no queue here: its laboratory is called.
-    if (!regions.some(one => one.code === row.region && one.onMesh)) return "—";
     return el("button", { type: "button", "aria-label": `${t("ask")} ${row.sourceId}`, onclick: () => ask(row) }, t("ask"));
   }
   if (name === "contact") return value ? el("a", { href: `tel:${value.replace(/[^+0-9]/g, "")}` }, value) : "—";
@@ -207,11 +205,11 @@ function openSheet(draws) {
 function settling(row) {
   const store = $("region").value;
   const cause = el("textarea", { id: "cause", maxlength: "500", rows: "3", required: true });
-  const said = el("p", { role: "alert" }), id = crypto.randomUUID();
+  const said = el("p", { role: "alert" });
   const decide = settlement => async () => {
     if (!cause.reportValidity()) return;
     try {
-      await post("/v1/supervision/conflicts:settle", { conflictId: row.conflictId, settlement, cause: cause.value, requestId: id, ...(store ? { store } : {}) });
+      await post("/v1/supervision/conflicts:settle", { conflictId: row.conflictId, settlement, cause: cause.value, ...(store ? { store } : {}) });
       $("sheet").close();
       await load();
       $("note").textContent = `${t("settled")} ${row.sourceId}`;
@@ -240,7 +238,7 @@ function settling(row) {
 
 async function ask(row) {
   try {
-    const asks = { region: row.region, sourceId: row.sourceId, requestId: crypto.randomUUID() };
+    const asks = { region: row.region, sourceId: row.sourceId };
     const answer = await (await post("/v1/supervision/overdueSamples:requestResult", asks)).json();
     Object.assign(row, { askedAt: answer.askedAt, answer: answer.answer, answerText: answer.answerText });
     drawData();

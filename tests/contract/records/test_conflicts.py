@@ -130,7 +130,7 @@ async def test_taking_what_was_offered(records: Records) -> None:
 
 
 async def test_both_statements_are_shown(records: Records) -> None:
-    """What was stored stands beside what was offered, although the graver stands meanwhile; nothing once withdrawn."""
+    """A conflict shows what was stored beside what was offered, although the graver stands meanwhile."""
     source_id, kept = await conflict(records)
     assert (result(), result(outcome=POSITIVE)) == (kept.stored, kept.offered)
     settled = await settle(records, kept.conflict_id, TAKEN)
@@ -141,7 +141,7 @@ async def test_both_statements_are_shown(records: Records) -> None:
 
 
 async def test_a_settlement_is_kept_under_whom_the_mesh_calls_for(records: Records) -> None:
-    """Of a call that the gateway hands on, the supervisor's name is kept; of several, the caller's own."""
+    """The store keeps the name of the one supervisor for whom the gateway calls; for several, the caller's own."""
     for users, by in ((("supervisor/wang",), "supervisor/wang"), (("supervisor/wang", "supervisor/li"), "tests")):
         _, kept = await conflict(records)
         entered = enter(replace(within(30), users=users))

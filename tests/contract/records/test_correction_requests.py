@@ -372,6 +372,16 @@ async def test_supervision_asks_for_a_late_result_and_sees_the_answer(records: R
     assert 0 == (await inquiry_of(records, waiting)).answer
 
 
+async def test_who_asks_at_once_asks_once(records: Records) -> None:
+    """Several supervisors make one request, and each is told of it."""
+    source_id = fresh_id()
+    await records.submit(source_id, person(1), sampling())
+    told = await asyncio.gather(*(demand(records, source_id) for _ in range(5)))
+    assert [False] * 4 + [True] == sorted(one.created for one in told)
+    assert 1 == len({one.inquiry.asked_at.ToNanoseconds() for one in told})
+    assert 1 == len(await queue(records.calls))
+
+
 async def test_what_a_person_wrote_is_not_told_to_supervision(records: Records) -> None:
     """Where the person asked already, supervision learns since when, and adds nothing."""
     source_id = fresh_id()
