@@ -15,7 +15,6 @@ from gateway.application.first_contact import FirstContact
 from gateway.application.proven_lookup import ProvenLookup
 from gateway.application.readiness import Probe
 from gateway.application.samples import SampleDependant, SamplePerson
-from gateway.application.weights import HEAVY, HEAVY_PURPOSES
 from gateway.certificates.certificates import Certificates, CertificateSources
 from gateway.certificates.signers import SignerFolder
 from gateway.codes.cache.entry import BOUND_SECONDS
@@ -36,11 +35,12 @@ from gateway.http.views.code import code_body
 from gateway.identity.callers import Callers, TokenPeers
 from gateway.identity.development import DevelopmentIssuer
 from gateway.identity.opening import open_identities
+from gateway.load.optional_parts import OptionalParts
+from gateway.load.weights import HEAVY, HEAVY_PURPOSES
 from gateway.mesh_identity import MeshIdentity
 from gateway.news.holders_history import HoldersHistory
 from gateway.news.sources import HoldersNews, NewsSource, RecordsNews
 from gateway.news.updater import CacheUpdater
-from gateway.optional_parts import OptionalParts
 from gateway.pages.routes import page_routes
 from gateway.pages.sign_in import sign_in_routes
 from gateway.passes.keys import PassKeyFile, kept_pass_keys

@@ -1,10 +1,11 @@
 """Certificates, as the gateway issues, verifies and presents them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
+from typing import TypeAlias
 
 from hutong.common.v1.subject_pb2 import Purpose, Subject
 from hutong.common.v1.text_pb2 import LocalizedText
@@ -19,7 +20,7 @@ from gateway.application.application import Application
 from gateway.certificates.choice import certifiable, is_void
 from gateway.certificates.names import known_name, name_violations
 from gateway.certificates.signers import SignerFolder
-from gateway.optional_parts import OptionalParts, left_out
+from gateway.load.optional_parts import OptionalParts, left_out
 from gateway.passes.passes import masked
 from gateway.ports import Evidence as EvidenceSource
 from gateway.ports import Holders
@@ -62,6 +63,10 @@ class CertificateSources:
     trust: TrustFolder | None
     seal: HolderSeal
     names: Mapping[bytes, Text]
+
+
+_Drawn: TypeAlias = tuple[pb.CertificateFormat.ValueType, OptionalPart.ValueType, str, Callable[[], str | bytes]]
+"""A form of a certificate, the part of an answer that it is, the field that it fills, and what draws it."""
 
 
 class Certificates:
@@ -146,31 +151,27 @@ class Certificates:
     async def _draw(
         self,
         response: pb.IssueCertificateResponse,
-        formats: Iterable[pb.CertificateFormat.ValueType],
+        formats: Collection[pb.CertificateFormat.ValueType],
         signer: Signer,
         now: datetime,
     ) -> None:
         """Fills in the forms that are asked for, and says which are left out."""
-        text, wanted = response.text, set(formats)
+        text, forms = response.text, pb.CertificateFormat
+        drawn: Sequence[
+            tuple[pb.CertificateFormat.ValueType, OptionalPart.ValueType, str, Callable[[], str | bytes]]
+        ] = (
+            (forms.CERTIFICATE_FORMAT_QR_SVG, OptionalPart.OPTIONAL_PART_QR_SVG, "qr_svg", partial(qr_svg, text)),
+            (forms.CERTIFICATE_FORMAT_QR_PNG, OptionalPart.OPTIONAL_PART_QR_PNG, "qr_png", partial(qr_png, text)),
+            (forms.CERTIFICATE_FORMAT_PDF, OptionalPart.OPTIONAL_PART_PDF, "pdf", partial(_page, text, signer, now)),
+        )
         missing: list[OptionalPart.ValueType] = []
-        if pb.CertificateFormat.CERTIFICATE_FORMAT_QR_SVG in wanted:
-            svg = await self._optional.make(OptionalPart.OPTIONAL_PART_QR_SVG, partial(qr_svg, text))
-            if svg is None:
-                missing.append(OptionalPart.OPTIONAL_PART_QR_SVG)
-            else:
-                response.qr_svg = svg
-        if pb.CertificateFormat.CERTIFICATE_FORMAT_QR_PNG in wanted:
-            png = await self._optional.make(OptionalPart.OPTIONAL_PART_QR_PNG, partial(qr_png, text))
-            if png is None:
-                missing.append(OptionalPart.OPTIONAL_PART_QR_PNG)
-            else:
-                response.qr_png = png
-        if pb.CertificateFormat.CERTIFICATE_FORMAT_PDF in wanted:
-            pdf = await self._optional.make(OptionalPart.OPTIONAL_PART_PDF, partial(_page, text, signer, now))
-            if pdf is None:
-                missing.append(OptionalPart.OPTIONAL_PART_PDF)
-            else:
-                response.pdf = pdf
+        for form, part, field, draw in drawn:
+            if form in formats:
+                picture = await self._optional.make(part, draw)
+                if picture is None:
+                    missing.append(part)
+                else:
+                    setattr(response, field, picture)
         if missing:
             response.left_out.CopyFrom(left_out(missing))
 

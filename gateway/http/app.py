@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from gateway.application.weights import HEAVY_PURPOSES
 from gateway.http.asgi import Receive, Scope, Send
 from gateway.http.bodies import BodyHeaders, read_body
 from gateway.http.connections import WHOLE
@@ -16,6 +15,7 @@ from gateway.http.problems import HttpError, of_error, problem
 from gateway.http.routing import Incoming, Reply, Route
 from gateway.identity.callers import DEVELOPMENT, NOBODY, Callers, at_the_machine
 from gateway.identity.origins import Origins
+from gateway.load.weights import HEAVY_PURPOSES
 from gateway.metrics import REQUESTS
 from services.common.errors import DeadlineExceeded, ServiceError, Text, invalid
 from services.runtime.resilience.overload import Overload, Weight

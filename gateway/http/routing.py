@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
-from gateway.application.weights import weight_of
+from gateway.load.weights import weight_of
 from services.runtime.resilience.overload import Weight
 from services.runtime.rpc.call import Call
 from services.runtime.rpc.pipeline import Pipeline

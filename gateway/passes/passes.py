@@ -25,7 +25,7 @@ from hutong.records.v1.record_pb2 import TestRecord
 from hutong.verdict.v1.verdict_pb2 import Verdict
 
 from gateway.application.application import Application
-from gateway.optional_parts import OptionalParts, left_out
+from gateway.load.optional_parts import OptionalParts, left_out
 from gateway.passes.keys import PassKeyFile, PassKeys
 from gateway.passes.voids import Voids
 from gateway.ports import Evidence

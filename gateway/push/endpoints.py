@@ -20,9 +20,9 @@ _TRANSLATED = IPv6Network("64:ff9b::/96")
 _NOT_PUBLIC = [
     ip_network(one) for one in ("192.0.0.0/24", "::/96", "64:ff9b:1::/48", "2002::/16", "3fff::/20", "fec0::/10")
 ]
-"""What Python's `is_global` takes for public and is not, or not always: protocols' own addresses (RFC 6890), IPv4 in
-the form of IPv6 (RFC 4291), locally translated addresses (RFC 8215), 6to4, which may hold any IPv4 address (RFC 3056),
-documentation (RFC 9637) and the former site-local ones (RFC 3879)."""
+"""Python's `is_global` takes these networks for public, always or at times, and they are not: protocols' own addresses
+(RFC 6890), IPv4 in the form of IPv6 (RFC 4291), locally translated addresses (RFC 8215), 6to4, which may hold any IPv4
+address (RFC 3056), documentation (RFC 9637) and the former site-local ones (RFC 3879)."""
 
 
 def endpoint_digest(endpoint: str) -> bytes:

@@ -64,7 +64,7 @@ async def test_a_code_without_its_picture_is_shown_and_the_picture_fetched_later
 
 
 async def test_a_picture_of_another_word_is_not_kept(phone: Phone) -> None:
-    """What stood before a change of the code is not shown beside the new one."""
+    """The picture of an earlier code is not shown beside a new one."""
     page = await phone.holder()
     await expect(page.locator("#image")).to_be_visible()
     await page.route(PASSES, without_pictures)

@@ -34,7 +34,7 @@ MEASURED = {
     "tests/fault/test_ten_times.py::test_ten_times_the_load_sheds_what_can_wait_and_is_over_when_it_is_over",
     "tests/integration/replication/test_restore_rehearsed.py::test_a_region_restored_under_intake",
 }
-"""What these saw was counted."""
+"""These tests count what was seen and lost."""
 RUN = {
     "tests/contract/gateway/test_redis_deployments.py::test_sentinel_says_who_is_primary",
     "tests/contract/gateway/test_redis_deployments.py::test_a_full_redis_serves_what_it_has_and_stays_true",

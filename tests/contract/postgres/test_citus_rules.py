@@ -113,7 +113,7 @@ DEAR = [
 
 
 def test_what_is_about_a_few_and_asks_every_shard_is_seen():
-    """What is joined with keys that are parameters has its shards looked for by none but the shards."""
+    """The rule tells a statement that asks every shard for the few keys that it is about."""
     query = (
         "select 1 from unnest($1::bytea[]) as asked(person_key) cross join lateral ( select * from revision "
         "where person_key = asked.person_key order by revision ) as r"

@@ -5,7 +5,7 @@ On one node a single statement about all of them costs least. On a cluster it as
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 
@@ -21,8 +21,8 @@ class KeyedStatement(NamedTuple):
     apart: str
 
     async def fetch(
-        self, connection: asyncpg.Connection, keys: Sequence[Sequence[Any]], *others: Any, distributed: bool
-    ) -> list[Any]:
+        self, connection: asyncpg.Connection, keys: Sequence[Sequence[object]], *others: object, distributed: bool
+    ) -> list[asyncpg.Record]:
         """Returns the rows of these keys, in their order as far as the statement about many has one. `distributed`: the
         database is a cluster's."""
         if not keys:
